@@ -1,0 +1,46 @@
+"""The records of the decision log: what was decided, what shadows would have said, what happened after."""
+
+import msgspec
+
+type Value = float | int | bool | str | None
+
+
+class Decision(msgspec.Struct, frozen=True, array_like=True, tag="decision"):
+    """One answered decision; times are Unix seconds, `features` are the raw values in the spec's order."""
+
+    decision_id: str
+    at: float  # when it was answered
+    event_time: float  # the model's own clock; equals `at` when the caller gave none
+    version: int
+    arm: str
+    revision: int  # of the split in force: the epoch
+    subject: str
+    unit_hash: int
+    features: tuple[Value, ...]
+    prediction: float
+    action: str
+    reasons: tuple[str, ...] = ()
+    context: dict[str, Value] = {}
+    request_id: str | None = None
+    explanation: tuple[float, ...] | None = None  # base value, then one contribution per feature
+
+
+class Shadow(msgspec.Struct, frozen=True, array_like=True, tag="shadow"):
+    """What one version that did not answer would have said to some decisions."""
+
+    at: float
+    version: int
+    decision_ids: tuple[str, ...]
+    predictions: tuple[float, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True, tag="outcome"):
+    """What happened after a decision: a label and/or KPI values."""
+
+    decision_id: str
+    at: float
+    label: bool | None
+    kpis: dict[str, float] = {}
+
+
+type Record = Decision | Shadow | Outcome

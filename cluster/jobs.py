@@ -1,0 +1,42 @@
+"""Port to the jobs that train versions: launched by name, never imported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+JobState = Literal["pending", "running", "succeeded", "failed", "stopped", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What to run; `job_id` is chosen by the caller so that submitting twice is submitting once."""
+
+    job_id: str
+    entrypoint: tuple[str, ...]
+    metadata: Mapping[str, str]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How a job stands; `message` is the last thing it said when it failed."""
+
+    job_id: str
+    state: JobState
+    message: str = ""
+
+
+class Jobs(Protocol):
+    """Runs jobs somewhere; every call may raise `Unavailable`."""
+
+    def submit(self, request: JobRequest) -> str:
+        """Start the job and return its id; a known id is not started again."""
+
+    def status(self, job_id: str) -> JobStatus:
+        """How it stands; state `unknown` when nobody remembers it."""
+
+    def stop(self, job_id: str) -> None:
+        """End it; ending an ended job does nothing."""
+
+    def logs(self, job_id: str) -> str:
+        """Everything it printed so far."""

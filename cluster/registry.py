@@ -1,0 +1,65 @@
+"""Port to the model registry, the single source of truth for which versions exist and which one is champion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+Standing = Literal["candidate", "rejected", "champion", "retired", "rolled_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One registered version, with why it exists and what it came from."""
+
+    model: str
+    number: int
+    created_at: datetime
+    owner: str
+    reason: str  # "first", "manual", "schedule", or the retrain request's sentence
+    standing: Standing
+    parent: int | None
+    run_id: str
+    request_id: str | None
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What `register` needs besides the bundle: lineage, figures, files to keep beside it."""
+
+    model: str
+    owner: str
+    reason: str
+    standing: Standing
+    parent: int | None
+    request_id: str | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]  # data hash, code revision, environment, findings …
+
+
+class Registry(Protocol):
+    """Keeps versions and their bundles; every call may raise `Unavailable`."""
+
+    def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:
+        """Store the bundle folder (and `extras`, plots and reports) and return the new version."""
+
+    def versions(self, model: str) -> tuple[Version, ...]:
+        """All versions, oldest first; empty when the model is unknown."""
+
+    def version(self, model: str, number: int) -> Version:
+        """That version; raises NotFound with the versions there are."""
+
+    def champion(self, model: str) -> int | None:
+        """The number the champion alias points to, or None."""
+
+    def set_champion(self, model: str, number: int) -> None:
+        """Move the champion alias; setting it twice is the same as once."""
+
+    def set_standing(self, model: str, number: int, standing: Standing, why: str) -> None:
+        """Tag the version with its standing and the sentence that says why."""
+
+    def fetch(self, model: str, number: int, into: Path) -> Path:
+        """A local folder that holds the version's bundle, copied below `into` at most once."""

@@ -1,0 +1,59 @@
+"""Which version answers: a sticky, monotone hash of the unit over the split's arms."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import accumulate
+
+BUCKETS = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One version in a split; `weight` is its share of the units."""
+
+    name: str  # "champion", "candidate"
+    version: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Who answers from now on; immutable, superseded by a higher revision."""
+
+    model: str
+    revision: int
+    salt: str
+    arms: tuple[Arm, ...]  # the candidate's arm comes first, so raising its weight moves no unit back
+    shadows: tuple[int, ...] = ()
+    warm: tuple[int, ...] = ()  # kept loaded, so that going back needs no loading
+
+    def versions(self) -> frozenset[int]:
+        """Every version a replica must hold to serve this split."""
+        return frozenset(arm.version for arm in self.arms) | frozenset(self.shadows) | frozenset(self.warm)
+
+
+def bucket(salt: str, unit: str) -> int:
+    """The unit's fixed place in [0, 2**32).
+
+    >>> bucket("s", "N725MQ") == bucket("s", "N725MQ")
+    True
+    """
+    return int.from_bytes(blake2b(unit.encode(), key=salt.encode()[:64], digest_size=4).digest())
+
+
+class Router:
+    """`pick` for one split, with the arms' bucket limits computed once."""
+
+    def __init__(self, split: Split) -> None:
+        total = sum(arm.weight for arm in split.arms)
+        if not split.arms or any(arm.weight < 0 for arm in split.arms) or total <= 0:
+            raise ValueError(f"split {split.revision} of {split.model} gives no arm a positive weight")
+        self.split = split
+        self._arms = [arm for arm in split.arms if arm.weight > 0]
+        shares = list(accumulate(arm.weight / total for arm in self._arms))
+        self._limits = [round(share * BUCKETS) for share in shares[:-1]]
+
+    def pick(self, unit_bucket: int) -> Arm:
+        """The arm that owns the bucket."""
+        return self._arms[bisect_right(self._limits, unit_bucket)]
