@@ -1,14 +1,14 @@
 """Every error Windvane raises on purpose, and the HTTP status each door answers with.
 
-    WindvaneError                 500
-    ├── Invalid                   422  what was sent or declared is wrong; change it
-    │   └── Malformed             400  it cannot even be read
-    ├── Forbidden                 403  the caller may not do this
-    ├── NotFound                  404  no such model, version, record
-    ├── Conflict                  409  somebody else changed it first, or the state does not allow it
-    ├── TooLarge                  413  send less at once
-    └── Unavailable               503  not now; try again after `retry_after_seconds`
-        └── Overloaded            429  too many at once; try again after `retry_after_seconds`
+WindvaneError                 500
+├── Invalid                   422  what was sent or declared is wrong; change it
+│   └── Malformed             400  it cannot even be read
+├── Forbidden                 403  the caller may not do this
+├── NotFound                  404  no such model, version, record
+├── Conflict                  409  somebody else changed it first, or the state does not allow it
+├── TooLarge                  413  send less at once
+└── Unavailable               503  not now; try again after `retry_after_seconds`
+    └── Overloaded            429  too many at once; try again after `retry_after_seconds`
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Store(Protocol):
         """The document, or None."""
 
     def put(self, kind: str, key: str, body: bytes, expected_revision: int) -> int:
-        """Write when the stored revision is the expected one (0: must not exist); raises Conflict, returns the new revision."""
+        """Write when the stored revision is the expected one (0: must not exist), else raise Conflict; returns the new one."""
 
     def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
         """All documents of a kind whose key starts with `prefix`, by key."""
@@ -54,7 +54,10 @@ class Store(Protocol):
         """Events with a number above `after`, oldest first."""
 
 
-class Shelf[T]:
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
     """Typed documents of one kind in a store; `T` is a frozen dataclass."""
 
     def __init__(self, store: Store, kind: str, record: type[T]) -> None:

@@ -1,8 +1,10 @@
 """The records of the decision log: what was decided, what shadows would have said, what happened after."""
 
+from typing import TypeAlias
+
 import msgspec
 
-type Value = float | int | bool | str | None
+Value: TypeAlias = float | int | bool | str | None
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True, tag="decision"):
@@ -43,4 +45,4 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, tag="outcome"):
     kpis: dict[str, float] = {}
 
 
-type Record = Decision | Shadow | Outcome
+Record: TypeAlias = Decision | Shadow | Outcome
