@@ -1,53 +1,28 @@
 """What a model declares: one frozen, fully validated record per YAML in `configs/models/`."""
 
-import re
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from configs.quantities import Count, Duration, Figure, Flag, Moment, Share, Whole
+from configs.settings import Settings as Settings
 
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
-COLUMN = r"^[A-Za-z_][A-Za-z0-9_ .-]{0,126}$"
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+# A letter or digit of any script first; no quotes, brackets or slashes, which columns and pointers are written with.
+COLUMN = r"^\w[\w .()%#&+-]{0,126}$"
 
 
-def parse_duration(text: object) -> object:
-    """Read `90s`, `5m`, `12h`, `28d` or `4w`; anything else is left for the validator to refuse.
-
-    >>> parse_duration("28d")
-    datetime.timedelta(days=28)
-    """
-    if isinstance(text, str):
-        match = _DURATION.match(text.strip())
-        if match is None:
-            raise ValueError(f"{text!r} is not a duration; write 90s, 5m, 12h, 28d or 4w")
-        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        raise ValueError(f"{text!r} has no unit; write 90s, 5m, 12h, 28d or 4w")
-    return text
+def wrong(what: str, *path: str | int) -> PydanticCustomError:
+    """A fault at `path` below the record that is being validated, so that a complaint can name the very field."""
+    return PydanticCustomError("declaration", "{what}", {"what": what, "path": path})
 
 
-def _parse_moment(value: object) -> object:
-    """A date or time without a zone is UTC."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    PlainSerializer(lambda d: f"{d.total_seconds():g}s", return_type=str),
-    Field(ge=timedelta(0)),
-]
-Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
+def _repeated(values: Sequence[object]) -> int | None:
+    """The position of the first value that stood before."""
+    return next((i for i, value in enumerate(values) if value in values[:i]), None)
 
 
 class Declared(BaseModel):
@@ -63,25 +38,28 @@ class Feature(Declared):
     type: Literal["number", "integer", "boolean", "category"]
     unit: str = ""
     description: str = ""
-    min: float | None = None
-    max: float | None = None
+    min: Figure | None = None
+    max: Figure | None = None
     categories: tuple[str, ...] = ()
-    missing: bool = False
-    personal: bool = False
+    missing: Flag = False
+    personal: Flag = False
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
         if self.type == "category":
             if not self.categories:
-                raise ValueError("a category needs `categories`, the values it can take")
+                raise wrong("a category needs `categories`, the values it can take", "categories")
             if len(set(self.categories)) != len(self.categories):
-                raise ValueError("`categories` names a value twice")
+                raise wrong("names a value twice", "categories")
         elif self.categories:
-            raise ValueError(f"`categories` belongs to type category, not {self.type}")
-        if self.type in ("category", "boolean") and (self.min is not None or self.max is not None):
-            raise ValueError(f"`min` and `max` belong to numbers, not to type {self.type}")
+            raise wrong(f"belongs to type category, not {self.type}", "categories")
+        for bound, value in (("min", self.min), ("max", self.max)):
+            if value is not None and self.type in ("category", "boolean"):
+                raise wrong(f"belongs to numbers, not to type {self.type}", bound)
+            if value is not None and self.type == "integer" and not value.is_integer():
+                raise wrong(f"{value:g} is not a whole number, as type integer needs", bound)
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+            raise wrong(f"{self.min:g} is above max {self.max:g}", "min")
         return self
 
 
@@ -106,9 +84,13 @@ class Source(Declared):
     @model_validator(mode="after")
     def _query_goes_with_sql(self) -> Self:
         if "://" in self.source and not self.query:
-            raise ValueError("a SQL URL needs `query`")
+            raise wrong("a SQL URL needs `query`", "query")
         if self.query and "://" not in self.source:
-            raise ValueError("`query` belongs to a SQL URL such as postgresql://…")
+            raise wrong("belongs to a SQL URL such as postgresql://…", "query")
+        if self.source.startswith("python:") and len(list(filter(None, self.source.split(":")))) != 3:
+            raise wrong(f"{self.source!r} is not python:module:function", "source")
+        if self.until is not None and self.time is None:
+            raise wrong("needs `time`, the column it is compared with", "until")
         return self
 
 
@@ -117,8 +99,8 @@ class Action(Declared):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
     at_least: Share
-    cost_if_true: float = 0.0
-    cost_if_false: float = 0.0
+    cost_if_true: Figure = 0.0
+    cost_if_false: Figure = 0.0
 
 
 class DecisionRule(Declared):
@@ -130,19 +112,19 @@ class DecisionRule(Declared):
     def _covers_every_score(self) -> Self:
         starts = [action.at_least for action in self.actions]
         names = [action.name for action in self.actions]
-        if len(set(names)) != len(names):
-            raise ValueError("two actions have the same name")
-        if len(set(starts)) != len(starts):
-            raise ValueError("two actions start at the same score")
+        if (again := _repeated(names)) is not None:
+            raise wrong(f"another action is named {names[again]!r}", "actions", again, "name")
+        if (again := _repeated(starts)) is not None:
+            raise wrong(f"another action starts at {starts[again]:g}", "actions", again, "at_least")
         if 0.0 not in starts:
-            raise ValueError("no action starts at 0.0, so low scores would have none")
+            raise wrong("no action starts at 0.0, so low scores would have none", "actions")
         return self
 
 
 class Objectives(Declared):
     """Service level: what the service that asks for decisions was promised."""
 
-    latency_p99_ms: Annotated[float, Field(gt=0)] = 50.0
+    latency_p99_ms: Annotated[Figure, Field(gt=0)] = 50.0
     error_rate: Share = 0.001
 
 
@@ -150,15 +132,15 @@ class Training(Declared):
     """How a version is searched for, fitted and compared offline."""
 
     holdout: Duration | None = None  # newest span kept for evaluation; None keeps `holdout_share`
-    holdout_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.2
+    holdout_share: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.2
     windows: Annotated[tuple[Literal["all"] | Duration, ...], Field(min_length=1)] = ("all",)
     trials: Count = 6
     tune_budget: Duration = timedelta(seconds=20)
     max_rounds: Count = 300
     workers: Count = 1
-    bootstrap: Annotated[int, Field(ge=50)] = 200
-    margin: Annotated[float, Field(ge=0.0)] = 0.002  # log loss a candidate may lose to the champion offline
-    seed: int = 7
+    bootstrap: Annotated[Whole, Field(ge=50)] = 200
+    margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # log loss a candidate may lose to the champion offline
+    seed: Whole = 7
 
 
 class Serving(Declared):
@@ -167,7 +149,7 @@ class Serving(Declared):
     min_replicas: Count = 1
     max_replicas: Count = 2
     target_ongoing_requests: Count = 64
-    num_cpus: Annotated[float, Field(ge=0.0)] = 0.25
+    num_cpus: Annotated[Figure, Field(ge=0.0)] = 0.25
     durability: Literal["committed", "buffered"] = "committed"
     max_batch_rows: Count = 256
     max_waiting_rows: Count = 4096
@@ -177,7 +159,7 @@ class Serving(Declared):
     @model_validator(mode="after")
     def _replicas_in_order(self) -> Self:
         if self.min_replicas > self.max_replicas:
-            raise ValueError(f"min_replicas {self.min_replicas} is above max_replicas {self.max_replicas}")
+            raise wrong(f"{self.min_replicas} is above max_replicas {self.max_replicas}", "min_replicas")
         return self
 
 
@@ -186,8 +168,8 @@ class Monitor(Declared):
 
     window: Duration = timedelta(days=1)
     min_sample: Count = 500
-    feature_psi: Annotated[float, Field(gt=0)] = 0.25
-    score_psi: Annotated[float, Field(gt=0)] = 0.25
+    feature_psi: Annotated[Figure, Field(gt=0)] = 0.25
+    score_psi: Annotated[Figure, Field(gt=0)] = 0.25
     missing_rise: Share = 0.1
     auc_drop: Share = 0.03
     brier_rise: Share = 0.02
@@ -210,7 +192,7 @@ class Retrain(Declared):
 class Step(Declared):
     """One canary step: the candidate's weight and what has to be seen before the next."""
 
-    weight: Annotated[float, Field(gt=0.0, le=1.0)]
+    weight: Annotated[Figure, Field(gt=0.0, le=1.0)]
     min_duration: Duration = timedelta(minutes=5)
     min_decisions: Count = 200
 
@@ -218,7 +200,7 @@ class Step(Declared):
 class Plan(Declared):
     """Shadow, canary steps, full, bake; blue/green is one step of weight 1."""
 
-    shadow: Annotated[bool, Field(description="score the candidate on every request before it answers any")] = True
+    shadow: Annotated[Flag, Field(description="score the candidate on every request before it answers any")] = True
     min_outcomes: Count = 1000  # paired outcomes before the loss guardrail can pass
     shadow_min_duration: Duration = timedelta(minutes=5)
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] = (
@@ -229,18 +211,18 @@ class Plan(Declared):
     bake: Duration = timedelta(minutes=10)
     rollback_window: Duration = timedelta(hours=24)
     max_phase: Duration = timedelta(hours=24)
-    loss_margin: Annotated[float, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
+    loss_margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
     error_margin: Share = 0.005
-    prediction_shift_psi: Annotated[float, Field(gt=0)] = 1.0
-    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.01
+    prediction_shift_psi: Annotated[Figure, Field(gt=0)] = 1.0
+    alpha: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.01
 
     @model_validator(mode="after")
     def _weights_rise_to_one(self) -> Self:
         weights = [step.weight for step in self.steps]
         if weights != sorted(set(weights)):
-            raise ValueError(f"step weights must rise, got {weights}")
+            raise wrong(f"weights must rise from step to step, got {weights}", "steps")
         if weights[-1] != 1.0:
-            raise ValueError("the last step must have weight 1.0")
+            raise wrong("must be 1.0 in the last step", "steps", len(weights) - 1, "weight")
         return self
 
 
@@ -264,13 +246,26 @@ class ModelSpec(Declared):
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
-        names = [feature.name for feature in self.features]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"features named twice: {', '.join(twice)}")
-        for role, column in (("target", self.target.name), ("time", self.data.time), ("subject", self.data.subject)):
-            if column in names:
-                raise ValueError(f"the {role} column {column!r} is also a feature")
+        names = [feature.name.casefold() for feature in self.features]  # SQL columns differ by more than case
+        if (again := _repeated(names)) is not None:
+            raise wrong("another feature has this name", "features", again, "name")
+        if self.target.name.casefold() in names:
+            raise wrong(
+                f"{self.target.name!r} is also a feature, which would tell the model the answer", "target", "name"
+            )
+        for role in ("time", "subject"):
+            column = getattr(self.data, role)
+            if column is not None and column.casefold() in names:
+                raise wrong(f"{column!r} is also a feature; take it from one of the two", "data", role)
+        return self
+
+    @model_validator(mode="after")
+    def _spans_need_time(self) -> Self:
+        if self.data.time is None and self.training.holdout is not None:
+            raise wrong("a span of time needs `data.time`; use `holdout_share` without one", "training", "holdout")
+        for position, window in enumerate(self.training.windows):
+            if self.data.time is None and window != "all":
+                raise wrong("a span of time needs `data.time`; use `all` without one", "training", "windows", position)
         return self
 
     def feature(self, name: str) -> Feature:
@@ -279,30 +274,3 @@ class ModelSpec(Declared):
             if feature.name == name:
                 return feature
         raise KeyError(name)
-
-
-class Settings(Declared):
-    """Where this Windvane lives and listens; read once from the environment by `configs.load`."""
-
-    home: str
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    dashboard_port: Annotated[int, Field(ge=1, le=65535)] = 8265
-    ray_address: str | None = None  # an existing cluster to attach to; None starts one
-    store_url: str
-    mlflow_uri: str
-    models_dir: str
-    overlay: str | None = None
-
-    def environment(self) -> dict[str, Any]:
-        """The variables that make another process read the same settings."""
-        pairs = {
-            "WINDVANE_HOME": self.home,
-            "WINDVANE_HOST": self.host,
-            "WINDVANE_PORT": str(self.port),
-            "WINDVANE_DASHBOARD_PORT": str(self.dashboard_port),
-            "WINDVANE_STORE": self.store_url,
-            "WINDVANE_MLFLOW": self.mlflow_uri,
-            "WINDVANE_MODELS": self.models_dir,
-        }
-        return pairs | ({"WINDVANE_OVERLAY": self.overlay} if self.overlay else {})

@@ -1,0 +1,130 @@
+"""Settings from the environment and models from YAML: the only reader of either."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
+from configs.document import Document, Unreadable, merge, read
+from configs.schema import ModelSpec
+from configs.settings import Settings
+
+PACKAGED = Path(__file__).parent
+
+_VARIABLES = {
+    "home": "WINDVANE_HOME",
+    "host": "WINDVANE_HOST",
+    "port": "WINDVANE_PORT",
+    "dashboard_port": "WINDVANE_DASHBOARD_PORT",
+    "ray_address": "RAY_ADDRESS",
+    "store_url": "WINDVANE_STORE",
+    "mlflow_uri": "WINDVANE_MLFLOW",
+    "models_dir": "WINDVANE_MODELS",
+    "overlay": "WINDVANE_OVERLAY",
+}
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read `WINDVANE_*` and `RAY_ADDRESS` (empty counts as unset); raises BadDeclaration naming every bad variable."""
+    environment = os.environ if environment is None else environment
+    given = {field: environment[name] for field, name in _VARIABLES.items() if environment.get(name)}
+    home = Path(given.get("home", "var")).expanduser().absolute()
+    own_models = Path("configs/models")
+    models = given.get("models_dir", own_models if own_models.is_dir() else PACKAGED / "models")
+    values = {
+        "store_url": f"sqlite:///{home}/windvane.db",
+        "mlflow_uri": f"sqlite:///{home}/mlflow/mlflow.db",
+        **given,
+        "home": str(home),
+        "models_dir": str(Path(models).expanduser().absolute()),
+    }
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        wrong = faults(error, Settings, values)
+        raise BadDeclaration(
+            [Complaint("environment", _VARIABLES[str(fault.path[0])], None, fault.what) for fault in wrong]
+        ) from error
+
+
+def model_names(settings: Settings) -> tuple[str, ...]:
+    """Every model declared in the models folder, by name."""
+    return tuple(sorted(file.stem for file in Path(settings.models_dir).glob("*.yaml")))
+
+
+def load_model(name: str, settings: Settings) -> ModelSpec:
+    """The model's declaration with the overlay laid over it; raises BadDeclaration with every complaint at once."""
+    file = Path(settings.models_dir) / f"{name}.yaml"
+    names = model_names(settings)
+    if name not in names:
+        what = f"no model {name!r} here; there are: {', '.join(names) or 'none'}"
+        raise BadDeclaration([Complaint(settings.models_dir, "", None, what, nearest(name, names))])
+    spec, complaints = _examine(file, _overlay_file(name, settings))
+    if spec is None:
+        raise BadDeclaration(complaints)
+    return spec
+
+
+def validate_file(file: Path, overlay: Path | None = None) -> list[Complaint]:
+    """Everything that is wrong with one declaration; empty when it can be used."""
+    return _examine(file, overlay)[1]
+
+
+def validate_all(settings: Settings) -> list[Complaint]:
+    """The complaints about every model in the models folder, under the overlay in force."""
+    return [
+        complaint
+        for name in model_names(settings)
+        for complaint in validate_file(Path(settings.models_dir) / f"{name}.yaml", _overlay_file(name, settings))
+    ]
+
+
+def _overlay_file(name: str, settings: Settings) -> Path | None:
+    """This model's overlay, beside the models folder or packaged; an overlay nobody wrote is an error."""
+    if settings.overlay is None:
+        return None
+    roots = [Path(settings.models_dir).parent / "overlays", PACKAGED / "overlays"]
+    folders = [root / settings.overlay for root in roots if (root / settings.overlay).is_dir()]
+    if not folders:
+        known = sorted({folder.name for root in roots if root.is_dir() for folder in root.iterdir() if folder.is_dir()})
+        what = f"no overlay {settings.overlay!r}; there are: {', '.join(known) or 'none'}"
+        raise BadDeclaration(
+            [Complaint("environment", "WINDVANE_OVERLAY", None, what, nearest(settings.overlay, known))]
+        )
+    return next((folder / f"{name}.yaml" for folder in folders if (folder / f"{name}.yaml").exists()), None)
+
+
+def _examine(file: Path, overlay: Path | None) -> tuple[ModelSpec | None, list[Complaint]]:
+    """The spec, or what is wrong; a fault is blamed on the overlay where the overlay wrote the field."""
+    documents: list[tuple[Path, Document]] = []
+    for source in (file, overlay) if overlay else (file,):
+        try:
+            documents.append((source, read(source)))
+        except Unreadable as error:
+            return None, [Complaint(str(source), spelled(error.path), error.line, error.what)]
+    value = dict(documents[0][1].value)
+    if overlay:
+        value = merge(value, documents[1][1].value)
+
+    def complaint(path: tuple[str | int, ...], what: str, near: str | None) -> Complaint:
+        source, document = next((pair for pair in reversed(documents) if pair[1].holds(path)), documents[0])
+        return Complaint(str(source), spelled(path), document.line(path), what, near)
+
+    try:
+        spec = ModelSpec.model_validate(value)
+    except ValidationError as error:
+        return None, [complaint(fault.path, fault.what, fault.nearest) for fault in faults(error, ModelSpec, value)]
+    if spec.name != file.stem:
+        return None, [complaint(("name",), f"{spec.name!r} is not the file's name; rename one to the other", file.stem)]
+    return _anchored(spec, file.parent), []
+
+
+def _anchored(spec: ModelSpec, folder: Path) -> ModelSpec:
+    """A relative data path counts from the YAML's own folder, so that every process finds the same file."""
+    source = spec.data.source
+    if source.startswith("python:") or "://" in source or Path(source).is_absolute():
+        return spec
+    data = spec.data.model_copy(update={"source": os.path.normpath(folder.absolute() / source)})
+    return spec.model_copy(update={"data": data})

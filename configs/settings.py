@@ -1,0 +1,40 @@
+"""Where one Windvane lives and listens."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Where this Windvane lives and listens; read once from the environment by `configs.load`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: str
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    dashboard_port: Annotated[int, Field(ge=1, le=65535)] = 8265
+    ray_address: str | None = None  # an existing cluster to attach to; None starts one
+    store_url: str
+    mlflow_uri: str
+    models_dir: str
+    overlay: str | None = None
+
+    def environment(self) -> dict[str, Any]:
+        """The variables that make another process read the same settings."""
+        pairs = {
+            "WINDVANE_HOME": self.home,
+            "WINDVANE_HOST": self.host,
+            "WINDVANE_PORT": str(self.port),
+            "WINDVANE_DASHBOARD_PORT": str(self.dashboard_port),
+            "WINDVANE_STORE": self.store_url,
+            "WINDVANE_MLFLOW": self.mlflow_uri,
+            "WINDVANE_MODELS": self.models_dir,
+        }
+        return pairs | ({"WINDVANE_OVERLAY": self.overlay} if self.overlay else {})
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps bundles and reports when no server of its own does."""
+        return Path(self.home) / "mlflow" / "artifacts"
