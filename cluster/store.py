@@ -42,7 +42,7 @@ class Store(Protocol):
         """The document, or None."""
 
     def put(self, kind: str, key: str, body: bytes, expected_revision: int) -> int:
-        """Write when the stored revision is the expected one (0: must not exist), else raise Conflict; returns the new one."""
+        """Write if the stored revision is the expected one (0: none) and return the new one, else raise Conflict."""
 
     def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
         """All documents of a kind whose key starts with `prefix`, by key."""

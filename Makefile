@@ -1,0 +1,56 @@
+# Every verb makes .venv from requirements.lock first when it is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-unit test-e2e check format bench docs lock clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv from the lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"Windvane needs Python 3.11 or later, this is {v[0]}.{v[1]}: make setup PYTHON=python3.11") if v < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the locked packages into .venv (about 2 GB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --requirement requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $(READY)
+
+demo: $(READY) ## watch a model drift, retrain, prove itself and take over
+	@$(BIN)/windvane demo
+
+test: test-unit test-e2e ## all tests
+
+test-unit: $(READY) ## unit tests and doctests of the pure modules: no Ray, no clock
+	$(BIN)/python -m pytest tests/unit configs cluster monitoring training serve_apps
+
+test-e2e: $(READY) ## end to end on a real local Ray, MLflow and HTTP
+	$(BIN)/python -m pytest tests/e2e
+
+check: $(READY) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## let ruff put the code in form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## measure the request path
+	$(BIN)/python -m benchmarks
+
+docs: $(READY) ## write docs/models.md anew from the schema
+	$(BIN)/python -m docs.generate
+
+lock: $(READY) ## resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
+
+clean: ## remove .venv, caches and var/ (stop a running Windvane first)
+	@test ! -e var/run/head.json || { echo "A Windvane may be running: .venv/bin/windvane down"; exit 1; }
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -1,0 +1,39 @@
+"""The `windvane` command: one file per kind of reader, every error one sentence and a way on."""
+
+import sys
+
+import click
+
+from cluster.cli import decisions, models, operate, rollouts
+from cluster.errors import Invalid, WindvaneError
+
+
+class Commands(click.Group):
+    """Shows a WindvaneError as its sentence, without a traceback, and exits with 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except WindvaneError as error:
+            click.secho(f"Error: {error}", fg="red", err=True)
+            for problem in getattr(error, "problems", ()) if isinstance(error, Invalid) else ():
+                click.secho(f"  {problem.pointer}: {problem.detail}", fg="red", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="windvane")
+def main() -> None:
+    """Serve decision models, watch them, retrain them, and prove every new version before it takes over."""
+
+
+for command in (
+    *(operate.up, operate.down, operate.status, operate.events, operate.demo),
+    *(models.validate, models.init, models.train, models.retrain, models.deploy, models.versions, models.report),
+    *(decisions.decide, decisions.outcomes, decisions.decisions),
+    rollouts.rollout,
+):
+    main.add_command(command)

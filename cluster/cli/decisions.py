@@ -1,0 +1,92 @@
+"""For clients and auditors: ask for decisions, report outcomes, read the decision log."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cluster.cli.operate import api
+from cluster.decision_log.query import Query
+from cluster.errors import Malformed
+from configs.load import load_model, load_settings
+
+MOST_ROWS_SHOWN = 50
+
+
+@click.command()
+@click.argument("model")
+@click.argument("request", default="-")
+def decide(model: str, request: str) -> None:
+    """Ask MODEL for a decision: REQUEST is JSON, @FILE, or - for standard input."""
+    click.echo(json.dumps(api().decide(model, _read_json(request)), indent=2))
+
+
+@click.command()
+@click.argument("model")
+@click.argument("outcomes", default="-")
+def outcomes(model: str, outcomes: str) -> None:
+    """Tell MODEL what happened after: OUTCOMES is JSON, @FILE, or - for standard input."""
+    click.echo(json.dumps(api().outcomes(model, _read_json(outcomes)), indent=2))
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--sql",
+    default="select * from decisions order by at desc limit 10",
+    show_default=True,
+    help="One SELECT over decisions, outcomes, shadows and labelled.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
+def decisions(model: str, sql: str, out: Path | None) -> None:
+    """Read MODEL's decision log with SQL."""
+    settings = load_settings()
+    query = Query(Path(settings.home) / "log" / model, load_model(model, settings).features)
+    found = query.sql(sql)
+    if out is None:
+        _print(found)
+        return
+    if out.suffix == ".parquet":
+        import pyarrow.parquet as parquet
+
+        parquet.write_table(found, out)
+    elif out.suffix == ".csv":
+        import pyarrow.csv as csv
+
+        csv.write_csv(found, out)
+    elif out.suffix == ".json":
+        out.write_text(json.dumps(found.to_pylist(), default=str, indent=1))
+    else:
+        raise click.BadParameter(f"{out} ends neither in .parquet nor .csv nor .json", param_hint="--out")
+    click.echo(f"{found.num_rows} rows written to {out}")
+
+
+def _read_json(source: str) -> dict[str, Any]:
+    if source == "-":
+        text = sys.stdin.read()
+    elif source.startswith("@"):
+        text = Path(source[1:]).read_text()
+    else:
+        text = source
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise Malformed(f"The request is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Malformed(f"The request must be a JSON object, not {type(body).__name__}.")
+    return body
+
+
+def _print(found: Any) -> None:
+    table = Table(show_lines=False)
+    for name in found.column_names:
+        table.add_column(name, overflow="fold")
+    for row in found.slice(0, MOST_ROWS_SHOWN).to_pylist():
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+    if found.num_rows > MOST_ROWS_SHOWN:
+        click.echo(f"{found.num_rows - MOST_ROWS_SHOWN} more rows: write them with --out, or narrow the SELECT.")

@@ -1,0 +1,142 @@
+"""For ML engineers: declare, validate, train, deploy."""
+
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import click
+
+from cluster import lifecycle
+from cluster.cli.operate import api, progress_line
+from cluster.errors import Conflict, NotFound, WindvaneError
+from cluster.jobs import JobRequest
+from cluster.ray_jobs import RayJobs
+from cluster.serve_apps_api import ServeApplications
+from configs.draft import draft
+from configs.load import load_model, load_settings, validate_file
+
+DEPLOY_SECONDS = 180.0
+FINAL = ("succeeded", "failed", "stopped", "unknown")
+
+
+@click.command()
+@click.argument("models", nargs=-1)
+def validate(models: tuple[str, ...]) -> None:
+    """Check model files: names of models, paths of YAML files, or all that are declared."""
+    folder = Path(load_settings().models_dir)
+    paths = [Path(each) if each.endswith((".yaml", ".yml")) else folder / f"{each}.yaml" for each in models]
+    paths = paths or sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise NotFound(f"There is no model file in {folder}; write one with `windvane init`.")
+    complaints = [(path, validate_file(path)) for path in paths]
+    for path, found in complaints:
+        click.echo(f"{path}: {'ok' if not found else f'{len(found)} to mend'}")
+        for complaint in found:
+            click.secho(f"  {complaint}", fg="red")
+    if any(found for _, found in complaints):
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option("--target", required=True, help="The column to predict; it must take two values.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+def init(name: str, file: Path, target: str, force: bool) -> None:
+    """Write a first configs/models/NAME.yaml from a CSV or Parquet file."""
+    folder = Path(load_settings().models_dir)
+    path = folder / f"{name}.yaml"
+    if path.exists() and not force:
+        raise Conflict(f"{path} exists; choose another name or replace it with --force.")
+    text = draft(name, file, target)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    click.echo(f"Wrote {path}. Read it, mend what it got wrong, then:")
+    click.echo(f"  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--reason", default="manual", show_default=True)
+@click.option("--source", help="Read other labelled rows than data.source names; recorded in the lineage.")
+@click.option("--override-gate", is_flag=True, help="Register as candidate even when it loses offline.")
+def train(model: str, reason: str, source: str | None, override_gate: bool) -> None:
+    """Train and register a version of MODEL as a Ray job, showing what it prints."""
+    settings = load_settings()
+    load_model(model, settings)
+    jobs = RayJobs(lifecycle.demand_dashboard(settings))
+    entrypoint = [sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason]
+    entrypoint += ["--source", source] if source else []
+    entrypoint += ["--override-gate"] if override_gate else []
+    request = JobRequest(
+        job_id=f"train-{model}-{uuid.uuid4().hex[:8]}",
+        entrypoint=tuple(entrypoint),
+        metadata={"model": model, "reason": reason},
+        environment=settings.environment(),
+    )
+    click.echo(f"Job {jobs.submit(request)}: {lifecycle.demand_dashboard(settings)}/#/jobs")
+    shown = 0
+    while True:
+        state = jobs.status(request.job_id)
+        printed = jobs.logs(request.job_id)
+        click.echo(printed[shown:], nl=False)
+        shown = len(printed)
+        if state.state in FINAL:
+            break
+        time.sleep(0.5)
+    if state.state != "succeeded":
+        raise WindvaneError(f"Job {request.job_id} {state.state}: {state.message.strip()[-600:]}")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--reason", default="asked for by hand", show_default=True)
+def retrain(model: str, reason: str) -> None:
+    """Open a retrain request: the loop trains, proves and rolls out by itself (`windvane events MODEL --follow`)."""
+    request = api().retrain(model, reason)
+    click.echo(f"Retrain request {request['request_id']} is open; follow it with `windvane events {model} --follow`.")
+
+
+@click.command()
+@click.argument("model")
+def deploy(model: str) -> None:
+    """Serve MODEL's champion and wait until it answers."""
+    settings = load_settings()
+    spec = load_model(model, settings)
+    control = api()
+    deployed = control.deploy(model, spec.model_dump(mode="json"))
+    applications = ServeApplications(lifecycle.demand_dashboard(settings), settings)
+    with progress_line() as progress:
+        applications.deploy_model(model, str(deployed["spec_digest"]))
+        applications.wait_running(model, DEPLOY_SECONDS, progress)
+        deadline = time.monotonic() + DEPLOY_SECONDS
+        while not control.ready(model):
+            if time.monotonic() > deadline:
+                raise WindvaneError(f"{model} runs but is not ready; see `windvane status` and the Ray dashboard.")
+            progress(f"waiting for {model} to load version {deployed['champion']}")
+            time.sleep(0.2)
+    click.echo(f"{model} version {deployed['champion']} answers at {lifecycle.url(settings)}/v2/models/{model}/decide")
+
+
+@click.command()
+@click.argument("model")
+def versions(model: str) -> None:
+    """Every registered version of MODEL: standing, reason, figures."""
+    for each in api().versions(model):
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in sorted(each["metrics"].items())[:6])
+        click.echo(
+            f"{each['number']:>4}  {each['standing']:<11}  {each['created_at'][:19]}  {each['reason']}  {figures}"
+        )
+
+
+@click.command()
+@click.argument("model")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("drift.html"), show_default=True)
+@click.option("--rows", default=5000, show_default=True, help="Newest decisions to compare.")
+def report(model: str, out: Path, rows: int) -> None:
+    """Write Evidently's drift report of MODEL's newest decisions against its training data (a job of its own)."""
+    import subprocess
+
+    command = [sys.executable, "-m", "monitoring.reports", "--model", model, "--out", str(out), "--rows", str(rows)]
+    sys.exit(subprocess.run(command).returncode)

@@ -1,0 +1,127 @@
+"""For operators: up, down, status, events, demo."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from cluster import lifecycle
+from cluster.cli.pictures import event_line, status_page
+from cluster.control_api import ControlApi
+from cluster.errors import NotFound
+from configs.load import load_settings
+
+
+def api() -> ControlApi:
+    """The control API of the running Windvane."""
+    settings = load_settings()
+    lifecycle.demand_dashboard(settings)
+    return ControlApi(lifecycle.url(settings), Path(settings.home))
+
+
+@contextmanager
+def progress_line() -> Iterator[lifecycle.Progress]:
+    """One line that says what is being waited for and for how long; plain lines when nobody watches."""
+    console = Console(stderr=True)
+    start = time.monotonic()
+    last = ""
+    if console.is_terminal:
+        with console.status("") as line:
+            yield lambda text: line.update(f"{text} · {time.monotonic() - start:.0f} s")
+        return
+
+    def say(text: str) -> None:
+        nonlocal last
+        if text != last:
+            console.print(f"{time.monotonic() - start:5.1f} s  {text}", highlight=False)
+            last = text
+
+    yield say
+
+
+@click.command()
+def up() -> None:
+    """Start (or attach to) a cluster and wait until it answers."""
+    settings = load_settings()
+    start = time.monotonic()
+    with progress_line() as progress:
+        place = lifecycle.up(settings, progress)
+    click.echo(f"Windvane is up after {time.monotonic() - start:.0f} s.")
+    table = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("decisions", place.decisions),
+        ("console", place.console),
+        ("API docs", f"{lifecycle.url(settings)}/docs"),
+        ("metrics", f"{lifecycle.url(settings)}/metrics"),
+        ("Ray dashboard", place.dashboard),
+        ("MLflow UI", place.mlflow_command),
+        ("owner's token", str(Path(settings.home) / "token")),
+    ):
+        table.add_row(name, value)
+    Console(width=200, highlight=False).print(table)
+
+
+@click.command()
+def down() -> None:
+    """End what `windvane up` started, and nothing else."""
+    with progress_line() as progress:
+        sentence = lifecycle.down(load_settings(), progress)
+    click.echo(sentence)
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Refresh every second until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print the status document itself.")
+def status(watch: bool, as_json: bool) -> None:
+    """Champion, split, phase and why, findings, jobs, decisions per second, p50 and p99 of every model."""
+    control = api()
+    if as_json:
+        click.echo(json.dumps(control.status(), indent=2))
+        return
+    console = Console(highlight=False)
+    if not watch:
+        console.print(status_page(control.status()))
+        return
+    with Live(status_page(control.status()), console=console, auto_refresh=False, screen=True) as live:
+        while True:
+            live.update(status_page(control.status()), refresh=True)
+            time.sleep(1.0)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--follow", is_flag=True, help="Go on as things happen.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+def events(model: str, follow: bool, as_json: bool) -> None:
+    """What happened to MODEL, and why."""
+    control = api()
+    after = 0
+    while True:
+        for event in control.events(model, after):
+            after = int(event["number"])
+            click.echo(json.dumps(event) if as_json else event_line(event))
+        if not follow:
+            return
+        time.sleep(1.0)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Watch a model drift, retrain, prove itself and take over (`windvane demo --help`)."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "examples" / "demo").is_dir():
+        raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")
+    environment: dict[str, Any] = dict(os.environ)
+    code = subprocess.run([sys.executable, "-m", "examples.demo", *context.args], env=environment).returncode
+    sys.exit(code)

@@ -1,0 +1,55 @@
+"""HAProxy as Ray Serve starts it: where ours keeps its files, and how one that outlived its cluster is ended.
+
+A killed driver leaves its HAProxy behind; it keeps the ports and routes to replicas that are gone, and the next
+cluster cannot bind. Each Windvane gives HAProxy a configuration path of its own, so that ours is told from others'
+by its command line.
+"""
+
+from pathlib import Path
+
+import psutil
+
+from cluster.processes import end_all
+
+
+def environment(run: Path, port: int) -> dict[str, str]:
+    """The variables, read by Ray at import, that switch HAProxy and the throughput mode on.
+
+    Its files lie in `run`; its metrics and statistics ports follow `port` (8000 gives Ray's own 9101 and 8404).
+    """
+    folder = run / "haproxy"
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(port + 1101),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(port + 404),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(config_path(run)),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+    }
+
+
+def config_path(run: Path) -> Path:
+    """The configuration file that marks a HAProxy as this Windvane's."""
+    return run / "haproxy" / "haproxy.cfg"
+
+
+def ours(run: Path) -> list[psutil.Process]:
+    """Running HAProxy processes that were started with our configuration file."""
+    mark = str(config_path(run))
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        arguments = process.info["cmdline"] or []
+        if "haproxy" in (process.info["name"] or "") and mark in arguments:
+            found.append(process)
+    return found
+
+
+def end_stale(run: Path) -> int:
+    """End our HAProxy processes and return how many there were; call only when our cluster is not running."""
+    stale = ours(run)
+    end_all(stale)
+    return len(stale)

@@ -1,0 +1,121 @@
+"""`windvane up` and `windvane down`: a cluster is started or attached to, made ready, and left as it was found."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from cluster import ray_head
+from cluster.access import ensure_token
+from cluster.errors import Unavailable, WindvaneError
+from cluster.serve_apps_api import CONTROL, ServeApplications
+from configs.schema import Settings
+
+READY_SECONDS = 180.0
+POLL_SECONDS = 0.2
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a running Windvane answers."""
+
+    decisions: str
+    console: str
+    dashboard: str
+    mlflow_command: str
+    started_ray: bool
+
+
+def up(settings: Settings, progress: Progress) -> Place:
+    """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing."""
+    home = Path(settings.home)
+    ensure_token(home)
+    dashboard = dashboard_url(settings)
+    started = False
+    if dashboard is None:
+        progress("starting Ray")
+        dashboard = ray_head.start(settings).dashboard_url
+        started = True
+    _wait(lambda: _answers(f"{dashboard}/api/serve/applications/"), "the Ray dashboard", progress)
+    applications = ServeApplications(dashboard, settings)
+    applications.deploy_control()
+    applications.wait_running(CONTROL, READY_SECONDS, progress)
+    _wait(lambda: _answers(f"{url(settings)}/api/health"), "the control app", progress)
+    return place(settings, dashboard, started)
+
+
+def down(settings: Settings, progress: Progress) -> str:
+    """Take our applications down, and the Ray head if we started it; returns what was ended."""
+    head = ray_head.load(Path(settings.home))
+    dashboard = dashboard_url(settings)
+    if dashboard is None:
+        stale = ray_head.end_leftovers(Path(settings.home))
+        return f"Nothing was running; ended {stale} leftover processes." if stale else "Nothing was running."
+    try:
+        progress("shutting applications down")
+        ServeApplications(dashboard, settings).remove_all()
+        _wait(lambda: not _holds_port(settings), "requests in flight", progress, patience_seconds=15.0)
+    except WindvaneError as error:
+        progress(f"going on although Serve did not shut down: {error}")
+    if head is None:
+        return f"Applications removed; the Ray cluster at {settings.ray_address} was not ours and runs on."
+    progress("ending Ray")
+    return f"Ended {ray_head.end(Path(settings.home), head)} processes."
+
+
+def dashboard_url(settings: Settings) -> str | None:
+    """The dashboard of the cluster we use: the attached one, or our own head; None when there is neither."""
+    if settings.ray_address:
+        address = settings.ray_address
+        return address if address.startswith("http") else f"http://127.0.0.1:{settings.dashboard_port}"
+    head = ray_head.load(Path(settings.home))
+    return head.dashboard_url if head else None
+
+
+def demand_dashboard(settings: Settings) -> str:
+    """The dashboard's URL; raises Unavailable when nothing is up."""
+    dashboard = dashboard_url(settings)
+    if dashboard is None:
+        raise Unavailable(f"No Windvane is running with home {settings.home}: start it with `windvane up`.")
+    return dashboard
+
+
+def url(settings: Settings) -> str:
+    """Where HTTP clients reach decisions and the control API."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  compared, not bound
+    return f"http://{host}:{settings.port}"
+
+
+def place(settings: Settings, dashboard: str, started: bool) -> Place:
+    """The addresses to print."""
+    return Place(
+        decisions=f"{url(settings)}/v2/models/<model>/decide",
+        console=f"{url(settings)}/console",
+        dashboard=dashboard,
+        mlflow_command=f"mlflow ui --backend-store-uri {settings.mlflow_uri}",
+        started_ray=started,
+    )
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address, timeout=5.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _holds_port(settings: Settings) -> bool:
+    return _answers(f"{url(settings)}/api/health")
+
+
+def _wait(ready: Callable[[], bool], what: str, progress: Progress, patience_seconds: float = READY_SECONDS) -> None:
+    deadline = time.monotonic() + patience_seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"Waited {patience_seconds:.0f} s for {what}; look at the logs under var/run/ray.")
+        progress(f"waiting for {what}")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,90 @@
+"""Processes that this Windvane started: remembered by id and start time, ended politely, then firmly."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psutil
+
+from cluster.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A process told from a later one that got the same id."""
+
+    pid: int
+    created: float  # Unix seconds
+
+
+def mark(process: psutil.Process) -> Mark:
+    """Remember a process."""
+    return Mark(process.pid, process.create_time())
+
+
+def find(marks: Iterable[Mark]) -> list[psutil.Process]:
+    """The marked processes that still run."""
+    found = []
+    for each in marks:
+        try:
+            process = psutil.Process(each.pid)
+            if abs(process.create_time() - each.created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def mentioning(text: str) -> list[psutil.Process]:
+    """Running processes of this user whose command line contains `text`, such as a session's folder."""
+    me = psutil.Process()
+    family = {me.pid, *(parent.pid for parent in me.parents())}
+    found = []
+    for process in psutil.process_iter(["cmdline", "uids"]):
+        uids = process.info["uids"]
+        if process.pid in family or uids is None or uids.real != me.uids().real:
+            continue
+        if any(text in argument for argument in process.info["cmdline"] or []):
+            found.append(process)
+    return found
+
+
+def with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """The processes and everything they started."""
+    family: dict[int, psutil.Process] = {}
+    for process in processes:
+        try:
+            for each in (process, *process.children(recursive=True)):
+                family[each.pid] = each
+        except psutil.NoSuchProcess:
+            continue
+    return list(family.values())
+
+
+def end_all(processes: Iterable[psutil.Process], patience_seconds: float = 10.0) -> None:
+    """Ask every process to end, then kill what is left after the patience."""
+    waiting = list(processes)
+    for process in waiting:
+        try:
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, left = psutil.wait_procs(waiting, timeout=patience_seconds)
+    for process in left:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(left, timeout=patience_seconds)
+
+
+def demand_free(port: int, setting: str) -> None:
+    """Raise Conflict, naming who holds it, when something listens on the port."""
+    for connection in psutil.net_connections(kind="tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+            holder = f"process {connection.pid}" if connection.pid else "another user's process"
+            if connection.pid:
+                try:
+                    holder = f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+                except psutil.NoSuchProcess:
+                    continue
+            raise Conflict(f"Port {port} is in use by {holder}: end it, or choose another port with {setting}.")

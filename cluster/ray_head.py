@@ -1,0 +1,136 @@
+"""The local Ray head that `windvane up` starts, and how exactly it, and nothing else, is ended again."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from cluster import haproxy, processes
+from cluster.errors import Unavailable
+from cluster.processes import Mark
+from configs.schema import Settings
+
+LONGEST_RUN_PATH = 40  # Ray puts Unix sockets 62 characters below it, and Linux allows 107
+MOST_CPUS_TO_COUNT_ON = 2  # serving takes fractions of one, a retraining job one at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A running local Ray head: where it answers and which processes it is made of."""
+
+    address: str
+    dashboard_url: str
+    run: str
+    marks: tuple[Mark, ...]
+
+
+def run_folder(home: Path) -> Path:
+    """Where Ray and HAProxy keep sockets, sessions and logs; a short link to it when `home` is too long for sockets."""
+    run = home / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    if len(str(run)) <= LONGEST_RUN_PATH:
+        return run
+    link = Path(tempfile.gettempdir()) / f"windvane-{hashlib.sha256(str(run).encode()).hexdigest()[:10]}"
+    if not link.is_symlink():
+        link.symlink_to(run)
+    if link.resolve() != run.resolve() or link.lstat().st_uid != os.getuid():
+        raise Unavailable(f"{link} exists and is not our link to {run}: remove it, or choose a shorter WINDVANE_HOME.")
+    return link
+
+
+def load(home: Path) -> Head | None:
+    """The head recorded for this home, or None when none of its processes run any more."""
+    try:
+        head = msgspec.json.decode(_record(home).read_bytes(), type=Head)
+    except FileNotFoundError:
+        return None
+    return head if processes.find(head.marks) else None
+
+
+def start(settings: Settings) -> Head:
+    """Start a head on loopback with HAProxy and the throughput mode, and record its processes."""
+    home = Path(settings.home)
+    run = run_folder(home)
+    end_leftovers(home)
+    for port, setting in ((settings.port, "WINDVANE_PORT"), (settings.dashboard_port, "WINDVANE_DASHBOARD_PORT")):
+        processes.demand_free(port, setting)
+    command = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"),
+        *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--dashboard-port={settings.dashboard_port}"),
+        *("--dashboard-agent-listen-port=0", f"--temp-dir={run / 'ray'}", "--object-store-memory=500000000"),
+        f"--ray-client-server-port={settings.port + 2001}",
+        f"--num-cpus={max(MOST_CPUS_TO_COUNT_ON, os.cpu_count() or 1)}",
+    ]
+    log = run / "ray-start.log"
+    with log.open("wb") as output:
+        code = subprocess.run(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment(settings, run)
+        ).returncode
+    family = processes.with_descendants(processes.mentioning(str(run / "ray")))
+    if code != 0:
+        processes.end_all(family)
+        raise Unavailable(f"Ray did not start (exit {code}); the last lines of {log}:\n{_tail(log)}")
+    address = (run / "ray" / "ray_current_cluster").read_text().strip()
+    head = Head(
+        address=address,
+        dashboard_url=f"http://127.0.0.1:{settings.dashboard_port}",
+        run=str(run),
+        marks=tuple(processes.mark(process) for process in family if process.is_running()),
+    )
+    _record(home).write_bytes(msgspec.json.encode(head))
+    return head
+
+
+def end(home: Path, head: Head) -> int:
+    """End every process of the head and what they started, and our HAProxy; returns how many there were."""
+    family = processes.find(head.marks) + processes.mentioning(str(Path(head.run) / "ray"))
+    family = processes.with_descendants(family) + haproxy.ours(Path(head.run))
+    count = len({process.pid for process in family})
+    processes.end_all(_workers_last(family))
+    haproxy.end_stale(Path(head.run))
+    _record(home).unlink(missing_ok=True)
+    return count
+
+
+def end_leftovers(home: Path) -> int:
+    """End processes of ours that outlived their head, a stale HAProxy above all; returns how many there were."""
+    run = run_folder(home)
+    left = processes.mentioning(str(run / "ray"))
+    processes.end_all(left)
+    return len(left) + haproxy.end_stale(run)
+
+
+def environment(settings: Settings, run: Path) -> dict[str, str]:
+    """What the head's processes, and all that Ray starts from them, read."""
+    here = str(Path(sys.executable).parent)
+    return (
+        dict(os.environ)
+        | haproxy.environment(run, settings.port)
+        | settings.environment()
+        | {
+            "PATH": f"{here}:{os.environ.get('PATH', '')}",  # so that `ray job submit -- python …` runs this Python
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",  # one node: HAProxy knows within a second
+            "RAY_TRAIN_V2_ENABLED": "1",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            "PYTHONWARNINGS": "ignore::FutureWarning",
+        }
+    )
+
+
+def _workers_last(family: list[psutil.Process]) -> list[psutil.Process]:
+    """The raylet first: it ends its workers itself and does not restart what we end."""
+    return sorted(family, key=lambda process: process.is_running() and process.name() != "raylet")
+
+
+def _record(home: Path) -> Path:
+    return home / "run" / "head.json"
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
