@@ -1,0 +1,299 @@
+"""What a replica counts and ships once a second and the monitor adds up: all of it merges exactly by addition."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.errors import Invalid
+from monitoring.performance import SCORE_BINS, score_bins
+from monitoring.profile import Layout, Profile
+
+# Latency bins grow by 2^(1/8): a quantile read from them is at most 9 % above the true one. 0.05 ms to 65 s.
+LATENCY_EDGES_MS: NDArray[np.float64] = 0.05 * 2.0 ** (np.arange(164) / 8.0)
+LATENCY_BINS = len(LATENCY_EDGES_MS) + 1
+_BUFFERED_ROWS = 1024
+_KEPT_WINDOWS = 400  # per version, newest
+_KEPT_REVISIONS = 100
+
+Counts = NDArray[np.int64]
+
+
+class WindowPart(msgspec.Struct, array_like=True):
+    """Counts of one version in one window; arrays are little-endian int64 bytes."""
+
+    version: int
+    window: int
+    rows: int
+    newest: float
+    scores: bytes
+    features: bytes  # empty when the replica had no profile of the version
+
+
+class TrafficPart(msgspec.Struct, array_like=True):
+    """What one arm did under one revision."""
+
+    revision: int
+    version: int
+    arm: str
+    decisions: int
+    errors: int
+    actions: dict[str, int]
+    latency: bytes
+
+
+class Payload(msgspec.Struct, array_like=True):
+    """Everything one replica counted since its last shipment."""
+
+    model: str
+    windows: list[WindowPart]
+    traffic: list[TrafficPart]
+    shadows: list[tuple[int, int, int]]  # revision, version, scores
+    dropped: dict[int, int]  # version → shadow rows that were not scored
+
+
+_decoder = msgspec.msgpack.Decoder(Payload)
+_encoder = msgspec.msgpack.Encoder()
+
+
+class WindowCounts:
+    """Feature and score counts of one version in one window of event time."""
+
+    __slots__ = ("features", "newest", "rows", "scores")
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.newest = float("-inf")  # event time, Unix seconds
+        self.scores: Counts = np.zeros(SCORE_BINS, np.int64)
+        self.features: Counts | None = None  # side by side, laid out by the version's profile
+
+    def add(self, rows: int, newest: float, scores: Counts, features: Counts | None) -> None:
+        """Add counts of the same version and window."""
+        self.rows += rows
+        self.newest = max(self.newest, newest)
+        self.scores = self.scores + scores
+        if features is not None:
+            self.features = features if self.features is None else self.features + features
+
+
+class TrafficCounts:
+    """Decisions, errors, actions and latencies of one arm under one revision."""
+
+    __slots__ = ("actions", "decisions", "errors", "latency")
+
+    def __init__(self) -> None:
+        self.decisions = 0
+        self.errors = 0
+        self.actions: Counter[str] = Counter()
+        self.latency: Counts = np.zeros(LATENCY_BINS, np.int64)
+
+    def add(self, decisions: int, errors: int, actions: Mapping[str, int], latency: Counts) -> None:
+        """Add counts of the same arm and revision."""
+        self.decisions += decisions
+        self.errors += errors
+        self.actions.update(actions)
+        self.latency = self.latency + latency
+
+
+class Merged:
+    """The sum of payloads of one model; bounded by dropping the oldest windows and revisions."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.windows: dict[tuple[int, int], WindowCounts] = {}  # by version, window
+        self.traffic: dict[tuple[int, int, str], TrafficCounts] = {}  # by revision, version, arm
+        self.shadows: Counter[tuple[int, int]] = Counter()  # by revision, version: scores
+        self.dropped: Counter[int] = Counter()  # by version: shadow rows that were not scored
+
+    def window(self, version: int, window: int) -> WindowCounts:
+        """The counts of that version and window, made when new."""
+        counts = self.windows.get((version, window))
+        if counts is None:
+            counts = self.windows[(version, window)] = WindowCounts()
+            self._forget_windows(version)
+        return counts
+
+    def arm(self, revision: int, version: int, arm: str) -> TrafficCounts:
+        """The counts of that arm under that revision, made when new."""
+        counts = self.traffic.get((revision, version, arm))
+        if counts is None:
+            counts = self.traffic[(revision, version, arm)] = TrafficCounts()
+            self._forget_revisions()
+        return counts
+
+    def add(self, payload: bytes) -> "Payload":
+        """Add one replica's shipment; raises Invalid when it is not one of this model."""
+        try:
+            shipped = _decoder.decode(payload)
+        except msgspec.DecodeError as error:
+            raise Invalid(f"This shipment cannot be read ({error}): gateway and monitor differ in version") from error
+        if shipped.model != self.model:
+            raise Invalid(f"A shipment of {shipped.model} came to the monitor of {self.model}")
+        for part in shipped.windows:
+            features = _counts(part.features) if part.features else None
+            self.window(part.version, part.window).add(part.rows, part.newest, _counts(part.scores), features)
+        for arm in shipped.traffic:
+            counts = self.arm(arm.revision, arm.version, arm.arm)
+            counts.add(arm.decisions, arm.errors, arm.actions, _counts(arm.latency))
+        for revision, version, scores in shipped.shadows:
+            self.shadows[(revision, version)] += scores
+        self.dropped.update(shipped.dropped)
+        return shipped
+
+    def payload(self) -> bytes:
+        """Everything counted, as one shipment."""
+        windows = [
+            WindowPart(
+                version,
+                window,
+                counts.rows,
+                counts.newest,
+                _bytes(counts.scores),
+                b"" if counts.features is None else _bytes(counts.features),
+            )
+            for (version, window), counts in self.windows.items()
+        ]
+        traffic = [
+            TrafficPart(revision, version, arm, c.decisions, c.errors, dict(c.actions), _bytes(c.latency))
+            for (revision, version, arm), c in self.traffic.items()
+        ]
+        shadows = [(revision, version, scores) for (revision, version), scores in self.shadows.items()]
+        return _encoder.encode(Payload(self.model, windows, traffic, shadows, dict(self.dropped)))
+
+    def _forget_windows(self, version: int) -> None:
+        kept = sorted(window for of, window in self.windows if of == version)
+        for window in kept[:-_KEPT_WINDOWS]:
+            del self.windows[(version, window)]
+
+    def _forget_revisions(self) -> None:
+        kept = sorted({revision for revision, _, _ in self.traffic})
+        for revision in kept[:-_KEPT_REVISIONS]:
+            for key in [key for key in self.traffic if key[0] == revision]:
+                del self.traffic[key]
+
+
+class Tally:
+    """Counts the decisions of one replica; `profiles` may gain versions while it counts.
+
+    Rows are only copied when they come and counted 1,024 at a time, so a micro-batch of one costs a few microseconds.
+    """
+
+    def __init__(self, model: str, profiles: Mapping[int, Profile], window_seconds: float) -> None:
+        self._model = model
+        self._profiles = profiles
+        self._layouts: dict[int, Layout] = {}
+        self._window_seconds = window_seconds
+        self._counts = Merged(model)
+        self._waiting: dict[tuple[int, int, str], _Waiting] = {}
+
+    def add(
+        self,
+        version: int,
+        revision: int,
+        arm: str,
+        rows: NDArray[np.float32],
+        scores: NDArray[np.float64],
+        event_times: NDArray[np.float64],
+        actions: Sequence[str],
+        latencies_ms: Sequence[float],
+    ) -> None:
+        """Count answered decisions: float32[n, F] encoded rows, float64[n] scores and event times (Unix seconds)."""
+        key = (revision, version, arm)
+        waiting = self._waiting.get(key)
+        if waiting is None or waiting.rows.shape[1] != rows.shape[1]:
+            self._flush(key)
+            waiting = self._waiting[key] = _Waiting(rows.shape[1])
+        start, n = 0, len(rows)
+        while start < n:
+            taken = min(n - start, _BUFFERED_ROWS - waiting.n)
+            part, place = slice(start, start + taken), slice(waiting.n, waiting.n + taken)
+            waiting.rows[place] = rows[part]
+            waiting.scores[place] = scores[part]
+            waiting.event_times[place] = event_times[part]
+            waiting.latencies_ms[place] = latencies_ms[part]
+            waiting.n += taken
+            start += taken
+            if waiting.n == _BUFFERED_ROWS:
+                self._flush(key)
+        waiting.actions.extend(actions)
+
+    def shadow(self, version: int, revision: int, scores: NDArray[np.float64]) -> None:
+        """Count scores of a version that did not answer."""
+        self._counts.shadows[(revision, version)] += len(scores)
+
+    def error(self, version: int, revision: int, n: int = 1, arm: str = "") -> None:
+        """Count requests that this version failed to answer."""
+        self._counts.arm(revision, version, arm).errors += n
+
+    def dropped(self, version: int, n: int = 1) -> None:
+        """Count shadow rows that were not scored because too many waited."""
+        self._counts.dropped[version] += n
+
+    def drain(self) -> bytes:
+        """Everything counted since the last drain, as a shipment; counting starts again from nothing."""
+        for key in list(self._waiting):
+            self._flush(key)
+        self._waiting.clear()
+        payload = self._counts.payload()
+        self._counts = Merged(self._model)
+        return payload
+
+    def _flush(self, key: tuple[int, int, str]) -> None:
+        waiting = self._waiting.get(key)
+        if waiting is None or (waiting.n == 0 and not waiting.actions):
+            return
+        revision, version, arm = key
+        n = waiting.n
+        latency = np.bincount(
+            np.searchsorted(LATENCY_EDGES_MS, waiting.latencies_ms[:n], side="left"), minlength=LATENCY_BINS
+        )
+        self._counts.arm(revision, version, arm).add(n, 0, Counter(waiting.actions), latency)
+        windows = np.floor(waiting.event_times[:n] / self._window_seconds).astype(np.int64)
+        layout = self._layout(version, waiting.rows.shape[1])
+        for window in np.unique(windows).tolist():
+            of = windows == window
+            scores = np.bincount(score_bins(waiting.scores[:n][of]), minlength=SCORE_BINS)
+            features = None if layout is None else layout.count(waiting.rows[:n][of])
+            newest = float(waiting.event_times[:n][of].max())
+            self._counts.window(version, window).add(int(of.sum()), newest, scores, features)
+        waiting.n = 0
+        waiting.actions.clear()
+
+    def _layout(self, version: int, width: int) -> Layout | None:
+        layout = self._layouts.get(version)
+        if layout is None and version in self._profiles:
+            layout = self._layouts[version] = Layout(self._profiles[version])
+        return layout if layout is not None and layout.width == width else None
+
+
+class _Waiting:
+    """Rows of one arm that are not counted yet."""
+
+    __slots__ = ("actions", "event_times", "latencies_ms", "n", "rows", "scores")
+
+    def __init__(self, width: int) -> None:
+        self.n = 0
+        self.rows = np.empty((_BUFFERED_ROWS, width), np.float32)
+        self.scores = np.empty(_BUFFERED_ROWS, np.float64)
+        self.event_times = np.empty(_BUFFERED_ROWS, np.float64)
+        self.latencies_ms = np.empty(_BUFFERED_ROWS, np.float64)
+        self.actions: list[str] = []
+
+
+def latency_quantile(latency: Counts, quantile: float) -> float | None:
+    """Milliseconds below which that share of answers came (the bin's upper edge), or None when there were none."""
+    total = int(latency.sum())
+    if total == 0:
+        return None
+    place = int(np.searchsorted(np.cumsum(latency), quantile * total, side="left"))
+    return float(LATENCY_EDGES_MS[min(place, len(LATENCY_EDGES_MS) - 1)])
+
+
+def _bytes(counts: Counts) -> bytes:
+    return counts.astype("<i8").tobytes()
+
+
+def _counts(raw: bytes) -> Counts:
+    return np.frombuffer(raw, "<i8").astype(np.int64)

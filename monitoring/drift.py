@@ -1,0 +1,54 @@
+"""How far counts have moved from their reference: the population stability index and the rise of a share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]
+_SMOOTHING = 0.5  # added to every bin of both sides, so that an empty bin is rare and not impossible
+
+
+def psi(reference: Counts, current: Counts) -> float | None:
+    """Σ (p − q) ln(p / q) over the bins, smoothed; None when either side is empty.
+
+    Fewer current rows than about 10 a bin make the index read high by itself (about bins / rows): callers ask
+    for a minimum sample.
+
+    >>> psi(np.array([50, 50]), np.array([500, 500]))
+    0.0
+    """
+    if reference.sum() == 0 or current.sum() == 0:
+        return None
+    p = (current + _SMOOTHING) / (current.sum() + _SMOOTHING * len(current))
+    q = (reference + _SMOOTHING) / (reference.sum() + _SMOOTHING * len(reference))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def grouped_psi(reference: Counts, current: Counts, groups: int = 10) -> float | None:
+    """PSI of many fine bins, after joining neighbours until each holds about 1/`groups` of the reference."""
+    starts = group_starts(reference, groups)
+    return psi(np.add.reduceat(reference, starts), np.add.reduceat(current, starts))
+
+
+def group_starts(reference: Counts, groups: int) -> NDArray[np.intp]:
+    """Where each group of neighbouring bins starts, so that each holds at least 1/`groups` of the reference.
+
+    >>> group_starts(np.array([1, 1, 2, 0, 4]), 2).tolist()
+    [0, 3]
+    """
+    least = reference.sum() / groups
+    starts, held = [0], 0.0
+    ahead = float(reference.sum())
+    for place, count in enumerate(reference.tolist()):
+        if place and held >= least and ahead >= least > 0:
+            starts.append(place)
+            held = 0.0
+        held += count
+        ahead -= count
+    return np.array(starts, np.intp)
+
+
+def share_rise(reference: Counts, current: Counts, place: int) -> float | None:
+    """How much larger the share of one bin is now, in [−1, 1]; None when either side is empty."""
+    if reference.sum() == 0 or current.sum() == 0:
+        return None
+    return float(current[place] / current.sum() - reference[place] / reference.sum())

@@ -1,0 +1,48 @@
+"""What the judge of a rollout reads: frozen figures; what was not seen is None, never 0.0."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ArmEvidence:
+    """What one version did while one split held."""
+
+    version: int
+    decisions: int
+    errors: int
+    latency_p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PairedEvidence:
+    """Brier loss of candidate minus champion over labelled decisions that both have scored."""
+
+    champion: int
+    candidate: int
+    n: int
+    mean_difference: float  # in [−1, 1]
+    variance: float  # of one decision's difference
+    brier_champion: float
+    brier_candidate: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftEvidence:
+    """How differently the two versions score the same decisions."""
+
+    n: int
+    psi: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything seen of one comparison: arms of one revision, paired parts since the asked moment."""
+
+    revision: int
+    arms: tuple[ArmEvidence, ...]
+    paired: PairedEvidence | None
+    shift: ShiftEvidence | None
+
+    def arm(self, version: int) -> ArmEvidence | None:
+        """What that version did, or None when it answered nothing."""
+        return next((arm for arm in self.arms if arm.version == version), None)

@@ -1,0 +1,145 @@
+"""What a monitor says it saw, and which of it is over its limit."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from configs.schema import Monitor
+from monitoring.performance import Performance
+
+MonitorName: TypeAlias = Literal["feature_psi", "missing_rise", "unknown_rise", "score_psi", "auc_drop", "brier_rise"]
+Severity: TypeAlias = Literal["ok", "warning", "critical"]
+DRIFT: frozenset[MonitorName] = frozenset({"feature_psi", "missing_rise", "unknown_rise", "score_psi"})
+PERFORMANCE: frozenset[MonitorName] = frozenset({"auc_drop", "brier_rise"})
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMeasure:
+    """One feature in one window; None where there was nothing to compare."""
+
+    name: str
+    psi: float | None
+    missing_rise: float | None
+    unknown_rise: float | None  # categories only
+
+
+@dataclass(frozen=True, slots=True)
+class WindowMeasures:
+    """What was measured of one version in one window of event time; times are Unix seconds."""
+
+    model: str
+    version: int
+    window: int  # floor(event time / window seconds)
+    start: float
+    end: float
+    rows: int  # answered decisions counted for drift
+    counted_at: float  # wall clock of the last counts
+    features: tuple[FeatureMeasure, ...]
+    score_psi: float | None
+    decided: int  # decisions of this window the log has shown for this version, shadows included
+    performance: Performance | None  # on those of them that have a label
+    reference: Performance | None  # None while the version's profile is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A measured value against its limit; a breach is a finding over its limit."""
+
+    model: str
+    monitor: MonitorName
+    subject: str  # the feature, "score", or the target
+    version: int
+    value: float
+    limit: float
+    severity: Severity
+    window: int
+    window_start: float
+    window_end: float
+    sample: int
+
+    @property
+    def breach(self) -> bool:
+        """Whether the value is over its limit."""
+        return self.value > self.limit
+
+    @property
+    def kind(self) -> Literal["drift", "performance"]:
+        """The word by which retrain rules ask for it."""
+        return "performance" if self.monitor in PERFORMANCE else "drift"
+
+    @property
+    def name(self) -> str:
+        """Which series of values it belongs to, such as `feature_psi:temp`."""
+        return f"{self.monitor}:{self.subject}"
+
+    def sentence(self) -> str:
+        """What a person reads in the event list."""
+        seen = f"{_WORDS[self.monitor]} {self.subject} is {self.value:.3f}"
+        return f"{seen} over {self.sample} decisions, limit {self.limit:g}"
+
+
+_WORDS: dict[MonitorName, str] = {
+    "feature_psi": "Drift (PSI) of",
+    "missing_rise": "Rise of missing values in",
+    "unknown_rise": "Rise of unknown categories in",
+    "score_psi": "Drift (PSI) of",
+    "auc_drop": "AUC drop on",
+    "brier_rise": "Brier rise on",
+}
+
+
+def drift_findings(measures: WindowMeasures, limits: Monitor) -> tuple[Finding, ...]:
+    """Findings on a closed window's rows; empty when there are fewer than `min_sample`, which is no finding at all."""
+    if measures.rows < limits.min_sample:
+        return ()
+    found: list[Finding] = []
+    for feature in measures.features:
+        found += _finding(measures, "feature_psi", feature.name, feature.psi, limits.feature_psi, measures.rows)
+        found += _finding(
+            measures, "missing_rise", feature.name, feature.missing_rise, limits.missing_rise, measures.rows
+        )
+        found += _finding(
+            measures, "unknown_rise", feature.name, feature.unknown_rise, limits.missing_rise, measures.rows
+        )
+    found += _finding(measures, "score_psi", "score", measures.score_psi, limits.score_psi, measures.rows)
+    return tuple(found)
+
+
+def performance_findings(measures: WindowMeasures, limits: Monitor, target: str) -> tuple[Finding, ...]:
+    """Findings on a window's labels; empty when there are fewer than `min_sample` or no reference."""
+    now, reference = measures.performance, measures.reference
+    if now is None or reference is None or now.n < limits.min_sample:
+        return ()
+    drop = None if now.auc is None or reference.auc is None else reference.auc - now.auc
+    return (
+        *_finding(measures, "auc_drop", target, drop, limits.auc_drop, now.n),
+        *_finding(measures, "brier_rise", target, now.brier - reference.brier, limits.brier_rise, now.n),
+    )
+
+
+def breaches(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those over their limit, worst first by how many times the limit they are."""
+    return tuple(sorted((f for f in findings if f.breach), key=lambda f: (-f.value / max(f.limit, 1e-12), f.name)))
+
+
+def _finding(
+    measures: WindowMeasures, monitor: MonitorName, subject: str, value: float | None, limit: float, sample: int
+) -> list[Finding]:
+    if value is None:
+        return []
+    severity: Severity = "ok" if value <= limit else "critical" if value > 2 * limit else "warning"
+    return [
+        Finding(
+            measures.model,
+            monitor,
+            subject,
+            measures.version,
+            value,
+            limit,
+            severity,
+            measures.window,
+            measures.start,
+            measures.end,
+            sample,
+        )
+    ]

@@ -1,0 +1,110 @@
+"""How well scores met their labels: exact mergeable sums, and the figures read from them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Fixed bins of [0, 1], 0.05 wide in log-odds between 0.00005 and 0.99995: fine where scores of rare events live too.
+SCORE_EDGES: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.linspace(-10.0, 10.0, 399)))
+SCORE_BINS = len(SCORE_EDGES) + 1
+_UNIT = float(1 << 32)  # losses are summed as integers of 2^-32, so that any order of adding gives the same sum
+_SMALLEST = 1e-15  # scores are clipped here before the logarithm
+
+
+def score_bins(scores: NDArray[np.floating]) -> NDArray[np.intp]:
+    """The fixed bin of every score.
+
+    >>> score_bins(np.array([0.0, 0.5, 1.0])).tolist()
+    [0, 199, 399]
+    """
+    return np.searchsorted(SCORE_EDGES, scores, side="left")
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Figures of one version on labelled decisions; `auc` is None when only one class was seen.
+
+    The AUC is read from the fixed score bins (ties count half), here and in the reference alike, so both compare.
+    """
+
+    n: int
+    positives: int
+    auc: float | None
+    brier: float
+    brier_variance: float  # of one decision's squared error
+    log_loss: float
+
+    def auc_standard_error(self) -> float | None:
+        """Hanley and McNeil (1982), from the AUC and the size of both classes."""
+        if self.auc is None:
+            return None
+        auc, positives, negatives = self.auc, self.positives, self.n - self.positives
+        q1, q2 = auc / (2.0 - auc), 2.0 * auc * auc / (1.0 + auc)
+        variance = auc * (1.0 - auc) + (positives - 1) * (q1 - auc * auc) + (negatives - 1) * (q2 - auc * auc)
+        return math.sqrt(max(variance, 0.0) / (positives * negatives))
+
+    def brier_standard_error(self) -> float:
+        """Of the mean squared error over `n` decisions."""
+        return math.sqrt(self.brier_variance / self.n)
+
+
+class LabelledScores:
+    """Counts of scores per bin and label with exact loss sums; adding is commutative and associative to the bit."""
+
+    __slots__ = ("bins", "brier", "brier_squared", "log_loss")
+
+    def __init__(self) -> None:
+        self.bins: NDArray[np.int64] = np.zeros((2, SCORE_BINS), np.int64)
+        self.brier = 0
+        self.brier_squared = 0
+        self.log_loss = 0
+
+    @property
+    def n(self) -> int:
+        """Labelled decisions seen."""
+        return int(self.bins.sum())
+
+    def add(self, scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> None:
+        """Count float[n] scores in [0, 1] with their bool[n] labels."""
+        scores = np.asarray(scores, np.float64)
+        labels = np.asarray(labels, np.bool_)
+        places = score_bins(scores) + SCORE_BINS * labels
+        self.bins += np.bincount(places, minlength=2 * SCORE_BINS).reshape(2, SCORE_BINS)
+        squared = np.square(scores - labels)
+        likelihood = np.clip(np.where(labels, scores, 1.0 - scores), _SMALLEST, 1.0)
+        self.brier += _exact_sum(squared)
+        self.brier_squared += _exact_sum(np.square(squared))
+        self.log_loss += _exact_sum(-np.log(likelihood))
+
+    def merge(self, other: "LabelledScores") -> None:
+        """Add everything the other one counted."""
+        self.bins += other.bins
+        self.brier += other.brier
+        self.brier_squared += other.brier_squared
+        self.log_loss += other.log_loss
+
+    def performance(self) -> Performance | None:
+        """The figures, or None when nothing was counted."""
+        negatives, positives = (int(total) for total in self.bins.sum(axis=1))
+        n = negatives + positives
+        if n == 0:
+            return None
+        brier = self.brier / _UNIT / n
+        variance = max(self.brier_squared / _UNIT / n - brier * brier, 0.0) * n / max(n - 1, 1)
+        return Performance(n, positives, _auc(self.bins), brier, variance, self.log_loss / _UNIT / n)
+
+
+def _exact_sum(losses: NDArray[np.float64]) -> int:
+    return int(np.rint(losses * _UNIT).astype(np.int64).sum())
+
+
+def _auc(bins: NDArray[np.int64]) -> float | None:
+    """P(score of a positive > score of a negative) with ties counted half, or None without both classes."""
+    negatives, positives = bins
+    pairs = int(negatives.sum()) * int(positives.sum())
+    if pairs == 0:
+        return None
+    below = np.cumsum(negatives) - negatives
+    return float((positives * (below + 0.5 * negatives)).sum() / pairs)
