@@ -27,6 +27,8 @@ class Split:
     arms: tuple[Arm, ...]  # the candidate's arm comes first, so raising its weight moves no unit back
     shadows: tuple[int, ...] = ()
     warm: tuple[int, ...] = ()  # kept loaded, so that going back needs no loading
+    phase: str = "steady"  # of the rollout that published it; `rolled_back` and `aborted` mark a split back
+    reason: str = ""  # why this split holds, for people
 
     def versions(self) -> frozenset[int]:
         """Every version a replica must hold to serve this split."""
