@@ -1,0 +1,103 @@
+"""One fake per port, kept honest by the contract suites that also run on the real adapters."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copytree
+
+from cluster.errors import NotFound
+from cluster.registry import Registration, Standing, Version
+from cluster.store import Event, Saved, conflict
+
+
+class FakeStore:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self._documents: dict[tuple[str, str], Saved] = {}
+        self._events: list[Event] = []
+
+    def get(self, kind: str, key: str) -> Saved | None:
+        return self._documents.get((kind, key))
+
+    def put(self, kind: str, key: str, body: bytes, expected_revision: int) -> int:
+        found = self.get(kind, key)
+        revision = found.revision if found else 0
+        if revision != expected_revision:
+            raise conflict(kind, key, expected_revision, revision)
+        self._documents[kind, key] = Saved(kind, key, revision + 1, body, datetime.now(UTC))
+        return revision + 1
+
+    def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
+        found = (saved for (k, key), saved in self._documents.items() if k == kind and key.startswith(prefix))
+        return tuple(sorted(found, key=lambda saved: saved.key))
+
+    def append(self, event: Event) -> int:
+        self._events.append(replace(event, number=len(self._events) + 1))
+        return len(self._events)
+
+    def events(self, model: str | None = None, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+        wanted = (event for event in self._events[after:] if model is None or event.model == model)
+        return tuple(event for event, _ in zip(wanted, range(limit), strict=False))
+
+
+class FakeRegistry:
+    """A registry in memory that keeps bundles below `root` (or refuses to fetch without one)."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
+        self._versions: dict[str, list[Version]] = {}
+        self._champions: dict[str, int] = {}
+        self.reasons: dict[tuple[str, int], str] = {}  # why a version has its standing
+
+    def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:
+        earlier = self._versions.setdefault(registration.model, [])
+        version = Version(
+            model=registration.model,
+            number=len(earlier) + 1,
+            created_at=datetime.now(UTC),
+            owner=registration.owner,
+            reason=registration.reason,
+            standing=registration.standing,
+            parent=registration.parent,
+            run_id=f"run-{registration.model}-{len(earlier) + 1}",
+            request_id=registration.request_id,
+            metrics=dict(registration.metrics),
+        )
+        if self._root is not None:
+            copytree(bundle, self._root / registration.model / str(version.number))
+        earlier.append(version)
+        return version
+
+    def versions(self, model: str) -> tuple[Version, ...]:
+        return tuple(self._versions.get(model, ()))
+
+    def version(self, model: str, number: int) -> Version:
+        versions = self.versions(model)
+        if not 1 <= number <= len(versions):
+            raise no_version(model, number, [version.number for version in versions])
+        return versions[number - 1]
+
+    def champion(self, model: str) -> int | None:
+        return self._champions.get(model)
+
+    def set_champion(self, model: str, number: int) -> None:
+        self._champions[model] = self.version(model, number).number
+
+    def set_standing(self, model: str, number: int, standing: Standing, why: str) -> None:
+        self._versions[model][number - 1] = replace(self.version(model, number), standing=standing)
+        self.reasons[model, number] = why
+
+    def fetch(self, model: str, number: int, into: Path) -> Path:
+        self.version(model, number)
+        folder = into / model / str(number)
+        if not folder.exists():
+            if self._root is None:
+                raise NotFound(f"this fake keeps no bundles; give FakeRegistry a root to fetch {model} {number}")
+            copytree(self._root / model / str(number), folder)
+        return folder
+
+
+def no_version(model: str, number: int, numbers: Sequence[int]) -> NotFound:
+    return NotFound(f"{model} has no version {number}; there are: {', '.join(map(str, numbers)) or 'none'}")

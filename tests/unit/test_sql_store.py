@@ -1,0 +1,41 @@
+"""What only SQL can get wrong: URLs, first use by many processes, a database that is away."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cluster.errors import Invalid, Unavailable
+from cluster.sql_store import SqlStore
+
+
+def test_first_use_by_many_processes_at_once_makes_the_tables_once(tmp_path: Path) -> None:
+    program = (
+        "import sys; from cluster.sql_store import SqlStore; s = SqlStore(sys.argv[1]);"
+        "s.put('k', sys.argv[2], b'', 0); s.close()"
+    )
+    url = f"sqlite:///{tmp_path}/new/w.db"
+    started = [subprocess.Popen([sys.executable, "-c", program, url, str(n)]) for n in range(4)]
+    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    store = SqlStore(url)
+    assert [saved.key for saved in store.list("k")] == ["0", "1", "2", "3"]
+    store.close()
+
+
+@pytest.mark.parametrize("url", ["var/windvane.db", "oracel://x/y", ""])
+def test_a_url_that_means_nothing_is_refused_with_an_example(url: str) -> None:
+    with pytest.raises(Invalid, match=r"cannot be used: .*; write sqlite:///path or postgresql"):
+        SqlStore(url)
+
+
+def test_a_store_that_is_no_database_is_unavailable_and_says_where(tmp_path: Path) -> None:
+    (tmp_path / "w.db").write_text("this is no database, though it is long enough to be looked at " * 20)
+    with pytest.raises(Unavailable, match=r"w\.db does not answer: file is not a database"):
+        SqlStore(f"sqlite:///{tmp_path}/w.db")
+
+
+def test_a_password_in_the_url_is_never_told() -> None:
+    with pytest.raises((Invalid, Unavailable)) as caught:
+        SqlStore("nosuchbase://user:secret@host/db")
+    assert "secret" not in str(caught.value)
