@@ -1,0 +1,80 @@
+"""The one segment a writer holds, and the claim a sealer makes on one that nobody holds any more."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cluster.decision_log import disk
+from cluster.decision_log.segment import Header, live_path, preamble
+
+
+class LiveSegment:
+    """Locked and complete with its header before readers can see it; closed for good by the first failed write."""
+
+    def __init__(self, root: Path, header: Header) -> None:
+        """Raises OSError when the disk refuses."""
+        folder = root / "live"
+        disk.make_folder(folder)
+        number = int(header.opened_at * 1e9)
+        while live_path(root, f"{header.writer}-{number:019d}").exists():
+            number += 1
+        self.name = f"{header.writer}-{number:019d}"
+        draft = folder / f".{self.name}.new"
+        start = preamble(header)
+        self._descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            disk.write_whole(self._descriptor, start)
+            disk.sync(self._descriptor)
+            disk.rename(draft, live_path(root, self.name))
+            disk.sync_folder(folder)
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        self.size = len(start)
+        self.records_start = self.size
+
+    def append(self, content: bytes, *, durable: bool) -> None:
+        """Write one group of frames; raises OSError, and then none of the group stays and the segment is closed.
+
+        A segment whose sync failed is never synced again: the kernel forgets that its pages were not written.
+        """
+        try:
+            disk.write_whole(self._descriptor, content)
+            if durable:
+                disk.sync(self._descriptor)
+        except OSError:
+            with suppress(OSError):  # what cannot be cut is a torn tail, or records that nobody was promised
+                disk.cut(self._descriptor, self.size)
+                disk.sync(self._descriptor)
+            os.close(self._descriptor)
+            raise
+        self.size += len(content)
+
+    def close(self) -> None:
+        """Sync what is left and let go of the segment; raises OSError when that sync failed."""
+        try:
+            disk.sync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[int | None]:
+    """A descriptor of the segment, locked, or None while a writer (or another sealer) holds it or when it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield descriptor if os.fstat(descriptor).st_nlink else None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,190 @@
+"""The writer of a process: an append costs about a µs on the event loop, one thread puts whole groups on disk."""
+
+import asyncio
+import re
+import threading
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Literal
+
+import msgspec
+
+from cluster.decision_log.record import Record
+from cluster.decision_log.rolling import RollingSegments
+from cluster.decision_log.segment import FRAME, MAX_PAYLOAD_BYTES, Column, Header
+from cluster.errors import Invalid, TooLarge, Unavailable
+from configs.schema import Feature
+
+Durability = Literal["committed", "buffered"]
+_WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
+_CLOSED = "the decision log is closed here: ask another replica"
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one turn of the event loop appended, and who waits for it."""
+
+    frames: bytearray = field(default_factory=bytearray)
+    records: int = 0
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+class Writer:
+    """Appends records to the log under `root`; every method belongs to the event loop's thread.
+
+    A commit answers for what its caller appended right before it: no `await` between the two. Everything appended in
+    one turn of the loop is one group, and all groups that wait when the disk is free go there in one write and one
+    sync. What was appended without a commit goes the same way.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        writer: str,
+        durability: Durability,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        model: str,
+        features: Sequence[Feature],
+        segment_bytes: int = 32 << 20,
+        segment_seconds: float = 300.0,
+        max_waiting_bytes: int = 64 << 20,
+    ) -> None:
+        """`writer` names this process and no other; the first group opens the first segment."""
+        if not _WRITER_NAME.match(writer):
+            raise Invalid(f"writer name {writer!r} cannot be part of a file name; use letters, digits and . _ # ~ -")
+        self.lost = 0  # records that the disk refused; nobody was promised one of them in `committed`
+        self._durable = durability == "committed"
+        self._loop = loop
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._group = _Group()
+        self._due = False
+        self._unwritten_bytes = 0
+        self._room = max_waiting_bytes  # -1 once closed, so that append has one thing to check
+        self._refusal: str | None = None
+        self._groups: SimpleQueue[_Group | None] = SimpleQueue()
+        self._segments = RollingSegments(
+            root,
+            Header(model, writer, 0.0, tuple(Column(feature.name, feature.type) for feature in features)),
+            durable=self._durable,
+            segment_bytes=segment_bytes,
+            segment_seconds=segment_seconds,
+        )
+        self._thread = threading.Thread(target=self._run, name=f"decision-log-{writer}", daemon=True)
+        self._thread.start()
+
+    def append(self, record: Record) -> None:
+        """Take the record into this turn's group; raises Unavailable when closed or when the disk is too far behind."""
+        if self._unwritten_bytes > self._room:
+            raise Unavailable(
+                _CLOSED if self._room < 0 else "the decision log's disk is too slow: send less, or move it"
+            )
+        payload = self._encode(record)
+        length = len(payload)
+        if length > MAX_PAYLOAD_BYTES:
+            raise TooLarge(f"a record of {length} bytes does not fit the log's {MAX_PAYLOAD_BYTES}; send less at once")
+        group = self._group
+        group.frames += FRAME.pack(length, zlib.crc32(payload, length))
+        group.frames += payload
+        group.records += 1
+        self._unwritten_bytes += length + FRAME.size
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._hand_over)
+
+    def commit(self) -> asyncio.Future[None]:
+        """Await it: done when what was appended is on disk (`committed`) or on its way (`buffered`).
+
+        Raises Unavailable when the disk refused the group; in `buffered`, when it refused the one before.
+        """
+        if self._room < 0:
+            raise Unavailable(_CLOSED)
+        future = self._loop.create_future()
+        if self._durable:
+            self._group.waiting.append(future)
+            if not self._due:
+                self._due = True
+                self._loop.call_soon(self._hand_over)
+        else:
+            _answer(future, self._refusal)
+        return future
+
+    def close(self) -> None:
+        """Write what is left, end the thread and let go of the segment; closing twice is closing once."""
+        if self._room >= 0:
+            self._hand_over()
+            self._room = -1
+            self._groups.put(None)
+        self._thread.join()
+
+    def _hand_over(self) -> None:
+        """The loop's turn is over: its group goes to the thread."""
+        self._due = False
+        group = self._group
+        if group.frames or group.waiting:
+            self._group = _Group()
+            if self._room < 0:
+                self._settle([group], _CLOSED)
+            else:
+                self._groups.put(group)
+
+    def _settle(self, groups: list[_Group], refusal: str | None) -> None:
+        """Tell everybody who waits for these groups how it went."""
+        self._refusal = refusal
+        for group in groups:
+            self._unwritten_bytes -= len(group.frames)
+            if refusal is not None:
+                self.lost += group.records
+            for future in group.waiting:
+                _answer(future, refusal)
+
+    def _run(self) -> None:
+        """The thread: all groups that wait become one write, one sync and one message to the loop."""
+        try:
+            closing = False
+            while not closing:
+                groups, closing = self._take()
+                refusal: str | None = "the decision log's thread died: restart this replica"
+                try:
+                    refusal = self._segments.write(b"".join([group.frames for group in groups]))
+                finally:
+                    if groups:
+                        self._tell(groups, refusal)
+                self._segments.roll(now=closing)
+        finally:
+            self._tell([], None, last=True)
+
+    def _take(self) -> tuple[list[_Group], bool]:
+        """Every group that waits, at least one unless a segment is due first; and whether the writer closes."""
+        groups: list[_Group] = []
+        with suppress(Empty):
+            group = self._groups.get(timeout=self._segments.seconds_left())
+            while group is not None:
+                groups.append(group)
+                group = self._groups.get_nowait()
+            return groups, True
+        return groups, False
+
+    def _tell(self, groups: list[_Group], refusal: str | None, *, last: bool = False) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._end if last else self._settle, groups, refusal)
+
+    def _end(self, _groups: list[_Group], _refusal: str | None) -> None:
+        """The thread is gone, on purpose or not: nobody may wait for it."""
+        self._room = -1
+        with suppress(Empty):
+            while (group := self._groups.get_nowait()) is not None:
+                self._settle([group], _CLOSED)
+
+
+def _answer(future: asyncio.Future[None], refusal: str | None) -> None:
+    if future.done():  # its caller went away
+        return
+    if refusal is None:
+        future.set_result(None)
+    else:
+        future.set_exception(Unavailable(refusal))

@@ -1,0 +1,374 @@
+"""The writer: what was acknowledged is on disk, whatever dies, and nothing is acknowledged that is not."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from cluster.decision_log import disk
+from cluster.decision_log.live import claim
+from cluster.decision_log.record import Decision, Outcome, Record
+from cluster.decision_log.segment import live_names, live_path, read_header, scan
+from cluster.decision_log.writer import Writer
+from cluster.errors import Invalid, TooLarge, Unavailable
+from configs.schema import Feature
+
+FEATURES = (Feature(name="temp", type="number"), Feature(name="carrier", type="category", categories=("UA", "DL")))
+
+
+def decision(name: str, note: str = "") -> Decision:
+    return Decision(name, 10.0, 9.0, 1, "champion", 1, "N1", 7, (20.5, "UA"), 0.7, "warn", context={"note": note})
+
+
+@asynccontextmanager
+async def open_writer(root: Path, durability: Any = "committed", **options: Any) -> AsyncIterator[Writer]:
+    loop = asyncio.get_running_loop()
+    writer = Writer(root, "replica-1", durability, loop, model="flight-delay", features=FEATURES, **options)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def records(root: Path) -> list[Record]:
+    found: list[Record] = []
+    decoder = msgspec.msgpack.Decoder(Record)
+    for name in live_names(root):
+        content = live_path(root, name).read_bytes()
+        header = read_header(content, name)
+        assert header is not None
+        found += map(decoder.decode, scan(content, header[1])[0])
+    return found
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """What a full disk does: writes are cut short and then refused."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_commit_returns_when_its_records_are_on_disk(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("d1"))
+            writer.append(Outcome("d1", 11.0, True))
+            await writer.commit()
+            assert records(tmp_path) == [decision("d1"), Outcome("d1", 11.0, True)]
+
+    asyncio.run(scene())
+
+
+def test_the_header_says_whose_records_these_are(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("d1"))
+            await writer.commit()
+
+    asyncio.run(scene())
+    (name,) = live_names(tmp_path)
+    header, _ = read_header(live_path(tmp_path, name).read_bytes(), name) or (None, 0)
+    assert header is not None
+    assert (header.model, header.writer) == ("flight-delay", "replica-1")
+    assert [(column.name, column.type) for column in header.features] == [("temp", "number"), ("carrier", "category")]
+
+
+def test_all_who_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs: list[int] = []
+
+    async def one(writer: Writer, name: str) -> None:
+        writer.append(decision(name))
+        await writer.commit()
+
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            await one(writer, "first")  # opens the segment
+            real = disk.sync
+            monkeypatch.setattr(disk, "sync", lambda descriptor: (syncs.append(1), real(descriptor))[1])
+            await asyncio.gather(*(one(writer, f"d{n}") for n in range(64)))
+            assert len(syncs) == 1
+            assert len(records(tmp_path)) == 65
+
+    asyncio.run(scene())
+
+
+def test_records_keep_the_order_in_which_they_were_appended(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            for n in range(300):
+                writer.append(decision(f"d{n}"))
+                if n % 7 == 0:
+                    await writer.commit()
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert [record.decision_id for record in records(tmp_path) if isinstance(record, Decision)] == [
+        f"d{n}" for n in range(300)
+    ]
+
+
+def test_what_nobody_commits_is_written_all_the_same(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("left"))
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("left")]
+
+
+def test_a_caller_that_goes_away_does_not_take_the_others_along(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("d1"))
+            impatient, patient = writer.commit(), writer.commit()
+            impatient.cancel()
+            await patient
+            assert records(tmp_path) == [decision("d1")]
+
+    asyncio.run(scene())
+
+
+def test_a_segment_is_rolled_by_size_and_left_to_the_sealer(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path, segment_bytes=400) as writer:
+            for n in range(6):
+                writer.append(decision(f"d{n}", "x" * 200))
+                await writer.commit()
+        assert len(live_names(tmp_path)) >= 3
+        assert len(records(tmp_path)) == 6
+
+    asyncio.run(scene())
+
+
+def test_a_held_segment_cannot_be_claimed_until_its_writer_is_gone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("d1"))
+            await writer.commit()
+            (name,) = live_names(tmp_path)
+            with claim(live_path(tmp_path, name)) as held:
+                assert held is None
+        with claim(live_path(tmp_path, name)) as free:
+            assert free is not None
+
+    asyncio.run(scene())
+
+
+def test_a_writer_of_the_same_name_starts_a_segment_of_its_own(tmp_path: Path) -> None:
+    async def scene(name: str) -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision(name))
+            await writer.commit()
+
+    asyncio.run(scene("before"))
+    asyncio.run(scene("after"))
+    assert len(live_names(tmp_path)) == 2
+    assert records(tmp_path) == [decision("before"), decision("after")]
+
+
+def test_a_full_disk_refuses_every_waiting_commit_and_recovers_with_room(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("kept"))
+            await writer.commit()
+            with files_no_larger_than(4096):
+                writer.append(decision("refused", "x" * 8000))
+                commits = [writer.commit(), writer.commit()]
+                answers = await asyncio.gather(*commits, return_exceptions=True)
+                assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
+                assert "File too large" in str(answers[0])
+            assert records(tmp_path) == [decision("kept")]
+            assert writer.lost == 1
+            writer.append(decision("after"))
+            await writer.commit()
+            assert records(tmp_path) == [decision("kept"), decision("after")]
+
+    asyncio.run(scene())
+
+
+def test_a_commit_without_records_answers_for_the_group_before(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            (tmp_path / "live").write_text("in the way")
+            writer.append(decision("refused"))
+            with pytest.raises(Unavailable, match="cannot be written"):
+                await writer.commit()
+            with pytest.raises(Unavailable, match="cannot be written"):
+                await writer.commit()
+            (tmp_path / "live").unlink()
+            writer.append(decision("kept"))
+            await writer.commit()
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("kept")]
+
+
+def test_a_failed_sync_is_never_trusted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = disk.sync
+
+    def refuse(descriptor: int) -> None:
+        monkeypatch.setattr(disk, "sync", real)
+        raise OSError(5, "Input/output error")
+
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("kept"))
+            await writer.commit()
+            monkeypatch.setattr(disk, "sync", refuse)
+            writer.append(decision("refused"))
+            with pytest.raises(Unavailable, match="Input/output error"):
+                await writer.commit()
+            writer.append(decision("after"))
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert len(live_names(tmp_path)) == 2
+    assert records(tmp_path) == [decision("kept"), decision("after")]
+
+
+def test_buffered_does_not_wait_and_says_so_when_the_disk_refused(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path, "buffered") as writer:
+            writer.append(decision("d1"))
+            assert writer.commit().done()
+        assert records(tmp_path) == [decision("d1")]
+        (tmp_path / "blocked").write_text("in the way")
+        async with open_writer(tmp_path / "blocked", "buffered") as writer:
+            writer.append(decision("lost"))
+            await writer.commit()
+            while writer.lost == 0:
+                await asyncio.sleep(0)
+            with pytest.raises(Unavailable):
+                await writer.commit()
+
+    asyncio.run(scene())
+
+
+def test_a_disk_too_far_behind_refuses_more(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path, max_waiting_bytes=100) as writer:
+            writer.append(decision("d1", "x" * 200))
+            with pytest.raises(Unavailable, match="too slow"):
+                writer.append(decision("d2"))
+            await writer.commit()
+            writer.append(decision("d3"))
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("d1", "x" * 200), decision("d3")]
+
+
+def test_a_closed_writer_refuses(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            pass
+        writer.close()
+        with pytest.raises(Unavailable):
+            writer.append(decision("late"))
+        with pytest.raises(Unavailable):
+            writer.commit()
+
+    asyncio.run(scene())
+
+
+def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            monkeypatch.setattr(writer._segments, "write", lambda content: 1 / 0)
+            monkeypatch.setattr("threading.excepthook", lambda _: None)
+            writer.append(decision("d1"))
+            with pytest.raises(Unavailable, match="thread died"):
+                await writer.commit()
+            writer._thread.join()
+            await asyncio.sleep(0)
+            with pytest.raises(Unavailable):
+                writer.append(decision("d2"))
+
+    asyncio.run(scene())
+
+
+def test_a_record_too_large_for_a_frame_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.decision_log.writer.MAX_PAYLOAD_BYTES", 500)
+
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            with pytest.raises(TooLarge):
+                writer.append(decision("large", "x" * 600))
+            writer.append(decision("small"))
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("small")]
+
+
+def test_a_writer_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(Invalid, match="cannot be part of a file name"):
+            Writer(tmp_path, "../elsewhere", "committed", loop, model="m", features=FEATURES)
+
+    asyncio.run(scene())
+
+
+VICTIM = """
+import asyncio, os, sys
+from pathlib import Path
+from cluster.decision_log.record import Decision
+from cluster.decision_log.writer import Writer
+from configs.schema import Feature
+
+async def client(writer, name):
+    n = 0
+    while True:
+        n += 1
+        record = Decision(f"{name}-{n}", 1.0, 1.0, 1, "champion", 1, "s", 1, (0.5,), 0.5, "warn")
+        writer.append(record)
+        await writer.commit()
+        os.write(1, f"{name}-{n}\\n".encode())
+
+async def main():
+    feature = Feature(name="temp", type="number")
+    loop = asyncio.get_running_loop()
+    writer = Writer(Path(sys.argv[1]), "victim", "committed", loop, model="m", features=(feature,), segment_bytes=20000)
+    await asyncio.gather(*(client(writer, f"c{k}") for k in range(16)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("acknowledged_before_the_kill", [1, 100, 1500])
+def test_every_acknowledged_record_survives_kill_9(tmp_path: Path, acknowledged_before_the_kill: int) -> None:
+    here = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", VICTIM, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": "."},
+    ) as victim:
+        assert victim.stdout is not None
+        acknowledged = [victim.stdout.readline() for _ in range(acknowledged_before_the_kill)]
+        victim.send_signal(signal.SIGKILL)
+        acknowledged += victim.stdout.readlines()
+    assert victim.returncode == -signal.SIGKILL
+    names = {line.strip().decode() for line in acknowledged if line.endswith(b"\n")}
+    found = [record.decision_id for record in records(tmp_path) if isinstance(record, Decision)]
+    assert len(names) >= acknowledged_before_the_kill
+    assert names <= set(found)
+    assert len(found) == len(set(found))
+    for name in live_names(tmp_path):
+        with claim(live_path(tmp_path, name)) as descriptor:
+            assert descriptor is not None, "the kernel lets go of a dead writer's segment"
