@@ -3,59 +3,28 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import Invalid
 from monitoring.performance import SCORE_BINS, score_bins
 from monitoring.profile import Layout, Profile
+from monitoring.shipment import (
+    LATENCY_BINS,
+    LATENCY_EDGES_MS,
+    Counts,
+    Payload,
+    TrafficPart,
+    WindowPart,
+    counts_from_bytes,
+    counts_to_bytes,
+    pack,
+    unpack,
+)
 
-# Latency bins grow by 2^(1/8): a quantile read from them is at most 9 % above the true one. 0.05 ms to 65 s.
-LATENCY_EDGES_MS: NDArray[np.float64] = 0.05 * 2.0 ** (np.arange(164) / 8.0)
-LATENCY_BINS = len(LATENCY_EDGES_MS) + 1
 _BUFFERED_ROWS = 1024
 _KEPT_WINDOWS = 400  # per version, newest
 _KEPT_REVISIONS = 100
-
-Counts = NDArray[np.int64]
-
-
-class WindowPart(msgspec.Struct, array_like=True):
-    """Counts of one version in one window; arrays are little-endian int64 bytes."""
-
-    version: int
-    window: int
-    rows: int
-    newest: float
-    scores: bytes
-    features: bytes  # empty when the replica had no profile of the version
-
-
-class TrafficPart(msgspec.Struct, array_like=True):
-    """What one arm did under one revision."""
-
-    revision: int
-    version: int
-    arm: str
-    decisions: int
-    errors: int
-    actions: dict[str, int]
-    latency: bytes
-
-
-class Payload(msgspec.Struct, array_like=True):
-    """Everything one replica counted since its last shipment."""
-
-    model: str
-    windows: list[WindowPart]
-    traffic: list[TrafficPart]
-    shadows: list[tuple[int, int, int]]  # revision, version, scores
-    dropped: dict[int, int]  # version → shadow rows that were not scored
-
-
-_decoder = msgspec.msgpack.Decoder(Payload)
-_encoder = msgspec.msgpack.Encoder()
 
 
 class WindowCounts:
@@ -123,20 +92,17 @@ class Merged:
             self._forget_revisions()
         return counts
 
-    def add(self, payload: bytes) -> "Payload":
+    def add(self, payload: bytes) -> Payload:
         """Add one replica's shipment; raises Invalid when it is not one of this model."""
-        try:
-            shipped = _decoder.decode(payload)
-        except msgspec.DecodeError as error:
-            raise Invalid(f"This shipment cannot be read ({error}): gateway and monitor differ in version") from error
+        shipped = unpack(payload)
         if shipped.model != self.model:
             raise Invalid(f"A shipment of {shipped.model} came to the monitor of {self.model}")
         for part in shipped.windows:
-            features = _counts(part.features) if part.features else None
-            self.window(part.version, part.window).add(part.rows, part.newest, _counts(part.scores), features)
+            features = counts_from_bytes(part.features) if part.features else None
+            self.window(part.version, part.window).add(part.rows, part.newest, counts_from_bytes(part.scores), features)
         for arm in shipped.traffic:
             counts = self.arm(arm.revision, arm.version, arm.arm)
-            counts.add(arm.decisions, arm.errors, arm.actions, _counts(arm.latency))
+            counts.add(arm.decisions, arm.errors, arm.actions, counts_from_bytes(arm.latency))
         for revision, version, scores in shipped.shadows:
             self.shadows[(revision, version)] += scores
         self.dropped.update(shipped.dropped)
@@ -150,17 +116,17 @@ class Merged:
                 window,
                 counts.rows,
                 counts.newest,
-                _bytes(counts.scores),
-                b"" if counts.features is None else _bytes(counts.features),
+                counts_to_bytes(counts.scores),
+                b"" if counts.features is None else counts_to_bytes(counts.features),
             )
             for (version, window), counts in self.windows.items()
         ]
         traffic = [
-            TrafficPart(revision, version, arm, c.decisions, c.errors, dict(c.actions), _bytes(c.latency))
+            TrafficPart(revision, version, arm, c.decisions, c.errors, dict(c.actions), counts_to_bytes(c.latency))
             for (revision, version, arm), c in self.traffic.items()
         ]
         shadows = [(revision, version, scores) for (revision, version), scores in self.shadows.items()]
-        return _encoder.encode(Payload(self.model, windows, traffic, shadows, dict(self.dropped)))
+        return pack(Payload(self.model, windows, traffic, shadows, dict(self.dropped)))
 
     def _forget_windows(self, version: int) -> None:
         kept = sorted(window for of, window in self.windows if of == version)
@@ -280,20 +246,3 @@ class _Waiting:
         self.event_times = np.empty(_BUFFERED_ROWS, np.float64)
         self.latencies_ms = np.empty(_BUFFERED_ROWS, np.float64)
         self.actions: list[str] = []
-
-
-def latency_quantile(latency: Counts, quantile: float) -> float | None:
-    """Milliseconds below which that share of answers came (the bin's upper edge), or None when there were none."""
-    total = int(latency.sum())
-    if total == 0:
-        return None
-    place = int(np.searchsorted(np.cumsum(latency), quantile * total, side="left"))
-    return float(LATENCY_EDGES_MS[min(place, len(LATENCY_EDGES_MS) - 1)])
-
-
-def _bytes(counts: Counts) -> bytes:
-    return counts.astype("<i8").tobytes()
-
-
-def _counts(raw: bytes) -> Counts:
-    return np.frombuffer(raw, "<i8").astype(np.int64)

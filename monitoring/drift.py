@@ -4,23 +4,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
-_SMOOTHING = 0.5  # added to every bin of both sides, so that an empty bin is rare and not impossible
+_FLOOR = 1e-4  # share mixed into every bin of both sides: an empty bin is rare, not impossible; empty twice is no drift
+_RARE = 0.02  # categories with a smaller reference share are counted together
 
 
 def psi(reference: Counts, current: Counts) -> float | None:
     """Σ (p − q) ln(p / q) over the bins, smoothed; None when either side is empty.
 
-    Fewer current rows than about 10 a bin make the index read high by itself (about bins / rows): callers ask
-    for a minimum sample.
+    Without drift it reads about bins / rows by itself, so callers keep bins few and ask for a minimum sample.
 
     >>> psi(np.array([50, 50]), np.array([500, 500]))
     0.0
     """
     if reference.sum() == 0 or current.sum() == 0:
         return None
-    p = (current + _SMOOTHING) / (current.sum() + _SMOOTHING * len(current))
-    q = (reference + _SMOOTHING) / (reference.sum() + _SMOOTHING * len(reference))
+    weight = 1.0 - _FLOOR * len(reference)
+    p = weight * current / current.sum() + _FLOOR
+    q = weight * reference / reference.sum() + _FLOOR
     return float(((p - q) * np.log(p / q)).sum())
+
+
+def category_psi(reference: Counts, current: Counts, apart: int = 2) -> float | None:
+    """PSI of categories: the first `apart` bins (missing, unknown) stay alone, rare categories are joined."""
+    rare = reference < _RARE * reference.sum()
+    rare[:apart] = False
+    if not rare.any():
+        return psi(reference, current)
+    joined = [np.append(counts[~rare], counts[rare].sum()) for counts in (reference, current)]
+    return psi(joined[0], joined[1])
 
 
 def grouped_psi(reference: Counts, current: Counts, groups: int = 10) -> float | None:
