@@ -12,7 +12,7 @@ _PRIOR = 0.5  # Jeffreys: puts its weight where error rates are, near 0
 
 
 def spread(alpha: float, tightest_at: int = TIGHTEST_AT) -> float:
-    """The mixture's parameter rho that makes the one-sided bounds at level `alpha` tightest after that many observations.
+    """The mixture's rho that makes one-sided bounds at level `alpha` tightest after that many observations.
 
     The paper's closed form for the two-sided sequence at 2 alpha, which the one-sided one approaches.
     """

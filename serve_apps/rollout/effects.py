@@ -1,0 +1,150 @@
+"""Makes the world match a rollout's record; every effect may be repeated, so a killed tick is simply run again."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cluster.errors import Conflict
+from cluster.registry import Registry
+from cluster.store import Shelf, Store
+from monitoring.notices import Notice, tell
+from serve_apps.rollout.machine import go_back, note, same_routing, split_of, steady
+from serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, SPLIT, Phase, Pins, Rollout
+from serve_apps.rollout.ports import SwitchboardPort
+from serve_apps.router import Split
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A record with the store's revision of it, which compare-and-set needs."""
+
+    rollout: Rollout
+    saved: int
+
+
+class Effects:
+    """The only place where a rollout touches store, registry and switchboard."""
+
+    def __init__(self, store: Store, registry: Registry, switchboard: SwitchboardPort) -> None:
+        self._store = store
+        self._registry = registry
+        self._switchboard = switchboard
+        self._rollouts = Shelf(store, ROLLOUT, Rollout)
+        self._splits = Shelf(store, SPLIT, Split)
+        self._pins = Shelf(store, PINS, Pins)
+
+    def held(self, model: str) -> Held | None:
+        """The model's rollout as stored."""
+        rollout, saved = self._rollouts.load(model)
+        return None if rollout is None else Held(rollout, saved)
+
+    def split(self, model: str) -> Split | None:
+        """The split as stored."""
+        return self._splits.load(model)[0]
+
+    def pinned(self, model: str) -> tuple[int, ...]:
+        """The versions pinned as shadows."""
+        pins = self._pins.load(model)[0]
+        return () if pins is None else pins.versions
+
+    def pin(self, model: str, versions: tuple[int, ...]) -> None:
+        """Pin those versions and no others."""
+        self._pins.save(model, Pins(versions), self._pins.load(model)[1])
+
+    def catch_up(self, model: str, now: datetime) -> Held | None:
+        """Finish whatever a killed tick left half done."""
+        held = self.held(model)
+        if held is None:
+            return None
+        split = self.split(model)
+        rollout = held.rollout
+        returning = split is not None and split.salt == rollout.salt and split.phase in RETURNED
+        if split is not None and returning and rollout.phase not in RETURNED:
+            held = self._finish_return(held, split, now)
+        return self.settle(held, recovered=True)
+
+    def apply(self, held: Held, decided: Rollout) -> Held:
+        """Carry out a decision; on the way back the split comes first, before anything that could fail or take time."""
+        if decided.phase in RETURNED and held.rollout.phase not in RETURNED:
+            self._route(split_of(decided, self.pinned(decided.model)))
+        return self.settle(self._save(held, decided), recovered=False)
+
+    def begin(self, rollout: Rollout, before: Held | None) -> Held:
+        """Put a new rollout on record, the one before into the past."""
+        if before is not None:
+            past = Shelf(self._store, PAST, Rollout)
+            key = f"{rollout.model}/{before.rollout.id}"
+            past.save(key, before.rollout, past.load(key)[1])
+        saved = self._rollouts.save(rollout.model, rollout, 0 if before is None else before.saved)
+        return self.settle(Held(rollout, saved), recovered=False)
+
+    def settle(self, held: Held, recovered: bool) -> Held:
+        """Split, registry and events as the record has them; `recovered` when an earlier attempt may have died."""
+        rollout = held.rollout
+        split, wanted = self.split(rollout.model), split_of(rollout, self.pinned(rollout.model))
+        if split is None or split.revision < rollout.revision:
+            self._route(wanted)
+        elif not same_routing(split, wanted):  # pins changed: a new epoch of the same phase
+            held = self._save(held, replace(rollout, revision=split.revision + 1, in_force_at=None))
+            rollout = held.rollout
+            self._route(split_of(rollout, self.pinned(rollout.model)))
+        elif recovered:
+            self._switchboard.publish(split)
+        if not rollout.settled:
+            self._tag(rollout)
+        if rollout.untold:
+            tell(self._store, rollout.model, rollout.untold, recovered)
+        return self._save(held, replace(rollout, settled=True, untold=()))
+
+    def keep_steady(self, model: str, now: datetime) -> None:
+        """The split of a model that never had a rollout: its champion, once there is one, and the pins."""
+        split, pins = self.split(model), self.pinned(model)
+        champion = self._registry.champion(model) if split is None else split.arms[0].version
+        if champion is None:
+            return
+        reason = f"v{champion} is champion" + (
+            f", shadows pinned: {', '.join(f'v{pin}' for pin in pins)}" if pins else ""
+        )
+        wanted = steady(model, champion, pins, 1 if split is None else split.revision + 1, reason)
+        if split is not None and same_routing(replace(split, salt=""), replace(wanted, salt="")):
+            self._switchboard.publish(split)
+            return
+        notice = Notice(f"deployed:{model}/{wanted.revision}", now, "deployed", champion, reason)
+        tell(self._store, model, (notice,), recovered=True)
+        self._route(wanted)
+
+    def _finish_return(self, held: Held, split: Split, now: datetime) -> Held:
+        """The split is back already and the record does not know: the tick that decided it was killed."""
+        self._switchboard.publish(split)
+        rollout, saved = replace(held.rollout, revision=split.revision - 1), self._store.get(SPLIT, split.model)
+        decided_at = now if saved is None else saved.updated_at
+        if rollout.active and split.phase == "rolled_back":
+            rollout = note(rollout, "verdict", split.reason, decided_at, outcome="FAIL")
+        phase: Phase = "aborted" if split.phase == "aborted" else "rolled_back"
+        return self._save(held, go_back(rollout, phase, split.reason, decided_at))
+
+    def _route(self, split: Split) -> None:
+        """Store the split, then publish it; a stored one that is newer or the same is never overwritten by an older."""
+        stored, at = self._splits.load(split.model)
+        if stored is not None and stored.revision >= split.revision:
+            raise Conflict(
+                f"Split {stored.revision} of {split.model} is stored already, not {split.revision - 1}: look again"
+            )
+        self._splits.save(split.model, split, at)
+        self._switchboard.publish(split)
+
+    def _tag(self, rollout: Rollout) -> None:
+        model, candidate, champion = rollout.model, rollout.candidate, rollout.champion
+        if rollout.phase == "done":
+            self._registry.set_champion(model, candidate)
+            self._registry.set_standing(model, candidate, "champion", rollout.reason)
+            self._registry.set_standing(model, champion, "retired", f"v{candidate} took over")
+            return
+        self._registry.set_champion(model, champion)
+        if self._registry.version(model, champion).standing != "champion":
+            self._registry.set_standing(model, champion, "champion", f"v{candidate} was taken back: {rollout.reason}")
+        self._registry.set_standing(model, candidate, "rolled_back", rollout.reason)
+
+    def _save(self, held: Held, rollout: Rollout) -> Held:
+        if rollout == held.rollout:
+            return held
+        return Held(rollout, self._rollouts.save(rollout.model, rollout, held.saved))

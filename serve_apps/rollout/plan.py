@@ -1,0 +1,98 @@
+"""The persisted record of one rollout: what is being proven, how far it is, and why it stands there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from configs.schema import Objectives, Plan, Step
+from monitoring.notices import Notice
+from serve_apps.rollout.verdict import Verdict
+
+Phase: TypeAlias = Literal["shadow", "step", "bake", "done", "rolled_back", "aborted"]
+ACTIVE: frozenset[Phase] = frozenset(("shadow", "step", "bake"))
+RETURNED: frozenset[Phase] = frozenset(("rolled_back", "aborted"))
+ROLLOUT, PAST, PINS, SPLIT = "rollout", "rollout_past", "pins", "split"  # kinds in the store
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """Versions an operator wants scored as shadows in every split of a model."""
+
+    versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One candidate being proven against one champion; wall clock throughout."""
+
+    id: str
+    model: str
+    candidate: int
+    champion: int  # the version to go back to
+    plan: Mapping[str, Any]  # configs.schema.Plan as JSON, frozen when the rollout started
+    objectives: Mapping[str, Any]  # configs.schema.Objectives likewise
+    salt: str
+    revision: int  # of the split this record demands
+    phase: Phase
+    started_at: datetime
+    entered_at: datetime  # when the phase was decided (or resumed); max_phase counts from here
+    reason: str  # why it is in this phase
+    cause: str  # why it was started
+    step: int = 0
+    in_force_at: datetime | None = None  # when every replica had the phase's split loaded and in force
+    skip_shadow: bool = False
+    overridden: tuple[str, ...] = ()  # what an operator overrode, with the reason given
+    paused: bool = False
+    waived: bool = False  # an operator promoted it: what is not proven yet no longer holds it, a FAIL still does
+    verdict: Verdict | None = None
+    history: tuple[Verdict, ...] = ()  # the first of each reason, not one a tick
+    reference_p99_ms: float | None = None  # the champion's last measured latency in this rollout
+    verdict_at: datetime | None = None  # when it was decided to go back
+    ended_at: datetime | None = None
+    rolled_back_in_ms: float | None = None  # from that verdict until every replica had the split back in force
+    retired: bool = False  # the old champion has left memory
+    settled: bool = True  # the registry says what the phase says
+    untold: tuple[Notice, ...] = ()  # events that belong to this state and may not be written yet
+    noticed: int = 0  # events promised so far
+
+    @property
+    def active(self) -> bool:
+        """Whether it still proves something."""
+        return self.phase in ACTIVE
+
+    @property
+    def declared(self) -> Plan:
+        """The plan, validated."""
+        return Plan.model_validate(dict(self.plan))
+
+    @property
+    def promised(self) -> Objectives:
+        """The service level, validated."""
+        return Objectives.model_validate(dict(self.objectives))
+
+    @property
+    def current(self) -> Step:
+        """The step that is running, or the last one while baking and after."""
+        steps = self.declared.steps
+        return steps[self.step] if self.phase == "step" else steps[-1]
+
+    @property
+    def weight(self) -> float:
+        """The share of the units that the candidate answers."""
+        if self.phase == "step":
+            return self.current.weight
+        return 1.0 if self.phase in ("bake", "done") else 0.0
+
+    def where(self) -> str:
+        """The phase in words.
+
+        >>> from datetime import UTC, datetime
+        >>> at = datetime(2026, 1, 1, tzinfo=UTC)
+        >>> plan = Plan().model_dump(mode="json")
+        >>> Rollout("r", "m", 2, 1, plan, {}, "s", 1, "step", at, at, "", "", step=1).where()
+        'step 2 of 3 (50 %)'
+        """
+        if self.phase == "step":
+            return f"step {self.step + 1} of {len(self.declared.steps)} ({100 * self.weight:.3g} %)"
+        return self.phase.replace("_", " ")

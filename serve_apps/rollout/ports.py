@@ -1,0 +1,51 @@
+"""What a rollout needs from the outside: somebody who spreads splits, and somebody who counts."""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from monitoring.evidence import Evidence
+from serve_apps.router import Split
+
+
+class ReplicaReport(Protocol):
+    """What one Gateway replica last said about itself."""
+
+    @property
+    def in_force(self) -> int:
+        """The revision of the split it answers by."""
+
+    @property
+    def loaded(self) -> Collection[int]:
+        """The versions it holds in memory."""
+
+
+class SwitchboardPort(Protocol):
+    """Brings splits to the replicas; both calls may raise Unavailable."""
+
+    def publish(self, split: Split) -> None:
+        """Make it known; a revision that is known already, or older, changes nothing."""
+
+    def in_force(self, model: str) -> Mapping[str, ReplicaReport]:
+        """The newest report of every living replica, by replica."""
+
+
+class EvidencePort(Protocol):
+    """Counts what the versions did; may raise Unavailable."""
+
+    def evidence(self, model: str, revision: int, champion: int, candidate: int, since: float) -> Evidence:
+        """Arms of that revision; paired parts over decisions answered since (Unix seconds)."""
+
+
+def loading(split: Split, reports: Mapping[str, ReplicaReport]) -> str | None:
+    """Why the split is not in force yet, or None when every replica has it and its versions.
+
+    >>> loading(Split("m", 1, "s", ()), {})
+    'no replica reports; is the model deployed?'
+    """
+    if not reports:
+        return "no replica reports; is the model deployed?"
+    needed = split.versions()
+    behind = sum(
+        report.in_force < split.revision or not needed <= frozenset(report.loaded) for report in reports.values()
+    )
+    return f"loading on {behind} of {len(reports)} replicas" if behind else None
