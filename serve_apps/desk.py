@@ -1,0 +1,169 @@
+"""What people can ask of control: read the loop's records, change a declaration, steer a rollout."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from pydantic import ValidationError
+
+from cluster.errors import Conflict, Invalid, NotFound, Problem
+from cluster.registry import Registry
+from cluster.store import Event, Shelf, Store
+from configs.schema import ModelSpec
+from monitoring.requests import open_request, requests_of
+from serve_apps import status
+from serve_apps.rollout.controller import RolloutController
+from serve_apps.rollout.plan import SPLIT
+from serve_apps.router import Split
+
+MODEL = "model"  # kind of the deployed declarations in the store
+NEWEST_EVENTS = 20
+
+
+class Traffic(Protocol):
+    """What the monitors know of rates and latencies."""
+
+    def traffic(self, model: str) -> Mapping[str, Any] | None:
+        """Decisions per second, p50 and p99 in ms, totals; None when the monitor does not answer."""
+
+
+class Desk:
+    """One per control replica; every verb may be called twice."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        rollouts: RolloutController,
+        traffic: Traffic,
+        metrics: Callable[[], bytes],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._rollouts = rollouts
+        self._traffic = traffic
+        self._metrics = metrics
+        self._clock = clock
+        self._splits = Shelf(store, SPLIT, Split)
+        self._lock = threading.Lock()
+        self._newest: dict[str, tuple[Event, ...]] = {}
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Every deployed declaration, by name."""
+        return tuple(ModelSpec.model_validate_json(saved.body) for saved in self._store.list(MODEL))
+
+    def spec(self, model: str) -> ModelSpec:
+        """The deployed declaration of that model."""
+        saved = self._store.get(MODEL, model)
+        if saved is None:
+            names = ", ".join(each.name for each in self.models()) or "none"
+            raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
+        return ModelSpec.model_validate_json(saved.body)
+
+    def status(self) -> dict[str, Any]:
+        """Everything `windvane status` and the console show."""
+        return {"at": self._clock().isoformat(), "models": [self._status_of(spec) for spec in self.models()]}
+
+    def deploy(self, model: str, declaration: Mapping[str, Any], by: str) -> dict[str, Any]:
+        """Store the declaration that serves from now on; Conflict when the model has no champion to serve."""
+        spec = _validated(model, declaration)
+        champion = self._registry.champion(model)
+        if champion is None:
+            raise Conflict(f"{model} has no registered version yet: `windvane train {model}` makes the first")
+        body = spec.model_dump_json().encode()
+        saved = self._store.get(MODEL, model)
+        if saved is None or saved.body != body:
+            self._store.put(MODEL, model, body, saved.revision if saved else 0)
+            detail = f"{by} declared {model} anew" if saved else f"{by} deployed {model}"
+            self._store.append(Event(self._clock(), "deployed", model, champion, detail))
+        return {"model": model, "champion": champion, "spec_digest": hashlib.sha256(body).hexdigest()[:16]}
+
+    def versions(self, model: str) -> list[dict[str, Any]]:
+        """All registered versions, oldest first."""
+        return [status.version_status(each) for each in self._registry.versions(model)]
+
+    def events(self, model: str, after: int, limit: int) -> list[dict[str, Any]]:
+        """What happened to the model after that event."""
+        return [status.event_status(each) for each in self._store.events(model, after, limit)]
+
+    def retrain(self, model: str, reason: str, by: str) -> dict[str, Any]:
+        """Open a retrain request, or return the open one."""
+        self.spec(model)
+        request, _ = open_request(self._store, model, f"{by} asked: {reason}", "manual", (), self._clock())
+        return status.request_status(request)
+
+    def rollout(self, model: str) -> dict[str, Any]:
+        """The current or last rollout."""
+        self.spec(model)
+        found = self._rollouts.status(model)
+        if found is None:
+            raise NotFound(f"{model} has had no rollout yet; `windvane rollout start {model} --version N` begins one")
+        return status.rollout_status(found)
+
+    def start(
+        self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
+    ) -> dict[str, Any]:
+        """Begin to prove a version."""
+        self.spec(model)
+        self._registry.version(model, version)
+        started = self._rollouts.start(model, version, self._clock(), reason, by, skip_shadow, override_gate)
+        return status.rollout_status(started)
+
+    def steer(
+        self, model: str, verb: Literal["pause", "resume", "promote", "abort", "undo"], reason: str, by: str
+    ) -> dict[str, Any]:
+        """An operator's hand on the rollout."""
+        self.spec(model)
+        now = self._clock()
+        if verb == "pause":
+            return status.rollout_status(self._rollouts.pause(model, now, f"{by} ({reason})"))
+        if verb == "resume":
+            return status.rollout_status(self._rollouts.resume(model, now, f"{by} ({reason})"))
+        act = {"promote": self._rollouts.promote, "abort": self._rollouts.abort, "undo": self._rollouts.undo}[verb]
+        return status.rollout_status(act(model, now, reason, by))
+
+    def pin(self, model: str, versions: tuple[int, ...]) -> dict[str, Any]:
+        """Versions scored as shadows from the next tick on."""
+        self.spec(model)
+        self._rollouts.pin(model, versions)
+        return {"model": model, "pins": list(versions)}
+
+    def metrics(self) -> bytes:
+        """Prometheus text of everything control knows."""
+        return self._metrics()
+
+    def _status_of(self, spec: ModelSpec) -> dict[str, Any]:
+        return status.model_status(
+            spec,
+            self._registry.champion(spec.name),
+            self._splits.load(spec.name)[0],
+            self._rollouts.status(spec.name),
+            requests_of(self._store, spec.name),
+            self._newest_events(spec.name),
+            self._traffic.traffic(spec.name),
+        )
+
+    def _newest_events(self, model: str) -> tuple[Event, ...]:
+        """The last few; the store pages forward only, so where the last look ended is remembered."""
+        with self._lock:
+            newest = self._newest.get(model, ())
+            while fresh := self._store.events(model, newest[-1].number if newest else 0):
+                newest = (*newest, *fresh)[-NEWEST_EVENTS:]
+            self._newest[model] = newest
+            return newest
+
+
+def _validated(model: str, declaration: Mapping[str, Any]) -> ModelSpec:
+    try:
+        spec = ModelSpec.model_validate(dict(declaration))
+    except ValidationError as error:
+        problems = tuple(
+            Problem("/" + "/".join(str(part) for part in each["loc"]), str(each["msg"])) for each in error.errors()
+        )
+        raise Invalid(f"The declaration of {model} is not valid", problems) from error
+    if spec.name != model:
+        raise Invalid(f"The declaration names {spec.name!r}, the path {model!r}")
+    return spec

@@ -1,0 +1,137 @@
+"""What an operator sees of one model, put together from the loop's records: plain JSON values, no decisions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from cluster.registry import Version
+from cluster.store import Event
+from configs.schema import ModelSpec
+from monitoring.requests import RetrainRequest
+from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.verdict import Verdict
+from serve_apps.router import Split
+
+
+def model_status(
+    spec: ModelSpec,
+    champion: int | None,
+    split: Split | None,
+    rollout: Rollout | None,
+    requests: Sequence[RetrainRequest],
+    events: Sequence[Event],
+    traffic: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """One model's entry in `GET /api/status`."""
+    return {
+        "name": spec.name,
+        "owner": spec.owner,
+        "champion": champion,
+        "split": split_status(split) if split else None,
+        "rollout": rollout_status(rollout) if rollout else None,
+        "retrain": request_status(requests[-1]) if requests else None,
+        "traffic": dict(traffic) if traffic else None,
+        "events": [event_status(event) for event in events],
+    }
+
+
+def split_status(split: Split) -> dict[str, Any]:
+    """Who answers, who is scored beside, who is kept loaded."""
+    return {
+        "revision": split.revision,
+        "arms": [{"name": arm.name, "version": arm.version, "weight": arm.weight} for arm in split.arms],
+        "shadows": list(split.shadows),
+        "warm": list(split.warm),
+        "phase": split.phase,
+        "reason": split.reason,
+    }
+
+
+def rollout_status(rollout: Rollout) -> dict[str, Any]:
+    """The phase, why, and the last verdict with its evidence."""
+    return {
+        "id": rollout.id,
+        "model": rollout.model,
+        "candidate": rollout.candidate,
+        "champion": rollout.champion,
+        "phase": rollout.phase,
+        "where": rollout.where(),
+        "weight": rollout.weight,
+        "paused": rollout.paused,
+        "reason": rollout.reason,
+        "cause": rollout.cause,
+        "overridden": list(rollout.overridden),
+        "started_at": rollout.started_at.isoformat(),
+        "ended_at": _iso(rollout.ended_at),
+        "in_force": rollout.in_force_at is not None,
+        "rolled_back_in_ms": rollout.rolled_back_in_ms,
+        "verdict": verdict_status(rollout.verdict) if rollout.verdict else None,
+    }
+
+
+def verdict_status(verdict: Verdict) -> dict[str, Any]:
+    """PASS, FAIL or NOT_YET and each guardrail's sentence."""
+    return {
+        "outcome": verdict.outcome,
+        "at": verdict.at.isoformat(),
+        "summary": verdict.summary,
+        "guardrails": [
+            {
+                "name": each.name,
+                "outcome": each.outcome,
+                "sentence": each.sentence,
+                "value": each.value,
+                "limit": each.limit,
+            }
+            for each in verdict.guardrails
+        ],
+    }
+
+
+def request_status(request: RetrainRequest) -> dict[str, Any]:
+    """Why a retraining was asked for and how far it is."""
+    return {
+        "request_id": request.request_id,
+        "status": request.status,
+        "cause": request.cause,
+        "reason": request.reason,
+        "findings": list(request.findings),
+        "requested_at": request.requested_at.isoformat(),
+        "job_id": request.job_id,
+        "attempts": request.attempts,
+        "version": request.version,
+        "message": request.message,
+    }
+
+
+def event_status(event: Event) -> dict[str, Any]:
+    """An event as JSON."""
+    return {
+        "number": event.number,
+        "at": event.at.isoformat(),
+        "event_time": _iso(event.event_time),
+        "kind": event.kind,
+        "model": event.model,
+        "version": event.version,
+        "detail": event.detail,
+        "facts": dict(event.facts),
+    }
+
+
+def version_status(version: Version) -> dict[str, Any]:
+    """A registered version as JSON."""
+    return {
+        "number": version.number,
+        "standing": version.standing,
+        "reason": version.reason,
+        "owner": version.owner,
+        "parent": version.parent,
+        "request_id": version.request_id,
+        "run_id": version.run_id,
+        "created_at": version.created_at.isoformat(),
+        "metrics": dict(version.metrics),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,100 @@
+"""One real Windvane for all end-to-end tests: started and ended by its own command line, as a user would."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+PORT, DASHBOARD_PORT = 18000, 18265
+
+
+@dataclass
+class Place:
+    """A running Windvane, with what a test needs to use it from outside."""
+
+    home: Path
+    models: Path
+    environment: dict[str, str]
+    http: httpx.Client = field(repr=False)
+
+    def windvane(self, *arguments: str, check: bool = True, timeout: float = 400.0) -> str:
+        """Run the command line and return what it printed."""
+        command = [str(Path(sys.executable).parent / "windvane"), *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=timeout)
+        if check:
+            assert done.returncode == 0, f"windvane {' '.join(arguments)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout + done.stderr
+
+    def status(self, model: str) -> dict[str, Any]:
+        """The model's entry in the status."""
+        found = self.http.get("/api/status").json()
+        return next(each for each in found["models"] if each["name"] == model)
+
+    def events(self, model: str, *kinds: str) -> list[dict[str, Any]]:
+        """What happened to the model, of these kinds."""
+        found = self.http.get(f"/api/models/{model}/events").json()["events"]
+        return [each for each in found if not kinds or each["kind"] in kinds]
+
+    def processes(self, title: str) -> list[psutil.Process]:
+        """Processes of this Windvane whose title contains the text, such as `ServeReplica:control`."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            if any(title in argument for argument in process.info["cmdline"] or []) and self._is_ours(process):
+                found.append(process)
+        return found
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("WINDVANE_HOME") == str(self.home)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+def wait_for(what: str, ready: Callable[[], Any], patience_seconds: float = 120.0) -> Any:
+    """Ask until the answer is truthy; a condition with a deadline, not a pause."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        found = ready()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {patience_seconds:.0f} s")
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Up before the first test that asks for it, down after the last."""
+    root = tmp_path_factory.mktemp("windvane")
+    models = root / "models"
+    models.mkdir()
+    environment = os.environ | {
+        "WINDVANE_HOME": str(root / "home"),
+        "WINDVANE_MODELS": str(models),
+        "WINDVANE_PORT": str(PORT),
+        "WINDVANE_DASHBOARD_PORT": str(DASHBOARD_PORT),
+        "OMP_NUM_THREADS": "1",
+    }
+    with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False) as http:
+        found = Place(root / "home", models, dict(environment), http)
+        found.windvane("up")
+        token = (found.home / "token").read_text().strip()
+        http.headers["authorization"] = f"Bearer {token}"
+        try:
+            yield found
+        finally:
+            print(found.windvane("down", check=False))
+
+
+def as_json(text: str) -> Any:
+    """The last JSON document in what a command printed."""
+    return json.loads(text[text.index("{") :])
