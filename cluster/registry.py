@@ -1,10 +1,12 @@
 """Port to the model registry, the single source of truth for which versions exist and which one is champion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
+
+from cluster.errors import Invalid, NotFound
 
 Standing = Literal["candidate", "rejected", "champion", "retired", "rolled_back"]
 
@@ -44,7 +46,7 @@ class Registry(Protocol):
     """Keeps versions and their bundles; every call may raise `Unavailable`."""
 
     def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:
-        """Store the bundle folder (and `extras`, plots and reports) and return the new version."""
+        """Store the bundle folder (and `extras`, plots and reports) and return the version; Invalid when it is empty."""
 
     def versions(self, model: str) -> tuple[Version, ...]:
         """All versions, oldest first; empty when the model is unknown."""
@@ -63,3 +65,15 @@ class Registry(Protocol):
 
     def fetch(self, model: str, number: int, into: Path) -> Path:
         """A local folder that holds the version's bundle, copied below `into` at most once."""
+
+
+def require_files(bundle: Path) -> None:
+    """Refuse a bundle folder that is missing or empty, which a tool may log without a word."""
+    if not bundle.is_dir() or not any(bundle.iterdir()):
+        raise Invalid(f"the bundle {bundle} holds no files; nothing was registered")
+
+
+def no_version(model: str, number: int, versions: Sequence[Version]) -> NotFound:
+    """The error every adapter raises for a version that does not exist."""
+    numbers = ", ".join(str(version.number) for version in versions) or "none"
+    return NotFound(f"{model} has no version {number}; there are: {numbers}")

@@ -1,6 +1,5 @@
 """One fake per port, kept honest by the contract suites that also run on the real adapters."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from cluster.errors import NotFound
 from cluster.jobs import JobRequest, JobState, JobStatus
-from cluster.registry import Registration, Standing, Version
+from cluster.registry import Registration, Standing, Version, no_version, require_files
 from cluster.store import Event, Saved, conflict
 
 
@@ -54,6 +53,8 @@ class FakeRegistry:
         self.reasons: dict[tuple[str, int], str] = {}  # why a version has its standing
 
     def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:
+        if self._root is not None:
+            require_files(bundle)
         earlier = self._versions.setdefault(registration.model, [])
         version = Version(
             model=registration.model,
@@ -78,7 +79,7 @@ class FakeRegistry:
     def version(self, model: str, number: int) -> Version:
         versions = self.versions(model)
         if not 1 <= number <= len(versions):
-            raise no_version(model, number, [version.number for version in versions])
+            raise no_version(model, number, versions)
         return versions[number - 1]
 
     def champion(self, model: str) -> int | None:
@@ -99,10 +100,6 @@ class FakeRegistry:
                 raise NotFound(f"this fake keeps no bundles; give FakeRegistry a root to fetch {model} {number}")
             copytree(self._root / model / str(number), folder)
         return folder
-
-
-def no_version(model: str, number: int, numbers: Sequence[int]) -> NotFound:
-    return NotFound(f"{model} has no version {number}; there are: {', '.join(map(str, numbers)) or 'none'}")
 
 
 class FakeJobs:
