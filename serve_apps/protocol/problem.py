@@ -1,0 +1,66 @@
+"""Errors as RFC 9457 problem details; `errors` names every offending place by JSON pointer."""
+
+import math
+
+import msgspec
+
+from cluster.errors import Invalid, Unavailable, WindvaneError
+
+MEDIA_TYPE = b"application/problem+json"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One offending place in the request."""
+
+    pointer: str
+    detail: str
+
+
+class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of an error reply; `instance` is the path that was asked."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: tuple[Place, ...] = ()
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What a door sends back."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class MethodNotAllowed(WindvaneError):
+    """The path exists, the method does not."""
+
+    status = 405
+    title = "Method not allowed"
+
+    def __init__(self, detail: str, allowed: str) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
+
+class UnsupportedMediaType(WindvaneError):
+    """The body is announced as something other than plain JSON."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+def problem(error: WindvaneError, path: str) -> Response:
+    """The reply for an error at a path."""
+    places = tuple(Place(place.pointer, place.detail) for place in error.problems) if isinstance(error, Invalid) else ()
+    name = error.title.lower().replace(" ", "-")
+    details = Details(f"urn:windvane:problem:{name}", error.title, error.status, str(error), path, places)
+    headers = [(b"content-type", MEDIA_TYPE)]
+    if isinstance(error, Unavailable):
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_seconds))))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
+    return Response(error.status, msgspec.json.encode(details), tuple(headers))

@@ -1,0 +1,74 @@
+"""Reads JSON the strict way: no repeated keys, no NaN, no depth bomb, and a sentence for whatever is refused.
+
+The doors decode with typed msgspec decoders; this reader is for what those refuse, and for what they cannot see.
+"""
+
+import json
+import math
+from typing import Any, NoReturn, TypeAlias
+
+from cluster.errors import Malformed
+
+Tree: TypeAlias = Any  # what json.loads gives: dict, list, str, int, float, bool, None
+LONGEST_INTEGER = 400  # digits; more than any float64 has, so it is read as infinite
+
+
+def parse(body: bytes) -> Tree:
+    """The document, numbers beyond float64 as ±inf for the caller to point at; raises Malformed.
+
+    >>> parse(b'{"a": [1, 2.5, null]}')
+    {'a': [1, 2.5, None]}
+    """
+    if not body.strip():
+        raise Malformed("The body is empty: send a JSON object")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(f"The body is not UTF-8: {error.reason} at byte {error.start}") from error
+    try:
+        return json.loads(
+            text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_int=_integer, parse_float=float
+        )
+    except RecursionError as error:
+        raise Malformed("The body nests too deep: a request needs four levels") from error
+    except json.JSONDecodeError as error:
+        raise Malformed(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+
+
+def pointer(parent: str, key: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a member.
+
+    >>> pointer("/instances/3/features", "a/b~c")
+    '/instances/3/features/a~1b~0c'
+    """
+    return f"{parent}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def printable(text: str) -> bool:
+    """Whether the text is real Unicode: JSON can spell half of a surrogate pair, which no encoder accepts.
+
+    >>> printable("é"), printable("\\ud800")
+    (True, False)
+    """
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _distinct(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise Malformed(f"The key {key!a} stands twice in one object: send it once")
+            seen.add(key)
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Malformed(f"{name} is not JSON: leave the value out, or send null where it may be missing")
+
+
+def _integer(digits: str) -> int | float:
+    if len(digits) > LONGEST_INTEGER:
+        return -math.inf if digits.startswith("-") else math.inf
+    return int(digits)

@@ -1,0 +1,29 @@
+"""What every door asks of the data plane, and what it gets back."""
+
+import msgspec
+
+from cluster.decision_log.record import Value
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One decision that is asked for: validated, with the row in the spec's order and None for missing."""
+
+    subject: str
+    row: tuple[Value, ...]
+    event_time: float | None = None  # Unix seconds; None is the time of arrival
+    context: dict[str, Value] = {}
+    explain: bool = False
+    request_id: str | None = None  # idempotency key
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One decision as made; `explanation` is the base value, then one contribution per feature, in log-odds."""
+
+    decision_id: str
+    version: int
+    arm: str
+    prediction: float
+    action: str
+    reasons: tuple[str, ...]
+    features: tuple[str, ...] = ()  # the names behind `explanation`, in its order
+    explanation: tuple[float, ...] | None = None

@@ -1,0 +1,54 @@
+"""Remembers answers by idempotency key, so that a request sent again is answered again, not decided again."""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from cluster.errors import Conflict
+from serve_apps.question import Answer, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was asked under a key, and the answer once there is one."""
+
+    question: Question
+    version: int | None  # asked for by an owner
+    answer: asyncio.Future[Answer]
+
+
+class Repeats:
+    """The last `most` keys of this replica; a key that fell out, or came to another replica, is decided again.
+
+    It then has the same `decision_id`, and whoever reads the log counts it once.
+    """
+
+    def __init__(self, most: int = 8192) -> None:
+        self._most = most
+        self._remembered: OrderedDict[str, Remembered] = OrderedDict()
+
+    def find(self, question: Question, version: int | None) -> asyncio.Future[Answer] | None:
+        """The answer under the question's key, perhaps still coming; raises Conflict when the key meant another."""
+        found = self._remembered.get(question.request_id or "")
+        if found is None:
+            return None
+        if found.question != question or found.version != version:
+            raise Conflict(f"The id {question.request_id!a} was used for another request: give every request its own")
+        return found.answer
+
+    def open(self, question: Question, version: int | None, answer: asyncio.Future[Answer]) -> None:
+        """Remember a question that has a key and is being decided; a failed one is forgotten."""
+        key = question.request_id
+        if key is None:
+            return
+        self._remembered[key] = Remembered(question, version, answer)
+        answer.add_done_callback(lambda done: self._forget_failed(key, done))
+        while len(self._remembered) > self._most:
+            self._remembered.popitem(last=False)
+
+    def _forget_failed(self, key: str, done: asyncio.Future[Answer]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            return
+        found = self._remembered.get(key)
+        if found is not None and found.answer is done:
+            del self._remembered[key]

@@ -1,0 +1,102 @@
+"""One version in this process's memory: scores rows, explains them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from cluster.bundle import ONNX_INPUT, Bundle
+from cluster.decision_log.record import Value
+from cluster.encoding import Encoder, Rows
+from cluster.errors import Invalid, Unavailable
+from configs.schema import Feature
+from serve_apps.explain import BoosterExplainer, Explainer
+
+Scores = NDArray[np.float64]
+
+
+class LoadedVersion:
+    """A version ready to answer rows that stand in the served spec's order, whatever order it was trained in."""
+
+    def __init__(self, number: int, bundle: Bundle, served: Sequence[Feature]) -> None:
+        self.number = number
+        self.bundle = bundle
+        self.encoder = Encoder(bundle.spec.features)
+        self._places = _places(number, self.encoder.features, served)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(bundle.onnx_path), options, providers=["CPUExecutionProvider"])
+        self._outputs = [self._session.get_outputs()[-1].name]  # probabilities; the label stands before them
+        self._explainer: Explainer | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features behind an explanation, in its order."""
+        return self.encoder.names
+
+    def score(self, records: Sequence[Sequence[Value]]) -> tuple[Rows, Scores]:
+        """Encoded rows float32[n, F] and float64[n], the probability that the target is true, of served records.
+
+        Raises Unavailable when the version gives none, whatever the reason.
+        """
+        try:
+            if self._places is not None:
+                places = self._places
+                records = [[record[place] for place in places] for record in records]
+            rows = self.encoder.rows(records)
+            probabilities = self._session.run(self._outputs, {ONNX_INPUT: rows})[0]
+            scores: Scores = probabilities[:, 1].astype(np.float64)
+        except Exception as error:
+            raise Unavailable(f"Version {self.number} cannot score: {error}") from error
+        if not bool(((scores >= 0.0) & (scores <= 1.0)).all()):
+            raise Unavailable(f"Version {self.number} gave a score that is no probability")
+        return rows, scores
+
+    def explain(self, rows: Rows) -> NDArray[np.float64]:
+        """float64[n, 1 + F] contributions in log-odds, base value first; the explainer is loaded at first use.
+
+        Blocking; raises Unavailable when the version gives none.
+        """
+        try:
+            if self._explainer is None:
+                self._explainer = BoosterExplainer(self.bundle.booster_path)
+            return self._explainer.contributions(rows)
+        except Exception as error:
+            raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
+
+
+def load_version(number: int, folder: Path, served: Sequence[Feature]) -> LoadedVersion:
+    """Open and prove the bundle in `folder` and score once, so that the first request pays nothing.
+
+    Raises Invalid when the bundle does not fit what is served, Unavailable when it does not score.
+    """
+    version = LoadedVersion(number, Bundle.open(folder), served)
+    version.score([[_example(feature) for feature in served]])
+    return version
+
+
+def _places(number: int, wanted: Sequence[Feature], served: Sequence[Feature]) -> list[int] | None:
+    """Where the version's features stand in a served record; None when the order is the same."""
+    places = {feature.name: place for place, feature in enumerate(served)}
+    for feature in wanted:
+        place = places.get(feature.name)
+        found = "is no longer declared" if place is None else f"is now of type {served[place].type}"
+        if place is None or served[place].type != feature.type:
+            raise Invalid(f"Version {number} needs {feature.type} {feature.name!r}, which {found}: retrain the model")
+    order = [places[feature.name] for feature in wanted]
+    return None if order == list(range(len(served))) else order
+
+
+def _example(feature: Feature) -> Value:
+    match feature.type:
+        case "boolean":
+            return False
+        case "category":
+            return feature.categories[0]
+        case "integer":
+            return 0
+    return 0.0

@@ -1,0 +1,47 @@
+"""Where decisions go besides the caller: ports to the decision log and to what the monitors count."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.decision_log.record import Record
+from cluster.encoding import Rows
+
+
+class Log(Protocol):
+    """The decision log; append and commit without an await between them."""
+
+    def append(self, record: Record) -> None:
+        """Take the record into the group of this turn; raises Unavailable when the disk is too far behind."""
+
+    def commit(self) -> "asyncio.Future[None]":
+        """Done when what was appended is durable; Unavailable when it is not. What is only appended follows too."""
+
+
+class Counts(Protocol):
+    """What the monitors need, added up per micro-batch."""
+
+    def add(
+        self,
+        version: int,
+        revision: int,
+        arm: str,
+        rows: Rows,
+        scores: NDArray[np.float64],
+        event_times: NDArray[np.float64],
+        actions: Sequence[str],
+        latencies_ms: Sequence[float],
+    ) -> None:
+        """Count answered decisions: encoded rows, scores, event times in Unix seconds, arrival to reply."""
+
+    def error(self, version: int, revision: int, n: int = 1, arm: str = "") -> None:
+        """Count requests that this version failed to answer."""
+
+    def shadow(self, version: int, revision: int, scores: NDArray[np.float64]) -> None:
+        """Count scores of a version that did not answer."""
+
+    def dropped(self, version: int, n: int = 1) -> None:
+        """Count shadow rows that were not scored because too many waited."""
