@@ -46,7 +46,7 @@ class Registry(Protocol):
     """Keeps versions and their bundles; every call may raise `Unavailable`."""
 
     def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:
-        """Store the bundle folder (and `extras`, plots and reports) and return the version; Invalid when it is empty."""
+        """Store the bundle folder (and `extras`: plots, reports) and return the version; Invalid when it is empty."""
 
     def versions(self, model: str) -> tuple[Version, ...]:
         """All versions, oldest first; empty when the model is unknown."""
