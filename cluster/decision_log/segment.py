@@ -79,6 +79,18 @@ def scan(content: bytes, start: int = 0, limit: int | None = None) -> tuple[list
     return payloads, start
 
 
+def claimed_bytes(content: bytes) -> int:
+    """How many bytes the first frame says it has; 0 when that cannot be, or when too little is there to say.
+
+    >>> claimed_bytes(frame(b"one")[:9])
+    11
+    """
+    if len(content) < FRAME.size:
+        return 0
+    length, _ = FRAME.unpack_from(content)
+    return FRAME.size + int(length) if 0 < length <= MAX_PAYLOAD_BYTES else 0
+
+
 def read_header(content: bytes, name: str) -> tuple[Header, int] | None:
     """The header and where the records start; None when it is damaged, Invalid when its version is not known here."""
     if content[: len(MAGIC)] != MAGIC:

@@ -83,7 +83,10 @@ class Writer:
             raise Unavailable(
                 _CLOSED if self._room < 0 else "the decision log's disk is too slow: send less, or move it"
             )
-        payload = self._encode(record)
+        try:
+            payload = self._encode(record)
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise Invalid(f"a value of the record cannot be kept: {error}") from error
         length = len(payload)
         if length > MAX_PAYLOAD_BYTES:
             raise TooLarge(f"a record of {length} bytes does not fit the log's {MAX_PAYLOAD_BYTES}; send less at once")

@@ -315,6 +315,19 @@ def test_a_record_too_large_for_a_frame_is_refused_alone(tmp_path: Path, monkeyp
     assert records(tmp_path) == [decision("small")]
 
 
+@pytest.mark.parametrize("value", [1 << 64, "\ud800"])
+def test_a_value_that_cannot_be_kept_is_refused_alone(tmp_path: Path, value: Any) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            with pytest.raises(Invalid, match="cannot be kept"):
+                writer.append(msgspec.structs.replace(decision("odd"), context={"k": value}))
+            writer.append(decision("fine"))
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("fine")]
+
+
 def test_a_writer_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()

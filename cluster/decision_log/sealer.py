@@ -1,0 +1,118 @@
+"""Turns segments that no writer holds into Parquet; killed at any line, it is simply run again."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from cluster.decision_log import disk
+from cluster.decision_log.columns import Dataset, rows, schema, table
+from cluster.decision_log.live import claim
+from cluster.decision_log.segment import Header, live_names, live_path, read_header, scan, sealed_path
+from cluster.errors import Conflict, Invalid, Unavailable
+
+_log = logging.getLogger(__name__)
+_BATCH = 16384  # records turned into columns at once
+_MARK = b"windvane.segment"  # the segment's header, in the Parquet file's metadata
+
+
+class Sealer:
+    """Seals the log under `root`; several may run, the claim on a segment keeps them apart.
+
+    The segment goes last. Until then sealing again puts the same files in the same places, and a reader that sees a
+    live segment ignores what is sealed of it already.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def seal(self) -> list[Path]:
+        """Seal every segment that nobody holds and return the Parquet files; raises Unavailable when the disk refuses.
+
+        A segment that this Windvane cannot read, or whose name is taken by another, stays and is reported in the log.
+        """
+        sealed: list[Path] = []
+        try:
+            self._sweep()
+            for name in live_names(self._root):
+                with claim(live_path(self._root, name)) as descriptor:
+                    if descriptor is not None:
+                        sealed += self._seal(name, _content(descriptor))
+        except OSError as error:
+            raise Unavailable(f"the decision log in {self._root} cannot be sealed: {error}; nothing is lost") from error
+        return sealed
+
+    def _sweep(self) -> None:
+        """Take away drafts of segments whose writer died before it wrote to them."""
+        for draft in (self._root / "live").glob(".*.new"):
+            with claim(draft) as descriptor:
+                if descriptor is not None:
+                    disk.remove(draft)
+
+    def _seal(self, name: str, content: bytes) -> list[Path]:
+        live = live_path(self._root, name)
+        end = 0
+        sealed: list[Path] = []
+        try:
+            found = read_header(content, name)
+            if found is not None:
+                header, start = found
+                payloads, end = scan(content, start)
+                sealed = self._write(name, header, payloads)
+        except (Invalid, Conflict, msgspec.DecodeError) as error:
+            _log.error("segment %s stays unsealed: %s", live, error)
+            return []
+        if end < len(content):
+            self._set_aside(name, content[end:])
+        disk.remove(live)
+        disk.sync_folder(live.parent)
+        return sealed
+
+    def _write(self, name: str, header: Header, payloads: Sequence[bytes]) -> list[Path]:
+        """Every record of the segment in its place, for good: one Parquet file per kind of record."""
+        mark = msgspec.json.encode(header)
+        drafts: dict[Path, Path] = {}
+        with ExitStack() as open_files:
+            files: dict[Dataset, Any] = {}
+            for first in range(0, len(payloads), _BATCH):
+                for dataset, found in rows(payloads[first : first + _BATCH], first).items():
+                    if dataset not in files:
+                        path = sealed_path(self._root, dataset, name)
+                        _refuse_another(path, mark)
+                        disk.make_folder(path.parent)
+                        drafts[path] = path.with_name(f".{path.name}.new")
+                        names = schema(dataset, header.features).with_metadata({_MARK: mark})
+                        writer = pq.ParquetWriter(drafts[path], names, compression="zstd")
+                        files[dataset] = open_files.enter_context(writer)
+                    files[dataset].write_table(table(dataset, found, header.features).cast(files[dataset].schema))
+        for draft in drafts.values():
+            disk.sync_file(draft)
+        for path, draft in drafts.items():
+            disk.rename(draft, path)
+        for folder in {path.parent for path in drafts}:
+            disk.sync_folder(folder)
+        return list(drafts)
+
+    def _set_aside(self, name: str, torn: bytes) -> None:
+        """Keep what could not be read: mostly half a record nobody was promised, but a damaged disk looks the same."""
+        path = self._root / "torn" / f"{name}.bin"
+        disk.make_folder(path.parent)
+        path.write_bytes(torn)
+        disk.sync_file(path)
+        disk.sync_folder(path.parent)
+        _log.warning("cut %d bytes after the last whole record of segment %s; they are in %s", len(torn), name, path)
+
+
+def _content(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as segment:
+        return segment.read()
+
+
+def _refuse_another(path: Path, mark: bytes) -> None:
+    """A sealed file may be replaced by the same segment's records and by nothing else."""
+    if path.exists() and (pq.read_schema(path).metadata or {}).get(_MARK) != mark:
+        raise Conflict(f"{path} holds another segment of that name: move one of them away")

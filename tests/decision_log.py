@@ -1,0 +1,63 @@
+"""Segments for tests: written by the real live segment, without a writer's thread or loop."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from cluster.decision_log.live import LiveSegment
+from cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
+from cluster.decision_log.segment import Column, Header, frame
+from configs.schema import Feature
+
+FEATURES = (
+    Feature(name="temp", type="number"),
+    Feature(name="hour of day", type="integer"),
+    Feature(name="weekend", type="boolean"),
+    Feature(name="carrier", type="category", categories=("UA", "DL")),
+)
+COLUMNS = tuple(Column(feature.name, feature.type) for feature in FEATURES)
+
+
+def decision(
+    name: str, at: float = 10.0, features: tuple[Value, ...] = (20.5, 7, True, "UA"), event_time: float = 9.0
+) -> Decision:
+    return Decision(
+        name, at, event_time, 1, "champion", 4, "N725MQ", 1 << 31, features, 0.7, "warn", ("late",), {"k": 1}
+    )
+
+
+def outcome(name: str, label: bool | None = True, at: float = 11.0, **kpis: float) -> Outcome:
+    return Outcome(name, at, label, kpis)
+
+
+def shadow(names: Iterable[str], version: int = 2, at: float = 10.5) -> Shadow:
+    names = tuple(names)
+    return Shadow(at, version, names, (0.25,) * len(names))
+
+
+class Segment:
+    """A live segment under `root`, held until `close`."""
+
+    def __init__(
+        self, root: Path, opened_at: float = 1.0, writer: str = "replica-1", columns: tuple[Column, ...] = COLUMNS
+    ) -> None:
+        self._live = LiveSegment(root, Header("flight-delay", writer, opened_at, columns))
+        self.name = self._live.name
+
+    def write(self, *records: Record) -> None:
+        self.write_bytes(b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
+
+    def write_bytes(self, content: bytes) -> None:
+        self._live.append(content, durable=False)
+
+    def close(self) -> None:
+        self._live.close()
+
+
+def written(root: Path, *records: Record, opened_at: float = 1.0, columns: tuple[Column, ...] = COLUMNS) -> str:
+    """A segment that its writer has let go of; returns its name."""
+    segment = Segment(root, opened_at, columns=columns)
+    segment.write(*records)
+    segment.close()
+    return segment.name
