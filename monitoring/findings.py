@@ -40,6 +40,22 @@ class WindowMeasures:
     performance: Performance | None  # on those of them that have a label
     reference: Performance | None  # None while the version's profile is not known
 
+    def labels_complete(self, now: float) -> bool:
+        """Whether the window's performance will not move much any more."""
+        labelled = 0 if self.performance is None else self.performance.n
+        return labels_complete(labelled, self.decided, self.start, self.end, now)
+
+
+def labels_complete(labelled: int, decided: int, start: float, end: float, now: float) -> bool:
+    """A closed window's labels are in when nine in ten are, or one more window has passed: early labels are biased.
+
+    >>> labels_complete(labelled=80, decided=100, start=0.0, end=10.0, now=11.0)
+    False
+    >>> labels_complete(labelled=80, decided=100, start=0.0, end=10.0, now=20.0)
+    True
+    """
+    return end <= now and (labelled >= 0.9 * decided or now >= end + (end - start))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -1,0 +1,137 @@
+"""Joins decisions, shadow scores and outcomes by decision id, in whatever order the log shows them, within bounds."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import floor
+from typing import Any
+
+from cluster.decision_log.record import Decision, Outcome, Record, Shadow
+
+WAITING = 200_000  # decisions that wait for an outcome, about 60 MB; the oldest make room and are counted
+RECENT = 20_000  # labelled decisions that may still gain a late shadow score; and what came before its decision
+
+# A decision as it waits: when answered, window, then (version, score) of the answer and of every shadow.
+_Scores = tuple[tuple[int, float], ...]
+_Entry = tuple[float, int, _Scores]
+
+
+@dataclass(slots=True)
+class Joined:
+    """What one reading of the log made known; every fact is told once."""
+
+    scored: list[tuple[int, int]] = field(default_factory=list)  # version, window: one score of a decision
+    labelled: list[tuple[int, int, float, bool]] = field(default_factory=list)  # version, window, score, label
+    answered: list[tuple[int, float, bool]] = field(default_factory=list)  # window, score, label of what was answered
+    pairs: list[tuple[int, int, float, float, float, int]] = field(default_factory=list)
+    """Two versions (lower first), when answered, both scores, and the label as −1 (not known), 0 or 1."""
+
+
+class Joins:
+    """Everything that waits for its counterpart; the first outcome of a decision counts, a repeat changes nothing."""
+
+    def __init__(self, window_seconds: float, waiting: int = WAITING, recent: int = RECENT) -> None:
+        self._window_seconds = window_seconds
+        self._most_waiting = waiting
+        self._most_recent = recent
+        self._waiting: OrderedDict[str, _Entry] = OrderedDict()
+        self._recent: OrderedDict[str, tuple[_Entry, bool]] = OrderedDict()
+        self._early_labels: OrderedDict[str, bool] = OrderedDict()
+        self._early_scores: OrderedDict[str, _Scores] = OrderedDict()
+        self.labelled = 0
+        self.dropped = 0  # decisions that made room before their outcome came
+
+    @property
+    def waiting(self) -> int:
+        """Decisions without an outcome."""
+        return len(self._waiting)
+
+    def read(self, records: Iterable[Record]) -> Joined:
+        """Take the records in and say what they made known."""
+        joined = Joined()
+        for record in records:
+            if isinstance(record, Decision):
+                self._decision(record, joined)
+            elif isinstance(record, Outcome):
+                if record.label is not None:
+                    self._label(record.decision_id, record.label, joined)
+            else:
+                self._shadow(record, joined)
+        return joined
+
+    def _decision(self, decision: Decision, joined: Joined) -> None:
+        key = decision.decision_id
+        if key in self._waiting or key in self._recent:
+            return
+        window = floor(decision.event_time / self._window_seconds)
+        entry: _Entry = (decision.at, window, ((decision.version, decision.prediction),))
+        joined.scored.append((decision.version, window))
+        self._waiting[key] = entry
+        if len(self._waiting) > self._most_waiting:
+            self._waiting.popitem(last=False)
+            self.dropped += 1
+        for version, score in self._early_scores.pop(key, ()):
+            self._score(key, version, score, joined)
+        label = self._early_labels.pop(key, None)
+        if label is not None:
+            self._label(key, label, joined)
+
+    def _shadow(self, shadow: Shadow, joined: Joined) -> None:
+        for key, score in zip(shadow.decision_ids, shadow.predictions, strict=True):
+            self._score(key, shadow.version, score, joined)
+
+    def _score(self, key: str, version: int, score: float, joined: Joined) -> None:
+        label: bool | None = None
+        entry = self._waiting.get(key)
+        if entry is None:
+            known = self._recent.get(key)
+            if known is None:
+                earlier = self._early_scores.get(key, ())
+                self._early_scores[key] = (*earlier, (version, score))
+                _bound(self._early_scores, self._most_recent)
+                return
+            entry, label = known
+        at, window, scores = entry
+        if any(version == other for other, _ in scores):
+            return
+        entry = (at, window, (*scores, (version, score)))
+        joined.scored.append((version, window))
+        for other, theirs in scores:
+            joined.pairs.append(_pair(other, theirs, version, score, at, -1))
+        if label is None:
+            self._waiting[key] = entry
+            return
+        self._recent[key] = (entry, label)
+        joined.labelled.append((version, window, score, label))
+        for other, theirs in scores:
+            joined.pairs.append(_pair(other, theirs, version, score, at, int(label)))
+
+    def _label(self, key: str, label: bool, joined: Joined) -> None:
+        entry = self._waiting.pop(key, None)
+        if entry is None:
+            if key not in self._recent:
+                self._early_labels.setdefault(key, label)
+                _bound(self._early_labels, self._most_recent)
+            return
+        at, window, scores = entry
+        self.labelled += 1
+        self._recent[key] = (entry, label)
+        _bound(self._recent, self._most_recent)
+        joined.answered.append((window, scores[0][1], label))
+        for place, (version, score) in enumerate(scores):
+            joined.labelled.append((version, window, score, label))
+            for other, theirs in scores[:place]:
+                joined.pairs.append(_pair(other, theirs, version, score, at, int(label)))
+
+
+def _pair(
+    one: int, one_score: float, two: int, two_score: float, at: float, label: int
+) -> tuple[int, int, float, float, float, int]:
+    if one > two:
+        one, one_score, two, two_score = two, two_score, one, one_score
+    return one, two, at, one_score, two_score, label
+
+
+def _bound(kept: OrderedDict[str, Any], most: int) -> None:
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -1,0 +1,232 @@
+"""All that is seen of one model: counts shipped by replicas, and scores joined with their labels from the log."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.decision_log.record import Record
+from configs.schema import ModelSpec
+from monitoring.counts import Merged, WindowCounts
+from monitoring.drift import category_psi, grouped_psi, psi, share_rise
+from monitoring.evidence import ArmEvidence, Evidence
+from monitoring.findings import FeatureMeasure, WindowMeasures, labels_complete
+from monitoring.joins import Joins
+from monitoring.pairs import Pair
+from monitoring.performance import LabelledScores, Performance
+from monitoring.profile import MISSING_BIN, UNKNOWN_BIN, Layout, Profile
+from monitoring.shipment import latency_quantile
+from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
+
+KEPT_WINDOWS = 400  # per version, newest
+KEPT_PAIRS = 6  # of versions, most recently seen
+_WATERMARK_QUORUM = 10  # decisions that must lie in the newest windows, so that one wild time moves no clock
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSpan:
+    """A version's performance over its newest labelled windows together; times are Unix seconds of event time."""
+
+    version: int
+    start: float
+    end: float
+    performance: Performance
+
+
+class Observation:
+    """Adds up what comes and answers questions about it; no clock, no I/O."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._model = spec.name
+        self._window_seconds = spec.monitor.window.total_seconds()
+        self._min_sample = spec.monitor.min_sample
+        self._profiles: dict[int, Profile] = {}
+        self._layouts: dict[int, Layout] = {}
+        self._merged = Merged(spec.name)
+        self._counted_at: dict[tuple[int, int], float] = {}
+        self._joins = Joins(self._window_seconds)
+        self._scored: defaultdict[tuple[int, int], int] = defaultdict(int)
+        self._labelled: dict[int, dict[int, LabelledScores]] = {}  # by version, window
+        self._answered: dict[int, LabelledScores] = {}  # by window
+        self._pairs: dict[tuple[int, int], Pair] = {}
+        self._rates = Rates()
+
+    def watch(self, version: int, profile: Profile) -> None:
+        """Compare that version with this reference from now on."""
+        self._profiles[version] = profile
+        self._layouts[version] = Layout(profile)
+
+    def ship(self, replica: str, payload: bytes, now: float) -> None:
+        """Add a replica's counts; `now` is the wall clock in Unix seconds."""
+        shipped = self._merged.add(payload)
+        self._rates.add(replica, shipped, now)
+        for part in shipped.windows:
+            self._counted_at[(part.version, part.window)] = now
+        self._counted_at = {key: at for key, at in self._counted_at.items() if key in self._merged.windows}
+
+    def read(self, records: Iterable[Record]) -> None:
+        """Take in new records of the decision log."""
+        joined = self._joins.read(records)
+        for version, window in joined.scored:
+            self._scored[(version, window)] += 1
+        while len(self._scored) > KEPT_WINDOWS * 10:
+            del self._scored[min(self._scored, key=lambda key: key[1])]
+        by_version: defaultdict[tuple[int, int], list[tuple[float, bool]]] = defaultdict(list)
+        for version, window, score, label in joined.labelled:
+            by_version[(version, window)].append((score, label))
+        for (version, window), rows in by_version.items():
+            _count(self._labelled.setdefault(version, {}), window, rows)
+        by_window: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
+        for window, score, label in joined.answered:
+            by_window[window].append((score, label))
+        for window, rows in by_window.items():
+            _count(self._answered, window, rows)
+        pairs: defaultdict[tuple[int, int], list[tuple[float, float, float, int]]] = defaultdict(list)
+        for low, high, at, low_score, high_score, known in joined.pairs:
+            pairs[(low, high)].append((at, low_score, high_score, known))
+        for key, scores in pairs.items():
+            pair = self._pairs.pop(key, None) or Pair(*key)
+            pair.add(scores)
+            self._pairs[key] = pair  # at the end: most recently seen
+        while len(self._pairs) > KEPT_PAIRS:
+            del self._pairs[next(iter(self._pairs))]
+
+    def watermark(self) -> float | None:
+        """The newest event time, once ten decisions lie in the newest windows; None before."""
+        newest: dict[int, tuple[int, float]] = {}
+        for (_, window), counts in self._merged.windows.items():
+            rows, latest = newest.get(window, (0, float("-inf")))
+            newest[window] = (rows + counts.rows, max(latest, counts.newest))
+        seen = 0
+        for window in sorted(newest, reverse=True):
+            rows, latest = newest[window]
+            seen += rows
+            if seen >= _WATERMARK_QUORUM:
+                return latest
+        return None
+
+    def knows(self, version: int) -> bool:
+        """Whether the version's reference is known."""
+        return version in self._profiles
+
+    def measures(self, version: int, after: int | None = None) -> tuple[WindowMeasures, ...]:
+        """The version's windows, oldest first, from the one after `after` on."""
+        counted = {window for of, window in self._merged.windows if of == version}
+        windows = counted | set(self._labelled.get(version, {}))
+        return tuple(self._measure(version, w) for w in sorted(windows) if after is None or w > after)
+
+    def labelled(self, version: int, at_least: int, until: float) -> LabelledSpan | None:
+        """Performance over the newest windows with complete labels that together hold `at_least`, if they do."""
+        pooled, windows = LabelledScores(), self._labelled.get(version, {})
+        complete = [window for window in sorted(windows) if self._complete(version, window, until)]
+        for window in reversed(complete):
+            pooled.merge(windows[window])
+            performance = pooled.performance()
+            if performance is not None and performance.n >= at_least:
+                start, end = window * self._window_seconds, (complete[-1] + 1) * self._window_seconds
+                return LabelledSpan(version, start, end, performance)
+        return None
+
+    def evidence(self, revision: int, champion: int, candidate: int, since: float) -> Evidence:
+        """Arms of that revision; paired parts over decisions answered since (Unix seconds)."""
+        arms = tuple(self._arm(revision, version) for version in self._versions_of(revision))
+        pair = self._pairs.get((min(champion, candidate), max(champion, candidate)))
+        if pair is None:
+            return Evidence(revision, arms, None, None)
+        paired = pair.paired(champion, candidate, since)
+        return Evidence(revision, arms, paired, pair.shift(champion, candidate, since))
+
+    def performances(self) -> tuple[WindowPerformance, ...]:
+        """Every window's performance of what was answered (version None) and of each version, oldest first."""
+        series: list[tuple[int | None, dict[int, LabelledScores]]] = [(None, self._answered), *self._labelled.items()]
+        found: list[WindowPerformance] = []
+        for version, windows in series:
+            for window, scores in sorted(windows.items()):
+                if (seen := scores.performance()) is not None:
+                    start = window * self._window_seconds
+                    end = start + self._window_seconds
+                    found.append(WindowPerformance(version, start, end, seen.n, seen.auc, seen.brier, seen.log_loss))
+        return tuple(found)
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Totals and rates; `now` is the wall clock in Unix seconds."""
+        arms = arm_snapshots(self._merged)
+        scores: defaultdict[int, int] = defaultdict(int)
+        for (_, version), count in self._merged.shadows.items():
+            scores[version] += count
+        return Snapshot(
+            model=self._model,
+            watermark=self.watermark(),
+            decisions=sum(arm.decisions for arm in arms),
+            errors=sum(arm.errors for arm in arms),
+            decisions_per_second=self._rates.per_second(now),
+            latency_p50_ms=self._rates.latency_ms(0.5),
+            latency_p99_ms=self._rates.latency_ms(0.99),
+            arms=arms,
+            shadow_scores=dict(scores),
+            shadow_dropped=dict(self._merged.dropped),
+            waiting=self._joins.waiting,
+            waiting_dropped=self._joins.dropped,
+            labelled=self._joins.labelled,
+            replicas=self._rates.replicas(now),
+            profiles=tuple(sorted(self._profiles)),
+        )
+
+    def _complete(self, version: int, window: int, now: float) -> bool:
+        start, end = window * self._window_seconds, (window + 1) * self._window_seconds
+        return labels_complete(
+            self._labelled[version][window].n, self._scored.get((version, window), 0), start, end, now
+        )
+
+    def _versions_of(self, revision: int) -> list[int]:
+        return sorted({version for of, version, _ in self._merged.traffic if of == revision})
+
+    def _arm(self, revision: int, version: int) -> ArmEvidence:
+        counts = [c for (r, v, _), c in self._merged.traffic.items() if (r, v) == (revision, version)]
+        latency = np.sum([c.latency for c in counts], axis=0)
+        decisions, errors = sum(c.decisions for c in counts), sum(c.errors for c in counts)
+        return ArmEvidence(version, decisions, errors, latency_quantile(latency, 0.99))
+
+    def _measure(self, version: int, window: int) -> WindowMeasures:
+        counts = self._merged.windows.get((version, window))
+        profile = self._profiles.get(version)
+        enough = counts is not None and profile is not None and counts.rows >= self._min_sample
+        labelled = self._labelled.get(version, {}).get(window)
+        return WindowMeasures(
+            model=self._model,
+            version=version,
+            window=window,
+            start=window * self._window_seconds,
+            end=(window + 1) * self._window_seconds,
+            rows=0 if counts is None else counts.rows,
+            counted_at=self._counted_at.get((version, window), float("-inf")),
+            features=self._features(version, profile, counts) if enough and counts and profile else (),
+            score_psi=grouped_psi(np.array(profile.scores), counts.scores) if enough and counts and profile else None,
+            decided=self._scored.get((version, window), 0),
+            performance=None if labelled is None else labelled.performance(),
+            reference=None if profile is None else profile.performance,
+        )
+
+    def _features(self, version: int, profile: Profile, counts: WindowCounts) -> tuple[FeatureMeasure, ...]:
+        if counts.features is None:
+            return ()
+        measured: list[FeatureMeasure] = []
+        for feature, now in zip(profile.features, self._layouts[version].split(counts.features), strict=True):
+            reference, category = np.array(feature.counts), feature.kind == "category"
+            measured.append(
+                FeatureMeasure(
+                    feature.name,
+                    psi=(category_psi if category else psi)(reference, now),
+                    missing_rise=share_rise(reference, now, MISSING_BIN),
+                    unknown_rise=share_rise(reference, now, UNKNOWN_BIN) if category else None,
+                )
+            )
+        return tuple(measured)
+
+
+def _count(windows: dict[int, LabelledScores], window: int, rows: list[tuple[float, bool]]) -> None:
+    scores, labels = zip(*rows, strict=True)
+    windows.setdefault(window, LabelledScores()).add(np.array(scores), np.array(labels))
+    if len(windows) > KEPT_WINDOWS:
+        del windows[min(windows)]
