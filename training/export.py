@@ -1,0 +1,95 @@
+"""Turns a fitted booster into the files that serving runs, and proves that both say the same."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from cluster.bundle import BOOSTER, ONNX, ONNX_INPUT, PROFILE, SPEC, Bundle, Manifest
+from cluster.encoding import FIRST_CATEGORY, UNKNOWN
+from cluster.errors import WindvaneError
+from configs.schema import ModelSpec
+from monitoring.profile import Profile
+
+TOLERANCE = 1e-4
+COMPARED_ROWS = 4096
+PACKAGES = ("windvane", "numpy", "onnx", "onnxmltools", "onnxruntime", "pyarrow", "ray", "scikit-learn", "xgboost")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far the ONNX model strays from the booster it was made from."""
+
+    rows: int
+    max_difference: float
+
+
+def export(
+    booster: xgboost.Booster, spec: ModelSpec, profile: Profile, rows: NDArray[np.float32], folder: Path
+) -> Bundle:
+    """Write and seal the bundle; raises when ONNX and booster differ by more than 1e-4 on any of the `rows` tried."""
+    booster.save_model(folder / BOOSTER)
+    (folder / ONNX).write_bytes(to_onnx(booster, len(spec.features)))
+    (folder / SPEC).write_text(spec.model_dump_json(indent=1))
+    (folder / PROFILE).write_bytes(profile.to_json())
+    agreement = check(folder / ONNX, booster, probes(rows, spec))
+    return Bundle.seal(
+        folder,
+        Manifest(
+            files={},
+            features=tuple(feature.name for feature in spec.features),
+            trees=booster.num_boosted_rounds(),
+            best_iteration=booster.num_boosted_rounds() - 1,
+            max_onnx_difference=agreement.max_difference,
+            compared_rows=agreement.rows,
+            packages={name: version(name) for name in PACKAGES},
+        ),
+    )
+
+
+def warm_up() -> None:
+    """Import the converter and the runtime, which takes seconds, before they are needed."""
+    import onnxmltools  # noqa: F401
+    import onnxruntime  # noqa: F401
+
+
+def to_onnx(booster: xgboost.Booster, width: int) -> bytes:
+    """The booster as ONNX with one input float32[n, width] named `rows`."""
+    from onnxmltools import convert_xgboost  # seconds to import, so only who exports pays for it
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    model = convert_xgboost(booster, initial_types=[(ONNX_INPUT, FloatTensorType([None, width]))])
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def check(path: Path, booster: xgboost.Booster, rows: NDArray[np.float32]) -> Agreement:
+    """Score the rows with both, row by row; raises when any probability differs by more than 1e-4."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    probabilities = session.run([session.get_outputs()[1].name], {ONNX_INPUT: rows})[0][:, 1]
+    differences = np.abs(probabilities.astype(np.float64) - booster.inplace_predict(rows).astype(np.float64))
+    worst = int(np.argmax(differences))  # a NaN counts as the largest
+    if not differences[worst] <= TOLERANCE:
+        raise WindvaneError(
+            f"The ONNX model differs from its booster by {differences[worst]:.2g} on row {rows[worst].tolist()}, "
+            f"more than {TOLERANCE:g}: this version cannot be served"
+        )
+    return Agreement(len(rows), float(differences[worst]))
+
+
+def probes(rows: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:
+    """Real rows spread over time, the same with holes in them, and every feature missing or unknown at once."""
+    real = rows[np.linspace(0, len(rows) - 1, min(COMPARED_ROWS, len(rows))).astype(np.int64)]
+    category = np.array([feature.type == "category" for feature in spec.features])
+    missing = np.where(category, np.float32(0), np.float32(np.nan)).astype(np.float32)
+    holes = np.random.default_rng(0).random(real.shape) < 0.3
+    unknown = np.where(category, np.float32(UNKNOWN), np.float32(0)).astype(np.float32)
+    last = np.array([FIRST_CATEGORY + len(feature.categories) - 1 for feature in spec.features], np.float32)
+    return np.concatenate([real, np.where(holes, missing, real), [missing, unknown, last]]).astype(np.float32)

@@ -1,0 +1,41 @@
+"""The engine on Ray: Tune searches, Train fits; attaches to the cluster that runs the job, or starts one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from configs.schema import Training
+from training.data import Examples
+from training.engine import Fitted, Search
+from training.settings import FitSettings
+
+
+class RayEngine:
+    """Searches with Ray Tune and fits with Ray Train; imports them late, since that takes seconds."""
+
+    def __init__(self, address: str | None) -> None:
+        """`address` of the cluster; None follows RAY_ADDRESS, which Ray sets for its jobs, or starts a local one."""
+        self._address = address
+
+    def start(self) -> None:
+        """Connect to the cluster and import what the search needs."""
+        import ray
+
+        if not ray.is_initialized():
+            ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+        import training.tune  # noqa: F401
+
+    def search(
+        self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
+    ) -> Search:
+        """The best settings found by Ray Tune."""
+        from training.tune import search
+
+        return search(learn, check, training, scratch, say)
+
+    def fit(
+        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path
+    ) -> Fitted:
+        """Both boosters from Ray Train."""
+        from training.train import fit
+
+        return fit(judged, served, settings, training, scratch)

@@ -1,0 +1,249 @@
+"""The training job, read top to bottom: data → search → fit → judge → export → register."""
+
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from cluster.decision_log.query import Query
+from cluster.errors import WindvaneError
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.registry import Registration, Registry, Version
+from cluster.sql_store import SqlStore
+from cluster.store import Event, Store
+from configs.load import load_model, load_settings
+from configs.schema import ModelSpec
+from monitoring.profile import Profile
+from monitoring.requests import record_version, shelf
+from training.champion import Champion, open_champion
+from training.data import Examples, gather, gather_from, holdout_start
+from training.engine import Engine
+from training.evaluate import METRICS, Comparison, Ruling, compare, rule
+from training.lineage import describe, figures
+from training.order import Order, read_order
+from training.progress import Progress
+from training.ray_engine import RayEngine
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Everything outside of the job that it works with."""
+
+    home: Path
+    registry: Registry
+    store: Store
+    engine: Engine
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train and register one version; exit status 0 when one is registered, rejected or not."""
+    order = read_order(arguments)
+    progress = Progress(time.monotonic, _write)
+    try:
+        settings = load_settings()
+        spec = load_model(order.model, settings)
+        registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+        engine = RayEngine(settings.ray_address)
+        at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine)
+        version = retrain(order, spec, at, progress)
+    except WindvaneError as error:
+        progress.say(f"FAILED: {error}")
+        return 1
+    progress.say(f"{version.model} version {version.number} is registered as {version.standing}")
+    return 0
+
+
+def retrain(order: Order, spec: ModelSpec, at: Workplace, progress: Progress) -> Version:
+    """Make one version and register it; a request that has its version already gets no second one."""
+    known = _registered_before(order, at)
+    if known is not None:
+        progress.say(f"version {known.number} already answers request {order.request_id}")
+        _hand_over(known, f"answers request {order.request_id}", None, order, at)
+        return known
+    progress.say(f"{spec.name}: {order.reason}")
+    (at.home / "scratch").mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"{spec.name}-", dir=at.home / "scratch") as folder:
+        return _make(order, spec, at, progress, Path(folder))
+
+
+def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scratch: Path) -> Version:
+    """All stages in their order; what is slow and independent of the next stage runs beside it."""
+    with ThreadPoolExecutor(2) as aside:
+        reading = aside.submit(_rows, order, spec, at)
+        with progress.stage("cluster"):
+            at.engine.start()
+        with progress.stage("data"):
+            declared, learnt = reading.result()
+            start = holdout_start(declared, spec)
+            held, judged = declared.since(start), learnt.before(start)
+        progress.say(f"{len(learnt)} rows until {_spelled(learnt.times[-1], spec)}, {len(held)} held out")
+
+        warming = aside.submit(_warm_up, at.registry, spec.name)
+        with progress.stage("search"):
+            check = holdout_start(judged, spec)
+            found = at.engine.search(judged.before(check), judged.since(check), spec.training, scratch, progress.say)
+        progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
+
+        with progress.stage("fit"):
+            fitted = at.engine.fit(judged, learnt, found.best, spec.training, scratch)
+        warming.result()
+
+    with progress.stage("judge"):
+        champion = open_champion(at.registry, spec.name, at.home / "cache" / "versions")
+        held, ours, theirs, unable = _score(champion, held, fitted.judged)
+        comparison = compare(held.labels, ours, theirs, spec.decision, spec.training.bootstrap, spec.training.seed)
+        ruling = _gate(comparison, unable, spec.training.margin, order.override_gate)
+    _show(comparison, ruling, progress)
+
+    with progress.stage("export"):
+        from training.export import export
+        from training.plots import draw
+
+        bundle, report = scratch / "bundle", scratch / "report"
+        bundle.mkdir()
+        report.mkdir()
+        reference = learnt.window(found.best.window)
+        profile = Profile.learn(spec.features, reference.rows, ours, held.labels)
+        manifest = export(fitted.served, spec, profile, reference.rows, bundle).manifest
+        draw(report, held.labels, ours, theirs, fitted.judged, held.rows, manifest.features)
+    progress.say(
+        f"ONNX strays from the booster by {manifest.max_onnx_difference:.1e} at most, {manifest.compared_rows} rows"
+    )
+
+    with progress.stage("register"):
+        registration = Registration(
+            model=spec.name,
+            owner=spec.owner,
+            reason=order.reason,
+            standing=ruling.standing,
+            parent=champion.number if champion else None,
+            request_id=order.request_id,
+            params={**found.best.described(), "trials": str(len(found.trials))},
+            metrics=figures(comparison, learnt, manifest, progress),
+            tags=describe(order, spec, _findings(order, at.store), learnt, reference, ruling),
+        )
+        version = at.registry.register(registration, bundle, report)
+        _hand_over(version, ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)
+    progress.say(", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.seconds.items()))
+    return version
+
+
+def _rows(order: Order, spec: ModelSpec, at: Workplace) -> tuple[Examples, Examples]:
+    """The declared rows with what the log has seen since, and the rows to learn from: mostly the same.
+
+    Rows of another source are judged on the declared ones: what they got wrong shows there.
+    """
+    declared = gather(spec, order.until, Query(at.home / "log" / spec.name, spec.features))
+    if order.source is None:
+        return declared, declared
+    return declared, gather_from(spec, order.source, order.query, order.until)
+
+
+def _warm_up(registry: Registry, model: str) -> None:
+    """Import and open what later stages need: MLflow, ONNX converter, plots; seconds that would be waited for."""
+    import training.export
+    import training.plots
+
+    registry.champion(model)
+    training.export.warm_up()
+    training.plots.warm_up()
+
+
+def _score(
+    champion: Champion | None, held: Examples, judged: xgboost.Booster
+) -> tuple[Examples, Scores, Scores | None, str | None]:
+    """The rows both are judged on, both scores, and why there is no second one."""
+    lacking = champion.lacks(held) if champion else ()
+    if champion and not lacking:
+        held = champion.unseen(held)
+    ours: Scores = judged.inplace_predict(held.rows).astype(np.float64)
+    if champion is None:
+        return held, ours, None, None
+    if lacking:
+        why = f"champion {champion.number} needs {', '.join(map(repr, lacking))}, no longer declared: not compared"
+        return held, ours, None, why
+    return held, ours, champion.score(held), None
+
+
+def _gate(comparison: Comparison, unable: str | None, margin: float, overridden: bool) -> Ruling:
+    """The offline verdict, or the operator's word against it."""
+    if unable is not None:
+        return Ruling("candidate", unable)
+    ruling = rule(comparison, margin)
+    if overridden and ruling.standing == "rejected":
+        return Ruling("candidate", f"offline gate overridden by the operator; it said: {ruling.why}")
+    return ruling
+
+
+def _registered_before(order: Order, at: Workplace) -> Version | None:
+    """The version that an earlier attempt at the same request registered before it died."""
+    if order.request_id is None:
+        return None
+    return next((v for v in at.registry.versions(order.model) if v.request_id == order.request_id), None)
+
+
+def _findings(order: Order, store: Store) -> tuple[str, ...]:
+    if order.request_id is None:
+        return ()
+    request, _ = shelf(store).load(f"{order.model}/{order.request_id}")
+    return request.findings if request else ()
+
+
+def _hand_over(version: Version, why: str, newest: float | None, order: Order, at: Workplace) -> None:
+    """Tell the loop: alias of a first version, the request's version, the event; each is safe to do again."""
+    if version.standing == "champion" and at.registry.champion(version.model) is None:
+        at.registry.set_champion(version.model, version.number)
+    if order.request_id is not None:
+        record_version(at.store, version.model, order.request_id, version.number)
+    told = at.store.events(version.model, limit=1_000_000)
+    if any(event.kind == "registered" and event.version == version.number for event in told):
+        return
+    facts: dict[str, str | float | int | None] = {
+        "standing": version.standing,
+        "reason": version.reason,
+        "parent": version.parent,
+        "request": order.request_id,
+        "source": order.source,
+        "gate_overridden": int(order.override_gate),
+        **{name: version.metrics[name] for name in METRICS if name in version.metrics},
+    }
+    at.store.append(
+        Event(
+            at=datetime.now(UTC),
+            kind="registered",
+            model=version.model,
+            version=version.number,
+            detail=f"version {version.number} registered as {version.standing}: {why}",
+            event_time=None if newest is None else datetime.fromtimestamp(newest, UTC),
+            facts=facts,
+        )
+    )
+
+
+def _show(comparison: Comparison, ruling: Ruling, progress: Progress) -> None:
+    for name in METRICS:
+        beside = f"   champion {comparison.champion[name]}" if comparison.champion else ""
+        progress.say(f"  {name:<18}{comparison.candidate[name]}{beside}")
+    progress.say(f"{ruling.standing}: {ruling.why}")
+
+
+def _spelled(moment: float, spec: ModelSpec) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}" if spec.data.time else "the end of the file"
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
