@@ -96,6 +96,8 @@ def _fault(detail: Any, root: type[BaseModel], value: Mapping[str, Any]) -> Faul
         return Fault(path, str(context["error"]))
     if kind == "string_type":
         return Fault(path, f"{_shown(detail['input'])} is not text; put it in quotes")
+    if kind in ("bool_type", "bool_parsing"):
+        return Fault(path, f"{_shown(detail['input'])} is neither true nor false")
     text = detail["msg"].removeprefix("Input ").replace("should match pattern", "must match")
     return Fault(path, f"{_shown(detail['input'])} {text.replace('should', 'must')}")
 

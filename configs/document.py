@@ -1,5 +1,6 @@
 """One YAML file as read: its plain value, and the line each field stands on."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -12,6 +13,18 @@ Path: TypeAlias = tuple[str | int, ...]  # ("features", 3, "categories")
 MAX_BYTES = 262_144
 MAX_DEPTH = 32
 MAX_NODES = 50_000  # after aliases are expanded
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe tags, and only true and false are booleans: `on`, `off`, `yes`, `no` and `NO` are text, as in YAML 1.2."""
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 class Unreadable(Exception):
@@ -67,7 +80,7 @@ def parse(text: str) -> Document:
     """
     try:
         _refuse_deep(text)
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise Unreadable("is not a YAML mapping; write `field: value` lines, starting with `name:`")
@@ -104,7 +117,7 @@ def _line(mark: Any) -> int | None:
 def _refuse_deep(text: str) -> None:
     """Composing recurses, so depth is counted on the event stream first."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

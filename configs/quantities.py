@@ -30,6 +30,17 @@ def parse_duration(text: object) -> object:
     return text
 
 
+def spell_duration(span: timedelta) -> str:
+    """The shortest text that `parse_duration` reads as the same span.
+
+    >>> spell_duration(timedelta(days=28)), spell_duration(timedelta(seconds=90)), spell_duration(timedelta(0))
+    ('28d', '90s', '0s')
+    """
+    seconds = span.total_seconds()
+    unit = next((unit for unit in ("d", "h", "m") if seconds and seconds % _SECONDS[unit] == 0), "s")
+    return f"{seconds / _SECONDS[unit]:.6f}".rstrip("0").rstrip(".") + unit
+
+
 def _parse_moment(value: object) -> object:
     """A date or time without a zone is UTC."""
     if isinstance(value, str):
@@ -44,7 +55,7 @@ def _parse_moment(value: object) -> object:
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    PlainSerializer(lambda span: f"{span.total_seconds():.6f}".rstrip("0").rstrip(".") + "s", return_type=str),
+    PlainSerializer(spell_duration, return_type=str),
     Field(ge=timedelta(0)),
 ]
 Moment = Annotated[datetime, BeforeValidator(_parse_moment)]

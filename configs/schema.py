@@ -14,6 +14,8 @@ NAME = r"^[a-z][a-z0-9-]{0,62}$"
 # A letter or digit of any script first; no quotes, brackets or slashes, which columns and pointers are written with.
 COLUMN = r"^\w[\w .()%#&+-]{0,126}$"
 
+RESERVED = frozenset({"label", "event_time", "subject"})  # what the decision log calls a row's other columns
+
 
 def wrong(what: str, *path: str | int) -> PydanticCustomError:
     """A fault at `path` below the record that is being validated, so that a complaint can name the very field."""
@@ -249,6 +251,9 @@ class ModelSpec(Declared):
         names = [feature.name.casefold() for feature in self.features]  # SQL columns differ by more than case
         if (again := _repeated(names)) is not None:
             raise wrong("another feature has this name", "features", again, "name")
+        for position, name in enumerate(names):
+            if name in RESERVED:
+                raise wrong("the decision log uses this name itself; rename the column", "features", position, "name")
         if self.target.name.casefold() in names:
             raise wrong(
                 f"{self.target.name!r} is also a feature, which would tell the model the answer", "target", "name"

@@ -15,7 +15,7 @@ unit: customer
 target: {name: churned}
 features:
   - {name: age, type: number, min: 18, max: 120}
-  - {name: plan, type: category, categories: [basic, "no"]}
+  - {name: plan, type: category, categories: [basic, no]}
 data: {source: data/churn.csv}
 decision:
   actions:
@@ -82,6 +82,13 @@ def test_a_good_model_has_no_complaints_and_finds_its_data_beside_its_yaml(model
     assert spec.data.source == f"{models}/data/churn.csv"
 
 
+def test_words_that_yaml_once_took_for_booleans_are_text(models: Path) -> None:
+    assert complaints(models, GOOD.replace("no]", "on, off, yes, NO]") + "retrain: {on: [drift]}\n") == []
+    spec = load_model("churn", settings_for(models))
+    assert spec.feature("plan").categories == ("basic", "on", "off", "yes", "NO")
+    assert spec.retrain.on == ("drift",)
+
+
 def test_an_unknown_model_is_answered_with_the_nearest(models: Path) -> None:
     complaints(models, GOOD)
     assert model_names(settings_for(models)) == ("churn",)
@@ -136,7 +143,9 @@ def test_everything_wrong_is_said_at_once(models: Path) -> None:
             "6: features[0].min: belongs to numbers, not to type boolean",
         ),
         ("[basic, ", "[basic, basic, ", "7: features[1].categories: names a value twice"),
-        ('"no"]', "no]", "7: features[1].categories[1]: False is not text; put it in quotes"),
+        ("no]", "true]", "7: features[1].categories[1]: True is not text; put it in quotes"),
+        ("no]", "1]", "7: features[1].categories[1]: 1 is not text; put it in quotes"),
+        ("no]", "no], missing: yes", "7: features[1].missing: 'yes' is neither true nor false"),
         ("name: plan", "name: Age", "7: features[1].name: another feature has this name"),
         (
             "{name: churned}",

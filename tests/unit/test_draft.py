@@ -1,0 +1,233 @@
+"""Declarations drafted from files that people really have; each must pass its own validation."""
+
+import csv
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from configs.complaint import BadDeclaration
+from configs.document import parse
+from configs.draft import draft
+from configs.load import validate_file
+from configs.schema import ModelSpec
+
+ROWS = 400
+
+
+def write(file: Path, columns: dict[str, Sequence[object]]) -> Path:
+    with open(file, "w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return file
+
+
+def customers() -> dict[str, Sequence[object]]:
+    chance = random.Random(3)
+    return {
+        "customer_id": [f"C{10_000 + number}" for number in range(ROWS)],
+        "signed_up_at": [f"2024-{1 + number % 12:02}-{1 + number % 28:02}T10:00:00" for number in range(ROWS)],
+        "age": [chance.randint(18, 90) for _ in range(ROWS)],
+        "balance": [round(chance.gauss(50, 900), 2) for _ in range(ROWS)],
+        "share": [chance.random() for _ in range(ROWS)],
+        "plan": [chance.choice(["basic", "gold", "no", "a, b: c"]) for _ in range(ROWS)],
+        "region": [chance.choice(["north", "south", ""]) for _ in range(ROWS)],
+        "visits": [chance.choice([1, 2, 3, ""]) for _ in range(ROWS)],
+        "active": [chance.choice(["true", "false"]) for _ in range(ROWS)],
+        "email": [f"p{number}@example.org" for number in range(ROWS)],
+        "gender": [chance.choice("fmx") for _ in range(ROWS)],
+        "nothing": [""] * ROWS,
+        "country": ["NL"] * ROWS,
+        "churned": [chance.choice(["yes", "no", "no", "no"]) for _ in range(ROWS)],
+    }
+
+
+def drafted(tmp_path: Path, columns: dict[str, Sequence[object]], target: str) -> tuple[str, ModelSpec]:
+    text = draft("churn", write(tmp_path / "rows.csv", columns), target)
+    (tmp_path / "churn.yaml").write_text(text)
+    assert validate_file(tmp_path / "churn.yaml") == []
+    return text, ModelSpec.model_validate(parse(text).value)
+
+
+def test_types_ranges_and_categories_are_those_of_the_columns(tmp_path: Path) -> None:
+    _, spec = drafted(tmp_path, customers(), "churned")
+    types = {feature.name: feature.type for feature in spec.features}
+    assert types == {
+        "age": "integer", "balance": "number", "share": "number", "plan": "category", "region": "category",
+        "visits": "integer", "active": "boolean", "gender": "category",
+    }  # fmt: skip
+    age, share, plan = spec.feature("age"), spec.feature("share"), spec.feature("plan")
+    assert (age.min, age.max) == (10, 98)
+    assert (share.min, share.max) == (0, 1)
+    assert set(plan.categories) == {"basic", "gold", "no", "a, b: c"}
+    assert {feature.name for feature in spec.features if feature.missing} == {"region", "visits"}
+    assert spec.data.source == f"{tmp_path}/rows.csv"
+
+
+def test_time_and_subject_are_proposed_and_are_no_features(tmp_path: Path) -> None:
+    _, spec = drafted(tmp_path, customers(), "churned")
+    assert (spec.data.time, spec.data.subject, spec.unit) == ("signed_up_at", "customer_id", "customer")
+
+
+def test_what_looks_personal_is_flagged_and_marked(tmp_path: Path) -> None:
+    text, spec = drafted(tmp_path, customers(), "churned")
+    assert [feature.name for feature in spec.features if feature.personal] == ["age", "gender"]
+    assert "personal: true} # check: looks personal" in text
+    assert "#   email: is different in nearly every row (400 values), and looks personal" in text
+
+
+def test_what_cannot_be_learnt_from_is_listed_with_its_reason(tmp_path: Path) -> None:
+    text, _ = drafted(tmp_path, customers(), "churned")
+    assert "#   nothing: is empty in every row" in text
+    assert "#   country: has the same value in every row" in text
+
+
+def test_the_actions_come_from_the_base_rate(tmp_path: Path) -> None:
+    labels = [1, 0, 0, 0, 0] * 80
+    text, spec = drafted(tmp_path, {"x": list(range(ROWS)), "y": labels}, "y")
+    assert [(a.name, a.at_least, a.cost_if_true, a.cost_if_false) for a in spec.decision.actions] == [
+        ("none", 0.0, 4.0, 0.0),
+        ("act", 0.2, 0.0, 1.0),
+    ]
+    assert "name: y" not in text or "# true in 20.0% of rows" in text
+
+
+def test_every_default_is_shown_and_uncommenting_it_changes_nothing(tmp_path: Path) -> None:
+    text, spec = drafted(tmp_path, customers(), "churned")
+    above, below = text.split("# Everything below is the default: uncomment what you change.\n")
+    uncommented = above + "\n".join(line.removeprefix("# ") for line in below.splitlines())
+    assert ModelSpec.model_validate(parse(uncommented).value) == spec
+
+
+@pytest.mark.parametrize(
+    ("values", "positive", "share"),
+    [
+        ([1, 0, 0, 0], None, "25.0%"),
+        (["1.0", "0.0", "0.0", ""], None, "33.3%"),
+        (["yes", "no", "no", "no"], None, "25.0%"),
+        (["TRUE", "FALSE", "FALSE", "FALSE"], None, "25.0%"),
+        (["Y", "N", "N", "N"], "Y", "25.0%"),
+        (["good", "good", "good", "bad"], "bad", "25.0%"),
+        (["alive", "dead", "alive", "alive"], "dead", "25.0%"),
+        ([2, 1, 1, 1], "2", "25.0%"),
+        (["no: way", "sure", "sure", "sure"], "no: way", "25.0%"),
+    ],
+)
+def test_two_values_of_any_kind_make_a_target(
+    tmp_path: Path, values: list[object], positive: str | None, share: str
+) -> None:
+    text, spec = drafted(tmp_path, {"x": list(range(ROWS)), "outcome": values * 100}, "outcome")
+    assert spec.target.positive == positive
+    assert f"# true in {share} of rows" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "target", "sentence"),
+    [
+        ("", "y", "is empty"),
+        ("a,y\n", "y", "has a header and no rows"),
+        ("a,yes\n1,0\n2,1\n", "yess", r"has no column 'yess'; it has: 'a', 'yes' \(did you mean `yes`\?\)"),
+        ("a;y\n1;0\n", "y", "has no column 'y'; it has: 'a;y'; separate columns with commas"),
+        ("a,y,y\n1,0,1\n", "y", "has more than one column 'y'"),
+        ("a,y\n1,0\n2,1\n3,2\n", "y", r"has 3 different values in 'y' \('0', '1', '2'\); a target has two"),
+        ("a,y\n1,0\n2,0\n", "y", r"has 1 different values in 'y' \('0'\); a target has two"),
+        ("a,y\n1,\n2,\n", "y", "has 0 different values in 'y'"),
+        ("a,y\n1,0\n1,1\n", "y", "has no column besides 'y' that could be a feature"),
+        ("a,y\n1,0,7\n1,1\n", "y", "cannot be read: CSV parse error: Expected 2 columns, got 3"),
+        (b"a,y\ncaf\xe9,0\nx,1\n", "y", "a: holds text that is not UTF-8"),
+        (b"caf\xe9,y\n1,0\n2,1\n", "y", "not UTF-8"),
+    ],
+)
+def test_a_file_nothing_can_be_drafted_from_is_a_sentence(
+    tmp_path: Path, content: str | bytes, target: str, sentence: str
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(BadDeclaration, match=sentence):
+        draft("churn", file, target)
+
+
+def test_a_file_that_is_none_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "rows.xlsx").write_text("x")
+    (tmp_path / "rows.parquet").write_text("x")
+    for name, sentence in {
+        "none.csv": "does not exist",
+        ".": "is a folder",
+        "rows.xlsx": "is neither CSV",
+        "rows.parquet": "cannot be read",
+    }.items():
+        with pytest.raises(BadDeclaration, match=sentence):
+            draft("churn", tmp_path / name, "y")
+    with pytest.raises(BadDeclaration, match="'Churn!' cannot name a model"):
+        draft("Churn!", tmp_path / "rows.csv", "y")
+
+
+def test_odd_headers_are_declared_where_they_can_be_and_named_where_not(tmp_path: Path) -> None:
+    values = list(range(ROWS))
+    chance = random.Random(5)
+    columns: dict[str, Sequence[object]] = {
+        "größe (cm)": values, "2nd price": values, "yes": values, "null": values, "a/b": values, 'say "hi"': values,
+        "": values, "Twice": values, "twice": values, "label": values, "line\nbreak": values,
+        "日本": [chance.choice(["東京", "大阪", "#x", "- y", "null", "1e3", " lead"]) for _ in values],
+        "y": [0, 1] * (ROWS // 2),
+    }  # fmt: skip
+    text, spec = drafted(tmp_path, columns, "y")
+    assert [feature.name for feature in spec.features] == ["größe (cm)", "2nd price", "yes", "null", "日本"]
+    assert set(spec.feature("日本").categories) == {"東京", "大阪", "#x", "- y", "1e3", " lead"}
+    for left_out in (
+        "a/b: has a name",
+        'say "hi": has a name',
+        "(no name): has no name",
+        "Twice: stands in",
+        "label: has",
+    ):
+        assert f"#   {left_out}" in text
+    assert "#   line break: has a name" in text
+
+
+def test_a_second_copy_of_the_target_is_left_out(tmp_path: Path) -> None:
+    labels = [0, 1] * (ROWS // 2)
+    text, spec = drafted(
+        tmp_path, {"x": list(range(ROWS)), "status": ["open" if y else "shut" for y in labels], "y": labels}, "y"
+    )
+    assert [feature.name for feature in spec.features] == ["x"]
+    assert "#   status: tells 'y' outright" in text
+
+
+def test_of_many_values_the_commonest_fifty_are_kept(tmp_path: Path) -> None:
+    chance = random.Random(8)
+    towns = [f"t{min(int(chance.expovariate(0.08)), 70)}" for _ in range(ROWS)]
+    text, spec = drafted(tmp_path, {"town": towns, "y": [0, 1] * (ROWS // 2)}, "y")
+    assert len(spec.feature("town").categories) == 50
+    assert "# check: the 50 commonest of" in text
+
+
+def test_parquet_with_types_of_its_own_is_read_whole(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "when": pa.array([1_700_000_000 + 60 * n for n in range(ROWS)], pa.timestamp("s", "UTC")),
+            "day": pa.array([n % 9 for n in range(ROWS)], pa.date32()),
+            "kind": pa.array(["a", "b", "b", "a"] * (ROWS // 4)).dictionary_encode(),
+            "price": pa.array([None, 2.5, float("nan"), 4.25] * (ROWS // 4)),
+            "amount": pa.array([1, 2, 3, 4] * (ROWS // 4), pa.int16()).cast(pa.decimal128(8, 2)),
+            "tags": pa.array([["x"]] * ROWS),
+            "endless": pa.array([1.0, float("inf")] * (ROWS // 2)),
+            "hit": pa.array([True, False, None, False] * (ROWS // 4)),
+        }
+    )
+    pa.parquet.write_table(table, tmp_path / "rows.parquet")
+    text = draft("hits", tmp_path / "rows.parquet", "hit")
+    spec = ModelSpec.model_validate(parse(text).value)
+    assert {feature.name: feature.type for feature in spec.features} == {
+        "kind": "category", "price": "number", "amount": "number",
+    }  # fmt: skip
+    assert spec.feature("price").missing
+    assert (spec.feature("price").min, spec.feature("price").max) == (2.32, 4.43)
+    assert spec.data.time == "when"
+    assert "#   tags: holds list<" in text
+    assert "#   endless: holds infinite" in text
+    assert "#   day: is a moment" in text
