@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from secrets import token_hex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,11 @@ class Merged:
     def add(self, payload: bytes) -> Payload:
         """Add one replica's shipment; raises Invalid when it is not one of this model."""
         shipped = unpack(payload)
+        self.merge(shipped)
+        return shipped
+
+    def merge(self, shipped: Payload) -> None:
+        """Add what was shipped; raises Invalid when it is not of this model."""
         if shipped.model != self.model:
             raise Invalid(f"A shipment of {shipped.model} came to the monitor of {self.model}")
         for part in shipped.windows:
@@ -106,10 +112,9 @@ class Merged:
         for revision, version, scores in shipped.shadows:
             self.shadows[(revision, version)] += scores
         self.dropped.update(shipped.dropped)
-        return shipped
 
-    def payload(self) -> bytes:
-        """Everything counted, as one shipment."""
+    def payload(self, tally: str = "", number: int = 0) -> bytes:
+        """Everything counted, as that tally's `number`-th shipment."""
         windows = [
             WindowPart(
                 version,
@@ -126,7 +131,7 @@ class Merged:
             for (revision, version, arm), c in self.traffic.items()
         ]
         shadows = [(revision, version, scores) for (revision, version), scores in self.shadows.items()]
-        return pack(Payload(self.model, windows, traffic, shadows, dict(self.dropped)))
+        return pack(Payload(self.model, windows, traffic, shadows, dict(self.dropped), tally, number))
 
     def _forget_windows(self, version: int) -> None:
         kept = sorted(window for of, window in self.windows if of == version)
@@ -152,6 +157,8 @@ class Tally:
         self._layouts: dict[int, Layout] = {}
         self._window_seconds = window_seconds
         self._counts = Merged(model)
+        self._name = token_hex(8)
+        self._shipments = 0
         self._waiting: dict[tuple[int, int, str], _Waiting] = {}
 
     def add(
@@ -202,7 +209,8 @@ class Tally:
         for key in list(self._waiting):
             self._flush(key)
         self._waiting.clear()
-        payload = self._counts.payload()
+        self._shipments += 1
+        payload = self._counts.payload(self._name, self._shipments)
         self._counts = Merged(self._model)
         return payload
 

@@ -16,11 +16,12 @@ from monitoring.joins import Joins
 from monitoring.pairs import Pair
 from monitoring.performance import LabelledScores, Performance
 from monitoring.profile import MISSING_BIN, UNKNOWN_BIN, Layout, Profile
-from monitoring.shipment import latency_quantile
+from monitoring.shipment import latency_quantile, unpack
 from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
 
 KEPT_WINDOWS = 400  # per version, newest
 KEPT_PAIRS = 6  # of versions, most recently seen
+_KEPT_TALLIES = 1000
 _WATERMARK_QUORUM = 10  # decisions that must lie in the newest windows, so that one wild time moves no clock
 
 
@@ -44,6 +45,7 @@ class Observation:
         self._profiles: dict[int, Profile] = {}
         self._layouts: dict[int, Layout] = {}
         self._merged = Merged(spec.name)
+        self._delivered: dict[str, int] = {}  # by tally: its newest shipment
         self._counted_at: dict[tuple[int, int], float] = {}
         self._joins = Joins(self._window_seconds)
         self._scored: defaultdict[tuple[int, int], int] = defaultdict(int)
@@ -58,8 +60,15 @@ class Observation:
         self._layouts[version] = Layout(profile)
 
     def ship(self, replica: str, payload: bytes, now: float) -> None:
-        """Add a replica's counts; `now` is the wall clock in Unix seconds."""
-        shipped = self._merged.add(payload)
+        """Add a replica's counts, once however often they are delivered; `now` is the wall clock in Unix seconds."""
+        shipped = unpack(payload)
+        if 0 < shipped.number <= self._delivered.get(shipped.tally, 0):
+            return
+        self._merged.merge(shipped)
+        self._delivered.pop(shipped.tally, None)
+        self._delivered[shipped.tally] = shipped.number
+        while len(self._delivered) > _KEPT_TALLIES:
+            del self._delivered[next(iter(self._delivered))]
         self._rates.add(replica, shipped, now)
         for part in shipped.windows:
             self._counted_at[(part.version, part.window)] = now
@@ -106,9 +115,10 @@ class Observation:
                 return latest
         return None
 
-    def knows(self, version: int) -> bool:
-        """Whether the version's reference is known."""
-        return version in self._profiles
+    def reference(self, version: int) -> Performance | None:
+        """The version's performance when it was made, or None while its profile is not known."""
+        profile = self._profiles.get(version)
+        return None if profile is None else profile.performance
 
     def measures(self, version: int, after: int | None = None) -> tuple[WindowMeasures, ...]:
         """The version's windows, oldest first, from the one after `after` on."""

@@ -44,6 +44,8 @@ class Payload(msgspec.Struct, array_like=True):
     traffic: list[TrafficPart]
     shadows: list[tuple[int, int, int]]  # revision, version, scores
     dropped: dict[int, int]  # version → shadow rows that were not scored
+    tally: str = ""  # which counter sent it, and its how manieth: one delivered twice is known by them
+    number: int = 0
 
 
 _decoder = msgspec.msgpack.Decoder(Payload)

@@ -1,0 +1,44 @@
+"""Which rows a drift report sets side by side: a version's reference sample and the newest decisions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cluster.decision_log.query import Query
+from cluster.errors import NotFound
+from configs.schema import ModelSpec
+
+REFERENCE = "reference.parquet"  # raw feature columns of rows it was trained on, beside the bundle's sealed files
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two tables with the spec's features as columns, and what the reference is."""
+
+    reference: pa.Table
+    current: pa.Table
+    wording: str
+
+
+def compare(spec: ModelSpec, version: int, bundle: Path, log: Query, rows: int) -> Comparison:
+    """The newest `rows` decisions against the bundle's sample, or against the version's first decisions without one."""
+    current = _decisions(spec, log, "TRUE", "DESC", rows)
+    if current.num_rows == 0:
+        raise NotFound(f"The log of {spec.name} has no decision yet: send some and ask again")
+    names = [feature.name for feature in spec.features]
+    if (bundle / REFERENCE).exists():
+        sample = pq.read_table(bundle / REFERENCE, columns=names).slice(0, rows)
+        return Comparison(sample, current, f"a sample of the rows version {version} was trained on")
+    first = _decisions(spec, log, f"version = {int(version)}", "ASC", rows)
+    if first.num_rows == 0:
+        raise NotFound(f"Version {version} of {spec.name} has neither {REFERENCE} nor decisions to compare with")
+    return Comparison(first, current, f"the first {first.num_rows} decisions of version {version}")
+
+
+def _decisions(spec: ModelSpec, log: Query, where: str, order: str, rows: int) -> pa.Table:
+    # The names come from the declaration, which allows no quotation marks.
+    columns = ", ".join(f'"x_{feature.name}" AS "{feature.name}"' for feature in spec.features)
+    text = f"SELECT {columns} FROM decisions WHERE {where} ORDER BY event_time {order} LIMIT {int(rows)}"  # noqa: S608
+    return log.sql(text)

@@ -1,0 +1,78 @@
+"""The monitor of one model: a thin asynchronous shell around its observation, run as a Ray actor."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from cluster.decision_log.record import Record
+from configs.schema import ModelSpec
+from monitoring.evidence import Evidence
+from monitoring.findings import WindowMeasures
+from monitoring.observation import Observation
+from monitoring.profile import Profile
+from monitoring.snapshot import Snapshot, WindowPerformance
+from monitoring.watch import MonitorView
+
+CHUNK = 5000  # records joined between two turns of the event loop: about 20 ms
+
+
+class TailPort(Protocol):
+    """Follows the decision log."""
+
+    def read(self, limit: int = CHUNK) -> list[Record]:
+        """At most `limit` records that no earlier call returned."""
+
+
+class Monitor:
+    """Takes in counts and the log, answers the watcher, the rollout and status; every call is short."""
+
+    def __init__(self, spec: ModelSpec, tail: TailPort, clock: Callable[[], float] = time.time) -> None:
+        self._observation = Observation(spec)
+        self._tail = tail
+        self._clock = clock
+        self._reading = asyncio.Lock()
+
+    async def ship(self, replica: str, payload: bytes) -> None:
+        """Take in what a replica counted."""
+        self._observation.ship(replica, payload, self._clock())
+
+    async def watch_profile(self, version: int, profile_json: bytes) -> None:
+        """Compare that version with this reference from now on."""
+        self._observation.watch(version, Profile.from_json(profile_json))
+
+    async def refresh(self) -> None:
+        """Take in everything new in the log."""
+        async with self._reading:
+            while True:
+                records = await asyncio.to_thread(self._tail.read, CHUNK)
+                self._observation.read(records)
+                if len(records) < CHUNK:
+                    return
+
+    async def view(self, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
+        """What the watcher asks, on a fresh reading of the log."""
+        await self.refresh()
+        seen = self._observation
+        watermark = seen.watermark()
+        until = watermark if clock is None else clock
+        labelled = None if until is None else seen.labelled(version, min_labels, until)
+        return MonitorView(watermark, seen.reference(version), seen.measures(version, after), labelled)
+
+    async def evidence(self, revision: int, champion: int, candidate: int, since: float) -> Evidence:
+        """What the judge asks, on a fresh reading of the log."""
+        await self.refresh()
+        return self._observation.evidence(revision, champion, candidate, since)
+
+    async def measures(self, version: int, after: int | None = None) -> tuple[WindowMeasures, ...]:
+        """The version's windows, oldest first."""
+        return self._observation.measures(version, after)
+
+    async def performances(self) -> tuple[WindowPerformance, ...]:
+        """Performance by window of everything answered and of each version."""
+        await self.refresh()
+        return self._observation.performances()
+
+    async def snapshot(self) -> Snapshot:
+        """Totals, rates and latencies, for status and metrics."""
+        return self._observation.snapshot(self._clock())

@@ -1,0 +1,93 @@
+"""Monitors as Ray actors: one per model, named `monitor:<model>`, restarted for ever, using no CPU slot."""
+
+import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+
+from cluster.decision_log.tail import Tail
+from cluster.errors import Unavailable
+from configs.schema import ModelSpec
+from monitoring.evidence import Evidence
+from monitoring.monitor import Monitor
+from monitoring.snapshot import Snapshot, WindowPerformance
+from monitoring.watch import MonitorView
+
+NAMESPACE = "windvane"
+REBUILD_SECONDS = 14 * 86400.0  # of the log that a restarted monitor reads again
+T = TypeVar("T")
+
+
+class MonitorActor(Monitor):
+    """A monitor that opens its own log; after a restart it joins the newest two weeks again."""
+
+    def __init__(self, spec_json: str, log_root: str) -> None:
+        super().__init__(ModelSpec.model_validate_json(spec_json), Tail(Path(log_root), time.time() - REBUILD_SECONDS))
+
+
+def actor_name(model: str) -> str:
+    """What operators see in the Ray dashboard and replicas look up."""
+    return f"monitor:{model}"
+
+
+def start_monitor(spec: ModelSpec, log_root: Path) -> Any:
+    """The model's monitor, started when there is none; it outlives whoever started it."""
+    actor = ray.remote(MonitorActor).options(
+        name=actor_name(spec.name),
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_restarts=-1,
+        max_concurrency=1000,
+    )
+    return actor.remote(spec.model_dump_json(), str(log_root))
+
+
+class RayMonitors:
+    """Every model's monitor, as watcher, rollout and status ask it; raises Unavailable when it does not answer."""
+
+    def __init__(self, timeout_seconds: float = 10.0) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._handles: dict[str, Any] = {}
+
+    def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
+        """See `monitoring.watcher.MonitorPort`."""
+        return self._ask(model, "view", MonitorView, version, after, min_labels, clock)
+
+    def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:
+        """Give it the version's reference."""
+        self._ask(model, "watch_profile", type(None), version, profile_json)
+
+    def evidence(self, model: str, revision: int, champion: int, candidate: int, since: float) -> Evidence:
+        """What the judge of a rollout reads."""
+        return self._ask(model, "evidence", Evidence, revision, champion, candidate, since)
+
+    def snapshot(self, model: str) -> Snapshot:
+        """Totals, rates and latencies."""
+        return self._ask(model, "snapshot", Snapshot)
+
+    def performances(self, model: str) -> tuple[WindowPerformance, ...]:
+        """Performance by window of everything answered and of each version."""
+        return tuple(self._ask(model, "performances", tuple))
+
+    def _ask(self, model: str, question: str, answer: type[T], *args: object) -> T:
+        name = actor_name(model)
+        try:
+            if model not in self._handles:
+                self._handles[model] = ray.get_actor(name, NAMESPACE)
+            answered = ray.get(getattr(self._handles[model], question).remote(*args), timeout=self._timeout_seconds)
+        except (RayActorError, GetTimeoutError, ValueError) as error:
+            self._handles.pop(model, None)
+            raise Unavailable(
+                f"{name} does not answer {question} ({type(error).__name__}); it restarts itself"
+            ) from error
+        except RayTaskError as error:
+            raise Unavailable(f"{name} could not answer {question}: {error.cause!r}") from error
+        if not isinstance(answered, answer):
+            raise Unavailable(
+                f"{name} answers {question} with a {type(answered).__name__}; restart it after an upgrade"
+            )
+        return answered

@@ -1,0 +1,84 @@
+"""Evidently's drift report as one offline HTML page: `python -m monitoring.reports --model M`.
+
+Importing Evidently takes seconds and hundreds of megabytes: nothing imports this module, who wants a report runs it.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from evidently import DataDefinition, Dataset, Report
+from evidently.presets import DataDriftPreset, DataSummaryPreset
+
+from cluster.decision_log.query import Query
+from cluster.errors import NotFound, WindvaneError
+from cluster.mlflow_registry import MlflowRegistry
+from configs.load import load_model, load_settings
+from configs.schema import ModelSpec
+from monitoring.comparison import Comparison, compare
+
+
+def write_report(spec: ModelSpec, comparison: Comparison, out: Path) -> Path:
+    """Write the page and return its path; columns without a single value on either side are left out."""
+    reference, current = _frame(spec, comparison.reference), _frame(spec, comparison.current)
+    kept = [name for name in reference.columns if reference[name].notna().any() and current[name].notna().any()]
+    categorical = {feature.name for feature in spec.features if feature.type in ("category", "boolean")}
+    definition = DataDefinition(
+        numerical_columns=[name for name in kept if name not in categorical],
+        categorical_columns=[name for name in kept if name in categorical],
+    )
+    report = Report(
+        [DataDriftPreset(), DataSummaryPreset()], metadata={"model": spec.name, "reference": comparison.wording}
+    )
+    snapshot = report.run(
+        Dataset.from_pandas(current[kept], data_definition=definition),
+        Dataset.from_pandas(reference[kept], data_definition=definition),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    snapshot.save_html(str(out))
+    return out
+
+
+def _frame(spec: ModelSpec, table: pa.Table) -> pd.DataFrame:
+    frame = table.to_pandas()
+    for feature in spec.features:
+        column = frame[feature.name]
+        if feature.type in ("category", "boolean"):
+            frame[feature.name] = column.map(str, na_action="ignore").astype(object)
+        else:
+            frame[feature.name] = column.astype("float64")
+    ordered: pd.DataFrame = frame[[feature.name for feature in spec.features]]
+    return ordered
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Report the champion of a model."""
+    parser = argparse.ArgumentParser(
+        prog="monitoring.reports", description="Drift report of a model's newest decisions."
+    )
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--out", type=Path, default=Path("drift.html"))
+    parser.add_argument("--rows", type=int, default=5000)
+    asked = parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+        spec = load_model(asked.model, settings)
+        registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+        champion = registry.champion(spec.name)
+        if champion is None:
+            raise NotFound(f"{spec.name} has no champion yet: `windvane train {spec.name}`")
+        bundle = registry.fetch(spec.name, champion, Path(settings.home) / "cache" / "versions")
+        log = Query(Path(settings.home) / "log" / spec.name, spec.features)
+        comparison = compare(spec, champion, bundle, log, asked.rows)
+        path = write_report(spec, comparison, asked.out)
+    except WindvaneError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{path}: the newest {comparison.current.num_rows} decisions against {comparison.wording}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
