@@ -222,20 +222,20 @@ def _defaults_part() -> list[str]:
     for section, model in _DEFAULTS.items():
         lines.append(f"# {section}:")
         for field, value in model().model_dump(mode="json").items():
-            lines.append(f"#   {field}: {_flow(value)}".rstrip())
+            lines.append(f"#   {field}: {spell_value(value)}".rstrip())
     return lines
 
 
-def _flow(value: Any) -> str:
+def spell_value(value: Any) -> str:
     """A default in one line of YAML.
 
-    >>> _flow([{"weight": 0.1, "min_duration": "5m"}, "all"]), _flow(True), _flow(None)
+    >>> spell_value([{"weight": 0.1, "min_duration": "5m"}, "all"]), spell_value(True), spell_value(None)
     ('[{weight: 0.1, min_duration: 5m}, all]', 'true', 'null')
     """
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{field}: {_flow(inner)}" for field, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{field}: {spell_value(inner)}" for field, inner in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(spell_value, value)) + "]"
     return _scalar(value) if isinstance(value, str) else json.dumps(value)
 
 

@@ -36,15 +36,16 @@ class Declared(BaseModel):
 class Feature(Declared):
     """One model input: its type, unit, allowed range and whether it may be missing."""
 
-    name: Annotated[str, Field(pattern=COLUMN)]
+    name: Annotated[str, Field(pattern=COLUMN)]  # column name, and the name in requests
+    # what a value is; a category is one of a declared list of texts
     type: Literal["number", "integer", "boolean", "category"]
-    unit: str = ""
-    description: str = ""
-    min: Figure | None = None
-    max: Figure | None = None
-    categories: tuple[str, ...] = ()
-    missing: Flag = False
-    personal: Flag = False
+    unit: str = ""  # of measurement, for people
+    description: str = ""  # what it means, for people
+    min: Figure | None = None  # smallest value accepted, in training and in requests
+    max: Figure | None = None  # largest value accepted
+    categories: tuple[str, ...] = ()  # the values a category can take; any other counts as unknown
+    missing: Flag = False  # whether a value may be absent
+    personal: Flag = False  # whether it tells something about a person
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
@@ -68,20 +69,20 @@ class Feature(Declared):
 class Target(Declared):
     """What the model predicts: the probability that `name` is true."""
 
-    name: Annotated[str, Field(pattern=COLUMN)]
-    kind: Literal["binary"] = "binary"
-    description: str = ""
+    name: Annotated[str, Field(pattern=COLUMN)]  # column of the label
+    kind: Literal["binary"] = "binary"  # two outcomes, the only kind so far
+    description: str = ""  # what being true means, for people
     positive: str | None = None  # the value that counts as true when the column is text
 
 
 class Source(Declared):
     """Where labelled rows come from: CSV or Parquet path or glob, SQL URL with a query, or `python:module:function`."""
 
-    source: str
-    query: str | None = None
+    source: str  # path, folder or glob (relative to this YAML), SQL URL, or python:module:function
+    query: str | None = None  # the SELECT, for a SQL URL
     time: str | None = None  # event time column; rows keep file order without one
-    subject: str | None = None
-    until: Moment | None = None  # base data ends here; newer labels come from the decision log
+    subject: str | None = None  # column that names who or what a decision is about
+    until: Moment | None = None  # base data ends before this moment; newer labels come from the decision log
 
     @model_validator(mode="after")
     def _query_goes_with_sql(self) -> Self:
@@ -99,16 +100,16 @@ class Source(Declared):
 class Action(Declared):
     """An action taken when the score is at least `at_least`, with its cost for each truth."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-    at_least: Share
-    cost_if_true: Figure = 0.0
-    cost_if_false: Figure = 0.0
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]  # what is done
+    at_least: Share  # score from which it is taken
+    cost_if_true: Figure = 0.0  # what it costs when the target turns out true
+    cost_if_false: Figure = 0.0  # what it costs when it turns out false
 
 
 class DecisionRule(Declared):
     """Score thresholds, highest that is reached wins; one action starts at 0."""
 
-    actions: Annotated[tuple[Action, ...], Field(min_length=1)]
+    actions: Annotated[tuple[Action, ...], Field(min_length=1)]  # the highest threshold a score reaches decides
 
     @model_validator(mode="after")
     def _covers_every_score(self) -> Self:
@@ -126,37 +127,39 @@ class DecisionRule(Declared):
 class Objectives(Declared):
     """Service level: what the service that asks for decisions was promised."""
 
-    latency_p99_ms: Annotated[Figure, Field(gt=0)] = 50.0
-    error_rate: Share = 0.001
+    latency_p99_ms: Annotated[Figure, Field(gt=0)] = 50.0  # milliseconds in which 99 of 100 answers are given
+    error_rate: Share = 0.001  # share of requests that may fail
 
 
 class Training(Declared):
     """How a version is searched for, fitted and compared offline."""
 
-    holdout: Duration | None = None  # newest span kept for evaluation; None keeps `holdout_share`
-    holdout_share: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.2
+    holdout: Duration | None = None  # newest span kept for evaluation; without one `holdout_share` of the rows is kept
+    holdout_share: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.2  # newest share of rows kept for evaluation
+    # spans of newest rows to try learning from; `all` is all of them
     windows: Annotated[tuple[Literal["all"] | Duration, ...], Field(min_length=1)] = ("all",)
-    trials: Count = 6
-    tune_budget: Duration = timedelta(seconds=20)
-    max_rounds: Count = 300
-    workers: Count = 1
-    bootstrap: Annotated[Whole, Field(ge=50)] = 200
+    trials: Count = 6  # parameter sets tried at most
+    tune_budget: Duration = timedelta(seconds=20)  # time for trying them, wall clock
+    max_rounds: Count = 300  # boosting rounds at most
+    workers: Count = 1  # Ray Train workers of the final fit
+    bootstrap: Annotated[Whole, Field(ge=50)] = 200  # resamples behind every interval of an evaluation
     margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # log loss a candidate may lose to the champion offline
-    seed: Whole = 7
+    seed: Whole = 7  # makes a training repeatable
 
 
 class Serving(Declared):
     """How the Gateway answers."""
 
-    min_replicas: Count = 1
-    max_replicas: Count = 2
-    target_ongoing_requests: Count = 64
-    num_cpus: Annotated[Figure, Field(ge=0.0)] = 0.25
+    min_replicas: Count = 1  # gateway replicas kept
+    max_replicas: Count = 2  # gateway replicas at most
+    target_ongoing_requests: Count = 64  # requests in flight per replica that autoscaling aims at
+    num_cpus: Annotated[Figure, Field(ge=0.0)] = 0.25  # CPUs Ray reserves per replica
+    # whether the reply waits until its log record is on disk
     durability: Literal["committed", "buffered"] = "committed"
-    max_batch_rows: Count = 256
-    max_waiting_rows: Count = 4096
-    max_instances: Count = 1024
-    max_body_bytes: Count = 2_097_152
+    max_batch_rows: Count = 256  # rows scored at once at most
+    max_waiting_rows: Count = 4096  # rows waiting per replica, beyond which requests are refused with 429
+    max_instances: Count = 1024  # instances in one request at most
+    max_body_bytes: Count = 2_097_152  # size of one request at most
 
     @model_validator(mode="after")
     def _replicas_in_order(self) -> Self:
@@ -168,55 +171,58 @@ class Serving(Declared):
 class Monitor(Declared):
     """Limits of what may be seen before it is a breach; windows run on event time."""
 
-    window: Duration = timedelta(days=1)
-    min_sample: Count = 500
+    window: Duration = timedelta(days=1)  # span of event time that is judged as one
+    min_sample: Count = 500  # decisions a window needs to be judged
+    # population stability index of a feature above which it has drifted
     feature_psi: Annotated[Figure, Field(gt=0)] = 0.25
-    score_psi: Annotated[Figure, Field(gt=0)] = 0.25
-    missing_rise: Share = 0.1
-    auc_drop: Share = 0.03
-    brier_rise: Share = 0.02
+    score_psi: Annotated[Figure, Field(gt=0)] = 0.25  # the same for the score
+    missing_rise: Share = 0.1  # rise of a feature's missing share above which it is a breach
+    auc_drop: Share = 0.03  # fall of AUC below the reference above which it is a breach
+    brier_rise: Share = 0.02  # rise of the Brier score above the reference above which it is a breach
 
 
 class Retrain(Declared):
     """When a breach becomes a retraining; durations run on event time, `retry_after` on the wall clock."""
 
-    on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")
-    persistence: Count = 2  # windows in a row
-    cool_down: Duration = timedelta(days=7)
-    min_labels: Count = 1000
+    on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")  # which breaches count
+    persistence: Count = 2  # windows in a row that must breach
+    cool_down: Duration = timedelta(days=7)  # event time between two retrainings
+    min_labels: Count = 1000  # outcomes known before a retraining makes sense
     daily_budget: Count = 2  # jobs started in 24 h of wall clock
-    schedule: Duration | None = None
-    max_attempts: Count = 3
-    retry_after: Duration = timedelta(seconds=30)
-    job_timeout: Duration = timedelta(minutes=30)
+    schedule: Duration | None = None  # retrain this often whatever is seen; never without one
+    max_attempts: Count = 3  # how often a failed job is started in all
+    retry_after: Duration = timedelta(seconds=30)  # wait before the second attempt, doubled each time
+    job_timeout: Duration = timedelta(minutes=30)  # a job that runs longer is ended and has failed
 
 
 class Step(Declared):
     """One canary step: the candidate's weight and what has to be seen before the next."""
 
-    weight: Annotated[Figure, Field(gt=0.0, le=1.0)]
-    min_duration: Duration = timedelta(minutes=5)
-    min_decisions: Count = 200
+    weight: Annotated[Figure, Field(gt=0.0, le=1.0)]  # share of units the candidate answers
+    min_duration: Duration = timedelta(minutes=5)  # wall clock time the step lasts at least
+    min_decisions: Count = 200  # candidate decisions it needs at least
 
 
 class Plan(Declared):
     """Shadow, canary steps, full, bake; blue/green is one step of weight 1."""
 
-    shadow: Annotated[Flag, Field(description="score the candidate on every request before it answers any")] = True
+    shadow: Flag = True  # score the candidate on every request before it answers any
     min_outcomes: Count = 1000  # paired outcomes before the loss guardrail can pass
-    shadow_min_duration: Duration = timedelta(minutes=5)
+    shadow_min_duration: Duration = timedelta(minutes=5)  # wall clock time the shadow phase lasts at least
+    # canary steps, the last of weight 1.0
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] = (
         Step(weight=0.1),
         Step(weight=0.5),
         Step(weight=1.0),
     )
-    bake: Duration = timedelta(minutes=10)
-    rollback_window: Duration = timedelta(hours=24)
-    max_phase: Duration = timedelta(hours=24)
+    bake: Duration = timedelta(minutes=10)  # wall clock time the candidate answers everything before it is champion
+    rollback_window: Duration = timedelta(hours=24)  # time the old champion stays loaded after a promotion
+    max_phase: Duration = timedelta(hours=24)  # a phase without a verdict for this long ends the rollout
     loss_margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
-    error_margin: Share = 0.005
+    error_margin: Share = 0.005  # share of errors the candidate may have above the champion's
+    # population stability index between both versions' scores above which it fails
     prediction_shift_psi: Annotated[Figure, Field(gt=0)] = 1.0
-    alpha: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.01
+    alpha: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.01  # chance of a false alarm or a false pass, per guardrail
 
     @model_validator(mode="after")
     def _weights_rise_to_one(self) -> Self:
@@ -231,20 +237,20 @@ class Plan(Declared):
 class ModelSpec(Declared):
     """Everything Windvane needs to know about one decision model."""
 
-    name: Annotated[str, Field(pattern=NAME)]
-    owner: Annotated[str, Field(min_length=1)]
-    description: str = ""
-    unit: Annotated[str, Field(min_length=1)]
-    target: Target
-    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
-    data: Source
-    decision: DecisionRule
-    slo: Objectives = Objectives()
-    training: Training = Training()
-    serving: Serving = Serving()
-    monitor: Monitor = Monitor()
-    retrain: Retrain = Retrain()
-    rollout: Plan = Plan()
+    name: Annotated[str, Field(pattern=NAME)]  # of the model; equals the file's name
+    owner: Annotated[str, Field(min_length=1)]  # who answers for it
+    description: str = ""  # the question it answers
+    unit: Annotated[str, Field(min_length=1)]  # what one decision is about, and what assignment to a version sticks to
+    target: Target  # what is predicted
+    features: Annotated[tuple[Feature, ...], Field(min_length=1)]  # what it is predicted from
+    data: Source  # where labelled rows come from
+    decision: DecisionRule  # what is done at which score
+    slo: Objectives = Objectives()  # what callers were promised
+    training: Training = Training()  # how a version is made
+    serving: Serving = Serving()  # how it is served
+    monitor: Monitor = Monitor()  # what is a breach
+    retrain: Retrain = Retrain()  # when a breach becomes a retraining
+    rollout: Plan = Plan()  # how a candidate proves itself
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
