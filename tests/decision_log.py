@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from cluster.decision_log import disk
 from cluster.decision_log.live import LiveSegment
 from cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
 from cluster.decision_log.segment import Column, Header, frame
@@ -34,6 +36,12 @@ def outcome(name: str, label: bool | None = True, at: float = 11.0, **kpis: floa
 def shadow(names: Iterable[str], version: int = 2, at: float = 10.5) -> Shadow:
     names = tuple(names)
     return Shadow(at, version, names, (0.25,) * len(names))
+
+
+def skip_syncs(patch: pytest.MonkeyPatch) -> None:
+    """Nobody cuts the power in these tests, and a sync waits for everybody else's."""
+    patch.setattr(disk, "sync", lambda _: None)
+    patch.setattr(disk, "sync_file", lambda _: None)
 
 
 class Segment:

@@ -5,7 +5,8 @@ Beside its columns every row keeps `position` (the record's place in its segment
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -27,58 +28,65 @@ FEATURE_TYPES: Mapping[ColumnType, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One record with its place in the segment and its bytes."""
+class Rows:
+    """Records of one dataset with their places in the segment and their bytes; three lists of one length."""
 
-    position: int
-    payload: bytes
-    record: Any  # of the dataset's type
+    positions: list[int] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    records: list[Any] = field(default_factory=list)  # of the dataset's type
 
 
-_Reader: TypeAlias = Callable[[Any], object]
+def _context(decision: Decision) -> str:
+    return msgspec.json.encode(decision.context).decode() if decision.context else "{}"
+
+
 _TRACE: dict[str, Any] = {"position": pa.int64(), "record": pa.binary()}
-_FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, _Reader]]] = {
+_FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
     "decisions": {
-        "decision_id": (pa.string(), lambda r: r.decision_id),
-        "recorded_at": (pa.float64(), lambda r: r.at),
-        "event_time": (pa.float64(), lambda r: r.event_time),
-        "version": (pa.int64(), lambda r: r.version),
-        "arm": (pa.string(), lambda r: r.arm),
-        "revision": (pa.int64(), lambda r: r.revision),
-        "subject": (pa.string(), lambda r: r.subject),
-        "unit_hash": (pa.uint64(), lambda r: r.unit_hash),
-        "prediction": (pa.float64(), lambda r: r.prediction),
-        "action": (pa.string(), lambda r: r.action),
-        "reasons": (pa.list_(pa.string()), lambda r: r.reasons),
-        "context": (pa.string(), lambda r: msgspec.json.encode(r.context).decode()),
-        "request_id": (pa.string(), lambda r: r.request_id),
-        "explanation": (pa.list_(pa.float64()), lambda r: r.explanation),
+        "decision_id": (pa.string(), attrgetter("decision_id")),
+        "recorded_at": (pa.float64(), attrgetter("at")),
+        "event_time": (pa.float64(), attrgetter("event_time")),
+        "version": (pa.int64(), attrgetter("version")),
+        "arm": (pa.string(), attrgetter("arm")),
+        "revision": (pa.int64(), attrgetter("revision")),
+        "subject": (pa.string(), attrgetter("subject")),
+        "unit_hash": (pa.uint64(), attrgetter("unit_hash")),
+        "prediction": (pa.float64(), attrgetter("prediction")),
+        "action": (pa.string(), attrgetter("action")),
+        "reasons": (pa.list_(pa.string()), attrgetter("reasons")),
+        "context": (pa.string(), _context),
+        "request_id": (pa.string(), attrgetter("request_id")),
+        "explanation": (pa.list_(pa.float64()), attrgetter("explanation")),
     },
     "shadows": {
-        "recorded_at": (pa.float64(), lambda r: r.at),
-        "version": (pa.int64(), lambda r: r.version),
-        "decision_ids": (pa.list_(pa.string()), lambda r: r.decision_ids),
-        "predictions": (pa.list_(pa.float64()), lambda r: r.predictions),
+        "recorded_at": (pa.float64(), attrgetter("at")),
+        "version": (pa.int64(), attrgetter("version")),
+        "decision_ids": (pa.list_(pa.string()), attrgetter("decision_ids")),
+        "predictions": (pa.list_(pa.float64()), attrgetter("predictions")),
     },
     "outcomes": {
-        "decision_id": (pa.string(), lambda r: r.decision_id),
-        "recorded_at": (pa.float64(), lambda r: r.at),
-        "label": (pa.bool_(), lambda r: r.label),
-        "kpis": (pa.map_(pa.string(), pa.float64()), lambda r: list(r.kpis.items())),
+        "decision_id": (pa.string(), attrgetter("decision_id")),
+        "recorded_at": (pa.float64(), attrgetter("at")),
+        "label": (pa.bool_(), attrgetter("label")),
+        "kpis": (pa.map_(pa.string(), pa.float64()), lambda outcome: list(outcome.kpis.items())),
     },
 }
-
-
 _DATASET_OF: Mapping[type, Dataset] = {kind: dataset for dataset, kind in DATASETS.items()}
 _RECORD = msgspec.msgpack.Decoder(Record)
 
 
-def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, list[Row]]:
+def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Rows]:
     """The payloads decoded and split by dataset, in order; raises msgspec.DecodeError for a record not known here."""
-    found: dict[Dataset, list[Row]] = {}
+    found: dict[Dataset, Rows] = {}
     for position, payload in enumerate(payloads, first_position):
         record = _RECORD.decode(payload)
-        found.setdefault(_DATASET_OF[type(record)], []).append(Row(position, payload, record))
+        dataset = _DATASET_OF[type(record)]
+        if dataset not in found:
+            found[dataset] = Rows()
+        of = found[dataset]
+        of.positions.append(position)
+        of.payloads.append(payload)
+        of.records.append(record)
     return found
 
 
@@ -91,27 +99,24 @@ def schema(dataset: Dataset, features: Iterable[Column], *, trace: bool = True) 
     return pa.schema(list(fields.items()))
 
 
-def table(dataset: Dataset, found: Sequence[Row], features: Sequence[Column]) -> Table:
-    """The rows as a table of `schema(dataset, features)`."""
-    records = [row.record for row in found]
-    columns: list[Any] = [[row.position for row in found], [row.payload for row in found]]
-    columns += [[read(record) for record in records] for _, read in _FIELDS[dataset].values()]
+def table(dataset: Dataset, found: Rows, features: Sequence[Column], *, trace: bool = True) -> Table:
+    """The rows as a table of `schema(dataset, features, trace=trace)`."""
+    columns: list[Any] = [found.positions, found.payloads] if trace else []
+    columns += [[read(record) for record in found.records] for _, read in _FIELDS[dataset].values()]
     if dataset == "decisions":
-        columns += _feature_columns([record.features for record in records], features)
-    names = schema(dataset, features)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, names, strict=True)]
+        columns += _feature_columns([record.features for record in found.records], features)
+    names = schema(dataset, features, trace=trace)
+    arrays = [pa.array(values, kind.type) for values, kind in zip(columns, names, strict=True)]
     return pa.Table.from_arrays(arrays, schema=names)
 
 
 def conform(found: Table, dataset: Dataset, features: Sequence[Column]) -> Table:
     """The same rows under today's features: columns of features declared since are null, of those dropped are gone."""
     names = schema(dataset, features, trace=False)
-    columns = []
-    for field in names:
-        if field.name not in found.column_names:
-            columns.append(pa.nulls(len(found), field.type))
-        else:
-            columns.append(found[field.name].cast(field.type))
+    held = set(found.column_names)
+    columns = [
+        found[kind.name].cast(kind.type) if kind.name in held else pa.nulls(len(found), kind.type) for kind in names
+    ]
     return pa.Table.from_arrays(columns, schema=names)
 
 

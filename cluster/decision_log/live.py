@@ -23,9 +23,8 @@ class LiveSegment:
         self.name = f"{header.writer}-{number:019d}"
         draft = folder / f".{self.name}.new"
         start = preamble(header)
-        self._descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        self._descriptor = _open_locked(draft)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             disk.write_whole(self._descriptor, start)
             disk.sync(self._descriptor)
             disk.rename(draft, live_path(root, self.name))
@@ -34,7 +33,6 @@ class LiveSegment:
             os.close(self._descriptor)
             raise
         self.size = len(start)
-        self.records_start = self.size
 
     def append(self, content: bytes, *, durable: bool) -> None:
         """Write one group of frames; raises OSError, and then none of the group stays and the segment is closed.
@@ -59,6 +57,16 @@ class LiveSegment:
             disk.sync(self._descriptor)
         finally:
             os.close(self._descriptor)
+
+
+def _open_locked(draft: Path) -> int:
+    """A new file that is ours: a sealer may sweep it away between its making and its lock, and then another is made."""
+    while True:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)
 
 
 @contextmanager

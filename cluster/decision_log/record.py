@@ -1,4 +1,8 @@
-"""The records of the decision log: what was decided, what shadows would have said, what happened after."""
+"""The records of the decision log: what was decided, what shadows would have said, what happened after.
+
+They hold values only and so never form a cycle: with `gc=False` the collector leaves them alone, and reading takes
+less than half the time.
+"""
 
 from typing import TypeAlias
 
@@ -7,7 +11,7 @@ import msgspec
 Value: TypeAlias = float | int | bool | str | None
 
 
-class Decision(msgspec.Struct, frozen=True, array_like=True, tag="decision"):
+class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decision"):
     """One answered decision; times are Unix seconds, `features` are the raw values in the spec's order."""
 
     decision_id: str
@@ -27,7 +31,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, tag="decision"):
     explanation: tuple[float, ...] | None = None  # base value, then one contribution per feature
 
 
-class Shadow(msgspec.Struct, frozen=True, array_like=True, tag="shadow"):
+class Shadow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="shadow"):
     """What one version that did not answer would have said to some decisions."""
 
     at: float
@@ -36,7 +40,7 @@ class Shadow(msgspec.Struct, frozen=True, array_like=True, tag="shadow"):
     predictions: tuple[float, ...]
 
 
-class Outcome(msgspec.Struct, frozen=True, array_like=True, tag="outcome"):
+class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="outcome"):
     """What happened after a decision: a label and/or KPI values."""
 
     decision_id: str

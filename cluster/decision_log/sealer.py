@@ -18,6 +18,7 @@ from cluster.errors import Conflict, Invalid, Unavailable
 _log = logging.getLogger(__name__)
 _BATCH = 16384  # records turned into columns at once
 _MARK = b"windvane.segment"  # the segment's header, in the Parquet file's metadata
+_REPEATING = ("arm", "action")  # worth a dictionary; for the rest building one costs more than it saves
 
 
 class Sealer:
@@ -74,20 +75,16 @@ class Sealer:
 
     def _write(self, name: str, header: Header, payloads: Sequence[bytes]) -> list[Path]:
         """Every record of the segment in its place, for good: one Parquet file per kind of record."""
-        mark = msgspec.json.encode(header)
         drafts: dict[Path, Path] = {}
-        with ExitStack() as open_files:
+        with ExitStack() as writers:
             files: dict[Dataset, Any] = {}
             for first in range(0, len(payloads), _BATCH):
                 for dataset, found in rows(payloads[first : first + _BATCH], first).items():
                     if dataset not in files:
                         path = sealed_path(self._root, dataset, name)
-                        _refuse_another(path, mark)
                         disk.make_folder(path.parent)
                         drafts[path] = path.with_name(f".{path.name}.new")
-                        names = schema(dataset, header.features).with_metadata({_MARK: mark})
-                        writer = pq.ParquetWriter(drafts[path], names, compression="zstd")
-                        files[dataset] = open_files.enter_context(writer)
+                        files[dataset] = writers.enter_context(_file(path, drafts[path], dataset, header))
                     files[dataset].write_table(table(dataset, found, header.features).cast(files[dataset].schema))
         for draft in drafts.values():
             disk.sync_file(draft)
@@ -112,7 +109,14 @@ def _content(descriptor: int) -> bytes:
         return segment.read()
 
 
-def _refuse_another(path: Path, mark: bytes) -> None:
-    """A sealed file may be replaced by the same segment's records and by nothing else."""
+def _file(path: Path, draft: Path, dataset: Dataset, header: Header) -> Any:
+    """A Parquet writer for the draft; raises Conflict when the place belongs to another segment.
+
+    A sealed file may be replaced by the same segment's records and by nothing else.
+    """
+    mark = msgspec.json.encode(header)
     if path.exists() and (pq.read_schema(path).metadata or {}).get(_MARK) != mark:
         raise Conflict(f"{path} holds another segment of that name: move one of them away")
+    names = schema(dataset, header.features).with_metadata({_MARK: mark})
+    texts = [f"x_{column.name}" for column in header.features if column.type == "category"]
+    return pq.ParquetWriter(draft, names, compression="zstd", use_dictionary=[*_REPEATING, *texts])

@@ -50,7 +50,7 @@ class Writer:
         *,
         model: str,
         features: Sequence[Feature],
-        segment_bytes: int = 32 << 20,
+        segment_bytes: int = 16 << 20,
         segment_seconds: float = 300.0,
         max_waiting_bytes: int = 64 << 20,
     ) -> None:

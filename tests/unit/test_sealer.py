@@ -1,5 +1,6 @@
 """The sealer: every record of a free segment ends up in Parquet once, wherever it is killed."""
 
+import fcntl
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,14 @@ from cluster.decision_log.sealer import Sealer
 from cluster.decision_log.segment import MAGIC, Column, frame, live_names, live_path, sealed_path
 from cluster.decision_log.tail import Tail
 from cluster.errors import Unavailable
-from tests.decision_log import FEATURES, Segment, decision, outcome, shadow, written
+from tests.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
 
 RECORDS: tuple[Record, ...] = (decision("d1"), shadow(["d1"]), decision("d2"), outcome("d1"), outcome("d2", False))
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_syncs(monkeypatch)
 
 
 class Killed(BaseException):
@@ -95,10 +101,27 @@ def test_an_empty_segment_just_goes(tmp_path: Path) -> None:
 
 def test_a_draft_whose_writer_died_is_swept_and_one_being_made_is_not(tmp_path: Path) -> None:
     written(tmp_path, decision("d1"))
-    dead = tmp_path / "live" / ".dead-1.new"
-    dead.write_bytes(b"")
+    dead, alive = tmp_path / "live" / ".dead-1.new", tmp_path / "live" / ".alive-1.new"
+    dead.touch()
+    with alive.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        Sealer(tmp_path).seal()
+        assert not dead.exists()
+        assert alive.exists()
+
+
+def test_a_draft_swept_before_its_lock_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = fcntl.flock
+
+    def sweep_first(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real)
+        Sealer(tmp_path).seal()
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    written(tmp_path, decision("d1"))
     Sealer(tmp_path).seal()
-    assert not dead.exists()
+    assert ids(tmp_path) == ["d1"]
 
 
 @pytest.mark.parametrize(

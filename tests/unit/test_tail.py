@@ -14,7 +14,12 @@ from cluster.decision_log.record import Decision, Record
 from cluster.decision_log.sealer import Sealer
 from cluster.decision_log.segment import MAGIC, frame, live_path
 from cluster.decision_log.tail import Tail
-from tests.decision_log import Segment, decision, outcome, shadow, written
+from tests.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_syncs(monkeypatch)
 
 
 def names(records: list[Record]) -> list[str]:

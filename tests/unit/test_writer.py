@@ -363,7 +363,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("acknowledged_before_the_kill", [1, 100, 1500])
+@pytest.mark.parametrize("acknowledged_before_the_kill", [1, 1500])
 def test_every_acknowledged_record_survives_kill_9(tmp_path: Path, acknowledged_before_the_kill: int) -> None:
     here = Path(__file__).parents[2]
     with subprocess.Popen(

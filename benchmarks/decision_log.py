@@ -1,0 +1,161 @@
+"""What the decision log costs: `python -m benchmarks.decision_log [--folder DIR] [--records N]`.
+
+The folder decides what a sync costs: point it at the disk that the log will live on.
+"""
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter, process_time
+
+from cluster.decision_log.query import Query
+from cluster.decision_log.record import Decision, Outcome
+from cluster.decision_log.sealer import Sealer
+from cluster.decision_log.tail import Tail
+from cluster.decision_log.writer import Durability, Writer
+from configs.schema import Feature
+
+FEATURES = (
+    *(Feature(name=f"f{n}", type="number") for n in range(22)),
+    Feature(name="carrier", type="category", categories=("UA", "DL")),
+    Feature(name="hour", type="integer"),
+)
+
+
+def say(what: str, figures: str) -> None:
+    sys.stdout.write(f"{what:<44}{figures}\n")
+
+
+def decisions(count: int) -> list[Decision]:
+    """Decisions with 24 different features each."""
+    draw = random.Random(7).random
+    return [
+        Decision(
+            decision_id=f"{n:032x}",
+            at=1.7e9 + n,
+            event_time=1.7e9 + n,
+            version=3,
+            arm="champion",
+            revision=7,
+            subject=f"N{n % 4000}",
+            unit_hash=n * 7919 % (1 << 32),
+            features=(*(draw() for _ in range(22)), "UA", n % 24),
+            prediction=draw(),
+            action="warn",
+        )
+        for n in range(count)
+    ]
+
+
+def milliseconds(latencies: list[float]) -> str:
+    ordered = sorted(latencies)
+    return f"p50 {ordered[len(ordered) // 2] * 1e3:.3f} ms, p99 {ordered[int(len(ordered) * 0.99)] * 1e3:.3f} ms"
+
+
+async def write(root: Path, durability: Durability, records: list[Decision]) -> None:
+    """Appends alone, then 1 and 64 callers that each wait for their own record."""
+    loop = asyncio.get_running_loop()
+    writer = Writer(root, f"bench-{durability}", durability, loop, model="bench", features=FEATURES)
+    best = float("inf")
+    for first in range(0, len(records), 5000):
+        part = records[first : first + 5000]
+        started = perf_counter()
+        for record in part:
+            writer.append(record)
+        best = min(best, (perf_counter() - started) / len(part))
+        await writer.commit()
+    say(f"append, {durability}", f"{best * 1e6:.2f} µs a record")
+
+    async def call(own: list[Decision], latencies: list[float]) -> None:
+        for record in own:
+            started = perf_counter()
+            writer.append(record)
+            await writer.commit()
+            latencies.append(perf_counter() - started)
+            await asyncio.sleep(0)  # as a server would: the next request comes with another turn
+
+    for callers, each in ((1, 2000), (64, 500)):
+        latencies: list[float] = []
+        started, cpu = perf_counter(), process_time()
+        await asyncio.gather(*(call(records[n * each : (n + 1) * each], latencies) for n in range(callers)))
+        seconds, cpu = perf_counter() - started, process_time() - cpu
+        rate = f"{len(latencies) / seconds:,.0f} records/s, {cpu / len(latencies) * 1e6:.1f} µs CPU a record"
+        say(f"append + commit, {durability}, {callers} at once", f"{milliseconds(latencies)}, {rate}")
+    writer.close()
+
+
+async def follow(root: Path, records: list[Decision], per_second: int) -> None:
+    """What one read costs when that many records came since the last."""
+    writer = Writer(root, "bench-tail", "buffered", asyncio.get_running_loop(), model="bench", features=FEATURES)
+    tail = Tail(root)
+    while tail.read():
+        pass
+    costs: list[float] = []
+    for first in range(0, len(records) - per_second, per_second):
+        for record in records[first : first + per_second]:
+            writer.append(record)
+        await asyncio.sleep(0)
+        read, cpu = 0, 0.0
+        while read < per_second:
+            started = process_time()
+            found = len(tail.read())
+            cpu += (process_time() - started) if found else 0.0
+            read += found
+        costs.append(cpu)
+    started = perf_counter()
+    for _ in range(100):
+        tail.read()
+    idle = (perf_counter() - started) / 100
+    figures = f"{sum(costs) / len(costs) * 1e3:.1f} ms CPU; with nothing new {idle * 1e6:.0f} µs"
+    say(f"tail, a read of {per_second:,} records", figures)
+    tail.close()
+    writer.close()
+
+
+async def label(root: Path, records: list[Decision]) -> None:
+    writer = Writer(root, "bench-outcomes", "buffered", asyncio.get_running_loop(), model="bench", features=FEATURES)
+    for record in records:
+        writer.append(Outcome(record.decision_id, record.at + 60, record.prediction > 0.5))
+    await writer.commit()
+    writer.close()
+
+
+def timed(what: str, act: Callable[[], object], records: int | None = None) -> None:
+    started = perf_counter()
+    act()
+    seconds = perf_counter() - started
+    say(what, f"{seconds * 1e3:,.0f} ms" + (f", {records / seconds:,.0f} records/s" if records else ""))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="where to write (default: a temporary folder)")
+    parser.add_argument("--records", type=int, default=100_000)
+    order = parser.parse_args()
+    root = Path(tempfile.mkdtemp(dir=order.folder))
+    records = decisions(order.records)
+    try:
+        asyncio.run(write(root / "committed", "committed", records))
+        asyncio.run(write(root / "buffered", "buffered", records))
+        asyncio.run(follow(root / "tail", records, 5000))
+        log = root / "committed"
+        asyncio.run(label(log, records))
+        query = Query(log, FEATURES)
+        counted = "SELECT count(*) AS n FROM"
+        stored = query.sql(f"{counted} decisions")["n"][0].as_py() + query.sql(f"{counted} outcomes")["n"][0].as_py()
+        timed(f"query while live, {stored:,} records", lambda: query.sql("SELECT avg(prediction) FROM labelled"))
+        timed("seal", lambda: Sealer(log).seal(), stored)
+        timed("query when sealed", lambda: query.sql("SELECT avg(prediction) FROM labelled"))
+        timed("training rows", lambda: query.training_rows())
+        timed("tail from the start, sealed", lambda: Tail(log).read(stored), stored)
+    finally:
+        shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()
