@@ -15,6 +15,7 @@ ONNX = "model.onnx"  # input float32[n, F] named ONNX_INPUT, output probabilitie
 BOOSTER = "model.ubj"
 SPEC = "spec.json"  # the ModelSpec it was trained with
 PROFILE = "profile.json"  # monitoring.profile.Profile of the rows it was trained on
+JUDGED = "judged.ubj"  # optional: the booster that was judged offline, which learnt nothing of the held-out rows
 MANIFEST = "manifest.json"
 FILES = (ONNX, BOOSTER, SPEC, PROFILE)
 ONNX_INPUT = "rows"
@@ -31,6 +32,8 @@ class Manifest:
     max_onnx_difference: float  # largest |ONNX − booster| probability over the rows compared
     compared_rows: int
     packages: Mapping[str, str]  # xgboost, onnx, … → version
+    trained_until: float | None = None  # event time of the newest row the version knows, Unix seconds
+    judged_until: float | None = None  # the judged booster knows only rows before this event time
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Bundle:
         return self.folder / BOOSTER
 
     @property
+    def judged_path(self) -> Path | None:
+        """The booster that stands for this version on rows it has learnt from itself."""
+        return self.folder / JUDGED if JUDGED in self.manifest.files else None
+
+    @property
     def profile_path(self) -> Path:
         """The reference profile that monitors compare with."""
         return self.folder / PROFILE
@@ -62,7 +70,8 @@ class Bundle:
         absent = [name for name in FILES if not (folder / name).is_file()]
         if absent:
             raise Invalid(f"Bundle {folder} lacks {', '.join(absent)}: write every file before sealing it")
-        files = {name: _sha256(folder / name) for name in FILES}
+        present = [*FILES, *([JUDGED] if (folder / JUDGED).is_file() else [])]
+        files = {name: _sha256(folder / name) for name in present}
         sealed = replace(manifest, files=files)
         (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(sealed), indent=1))
         return Bundle.open(folder)
@@ -74,7 +83,7 @@ class Bundle:
             manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
         except (OSError, msgspec.DecodeError) as error:
             raise Invalid(f"Bundle {folder} has no readable {MANIFEST} ({error}): fetch the version again") from error
-        for name in FILES:
+        for name in (*FILES, *(set(manifest.files) - set(FILES))):
             path = folder / name
             if name not in manifest.files or not path.is_file():
                 raise Invalid(f"Bundle {folder} lacks {name}: fetch the version again")

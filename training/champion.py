@@ -1,4 +1,4 @@
-"""The version a candidate has to face, and what it says to the rows that both are judged on."""
+"""The version a candidate has to face, and what it says to rows that both are judged on without having seen them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,44 +12,59 @@ from cluster.encoding import Encoder
 from cluster.registry import Registry
 from training.data import Examples
 
-TRAINED_UNTIL = "trained_until"  # metric of a version: event time of the newest row it knows, Unix seconds
-MIN_UNSEEN_ROWS = 500
+MIN_COMPARED_ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """A champion opened for comparison."""
+    """A champion opened for comparison.
+
+    To rows it has learnt from, its judged booster answers instead, which has not: else a champion could not be beaten
+    on the rows it knows by heart.
+    """
 
     number: int
     bundle: Bundle
-    trained_until: float | None
 
-    def lacks(self, examples: Examples) -> tuple[str, ...]:
-        """The features it needs that these rows no longer have."""
-        return tuple(
-            feature.name for feature in self.bundle.spec.features if feature.name not in examples.table.column_names
-        )
-
-    def score(self, examples: Examples) -> NDArray[np.float64]:
-        """float[n] chances, by its own encoding of the same rows."""
-        booster = xgboost.Booster()
-        booster.load_model(self.bundle.booster_path)
-        scores: NDArray[np.float32] = booster.inplace_predict(Encoder(self.bundle.spec.features).table(examples.table))
-        return scores.astype(np.float64)
+    def unable(self, held: Examples) -> str | None:
+        """Why it cannot be compared on these rows; None when it can."""
+        there = held.table.column_names
+        absent = [feature.name for feature in self.bundle.spec.features if feature.name not in there]
+        if absent:
+            return f"champion {self.number} needs {', '.join(map(repr, absent))}, no longer declared: not compared"
+        unseen = self.unseen(held)
+        if len(unseen) < MIN_COMPARED_ROWS or unseen.labels.all() or not unseen.labels.any():
+            return f"champion {self.number} has learnt from all but {len(unseen)} of the rows held out: not compared"
+        return None
 
     def unseen(self, held: Examples) -> Examples:
-        """The held-out rows it has not learnt from, when they are enough to judge by; else all of them."""
-        if self.trained_until is None:
-            return held
-        newer = held.since(np.nextafter(self.trained_until, np.inf))
-        enough = len(newer) >= MIN_UNSEEN_ROWS and newer.labels.any() and not newer.labels.all()
-        return newer if enough else held
+        """The rows that it, or its judged booster, can answer without knowing them."""
+        manifest = self.bundle.manifest
+        blind_from = manifest.judged_until if self.bundle.judged_path else _after(manifest.trained_until)
+        return held if blind_from is None else held.since(blind_from)
+
+    def score(self, unseen: Examples) -> NDArray[np.float64]:
+        """float[n] chances, by its own encoding of the same rows."""
+        rows = Encoder(self.bundle.spec.features).table(unseen.table)
+        scores = _predict(self.bundle.booster_path, rows)
+        known = self.bundle.manifest.trained_until
+        if self.bundle.judged_path is not None and known is not None:
+            return np.where(unseen.times > known, scores, _predict(self.bundle.judged_path, rows))
+        return scores
 
 
 def open_champion(registry: Registry, model: str, cache: Path) -> Champion | None:
     """The champion, or None when the model has none yet."""
     number = registry.champion(model)
-    if number is None:
-        return None
-    bundle = Bundle.open(registry.fetch(model, number, cache))
-    return Champion(number, bundle, registry.version(model, number).metrics.get(TRAINED_UNTIL))
+    return None if number is None else Champion(number, Bundle.open(registry.fetch(model, number, cache)))
+
+
+def _after(moment: float | None) -> float | None:
+    return None if moment is None else float(np.nextafter(moment, np.inf))
+
+
+def _predict(path: Path, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    booster = xgboost.Booster()
+    booster.load_model(path)
+    scores: NDArray[np.float64] = booster.inplace_predict(rows).astype(np.float64)
+    return scores

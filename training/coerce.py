@@ -142,7 +142,7 @@ def _refuse_type(column: pa.ChunkedArray, name: str, where: pa.ChunkedArray, wan
     for row, value in zip(where.to_pylist(), column.to_pylist(), strict=True):
         if value is not None and suspects(value):
             raise Invalid(f"Column {name!r}, row {row}: {value!r} is not {wanted}")
-    raise Invalid(f"Column {name!r} holds {column.type}, not {wanted}s: convert it where it comes from")
+    raise Invalid(f"Column {name!r} holds {column.type}, and none is {wanted}: convert it where it comes from")
 
 
 def _is_no_number(value: object) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from cluster.encoding import Encoder
 from cluster.errors import Invalid
@@ -82,7 +83,11 @@ def gather(spec: ModelSpec, until: datetime | None = None, log: LabelledLog | No
 
 def gather_from(spec: ModelSpec, address: str, query: str | None = None, until: datetime | None = None) -> Examples:
     """Rows of another source alone, instead of the declared one and the log."""
-    source = Source.model_validate({**spec.data.model_dump(), "source": address, "query": query})
+    try:
+        source = Source.model_validate({**spec.data.model_dump(), "source": address, "query": query})
+    except ValidationError as error:
+        what = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+        raise Invalid(f"--source {address}: {what}") from error
     return encode(_before(coerce(read(spec, source), spec), spec, until), spec)
 
 

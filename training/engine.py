@@ -1,15 +1,15 @@
 """Port to what searches and fits; the job reads the same whether it runs on a cluster or in a test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import xgboost
 
 from configs.schema import Training
 from training.data import Examples
-from training.settings import FitSettings
+from training.settings import TUNED, FitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,17 @@ class Engine(Protocol):
         self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path
     ) -> Fitted:
         """A booster from each of both sets of rows."""
+
+
+def conclude(reports: Sequence[Mapping[str, Any]], default: FitSettings) -> Search:
+    """The best of what the trials reported last, best first."""
+    trials = [
+        Trial(
+            FitSettings(**{name: report["config"][name] for name in TUNED}, rounds=int(report["best_rounds"])),
+            float(report["best_log_loss"]),
+        )
+        for report in reports
+        if "best_log_loss" in report
+    ]
+    trials.sort(key=lambda trial: trial.log_loss)
+    return Search(trials[0].settings if trials else default, tuple(trials))

@@ -8,15 +8,18 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from cluster.bundle import BOOSTER, ONNX, ONNX_INPUT, PROFILE, SPEC, Bundle, Manifest
+from cluster.bundle import BOOSTER, JUDGED, ONNX, ONNX_INPUT, PROFILE, SPEC, Bundle, Manifest
 from cluster.encoding import FIRST_CATEGORY, UNKNOWN
 from cluster.errors import WindvaneError
 from configs.schema import ModelSpec
 from monitoring.profile import Profile
+from training.data import Examples
+from training.engine import Fitted
+from training.sources import public
 
 TOLERANCE = 1e-4
 COMPARED_ROWS = 4096
-PACKAGES = ("windvane", "numpy", "onnx", "onnxmltools", "onnxruntime", "pyarrow", "ray", "scikit-learn", "xgboost")
+PACKAGES = ("numpy", "onnx", "onnxmltools", "onnxruntime", "pyarrow", "ray", "scikit-learn", "xgboost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +31,16 @@ class Agreement:
 
 
 def export(
-    booster: xgboost.Booster, spec: ModelSpec, profile: Profile, rows: NDArray[np.float32], folder: Path
+    fitted: Fitted, spec: ModelSpec, profile: Profile, learnt: Examples, judged_until: float, folder: Path
 ) -> Bundle:
-    """Write and seal the bundle; raises when ONNX and booster differ by more than 1e-4 on any of the `rows` tried."""
+    """Write and seal the bundle; raises when ONNX and booster differ by more than 1e-4 on any of the rows tried."""
+    booster = fitted.served
     booster.save_model(folder / BOOSTER)
+    fitted.judged.save_model(folder / JUDGED)
     (folder / ONNX).write_bytes(to_onnx(booster, len(spec.features)))
-    (folder / SPEC).write_text(spec.model_dump_json(indent=1))
+    (folder / SPEC).write_text(_without_password(spec).model_dump_json(indent=1))
     (folder / PROFILE).write_bytes(profile.to_json())
-    agreement = check(folder / ONNX, booster, probes(rows, spec))
+    agreement = check(folder / ONNX, booster, probes(learnt.rows, spec))
     return Bundle.seal(
         folder,
         Manifest(
@@ -46,6 +51,8 @@ def export(
             max_onnx_difference=agreement.max_difference,
             compared_rows=agreement.rows,
             packages={name: version(name) for name in PACKAGES},
+            trained_until=float(learnt.times[-1]),
+            judged_until=judged_until,
         ),
     )
 
@@ -82,6 +89,12 @@ def check(path: Path, booster: xgboost.Booster, rows: NDArray[np.float32]) -> Ag
             f"more than {TOLERANCE:g}: this version cannot be served"
         )
     return Agreement(len(rows), float(differences[worst]))
+
+
+def _without_password(spec: ModelSpec) -> ModelSpec:
+    """A bundle travels further than the declaration."""
+    data = spec.data.model_copy(update={"source": public(spec.data.source)})
+    return spec.model_copy(update={"data": data})
 
 
 def probes(rows: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:

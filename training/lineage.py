@@ -8,12 +8,12 @@ from pathlib import Path
 
 from cluster.bundle import Manifest
 from configs.schema import ModelSpec
-from training.champion import TRAINED_UNTIL
 from training.data import Examples
 from training.evaluate import Comparison, Ruling
 from training.order import Order
 from training.progress import Progress
 from training.settings import spelled
+from training.sources import public
 
 ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("mlflow", "numpy", "onnxmltools", "onnxruntime", "pyarrow", "ray", "scikit-learn", "xgboost")
@@ -24,7 +24,7 @@ def describe(
 ) -> dict[str, str]:
     """Tags of a version: where it came from, so that it can be made again, and what the gate said."""
     tags = {
-        "source": order.source or spec.data.source,
+        "source": public(order.source or spec.data.source),
         "query": order.query or spec.data.query or "",
         "until": order.until.isoformat() if order.until else "",
         "data_sha256": learnt.digest(),
@@ -43,7 +43,7 @@ def describe(
 def figures(comparison: Comparison, learnt: Examples, manifest: Manifest, progress: Progress) -> dict[str, float]:
     """Metrics of a version: every offline figure with its interval, champion's and difference beside it."""
     shown = {
-        TRAINED_UNTIL: float(learnt.times[-1]),
+        "trained_until": float(learnt.times[-1]),
         "rows": float(len(learnt)),
         "held_out_rows": float(comparison.n),
         "held_out_positives": float(comparison.positives),

@@ -30,6 +30,7 @@ from training.lineage import describe, figures
 from training.order import Order, read_order
 from training.progress import Progress
 from training.ray_engine import RayEngine
+from training.sources import public
 
 Scores = NDArray[np.float64]
 
@@ -113,7 +114,7 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
         report.mkdir()
         reference = learnt.window(found.best.window)
         profile = Profile.learn(spec.features, reference.rows, ours, held.labels)
-        manifest = export(fitted.served, spec, profile, reference.rows, bundle).manifest
+        manifest = export(fitted, spec, profile, reference, start, bundle).manifest
         draw(report, held.labels, ours, theirs, fitted.judged, held.rows, manifest.features)
     progress.say(
         f"ONNX strays from the booster by {manifest.max_onnx_difference:.1e} at most, {manifest.compared_rows} rows"
@@ -162,16 +163,12 @@ def _score(
     champion: Champion | None, held: Examples, judged: xgboost.Booster
 ) -> tuple[Examples, Scores, Scores | None, str | None]:
     """The rows both are judged on, both scores, and why there is no second one."""
-    lacking = champion.lacks(held) if champion else ()
-    if champion and not lacking:
+    unable = champion.unable(held) if champion else None
+    if champion and not unable:
         held = champion.unseen(held)
     ours: Scores = judged.inplace_predict(held.rows).astype(np.float64)
-    if champion is None:
-        return held, ours, None, None
-    if lacking:
-        why = f"champion {champion.number} needs {', '.join(map(repr, lacking))}, no longer declared: not compared"
-        return held, ours, None, why
-    return held, ours, champion.score(held), None
+    theirs = champion.score(held) if champion and not unable else None
+    return held, ours, theirs, unable
 
 
 def _gate(comparison: Comparison, unable: str | None, margin: float, overridden: bool) -> Ruling:
@@ -212,7 +209,7 @@ def _hand_over(version: Version, why: str, newest: float | None, order: Order, a
         "reason": version.reason,
         "parent": version.parent,
         "request": order.request_id,
-        "source": order.source,
+        "source": public(order.source) if order.source else None,
         "gate_overridden": int(order.override_gate),
         **{name: version.metrics[name] for name in METRICS if name in version.metrics},
     }

@@ -2,6 +2,7 @@
 
 import glob
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ def read(spec: ModelSpec, source: Source | None = None) -> pa.Table:
     absent = [name for name in wanted if name not in table.column_names]
     if absent:
         there = ", ".join(table.column_names)
-        raise Invalid(f"{source.source} has no column {', '.join(map(repr, absent))}; it has: {there}")
+        raise Invalid(f"{public(source.source)} has no column {', '.join(map(repr, absent))}; it has: {there}")
     return table.select(wanted)
 
 
@@ -45,11 +46,18 @@ def columns_of(spec: ModelSpec) -> list[str]:
     return [feature.name for feature in spec.features] + [name for name in roles if name]
 
 
+def public(address: str) -> str:
+    """The address without the password that a SQL URL may hold.
+
+    >>> public("postgresql://reader:secret@db/loans")
+    'postgresql://reader:***@db/loans'
+    """
+    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", address)
+
+
 def _call(address: str) -> pa.Table:
     """`python:module:function`, which returns an Arrow table or a pandas frame."""
-    _, module_name, function_name = address.split(":") if address.count(":") == 2 else ("", "", "")
-    if not function_name:
-        raise Invalid(f"{address!r} is not a function; write python:module:function")
+    _, module_name, function_name = address.split(":")  # as the declaration has made sure
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -79,7 +87,7 @@ def _query(source: Source) -> pa.Table:
                 for rows in result.partitions(SQL_ROWS_AT_ONCE)
             ]
     except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError) as error:
-        raise Invalid(f"data.query on {sqlalchemy.engine.make_url(source.source)!r} failed: {error}") from error
+        raise Invalid(f"data.query on {public(source.source)} failed: {error}") from error
     if not batches:
         raise Invalid(f"data.query returned no rows: {source.query}")
     return pa.concat_tables(batches, promote_options="permissive")
@@ -91,7 +99,7 @@ def _files(pattern: str, spec: ModelSpec) -> pa.Table:
     parquet = [path for path in paths if path.name.endswith(_PARQUET)]
     text = [path for path in paths if path.name.endswith(_CSV)]
     if len(parquet) + len(text) < len(paths) or (parquet and text):
-        odd = next((path for path in paths if path not in parquet), paths[0])
+        odd = next((path for path in paths if path not in parquet + text), paths[-1])
         raise Invalid(f"{odd}: data must be all CSV ({', '.join(_CSV)}) or all Parquet ({', '.join(_PARQUET)})")
     large = len(paths) >= MANY_FILES or sum(path.stat().st_size for path in paths) >= LARGE_BYTES
     try:

@@ -1,5 +1,6 @@
 """Searches for the settings of a version: a few trials on Ray Tune, the hopeless ones stopped early (ASHA)."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -14,11 +15,10 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from configs.schema import Training
 from training.data import Examples
-from training.engine import Search, Trial
-from training.settings import FitSettings, windows_of
+from training.engine import Search, conclude
+from training.settings import TUNED, FitSettings, windows_of
 
 ROUNDS_PER_REPORT = 20
-_TUNED = ("max_depth", "eta", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda", "window")
 
 
 class BoosterTrial(tune.Trainable):  # type: ignore[misc]
@@ -53,7 +53,7 @@ class BoosterTrial(tune.Trainable):  # type: ignore[misc]
         """Nothing was kept."""
 
     def _start(self, config: dict[str, Any]) -> None:
-        settings = FitSettings(**{name: config[name] for name in _TUNED})
+        settings = FitSettings(**{name: config[name] for name in TUNED})
         if settings.window not in self._matrices:
             learn = self._learn.window(settings.window)
             self._matrices[settings.window] = xgboost.QuantileDMatrix(learn.rows, learn.labels)
@@ -74,6 +74,11 @@ class _Progress(tune.Callback):  # type: ignore[misc]
         last = trial.last_result
         if "best_log_loss" in last:
             self._say(f"trial {self._done}: log loss {last['best_log_loss']:.4f} at {last['best_rounds']:g} rounds")
+
+
+# Written for every result of every trial; the search is recorded with the version instead.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 
 
 def search(learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]) -> Search:
@@ -112,20 +117,6 @@ def search(learn: Examples, check: Examples, training: Training, scratch: Path, 
     return conclude([result.metrics for result in results if result.metrics], default)
 
 
-def conclude(reports: Sequence[dict[str, Any]], default: FitSettings) -> Search:
-    """The best of what the trials reported last, best first."""
-    trials = [
-        Trial(
-            FitSettings(**{name: report["config"][name] for name in _TUNED}, rounds=int(report["best_rounds"])),
-            float(report["best_log_loss"]),
-        )
-        for report in reports
-        if "best_log_loss" in report
-    ]
-    trials.sort(key=lambda trial: trial.log_loss)
-    return Search(trials[0].settings if trials else default, tuple(trials))
-
-
 def _space(windows: Sequence[timedelta | None]) -> dict[str, Any]:
     return {
         "max_depth": tune.choice([3, 4, 5, 6]),
@@ -139,4 +130,4 @@ def _space(windows: Sequence[timedelta | None]) -> dict[str, Any]:
 
 
 def _point(settings: FitSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in _TUNED}
+    return {name: getattr(settings, name) for name in TUNED}

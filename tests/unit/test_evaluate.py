@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from configs.schema import Action, DecisionRule
+from training.evaluate import METRICS, Comparison, Estimate, compare, decision_costs, rule
+
+DECISION = DecisionRule(
+    actions=(
+        Action(name="notify", at_least=0.5, cost_if_true=0, cost_if_false=2),
+        Action(name="none", at_least=0.0, cost_if_true=4, cost_if_false=0),
+        Action(name="watch", at_least=0.25, cost_if_true=1, cost_if_false=1),
+    )
+)
+
+
+def sample(n: int = 4000, noise: float = 1.0, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """bool[n] labels and calibrated float[n] chances, blurred by `noise`."""
+    random = np.random.default_rng(seed)
+    logit = random.normal(size=n)
+    labels = random.random(n) < 1 / (1 + np.exp(-logit))
+    return labels, np.round(1 / (1 + np.exp(-(logit + (noise - 1) * random.normal(size=n)))), 3)
+
+
+def test_figures_agree_with_scikit_learn_ties_included() -> None:
+    labels, scores = sample()
+    figures = compare(labels, scores, None, DECISION, resamples=50, seed=1).candidate
+    assert_allclose(figures["auc"].value, roc_auc_score(labels, scores), rtol=1e-12)
+    assert_allclose(figures["brier"].value, brier_score_loss(labels, scores), rtol=1e-12)
+    assert_allclose(figures["log_loss"].value, log_loss(labels, scores), rtol=1e-9)
+
+
+def test_every_interval_holds_its_value_and_is_not_a_point() -> None:
+    labels, scores = sample()
+    for name, estimate in compare(labels, scores, None, DECISION, resamples=200, seed=1).candidate.items():
+        assert estimate.low < estimate.high, name
+        if name != "calibration_error":  # resampling can only add to an error that is never negative
+            assert estimate.low < estimate.value < estimate.high, name
+
+
+def test_the_log_loss_interval_is_as_wide_as_the_central_limit_says() -> None:
+    labels, scores = sample(20_000)
+    estimate = compare(labels, scores, None, DECISION, resamples=400, seed=1).candidate["log_loss"]
+    losses = -np.log(np.where(labels, scores, 1 - scores))
+    assert_allclose(estimate.high - estimate.low, 2 * 1.96 * losses.std() / np.sqrt(len(losses)), rtol=0.15)
+
+
+def test_a_version_does_not_differ_from_itself() -> None:
+    labels, scores = sample()
+    differences = compare(labels, scores, scores, DECISION, resamples=50, seed=1).differences
+    assert differences == dict.fromkeys(METRICS, Estimate(0.0, 0.0, 0.0))
+
+
+def test_pairing_sees_a_difference_that_two_separate_intervals_hide() -> None:
+    labels, champion = sample(2000)
+    candidate = np.clip(champion + 0.02, 0.001, 0.999)
+    comparison = compare(labels, candidate, champion, DECISION, resamples=200, seed=1)
+    assert comparison.champion is not None
+    assert comparison.candidate["brier"].low < comparison.champion["brier"].high
+    difference = comparison.differences["brier"]
+    assert difference.high - difference.low < 0.5 * (
+        comparison.candidate["brier"].high - comparison.candidate["brier"].low
+    )
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    labels, scores = sample(500)
+    assert compare(labels, scores, None, DECISION, 50, 1) == compare(labels, scores, None, DECISION, 50, 1)
+    assert compare(labels, scores, None, DECISION, 50, 1) != compare(labels, scores, None, DECISION, 50, 2)
+
+
+def test_cost_is_that_of_the_action_each_score_reaches() -> None:
+    labels = np.array([True, False, True, False, True, False])
+    scores = np.array([0.1, 0.1, 0.25, 0.49, 0.5, 0.99])
+    assert decision_costs(labels, scores, DECISION).tolist() == [4, 0, 1, 1, 0, 2]
+
+
+def test_calibration_error_of_a_constant_score_is_its_distance_from_the_base_rate() -> None:
+    labels = np.array([True, False, False, False] * 50)
+    figures = compare(labels, np.full(200, 0.45), None, DECISION, resamples=50, seed=1).candidate
+    assert_allclose(figures["calibration_error"].value, 0.2, rtol=1e-12)
+
+
+def ruled(value: float, low: float, high: float) -> str:
+    loss = Estimate(0.5, 0.4, 0.6)
+    return rule(
+        Comparison(100, 20, {"log_loss": loss}, {"log_loss": loss}, {"log_loss": Estimate(value, low, high)}), 0.002
+    ).standing
+
+
+@pytest.mark.parametrize(
+    ("difference", "standing"),
+    [
+        ((-0.01, -0.02, -0.005), "candidate"),
+        ((0.0, 0.0, 0.0), "candidate"),
+        ((0.0019, 0.001, 0.003), "candidate"),  # surely worse, but within the margin
+        ((0.01, -0.001, 0.02), "candidate"),  # beyond the margin, but perhaps by chance
+        ((0.0021, 0.0001, 0.004), "rejected"),
+        ((0.03, 0.025, 0.036), "rejected"),
+    ],
+)
+def test_only_a_loss_that_is_sure_and_beyond_the_margin_rejects(
+    difference: tuple[float, float, float], standing: str
+) -> None:
+    assert ruled(*difference) == standing
+
+
+def test_the_first_version_is_champion() -> None:
+    labels, scores = sample(200)
+    assert rule(compare(labels, scores, None, DECISION, 50, 1), 0.002).standing == "champion"

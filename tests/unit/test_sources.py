@@ -1,0 +1,132 @@
+import sqlite3
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from cluster.errors import Invalid, NotFound
+from configs.schema import ModelSpec, Source
+from training.sources import read
+
+
+def loans(source: str = "loans.csv", **data: Any) -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "name": "loans",
+            "owner": "credit",
+            "unit": "customer",
+            "target": {"name": "defaulted"},
+            "features": [
+                {"name": "income", "type": "number", "missing": True},
+                {"name": "region", "type": "category", "categories": ["01", "02", "NA"], "missing": True},
+            ],
+            "data": {"source": source, "time": "asked_at", "subject": "customer", **data},
+            "decision": {"actions": [{"name": "grant", "at_least": 0.0}]},
+        }
+    )
+
+
+CSV = """customer,income,region,asked_at,defaulted,note
+007,1.5,01,2024-01-01,0,x
+008,,NA,2024-01-02,1,y
+009,NA,,2024-01-03,0,
+"""
+
+
+def test_a_csv_keeps_leading_zeros_and_declared_na_as_values(tmp_path: Path) -> None:
+    (tmp_path / "loans.csv").write_text(CSV)
+    table = read(loans(str(tmp_path / "loans.csv")))
+    assert table.column_names == ["income", "region", "defaulted", "asked_at", "customer"]
+    assert table.column("customer").to_pylist() == ["007", "008", "009"]
+    assert table.column("region").to_pylist() == ["01", "NA", None]
+
+
+def test_na_is_missing_where_no_category_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "loans.csv").write_text(CSV)
+    spec = loans(str(tmp_path / "loans.csv"))
+    region = spec.features[1].model_copy(update={"categories": ("01", "02")})
+    table = read(spec.model_copy(update={"features": (spec.features[0], region)}))
+    assert table.column("region").to_pylist() == ["01", None, None]
+    assert table.column("income").to_pylist() == [1.5, None, None]
+
+
+def test_a_glob_reads_its_files_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for day in (2, 1):
+        text = f"customer,income,region,asked_at,defaulted\n{day},{day},01,2024-01-0{day},0\n"
+        (tmp_path / f"loans-{day}.csv").write_text(text)
+    assert read(loans(str(tmp_path / "loans-*.csv"))).column("income").to_pylist() == [1, 2]
+    assert read(loans(str(tmp_path))).column("customer").to_pylist() == ["1", "2"]
+
+
+def test_parquet_gives_only_the_declared_columns(tmp_path: Path) -> None:
+    rows = pa.table(
+        {
+            "note": ["x"],
+            "defaulted": [True],
+            "asked_at": ["2024-01-01"],
+            "customer": [1],
+            "region": ["01"],
+            "income": [2.0],
+        }
+    )
+    pyarrow.parquet.write_table(rows, tmp_path / "loans.parquet")
+    assert read(loans(str(tmp_path / "loans.parquet"))).to_pylist() == [
+        {"income": 2.0, "region": "01", "defaulted": True, "asked_at": "2024-01-01", "customer": 1}
+    ]
+
+
+def test_a_sql_query_gives_its_rows(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "loans.db") as database:
+        database.execute("create table loans (customer text, income real, region text, asked_at text, defaulted int)")
+        database.execute("insert into loans values ('a', null, '01', '2024-01-01', 0), ('b', 2, null, '2024-01-02', 1)")
+    database.close()
+    spec = loans(f"sqlite:///{tmp_path}/loans.db", query="select * from loans order by customer")
+    assert read(spec).column("income").to_pylist() == [None, 2.0]
+
+
+def test_a_failing_query_shows_what_the_database_said_but_no_password() -> None:
+    spec = loans("postgresql+absent://reader:secret@db/loans", query="select 1")
+    with pytest.raises(Invalid, match=r"postgresql\+absent://reader:\*\*\*@db/loans failed") as refusal:
+        read(spec)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_python_function_may_return_arrow_or_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("own_rows")
+    columns = {"income": [1.0], "region": ["01"], "asked_at": ["2024-01-01"], "customer": ["a"], "defaulted": [True]}
+    module.arrow = lambda: pa.table(columns)  # type: ignore[attr-defined]
+    module.frame = lambda: pandas.DataFrame(columns)  # type: ignore[attr-defined]
+    module.text = lambda: "rows"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own_rows", module)
+    assert read(loans("python:own_rows:arrow")).to_pylist() == read(loans("python:own_rows:frame")).to_pylist()
+    with pytest.raises(Invalid, match="returned str"):
+        read(loans("python:own_rows:text"))
+    with pytest.raises(NotFound, match="has no function 'absent'"):
+        read(loans("python:own_rows:absent"))
+    with pytest.raises(NotFound, match="no_such_module"):
+        read(loans("python:no_such_module:load"))
+
+
+def test_another_source_may_stand_in_for_the_declared_one(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text(CSV)
+    assert read(loans("absent.csv"), Source(source=str(tmp_path / "other.csv"))).num_rows == 3
+
+
+def test_absent_files_and_columns_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no such file"):
+        read(loans(str(tmp_path / "absent-*.csv")))
+    (tmp_path / "loans.csv").write_text("customer,income\na,1\n")
+    with pytest.raises(Invalid, match="no column 'region', 'defaulted', 'asked_at'; it has: customer, income"):
+        read(loans(str(tmp_path / "loans.csv")))
+
+
+def test_a_mixture_of_formats_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(CSV)
+    (tmp_path / "b.xlsx").write_text("")
+    with pytest.raises(Invalid, match=r"b\.xlsx: data must be all CSV"):
+        read(loans(str(tmp_path / "*")))
