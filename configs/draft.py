@@ -161,7 +161,7 @@ def _target_part(target: str, positive: str | None, base_rate: float) -> list[st
 
 def _features_part(features: list[Guess], left_out: list[Guess], whole: bool) -> list[str]:
     why = (
-        "Ranges are those seen, a tenth wider on both sides, in round figures; what lies outside is refused."
+        "Ranges are those seen, a tenth wider on both sides, in round figures (shares: 0 to 1); outside is refused."
         if whole
         else "No ranges: only the beginning of the file was read. Add min and max where you know them."
     )
