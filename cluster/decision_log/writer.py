@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-import threading
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Thread, get_ident
 from typing import Literal
 
 import msgspec
@@ -34,7 +34,7 @@ class _Group:
 
 
 class Writer:
-    """Appends records to the log under `root`; every method belongs to the event loop's thread.
+    """Appends records to the log under `root`; every method but `close` belongs to the event loop's thread.
 
     A commit answers for what its caller appended right before it: no `await` between the two. Everything appended in
     one turn of the loop is one group, and all groups that wait when the disk is free go there in one write and one
@@ -60,6 +60,7 @@ class Writer:
         self.lost = 0  # records that the disk refused; nobody was promised one of them in `committed`
         self._durable = durability == "committed"
         self._loop = loop
+        self._home = get_ident()
         self._encode = msgspec.msgpack.Encoder().encode
         self._group = _Group()
         self._due = False
@@ -74,7 +75,7 @@ class Writer:
             segment_bytes=segment_bytes,
             segment_seconds=segment_seconds,
         )
-        self._thread = threading.Thread(target=self._run, name=f"decision-log-{writer}", daemon=True)
+        self._thread = Thread(target=self._run, name=f"decision-log-{writer}", daemon=True)
         self._thread.start()
 
     def append(self, record: Record) -> None:
@@ -117,12 +118,18 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Write what is left, end the thread and let go of the segment; closing twice is closing once."""
+        """Write what is left, end the thread and let go of the segment; blocks for a sync, so any thread may call it."""
+        if self._loop.is_running() and get_ident() != self._home:
+            self._loop.call_soon_threadsafe(self._finish)
+        else:
+            self._finish()
+        self._thread.join()
+
+    def _finish(self) -> None:
         if self._room >= 0:
             self._hand_over()
             self._room = -1
             self._groups.put(None)
-        self._thread.join()
 
     def _hand_over(self) -> None:
         """The loop's turn is over: its group goes to the thread."""

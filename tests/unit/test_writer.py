@@ -285,6 +285,23 @@ def test_a_closed_writer_refuses(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_it_may_be_closed_from_another_thread_while_the_loop_appends(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            for n in range(200):
+                writer.append(decision(f"d{n}"))
+            closing = asyncio.to_thread(writer.close)
+            last = writer.commit()
+            await asyncio.gather(last, closing)
+            with pytest.raises(Unavailable):
+                writer.append(decision("late"))
+
+    asyncio.run(scene())
+    assert [record.decision_id for record in records(tmp_path) if isinstance(record, Decision)] == [
+        f"d{n}" for n in range(200)
+    ]
+
+
 def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:
