@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cluster.errors import Conflict, Invalid, NotFound, Unavailable
 from cluster.registry import Registry
 from cluster.store import Store
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
-from monitoring.requests import shelf as request_shelf
+from monitoring.requests import requests_of
 from serve_apps.rollout.effects import Effects, Held
 from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
 from serve_apps.rollout.machine import (
@@ -33,7 +33,7 @@ ATTEMPTS = 3  # of an operator's verb that meets a tick
 
 
 class RolloutController:
-    """Proves candidates and takes them back; keeps no state of its own, so it may die anywhere."""
+    """Proves candidates and takes them back; keeps nothing that may not be lost, so it may die anywhere."""
 
     def __init__(
         self,
@@ -49,14 +49,15 @@ class RolloutController:
         self._evidence = evidence
         self._judge: Judge = judge or GuardrailJudge()
         self._effects = Effects(store, registry, switchboard)
+        self._unfit: set[tuple[str, int]] = set()
 
     def tick(self, model: str, now: datetime) -> Rollout | None:
         """One look at one model; raises Conflict or Unavailable when it has to be looked at again."""
         held = self._effects.catch_up(model, now)
         if held is not None:
             held = self._prove(held, now) if held.rollout.active else self._look_after(held, now)
-            if held.rollout.active:
-                return held.rollout
+            if held.rollout.active or held.rollout.in_force_at is None:
+                return held.rollout  # the next one begins when the end of this one is in force and measured
         else:
             self._effects.keep_steady(model, now)
         picked = self._next_candidate(model, held)
@@ -155,7 +156,7 @@ class RolloutController:
         for attempt in range(1, ATTEMPTS + 1):
             held = self._effects.catch_up(model, now)
             if held is None:
-                raise NotFound(f"{model} has no rollout; `windvane rollout start {model} VERSION` begins one")
+                raise NotFound(f"{model} has no rollout; `windvane rollout start {model} --version N` begins one")
             decided = decide(held.rollout)
             try:
                 return self._effects.apply(held, decided).rollout
@@ -184,16 +185,21 @@ class RolloutController:
     def _look_after(self, held: Held, now: datetime) -> Held:
         """Measure how long the way back took; let the old champion go when the rollback window is over."""
         rollout = retire(held.rollout, now)
-        if rollout.in_force_at is None and self._returned(rollout):
-            rollout = come_into_force(rollout, now)
+        since = self._in_force_since(rollout, now) if rollout.in_force_at is None else None
+        if since is not None:
+            rollout = come_into_force(rollout, since)
         return held if rollout == held.rollout else self._effects.apply(held, rollout)
 
     def _waiting(self, rollout: Rollout) -> str | None:
         return loading(split_of(rollout, self._effects.pinned(rollout.model)), self._reports(rollout.model))
 
-    def _returned(self, rollout: Rollout) -> bool:
+    def _in_force_since(self, rollout: Rollout, now: datetime) -> datetime | None:
+        """When the last replica said that it has the final split in force; replicas say so at once."""
         reports = self._reports(rollout.model).values()
-        return bool(reports) and all(report.in_force >= rollout.revision for report in reports)
+        if not reports or any(report.in_force < rollout.revision for report in reports):
+            return None
+        said = datetime.fromtimestamp(max(report.seen_at for report in reports), UTC)
+        return max(rollout.entered_at, min(said, now))
 
     def _reports(self, model: str) -> Mapping[str, ReplicaReport]:
         try:
@@ -216,14 +222,14 @@ class RolloutController:
         if split is None:
             return None
         tried = max(split.arms[0].version, 0 if held is None else held.rollout.candidate)
-        for version in sorted(self._registry.versions(model), key=lambda version: -version.number):
-            if version.number <= tried:
-                return None
-            if version.standing != "candidate" or version.request_id is None:
+        for request in reversed(requests_of(self._store, model)):
+            number = request.version
+            if request.status != "succeeded" or number is None or number <= tried or (model, number) in self._unfit:
                 continue
-            request, _ = request_shelf(self._store).load(f"{model}/{version.request_id}")
-            if request is not None and request.status == "succeeded":
-                return version.number, version.reason
+            version = self._registry.version(model, number)
+            if version.standing == "candidate":
+                return number, version.reason
+            self._unfit.add((model, number))  # the registry is slow: ask once
         return None
 
     def _override(

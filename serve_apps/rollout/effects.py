@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster.errors import Conflict
+from cluster.errors import Conflict, Unavailable
 from cluster.registry import Registry
 from cluster.store import Shelf, Store
 from monitoring.notices import Notice, tell
@@ -88,7 +88,7 @@ class Effects:
             rollout = held.rollout
             self._route(split_of(rollout, self.pinned(rollout.model)))
         elif recovered:
-            self._switchboard.publish(split)
+            self._publish(split)
         if not rollout.settled:
             self._tag(rollout)
         if rollout.untold:
@@ -106,7 +106,7 @@ class Effects:
         )
         wanted = steady(model, champion, pins, 1 if split is None else split.revision + 1, reason)
         if split is not None and same_routing(replace(split, salt=""), replace(wanted, salt="")):
-            self._switchboard.publish(split)
+            self._publish(split)
             return
         notice = Notice(f"deployed:{model}/{wanted.revision}", now, "deployed", champion, reason)
         tell(self._store, model, (notice,), recovered=True)
@@ -114,7 +114,7 @@ class Effects:
 
     def _finish_return(self, held: Held, split: Split, now: datetime) -> Held:
         """The split is back already and the record does not know: the tick that decided it was killed."""
-        self._switchboard.publish(split)
+        self._publish(split)
         rollout, saved = replace(held.rollout, revision=split.revision - 1), self._store.get(SPLIT, split.model)
         decided_at = now if saved is None else saved.updated_at
         if rollout.active and split.phase == "rolled_back":
@@ -130,7 +130,13 @@ class Effects:
                 f"Split {stored.revision} of {split.model} is stored already, not {split.revision - 1}: look again"
             )
         self._splits.save(split.model, split, at)
-        self._switchboard.publish(split)
+        self._publish(split)
+
+    def _publish(self, split: Split) -> None:
+        try:
+            self._switchboard.publish(split)
+        except Unavailable:
+            return  # it reads the store when it is back, and the next tick publishes again
 
     def _tag(self, rollout: Rollout) -> None:
         model, candidate, champion = rollout.model, rollout.candidate, rollout.champion

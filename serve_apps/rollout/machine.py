@@ -126,7 +126,7 @@ def resume(rollout: Rollout, by: str, now: datetime) -> Rollout:
 
 
 def promote(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
-    """Skip the remaining steps by an operator's hand: everything to the candidate, then bake; a FAIL still goes back."""
+    """Skip the remaining steps by an operator's hand: all to the candidate, then bake; a FAIL still goes back."""
     _require_active(rollout, "promote")
     if rollout.in_force_at is None:
         raise Conflict(f"v{rollout.candidate} is not loaded everywhere yet: promote when {rollout.where()} is in force")

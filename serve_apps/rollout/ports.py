@@ -18,6 +18,14 @@ class ReplicaReport(Protocol):
     def loaded(self) -> Collection[int]:
         """The versions it holds in memory."""
 
+    @property
+    def seen_at(self) -> float:
+        """When it said so, Unix seconds."""
+
+    @property
+    def trouble(self) -> str:
+        """Why a newer split is not in force there yet; empty when nothing is wrong."""
+
 
 class SwitchboardPort(Protocol):
     """Brings splits to the replicas; both calls may raise Unavailable."""
@@ -45,7 +53,12 @@ def loading(split: Split, reports: Mapping[str, ReplicaReport]) -> str | None:
     if not reports:
         return "no replica reports; is the model deployed?"
     needed = split.versions()
-    behind = sum(
-        report.in_force < split.revision or not needed <= frozenset(report.loaded) for report in reports.values()
-    )
-    return f"loading on {behind} of {len(reports)} replicas" if behind else None
+    behind = [
+        report
+        for report in reports.values()
+        if report.in_force < split.revision or not needed <= frozenset(report.loaded)
+    ]
+    if not behind:
+        return None
+    troubles = sorted({report.trouble for report in behind if report.trouble})
+    return f"loading on {len(behind)} of {len(reports)} replicas" + (f" ({'; '.join(troubles)})" if troubles else "")

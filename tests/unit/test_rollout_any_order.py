@@ -1,0 +1,155 @@
+"""Whatever happens in whatever order, ticks killed anywhere, a rollout keeps its promises."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from cluster.errors import Conflict, Invalid, NotFound
+from serve_apps.rollout.plan import RETURNED
+from tests.rollout_world import MODEL, Killed, World
+
+REFUSALS = (Conflict, Invalid, NotFound)
+MAY_DIE_IN = st.one_of(st.none(), st.integers(1, 8))
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Ticks, time, replicas, evidence and operators as they come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.taken_back: set[tuple[str, int]] = set()  # salt and candidate of splits that went back
+
+    @initialize()
+    def deploy(self) -> None:
+        self.world.tick()
+
+    @contextmanager
+    def perhaps_killed(self, dies_in: int | None) -> Iterator[None]:
+        killer = self.world.killer
+        killer.at = None if dies_in is None else killer.effects + dies_in
+        try:
+            yield
+        except (Killed, *REFUSALS):
+            pass
+        finally:
+            killer.at = None
+
+    @rule(seconds=st.sampled_from((1, 40, 90, 1000)), dies_in=MAY_DIE_IN)
+    def tick(self, seconds: int, dies_in: int | None) -> None:
+        with self.perhaps_killed(dies_in):
+            self.world.tick(seconds)
+
+    @rule(look=st.sampled_from(("good", "unclear", "few")))
+    def see(self, look: Literal["good", "unclear", "few"]) -> None:
+        self.world.evidence.difference = {"good": -0.01, "unclear": 0.003, "few": -0.01}[look]
+        self.world.evidence.paired_n = 20 if look == "few" else 5000
+
+    @rule(away=st.booleans())
+    def monitor_away(self, away: bool) -> None:
+        self.world.evidence.away = away
+
+    @rule(away=st.booleans())
+    def switchboard_away(self, away: bool) -> None:
+        self.world.switchboard.away = away
+
+    @rule(slow=st.sets(st.sampled_from(("a", "b"))))
+    def replicas(self, slow: set[str]) -> None:
+        self.world.switchboard.slow = slow
+        self.world.switchboard.spread()
+
+    @rule()
+    def retrained(self) -> None:
+        self.world.retrained()
+
+    @rule(version=st.integers(1, 4), override=st.booleans(), skip=st.booleans(), dies_in=MAY_DIE_IN)
+    def start(self, version: int, override: bool, skip: bool, dies_in: int | None) -> None:
+        with self.perhaps_killed(dies_in):
+            self.world.controller.start(
+                MODEL, version, self.world.now, "by hand", skip_shadow=skip, override_gate=override
+            )
+
+    @rule(verb=st.sampled_from(("pause", "resume", "promote", "abort", "undo")), dies_in=MAY_DIE_IN)
+    def operate(self, verb: str, dies_in: int | None) -> None:
+        arguments = (MODEL, self.world.now) if verb in ("pause", "resume") else (MODEL, self.world.now, "because")
+        with self.perhaps_killed(dies_in):
+            getattr(self.world.controller, verb)(*arguments)
+
+    @rule(versions=st.sets(st.integers(1, 3), max_size=2))
+    def pin(self, versions: set[int]) -> None:
+        with self.perhaps_killed(None):
+            self.world.controller.pin(MODEL, tuple(sorted(versions)))
+
+    @precondition(lambda self: self.world.controller.status(MODEL) is not None)
+    @rule(dies_in=MAY_DIE_IN)
+    def a_surely_worse_candidate_is_back_after_one_tick_that_lives(self, dies_in: int | None) -> None:
+        evidence = self.world.evidence
+        kept, evidence.difference, evidence.paired_n = (evidence.difference, evidence.paired_n), 0.1, 5000
+        known = self.world.rollout()
+        try:
+            with self.perhaps_killed(dies_in):
+                self.world.tick(1)
+                if known.active and not evidence.away:
+                    after = self.world.rollout()
+                    assert after.phase in RETURNED or after.id != known.id
+                    assert self.world.weight(known.candidate) == 0.0
+        finally:
+            evidence.difference, evidence.paired_n = kept
+
+    @rule()
+    def an_unproven_candidate_is_held(self) -> None:
+        evidence = self.world.evidence
+        kept, evidence.paired_n = evidence.paired_n, 20
+        try:
+            with self.perhaps_killed(None):
+                self.world.tick(0)  # catches up with whatever was killed
+                known = self.world.controller.status(MODEL)
+                if known is None or not known.active or known.waived or known.skip_shadow:
+                    return
+                before = self.world.weight(known.candidate)
+                self.world.tick(0)
+                assert self.world.weight(known.candidate) <= before
+        finally:
+            evidence.paired_n = kept
+
+    @invariant()
+    def weights_are_whole_and_every_answer_is_loaded(self) -> None:
+        for split in self.world.switchboard.published:
+            assert abs(sum(arm.weight for arm in split.arms) - 1.0) < 1e-9
+            assert split.arms[-1].name == "champion" or len(split.arms) == 1
+            assert {arm.version for arm in split.arms} <= split.versions()
+
+    @invariant()
+    def revisions_rise_and_nothing_is_in_force_that_is_not_stored(self) -> None:
+        revisions = [split.revision for split in self.world.switchboard.published]
+        assert revisions == sorted(set(revisions))
+        assert max(revisions, default=0) <= self.world.split().revision
+
+    @invariant()
+    def what_was_taken_back_never_answers_again_in_the_same_rollout(self) -> None:
+        split = self.world.split()
+        known = self.world.controller.status(MODEL)
+        if known is not None and split.salt == known.salt and split.phase in RETURNED:
+            self.taken_back.add((split.salt, known.candidate))
+        assert not any((split.salt, arm.version) in self.taken_back for arm in split.arms)
+
+    @invariant()
+    def the_alias_is_the_version_that_answers_once_a_rollout_is_settled(self) -> None:
+        known = self.world.controller.status(MODEL)
+        if known is not None and not known.active and known.settled:
+            assert self.world.registry.champion(MODEL) == self.world.split().arms[0].version
+
+    @invariant()
+    def events_are_told_once(self) -> None:
+        keys = [event.facts["notice"] for event in self.world.store.events(MODEL)]
+        assert len(keys) == len(set(keys))
+
+
+AnyOrder.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+test_any_order_keeps_the_promises = AnyOrder.TestCase

@@ -1,0 +1,402 @@
+"""The whole rollout in a made-up world: phases, operators, and ticks killed between any two effects."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cluster.errors import Conflict, Invalid, NotFound
+from serve_apps.rollout.plan import Rollout
+from serve_apps.router import Arm
+from tests.rollout_world import MODEL, Killed, Killer, Report, World
+
+
+def world(**changes: Any) -> World:
+    """A deployed champion v1 and nothing else."""
+    made = World(**changes)
+    made.tick()
+    return made
+
+
+def test_a_champion_without_a_split_is_deployed_once() -> None:
+    made = world()
+    made.tick()
+    assert [(arm.version, arm.weight) for arm in made.split().arms] == [(1, 1.0)]
+    assert made.told() == ["deployed"]
+    assert made.split().revision == 1
+
+
+def test_a_model_without_champion_has_no_split() -> None:
+    made = World()
+    made.registry._champions.clear()
+    assert made.tick() is None
+    assert made.store.get("split", MODEL) is None
+    with pytest.raises(Conflict, match="no champion yet"):
+        made.controller.start(MODEL, 1, made.now, "try")
+
+
+def test_a_retrained_candidate_becomes_champion_without_a_hand() -> None:
+    made = world()
+    candidate = made.retrained()
+    weights = []
+    for phase, step in (("shadow", 0), ("step", 0), ("step", 1), ("step", 2), ("bake", 0), ("done", 0)):
+        made.until(phase, step)
+        weights.append(round(made.weight(candidate), 3))
+    assert weights == [0.0, 0.1, 0.5, 1.0, 1.0, 1.0]
+    assert made.registry.champion(MODEL) == candidate
+    assert [version.standing for version in made.registry.versions(MODEL)] == ["retired", "champion"]
+    assert made.split().warm == (1,)
+    told = made.told()
+    assert told.count("promoted") == 1
+    assert told.count("phase") == 5  # shadow, three steps, bake
+    made.tick(700)
+    assert made.split().versions() == {candidate}
+    assert made.tick() == made.rollout(), "nothing more happens"
+
+
+def test_the_alias_moves_only_after_the_bake() -> None:
+    made = world()
+    made.retrained()
+    made.until("bake")
+    assert made.registry.champion(MODEL) == 1
+
+
+def test_only_the_newest_version_of_a_finished_retraining_is_picked_up() -> None:
+    made = world()
+    made.register("candidate")  # by hand: an operator decides
+    made.register("candidate", "0404")  # its request is not known to have succeeded
+    assert made.tick() is None
+    made.retrained("rejected")
+    assert made.tick() is None
+    first, newest = made.retrained(), made.retrained()
+    assert made.tick() is not None
+    assert made.rollout().candidate == newest
+    made.evidence.difference = 0.1
+    made.until("rolled_back")
+    made.tick()
+    assert made.rollout().candidate == newest, f"v{first} is superseded, v{newest} was tried"
+
+
+@pytest.mark.parametrize(("phase", "step"), [("shadow", 0), ("step", 0), ("step", 1), ("step", 2), ("bake", 0)])
+def test_a_failure_gives_everything_to_the_champion_within_one_tick(phase: str, step: int) -> None:
+    made = world()
+    candidate = made.retrained()
+    made.until(phase, step)
+    made.evidence.difference = 0.05
+    rollout = made.tick()
+    assert rollout is not None
+    assert rollout.phase == "rolled_back"
+    assert made.switchboard.newest.arms == (Arm("champion", 1, 1.0),)
+    assert made.registry.champion(MODEL) == 1
+    assert made.registry.version(MODEL, candidate).standing == "rolled_back"
+    assert made.told()[-2:] == ["verdict", "rolled_back"]
+
+
+def test_the_way_back_is_measured_until_the_last_replica() -> None:
+    made = world()
+    made.retrained()
+    made.until("step", 1)
+    made.switchboard.slow = {"b"}
+    made.evidence.difference = 0.05
+    made.tick()
+    made.tick(0.5)
+    assert made.rollout().rolled_back_in_ms is None
+    made.switchboard.slow = set()
+    made.switchboard.spread()
+    made.tick(0.25)
+    assert made.rollout().rolled_back_in_ms == pytest.approx(500.0)
+
+
+def test_a_phase_waits_for_every_replica_to_load() -> None:
+    made = world()
+    candidate = made.retrained()
+    made.switchboard.slow = {"b"}
+    for _ in range(5):
+        made.tick(60)
+    verdict = made.rollout().verdict
+    assert verdict is not None
+    assert verdict.outcome == "NOT_YET"
+    assert "loading on 1 of 2 replicas" in verdict.summary
+    assert made.weight(candidate) == 0.0
+    made.switchboard.slow = set()
+    made.switchboard.spread()
+    made.until("step")
+    made.switchboard.replicas.clear()
+    revision = made.rollout().revision
+    made.tick(60)
+    made.tick(60)
+    made.tick(60)
+    assert "no replica reports" in str(made.rollout().verdict)
+    assert made.rollout().revision == revision + 1, "the step in force went on, the next one waits"
+
+
+def test_a_version_that_never_loads_is_not_proven_in_time() -> None:
+    made = world()
+    made.retrained()
+    made.switchboard.slow = {"a", "b"}
+    for _ in range(17):
+        made.tick(60)
+    assert made.rollout().phase == "rolled_back"
+    assert made.rollout().reason.startswith("not proven in time (15 min)")
+
+
+def test_silence_of_monitor_or_switchboard_holds() -> None:
+    made = world()
+    made.retrained()
+    made.until("step", 0)
+    made.evidence.away = True
+    made.tick(60)
+    made.tick(60)
+    assert (made.rollout().phase, made.rollout().step) == ("step", 0)
+    assert "the monitor does not answer" in str(made.rollout().verdict)
+
+
+def test_a_rollback_decided_while_the_switchboard_is_away_reaches_it_later() -> None:
+    made = world()
+    candidate = made.retrained()
+    made.until("step", 1)
+    made.evidence.difference = 0.05
+    made.switchboard.away = True
+    made.tick()
+    assert made.rollout().phase == "rolled_back"
+    assert made.weight(candidate) == 0.0
+    made.switchboard.away = False
+    made.evidence.difference = -0.01
+    made.tick()
+    assert all(arm.version != candidate for arm in made.switchboard.newest.arms)
+
+
+def test_pins_are_scored_in_every_split() -> None:
+    made = world()
+    old = made.register("retired")
+    made.controller.pin(MODEL, (old,))
+    made.tick()
+    assert made.split().shadows == (old,)
+    made.retrained()
+    for phase, step in (("shadow", 0), ("step", 1), ("bake", 0), ("done", 0)):
+        made.until(phase, step)
+        assert old in made.split().shadows
+    made.controller.pin(MODEL, ())
+    made.tick()
+    assert made.split().shadows == ()
+    with pytest.raises(NotFound):
+        made.controller.pin(MODEL, (99,))
+
+
+def test_pinning_during_a_step_begins_a_new_epoch_of_the_same_step() -> None:
+    made = world()
+    old = made.register("retired")
+    made.retrained()
+    before = made.until("step", 1)
+    made.controller.pin(MODEL, (old,))
+    after = made.tick()
+    assert after is not None
+    assert (after.phase, after.step, after.revision) == ("step", 1, before.revision + 1)
+    assert made.evidence.asked[-1] == (after.revision, after.started_at.timestamp())
+
+
+def test_a_rejected_version_needs_an_override_with_a_reason() -> None:
+    made = world()
+    rejected = made.register("rejected")
+    with pytest.raises(Invalid, match="override the gate"):
+        made.controller.start(MODEL, rejected, made.now, "trying")
+    with pytest.raises(Invalid, match="needs a reason"):
+        made.controller.start(MODEL, rejected, made.now, " ", override_gate=True)
+    rollout = made.controller.start(MODEL, rejected, made.now, "the demo", by="ada", override_gate=True)
+    assert rollout.overridden == ("ada started it although it is rejected: the demo",)
+
+
+def test_start_names_what_is_in_the_way() -> None:
+    made = world()
+    with pytest.raises(Invalid, match="champion already"):
+        made.controller.start(MODEL, 1, made.now, "again")
+    with pytest.raises(NotFound):
+        made.controller.start(MODEL, 9, made.now, "what")
+    made.retrained()
+    made.tick()
+    with pytest.raises(Conflict, match="is in shadow: abort it"):
+        made.controller.start(MODEL, made.register("candidate"), made.now, "me first")
+
+
+def test_a_skipped_shadow_still_loads_before_it_answers() -> None:
+    made = world()
+    candidate = made.register("candidate")
+    made.switchboard.slow = {"b"}
+    made.controller.start(MODEL, candidate, made.now, "blue/green", skip_shadow=True)
+    made.tick(60)
+    assert made.weight(candidate) == 0.0
+    made.switchboard.slow = set()
+    made.switchboard.spread()
+    made.tick()
+    assert made.weight(candidate) == 0.1
+
+
+def test_pause_resume_promote_abort_undo() -> None:
+    made = world()
+    candidate = made.retrained()
+    made.until("step", 0)
+    made.controller.pause(MODEL, made.now, by="ada")
+    for _ in range(40):
+        made.tick(60)
+    assert made.weight(candidate) == 0.1
+    made.controller.resume(MODEL, made.now, by="ada")
+    made.evidence.paired_n = 0
+    made.controller.promote(MODEL, made.now, "enough seen", by="ada")
+    assert made.weight(candidate) == 1.0
+    made.until("done")
+    back = made.controller.undo(MODEL, made.now, "customers complain", by="ada")
+    assert back.phase == "rolled_back"
+    assert made.weight(1) == 1.0
+    assert made.registry.champion(MODEL) == 1
+    assert made.registry.version(MODEL, 1).standing == "champion"
+    made.evidence.paired_n = 5000
+    second = made.retrained()
+    made.until("step", 0)
+    assert made.controller.abort(MODEL, made.now, "wrong day").phase == "aborted"
+    assert made.controller.abort(MODEL, made.now, "wrong day").phase == "aborted"
+    assert made.weight(second) == 0.0
+    assert {"paused", "resumed", "promoted", "rolled_back", "aborted"} <= set(made.told())
+    with pytest.raises(NotFound, match="no rollout"):
+        made.controller.pause("other", made.now)
+
+
+def test_the_verdicts_figures_are_stored_now_and_then_not_each_tick() -> None:
+    made = world()
+    made.retrained()
+    made.evidence.paired_n = 10
+    made.until("shadow")
+    for _ in range(4):
+        made.tick(0.5)
+    saved = made.store.get("rollout", MODEL)
+    for _ in range(4):
+        made.tick(0.5)
+    assert made.store.get("rollout", MODEL) == saved
+    made.tick(5)
+    assert made.store.get("rollout", MODEL) != saved
+
+
+def test_a_finished_rollout_is_kept_when_the_next_begins() -> None:
+    made = world()
+    made.retrained()
+    made.evidence.difference = 0.1
+    first = made.until("rolled_back")
+    made.retrained()
+    made.tick()
+    assert [saved.key for saved in made.store.list("rollout_past", f"{MODEL}/")] == [f"{MODEL}/{first.id}"]
+
+
+def promoted(made: World) -> None:
+    made.retrained()
+    _tick_through(made, lambda rollout: rollout.phase == "done" and rollout.retired)
+
+
+def failed(made: World) -> None:
+    made.retrained()
+    _tick_through(made, lambda rollout: rollout.phase == "step" and rollout.step == 1)
+    made.evidence.difference = 0.05
+    _retry(made, lambda: made.tick(1))
+    made.evidence.difference = -0.01  # a monitor that forgot what it saw may not revive the candidate
+    _tick_through(made, lambda rollout: rollout.rolled_back_in_ms is not None)
+
+
+def undone(made: World) -> None:
+    made.retrained()
+    _tick_through(made, lambda rollout: rollout.phase == "done")
+    _retry(made, lambda: made.controller.undo(MODEL, made.now, "customers complain"))
+    _tick_through(made, lambda rollout: rollout.rolled_back_in_ms is not None)
+
+
+def _tick_through(made: World, reached: Callable[[Rollout], bool]) -> None:
+    for _ in range(80):
+        _retry(made, lambda: made.tick(60))
+        known = made.controller.status(MODEL)
+        if known is not None and reached(known):
+            return
+    raise AssertionError(f"did not get there: {made.rollout()}")
+
+
+def _retry(made: World, verb: Callable[[], object]) -> None:
+    """Do it; when it is killed, check the promises at that very point, then do it again with a new process."""
+    taken_back = made.split().phase == "rolled_back" if made.switchboard.published else False
+    try:
+        verb()
+    except Killed:
+        split = made.split() if made.store.get("split", MODEL) else None
+        known = made.controller.status(MODEL)
+        if split is not None:
+            answering = {arm.version for arm in split.arms}
+            assert answering <= split.versions()
+            in_force = [published.revision for published in made.switchboard.published]
+            assert max(in_force, default=0) <= split.revision, "nothing is in force that is not stored"
+            if taken_back or split.phase == "rolled_back":
+                assert answering == {1}, "a candidate that was taken back answers again"
+            elif known is not None and known.phase == "rolled_back":
+                raise AssertionError("the record was written before the split was back") from None
+        made.now += timedelta(seconds=1)
+        verb()
+
+
+@pytest.mark.parametrize("story", [promoted, failed, undone])
+def test_a_tick_killed_between_any_two_effects_is_simply_run_again(story: Callable[[World], None]) -> None:
+    calm = world()
+    story(calm)
+    total = calm.killer.effects
+    assert total > 20
+    for at in range(1, total + 1):
+        shaken = World(Killer(at))
+        _retry(shaken, lambda shaken=shaken: shaken.tick())  # type: ignore[misc]
+        story(shaken)
+        assert _summary(shaken) == _summary(calm), f"killed before effect {at} of {total}"
+
+
+def _summary(made: World) -> dict[str, Any]:
+    """All that is left of a rollout, without times and figures."""
+    split = made.split()
+    return {
+        "split": (split.arms, split.shadows, split.warm, split.revision),
+        "published": replace(made.switchboard.newest, reason=""),
+        "phase": made.rollout().phase,
+        "champion": made.registry.champion(MODEL),
+        "standings": [version.standing for version in made.registry.versions(MODEL)],
+        "settled": (made.rollout().settled, made.rollout().untold),
+        "events": [
+            (event.kind, event.version, event.facts.get("phase"))
+            for event in made.store.events(MODEL)
+            if event.kind in ("deployed", "phase", "promoted", "rolled_back")
+        ],
+        "failing verdicts": sum(event.facts.get("outcome") == "FAIL" for event in made.store.events(MODEL)),
+        "events are told once": len({event.facts["notice"] for event in made.store.events(MODEL)})
+        == len(made.store.events(MODEL)),
+    }
+
+
+def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
+    made = world()
+    candidate = made.retrained()
+    made.until("step", 0)
+    made.now += timedelta(seconds=90)
+    stale = made.controller
+    real = made.evidence.evidence
+
+    def interrupted(*asked: Any) -> Any:
+        made.evidence.evidence = real  # type: ignore[method-assign]
+        made.controller.abort(MODEL, made.now, "by another process in the middle of this tick")
+        return real(*asked)
+
+    made.evidence.evidence = interrupted  # type: ignore[method-assign]
+    with pytest.raises(Conflict):
+        stale.tick(MODEL, made.now)
+    assert made.weight(candidate) == 0.0
+    assert made.tick() is not None
+    assert made.rollout().phase == "aborted"
+
+
+def test_a_replica_that_joins_late_does_not_stop_a_phase_in_force() -> None:
+    made = world()
+    made.retrained()
+    made.until("step", 0)
+    made.switchboard.replicas["c"] = Report(0, frozenset())
+    made.tick(90)
+    assert (made.rollout().phase, made.rollout().step) == ("step", 1)

@@ -1,0 +1,185 @@
+"""Each guardrail passes, fails and holds for its own reason."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from configs.schema import Objectives, Plan
+from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
+from serve_apps.rollout.judge import GuardrailJudge, remember
+from serve_apps.rollout.machine import begin
+from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.verdict import Guardrail, Verdict
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = START + timedelta(hours=1)
+ROLLOUT = replace(
+    begin("m", 3, 2, Plan(), Objectives(), 5, "because", START),
+    phase="step",
+    step=0,
+    in_force_at=START,
+    entered_at=START,
+)
+GOOD = Evidence(
+    5,
+    (ArmEvidence(3, 2000, 1, 10.0), ArmEvidence(2, 18000, 9, 10.0)),
+    PairedEvidence(2, 3, 8000, -0.004, 0.003, 0.150, 0.146),
+    ShiftEvidence(20000, 0.08),
+)
+
+
+def verdict(
+    evidence: Evidence | None = GOOD, rollout: Rollout = ROLLOUT, obstacles: tuple[Guardrail, ...] = ()
+) -> Verdict:
+    return GuardrailJudge().judge(rollout, evidence, obstacles, LATER)
+
+
+def paired(n: int, difference: float, variance: float = 0.003) -> Evidence:
+    return replace(GOOD, paired=PairedEvidence(2, 3, n, difference, variance, 0.15, 0.15 + difference))
+
+
+def arms(candidate: tuple[int, int, float | None], champion: tuple[int, int, float | None] | None) -> Evidence:
+    both = (ArmEvidence(3, *candidate), *((ArmEvidence(2, *champion),) if champion else ()))
+    return replace(GOOD, arms=both)
+
+
+def guardrail(verdict: Verdict, name: str) -> Guardrail:
+    return next(guardrail for guardrail in verdict.guardrails if guardrail.name == name)
+
+
+def test_a_candidate_that_proved_itself_passes() -> None:
+    assert verdict().outcome == "PASS"
+    assert verdict().summary.startswith("step 1 of 3 (10 %) passed: ")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "outcome"),
+    [
+        (replace(GOOD, paired=None), "NOT_YET"),
+        (paired(999, -0.05), "NOT_YET"),  # surely better, and still fewer outcomes than the plan asks for
+        (paired(1000, -0.05), "PASS"),
+        (paired(8000, 0.0015), "NOT_YET"),  # within the margin, but not surely
+        (paired(8000, 0.004), "NOT_YET"),  # beyond the margin, but not surely
+        (paired(8000, 0.008), "FAIL"),
+        (paired(99, 0.9, 0.0001), "NOT_YET"),
+        (paired(100, 0.9, 0.0001), "FAIL"),  # a disaster needs no thousand outcomes
+    ],
+)
+def test_the_loss_is_judged_by_what_is_sure(evidence: Evidence, outcome: str) -> None:
+    assert guardrail(verdict(evidence), "loss").outcome == verdict(evidence).outcome == outcome
+
+
+def test_the_loss_sentence_can_be_read_at_night() -> None:
+    assert guardrail(verdict(paired(8000, 0.008)), "loss").sentence == (
+        "Brier score of v3 is +0.0080 against v2 (at least +0.0058, allowed +0.0020) on 8,000 paired outcomes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "outcome"),
+    [
+        ((199, 0, None), (1800, 0, None), "NOT_YET"),
+        ((200, 0, None), (1800, 0, None), "PASS"),
+        ((50, 50, None), (900, 0, None), "FAIL"),
+        ((985, 15, None), (9000, 10, None), "NOT_YET"),  # too many, but not surely more than the margin allows
+        ((950, 50, None), (8550, 450, None), "PASS"),  # many errors, and the champion has as many
+    ],
+)
+def test_errors_are_compared_with_the_champions(
+    candidate: tuple[int, int, None], champion: tuple[int, int, None], outcome: str
+) -> None:
+    assert guardrail(verdict(arms(candidate, champion)), "errors").outcome == outcome
+
+
+def test_errors_are_compared_with_the_objective_when_the_champion_answers_nothing() -> None:
+    full = replace(ROLLOUT, step=2)
+    assert guardrail(verdict(arms((1000, 3, 5.0), None), full), "errors").outcome == "PASS"
+    assert guardrail(verdict(arms((1000, 60, 5.0), None), full), "errors").outcome == "FAIL"
+
+
+def test_a_step_without_any_decision_never_passes() -> None:
+    silent = verdict(replace(GOOD, arms=()))
+    assert silent.outcome == "NOT_YET"
+    assert "answered 0 of 200 needed decisions" in silent.summary
+
+
+def test_a_candidate_that_cannot_even_be_scored_fails_in_the_shadow() -> None:
+    shadow = replace(ROLLOUT, phase="shadow")
+    assert [guardrail.name for guardrail in verdict(arms((0, 0, None), None), shadow).guardrails] == [
+        "duration",
+        "loss",
+        "shift",
+    ]
+    broken = replace(arms((0, 300, None), None), shift=None, paired=None)
+    assert guardrail(verdict(broken, shadow), "errors").outcome == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("candidate_ms", "champion_ms", "decisions", "outcome"),
+    [
+        (49.0, 10.0, 500, "PASS"),
+        (51.0, 10.0, 500, "FAIL"),
+        (80.0, 75.0, 500, "PASS"),  # the machine is slow, not the version
+        (95.0, 75.0, 500, "FAIL"),
+    ],
+)
+def test_latency_is_held_against_the_candidate_only_when_the_champion_is_faster(
+    candidate_ms: float, champion_ms: float, decisions: int, outcome: str
+) -> None:
+    evidence = arms((decisions, 0, candidate_ms), (decisions, 0, champion_ms))
+    assert guardrail(verdict(evidence), "latency").outcome == outcome
+
+
+def test_latency_of_few_decisions_is_not_judged() -> None:
+    assert "latency" not in {guardrail.name for guardrail in verdict(arms((499, 0, 900.0), None)).guardrails}
+
+
+def test_latency_at_full_weight_is_compared_with_what_the_champion_last_took() -> None:
+    full = replace(ROLLOUT, step=2)
+    assert guardrail(verdict(arms((900, 0, 80.0), None), full), "latency").outcome == "FAIL"
+    remembered = remember(full, arms((900, 0, 80.0), (900, 0, 75.0)))
+    assert remembered.reference_p99_ms == 75.0
+    assert guardrail(verdict(arms((900, 0, 80.0), None), remembered), "latency").outcome == "PASS"
+    assert remember(remembered, arms((900, 0, 80.0), (10, 0, 1.0))) == remembered
+
+
+@pytest.mark.parametrize(("n", "psi", "outcome"), [(999, 3.0, "NOT_YET"), (1000, 1.01, "FAIL"), (1000, 1.0, "PASS")])
+def test_a_candidate_that_scores_quite_differently_fails(n: int, psi: float, outcome: str) -> None:
+    assert guardrail(verdict(replace(GOOD, shift=ShiftEvidence(n, psi))), "shift").outcome == outcome
+
+
+def test_time_is_waited_for_even_when_everything_else_passes() -> None:
+    early = GuardrailJudge().judge(ROLLOUT, GOOD, (), START + timedelta(seconds=299))
+    assert early.outcome == "NOT_YET"
+    assert early.summary == "step 1 of 3 (10 %) not yet: 299 of 300 s have passed"
+
+
+def test_an_obstacle_holds_but_hides_no_failure() -> None:
+    obstacle = Guardrail("loading", "NOT_YET", "loading on 1 of 2 replicas")
+    assert verdict(obstacles=(obstacle,)).outcome == "NOT_YET"
+    assert verdict(None, obstacles=(obstacle,)).summary.endswith("not yet: loading on 1 of 2 replicas")
+    assert verdict(paired(8000, 0.02), obstacles=(obstacle,)).outcome == "FAIL"
+
+
+def test_an_operators_promotion_waives_proof_but_not_failure() -> None:
+    waived = replace(ROLLOUT, phase="bake", waived=True)
+    assert verdict(replace(GOOD, paired=None, arms=()), waived).outcome == "PASS"
+    assert verdict(paired(8000, 0.02), waived).outcome == "FAIL"
+    assert "operator promoted it" in guardrail(verdict(replace(GOOD, paired=None), waived), "loss").sentence
+
+
+def test_a_skipped_shadow_needs_no_outcomes() -> None:
+    skipped = replace(ROLLOUT, phase="shadow", skip_shadow=True, in_force_at=LATER)
+    assert verdict(replace(GOOD, paired=None, shift=None), skipped).outcome == "PASS"
+
+
+def test_two_verdicts_differ_in_reason_only_when_another_guardrail_decides() -> None:
+    one, two, three = verdict(paired(10, 0.1)), verdict(paired(20, 0.2)), verdict(replace(GOOD, arms=()))
+    assert one.reason() == two.reason() != three.reason()
+
+
+def test_records_survive_json() -> None:
+    rollout = replace(ROLLOUT, verdict=verdict(), history=(verdict(), verdict(None)))
+    assert msgspec.json.decode(msgspec.json.encode(rollout), type=Rollout) == rollout

@@ -1,0 +1,180 @@
+"""Phases and splits as pure functions."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from cluster.errors import Conflict
+from configs.schema import Objectives, Plan, Step
+from serve_apps.rollout.machine import (
+    advance,
+    begin,
+    come_into_force,
+    go_back,
+    pause,
+    promote,
+    resume,
+    retire,
+    same_routing,
+    split_of,
+    undo,
+)
+from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
+from serve_apps.router import Arm
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PINS = (1,)
+PATH = ["shadow", "step 1 of 3 (10 %)", "step 2 of 3 (50 %)", "step 3 of 3 (100 %)", "bake", "done"]
+
+
+def started(plan: Plan | None = None) -> Rollout:
+    return come_into_force(begin("m", 3, 2, plan or Plan(), Objectives(), 7, "because", START), START)
+
+
+def said(outcome: Outcome, rollout: Rollout, name: str = "loss") -> Verdict:
+    return conclude(START, rollout.where(), (Guardrail(name, outcome, f"{name} says {outcome}"),))
+
+
+def walk(rollout: Rollout, phases: int) -> Rollout:
+    for _ in range(phases):
+        rollout = come_into_force(advance(rollout, said("PASS", rollout), START), START)
+    return rollout
+
+
+def test_passing_walks_through_every_phase_in_order() -> None:
+    assert [walk(started(), phases).where() for phases in range(6)] == PATH
+
+
+def test_blue_green_is_one_step_of_everything() -> None:
+    plan = Plan(steps=(Step(weight=1.0),))
+    assert [walk(started(plan), phases).where() for phases in range(4)] == [
+        "shadow",
+        "step 1 of 1 (100 %)",
+        "bake",
+        "done",
+    ]
+
+
+@pytest.mark.parametrize("phases", range(5))
+def test_not_yet_holds_the_split(phases: int) -> None:
+    rollout = walk(started(), phases)
+    held = advance(rollout, said("NOT_YET", rollout), START + timedelta(hours=23))
+    assert split_of(held, PINS) == split_of(rollout, PINS)
+
+
+@pytest.mark.parametrize("phases", range(5))
+def test_a_failure_goes_back_from_any_phase(phases: int) -> None:
+    rollout = walk(started(), phases)
+    back = advance(rollout, said("FAIL", rollout), START)
+    split = split_of(back, PINS)
+    assert (back.phase, split.arms, split.shadows) == ("rolled_back", (Arm("champion", 2, 1.0),), (1,))
+    assert split.revision == rollout.revision + 1
+    assert [notice.kind for notice in back.untold][-2:] == ["verdict", "rolled_back"]
+
+
+@pytest.mark.parametrize("phases", range(5))
+def test_a_phase_that_takes_too_long_goes_back(phases: int) -> None:
+    rollout = walk(started(), phases)
+    back = advance(rollout, said("NOT_YET", rollout), START + timedelta(hours=24, seconds=1))
+    assert back.phase == "rolled_back"
+    assert back.reason.startswith("not proven in time (24 h): ")
+
+
+def test_splits_score_every_version_on_the_requests_it_does_not_answer() -> None:
+    splits = [split_of(walk(started(), phases), PINS) for phases in range(6)]
+    assert [[(arm.version, round(arm.weight, 3)) for arm in split.arms] for split in splits] == [
+        [(2, 1.0)],
+        [(3, 0.1), (2, 0.9)],
+        [(3, 0.5), (2, 0.5)],
+        [(3, 1.0)],
+        [(3, 1.0)],
+        [(3, 1.0)],
+    ]
+    assert [split.shadows for split in splits] == [(3, 1), (3, 2, 1), (3, 2, 1), (2, 1), (2, 1), (1,)]
+    assert all(2 in split.versions() for split in splits), "the champion stays loaded"
+    assert [split.revision for split in splits] == [7, 8, 9, 10, 10, 11], "full and bake are one epoch"
+    assert {split.salt for split in splits} == {"7:3:m"}
+
+
+def test_every_version_that_answers_was_in_the_split_before() -> None:
+    splits = [split_of(walk(started(), phases), ()) for phases in range(6)]
+    for before, after in pairwise(splits):
+        assert {arm.version for arm in after.arms} <= before.versions()
+
+
+def test_a_new_rollout_has_a_new_salt_within_the_64_bytes_a_hash_key_may_have() -> None:
+    one, other = (begin("m" * 63, 3, 2, Plan(), Objectives(), revision, "", START) for revision in (10, 11))
+    assert one.salt[:64] != other.salt[:64]
+
+
+def test_a_pause_holds_a_pass_and_lets_a_failure_through() -> None:
+    paused = pause(started(), "ada", START)
+    much_later = START + timedelta(days=30)
+    assert advance(paused, said("PASS", paused), much_later).phase == "shadow"
+    assert advance(paused, said("NOT_YET", paused), much_later).phase == "shadow"
+    assert advance(paused, said("FAIL", paused), much_later).phase == "rolled_back"
+    resumed = resume(paused, "ada", much_later)
+    assert advance(resumed, said("NOT_YET", resumed), much_later + timedelta(hours=23)).phase == "shadow"
+    assert advance(resumed, said("PASS", resumed), much_later).phase == "step"
+
+
+def test_a_promotion_by_hand_skips_the_steps_and_still_bakes() -> None:
+    promoted = promote(started(), "ada", "the champion is on fire", START)
+    assert (promoted.phase, promoted.waived) == ("bake", True)
+    assert promoted.overridden == ("ada promoted it in shadow: the champion is on fire",)
+    assert promote(walk(started(), 4), "ada", "enough", START).revision == walk(started(), 4).revision
+
+
+def test_nothing_is_promoted_before_it_is_loaded() -> None:
+    with pytest.raises(Conflict, match="not loaded everywhere"):
+        promote(begin("m", 3, 2, Plan(), Objectives(), 7, "", START), "ada", "now", START)
+
+
+def test_undo_returns_to_the_old_champion_while_it_is_warm() -> None:
+    done = walk(started(), 5)
+    back = undo(done, "ada", "customers complain", START)
+    assert (back.phase, split_of(back, ()).arms) == ("rolled_back", (Arm("champion", 2, 1.0),))
+    retired = retire(done, START + timedelta(hours=24))
+    assert split_of(retired, ()).versions() == {3}
+    with pytest.raises(Conflict, match="start a rollout of v2 instead"):
+        undo(retired, "ada", "too late", START)
+    with pytest.raises(Conflict, match="Nothing to undo"):
+        undo(started(), "ada", "too early", START)
+
+
+def test_the_old_champion_stays_warm_until_the_window_is_over() -> None:
+    done = walk(started(), 5)
+    assert retire(done, START + timedelta(hours=23, minutes=59)) == done
+    assert 2 in split_of(done, ()).warm
+    assert retire(retire(done, START + timedelta(hours=25)), START + timedelta(hours=26)).revision == done.revision + 1
+
+
+def test_the_way_back_is_measured_once() -> None:
+    back = go_back(walk(started(), 2), "rolled_back", "worse", START)
+    there = come_into_force(back, START + timedelta(milliseconds=250))
+    assert there.rolled_back_in_ms == 250.0
+    assert come_into_force(there, START + timedelta(hours=1)) == there
+
+
+def test_a_verdict_is_told_when_its_reason_changes_and_not_each_tick() -> None:
+    rollout = started()
+    for name in ("loss", "loss", "duration", "duration", "loss"):
+        rollout = advance(rollout, said("NOT_YET", rollout, name), START)
+    assert [notice.kind for notice in rollout.untold].count("verdict") == len(rollout.history) == 3
+
+
+def test_what_is_over_is_not_judged_and_not_steered() -> None:
+    done = walk(started(), 5)
+    assert advance(done, said("FAIL", done), START) == done
+    for verb in (pause, resume):
+        with pytest.raises(Conflict, match="is over"):
+            verb(done, "ada", START)
+
+
+def test_routing_is_the_same_whatever_the_split_is_called() -> None:
+    split = split_of(started(), ())
+    assert same_routing(split, replace(split, revision=99, phase="step", reason="else"))
+    assert not same_routing(split, replace(split, shadows=()))
