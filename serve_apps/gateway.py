@@ -1,0 +1,70 @@
+"""The Serve application of one model: Ray's replica around a `Replica` of ours."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ray import serve
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import LoggingConfig
+
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.sql_store import SqlStore
+from configs.settings import Settings
+from serve_apps.ray_shipping import RayMonitorLine
+from serve_apps.ray_switchboard import RayFeed
+from serve_apps.replica import Replica, load_spec
+
+MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
+SHUTDOWN_SECONDS = 20.0
+
+
+@serve.deployment(name="Gateway")
+@serve.ingress()
+class Gateway:
+    """Thin on purpose: Serve pickles this class by value, everything behind it is imported."""
+
+    def __init__(self, model: str, settings: dict[str, Any], spec_digest: str) -> None:
+        self._model = model
+        self._settings = Settings.model_validate(settings)
+        self._spec_digest = spec_digest  # a changed declaration makes Serve roll the replicas
+
+    async def __serve_build_asgi_app__(self) -> Any:
+        """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
+        settings = self._settings
+        store = SqlStore(settings.store_url)
+        name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
+        replica = Replica(
+            load_spec(store, self._model),
+            Path(settings.home),
+            name,
+            store,
+            MlflowRegistry(settings.mlflow_uri, settings.artifacts),
+            RayFeed(self._model, name),
+            RayMonitorLine(self._model, name),
+        )
+        return replica.door
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """The application for `{"model", "settings", "spec_digest"}`, scaled as the deployed declaration says."""
+    settings = Settings.model_validate(args["settings"])
+    serving = load_spec(SqlStore(settings.store_url), args["model"]).serving
+    options: dict[str, Any] = {
+        "max_ongoing_requests": MOST_ONGOING_REQUESTS,
+        "ray_actor_options": {"num_cpus": serving.num_cpus},
+        "graceful_shutdown_timeout_s": SHUTDOWN_SECONDS,
+        "logging_config": LoggingConfig(enable_access_log=False),
+    }
+    if serving.min_replicas == serving.max_replicas:
+        options["num_replicas"] = serving.min_replicas
+    else:
+        options["autoscaling_config"] = AutoscalingConfig(
+            min_replicas=serving.min_replicas,
+            max_replicas=serving.max_replicas,
+            target_ongoing_requests=serving.target_ongoing_requests,
+        )
+    deployment: Any = Gateway  # the decorator's types say it is still the class
+    return deployment.options(**options).bind(
+        args["model"], settings.model_dump(mode="json"), args.get("spec_digest", "")
+    )

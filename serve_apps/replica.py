@@ -1,0 +1,90 @@
+"""One Gateway replica put together: what it holds, what it follows, how it starts and how it stops."""
+
+import asyncio
+import gc
+import logging
+from pathlib import Path
+
+from cluster.decision_log.writer import Writer
+from cluster.errors import NotFound
+from cluster.registry import Registry
+from cluster.store import Shelf, Store
+from configs.schema import ModelSpec
+from monitoring.counts import Tally
+from monitoring.profile import Profile
+from serve_apps.decider import Decider
+from serve_apps.door import Door
+from serve_apps.follower import Feed, Follower
+from serve_apps.roster import Roster
+from serve_apps.router import Split
+from serve_apps.scorer import LoadedVersion, load_version
+from serve_apps.shadows import Shadows
+from serve_apps.shipping import MonitorLine, Shipping
+from serve_apps.switchboard import SPLIT
+
+MODEL = "model"  # kind of the deployed declarations in the store
+logger = logging.getLogger(__name__)
+
+
+class Replica:
+    """Everything one process needs to answer for one model; make it on the event loop that will run it."""
+
+    def __init__(
+        self, spec: ModelSpec, home: Path, name: str, store: Store, registry: Registry, feed: Feed, monitor: MonitorLine
+    ) -> None:
+        """`name` is this process's and no other's, also after a restart."""
+        loop = asyncio.get_running_loop()
+        self._spec = spec
+        self._store = store
+        self._registry = registry
+        self._cache = home / "cache" / "versions"
+        self._profiles: dict[int, Profile] = {}
+        root = home / "log" / spec.name
+        self._log = Writer(
+            root, f"gateway-{name}", spec.serving.durability, loop, model=spec.name, features=spec.features
+        )
+        counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
+        self._roster = Roster(self._load, changed=lambda: self._follower.changed())
+        self._follower = Follower(feed, self._roster)
+        self._shadows = Shadows(self._log, counts)
+        self._decider = Decider(spec, self._roster, self._log, counts, self._shadows, loop)
+        self._shipping = Shipping(counts, monitor)
+        self.door = Door(spec, home, self._roster, self._decider, self._log, self.start, self.stop)
+
+    async def start(self) -> None:
+        """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served.
+
+        Without a stored split the replica starts and is not ready until one is published.
+        """
+        split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self._spec.name)[0])
+        if split is not None:
+            self._roster.take(split)
+            await self._roster.settled()
+        self._follower.start()
+        self._shipping.start()
+        gc.collect()
+        gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
+
+    async def stop(self) -> None:
+        """Answer who waits, log and ship what is left, let go of the log."""
+        await self._follower.stop()
+        await self._decider.drain()
+        await self._shadows.drain()
+        await self._shipping.stop()
+        await self._roster.close()
+        await asyncio.to_thread(self._log.close)
+
+    def _load(self, number: int) -> LoadedVersion:
+        """Blocking: runs in the roster's thread."""
+        folder = self._registry.fetch(self._spec.name, number, self._cache)
+        version = load_version(number, folder, self._spec.features)
+        self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())
+        return version
+
+
+def load_spec(store: Store, model: str) -> ModelSpec:
+    """The deployed declaration; raises NotFound when the model was never deployed."""
+    saved = store.get(MODEL, model)
+    if saved is None:
+        raise NotFound(f"No model {model!r} is deployed: run `windvane deploy {model}`")
+    return ModelSpec.model_validate_json(saved.body)

@@ -1,0 +1,68 @@
+"""Small real bundles: a booster trained on made-up rows, exported as the training job does."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from cluster.bundle import BOOSTER, MANIFEST, ONNX, PROFILE, Bundle, Manifest
+from cluster.bundle import SPEC as DECLARATION
+from configs.schema import ModelSpec
+from monitoring.profile import Profile
+from training.export import to_onnx
+
+SPEC = ModelSpec.model_validate(
+    {
+        "name": "trips",
+        "owner": "ops@example.org",
+        "unit": "trip",
+        "target": {"name": "late"},
+        "features": [
+            {"name": "temp", "type": "number", "unit": "C", "min": -60, "max": 60, "missing": True},
+            {"name": "distance", "type": "number", "unit": "km", "min": 0},
+            {"name": "stops", "type": "integer", "min": 0, "max": 20},
+            {"name": "night", "type": "boolean"},
+            {"name": "origin", "type": "category", "categories": ["EWR", "JFK", "LGA"], "missing": True},
+        ],
+        "data": {"source": "trips.csv", "time": "left_at"},
+        "decision": {"actions": [{"name": "keep", "at_least": 0.0}, {"name": "warn", "at_least": 0.5}]},
+        "serving": {"max_instances": 16, "max_body_bytes": 65536, "max_waiting_rows": 64, "max_batch_rows": 8},
+    }
+)
+
+
+def make_rows(n: int, seed: int) -> NDArray[np.float32]:
+    """float32[n, 5] encoded rows of the made-up world."""
+    random = np.random.default_rng(seed)
+    temp = np.where(random.random(n) < 0.1, np.nan, random.normal(12, 9, n))
+    columns = (
+        temp,
+        random.gamma(2, 400, n),
+        random.integers(0, 5, n),
+        random.random(n) < 0.3,
+        random.integers(0, 5, n),
+    )
+    return np.column_stack(columns).astype(np.float32)
+
+
+def make_bundle(root: Path, seed: int, spec: ModelSpec = SPEC) -> Path:
+    """The folder of a bundle of `spec` trained with that seed; made once below `root`."""
+    name = hashlib.sha256(f"{seed}:{xgboost.__version__}:{spec.model_dump_json()}".encode()).hexdigest()[:16]
+    folder = root / name
+    if not (folder / MANIFEST).exists():
+        rows = make_rows(600, seed)
+        labels = (rows[:, 1] / 800 + 2.0 * rows[:, 3] + np.random.default_rng(seed).normal(0, 1, 600)) > 1.5
+        matrix = xgboost.DMatrix(rows, labels, nthread=1)
+        parameters = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "seed": seed}
+        booster = xgboost.train(parameters, matrix, num_boost_round=6)
+        profile = Profile.learn(spec.features, rows, booster.predict(matrix), labels)
+        folder.mkdir(parents=True, exist_ok=True)
+        booster.save_model(folder / BOOSTER)
+        (folder / ONNX).write_bytes(to_onnx(booster, rows.shape[1]))
+        (folder / DECLARATION).write_text(spec.model_dump_json())
+        (folder / PROFILE).write_bytes(profile.to_json())
+        names = tuple(feature.name for feature in spec.features)
+        Bundle.seal(folder, Manifest({}, names, 6, 5, 0.0, 0, {"xgboost": xgboost.__version__}))
+    return Bundle.open(folder).folder

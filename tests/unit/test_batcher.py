@@ -1,0 +1,82 @@
+from collections.abc import Callable
+
+import pytest
+
+from cluster.errors import Overloaded
+from serve_apps.batcher import Batcher
+
+
+class Turns:
+    """An event loop by hand."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        self.due.append(function)
+
+    def turn(self) -> None:
+        now, self.due = self.due, []
+        for function in now:
+            function()
+
+
+def make(largest: int = 4, most_waiting: int = 10) -> tuple[Batcher[int], list[list[int]], Turns]:
+    turns, batches = Turns(), list[list[int]]()
+    return Batcher(batches.append, largest, most_waiting, turns), batches, turns
+
+
+def test_everything_that_waits_is_one_batch_on_the_next_turn() -> None:
+    batcher, batches, turns = make()
+    batcher.add([1])
+    batcher.add([2, 3])
+    assert batches == []
+    turns.turn()
+    assert batches == [[1, 2, 3]]
+    assert turns.due == []
+
+
+def test_more_than_a_batch_goes_in_order_over_several_turns() -> None:
+    batcher, batches, turns = make(largest=2)
+    batcher.add([1, 2, 3])
+    turns.turn()
+    batcher.add([4, 5])
+    turns.turn()
+    turns.turn()
+    assert batches == [[1, 2], [3, 4], [5]]
+
+
+def test_a_batch_may_add_rows_while_it_runs() -> None:
+    turns, batches = Turns(), []
+
+    def run(batch: list[int]) -> None:
+        batches.append(batch)
+        if batch == [1]:
+            batcher.add([2])
+
+    batcher: Batcher[int] = Batcher(run, 4, 10, turns)
+    batcher.add([1])
+    turns.turn()
+    turns.turn()
+    assert batches == [[1], [2]]
+
+
+def test_rows_wait_until_they_are_finished_and_what_does_not_fit_is_refused_whole() -> None:
+    batcher, batches, turns = make(most_waiting=3)
+    batcher.add([1, 2])
+    turns.turn()
+    with pytest.raises(Overloaded, match="2 rows are waiting and 3 may"):
+        batcher.add([3, 4])
+    assert batcher.waiting == 2
+    batcher.finished(2)
+    batcher.add([3, 4])
+    turns.turn()
+    assert batches == [[1, 2], [3, 4]]
+
+
+def test_what_is_larger_than_the_limit_is_taken_when_nothing_else_waits() -> None:
+    batcher, batches, turns = make(largest=2, most_waiting=3)
+    batcher.add([1, 2, 3, 4])
+    turns.turn()
+    turns.turn()
+    assert batches == [[1, 2], [3, 4]]

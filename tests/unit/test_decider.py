@@ -1,0 +1,310 @@
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from cluster.errors import Conflict, NotFound, Overloaded, Unavailable
+from serve_apps.decision_id import fixed
+from serve_apps.question import Answer, Question
+from serve_apps.router import bucket
+from serve_apps.scorer import LoadedVersion
+from tests.gateway_world import NOW, BrokenVersion, World, canary, champion, gateway, settled
+
+ROW = (3.5, 1200.0, 1, True, "JFK")
+CANDIDATE_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") < 1 << 31]
+CHAMPION_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") >= 1 << 31]
+
+
+def ask(world: World, *questions: Question, override: int | None = None) -> list[Answer]:
+    answers = world.run(world.decider.decide(questions, 0.0, override))
+    world.quiet()
+    return answers
+
+
+def test_a_decision_is_scored_ruled_logged_and_counted(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        question = Question("N1", ROW, 1e9, {"desk": 4})
+        [answer] = ask(world, question)
+        _, scores = versions[1].score([ROW])
+        assert answer.prediction == scores[0]
+        assert (answer.version, answer.arm, answer.action) == (1, "champion", "warn" if scores[0] >= 0.5 else "keep")
+        assert UUID(answer.decision_id).version == 7
+        [decision] = world.decisions
+        assert decision.decision_id == answer.decision_id
+        assert (decision.at, decision.event_time, decision.subject, decision.features) == (NOW, 1e9, "N1", ROW)
+        assert (decision.version, decision.arm, decision.revision) == (1, "champion", 1)
+        assert decision.unit_hash == bucket("salt", "N1")
+        assert (decision.prediction, decision.action, decision.reasons) == (scores[0], answer.action, answer.reasons)
+        assert (decision.context, decision.request_id, decision.explanation) == ({"desk": 4}, None, None)
+        assert world.counts.added == [(1, 1, "champion", 1)]
+
+
+def test_without_an_event_time_the_decision_happened_when_it_was_answered(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        ask(world, Question("N1", ROW))
+        assert world.decisions[0].event_time == NOW
+
+
+def test_what_waits_together_is_one_batch_and_every_unit_keeps_its_arm(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, canary(weight=0.5), tmp_path) as world:
+        units = CANDIDATE_UNITS[:3] + CHAMPION_UNITS[:4]
+        for _ in range(2):
+            answers = ask(world, *(Question(unit, ROW) for unit in units))
+            assert [answer.arm for answer in answers] == ["candidate"] * 3 + ["champion"] * 4
+            assert [answer.version for answer in answers] == [2] * 3 + [1] * 4
+        assert world.counts.added == [(2, 2, "candidate", 3), (1, 2, "champion", 4)] * 2
+
+
+def test_an_explanation_adds_up_to_the_score_and_is_logged_whole(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        plain, explained = ask(world, Question("a", ROW), Question("b", ROW, explain=True))
+        assert plain.explanation is None
+        assert explained.explanation is not None
+        assert explained.features == ("temp", "distance", "stops", "night", "origin")
+        log_odds = np.log(explained.prediction / (1 - explained.prediction))
+        assert sum(explained.explanation) == pytest.approx(log_odds, abs=1e-4)
+        logged = {decision.subject: decision.explanation for decision in world.decisions}
+        assert logged == {"a": None, "b": explained.explanation}
+
+
+def test_nothing_is_answered_before_the_log_has_it(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        world.log.holding = True
+
+        async def scenario() -> None:
+            asking = asyncio.ensure_future(world.decider.decide([Question("N1", ROW)], 0.0))
+            await settled(lambda: bool(world.log.records))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not asking.done()
+            world.ticks = 0.25
+            world.log.release()
+            await asking
+
+        world.run(scenario())
+        world.quiet()
+        assert world.counts.latencies_ms == [250.0]
+
+
+def test_a_log_that_refuses_answers_nothing_and_is_no_fault_of_the_version(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        world.log.refusal = "the disk is full"
+        with pytest.raises(Unavailable, match="disk is full"):
+            ask(world, Question("N1", ROW), Question("N2", ROW))
+        assert world.counts.added == []
+        assert world.counts.errors == []
+        world.log.refusal = None
+        assert ask(world, Question("N1", ROW))[0].version == 1
+
+
+def test_a_candidate_that_cannot_score_is_counted_and_the_champion_answers(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions | {2: BrokenVersion(2)}, canary(), tmp_path) as world:
+        answers = ask(world, Question(CANDIDATE_UNITS[0], ROW), Question(CHAMPION_UNITS[0], ROW))
+        assert [(answer.version, answer.arm) for answer in answers] == [(1, "fallback"), (1, "champion")]
+        assert [decision.arm for decision in world.decisions] == ["fallback", "champion"]
+        assert world.counts.errors == [(2, 2, 1, "candidate")]
+        assert sorted(world.counts.added) == [(1, 2, "champion", 1), (1, 2, "fallback", 1)]
+
+
+def test_at_full_weight_the_old_champion_that_is_kept_warm_answers_for_the_candidate(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    full = replace(canary(weight=1.0, warm=(1,)), arms=(canary(weight=1.0).arms[0],))
+    with gateway(versions | {2: BrokenVersion(2)}, full, tmp_path) as world:
+        assert [(answer.version, answer.arm) for answer in ask(world, Question("a", ROW))] == [(1, "fallback")]
+
+
+def test_a_candidate_that_cannot_explain_falls_back_too(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    class Mute(LoadedVersion):
+        def __init__(self) -> None:
+            self.number = 2
+            self.score = versions[2].score  # type: ignore[method-assign]
+
+        def explain(self, rows: object) -> None:  # type: ignore[override]
+            raise Unavailable("Version 2 cannot explain")
+
+    with gateway(versions | {2: Mute()}, canary(), tmp_path) as world:
+        [answer] = ask(world, Question(CANDIDATE_UNITS[0], ROW, explain=True))
+        assert (answer.version, answer.arm) == (1, "fallback")
+        assert answer.explanation is not None
+        assert world.counts.errors == [(2, 2, 1, "candidate")]
+
+
+def test_a_champion_that_cannot_score_is_unavailable(tmp_path: Path) -> None:
+    with gateway({1: BrokenVersion(1)}, champion(), tmp_path) as world:
+        with pytest.raises(Unavailable, match="Version 1 cannot score"):
+            ask(world, Question("a", ROW))
+        assert world.counts.errors == [(1, 1, 1, "champion")]
+        assert world.decisions == []
+
+
+def test_an_owner_gets_the_version_that_was_asked_for(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, champion(warm=(2,)), tmp_path) as world:
+        [answer] = ask(world, Question("N1", ROW), override=2)
+        assert (answer.version, answer.arm) == (2, "override")
+        assert answer.prediction == versions[2].score([ROW])[1][0]
+        with pytest.raises(NotFound, match="Version 9 of trips is not loaded here; loaded are 1, 2"):
+            ask(world, Question("N1", ROW), override=9)
+
+
+def test_a_broken_version_that_an_owner_asks_for_is_not_replaced(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions | {2: BrokenVersion(2)}, champion(warm=(2,)), tmp_path) as world:
+        refused = pytest.raises(Unavailable, match="Version 2 cannot score")
+        with refused:
+            ask(world, Question("N1", ROW), override=2)
+        assert world.decisions == []
+
+
+def test_the_same_id_is_the_same_decision_answered_once_more(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        question = Question("N1", ROW, request_id="a")
+        [first] = ask(world, question)
+        [again] = ask(world, Question("N1", ROW, request_id="a"))
+        assert again is first
+        assert first.decision_id == fixed("trips", "a")
+        assert len(world.decisions) == 1
+        assert world.decisions[0].request_id == "a"
+
+
+def test_the_same_id_sent_while_it_is_being_decided_waits_for_that_answer(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        question = Question("N1", ROW, request_id="a")
+        [first, second] = ask(world, question, question)
+        assert first is second
+
+        async def hang_up_and_ask_again() -> list[Answer]:
+            world.log.holding = True
+            other = Question("N1", ROW, request_id="b")
+            gone = asyncio.ensure_future(world.decider.decide([other], 0.0))
+            again = asyncio.ensure_future(world.decider.decide([other], 0.0))
+            await settled(lambda: len(world.log.records) == 2)
+            gone.cancel()
+            await asyncio.sleep(0)
+            world.log.release()
+            return await again
+
+        assert world.run(hang_up_and_ask_again())[0].decision_id == fixed("trips", "b")
+        assert len(world.decisions) == 2
+
+
+def test_the_same_id_for_something_else_is_a_conflict_that_decides_nothing(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        ask(world, Question("N1", ROW, request_id="a"))
+        other = Question("N2", ROW, request_id="a")
+        for questions in ([other], [Question("N3", ROW), other], [Question("N4", ROW, request_id="b"), other]):
+            with pytest.raises(Conflict, match="'a' was used for another request"):
+                ask(world, *questions)
+        assert [decision.subject for decision in world.decisions] == ["N1"]
+        assert ask(world, Question("N5", ROW, request_id="b"))[0].decision_id == fixed("trips", "b")
+
+
+def test_a_failed_decision_is_forgotten_so_that_its_id_may_be_sent_again(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        world.log.refusal = "the disk is full"
+        with pytest.raises(Unavailable):
+            ask(world, Question("N1", ROW, request_id="a"))
+        world.log.refusal = None
+        assert ask(world, Question("N1", ROW, request_id="a"))[0].version == 1
+
+
+def test_a_caller_that_hangs_up_does_not_disturb_the_batch(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+
+        async def scenario() -> list[Answer]:
+            gone = asyncio.ensure_future(world.decider.decide([Question("N1", ROW)], 0.0))
+            stays = asyncio.ensure_future(world.decider.decide([Question("N2", ROW)], 0.0))
+            await asyncio.sleep(0)
+            gone.cancel()
+            return await stays
+
+        assert len(world.run(scenario())) == 1
+        world.quiet()
+        assert world.counts.added == [(1, 1, "champion", 2)]
+
+
+def test_rows_that_wait_for_the_log_count_as_waiting_and_too_many_are_refused(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+
+        async def scenario() -> None:
+            world.log.holding = True
+            waiting = asyncio.ensure_future(world.decider.decide([Question("N1", ROW)] * 64, 0.0))
+            await settled(lambda: len(world.log.records) == 64)
+            with pytest.raises(Overloaded, match="64 rows are waiting"):
+                await world.decider.decide([Question("N2", ROW, request_id="a")], 0.0)
+            world.log.release()
+            assert len(await waiting) == 64
+            [answer] = await world.decider.decide([Question("N2", ROW, request_id="a")], 0.0)
+            assert answer.version == 1
+
+        world.run(scenario())
+
+
+def test_draining_waits_for_every_row(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+
+        async def scenario() -> None:
+            world.log.holding = True
+            asking = asyncio.ensure_future(world.decider.decide([Question("N1", ROW, explain=True)], 0.0))
+            draining = asyncio.ensure_future(world.decider.drain())
+            await settled(lambda: bool(world.log.records))
+            assert not draining.done()
+            world.log.release()
+            await draining
+            assert asking.done() or len(await asking) == 1
+            await world.decider.drain()
+
+        world.run(scenario())
+
+
+def test_a_rollback_holds_for_the_very_next_batch(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, canary(weight=1.0), tmp_path) as world:
+
+        async def scenario() -> list[Answer]:
+            before = asyncio.ensure_future(world.decider.decide([Question("N1", ROW)], 0.0))
+            await asyncio.sleep(0)  # it waits in the batch of the next turn
+            world.roster.take(champion(revision=3))
+            return await before
+
+        assert [(answer.version, answer.arm) for answer in world.run(scenario())] == [(1, "champion")]
+        assert world.decisions[0].revision == 3
+
+
+def test_versions_that_do_not_answer_score_after_the_reply(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, canary(weight=0.5, shadows=(2, 1)), tmp_path) as world:
+        units = CANDIDATE_UNITS[:2] + CHAMPION_UNITS[:3]
+        answers = ask(world, *(Question(unit, ROW) for unit in units))
+        by_version = {shadow.version: shadow for shadow in world.shadow_records}
+        assert by_version[2].decision_ids == tuple(answer.decision_id for answer in answers[2:])
+        assert by_version[1].decision_ids == tuple(answer.decision_id for answer in answers[:2])
+        assert by_version[2].predictions == (versions[2].score([ROW])[1][0],) * 3
+        assert sorted(world.counts.shadows) == [(1, 2, 2), (2, 2, 3)]
+
+
+def test_without_a_split_nothing_is_decided(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, None, tmp_path) as world, pytest.raises(Unavailable, match="no version in force"):
+        ask(world, Question("N1", ROW))

@@ -1,0 +1,68 @@
+import asyncio
+
+import pytest
+
+from cluster.errors import Conflict
+from serve_apps.question import Answer, Question
+from serve_apps.repeats import Repeats
+
+ANSWER = Answer("id", 1, "champion", 0.5, "keep", ())
+
+
+def asked(key: str, subject: str = "N1") -> Question:
+    return Question(subject, (1.0,), request_id=key)
+
+
+async def remember(repeats: Repeats, key: str) -> "asyncio.Future[Answer]":
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    repeats.open(asked(key), None, future)
+    return future
+
+
+def test_a_key_means_one_question_and_one_wish() -> None:
+    async def scenario() -> None:
+        repeats = Repeats()
+        assert repeats.find(asked("a"), None) is None
+        future = await remember(repeats, "a")
+        assert repeats.find(asked("a"), None) is future
+        for question, version in ((asked("a", "N2"), None), (asked("a"), 3)):
+            with pytest.raises(Conflict, match="give every request its own"):
+                repeats.find(question, version)
+
+    asyncio.run(scenario())
+
+
+def test_only_the_newest_keys_are_remembered() -> None:
+    async def scenario() -> None:
+        repeats = Repeats(most=2)
+        for key in "abc":
+            (await remember(repeats, key)).set_result(ANSWER)
+        assert repeats.find(asked("a", "N2"), None) is None
+        assert repeats.find(asked("c"), None) is not None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ending", ["error", "cancelled"])
+def test_what_failed_is_forgotten(ending: str) -> None:
+    async def scenario() -> None:
+        repeats = Repeats()
+        future = await remember(repeats, "a")
+        if ending == "error":
+            future.set_exception(RuntimeError())
+        else:
+            future.cancel()
+        await asyncio.sleep(0)
+        assert repeats.find(asked("a", "N2"), None) is None
+
+    asyncio.run(scenario())
+
+
+def test_a_question_without_a_key_is_never_remembered() -> None:
+    async def scenario() -> None:
+        repeats = Repeats()
+        plain = Question("N1", (1.0,))
+        repeats.open(plain, None, asyncio.get_running_loop().create_future())
+        assert repeats.find(plain, None) is None
+
+    asyncio.run(scenario())

@@ -1,0 +1,123 @@
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.decision_log.record import Decision, Shadow
+from cluster.decision_log.tail import Tail
+from cluster.errors import NotFound
+from cluster.registry import Registration
+from cluster.store import Shelf
+from monitoring.counts import Merged
+from serve_apps.replica import MODEL, Replica, load_spec
+from serve_apps.router import Split
+from serve_apps.switchboard import SPLIT
+from tests.bundles import SPEC, make_bundle
+from tests.fakes import FakeRegistry, FakeStore
+from tests.gateway_world import DECIDE, FakeFeed, asked, call, canary, champion, settled
+
+READY = "/v2/models/trips/ready"
+
+
+class Line:
+    """A monitor that adds up what comes."""
+
+    def __init__(self) -> None:
+        self.merged = Merged("trips")
+
+    async def ship(self, payload: bytes) -> None:
+        self.merged.add(payload)
+
+
+class Place:
+    """What a replica finds around it: a store, a registry with two versions, a feed, a monitor, a home."""
+
+    def __init__(self, home: Path, bundles: Path) -> None:
+        self.home, self.store, self.line, self.feed = home, FakeStore(), Line(), FakeFeed()
+        self.registry = FakeRegistry(home / "registry")
+        for number in (1, 2):
+            registration = Registration("trips", "ops", "first", "champion", None, None, {}, {}, {})
+            self.registry.register(registration, make_bundle(bundles, number))
+
+    def publish(self, split: Split) -> None:
+        Shelf(self.store, SPLIT, Split).save("trips", split, 0)
+
+    def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]]) -> None:
+        async def act() -> None:
+            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, self.feed, self.line)
+            try:
+                await replica.start()
+                await scenario(replica)
+            finally:
+                await replica.stop()
+
+        asyncio.run(act())
+
+    def records(self) -> list[Any]:
+        return Tail(self.home / "log" / "trips").read()
+
+
+async def ask(replica: Replica, path: str, body: bytes = b"", method: str = "POST") -> Any:
+    return await call(replica.door, method, path, [body], {})
+
+
+@pytest.fixture
+def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path, tmp_path_factory.mktemp("bundles"))
+
+
+def test_a_replica_serves_the_stored_split_without_any_switchboard(place: Place) -> None:
+    place.publish(canary(weight=0.5, shadows=(1, 2)))
+
+    async def scenario(replica: Replica) -> None:
+        assert (await ask(replica, READY, method="GET")).status == 200
+        for subject in range(10):
+            reply = await ask(
+                replica,
+                DECIDE,
+                json.dumps(asked(str(subject), explain=True)).encode(),
+            )
+            assert reply.status == 200, reply.json
+
+    place.play(scenario)
+    records = place.records()
+    assert sum(isinstance(record, Decision) for record in records) == 10
+    assert sum(len(record.decision_ids) for record in records if isinstance(record, Shadow)) == 10
+    assert sum(counts.decisions for counts in place.line.merged.traffic.values()) == 10
+    assert {window.features is not None for window in place.line.merged.windows.values()} == {True}
+    assert place.feed.left
+
+
+def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: Place) -> None:
+    place.feed.published.append(champion())
+
+    async def scenario(replica: Replica) -> None:
+        async def ready() -> int:
+            return int((await ask(replica, READY, method="GET")).status)
+
+        assert await ready() == 503
+        await settled(lambda: replica._roster.in_force is not None)
+        assert await ready() == 200
+
+    place.play(scenario)
+
+
+def test_a_split_that_cannot_be_served_fails_the_start(place: Place) -> None:
+    place.publish(champion(version=9))
+
+    async def scenario(replica: Replica) -> None:
+        raise AssertionError("it started")
+
+    with pytest.raises(NotFound, match="trips has no version 9"):
+        place.play(scenario)
+
+
+def test_the_deployed_declaration_comes_from_the_store() -> None:
+    store = FakeStore()
+    with pytest.raises(NotFound, match="run `windvane deploy trips`"):
+        load_spec(store, "trips")
+    store.put(MODEL, "trips", SPEC.model_dump_json().encode(), 0)
+    assert load_spec(store, "trips") == SPEC

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xgboost
+
+from cluster.errors import Invalid, Unavailable
+from configs.schema import Feature
+from serve_apps.scorer import LoadedVersion, load_version
+from tests.bundles import SPEC, make_bundle
+
+ROWS = [(3.5, 1200.0, 1, True, "JFK"), (None, 80.0, 4, False, None), (21.0, 0.0, 0, False, "SFO")]
+
+
+def test_scores_are_the_boosters(versions: dict[int, LoadedVersion]) -> None:
+    rows, scores = versions[1].score(ROWS)
+    booster = xgboost.Booster(model_file=versions[1].bundle.booster_path)
+    assert scores == pytest.approx(booster.inplace_predict(rows), abs=1e-6)
+    assert scores.dtype == np.float64
+
+
+def test_one_row_scores_as_it_does_among_others(versions: dict[int, LoadedVersion]) -> None:
+    together = versions[1].score(ROWS)[1]
+    assert [float(versions[1].score([row])[1][0]) for row in ROWS] == together.tolist()
+
+
+def test_contributions_add_up_to_the_log_odds_base_value_first(versions: dict[int, LoadedVersion]) -> None:
+    rows, scores = versions[1].score(ROWS)
+    contributions = versions[1].explain(rows)
+    assert contributions.shape == (3, 6)
+    assert contributions.sum(axis=1) == pytest.approx(np.log(scores / (1 - scores)), abs=1e-4)
+    assert len(set(contributions[:, 0].tolist())) == 1
+
+
+def test_a_version_trained_in_another_order_scores_the_same(tmp_path: Path, versions: dict[int, LoadedVersion]) -> None:
+    served = (*reversed(SPEC.features), Feature(name="new", type="number"))
+    version = load_version(1, versions[1].bundle.folder, served)
+    shuffled = [(*reversed(row), 7.0) for row in ROWS]
+    assert version.score(shuffled)[1].tolist() == versions[1].score(ROWS)[1].tolist()
+
+
+def test_a_version_that_needs_what_is_no_longer_declared_is_refused(versions: dict[int, LoadedVersion]) -> None:
+    with pytest.raises(Invalid, match="Version 1 needs number 'temp', which is no longer declared"):
+        load_version(1, versions[1].bundle.folder, SPEC.features[1:])
+    retyped = (Feature(name="temp", type="boolean"), *SPEC.features[1:])
+    with pytest.raises(Invalid, match="which is now of type boolean"):
+        load_version(1, versions[1].bundle.folder, retyped)
+
+
+def test_a_version_that_cannot_score_says_so_whatever_the_reason(tmp_path: Path) -> None:
+    version = load_version(1, make_bundle(tmp_path, 1), SPEC.features)
+    with pytest.raises(Unavailable, match="Version 1 cannot score"):
+        version.score([("warm", 1.0, 1, True, "JFK")])
+
+    class Wrong:
+        def run(self, *_: object) -> list[np.ndarray]:
+            return [np.array([[0.1, np.nan]], np.float32)]
+
+    version._session = Wrong()
+    with pytest.raises(Unavailable, match="is no probability"):
+        version.score(ROWS[:1])
+
+
+def test_a_version_that_cannot_explain_says_so(tmp_path: Path) -> None:
+    version = load_version(1, make_bundle(tmp_path, 1), SPEC.features)
+    version.bundle.booster_path.unlink()
+    with pytest.raises(Unavailable, match="Version 1 cannot explain"):
+        version.explain(np.zeros((1, 5), np.float32))
+
+
+def test_a_changed_bundle_is_not_served(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path, 1)
+    (folder / "model.onnx").write_bytes(b"something else")
+    with pytest.raises(Invalid, match="sha256 differs"):
+        load_version(1, folder, SPEC.features)

@@ -1,0 +1,61 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.errors import Malformed
+from serve_apps.protocol.strict_json import parse
+
+DOCUMENTS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(DOCUMENTS)
+def test_every_json_document_is_read_as_it_is(document: object) -> None:
+    assert parse(json.dumps(document).encode()) == document
+
+
+@given(st.binary(max_size=40))
+def test_whatever_comes_is_read_or_refused_with_a_sentence(body: bytes) -> None:
+    try:
+        json.loads(body)
+        parse(body)
+    except (ValueError, RecursionError):
+        with pytest.raises(Malformed):
+            parse(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"{", "not JSON: .* line 1, column 2"),
+        (b'{"a":1}x', "Extra data"),
+        (b"\xff\xfe{}", "not UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not JSON"),
+        (b'{"a":1,"b":{"c":1,"c":2}}', "'c' stands twice"),
+        (b"[" * 10_000 + b"]" * 10_000, "nests too deep"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nests too deep"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused(body: bytes, sentence: str) -> None:
+    with pytest.raises(Malformed, match=sentence):
+        parse(body)
+
+
+def test_numbers_beyond_float64_are_infinite_so_that_the_caller_can_point_at_them() -> None:
+    assert parse(b"[1e400, -1e400]") == [math.inf, -math.inf]
+    assert parse(b"[-" + b"1" * 5000 + b"]") == [-math.inf]
+    assert parse(b"1" * 300) == int("1" * 300)
