@@ -190,15 +190,15 @@ def same_routing(one: Split, other: Split) -> bool:
     return replace(one, revision=0, phase="", reason="") == replace(other, revision=0, phase="", reason="")
 
 
-def _enter_next(rollout: Rollout, reason: str, now: datetime) -> Rollout:
-    last = len(rollout.declared.steps) - 1
+def _enter_next(rollout: Rollout, evidence: str, now: datetime) -> Rollout:
+    last, passed = len(rollout.declared.steps) - 1, f"{rollout.where()} passed"
     if rollout.phase == "shadow":
-        return _enter(rollout, "step", 0, reason, now)
+        return _enter(rollout, "step", 0, passed, now)
     if rollout.phase == "step" and rollout.step < last:
-        return _enter(rollout, "step", rollout.step + 1, reason, now)
+        return _enter(rollout, "step", rollout.step + 1, passed, now)
     if rollout.phase == "step":
-        return _enter(rollout, "bake", 0, reason, now)
-    return _enter(rollout, "done", 0, reason, now)
+        return _enter(rollout, "bake", 0, passed, now)
+    return _enter(rollout, "done", 0, evidence, now)
 
 
 def _enter(rollout: Rollout, phase: Phase, step: int, reason: str, now: datetime) -> Rollout:
