@@ -118,7 +118,7 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Write what is left, end the thread and let go of the segment; blocks for a sync, so any thread may call it."""
+        """Write what is left, end the thread and let go of the segment; blocks for a sync, so from any thread."""
         if self._loop.is_running() and get_ident() != self._home:
             self._loop.call_soon_threadsafe(self._finish)
         else:

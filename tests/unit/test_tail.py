@@ -188,6 +188,41 @@ def test_a_segment_partly_sealed_is_read_from_where_it_is_whole(tmp_path: Path) 
     assert Tail(tmp_path).read() == [decision("d1"), outcome("d1")]
 
 
+def test_a_segment_that_appears_half_sealed_during_a_read_is_left_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = written(tmp_path, decision("d1"), outcome("d1"))
+    content = live_path(tmp_path, name).read_bytes()
+    Sealer(tmp_path).seal()
+    (tmp_path / "sealed" / "outcomes" / f"{name}.parquet").unlink()
+    live_path(tmp_path, name).write_bytes(content)
+    tail = Tail(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(tail_module, "live_names", lambda _: [])  # listed just before it appeared
+        assert tail.read() == []
+    assert tail.read() == [decision("d1"), outcome("d1")]
+
+
+def test_a_segment_written_and_sealed_while_it_is_read_keeps_its_last_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment, tail = Segment(tmp_path), Tail(tmp_path)
+    segment.write(decision("d1"))
+    assert names(tail.read()) == ["d1"]
+    real = os.pread
+
+    def overtaken(descriptor: int, size: int, offset: int) -> bytes:
+        content = real(descriptor, size, offset)
+        monkeypatch.setattr(os, "pread", real)
+        segment.write(decision("d2"))
+        segment.close()
+        Sealer(tmp_path).seal()
+        return content
+
+    monkeypatch.setattr(os, "pread", overtaken)
+    assert names(tail.read() + tail.read()) == ["d2"]
+
+
 def test_closing_lets_go_of_every_segment(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     segment, tail = Segment(tmp_path), Tail(tmp_path)
