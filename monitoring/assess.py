@@ -79,7 +79,7 @@ def _auc_words(now: Performance, reference: Performance, drop: tuple[float, floa
 
 
 def _words(change: tuple[float, float, float]) -> str:
-    low, value, high = change
+    low, value, high = (each + 0.0 for each in change)  # no minus zero
     return f"{value:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
 
 

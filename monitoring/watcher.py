@@ -65,11 +65,11 @@ class Watcher:
         self._states = Shelf(store, WATCH, WatchState)
 
     def tick(self, model: str, now: datetime) -> None:
-        """Finish what was decided, see the request's job through, look for findings; `now` is the wall clock.
+        """Finish what was decided, look for findings, see the request's job through; `now` is the wall clock.
 
         What is not available now is tried at the next tick.
         """
-        steps: tuple[Callable[[str, datetime], None], ...] = (self._finish, self._see_through, self._watch)
+        steps: tuple[Callable[[str, datetime], None], ...] = (self._finish, self._watch, self._see_through)
         for step in steps:
             try:
                 step(model, now)

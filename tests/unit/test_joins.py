@@ -1,0 +1,93 @@
+"""Decisions, shadow scores and outcomes find each other in whatever order the log shows them."""
+
+from itertools import permutations
+
+from cluster.decision_log.record import Decision, Outcome, Record, Shadow
+from monitoring.joins import Joined, Joins
+
+
+def decision(key: str, score: float = 0.3, version: int = 2, at: float = 100.0, event_time: float = 15.0) -> Decision:
+    return Decision(key, at, event_time, version, "champion", 1, "N1", 7, (), score, "hold")
+
+
+def shadow(keys: tuple[str, ...], scores: tuple[float, ...], version: int = 1) -> Shadow:
+    return Shadow(100.0, version, keys, scores)
+
+
+def outcome(key: str, label: bool | None = True) -> Outcome:
+    return Outcome(key, 200.0, label)
+
+
+def read(joins: Joins, *records: Record) -> Joined:
+    total = Joined()
+    for record in records:
+        joined = joins.read([record])
+        total.scored += joined.scored
+        total.labelled += joined.labelled
+        total.answered += joined.answered
+        total.pairs += joined.pairs
+    return total
+
+
+def test_any_order_makes_the_same_known() -> None:
+    records = [decision("a"), shadow(("a",), (0.6,)), outcome("a")]
+    for order in permutations(records):
+        joined = read(Joins(10.0), *order)
+        assert sorted(joined.scored) == [(1, 1), (2, 1)]
+        assert sorted(joined.labelled) == [(1, 1, 0.6, True), (2, 1, 0.3, True)]
+        assert joined.answered == [(1, 0.3, True)]
+        assert [pair for pair in joined.pairs if pair[5] == 1] == [(1, 2, 100.0, 0.6, 0.3, 1)]
+        assert [pair for pair in joined.pairs if pair[5] == -1] == [(1, 2, 100.0, 0.6, 0.3, -1)]
+
+
+def test_the_first_outcome_counts_and_a_repeat_changes_nothing() -> None:
+    joined = read(Joins(10.0), decision("a"), outcome("a", True), outcome("a", False), outcome("a", True))
+    assert joined.labelled == [(2, 1, 0.3, True)]
+
+
+def test_the_first_outcome_counts_even_when_both_come_before_the_decision() -> None:
+    joined = read(Joins(10.0), outcome("a", False), outcome("a", True), decision("a"))
+    assert joined.labelled == [(2, 1, 0.3, False)]
+
+
+def test_an_outcome_without_a_label_is_not_the_first() -> None:
+    joined = read(Joins(10.0), decision("a"), outcome("a", None), outcome("a", True))
+    assert joined.labelled == [(2, 1, 0.3, True)]
+
+
+def test_a_decision_read_twice_counts_once() -> None:
+    joined = read(Joins(10.0), decision("a"), decision("a"), outcome("a"), decision("a"))
+    assert joined.scored == [(2, 1)]
+    assert len(joined.labelled) == 1
+
+
+def test_a_shadow_score_read_twice_counts_once() -> None:
+    joined = read(Joins(10.0), decision("a"), *[shadow(("a",), (0.6,))] * 2, outcome("a"), shadow(("a",), (0.6,)))
+    assert joined.scored.count((1, 1)) == 1
+    assert len(joined.labelled) == 2
+
+
+def test_every_two_versions_make_a_pair() -> None:
+    joined = read(Joins(10.0), decision("a"), shadow(("a",), (0.6,), 1), shadow(("a",), (0.7,), 3), outcome("a"))
+    assert [pair[:2] for pair in joined.pairs if pair[5] == 1] == [(1, 2), (2, 3), (1, 3)]
+
+
+def test_the_oldest_waiting_decision_makes_room_and_is_counted() -> None:
+    joins = Joins(10.0, waiting=2)
+    joined = read(joins, decision("a"), decision("b"), decision("c"), outcome("a"), outcome("b"))
+    assert joins.dropped == 1
+    assert joins.waiting == 1
+    assert len(joined.labelled) == 1
+
+
+def test_what_never_meets_its_decision_is_forgotten() -> None:
+    joins = Joins(10.0, recent=2)
+    read(joins, *[outcome(key) for key in "abc"], *[shadow((key,), (0.1,)) for key in "abc"])
+    joined = read(joins, decision("a"), decision("c"))
+    assert joined.labelled == [(2, 1, 0.3, True), (1, 1, 0.1, True)]
+    assert joins.waiting == 1
+
+
+def test_many_decisions_of_one_shadow_record_are_scored_each() -> None:
+    joined = read(Joins(10.0), decision("a"), decision("b", event_time=25.0), shadow(("a", "b"), (0.6, 0.7)))
+    assert joined.scored == [(2, 1), (2, 2), (1, 1), (1, 2)]

@@ -1,0 +1,259 @@
+"""What is shipped and logged comes out as measures, evidence and figures; what is not known is None."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cluster.decision_log.record import Decision, Outcome, Record, Shadow
+from configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Source, Target
+from monitoring.counts import Tally
+from monitoring.observation import Observation
+from monitoring.profile import Profile
+
+DAY = 86400.0
+SPEC = ModelSpec(
+    name="delay",
+    owner="ops",
+    unit="flight",
+    target=Target(name="late"),
+    features=(
+        Feature(name="temp", type="number", missing=True),
+        Feature(name="origin", type="category", categories=("EWR", "JFK")),
+    ),
+    data=Source(source="flights.csv", time="at"),
+    decision=DecisionRule(actions=(Action(name="hold", at_least=0.0),)),
+    monitor=Monitor(min_sample=200),
+)
+RNG = np.random.default_rng(4)
+
+
+def rows(n: int, mean: float = 50.0, missing: float = 0.0, unknown: float = 0.0) -> np.ndarray:
+    temp = RNG.normal(mean, 10.0, n)
+    temp[RNG.random(n) < missing] = np.nan
+    origin = np.where(RNG.random(n) < unknown, 1, RNG.integers(2, 4, n))
+    return np.column_stack([temp, origin]).astype(np.float32)
+
+
+def labelled(n: int) -> tuple[np.ndarray, np.ndarray]:
+    scores = RNG.beta(2, 5, n)
+    return scores, RNG.random(n) < scores
+
+
+PROFILE = Profile.learn(SPEC.features, rows(20_000), *labelled(20_000))
+
+
+def tally() -> Tally:
+    return Tally("delay", {1: PROFILE}, DAY)
+
+
+def count(into: Tally, day: float, given: np.ndarray, version: int = 1, revision: int = 1) -> None:
+    n = len(given)
+    times = day * DAY + np.arange(n, dtype=np.float64)
+    into.add(version, revision, "champion", given, RNG.beta(2, 5, n), times, ["hold"] * n, [2.0] * n)
+
+
+def observed(*days: tuple[float, np.ndarray]) -> Observation:
+    seen, counts = Observation(SPEC), tally()
+    seen.watch(1, PROFILE)
+    for day, given in days:
+        count(counts, day, given)
+    seen.ship("r1", counts.drain(), now=1000.0)
+    return seen
+
+
+def decided(n: int, day: float = 0.0, shadow: int | None = None, at: float = 50.0, prefix: str = "d") -> list[Record]:
+    scores, labels = labelled(n)
+    keys = [f"{prefix}{day}-{i}" for i in range(n)]
+    records: list[Record] = [
+        Decision(key, at, day * DAY + i, 1, "champion", 1, "N", 1, (), float(score), "hold")
+        for i, (key, score) in enumerate(zip(keys, scores, strict=True))
+    ]
+    if shadow is not None:
+        records.append(Shadow(at, shadow, tuple(keys), tuple((scores * 0.5).tolist())))
+    return records + [Outcome(key, at, bool(label)) for key, label in zip(keys, labels, strict=True)]
+
+
+def test_a_window_like_the_reference_shows_no_drift() -> None:
+    (measures,) = observed((3, rows(1000))).measures(1)
+    assert (measures.window, measures.rows, measures.start, measures.end) == (3, 1000, 3 * DAY, 4 * DAY)
+    assert measures.score_psi is not None
+    assert measures.score_psi < 0.1
+    for feature in measures.features:
+        assert feature.psi is not None
+        assert feature.psi < 0.1
+
+
+def test_a_moved_feature_shows_in_its_own_measure() -> None:
+    (measures,) = observed((3, rows(1000, mean=70.0))).measures(1)
+    temp, origin = measures.features
+    assert temp.psi > 1.0  # type: ignore[operator]
+    assert origin.psi < 0.1  # type: ignore[operator]
+
+
+def test_missing_and_unknown_shares_are_measured_as_rises() -> None:
+    (measures,) = observed((3, rows(2000, missing=0.3, unknown=0.2))).measures(1)
+    temp, origin = measures.features
+    assert temp.missing_rise == pytest.approx(0.3, abs=0.04)
+    assert temp.unknown_rise is None
+    assert origin.unknown_rise == pytest.approx(0.2, abs=0.04)
+
+
+def test_too_few_rows_are_not_measured() -> None:
+    (measures,) = observed((3, rows(199))).measures(1)
+    assert (measures.rows, measures.features, measures.score_psi) == (199, (), None)
+
+
+def test_a_version_without_profile_is_not_measured() -> None:
+    seen = Observation(SPEC)
+    counts = tally()
+    count(counts, 3, rows(1000))
+    seen.ship("r1", counts.drain(), now=0.0)
+    (measures,) = seen.measures(1)
+    assert (measures.features, measures.score_psi, measures.reference) == ((), None, None)
+    assert seen.reference(1) is None
+
+
+def test_only_newer_windows_are_given_when_asked() -> None:
+    seen = observed((1, rows(10)), (2, rows(10)), (3, rows(10)))
+    assert [measures.window for measures in seen.measures(1, after=1)] == [2, 3]
+
+
+def test_a_shipment_delivered_twice_counts_once() -> None:
+    seen, counts = Observation(SPEC), tally()
+    count(counts, 1, rows(50))
+    payload = counts.drain()
+    seen.ship("r1", payload, now=0.0)
+    seen.ship("r1", payload, now=1.0)
+    assert seen.snapshot(1.0).decisions == 50
+    count(counts, 1, rows(5))
+    seen.ship("r1", counts.drain(), now=2.0)
+    assert seen.snapshot(2.0).decisions == 55
+
+
+def test_one_wild_event_time_does_not_move_the_clock() -> None:
+    seen = observed((3, rows(100)), (90_000, rows(1)))
+    assert seen.watermark() == 3 * DAY + 99
+
+
+def test_no_clock_before_ten_decisions() -> None:
+    assert observed((3, rows(9))).watermark() is None
+    assert observed((3, rows(5)), (4, rows(5))).watermark() == 3 * DAY + 4
+
+
+def test_labels_make_performance_by_version_and_window() -> None:
+    seen = Observation(SPEC)
+    seen.read(decided(500, day=0, shadow=2))
+    seen.read(decided(300, day=1))
+    first, second = seen.measures(1)
+    assert first.performance is not None
+    assert second.performance is not None
+    assert (first.performance.n, first.decided, second.performance.n) == (500, 500, 300)
+    (shadow,) = seen.measures(2)
+    assert shadow.performance is not None
+    assert shadow.performance.n == 500
+    assert shadow.performance.auc == pytest.approx(first.performance.auc, abs=5e-3)  # halved scores rank the same
+    assert shadow.performance.brier > first.performance.brier
+
+
+def test_newest_labels_are_pooled_until_they_suffice() -> None:
+    seen = Observation(SPEC)
+    for day in range(4):
+        seen.read(decided(300, day=day))
+    span = seen.labelled(1, at_least=500, until=4 * DAY)
+    assert span is not None
+    assert (span.start, span.end, span.performance.n) == (2 * DAY, 4 * DAY, 600)
+    assert seen.labelled(1, at_least=5000, until=4 * DAY) is None
+    open_day = seen.labelled(1, at_least=500, until=3.5 * DAY)
+    assert open_day is not None
+    assert (open_day.start, open_day.end) == (1 * DAY, 3 * DAY)
+
+
+def test_a_window_whose_labels_are_still_coming_is_not_pooled() -> None:
+    seen = Observation(SPEC)
+    records = decided(300, day=0)
+    seen.read(records[:400])  # 100 of 300 labels
+    assert seen.labelled(1, at_least=50, until=1.5 * DAY) is None
+    span = seen.labelled(1, at_least=50, until=2 * DAY)  # one window later no more are waited for
+    assert span is not None
+    assert span.performance.n == 100
+
+
+def test_evidence_pairs_what_both_versions_scored_since() -> None:
+    seen = Observation(SPEC)
+    seen.read(decided(100, shadow=2, at=50.0, prefix="old"))
+    seen.read(decided(300, shadow=2, at=90.0, prefix="new"))
+    evidence = seen.evidence(1, champion=1, candidate=2, since=60.0)
+    assert evidence.paired is not None
+    assert evidence.shift is not None
+    assert (evidence.paired.n, evidence.shift.n) == (300, 300)
+    assert evidence.paired.mean_difference > 0  # halved scores are worse
+
+
+def test_evidence_of_versions_never_compared_is_none() -> None:
+    evidence = Observation(SPEC).evidence(1, 1, 2, 0.0)
+    assert (evidence.arms, evidence.paired, evidence.shift) == ((), None, None)
+
+
+def test_evidence_of_arms_is_of_one_revision() -> None:
+    seen, counts = Observation(SPEC), tally()
+    count(counts, 0, rows(40), version=1, revision=1)
+    count(counts, 0, rows(30), version=1, revision=2)
+    count(counts, 0, rows(10), version=2, revision=2)
+    counts.error(2, 2, 3)
+    seen.ship("r1", counts.drain(), now=0.0)
+    evidence = seen.evidence(2, 1, 2, 0.0)
+    champion, candidate = evidence.arm(1), evidence.arm(2)
+    assert champion is not None
+    assert candidate is not None
+    assert (champion.decisions, champion.errors) == (30, 0)
+    assert (candidate.decisions, candidate.errors) == (10, 3)
+    assert candidate.latency_p99_ms == pytest.approx(2.0, rel=0.1)
+    assert evidence.arm(3) is None
+
+
+def test_errors_without_an_answer_have_no_latency() -> None:
+    seen, counts = Observation(SPEC), tally()
+    counts.error(2, 5, 3)
+    seen.ship("r1", counts.drain(), now=0.0)
+    candidate = seen.evidence(5, 1, 2, 0.0).arm(2)
+    assert candidate is not None
+    assert (candidate.decisions, candidate.errors, candidate.latency_p99_ms) == (0, 3, None)
+
+
+def test_the_snapshot_has_totals_and_rates() -> None:
+    seen, counts = Observation(SPEC), tally()
+    assert seen.snapshot(0.0).decisions_per_second is None
+    for second in range(1, 11):
+        count(counts, 0, rows(20))
+        seen.ship("r1", counts.drain(), now=float(second))
+    snapshot = seen.snapshot(10.0)
+    assert snapshot.decisions == 200
+    assert snapshot.decisions_per_second == pytest.approx(200 / 9.0)
+    assert snapshot.latency_p50_ms == pytest.approx(2.0, rel=0.1)
+    assert snapshot.replicas == 1
+    assert snapshot.arms[0].actions == {"hold": 200}
+    quiet = seen.snapshot(100.0)
+    assert (quiet.decisions_per_second, quiet.latency_p99_ms, quiet.replicas) == (0.0, None, 0)
+
+
+def test_what_was_answered_has_its_own_series() -> None:
+    seen = Observation(SPEC)
+    seen.read(decided(100, day=0, shadow=2))
+    series = {(each.version, each.start): each.n for each in seen.performances()}
+    assert series == {(None, 0.0): 100, (1, 0.0): 100, (2, 0.0): 100}
+
+
+def test_measures_survive_a_restart_that_reads_the_log_again() -> None:
+    records = decided(300, shadow=2)
+    before, after = Observation(SPEC), Observation(SPEC)
+    before.read(records)
+    for start in range(0, len(records), 37):
+        after.read(records[start : start + 37])
+    (one,), (other,) = before.measures(1), after.measures(1)
+    assert replace(one, counted_at=0.0) == replace(other, counted_at=0.0)
+    first, second = before.evidence(1, 1, 2, 0.0).paired, after.evidence(1, 1, 2, 0.0).paired
+    assert first is not None
+    assert second is not None
+    assert (first.n, second.n) == (300, 300)
+    assert second.mean_difference == pytest.approx(first.mean_difference, rel=1e-9)

@@ -1,0 +1,112 @@
+"""Persistence, cool-down, one request at a time, daily budget and schedule, each alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from configs.schema import Retrain
+from monitoring.findings import Finding, MonitorName
+from monitoring.triggers import Circumstances, TriggerState, assessed, consider, observe
+
+DAY = 86400.0
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+RULES = Retrain(persistence=2, cool_down=timedelta(days=7), daily_budget=2)
+SEEN = Circumstances(clock=30 * DAY, wall=NOW, last_requested=None, open_request=None, proving=None, starts=())
+
+
+def finding(window: int, value: float = 0.5, subject: str = "temp", monitor: MonitorName = "feature_psi") -> Finding:
+    return Finding("delay", monitor, subject, 1, value, 0.25, "warning", window, window * DAY, (window + 1) * DAY, 900)
+
+
+def after(*findings: Finding, state: TriggerState | None = None) -> TriggerState:
+    return observe(state or TriggerState(), 1, 20 * DAY, findings)
+
+
+LASTING = after(finding(8), finding(9))
+
+
+def test_one_window_over_the_limit_is_not_enough() -> None:
+    assert consider(after(finding(9)), RULES, SEEN).kind == "nothing"
+
+
+def test_a_breach_that_lasts_is_assessed() -> None:
+    proposal = consider(LASTING, RULES, SEEN)
+    assert proposal.kind == "assess"
+    assert [each.window for each in proposal.findings] == [9]
+
+
+def test_a_window_within_the_limit_ends_the_streak() -> None:
+    state = after(finding(7), finding(8, value=0.1), finding(9))
+    assert consider(state, RULES, SEEN).kind == "nothing"
+
+
+def test_a_window_without_enough_rows_neither_ends_nor_adds_to_the_streak() -> None:
+    state = after(finding(7), finding(9))  # window 8 gave no finding
+    assert consider(state, RULES, SEEN).kind == "assess"
+
+
+def test_streaks_of_different_features_do_not_add_up() -> None:
+    state = after(finding(8, subject="temp"), finding(9, subject="wind"))
+    assert consider(state, RULES, SEEN).kind == "nothing"
+
+
+def test_a_new_champion_starts_afresh() -> None:
+    state = observe(LASTING, 2, 21 * DAY, ())
+    assert (state.version, state.streaks, state.since) == (2, {}, 20 * DAY)
+
+
+def test_only_the_declared_kinds_trigger() -> None:
+    rules = RULES.model_copy(update={"on": ("performance",)})
+    assert consider(LASTING, rules, SEEN).kind == "nothing"
+    falling = after(finding(8, monitor="auc_drop", subject="late"), finding(9, monitor="auc_drop", subject="late"))
+    assert consider(falling, rules, SEEN).kind == "assess"
+
+
+def test_cool_down_runs_on_the_models_own_clock() -> None:
+    hold = consider(LASTING, RULES, replace(SEEN, last_requested=24 * DAY))
+    assert hold.kind == "hold"
+    assert hold.why == "cooling down until 1970-02-01 00:00 UTC"
+    assert consider(LASTING, RULES, replace(SEEN, last_requested=23 * DAY)).kind == "assess"
+
+
+def test_an_open_request_holds() -> None:
+    assert consider(LASTING, RULES, replace(SEEN, open_request="0003")).why == "request 0003 is open"
+
+
+def test_a_candidate_being_proved_holds() -> None:
+    assert consider(LASTING, RULES, replace(SEEN, proving=4)).why == "candidate 4 is being proved"
+
+
+def test_the_daily_budget_counts_jobs_of_the_last_24_hours() -> None:
+    fresh = (NOW - timedelta(hours=1), NOW - timedelta(hours=23))
+    assert consider(LASTING, RULES, replace(SEEN, starts=fresh)).kind == "hold"
+    older = (NOW - timedelta(hours=1), NOW - timedelta(hours=24))
+    assert consider(LASTING, RULES, replace(SEEN, starts=older)).kind == "assess"
+
+
+def test_the_same_window_is_assessed_once() -> None:
+    harmless = assessed(LASTING, (finding(9),), "harmless")
+    assert consider(harmless, RULES, SEEN).kind == "nothing"
+    assert consider(after(finding(10), state=harmless), RULES, SEEN).kind == "assess"
+
+
+def test_labels_that_were_missing_are_looked_for_again() -> None:
+    waiting = assessed(LASTING, (finding(9),), "not_enough_labels")
+    assert consider(waiting, RULES, SEEN).kind == "assess"
+
+
+def test_the_schedule_counts_from_the_first_look_and_then_from_the_last_request() -> None:
+    rules = RULES.model_copy(update={"schedule": timedelta(days=10)})
+    quiet = after()
+    assert consider(quiet, rules, replace(SEEN, clock=30 * DAY - 1)).kind == "nothing"
+    due = consider(quiet, rules, SEEN)
+    assert (due.kind, due.why) == ("request", "schedule: every 10 days")
+    assert consider(quiet, rules, replace(SEEN, last_requested=21 * DAY)).kind == "nothing"
+
+
+def test_the_schedule_waits_for_an_open_request() -> None:
+    rules = RULES.model_copy(update={"schedule": timedelta(days=10)})
+    assert consider(after(), rules, replace(SEEN, open_request="0001")).kind == "hold"
+
+
+def test_asking_again_gives_the_same_answer() -> None:
+    assert consider(LASTING, RULES, SEEN) == consider(LASTING, RULES, SEEN)
