@@ -1,6 +1,8 @@
 """Pictures of a version for its record: how it ranks, how it is calibrated, and what moves its score."""
 
+import warnings
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import xgboost
@@ -11,13 +13,34 @@ from training.evaluate import CALIBRATION_BINS
 EXPLAINED_ROWS = 400  # exact contributions cost 2-3 ms a row
 
 
+class Pictures(Protocol):
+    """What the job needs of this module, which is one itself."""
+
+    def warm_up(self) -> None:
+        """Get ready; whatever is slow and needs no rows."""
+
+    def draw(
+        self,
+        folder: Path,
+        labels: NDArray[np.bool_],
+        candidate: NDArray[np.float64],
+        champion: NDArray[np.float64] | None,
+        booster: xgboost.Booster,
+        rows: NDArray[np.float32],
+        names: tuple[str, ...],
+    ) -> None:
+        """Write the pictures of one version into `folder`."""
+
+
 def warm_up() -> None:
     """Import what draws, which takes seconds, before it is needed."""
     import matplotlib
 
     matplotlib.use("Agg")
-    import shap  # noqa: F401
-    from matplotlib import pyplot  # noqa: F401
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # shap sets colours the way matplotlib will drop
+        import shap  # noqa: F401
+        from matplotlib import pyplot  # noqa: F401
 
 
 def draw(

@@ -22,12 +22,14 @@ from configs.load import load_model, load_settings
 from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from monitoring.requests import record_version, shelf
+from training import export, plots
 from training.champion import Champion, open_champion
 from training.data import Examples, gather, gather_from, holdout_start
 from training.engine import Engine
 from training.evaluate import METRICS, Comparison, Ruling, compare, rule
 from training.lineage import describe, figures
 from training.order import Order, read_order
+from training.plots import Pictures
 from training.progress import Progress
 from training.ray_engine import RayEngine
 from training.sources import public
@@ -43,6 +45,7 @@ class Workplace:
     registry: Registry
     store: Store
     engine: Engine
+    pictures: Pictures = plots
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,7 +91,7 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             held, judged = declared.since(start), learnt.before(start)
         progress.say(f"{len(learnt)} rows until {_spelled(learnt.times[-1], spec)}, {len(held)} held out")
 
-        warming = aside.submit(_warm_up, at.registry, spec.name)
+        warming = aside.submit(_warm_up, at, spec.name)
         with progress.stage("search"):
             check = holdout_start(judged, spec)
             found = at.engine.search(judged.before(check), judged.since(check), spec.training, scratch, progress.say)
@@ -106,16 +109,13 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
     _show(comparison, ruling, progress)
 
     with progress.stage("export"):
-        from training.export import export
-        from training.plots import draw
-
         bundle, report = scratch / "bundle", scratch / "report"
         bundle.mkdir()
         report.mkdir()
         reference = learnt.window(found.best.window)
         profile = Profile.learn(spec.features, reference.rows, ours, held.labels)
-        manifest = export(fitted, spec, profile, reference, start, bundle).manifest
-        draw(report, held.labels, ours, theirs, fitted.judged, held.rows, manifest.features)
+        manifest = export.export(fitted, spec, profile, reference, start, bundle).manifest
+        at.pictures.draw(report, held.labels, ours, theirs, fitted.judged, held.rows, manifest.features)
     progress.say(
         f"ONNX strays from the booster by {manifest.max_onnx_difference:.1e} at most, {manifest.compared_rows} rows"
     )
@@ -149,14 +149,11 @@ def _rows(order: Order, spec: ModelSpec, at: Workplace) -> tuple[Examples, Examp
     return declared, gather_from(spec, order.source, order.query, order.until)
 
 
-def _warm_up(registry: Registry, model: str) -> None:
+def _warm_up(at: Workplace, model: str) -> None:
     """Import and open what later stages need: MLflow, ONNX converter, plots; seconds that would be waited for."""
-    import training.export
-    import training.plots
-
-    registry.champion(model)
-    training.export.warm_up()
-    training.plots.warm_up()
+    at.registry.champion(model)
+    export.warm_up()
+    at.pictures.warm_up()
 
 
 def _score(

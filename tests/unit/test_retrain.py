@@ -1,0 +1,237 @@
+"""The whole job on fakes: what it registers, as what, and whom it tells."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import xgboost
+
+from cluster.bundle import Bundle
+from cluster.errors import WindvaneError
+from cluster.registry import Registration
+from configs.schema import ModelSpec, Training
+from monitoring.profile import Profile
+from monitoring.requests import open_request, shelf
+from tests.fakes import FakeRegistry, FakeStore
+from training.data import Examples
+from training.engine import Fitted, Search, Trial
+from training.export import check, export, probes, to_onnx
+from training.order import Order
+from training.progress import Progress
+from training.retrain import Workplace, retrain
+from training.settings import FitSettings
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+class PlainEngine:
+    """Fits at once in this process with the settings it is given."""
+
+    def __init__(self, settings: FitSettings) -> None:
+        self._settings = settings
+
+    def start(self) -> None:
+        pass
+
+    def search(
+        self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
+    ) -> Search:
+        assert learn.times[-1] < check.times[0]
+        return Search(self._settings, (Trial(self._settings, 0.5),))
+
+    def fit(
+        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path
+    ) -> Fitted:
+        parameters = settings.booster_parameters(training.seed, threads=1)
+        return Fitted(
+            *(xgboost.train(parameters, xgboost.DMatrix(e.rows, e.labels), settings.rounds) for e in (judged, served))
+        )
+
+
+class PlainPictures:
+    """Draws nothing, at once."""
+
+    def warm_up(self) -> None:
+        pass
+
+    def draw(self, folder: Path, *_: object) -> None:
+        (folder / "roc.png").write_bytes(b"")
+
+
+class KeptRegistrations(FakeRegistry):
+    """Remembers what it was told beside the version."""
+
+    def register(self, registration: Registration, bundle: Path, extras: Path | None = None):  # type: ignore[no-untyped-def]
+        self.registration = registration
+        self.extras = sorted(path.name for path in extras.iterdir()) if extras else []
+        return super().register(registration, bundle, extras)
+
+
+GOOD = FitSettings(max_depth=3, min_child_weight=5, rounds=20)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    return Workplace(
+        tmp_path, KeptRegistrations(tmp_path / "registry"), FakeStore(), PlainEngine(GOOD), PlainPictures()
+    )
+
+
+def write_rows(path: Path, days: int, unit: float = 1.0, seed: int = 5) -> Path:
+    """Ten rows a day; `bad` is likelier the lower the income, which is written in `unit`."""
+    random = np.random.default_rng(seed)
+    income = random.normal(50, 15, 10 * days)
+    bad = random.random(10 * days) < 1 / (1 + np.exp((income - 45) / 5))
+    lines = [
+        f"{(NOW + timedelta(days=i // 10)).date()},{income[i] * unit:.3f},{int(bad[i])},{'AB'[i % 2]}"
+        for i in range(10 * days)
+    ]
+    path.write_text("day,income,bad,branch\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def loans(source: Path, until: str | None = None) -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "name": "loans",
+            "owner": "credit",
+            "unit": "customer",
+            "target": {"name": "bad"},
+            "features": [
+                {"name": "income", "type": "number", "missing": True},
+                {"name": "branch", "type": "category", "categories": ["A", "B"]},
+            ],
+            "data": {"source": str(source), "time": "day", "until": until},
+            "decision": {"actions": [{"name": "grant", "at_least": 0.0, "cost_if_true": 5}]},
+            "training": {"holdout": "20d", "bootstrap": 50},
+        }
+    )
+
+
+def silent() -> Progress:
+    return Progress(lambda: 0.0, lambda _: None)
+
+
+def test_the_first_version_becomes_champion_with_a_bundle_that_opens(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    version = retrain(Order("loans", "first"), spec, place, silent())
+    assert (version.number, version.standing, version.parent, version.reason) == (1, "champion", None, "first")
+    assert place.registry.champion("loans") == 1
+    bundle = Bundle.open(place.registry.fetch("loans", 1, tmp_path / "fetched"))
+    assert bundle.spec == spec
+    assert bundle.manifest.max_onnx_difference < 1e-5
+    assert bundle.manifest.trees == 20
+    profile = Profile.from_json(bundle.profile_path.read_bytes())
+    assert sum(profile.features[0].counts) == 800
+    assert profile.performance.auc > 0.7
+    assert place.registry.extras == ["roc.png"]  # type: ignore[attr-defined]
+    tags = place.registry.registration.tags  # type: ignore[attr-defined]
+    assert {"data_sha256", "code_revision", "environment", "spec_sha256", "source", "gate"} <= set(tags)
+    assert version.metrics["auc_low"] < version.metrics["auc"] < version.metrics["auc_high"]
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_the_same_rows_again_give_a_tie_although_the_champion_knows_them_by_heart(
+    place: Workplace, tmp_path: Path
+) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    again = retrain(Order("loans"), spec, place, silent())
+    assert (again.standing, again.parent) == ("candidate", 1)
+    assert again.metrics["difference_log_loss"] == 0.0
+    assert place.registry.champion("loans") == 1
+
+
+def test_a_clearly_worse_version_is_rejected_and_an_override_is_recorded(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    blind = replace(place, engine=PlainEngine(replace(GOOD, eta=0.001, rounds=2)))
+    assert retrain(Order("loans"), spec, blind, silent()).standing == "rejected"
+    overridden = retrain(Order("loans", override_gate=True), spec, blind, silent())
+    assert overridden.standing == "candidate"
+    assert place.registry.registration.tags["gate_overridden"] == "yes"  # type: ignore[attr-defined]
+    told = [event for event in place.store.events("loans") if event.kind == "registered"]
+    assert [event.facts["standing"] for event in told] == ["champion", "rejected", "candidate"]
+    assert "offline gate overridden by the operator" in told[-1].detail
+
+
+def test_a_unit_error_in_another_source_shows_on_the_declared_rows(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    cents = write_rows(tmp_path / "cents.csv", 80, unit=100.0)
+    version = retrain(Order("loans", source=str(cents)), spec, place, silent())
+    assert version.standing == "rejected"
+    assert version.metrics["brier"] > version.metrics["champion_brier"] + 0.1
+    assert place.registry.registration.tags["source"] == str(cents)  # type: ignore[attr-defined]
+
+
+def test_a_request_gets_its_version_its_findings_and_no_second_version(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    request, _ = open_request(place.store, "loans", "income drifted", "findings", ["psi of income 0.4"], NOW)
+    order = Order("loans", request.reason, request.request_id)
+    version = retrain(order, spec, place, silent())
+    saved, _ = shelf(place.store).load(request.key)
+    assert saved is not None
+    assert saved.version == version.number == 1
+    assert place.registry.registration.tags["findings"] == "psi of income 0.4"  # type: ignore[attr-defined]
+    assert retrain(order, spec, place, silent()) == version
+    assert len(place.registry.versions("loans")) == 1
+    assert [event.kind for event in place.store.events("loans")].count("registered") == 1
+
+
+def test_a_job_that_died_after_registering_still_hands_over(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    request, _ = open_request(place.store, "loans", "by hand", "manual", [], NOW)
+    order = Order("loans", request.reason, request.request_id)
+    retrain(order, spec, place, silent())
+    after_a_crash = replace(place, store=FakeStore())
+    open_request(after_a_crash.store, "loans", "by hand", "manual", [], NOW)
+    retrain(order, spec, after_a_crash, silent())
+    saved, _ = shelf(after_a_crash.store).load(request.key)
+    assert saved is not None
+    assert saved.version == 1
+    assert [event.version for event in after_a_crash.store.events("loans") if event.kind == "registered"] == [1]
+
+
+def test_a_champion_whose_feature_is_gone_is_not_compared(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    narrow = spec.model_copy(update={"features": spec.features[:1]})
+    version = retrain(Order("loans"), narrow, place, silent())
+    assert version.standing == "candidate"
+    assert "champion 1 needs 'branch'" in place.registry.registration.tags["gate"]  # type: ignore[attr-defined]
+
+
+def test_onnx_and_booster_agree_on_holes_unknown_and_extreme_rows(tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    random = np.random.default_rng(1)
+    rows = np.column_stack([random.normal(50, 15, 500), random.integers(0, 4, 500)]).astype(np.float32)
+    booster = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(rows, rows[:, 0] < 45), 20)
+    (tmp_path / "model.onnx").write_bytes(to_onnx(booster, 2))
+    tried = probes(rows, spec)
+    assert np.isnan(tried[:, 0]).sum() > 100
+    assert check(tmp_path / "model.onnx", booster, tried).max_difference < 1e-6
+    other = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(rows, rows[:, 0] > 45), 20)
+    with pytest.raises(WindvaneError, match="cannot be served"):
+        check(tmp_path / "model.onnx", other, tried)
+
+
+def test_a_bundle_keeps_no_password(tmp_path: Path, place: Workplace) -> None:
+    rows = write_rows(tmp_path / "rows.csv", 80)
+    spec = loans(rows)
+    secret = spec.data.model_copy(update={"source": "postgresql://reader:secret@db/loans", "query": "select 1"})
+    examples = np.zeros((60, 2), np.float32)
+    examples[:30, 0] = 1
+    labels = examples[:, 0] > 0
+    booster = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(examples, labels), 2)
+    profile = Profile.learn(spec.features, examples, np.linspace(0, 1, 60), labels)
+    learnt = Examples(None, examples, labels, np.arange(60.0))
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    export(Fitted(booster, booster), spec.model_copy(update={"data": secret}), profile, learnt, 40.0, folder)
+    assert b"secret" not in b"".join(path.read_bytes() for path in folder.iterdir())
+    assert msgspec.json.decode((folder / "manifest.json").read_bytes())["judged_until"] == 40.0

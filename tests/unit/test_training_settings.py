@@ -1,0 +1,50 @@
+from datetime import timedelta
+
+from training.engine import conclude
+from training.progress import Progress
+from training.settings import FitSettings, windows_of
+
+DAY = 86400.0
+
+
+def report(log_loss: float, **config: object) -> dict[str, object]:
+    settings = FitSettings()
+    names = ("max_depth", "eta", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda", "window")
+    whole = {name: getattr(settings, name) for name in names}
+    return {"best_log_loss": log_loss, "best_rounds": 40, "config": whole | config}
+
+
+def test_the_trial_with_the_lowest_loss_wins_with_its_rounds_and_window() -> None:
+    window = timedelta(days=60)
+    found = conclude([report(0.52), report(0.50, window=window, max_depth=3), {"config": {}}], FitSettings())
+    assert (found.best.rounds, found.best.window, found.best.max_depth) == (40, window, 3)
+    assert [trial.log_loss for trial in found.trials] == [0.50, 0.52]
+
+
+def test_a_search_whose_budget_ended_first_falls_back_to_the_default() -> None:
+    default = FitSettings(rounds=77)
+    assert conclude([{"config": {}}], default).best == default
+    assert conclude([], default).trials == ()
+
+
+def test_a_window_longer_than_the_data_is_all_of_it() -> None:
+    assert windows_of((timedelta(days=60), timedelta(days=90)), 70 * DAY) == [None, timedelta(days=60)]
+    assert windows_of((timedelta(days=60),), 70 * DAY) == [timedelta(days=60)]
+    assert windows_of(("all", timedelta(days=60), timedelta(days=60)), 70 * DAY) == [None, timedelta(days=60)]
+
+
+def test_every_setting_reaches_the_booster() -> None:
+    parameters = FitSettings(max_depth=3, eta=0.2).booster_parameters(seed=9, threads=2)
+    assert (parameters["max_depth"], parameters["eta"], parameters["seed"], parameters["nthread"]) == (3, 0.2, 9, 2)
+    assert FitSettings(window=timedelta(days=60)).described()["window"] == "60d"
+
+
+def test_progress_tells_the_seconds_of_every_stage() -> None:
+    ticks = iter([0.0, 1.0, 1.0, 3.5, 4.0])
+    lines: list[str] = []
+    progress = Progress(lambda: next(ticks), lines.append)
+    with progress.stage("data"):
+        pass
+    progress.say("done")
+    assert progress.seconds == {"data": 2.5}
+    assert lines == ["[   1.0 s] data …\n", "[   4.0 s] done\n"]
