@@ -1,6 +1,6 @@
 """Evidently's drift report as one offline HTML page: `python -m monitoring.reports --model M`.
 
-Importing Evidently takes seconds and hundreds of megabytes: nothing imports this module, who wants a report runs it.
+Importing Evidently takes seconds and hundreds of megabytes: only who writes a report does, in a process of its own.
 """
 
 import argparse
@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from evidently import DataDefinition, Dataset, Report
-from evidently.presets import DataDriftPreset, DataSummaryPreset
 
 from cluster.decision_log.query import Query
 from cluster.errors import NotFound, WindvaneError
@@ -22,6 +20,9 @@ from monitoring.comparison import Comparison, compare
 
 def write_report(spec: ModelSpec, comparison: Comparison, out: Path) -> Path:
     """Write the page and return its path; columns without a single value on either side are left out."""
+    from evidently import DataDefinition, Dataset, Report  # see the module's text
+    from evidently.presets import DataDriftPreset, DataSummaryPreset
+
     reference, current = _frame(spec, comparison.reference), _frame(spec, comparison.current)
     kept = [name for name in reference.columns if reference[name].notna().any() and current[name].notna().any()]
     categorical = {feature.name for feature in spec.features if feature.type in ("category", "boolean")}

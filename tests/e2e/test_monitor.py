@@ -1,0 +1,77 @@
+"""The monitor as a real Ray actor: found by name, shipped to without waiting, back after kill -9 with its evidence."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from cluster.decision_log.writer import Writer
+from cluster.errors import Unavailable
+from monitoring.ray_monitor import RayMonitors, start_monitor
+from tests.unit.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, namespace="elsewhere", address="local")
+    yield
+    ray.shutdown()
+
+
+def write(root: Path, *records: Any) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        writer = Writer(root, f"r{os.urandom(4).hex()}", "committed", loop, model="delay", features=())
+        for record in records:
+            writer.append(record)
+        await writer.commit()
+        await asyncio.to_thread(writer.close)
+
+    asyncio.run(run())
+
+
+def patient(ask: Any) -> Any:
+    """The answer once the actor has come back; each try waits in Ray, not here."""
+    for _ in range(60):
+        try:
+            return ask()
+        except Unavailable:
+            continue
+    raise AssertionError("the monitor did not come back")
+
+
+def test_a_monitor_killed_comes_back_and_joins_the_log_again(cluster: None, tmp_path: Path) -> None:
+    handle = start_monitor(SPEC, tmp_path)
+    assert start_monitor(SPEC, tmp_path)._actor_id == handle._actor_id
+    monitors = RayMonitors()
+    monitors.watch_profile("delay", 1, PROFILE.to_json())
+    counts = tally()
+    count(counts, 3, rows(500))
+    handle.ship.remote("r1", counts.drain())
+    now = time.time()
+    write(tmp_path, *decided(400, day=3, shadow=2, at=now))
+    view = monitors.view("delay", 1, None, 100, None)
+    assert view.reference == PROFILE.performance
+    assert view.watermark == 3 * DAY + 499
+    assert view.measures[0].rows == 500
+    before = monitors.evidence("delay", 1, 1, 2, now - 1.0)
+    assert before.paired is not None
+    assert before.paired.n == 400
+
+    pid = ray.get(handle.__ray_call__.remote(lambda _: os.getpid()))
+    os.kill(pid, signal.SIGKILL)
+    after = patient(lambda: monitors.evidence("delay", 1, 1, 2, now - 1.0))
+    assert after.paired == before.paired
+    assert after.arms == ()  # counts that were shipped are gone, and are not shown as zero
+    assert monitors.view("delay", 1, None, 100, None).reference is None
+
+
+def test_a_model_without_monitor_is_unavailable(cluster: None) -> None:
+    with pytest.raises(Unavailable, match="monitor:nobody does not answer"):
+        RayMonitors().snapshot("nobody")
