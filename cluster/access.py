@@ -12,18 +12,27 @@ DIGEST_FILE = "token.sha256"
 
 def ensure_token(home: Path) -> str:
     """The token of this Windvane, made at first use with mode 0600; its digest lies beside it for the servers."""
-    path = home / TOKEN_FILE
-    home.mkdir(parents=True, exist_ok=True)
+    token = ensure_secret(home / TOKEN_FILE)
+    _write_digest(home / DIGEST_FILE, digest(token))
+    return token
+
+
+def ensure_secret(path: Path) -> str:
+    """The random secret in that file, made at first use with mode 0600."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        token = path.read_text().strip()
-    else:
-        token = secrets.token_urlsafe(32)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(token + "\n")
-    _write_digest(home / DIGEST_FILE, digest(token))
-    return token
+        return path.read_text().strip()
+    secret = secrets.token_hex(32)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret)
+    return secret
+
+
+def bearer(file: Path) -> dict[str, str]:
+    """The header that shows the secret in that file; none when there is no such file."""
+    return {"authorization": f"Bearer {file.read_text().strip()}"} if file.exists() else {}
 
 
 def read_digest(home: Path) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from cluster.access import TOKEN_FILE
+from cluster.access import TOKEN_FILE, bearer
 from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable, WindvaneError
 
 _KINDS: dict[int, type[WindvaneError]] = {403: Forbidden, 404: NotFound, 409: Conflict}
@@ -17,8 +17,7 @@ class ControlApi:
 
     def __init__(self, url: str, home: Path, timeout_seconds: float = 30.0) -> None:
         self._url = url
-        token = home / TOKEN_FILE
-        headers = {"authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
+        headers = bearer(home / TOKEN_FILE)
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False)
 
     def status(self) -> dict[str, Any]:

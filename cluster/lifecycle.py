@@ -1,5 +1,6 @@
 """`windvane up` and `windvane down`: a cluster is started or attached to, made ready, and left as it was found."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from cluster import ray_head
 from cluster.access import ensure_token
 from cluster.errors import Unavailable, WindvaneError
 from cluster.serve_apps_api import CONTROL, ServeApplications
+from cluster.sql_store import SqlStore
 from configs.schema import Settings
 
 READY_SECONDS = 180.0
@@ -40,11 +42,13 @@ def up(settings: Settings, progress: Progress) -> Place:
         progress("starting Ray")
         dashboard = ray_head.start(settings).dashboard_url
         started = True
-    _wait(lambda: _answers(f"{dashboard}/api/serve/applications/"), "the Ray dashboard", progress)
     applications = ServeApplications(dashboard, settings)
+    _wait(applications.answers, "the Ray dashboard", progress)
     applications.deploy_control()
     applications.wait_running(CONTROL, READY_SECONDS, progress)
-    _wait(lambda: _answers(f"{url(settings)}/api/health"), "the control app", progress)
+    _wait(lambda: _control_answers(settings), "the control app", progress)
+    for model, digest in deployed_models(settings):
+        applications.deploy_model(model, digest)
     return place(settings, dashboard, started)
 
 
@@ -58,7 +62,7 @@ def down(settings: Settings, progress: Progress) -> str:
     try:
         progress("shutting applications down")
         ServeApplications(dashboard, settings).remove_all()
-        _wait(lambda: not _holds_port(settings), "requests in flight", progress, patience_seconds=15.0)
+        _wait(lambda: not _control_answers(settings), "requests in flight", progress, patience_seconds=15.0)
     except WindvaneError as error:
         progress(f"going on although Serve did not shut down: {error}")
     if head is None:
@@ -101,15 +105,25 @@ def place(settings: Settings, dashboard: str, started: bool) -> Place:
     )
 
 
-def _answers(address: str) -> bool:
+def deployed_models(settings: Settings) -> list[tuple[str, str]]:
+    """Models whose declaration the store holds as deployed, with the digest of it: after `down`, `up` serves them again."""
+    return [(saved.key, spec_digest(saved.body)) for saved in SqlStore(settings.store_url).list("model")]
+
+
+def spec_digest(body: bytes) -> str:
+    """What tells one declaration from another.
+
+    >>> spec_digest(b"{}")
+    '44136fa355b3678a'
+    """
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _control_answers(settings: Settings) -> bool:
     try:
-        return httpx.get(address, timeout=5.0, trust_env=False).status_code == 200
+        return httpx.get(f"{url(settings)}/api/health", timeout=5.0, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def _holds_port(settings: Settings) -> bool:
-    return _answers(f"{url(settings)}/api/health")
 
 
 def _wait(ready: Callable[[], bool], what: str, progress: Progress, patience_seconds: float = READY_SECONDS) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from cluster import haproxy, processes
+from cluster.access import ensure_secret
 from cluster.errors import Unavailable
 from cluster.processes import Mark
 from configs.schema import Settings
@@ -60,6 +61,7 @@ def start(settings: Settings) -> Head:
     end_leftovers(home)
     for port, setting in ((settings.port, "WINDVANE_PORT"), (settings.dashboard_port, "WINDVANE_DASHBOARD_PORT")):
         processes.demand_free(port, setting)
+    ensure_secret(settings.ray_token_file)
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--dashboard-port={settings.dashboard_port}"),
@@ -116,7 +118,7 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
         | {
             "PATH": f"{here}:{os.environ.get('PATH', '')}",  # so that `ray job submit -- python …` runs this Python
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",  # one node: HAProxy knows within a second
-            "RAY_TRAIN_V2_ENABLED": "1",
+            "RAY_AUTH_MODE": "token",  # who may talk to Ray's job API may run anything
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "PYTHONWARNINGS": "ignore::FutureWarning",
         }

@@ -1,10 +1,12 @@
 """Jobs on Ray, through the dashboard's job API: what `ray job submit` does, without importing Ray."""
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from cluster.access import bearer
 from cluster.errors import Unavailable
 from cluster.jobs import JobRequest, JobState, JobStatus
 
@@ -20,9 +22,10 @@ _STATES: dict[str, JobState] = {
 class RayJobs:
     """The job API of one Ray dashboard, such as http://127.0.0.1:8265."""
 
-    def __init__(self, dashboard_url: str, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, dashboard_url: str, token_file: Path, timeout_seconds: float = 30.0) -> None:
         self._url = dashboard_url
-        self._http = httpx.Client(base_url=dashboard_url, timeout=timeout_seconds, trust_env=False)
+        headers = bearer(token_file)
+        self._http = httpx.Client(base_url=dashboard_url, headers=headers, timeout=timeout_seconds, trust_env=False)
 
     def submit(self, request: JobRequest) -> str:
         """Start the job; an id that Ray knows already is left as it is."""

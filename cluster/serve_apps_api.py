@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 
-from cluster.errors import NotFound, Unavailable, WindvaneError
+from cluster.access import bearer
+from cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
 from configs.schema import Settings
 
 CONTROL = "control"
@@ -19,7 +20,16 @@ class ServeApplications:
     def __init__(self, dashboard_url: str, settings: Settings) -> None:
         self._url = dashboard_url
         self._settings = settings
-        self._http = httpx.Client(base_url=dashboard_url, timeout=60.0, trust_env=False)
+        headers = bearer(settings.ray_token_file)
+        self._http = httpx.Client(base_url=dashboard_url, headers=headers, timeout=60.0, trust_env=False)
+
+    def answers(self) -> bool:
+        """Whether the dashboard is there; raises Forbidden when it does not take our token."""
+        try:
+            self._details()
+        except Unavailable:
+            return False
+        return True
 
     def deploy_control(self) -> None:
         """Declare the control application; the same declaration twice changes nothing."""
@@ -96,6 +106,11 @@ class ServeApplications:
             reply = self._http.request(method, "/api/serve/applications/", **options)
         except httpx.HTTPError as error:
             raise Unavailable(f"The Ray dashboard at {self._url} does not answer: {error}") from error
+        if reply.status_code in (401, 403):
+            raise Forbidden(
+                f"The Ray dashboard at {self._url} does not take the token in {self._settings.ray_token_file}; "
+                "name the right file with RAY_AUTH_TOKEN_PATH."
+            )
         if reply.status_code != 200:
             raise Unavailable(f"Serve answered {reply.status_code}: {_last_lines(reply.text)}")
         return reply

@@ -23,6 +23,7 @@ _VARIABLES = {
     "mlflow_uri": "WINDVANE_MLFLOW",
     "models_dir": "WINDVANE_MODELS",
     "overlay": "WINDVANE_OVERLAY",
+    "ray_token_path": "RAY_AUTH_TOKEN_PATH",
 }
 
 
@@ -33,6 +34,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     home = Path(given.get("home", "var")).expanduser().absolute()
     own_models = Path("configs/models")
     models = given.get("models_dir", own_models if own_models.is_dir() else PACKAGED / "models")
+    if given.get("ray_address"):  # a cluster that somebody else started, with Ray's usual token
+        given.setdefault("ray_token_path", str(Path("~/.ray/auth_token").expanduser()))
     values = {
         "store_url": f"sqlite:///{home}/windvane.db",
         "mlflow_uri": f"sqlite:///{home}/mlflow/mlflow.db",

@@ -20,6 +20,12 @@ class Settings(BaseModel):
     mlflow_uri: str
     models_dir: str
     overlay: str | None = None
+    ray_token_path: str = ""  # the token of Ray's dashboard and job API; empty: home/ray_token
+
+    @property
+    def ray_token_file(self) -> Path:
+        """Where the token of Ray's dashboard and job API lies."""
+        return Path(self.ray_token_path or Path(self.home) / "ray_token")
 
     def environment(self) -> dict[str, Any]:
         """The variables that make another process read the same settings."""
@@ -31,6 +37,7 @@ class Settings(BaseModel):
             "WINDVANE_STORE": self.store_url,
             "WINDVANE_MLFLOW": self.mlflow_uri,
             "WINDVANE_MODELS": self.models_dir,
+            "RAY_AUTH_TOKEN_PATH": str(self.ray_token_file),
         }
         return pairs | ({"WINDVANE_OVERLAY": self.overlay} if self.overlay else {})
 

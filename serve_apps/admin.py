@@ -121,7 +121,7 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
     @app.put("/api/models/{model}/pins", dependencies=[Depends(owner)])
     def pin(model: str, body: Pins) -> dict[str, Any]:
         """Score these versions as shadows in every split."""
-        return desk.pin(model, tuple(body.versions), by)
+        return desk.pin(model, tuple(body.versions))
 
     @app.get("/metrics", dependencies=reading, response_class=PlainTextResponse)
     def metrics() -> Response:
@@ -143,6 +143,7 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
 
 
 async def _windvane_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, WindvaneError)
     return _reply(problem(error, request.url.path))
 
 

@@ -1,18 +1,21 @@
 """What people can ask of control: read the loop's records, change a declaration, steer a rollout."""
 
-import hashlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
-from cluster.errors import Conflict, Invalid, NotFound, Problem
+from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from cluster.lifecycle import spec_digest
 from cluster.registry import Registry
 from cluster.store import Event, Shelf, Store
 from configs.schema import ModelSpec
+from monitoring.metrics import ModelState, exposition
 from monitoring.requests import open_request, requests_of
+from monitoring.snapshot import Snapshot
 from serve_apps import status
 from serve_apps.rollout.controller import RolloutController
 from serve_apps.rollout.plan import SPLIT
@@ -22,11 +25,11 @@ MODEL = "model"  # kind of the deployed declarations in the store
 NEWEST_EVENTS = 20
 
 
-class Traffic(Protocol):
-    """What the monitors know of rates and latencies."""
+class Monitors(Protocol):
+    """What the monitors know of rates and latencies; may raise Unavailable."""
 
-    def traffic(self, model: str) -> Mapping[str, Any] | None:
-        """Decisions per second, p50 and p99 in ms, totals; None when the monitor does not answer."""
+    def snapshot(self, model: str) -> Snapshot:
+        """Totals, rates and latencies."""
 
 
 class Desk:
@@ -37,15 +40,13 @@ class Desk:
         store: Store,
         registry: Registry,
         rollouts: RolloutController,
-        traffic: Traffic,
-        metrics: Callable[[], bytes],
+        monitors: Monitors,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._registry = registry
         self._rollouts = rollouts
-        self._traffic = traffic
-        self._metrics = metrics
+        self._monitors = monitors
         self._clock = clock
         self._splits = Shelf(store, SPLIT, Split)
         self._lock = threading.Lock()
@@ -79,7 +80,7 @@ class Desk:
             self._store.put(MODEL, model, body, saved.revision if saved else 0)
             detail = f"{by} declared {model} anew" if saved else f"{by} deployed {model}"
             self._store.append(Event(self._clock(), "deployed", model, champion, detail))
-        return {"model": model, "champion": champion, "spec_digest": hashlib.sha256(body).hexdigest()[:16]}
+        return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
 
     def versions(self, model: str) -> list[dict[str, Any]]:
         """All registered versions, oldest first."""
@@ -133,7 +134,7 @@ class Desk:
 
     def metrics(self) -> bytes:
         """Prometheus text of everything control knows."""
-        return self._metrics()
+        return exposition([self._state_of(spec.name) for spec in self.models()])
 
     def _status_of(self, spec: ModelSpec) -> dict[str, Any]:
         return status.model_status(
@@ -143,8 +144,27 @@ class Desk:
             self._rollouts.status(spec.name),
             requests_of(self._store, spec.name),
             self._newest_events(spec.name),
-            self._traffic.traffic(spec.name),
+            self._snapshot(spec.name),
         )
+
+    def _state_of(self, model: str) -> ModelState:
+        split, rollout = self._splits.load(model)[0], self._rollouts.status(model)
+        arms = split.arms if split else ()
+        return ModelState(
+            model,
+            self._snapshot(model),
+            self._registry.champion(model),
+            {(arm.version, arm.name): arm.weight for arm in arms},
+            rollout.phase if rollout else None,
+            requests=Counter(request.status for request in requests_of(self._store, model)),
+        )
+
+    def _snapshot(self, model: str) -> Snapshot | None:
+        """What the monitor sees, or None while it does not answer: then there is no figure, not a zero."""
+        try:
+            return self._monitors.snapshot(model)
+        except Unavailable:
+            return None
 
     def _newest_events(self, model: str) -> tuple[Event, ...]:
         """The last few; the store pages forward only, so where the last look ended is remembered."""

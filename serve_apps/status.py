@@ -1,6 +1,6 @@
 """What an operator sees of one model, put together from the loop's records: plain JSON values, no decisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from cluster.registry import Version
 from cluster.store import Event
 from configs.schema import ModelSpec
 from monitoring.requests import RetrainRequest
+from monitoring.snapshot import Snapshot
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Verdict
 from serve_apps.router import Split
@@ -20,7 +21,7 @@ def model_status(
     rollout: Rollout | None,
     requests: Sequence[RetrainRequest],
     events: Sequence[Event],
-    traffic: Mapping[str, Any] | None,
+    seen: Snapshot | None,
 ) -> dict[str, Any]:
     """One model's entry in `GET /api/status`."""
     return {
@@ -30,8 +31,23 @@ def model_status(
         "split": split_status(split) if split else None,
         "rollout": rollout_status(rollout) if rollout else None,
         "retrain": request_status(requests[-1]) if requests else None,
-        "traffic": dict(traffic) if traffic else None,
+        "traffic": traffic_status(seen) if seen else None,
         "events": [event_status(event) for event in events],
+    }
+
+
+def traffic_status(seen: Snapshot) -> dict[str, Any]:
+    """Rates, latencies and totals as the monitor has them; null where nothing was seen."""
+    return {
+        "decisions": seen.decisions,
+        "errors": seen.errors,
+        "decisions_per_second": seen.decisions_per_second,
+        "latency_p50_ms": seen.latency_p50_ms,
+        "latency_p99_ms": seen.latency_p99_ms,
+        "labelled": seen.labelled,
+        "waiting": seen.waiting,
+        "replicas": seen.replicas,
+        "shadow_dropped": {str(version): count for version, count in seen.shadow_dropped.items()},
     }
 
 

@@ -6,6 +6,7 @@ import click
 
 from cluster.cli import decisions, models, operate, rollouts
 from cluster.errors import Invalid, WindvaneError
+from configs.complaint import BadDeclaration
 
 
 class Commands(click.Group):
@@ -18,6 +19,10 @@ class Commands(click.Group):
             click.secho(f"Error: {error}", fg="red", err=True)
             for problem in getattr(error, "problems", ()) if isinstance(error, Invalid) else ():
                 click.secho(f"  {problem.pointer}: {problem.detail}", fg="red", err=True)
+            sys.exit(1)
+        except BadDeclaration as error:
+            for complaint in error.complaints:
+                click.secho(f"Error: {complaint}", fg="red", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)

@@ -37,7 +37,7 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.argument("model")
 @click.option(
     "--sql",
-    default="select * from decisions order by at desc limit 10",
+    default="select * from decisions order by recorded_at desc limit 10",
     show_default=True,
     help="One SELECT over decisions, outcomes, shadows and labelled.",
 )

@@ -65,7 +65,7 @@ def train(model: str, reason: str, source: str | None, override_gate: bool) -> N
     """Train and register a version of MODEL as a Ray job, showing what it prints."""
     settings = load_settings()
     load_model(model, settings)
-    jobs = RayJobs(lifecycle.demand_dashboard(settings))
+    jobs = RayJobs(lifecycle.demand_dashboard(settings), settings.ray_token_file)
     entrypoint = [sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason]
     entrypoint += ["--source", source] if source else []
     entrypoint += ["--override-gate"] if override_gate else []

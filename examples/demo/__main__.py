@@ -57,7 +57,7 @@ class Demo:
         self._view.stage("bringing a Ray cluster up")
         lifecycle.up(self._settings, self._view.stage)
         self._api = ControlApi(lifecycle.url(self._settings), self._home)
-        self._jobs = RayJobs(lifecycle.demand_dashboard(self._settings))
+        self._jobs = RayJobs(lifecycle.demand_dashboard(self._settings), self._settings.ray_token_file)
         flights.join()
         self._view.stage("training version 1 on January and February")
         self._finish(self._train("train-v1", "first version"))

@@ -36,7 +36,7 @@ def build(
 ) -> dict[str, Any]:
     """The report without the figures only the demo itself knows (seconds, failed requests)."""
     served = query.sql(
-        "select d.decision_id, d.at, d.event_time, d.version, d.prediction, s.prediction as frozen, o.label "
+        "select d.decision_id, d.recorded_at as at, d.event_time, d.version, d.prediction, s.prediction as frozen, o.label "
         "from decisions d "
         f"left join (select decision_id, any_value(prediction) as prediction from shadows where version = {frozen} "
         "group by decision_id) s using (decision_id) "

@@ -1,0 +1,124 @@
+"""The composition root: one replica that ticks both loops for every deployed model and answers the control API."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ray import serve
+
+from cluster.access import read_digest
+from cluster.decision_log.sealer import Sealer
+from cluster.errors import WindvaneError
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.ray_jobs import RayJobs
+from cluster.sql_store import SqlStore
+from configs.schema import ModelSpec
+from configs.settings import Settings
+from monitoring.ray_monitor import RayMonitors, start_monitor
+from monitoring.watcher import Watcher
+from serve_apps.admin import make_app
+from serve_apps.desk import Desk
+from serve_apps.event_clock import StampedStore
+from serve_apps.ray_switchboard import RaySwitchboard
+from serve_apps.rollout.controller import RolloutController
+
+logger = logging.getLogger("windvane.control")
+
+ROLLOUT_SECONDS = 0.2  # between looks: part of the way from a breach to the rollback
+WATCH_SECONDS = 1.0
+SEAL_SECONDS = 5.0
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@serve.deployment(
+    name="Control",
+    num_replicas=1,
+    max_ongoing_requests=64,
+    ray_actor_options={"num_cpus": 0},
+    graceful_shutdown_timeout_s=5,
+)
+@serve.ingress()
+class Control:
+    """Holds no state that matters: kill it anywhere and its successor goes on from the store."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = Settings.model_validate(settings)
+        home = Path(self._settings.home)
+        self._log = home / "log"
+        self._clocks: dict[str, datetime] = {}
+        store = StampedStore(SqlStore(self._settings.store_url), self._clocks.get)
+        registry = MlflowRegistry(self._settings.mlflow_uri, self._settings.artifacts)
+        jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
+        self._monitors = RayMonitors()
+        switchboard = RaySwitchboard(self._settings.store_url)
+        self._rollouts = RolloutController(store, registry, switchboard, self._monitors)
+        self._desk = Desk(store, registry, self._rollouts, self._monitors)
+        cache = home / "cache" / "versions"
+        environment = self._settings.environment()
+        self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
+        self._stopping = threading.Event()
+        self._told: dict[str, str] = {}
+        for name, period, act in (
+            ("rollout", ROLLOUT_SECONDS, self._roll),
+            ("watch", WATCH_SECONDS, self._watch),
+            ("seal", SEAL_SECONDS, self._seal),
+        ):
+            threading.Thread(target=self._loop, args=(name, period, act), name=name, daemon=True).start()
+
+    def __serve_build_asgi_app__(self) -> Any:
+        """What Serve answers HTTP with."""
+        home = Path(self._settings.home)
+        return make_app(self._desk, lambda: read_digest(home), self._settings.host in LOOPBACK)
+
+    def __del__(self) -> None:
+        self._stopping.set()
+
+    def _loop(self, name: str, period: float, act: Callable[[ModelSpec, datetime], None]) -> None:
+        """Every model, for ever; one model's trouble is said once and never stops the others."""
+        while not self._stopping.is_set():
+            start = time.monotonic()
+            for spec in self._models(name):
+                try:
+                    act(spec, datetime.now(UTC))
+                    self._told.pop(f"{name}:{spec.name}", None)
+                except WindvaneError as error:
+                    self._tell(f"{name}:{spec.name}", str(error))
+                except Exception:
+                    logger.exception("The %s loop met an unforeseen error at %s; it goes on", name, spec.name)
+            self._stopping.wait(max(0.0, period - (time.monotonic() - start)))
+
+    def _models(self, name: str) -> tuple[ModelSpec, ...]:
+        try:
+            return self._desk.models()
+        except WindvaneError as error:
+            self._tell(name, str(error))
+            return ()
+
+    def _tell(self, where: str, sentence: str) -> None:
+        """Log a trouble when it begins or changes, not at each tick."""
+        if self._told.get(where) != sentence:
+            self._told[where] = sentence
+            logger.warning("%s: %s", where, sentence)
+
+    def _roll(self, spec: ModelSpec, now: datetime) -> None:
+        self._rollouts.tick(spec.name, now)
+
+    def _watch(self, spec: ModelSpec, now: datetime) -> None:
+        start_monitor(spec, self._log / spec.name)
+        watermark = self._monitors.snapshot(spec.name).watermark
+        if watermark is not None and spec.data.time is not None:
+            self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
+        self._watcher.tick(spec.name, now)
+
+    def _seal(self, spec: ModelSpec, _: datetime) -> None:
+        Sealer(self._log / spec.name).seal()
+
+
+def build(args: dict[str, Any]) -> Any:
+    """The application that `windvane up` declares."""
+    deployment: Any = Control  # the decorator's types say it is still the class
+    return deployment.bind(args["settings"])

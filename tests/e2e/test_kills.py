@@ -1,0 +1,63 @@
+"""kill -9 in the middle of a rollout: it ends right, and no acknowledged decision is missing from the log."""
+
+import psutil
+import pytest
+
+from cluster.decision_log.query import Query
+from configs.load import validate_file
+from configs.schema import ModelSpec
+from tests.e2e.conftest import Place, wait_for
+from tests.e2e.test_loop import DECLARATION, Traffic, declare
+from tests.e2e.world import CHANGE, START, days, rows
+
+MODEL = "churn-kill"
+SLOW_ENOUGH_TO_KILL = DECLARATION.replace("churn-loop", MODEL).replace("min_duration: 1s", "min_duration: 5s")
+
+
+@pytest.fixture(scope="module")
+def deployed(place: Place) -> Place:
+    """Two versions of the same world; the first answers."""
+    declare(place, MODEL, SLOW_ENOUGH_TO_KILL, rows(4000, START, CHANGE - days(1), seed=11))
+    assert validate_file(place.models / f"{MODEL}.yaml") == []
+    place.windvane("train", MODEL)
+    place.windvane("deploy", MODEL)
+    place.windvane("train", MODEL, "--override-gate", "--reason", "the same again")
+    return place
+
+
+@pytest.mark.parametrize("victim", ["ServeReplica:churn-kill", "ServeReplica:control", "Switchboard"])
+def test_a_kill_in_the_middle_of_a_rollout_loses_nothing(deployed: Place, victim: str) -> None:
+    place = deployed
+    champion = place.status(MODEL)["champion"]
+    candidate = 3 - champion
+    since = len(place.events(MODEL, "promoted"))
+    with Traffic(place, MODEL, rows(200_000, START, CHANGE - days(1), seed=12)) as traffic:
+        wait_for("traffic", lambda: traffic.acknowledged)
+        reason = f"killing {victim}"
+        place.windvane("rollout", "start", MODEL, "--version", str(candidate), "--reason", reason, "--override-gate")
+        wait_for("a canary step", lambda: place.status(MODEL)["rollout"]["phase"] == "step", 60.0)
+        wait_for("an answer by the candidate", lambda: any(v == candidate for _, v, _ in traffic.acknowledged[-500:]))
+        victims = place.processes(victim)
+        assert victims, f"no process is called {victim}"
+        victims[0].kill()
+        psutil.wait_procs(victims[:1], timeout=10.0)
+        wait_for("the promotion", lambda: len(_promoted(place)) > since, patience_seconds=180.0)
+        seen = len(traffic.acknowledged)
+        wait_for("answers after it", lambda: len(traffic.acknowledged) > seen + 100)
+    assert _promoted(place)[-1]["version"] == candidate
+    assert place.status(MODEL)["champion"] == candidate
+    assert place.status(MODEL)["split"]["arms"] == [{"name": "champion", "version": candidate, "weight": 1.0}]
+    spec = ModelSpec.model_validate(place.http.get(f"/api/models/{MODEL}").json())
+    logged = Query(place.home / "log" / MODEL, spec.features).sql("select decision_id, version from decisions")
+    written = dict(zip(logged["decision_id"].to_pylist(), logged["version"].to_pylist(), strict=True))
+    missing = [each for each, _, _ in traffic.acknowledged if each not in written]
+    assert missing == []
+    assert all(written[each] == version for each, version, _ in traffic.acknowledged)
+
+
+def _promoted(place: Place) -> list[dict[str, object]]:
+    """Promotions, however often control answers while it restarts."""
+    try:
+        return place.events(MODEL, "promoted")
+    except (ValueError, KeyError, OSError):
+        return []
