@@ -8,7 +8,7 @@ from typing import Any
 
 from cluster.decision_log.record import Decision, Outcome, Record, Shadow
 
-WAITING = 200_000  # decisions that wait for an outcome, about 60 MB; the oldest make room and are counted
+WAITING = 200_000  # decisions that wait for an outcome, about 80 MB; the oldest make room and are counted
 RECENT = 20_000  # labelled decisions that may still gain a late shadow score; and what came before its decision
 
 # A decision as it waits: when answered, window, then (version, score) of the answer and of every shadow.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from monitoring.drift import grouped_psi
 from monitoring.evidence import PairedEvidence, ShiftEvidence
-from monitoring.performance import SCORE_BINS, score_bins
+from monitoring.performance import SCORE_BINS, UNIT, exact_sum, score_bins
 
 MOST = 300_000  # newest pairs kept: 7 MB for every two versions compared
 
@@ -39,13 +39,18 @@ class Ring:
 
 
 class Pair:
-    """What two versions said to the same decisions; `low` is the lower version number."""
+    """What two versions said to the same decisions; `low` is the lower version number.
+
+    The judge asks several times a second and always since the same moment: sums for that moment are kept up to date
+    as rows come, so an answer costs the same after a thousand pairs and after a million.
+    """
 
     def __init__(self, low: int, high: int, most: int = MOST) -> None:
         self.low = low
         self.high = high
         self._scores = Ring(3, most)  # answered at, score of low, score of high
         self._labelled = Ring(4, most)  # the same and the label
+        self._sums: _Sums | None = None
 
     def add(self, rows: Sequence[tuple[float, float, float, int]]) -> None:
         """Take in (answered at, score of low, score of high, label); label −1 is a pair without one."""
@@ -53,28 +58,53 @@ class Pair:
         labelled = given[:, 3] >= 0
         self._scores.add(given[~labelled, :3])
         self._labelled.add(given[labelled])
+        if self._sums is not None:
+            self._sums.add(given[~labelled, :3], given[labelled])
 
     def paired(self, champion: int, candidate: int, since: float) -> PairedEvidence | None:
         """Brier loss of candidate minus champion over decisions answered since; None below two."""
-        rows = self._labelled.rows()
-        rows = rows[rows[:, 0] >= since]
-        n = len(rows)
+        sums = self._since(since)
+        n = sums.n
         if n < 2:
             return None
-        losses = np.square(rows[:, 1:3] - rows[:, 3:4])
-        one, two = (losses[:, int(version == self.high)] for version in (champion, candidate))
-        difference = two - one
-        variance = float(difference.var(ddof=1))
-        mean = float(difference.mean())
-        return PairedEvidence(champion, candidate, n, mean, variance, float(one.mean()), float(two.mean()))
+        low, high = (total / UNIT / n for total in sums.losses)
+        mean = (sums.losses[1] - sums.losses[0]) / UNIT / n  # high minus low
+        variance = max(sums.squared / UNIT / n - mean * mean, 0.0) * n / (n - 1)
+        if candidate == self.high:
+            return PairedEvidence(champion, candidate, n, mean, variance, low, high)
+        return PairedEvidence(champion, candidate, n, -mean, variance, high, low)
 
     def shift(self, champion: int, candidate: int, since: float) -> ShiftEvidence | None:
         """How far the candidate's scores lie from the champion's over decisions answered since; None without one."""
-        rows = self._scores.rows()
-        rows = rows[rows[:, 0] >= since]
-        one, two = (
-            np.bincount(score_bins(rows[:, 1 + int(version == self.high)]), minlength=SCORE_BINS)
-            for version in (champion, candidate)
-        )
-        psi = grouped_psi(one, two)
-        return None if psi is None else ShiftEvidence(len(rows), psi)
+        counts = self._since(since).scores
+        psi = grouped_psi(counts[int(champion == self.high)], counts[int(candidate == self.high)])
+        return None if psi is None else ShiftEvidence(int(counts[0].sum()), psi)
+
+    def _since(self, since: float) -> "_Sums":
+        if self._sums is None or self._sums.since != since:
+            self._sums = _Sums(since)
+            self._sums.add(self._scores.rows(), self._labelled.rows())
+        return self._sums
+
+
+class _Sums:
+    """Sums over pairs answered since one moment; exact, so the order of rows does not matter."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.n = 0  # labelled pairs
+        self.losses = [0, 0]  # Brier loss of low and high
+        self.squared = 0  # of the difference
+        self.scores: NDArray[np.int64] = np.zeros((2, SCORE_BINS), np.int64)
+
+    def add(self, scores: NDArray[np.float64], labelled: NDArray[np.float64]) -> None:
+        """Add float64[n, 3] scored and float64[m, 4] labelled pairs."""
+        scores = scores[scores[:, 0] >= self.since]
+        for column in (0, 1):
+            self.scores[column] += np.bincount(score_bins(scores[:, 1 + column]), minlength=SCORE_BINS)
+        labelled = labelled[labelled[:, 0] >= self.since]
+        losses = np.square(labelled[:, 1:3] - labelled[:, 3:4])
+        self.n += len(labelled)
+        for column in (0, 1):
+            self.losses[column] += exact_sum(losses[:, column])
+        self.squared += exact_sum(np.square(losses[:, 1] - losses[:, 0]))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 # Fixed bins of [0, 1], 0.05 wide in log-odds between 0.00005 and 0.99995: fine where scores of rare events live too.
 SCORE_EDGES: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.linspace(-10.0, 10.0, 399)))
 SCORE_BINS = len(SCORE_EDGES) + 1
-_UNIT = float(1 << 32)  # losses are summed as integers of 2^-32, so that any order of adding gives the same sum
+UNIT = float(1 << 32)  # losses are summed as integers of 2^-32, so that any order of adding gives the same sum
 _SMALLEST = 1e-15  # scores are clipped here before the logarithm
 
 
@@ -74,9 +74,9 @@ class LabelledScores:
         self.bins += np.bincount(places, minlength=2 * SCORE_BINS).reshape(2, SCORE_BINS)
         squared = np.square(scores - labels)
         likelihood = np.clip(np.where(labels, scores, 1.0 - scores), _SMALLEST, 1.0)
-        self.brier += _exact_sum(squared)
-        self.brier_squared += _exact_sum(np.square(squared))
-        self.log_loss += _exact_sum(-np.log(likelihood))
+        self.brier += exact_sum(squared)
+        self.brier_squared += exact_sum(np.square(squared))
+        self.log_loss += exact_sum(-np.log(likelihood))
 
     def merge(self, other: "LabelledScores") -> None:
         """Add everything the other one counted."""
@@ -91,13 +91,14 @@ class LabelledScores:
         n = negatives + positives
         if n == 0:
             return None
-        brier = self.brier / _UNIT / n
-        variance = max(self.brier_squared / _UNIT / n - brier * brier, 0.0) * n / max(n - 1, 1)
-        return Performance(n, positives, _auc(self.bins), brier, variance, self.log_loss / _UNIT / n)
+        brier = self.brier / UNIT / n
+        variance = max(self.brier_squared / UNIT / n - brier * brier, 0.0) * n / max(n - 1, 1)
+        return Performance(n, positives, _auc(self.bins), brier, variance, self.log_loss / UNIT / n)
 
 
-def _exact_sum(losses: NDArray[np.float64]) -> int:
-    return int(np.rint(losses * _UNIT).astype(np.int64).sum())
+def exact_sum(losses: NDArray[np.float64]) -> int:
+    """The sum of float64 losses in units of 2^-32."""
+    return int(np.rint(losses * UNIT).astype(np.int64).sum())
 
 
 def _auc(bins: NDArray[np.int64]) -> float | None:

@@ -66,3 +66,16 @@ def test_equal_scores_do_not_shift_and_other_scores_do() -> None:
     moved.add([(0.0, s, s**0.5, -1) for s in scores])
     assert same.shift(1, 2, 0.0).psi == 0.0  # type: ignore[union-attr]
     assert moved.shift(1, 2, 0.0).psi > 1.0  # type: ignore[union-attr]
+
+
+def test_rows_that_come_between_two_questions_are_in_the_second_answer() -> None:
+    rng = np.random.default_rng(3)
+    rows = [(float(at), *rng.random(2), int(rng.integers(-1, 2))) for at in range(500)]
+    asked, unasked = Pair(1, 2), Pair(1, 2)
+    for start in range(0, 500, 50):
+        asked.add(rows[start : start + 50])
+        asked.paired(1, 2, since=100.0)
+    unasked.add(rows)
+    assert asked.paired(1, 2, since=100.0) == unasked.paired(1, 2, since=100.0)
+    assert asked.shift(1, 2, since=100.0) == unasked.shift(1, 2, since=100.0)
+    assert asked.paired(1, 2, since=200.0) == unasked.paired(1, 2, since=200.0)
