@@ -1,6 +1,5 @@
 """The loop from findings to a retraining job: load, measure, decide, save by compare-and-set, act, tell."""
 
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -26,8 +25,6 @@ from monitoring.watch import MonitorView, WatchState, decide
 
 WATCH = "watch"  # store kind of the WatchState, key model
 FINDING = "finding"  # store kind of every breach, key <model>/<window>/<version>/<name>
-
-log = logging.getLogger("windvane.watcher")
 
 
 class MonitorPort(Protocol):
@@ -67,14 +64,17 @@ class Watcher:
     def tick(self, model: str, now: datetime) -> None:
         """Finish what was decided, look for findings, see the request's job through; `now` is the wall clock.
 
-        What is not available now is tried at the next tick.
+        What is not possible now is tried at the next tick; a step's error is raised once the others had their turn.
         """
         steps: tuple[Callable[[str, datetime], None], ...] = (self._finish, self._watch, self._see_through)
+        trouble: list[WindvaneError] = []
         for step in steps:
             try:
                 step(model, now)
             except WindvaneError as error:
-                log.warning("%s: %s", model, error)
+                trouble.append(error)
+        if trouble:
+            raise trouble[0]
 
     def state(self, model: str) -> WatchState:
         """What is remembered of the model."""

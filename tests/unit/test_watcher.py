@@ -238,7 +238,8 @@ def test_an_unreachable_monitor_does_not_stop_the_job() -> None:
     it = world()
     open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
     it.monitor.gone = True
-    tick(it)
+    with pytest.raises(Unavailable, match="monitor:delay does not answer"):
+        tick(it)
     assert it.jobs.submissions == ["retrain-delay-0001-1"]
     assert it.kinds() == ["retrain_requested", "job_submitted"]
 
