@@ -40,7 +40,10 @@ class Engine(Protocol):
     """Searches settings and fits boosters."""
 
     def start(self) -> None:
-        """Get ready; whatever is slow and needs no rows."""
+        """Join the cluster; large data is read on it too, so this comes first."""
+
+    def warm_up(self) -> None:
+        """Get ready to search; whatever is slow and needs no rows."""
 
     def search(
         self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]

@@ -17,11 +17,14 @@ class RayEngine:
         self._address = address
 
     def start(self) -> None:
-        """Connect to the cluster and import what the search needs."""
+        """Connect to the cluster."""
         import ray
 
         if not ray.is_initialized():
             ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+
+    def warm_up(self) -> None:
+        """Import what the search needs: three seconds."""
         import training.tune  # noqa: F401
 
     def search(

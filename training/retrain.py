@@ -82,10 +82,11 @@ def retrain(order: Order, spec: ModelSpec, at: Workplace, progress: Progress) ->
 def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scratch: Path) -> Version:
     """All stages in their order; what is slow and independent of the next stage runs beside it."""
     with ThreadPoolExecutor(2) as aside:
-        reading = aside.submit(_rows, order, spec, at)
         with progress.stage("cluster"):
             at.engine.start()
         with progress.stage("data"):
+            reading = aside.submit(_rows, order, spec, at)
+            at.engine.warm_up()
             declared, learnt = reading.result()
             start = holdout_start(declared, spec)
             held, judged = declared.since(start), learnt.before(start)

@@ -151,6 +151,7 @@ def _read_distributed(paths: Sequence[Path], spec: ModelSpec, parquet: bool) -> 
     """Ray Data reads and selects columns on every node; the selected columns come together here."""
     import ray.data
 
+    ray.data.DataContext.get_current().enable_progress_bars = False
     names = [str(path) for path in paths]
     if parquet:
         rows = ray.data.read_parquet(names, columns=columns_of(spec))

@@ -25,7 +25,11 @@ _BRISK = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "RAY_TRAIN_ENABLE_PREEMPTI
 
 
 def fit(judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path) -> Fitted:
-    """Fit both on 1..N workers, each with every N-th row; 1 CPU a worker and nothing else is held meanwhile."""
+    """Fit both on 1..N workers, each with every N-th row; 1 CPU a worker and nothing else is held meanwhile.
+
+    Serving keeps its share: no more workers are asked for than fit now, since a group that does not fit waits forever.
+    """
+    workers = max(1, min(training.workers, int(ray.available_resources().get("CPU", 1.0))))
     shares = {
         name: (ray.put(examples.rows), ray.put(examples.labels.astype(np.float32)))
         for name, examples in ((JUDGED, judged.window(settings.window)), (SERVED, served.window(settings.window)))
@@ -39,7 +43,7 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
             "parameters": settings.booster_parameters(training.seed, threads=1),
             "rounds": settings.rounds,
         },
-        scaling_config=ray.train.ScalingConfig(num_workers=training.workers, resources_per_worker={"CPU": 1}),
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
         run_config=ray.train.RunConfig(name="train", storage_path=str(scratch)),
     )
     result = trainer.fit()

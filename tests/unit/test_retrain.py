@@ -37,6 +37,9 @@ class PlainEngine:
     def start(self) -> None:
         pass
 
+    def warm_up(self) -> None:
+        pass
+
     def search(
         self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
     ) -> Search:
