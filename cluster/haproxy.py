@@ -17,7 +17,7 @@ def environment(run: Path, port: int) -> dict[str, str]:
 
     Its files lie in `run`; its metrics and statistics ports follow `port` (8000 gives Ray's own 9101 and 8404).
     """
-    folder = run / "haproxy"
+    folder = config_path(run).parent
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -34,7 +34,7 @@ def environment(run: Path, port: int) -> dict[str, str]:
 
 def config_path(run: Path) -> Path:
     """The configuration file that marks a HAProxy as this Windvane's."""
-    return run / "haproxy" / "haproxy.cfg"
+    return run / "h" / "haproxy.cfg"  # short: Ray adds 57 characters before its socket's name
 
 
 def ours(run: Path) -> list[psutil.Process]:

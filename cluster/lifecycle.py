@@ -106,7 +106,7 @@ def place(settings: Settings, dashboard: str, started: bool) -> Place:
 
 
 def deployed_models(settings: Settings) -> list[tuple[str, str]]:
-    """Models whose declaration the store holds as deployed, with the digest of it: after `down`, `up` serves them again."""
+    """Deployed models with the digest of their declaration: after `down`, `up` serves them again."""
     return [(saved.key, spec_digest(saved.body)) for saved in SqlStore(settings.store_url).list("model")]
 
 

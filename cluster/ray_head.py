@@ -17,7 +17,7 @@ from cluster.errors import Unavailable
 from cluster.processes import Mark
 from configs.schema import Settings
 
-LONGEST_RUN_PATH = 40  # Ray puts Unix sockets 62 characters below it, and Linux allows 107
+LONGEST_RUN_PATH = 24  # HAProxy binds Unix sockets up to 82 characters below it, and Linux allows 107
 MOST_CPUS_TO_COUNT_ON = 2  # serving takes fractions of one, a retraining job one at a time
 
 

@@ -64,7 +64,7 @@ def load_model(name: str, settings: Settings) -> ModelSpec:
     if name not in names:
         what = f"no model {name!r} here; there are: {', '.join(names) or 'none'}"
         raise BadDeclaration([Complaint(settings.models_dir, "", None, what, nearest(name, names))])
-    spec, complaints = _examine(file, _overlay_file(name, settings))
+    spec, complaints = _examine(file, overlay_file(name, settings))
     if spec is None:
         raise BadDeclaration(complaints)
     return spec
@@ -80,11 +80,18 @@ def validate_all(settings: Settings) -> list[Complaint]:
     return [
         complaint
         for name in model_names(settings)
-        for complaint in validate_file(Path(settings.models_dir) / f"{name}.yaml", _overlay_file(name, settings))
+        for complaint in validate_file(Path(settings.models_dir) / f"{name}.yaml", overlay_file(name, settings))
     ]
 
 
-def _overlay_file(name: str, settings: Settings) -> Path | None:
+def writable_models_dir(settings: Settings) -> Path:
+    """Where a new declaration goes: never among the packaged ones, unless this is their own repository."""
+    folder = Path(settings.models_dir)
+    packaged = folder == PACKAGED / "models" and Path.cwd() != PACKAGED.parent
+    return Path.cwd() / "configs" / "models" if packaged else folder
+
+
+def overlay_file(name: str, settings: Settings) -> Path | None:
     """This model's overlay, beside the models folder or packaged; an overlay nobody wrote is an error."""
     if settings.overlay is None:
         return None

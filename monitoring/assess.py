@@ -20,6 +20,7 @@ class Assessment:
 
     verdict: Literal["loses", "harmless", "not_enough_labels"]
     sentence: str
+    why: str  # the sentence without the breaches that led to it
     n: int
     auc_drop: tuple[float, float, float] | None = None  # low, value, high
     brier_rise: tuple[float, float, float] | None = None
@@ -41,7 +42,8 @@ def assess(
     if findings:
         seen += f" (worst: {findings[0].sentence()})"
     if span is None:
-        return Assessment("not_enough_labels", f"{seen}, but fewer than {min_labels} labels of complete windows", 0)
+        why = f"fewer than {min_labels} labels of complete windows"
+        return Assessment("not_enough_labels", f"{seen}, but {why}", why, 0)
     now = span.performance
     drop = _auc_drop(now, reference)
     error = math.hypot(now.brier_standard_error(), reference.brier_standard_error())
@@ -53,11 +55,9 @@ def assess(
     ]
     figures = f"{_auc_words(now, reference, drop)}Brier {now.brier:.4f} against {reference.brier:.4f} ({_words(rise)})"
     where = f"on {now.n} labels of {_day(span.start)} to {_day(span.end)}"
-    if losing:
-        return Assessment(
-            "loses", f"{seen}; champion loses by {' and '.join(losing)} {where}: {figures}", now.n, drop, rise
-        )
-    return Assessment("harmless", f"{seen}; harmless {where}: {figures}", now.n, drop, rise)
+    why = f"champion loses by {' and '.join(losing)}" if losing else "harmless"
+    why += f" {where}: {figures}"
+    return Assessment("loses" if losing else "harmless", f"{seen}; {why}", why, now.n, drop, rise)
 
 
 def _auc_drop(now: Performance, reference: Performance) -> tuple[float, float, float] | None:

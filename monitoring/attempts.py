@@ -26,7 +26,9 @@ def begin(request: RetrainRequest, now: datetime) -> RetrainRequest:
         not_before=None,
         untold=(
             *request.untold,
-            _notice(request, attempt, "job_submitted", now, f"job {job_id}{again}: {request.reason}"),
+            _notice(
+                request, attempt, "job_submitted", now, f"job {job_id} trains for request {request.request_id}{again}"
+            ),
         ),
     )
 
@@ -52,7 +54,9 @@ def settle(
     version = request.version if request.version is not None else registered
     running = status.state in ("pending", "running")
     if version is not None and (not running or overdue(request, rules, now)):
-        told = _notice(request, request.attempts, "job_succeeded", now, f"version {version}: {request.reason}", version)
+        told = _notice(
+            request, request.attempts, "job_succeeded", now, f"job {request.job_id} made version {version}", version
+        )
         return replace(request, status="succeeded", version=version, message="", untold=(*request.untold, told))
     if overdue(request, rules, now):
         return _failed(request, f"job ran longer than {rules.job_timeout}", rules, now, final=False)

@@ -84,7 +84,7 @@ def decide(
         if not _said_before(trigger, verdict):
             told = (*told, _assessment_notice(verdict, proposal.findings, champion, seen))
         trigger = assessed(trigger, proposal.findings, verdict.verdict)
-        wanted, why = verdict.verdict == "loses", verdict.sentence
+        wanted, why = verdict.verdict == "loses", verdict.why
     request = None
     if wanted:
         cause: Literal["findings", "schedule"] = "schedule" if proposal.kind == "request" else "findings"

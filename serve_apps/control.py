@@ -23,6 +23,7 @@ from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
+from serve_apps.prefetch import Prefetching
 from serve_apps.ray_switchboard import RaySwitchboard
 from serve_apps.rollout.controller import RolloutController
 
@@ -54,10 +55,10 @@ class Control:
         registry = MlflowRegistry(self._settings.mlflow_uri, self._settings.artifacts)
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
         self._monitors = RayMonitors()
-        switchboard = RaySwitchboard(self._settings.store_url)
+        cache = home / "cache" / "versions"
+        switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
         self._rollouts = RolloutController(store, registry, switchboard, self._monitors)
         self._desk = Desk(store, registry, self._rollouts, self._monitors)
-        cache = home / "cache" / "versions"
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
         self._stopping = threading.Event()

@@ -93,7 +93,9 @@ class Desk:
     def retrain(self, model: str, reason: str, by: str) -> dict[str, Any]:
         """Open a retrain request, or return the open one."""
         self.spec(model)
-        request, _ = open_request(self._store, model, f"{by} asked: {reason}", "manual", (), self._clock())
+        request, _ = open_request(
+            self._store, model, f"{by} asked: {reason}", "manual", (), self._clock(), self._event_time(model)
+        )
         return status.request_status(request)
 
     def rollout(self, model: str) -> dict[str, Any]:
@@ -158,6 +160,13 @@ class Desk:
             rollout.phase if rollout else None,
             requests=Counter(request.status for request in requests_of(self._store, model)),
         )
+
+    def _event_time(self, model: str) -> datetime | None:
+        """The model's own clock, which cool-downs and the rows to learn from go by."""
+        seen = self._snapshot(model)
+        if seen is None or seen.watermark is None or self.spec(model).data.time is None:
+            return None
+        return datetime.fromtimestamp(seen.watermark, UTC)
 
     def _snapshot(self, model: str) -> Snapshot | None:
         """What the monitor sees, or None while it does not answer: then there is no figure, not a zero."""

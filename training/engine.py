@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, Protocol
 
 import xgboost
@@ -18,6 +20,7 @@ class Trial:
 
     settings: FitSettings
     log_loss: float
+    by_block: tuple[float, ...] = ()  # the same in blocks of time of that slice, oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,38 @@ class Engine(Protocol):
 
 
 def conclude(reports: Sequence[Mapping[str, Any]], default: FitSettings) -> Search:
-    """The best of what the trials reported last, best first."""
+    """The best of what the trials reported last, best first; a window of recent rows has to be surely better."""
     trials = [
         Trial(
             FitSettings(**{name: report["config"][name] for name in TUNED}, rounds=int(report["best_rounds"])),
             float(report["best_log_loss"]),
+            tuple(report.get("best_by_block", ())),
         )
         for report in reports
         if "best_log_loss" in report
     ]
     trials.sort(key=lambda trial: trial.log_loss)
-    return Search(trials[0].settings if trials else default, tuple(trials))
+    best = trials[0] if trials else None
+    full = next((trial for trial in trials if trial.settings.window is None), None)
+    if best is not None and full is not None and best.settings.window is not None and not surely_better(best, full):
+        best = full
+    return Search(best.settings if best else default, tuple(trials))
+
+
+def surely_better(one: Trial, other: Trial) -> bool:
+    """Whether one trial's loss is lower by more than two standard errors of the difference over blocks of time.
+
+    Days differ more than settings do: a window that happens to fit one fortnight is no reason to forget the rest.
+
+    >>> even, bad = Trial(FitSettings(), 0.50, (0.5, 0.5, 0.5)), Trial(FitSettings(), 0.51, (0.4, 0.5, 0.63))
+    >>> surely_better(even, bad)
+    False
+    >>> surely_better(even, Trial(FitSettings(), 0.51, (0.50, 0.51, 0.52)))
+    False
+    >>> surely_better(even, Trial(FitSettings(), 0.51, (0.509, 0.51, 0.511)))
+    True
+    """
+    if len(one.by_block) != len(other.by_block) or len(one.by_block) < 2:
+        return False
+    gains = [theirs - ours for ours, theirs in zip(one.by_block, other.by_block, strict=True)]
+    return fmean(gains) > 2.0 * stdev(gains) / sqrt(len(gains))

@@ -19,6 +19,7 @@ from training.engine import Search, conclude
 from training.settings import TUNED, FitSettings, windows_of
 
 ROUNDS_PER_REPORT = 20
+BLOCKS = 14  # of the check slice, in time: a day each where it is a fortnight
 
 
 class BoosterTrial(tune.Trainable):  # type: ignore[misc]
@@ -27,20 +28,28 @@ class BoosterTrial(tune.Trainable):  # type: ignore[misc]
     def setup(self, config: dict[str, Any], learn: Examples, check: Examples, seed: int) -> None:
         self._learn, self._check, self._seed = learn, check, seed
         self._best: float
+        self._best_by_block: list[float]
         self._checked = xgboost.DMatrix(check.rows, check.labels)
         self._matrices: dict[timedelta | None, xgboost.DMatrix] = {}
         self._start(config)
 
-    def step(self) -> dict[str, float]:
+    def step(self) -> dict[str, Any]:
         """More rounds, then the log loss so far and the best of this trial."""
         for _ in range(ROUNDS_PER_REPORT):
             self._booster.update(self._matrix, self._rounds)
             self._rounds += 1
         chance = np.clip(self._booster.predict(self._checked), 1e-7, 1 - 1e-7)
-        log_loss = float(-np.log(np.where(self._check.labels, chance, 1 - chance)).mean())
+        losses = -np.log(np.where(self._check.labels, chance, 1 - chance))
+        log_loss = float(losses.mean())
         if log_loss < self._best:
             self._best, self._best_rounds = log_loss, self._rounds
-        return {"log_loss": log_loss, "best_log_loss": self._best, "best_rounds": self._best_rounds}
+            self._best_by_block = [float(block.mean()) for block in np.array_split(losses, BLOCKS) if len(block)]
+        return {
+            "log_loss": log_loss,
+            "best_log_loss": self._best,
+            "best_rounds": self._best_rounds,
+            "best_by_block": self._best_by_block,
+        }
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._start(new_config)
@@ -62,6 +71,7 @@ class BoosterTrial(tune.Trainable):  # type: ignore[misc]
         self._booster = xgboost.Booster(parameters, [self._matrix])
         self._rounds = 0
         self._best, self._best_rounds = float("inf"), 0
+        self._best_by_block = []
 
 
 class _Progress(tune.Callback):  # type: ignore[misc]

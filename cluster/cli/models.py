@@ -14,7 +14,7 @@ from cluster.jobs import JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
 from configs.draft import draft
-from configs.load import load_model, load_settings, validate_file
+from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
 
 DEPLOY_SECONDS = 180.0
 FINAL = ("succeeded", "failed", "stopped", "unknown")
@@ -24,12 +24,13 @@ FINAL = ("succeeded", "failed", "stopped", "unknown")
 @click.argument("models", nargs=-1)
 def validate(models: tuple[str, ...]) -> None:
     """Check model files: names of models, paths of YAML files, or all that are declared."""
-    folder = Path(load_settings().models_dir)
+    settings = load_settings()
+    folder = Path(settings.models_dir)
     paths = [Path(each) if each.endswith((".yaml", ".yml")) else folder / f"{each}.yaml" for each in models]
     paths = paths or sorted(folder.glob("*.yaml"))
     if not paths:
         raise NotFound(f"There is no model file in {folder}; write one with `windvane init`.")
-    complaints = [(path, validate_file(path)) for path in paths]
+    complaints = [(path, validate_file(path, overlay_file(path.stem, settings))) for path in paths]
     for path, found in complaints:
         click.echo(f"{path}: {'ok' if not found else f'{len(found)} to mend'}")
         for complaint in found:
@@ -45,7 +46,7 @@ def validate(models: tuple[str, ...]) -> None:
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def init(name: str, file: Path, target: str, force: bool) -> None:
     """Write a first configs/models/NAME.yaml from a CSV or Parquet file."""
-    folder = Path(load_settings().models_dir)
+    folder = writable_models_dir(load_settings())
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise Conflict(f"{path} exists; choose another name or replace it with --force.")
@@ -60,14 +61,19 @@ def init(name: str, file: Path, target: str, force: bool) -> None:
 @click.argument("model")
 @click.option("--reason", default="manual", show_default=True)
 @click.option("--source", help="Read other labelled rows than data.source names; recorded in the lineage.")
+@click.option("--query", help="The query that goes with --source, when that is a SQL URL.")
+@click.option("--until", help="Learn from rows before this moment only (ISO 8601).")
 @click.option("--override-gate", is_flag=True, help="Register as candidate even when it loses offline.")
-def train(model: str, reason: str, source: str | None, override_gate: bool) -> None:
+def train(
+    model: str, reason: str, source: str | None, query: str | None, until: str | None, override_gate: bool
+) -> None:
     """Train and register a version of MODEL as a Ray job, showing what it prints."""
     settings = load_settings()
     load_model(model, settings)
     jobs = RayJobs(lifecycle.demand_dashboard(settings), settings.ray_token_file)
     entrypoint = [sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason]
-    entrypoint += ["--source", source] if source else []
+    for option, value in (("--source", source), ("--query", query), ("--until", until)):
+        entrypoint += [option, value] if value else []
     entrypoint += ["--override-gate"] if override_gate else []
     request = JobRequest(
         job_id=f"train-{model}-{uuid.uuid4().hex[:8]}",

@@ -1,4 +1,4 @@
-"""`windvane demo`: ten months of real flights through a model that drifts, retrains, proves itself, and refuses a bad version."""
+"""`windvane demo`: ten months of real flights through a model that drifts, retrains and proves itself."""
 
 import json
 import os
@@ -166,7 +166,8 @@ class Demo:
         promoted = any(event["kind"] == "promoted" for event in self._events)
         if self._defect_job is None and promoted:
             self._view.stage("training a defective version: one feature in the wrong unit, offline gate overridden")
-            options = ("--source", BUG, "--override-gate")
+            now = self._replay["event_time"]  # what it may know is what has happened
+            options = ("--source", BUG, "--until", now, "--override-gate")
             self._defect_job = self._train("train-defective", "minutes sent as hours (demo)", *options)
         if self._defect_job is None or self._defective is not None:
             return
@@ -211,7 +212,7 @@ class Demo:
     def _report(self) -> dict[str, Any]:
         self._view.stage("writing the report")
         query = Query(self._home / "log" / MODEL, self._spec.features)
-        found = report.build(query, self._events, self._api.versions(MODEL), frozen=1)
+        found = report.build(query, self._events, self._api.versions(MODEL), frozen=1, defective=self._defective)
         if found["rollback"] is not None:
             found["rollback"]["failed_requests"] = self._replay["failed_requests"]
         found["failed_requests"] = self._replay["failed_requests"]
@@ -262,7 +263,7 @@ def main(full: bool, keep: bool) -> None:
             found = Demo(settings, full, view).run()
         report.write(found, folder)
     except WindvaneError as error:
-        console.print(f"[red]The demo stopped:[/red] {error}", markup=True)
+        console.print(f"The demo stopped: {error}", style="red", markup=False)
         sys.exit(1)
     finally:
         if not keep:
@@ -270,7 +271,7 @@ def main(full: bool, keep: bool) -> None:
     summary(console, found, folder)
     broken = verdict(found)
     for sentence in broken:
-        console.print(f"[red]not kept:[/red] {sentence}")
+        console.print(f"not kept: {sentence}", style="red", markup=False)
     if keep:
         console.print(f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down")
     sys.exit(1 if broken else 0)
@@ -290,8 +291,8 @@ def summary(console: Console, found: dict[str, Any], folder: Path) -> None:
     back = found["rollback"] or {}
     console.print(
         f"{found['decisions']:,} decisions in {found['requests']:,} requests, {found['failed_requests']} failed, "
-        f"{found['seconds']:.0f} s. Rollback: {back.get('verdict_to_last_candidate_request_ms')} ms from the verdict to "
-        "the last request the defective version answered."
+        f"{found['seconds']:.0f} s. Rollback: {back.get('verdict_to_last_candidate_request_ms')} ms "
+        "from the verdict to the last request the defective version answered."
     )
     console.print(f"{folder / 'report.html'}\n{folder / 'report.json'}")
 

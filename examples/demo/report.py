@@ -28,21 +28,26 @@ KINDS = (
     "promoted",
     "rolled_back",
 )
+SERVED = """
+select d.decision_id, d.recorded_at as at, d.event_time, d.version, d.prediction, s.prediction as frozen, o.label
+from decisions d
+left join (
+  select decision_id, any_value(prediction) as prediction from shadows where version = FROZEN group by decision_id
+) s using (decision_id)
+left join (select decision_id, any_value(label) as label from outcomes group by decision_id) o using (decision_id)
+"""
 COLOURS = ("#8c8c8c", "#d1495b", "#2a6f97", "#edae49", "#3c8d5a", "#7b5ea7", "#66a5ad")
 
 
 def build(
-    query: Query, events: Sequence[Mapping[str, Any]], versions: Sequence[Mapping[str, Any]], frozen: int
+    query: Query,
+    events: Sequence[Mapping[str, Any]],
+    versions: Sequence[Mapping[str, Any]],
+    frozen: int,
+    defective: int | None,
 ) -> dict[str, Any]:
     """The report without the figures only the demo itself knows (seconds, failed requests)."""
-    served = query.sql(
-        "select d.decision_id, d.recorded_at as at, d.event_time, d.version, d.prediction, s.prediction as frozen, o.label "
-        "from decisions d "
-        f"left join (select decision_id, any_value(prediction) as prediction from shadows where version = {frozen} "
-        "group by decision_id) s using (decision_id) "
-        "left join (select decision_id, any_value(label) as label from outcomes group by decision_id) o "
-        "using (decision_id)"
-    )
+    served = query.sql(SERVED.replace("FROZEN", str(int(frozen))))
     return {
         "decisions": served.num_rows,
         "versions": [_version(each, events) for each in versions],
@@ -52,13 +57,13 @@ def build(
             if event["kind"] in KINDS
         ],
         "monthly": monthly(served, frozen),
-        "rollback": rollback(served, events),
+        "rollback": rollback(served, events, defective),
         "traffic": traffic(served),
     }
 
 
 def monthly(served: pa.Table, frozen: int) -> list[dict[str, Any]]:
-    """AUC and Brier score by month on the same flights: what Windvane answered, and what version `frozen` would have."""
+    """AUC and Brier score by month, same flights: what Windvane answered, what version `frozen` would have."""
     from sklearn.metrics import roc_auc_score
 
     months = _strings(served["event_time"], "%Y-%m")
@@ -87,12 +92,11 @@ def monthly(served: pa.Table, frozen: int) -> list[dict[str, Any]]:
     return found
 
 
-def rollback(served: pa.Table, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """From the FAIL verdict of the last rollback to the last request that its candidate answered, in milliseconds."""
-    back = [event for event in events if event["kind"] == "rolled_back"]
+def rollback(served: pa.Table, events: Sequence[Mapping[str, Any]], version: int | None) -> dict[str, Any] | None:
+    """From the FAIL verdict on that version to the last request that it answered, in milliseconds."""
+    back = [event for event in events if event["kind"] == "rolled_back" and event["version"] == version]
     if not back:
         return None
-    version = back[-1]["version"]
     verdicts = [
         event
         for event in events
@@ -156,10 +160,12 @@ td, th {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd
 .finding, .assessment {{ color: #96690b }} .phase, .verdict {{ color: #2a6f97 }}
 </style></head><body>
 <h1>Ten months of flights, steered by Windvane</h1><p>{facts}</p>
-<h2>Never retrained against Windvane, same flights</h2><img alt="AUC and Brier score by month" src="{_png(_by_month(report))}">
+<h2>Never retrained against Windvane, same flights</h2>
+<img alt="AUC and Brier score by month" src="{_png(_by_month(report))}">
 <h2>Who answered</h2><img alt="traffic share of each version" src="{_png(_shares(report))}">
 <h2>Versions</h2><table><tr><th>version</th><th>why</th><th>registered</th><th>outcome</th></tr>{versions}</table>
-<h2>Every event</h2><table><tr><th>at</th><th>flight day</th><th>event</th><th>version</th><th>why</th></tr>{rows}</table>
+<h2>Every event</h2>
+<table><tr><th>at</th><th>flight day</th><th>event</th><th>version</th><th>why</th></tr>{rows}</table>
 </body></html>
 """
 

@@ -92,7 +92,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         try:
             yield found
         finally:
-            print(found.windvane("down", check=False))
+            found.windvane("down", check=False)
 
 
 def as_json(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""A small world whose rules change on a day: labelled rows before and after, for models the repository does not know."""
+"""A small world whose rules change on a day: labelled rows before and after, for models nobody knows."""
 
 import csv
 from dataclasses import dataclass

@@ -267,7 +267,7 @@ def test_a_failed_job_is_retried_after_its_back_off_and_then_given_up() -> None:
     assert requests_of(it.store, "delay")[0].status == "failed"
     assert it.events()[2:] == [
         ("job_failed", "attempt 1 of 2 failed, next attempt in 30 s: out of memory"),
-        ("job_submitted", "job retrain-delay-0001-2, attempt 2: asked by hand"),
+        ("job_submitted", "job retrain-delay-0001-2 trains for request 0001, attempt 2"),
         ("job_failed", "attempt 2 of 2 failed, given up: out of memory"),
     ]
 
