@@ -39,6 +39,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     values = {
         "store_url": f"sqlite:///{home}/windvane.db",
         "mlflow_uri": f"sqlite:///{home}/mlflow/mlflow.db",
+        "ray_token_path": str(home / "ray_token"),
         **given,
         "home": str(home),
         "models_dir": str(Path(models).expanduser().absolute()),

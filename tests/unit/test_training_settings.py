@@ -7,11 +7,12 @@ from training.settings import FitSettings, windows_of
 DAY = 86400.0
 
 
-def report(log_loss: float, **config: object) -> dict[str, object]:
+def report(log_loss: float, *by_block: float, **config: object) -> dict[str, object]:
     settings = FitSettings()
     names = ("max_depth", "eta", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda", "window")
     whole = {name: getattr(settings, name) for name in names}
-    return {"best_log_loss": log_loss, "best_rounds": 40, "config": whole | config}
+    blocks = list(by_block) or [log_loss - 0.01, log_loss, log_loss + 0.01]
+    return {"best_log_loss": log_loss, "best_rounds": 40, "best_by_block": blocks, "config": whole | config}
 
 
 def test_the_trial_with_the_lowest_loss_wins_with_its_rounds_and_window() -> None:
@@ -19,6 +20,13 @@ def test_the_trial_with_the_lowest_loss_wins_with_its_rounds_and_window() -> Non
     found = conclude([report(0.52), report(0.50, window=window, max_depth=3), {"config": {}}], FitSettings())
     assert (found.best.rounds, found.best.window, found.best.max_depth) == (40, window, 3)
     assert [trial.log_loss for trial in found.trials] == [0.50, 0.52]
+
+
+def test_a_window_that_only_fits_some_of_the_days_does_not_beat_all_rows() -> None:
+    window = timedelta(days=60)
+    lucky = report(0.50, 0.30, 0.60, 0.60, window=window)
+    assert conclude([report(0.52), lucky], FitSettings()).best.window is None
+    assert conclude([lucky], FitSettings()).best.window == window
 
 
 def test_a_search_whose_budget_ended_first_falls_back_to_the_default() -> None:
