@@ -1,0 +1,281 @@
+"""The Gateway on a real Ray with HAProxy, without the control app: the test itself publishes the splits."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from cluster import ray_head
+from cluster.decision_log.record import Decision, Outcome, Record, Shadow
+from cluster.decision_log.tail import Tail
+from cluster.errors import Unavailable
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.registry import Registration
+from cluster.serve_apps_api import ServeApplications
+from cluster.sql_store import SqlStore
+from cluster.store import Shelf
+from configs.settings import Settings
+from serve_apps.replica import MODEL
+from serve_apps.router import Split
+from serve_apps.switchboard import SPLIT, encode_split
+from tests.bundles import SPEC, make_bundle
+from tests.e2e.conftest import wait_for
+from tests.gateway_world import DECIDE, OUTCOMES, asked, canary, champion
+
+PORT, DASHBOARD_PORT = 28500, 28765  # Ray's workers take 10002 to 19999
+READY = "/v2/models/trips/ready"
+DURABLE = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"max_replicas": 1})})
+
+
+class Operator:
+    """The Switchboard from outside: a driver in its own process."""
+
+    def __init__(self, settings: Settings, address: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.operator", address, settings.store_url],
+            env=ray_head.environment(settings, ray_head.run_folder(Path(settings.home))),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, verb: str, argument: str) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([verb, argument]) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, f"the operator ended with {self._process.wait(10.0)}"
+        answer = json.loads(line)
+        if answer is not None and "unavailable" in answer:
+            raise Unavailable(answer["unavailable"])
+        return answer
+
+    def publish(self, split: Split) -> None:
+        self.ask("publish", encode_split(split))
+
+    def in_force(self, model: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("in_force", model)
+        return found
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30.0)
+
+
+@dataclass
+class Served:
+    """A deployed model, and both hands on its split."""
+
+    settings: Settings
+    applications: ServeApplications
+    switchboard: Operator
+    http: httpx.Client = field(repr=False)
+
+    def publish(self, split: Split) -> None:
+        """As the rollout controller does: the store first."""
+        shelf = Shelf(SqlStore(self.settings.store_url), SPLIT, Split)
+        shelf.save(split.model, split, shelf.load(split.model)[1])
+        self.switchboard.publish(split)
+
+    def next_revision(self) -> int:
+        split, _ = Shelf(SqlStore(self.settings.store_url), SPLIT, Split).load("trips")
+        return split.revision + 1 if split else 1
+
+    def everywhere(self, revision: int) -> bool:
+        reports = self.switchboard.in_force("trips")
+        return bool(reports) and all(report["in_force"] == revision for report in reports.values())
+
+    def log(self) -> list[Record]:
+        return Tail(Path(self.settings.home) / "log" / "trips").read(limit=10_000_000)
+
+    def replica_processes(self) -> list[psutil.Process]:
+        return [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if any("ServeReplica:trips" in argument for argument in process.info["cmdline"] or [])
+        ]
+
+    def ready(self) -> bool:
+        try:
+            return self.http.get(READY).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    root = tmp_path_factory.mktemp("gateway")
+    home = root / "home"
+    settings = Settings(
+        home=str(home),
+        port=PORT,
+        dashboard_port=DASHBOARD_PORT,
+        store_url=f"sqlite:///{home}/windvane.db",
+        mlflow_uri=f"sqlite:///{home}/mlflow.db",
+        models_dir=str(root),
+    )
+    home.mkdir()
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    for number in (1, 2):
+        registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
+        assert registry.register(registration, make_bundle(root, number)).number == number
+    store = SqlStore(settings.store_url)
+    store.put(MODEL, "trips", DURABLE.model_dump_json().encode(), 0)
+    Shelf(store, SPLIT, Split).save("trips", champion(), 0)
+    head = ray_head.start(settings)
+    try:
+        applications = ServeApplications(head.dashboard_url, settings)
+        wait_for("the dashboard", applications.answers)
+        operator = Operator(settings, head.address)
+        operator.publish(champion())
+        applications.deploy_model("trips", "first")
+        applications.wait_running("trips", 180.0, lambda _: None)
+        base = f"http://127.0.0.1:{PORT}"
+        with httpx.Client(base_url=base, timeout=30.0, trust_env=False) as http, applications._http:
+            here = Served(settings, applications, operator, http)
+            wait_for("the gateway", here.ready)
+            yield here
+        operator.close()
+    finally:
+        ray_head.end(home, head)
+
+
+def test_a_decision_is_answered_over_http_and_found_in_the_log(served: Served) -> None:
+    reply = served.http.post(DECIDE, json=asked(explain=True))
+    assert reply.status_code == 200
+    decided = reply.json()
+    assert (decided["model"], decided["version"], decided["arm"]) == ("trips", 1, "champion")
+    assert decided["explanation"]["top_features"]
+    outcome = {"decision_id": decided["decision_id"], "label": True}
+    assert served.http.post(OUTCOMES, json=outcome).json() == {"accepted": 1}
+    records = served.log()
+    assert decided["decision_id"] in [each.decision_id for each in records if isinstance(each, Decision)]
+    assert decided["decision_id"] in [each.decision_id for each in records if isinstance(each, Outcome)]
+
+
+def test_errors_reach_the_caller_through_haproxy_as_they_are(served: Served) -> None:
+    wrong = served.http.post(DECIDE, content=b'{"subject": NaN}', headers={"content-type": "application/json"})
+    assert (wrong.status_code, wrong.headers["content-type"]) == (400, "application/problem+json")
+    assert served.http.get(DECIDE).status_code == 405
+    assert served.http.get("/v2/models/trips/nothing").json()["title"] == "Not found"
+    large = served.http.post(DECIDE, content=b" " * 3_000_000, headers={"content-type": "application/json"})
+    assert large.status_code == 413
+    assert served.http.post(DECIDE, json=asked()).status_code == 200
+
+
+def test_a_body_that_never_comes_whole_is_no_decision(served: Served) -> None:
+    before = len(served.log())
+    with socket.create_connection(("127.0.0.1", PORT), timeout=10.0) as line:
+        line.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{}" % DECIDE.encode())
+    assert served.http.post(DECIDE, json=asked()).status_code == 200
+    assert len(served.log()) == before + 1
+
+
+def test_a_split_is_in_force_everywhere_in_milliseconds(served: Served) -> None:
+    first = served.next_revision()
+    served.publish(canary(revision=first, weight=1.0, shadows=(2, 1)))
+    wait_for("the canary", lambda: served.everywhere(first))  # version 2 is loaded now
+    took_ms = []
+    for revision in range(first + 1, first + 21):
+        split = champion(revision=revision, warm=(2,)) if revision % 2 else canary(revision=revision, weight=1.0)
+        start = time.perf_counter()
+        served.switchboard.publish(split)
+        while not served.everywhere(revision):
+            assert time.perf_counter() - start < 5.0
+        took_ms.append(1000.0 * (time.perf_counter() - start))
+        assert served.http.post(DECIDE, json=asked()).json()["version"] == (1 if revision % 2 else 2)
+    assert sorted(took_ms)[10] < 250.0, took_ms  # milliseconds; a busy machine's worst is not the design's
+    served.publish(champion(revision=first + 21, warm=(2,)))
+    wait_for("the champion", lambda: served.everywhere(first + 21))
+    assert [each for each in served.log() if isinstance(each, Shadow)] == []
+
+
+def test_shadows_are_logged_after_the_reply(served: Served) -> None:
+    revision = served.next_revision()
+    served.publish(champion(revision=revision, shadows=(2,)))
+    wait_for("the shadow", lambda: served.everywhere(revision))
+    decided = served.http.post(DECIDE, json=asked()).json()
+
+    def scored() -> bool:
+        shadows = [each for each in served.log() if isinstance(each, Shadow)]
+        return any(decided["decision_id"] in each.decision_ids for each in shadows)
+
+    wait_for("the shadow's score", scored, 10.0)
+
+
+def test_a_lost_switchboard_stops_nobody_and_comes_back_with_the_last_split(served: Served) -> None:
+    [process] = [each for each in psutil.process_iter(["cmdline"]) if _is_switchboard(each)]
+    process.kill()
+    process.wait(10.0)
+    for _ in range(20):
+        assert served.http.post(DECIDE, json=asked()).status_code == 200
+    revision = served.next_revision()
+
+    def published() -> bool:
+        try:
+            served.publish(canary(revision=revision, weight=1.0))
+        except Unavailable:
+            return False
+        return True
+
+    wait_for("the Switchboard", published, 60.0)
+    wait_for("the replica on the new split", lambda: served.everywhere(revision), 30.0)
+    assert served.http.post(DECIDE, json=asked()).json()["version"] == 2
+
+
+def test_kill_9_of_a_replica_loses_no_acknowledged_decision(served: Served) -> None:
+    acknowledged: list[str] = []
+    stop = threading.Event()
+
+    def traffic() -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=5.0, trust_env=False) as http:
+            while not stop.is_set():
+                try:
+                    reply = http.post(DECIDE, json=asked())
+                except httpx.HTTPError:
+                    continue
+                if reply.status_code == 200:
+                    acknowledged.append(reply.json()["decision_id"])
+
+    threads = [threading.Thread(target=traffic) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_for("traffic", lambda: len(acknowledged) > 200, 30.0)
+        victims = served.replica_processes()
+        assert victims
+        victims[0].kill()
+        victims[0].wait(10.0)
+        before = len(acknowledged)
+        wait_for("a new replica that answers", lambda: len(acknowledged) > before + 50, 90.0)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert victims[0].pid not in [process.pid for process in served.replica_processes()]
+    logged = {each.decision_id for each in served.log() if isinstance(each, Decision)}
+    assert [each for each in acknowledged if each not in logged] == []
+
+
+def test_taking_the_model_down_answers_who_waits_and_closes_the_log(served: Served) -> None:
+    decided = served.http.post(DECIDE, json=asked()).json()
+    served.applications.remove("trips")
+    wait_for("the replicas' end", lambda: not served.replica_processes(), 60.0)
+    assert decided["decision_id"] in [each.decision_id for each in served.log() if isinstance(each, Decision)]
+    wait_for("every replica to be forgotten", lambda: served.switchboard.in_force("trips") == {}, 10.0)
+
+
+def _is_switchboard(process: psutil.Process) -> bool:
+    return any("ray::Switchboard" in argument for argument in process.info["cmdline"] or [])
