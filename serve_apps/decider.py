@@ -91,6 +91,7 @@ class Decider:
         )
         self._explainers = ThreadPoolExecutor(1, "explain")
         self._idle = asyncio.Event()
+        self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
     async def decide(self, questions: Sequence[Question], arrived: float, override: int | None = None) -> list[Answer]:
         """All answers or an error; `arrived` in seconds of the monotonic clock, `override` a version an owner wants.
@@ -181,8 +182,11 @@ class Decider:
 
     def _fall_back(self, in_force: InForce, arm: str, version: int, batch: list[Pending], error: BaseException) -> None:
         """Count the failure and let the champion answer, unless it failed itself or an owner wanted this version."""
-        logger.warning("%d rows on arm %s: %s", len(batch), arm, error)
-        self._counts.error(version, in_force.split.revision, len(batch), arm)
+        revision = in_force.split.revision
+        self._counts.error(version, revision, len(batch), arm)
+        if self._failing.get(version) != revision:  # said once; the counts say how often
+            self._failing[version] = revision
+            logger.warning("Arm %s of split %d: %s", arm, revision, error)
         champion = in_force.fallback(version) if arm not in (OVERRIDE, FALLBACK) else None
         if champion is None:
             self._fail(batch, error)

@@ -64,13 +64,16 @@ class Follower:
         while True:
             try:
                 split = await self._feed.wait(self._roster.known_revision, self._roster.report())
-                pause = self._first_pause_seconds
                 if split is not None:
                     self._roster.take(split)
+                pause = self._first_pause_seconds
+                continue
             except (Unavailable, Invalid) as error:
                 logger.info("The last split stays in force: %s", error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, self._longest_pause_seconds)
+            except Exception:
+                logger.exception("Following the Switchboard met an unforeseen error; it goes on")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self._longest_pause_seconds)
 
     async def _report_changes(self) -> None:
         while True:

@@ -3,6 +3,9 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
 
 from cluster.errors import Conflict
 from serve_apps.question import Answer, Question
@@ -10,10 +13,9 @@ from serve_apps.question import Answer, Question
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What was asked under a key, and the answer once there is one."""
+    """What was asked under a key (a digest, so that large questions cost no memory), and the answer to come."""
 
-    question: Question
-    version: int | None  # asked for by an owner
+    asked: bytes
     answer: asyncio.Future[Answer]
 
 
@@ -32,7 +34,7 @@ class Repeats:
         found = self._remembered.get(question.request_id or "")
         if found is None:
             return None
-        if found.question != question or found.version != version:
+        if found.asked != _digest(question, version):
             raise Conflict(f"The id {question.request_id!a} was used for another request: give every request its own")
         return found.answer
 
@@ -41,7 +43,7 @@ class Repeats:
         key = question.request_id
         if key is None:
             return
-        self._remembered[key] = Remembered(question, version, answer)
+        self._remembered[key] = Remembered(_digest(question, version), answer)
         answer.add_done_callback(lambda done: self._forget_failed(key, done))
         while len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
@@ -52,3 +54,7 @@ class Repeats:
         found = self._remembered.get(key)
         if found is not None and found.answer is done:
             del self._remembered[key]
+
+
+def _digest(question: Question, version: int | None) -> bytes:
+    return blake2b(msgspec.msgpack.encode((question, version), order="deterministic"), digest_size=16).digest()

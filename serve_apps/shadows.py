@@ -41,6 +41,7 @@ class Shadows:
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
         self._now = now
+        self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
     def offer(self, answered: Answered) -> None:
         """Take the rows if there is room, else count them as dropped for every shadow."""
@@ -88,7 +89,9 @@ class Shadows:
             ids = tuple([decision_id for decision_id, _ in chunk])
             self._log.append(Shadow(self._now(), loaded.number, ids, tuple(scores.tolist())))
         except WindvaneError as error:
-            logger.warning("Version %d as shadow: %s", loaded.number, error)
+            if self._failing.get(loaded.number) != revision:  # said once; the counts say how often
+                self._failing[loaded.number] = revision
+                logger.warning("Shadow of split %d: %s", revision, error)
             self._counts.error(loaded.number, revision, len(chunk), "shadow")
         else:
             self._counts.shadow(loaded.number, revision, scores)

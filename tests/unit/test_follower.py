@@ -28,7 +28,7 @@ def test_every_published_split_is_taken_and_where_the_replica_stands_is_said() -
 
 def test_a_lost_switchboard_leaves_the_last_split_in_force_and_is_followed_again() -> None:
     async def scenario() -> None:
-        feed = FakeFeed(champion(), Unavailable("gone"), Unavailable("still gone"), canary())
+        feed = FakeFeed(champion(), Unavailable("gone"), RuntimeError("nobody foresaw this"), canary())
         roster = Roster(load)
         follower = Follower(feed, roster, first_pause_seconds=0.0, longest_pause_seconds=0.0)
         follower.start()
