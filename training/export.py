@@ -5,6 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xgboost
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from cluster.bundle import BOOSTER, JUDGED, ONNX, ONNX_INPUT, PROFILE, SPEC, Bun
 from cluster.encoding import FIRST_CATEGORY, UNKNOWN
 from cluster.errors import WindvaneError
 from configs.schema import ModelSpec
+from monitoring.comparison import REFERENCE
 from monitoring.profile import Profile
 from training.data import Examples
 from training.engine import Fitted
@@ -19,6 +22,7 @@ from training.sources import public
 
 TOLERANCE = 1e-4
 COMPARED_ROWS = 4096
+SAMPLE_ROWS = 5000
 PACKAGES = ("numpy", "onnx", "onnxmltools", "onnxruntime", "pyarrow", "ray", "scikit-learn", "xgboost")
 
 
@@ -40,6 +44,7 @@ def export(
     (folder / ONNX).write_bytes(to_onnx(booster, len(spec.features)))
     (folder / SPEC).write_text(_without_password(spec).model_dump_json(indent=1))
     (folder / PROFILE).write_bytes(profile.to_json())
+    pq.write_table(sample(learnt, spec), folder / REFERENCE)
     agreement = check(folder / ONNX, booster, probes(learnt.rows, spec))
     return Bundle.seal(
         folder,
@@ -55,6 +60,17 @@ def export(
             judged_until=judged_until,
         ),
     )
+
+
+def sample(learnt: Examples, spec: ModelSpec) -> pa.Table:
+    """Up to 5,000 rows evenly over time for drift reports, as they came; personal features stay behind, as nulls."""
+    places = np.unique(np.linspace(0, len(learnt) - 1, min(len(learnt), SAMPLE_ROWS)).round().astype(np.int64))
+    rows = learnt.table.take(pa.array(places))
+    columns = {
+        feature.name: pa.nulls(len(rows), rows[feature.name].type) if feature.personal else rows[feature.name]
+        for feature in spec.features
+    }
+    return pa.table(columns)
 
 
 def warm_up() -> None:

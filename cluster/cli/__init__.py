@@ -36,7 +36,7 @@ def main() -> None:
 
 
 for command in (
-    *(operate.up, operate.down, operate.status, operate.events, operate.demo),
+    *(operate.up, operate.down, operate.env, operate.status, operate.events, operate.demo),
     *(models.validate, models.init, models.train, models.retrain, models.deploy, models.versions, models.report),
     *(decisions.decide, decisions.outcomes, decisions.decisions),
     rollouts.rollout,

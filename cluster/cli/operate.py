@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -69,6 +70,19 @@ def up() -> None:
     ):
         table.add_row(name, value)
     Console(width=200, highlight=False).print(table)
+
+
+@click.command()
+def env() -> None:
+    """Print the exports that Ray's own tools need to reach this cluster: eval "$(windvane env)"."""
+    settings = load_settings()
+    pairs = {
+        "RAY_API_SERVER_ADDRESS": lifecycle.demand_dashboard(settings),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(settings.ray_token_file),
+    }
+    for name, value in pairs.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
 
 
 @click.command()

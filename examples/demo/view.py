@@ -45,7 +45,7 @@ class View:
         if self._live:
             self._live.update(self._page(None, None, 0.0), refresh=True)
         else:
-            self._console.print(f"{self._seconds():5.0f} s  == {text}", highlight=False)
+            self._console.print(f"{self._seconds():5.0f} s  == {text}", highlight=False, markup=False, soft_wrap=True)
 
     def note(self, event: Mapping[str, Any]) -> None:
         """Something happened."""
@@ -53,7 +53,9 @@ class View:
             return
         self._events.append(event)
         if not self._live:
-            self._console.print(f"{self._seconds():5.0f} s  {event_line(dict(event))}", highlight=False, markup=False)
+            self._console.print(
+                f"{self._seconds():5.0f} s  {event_line(dict(event))}", highlight=False, markup=False, soft_wrap=True
+            )
 
     def draw(self, status: Mapping[str, Any] | None, replay: Mapping[str, Any] | None, share: float) -> None:
         """The whole picture anew."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 import xgboost
 
@@ -19,7 +20,7 @@ from monitoring.requests import open_request, shelf
 from tests.fakes import FakeRegistry, FakeStore
 from training.data import Examples
 from training.engine import Fitted, Search, Trial
-from training.export import check, export, probes, to_onnx
+from training.export import check, export, probes, sample, to_onnx
 from training.order import Order
 from training.progress import Progress
 from training.retrain import Workplace, retrain
@@ -223,6 +224,17 @@ def test_onnx_and_booster_agree_on_holes_unknown_and_extreme_rows(tmp_path: Path
         check(tmp_path / "model.onnx", other, tried)
 
 
+def test_the_reference_sample_is_spread_over_time_and_leaves_personal_features_behind(tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    first, second = spec.features[:2]
+    secretive = spec.model_copy(update={"features": (first, second.model_copy(update={"personal": True}))})
+    table = pa.table({first.name: np.arange(20_000.0), second.name: ["x"] * 20_000})
+    kept = sample(Examples(table, np.zeros((20_000, 2), np.float32), np.zeros(20_000, bool), np.arange(2e4)), secretive)
+    assert kept.num_rows == 5000
+    assert kept[first.name].to_pylist()[::4999] == [0.0, 19_999.0]
+    assert kept[second.name].null_count == 5000
+
+
 def test_a_bundle_keeps_no_password(tmp_path: Path, place: Workplace) -> None:
     rows = write_rows(tmp_path / "rows.csv", 80)
     spec = loans(rows)
@@ -232,7 +244,9 @@ def test_a_bundle_keeps_no_password(tmp_path: Path, place: Workplace) -> None:
     labels = examples[:, 0] > 0
     booster = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(examples, labels), 2)
     profile = Profile.learn(spec.features, examples, np.linspace(0, 1, 60), labels)
-    learnt = Examples(None, examples, labels, np.arange(60.0))
+    names = [feature.name for feature in spec.features]
+    table = pa.table({names[0]: examples[:, 0], names[1]: ["a"] * 60})
+    learnt = Examples(table, examples, labels, np.arange(60.0))
     folder = tmp_path / "bundle"
     folder.mkdir()
     export(Fitted(booster, booster), spec.model_copy(update={"data": secret}), profile, learnt, 40.0, folder)
