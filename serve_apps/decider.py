@@ -187,7 +187,7 @@ class Decider:
         if self._failing.get(version) != revision:  # said once; the counts say how often
             self._failing[version] = revision
             logger.warning("Arm %s of split %d: %s", arm, revision, error)
-        champion = in_force.fallback(version) if arm not in (FALLBACK,) else None
+        champion = in_force.fallback(version) if arm not in (OVERRIDE, FALLBACK) else None
         if champion is None:
             self._fail(batch, error)
         else:

@@ -30,7 +30,6 @@ from examples.demo.view import View
 MODEL = "flight-delay"
 BUG = "python:examples.flights:load_with_unit_bug"
 SINCE, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
-DEFECT_AFTER = datetime(2013, 9, 1, tzinfo=UTC)  # the story's second act begins here at the latest
 FAST, TRAINING, PROVING = 2500.0, 150.0, 700.0  # decisions per second while nothing, a job, a rollout is going on
 POLL_SECONDS = 0.5
 
@@ -38,10 +37,9 @@ POLL_SECONDS = 0.5
 class Demo:
     """One run, told in the order in which it happens."""
 
-    def __init__(self, settings: Settings, full: bool, view: View) -> None:
+    def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings
         self._home = Path(settings.home)
-        self._full = full
         self._view = view
         self._spec: ModelSpec = load_model(MODEL, settings)
         self._events: list[dict[str, Any]] = []
@@ -143,8 +141,6 @@ class Demo:
             if wanted != pace and process.stdin is not None:
                 pace = wanted
                 process.stdin.write(f"pace {pace}\n")
-            if self._told() and not self._full and process.stdin is not None and not process.stdin.closed:
-                self._view.stage("both acts are told: letting the remaining months pass")
             self._view.draw(status, self._replay or None, self._share())
             time.sleep(POLL_SECONDS)
         self._note_events()
@@ -192,11 +188,6 @@ class Demo:
                 return  # the loop began a rollout of its own just now: after it
             self._defective = newest
 
-    def _told(self) -> bool:
-        return self._defective is not None and any(
-            event["kind"] == "rolled_back" and event["version"] == self._defective for event in self._events
-        )
-
     def _note_events(self) -> None:
         after = self._events[-1]["number"] if self._events else 0
         for event in self._api.events(MODEL, after):
@@ -243,7 +234,7 @@ def verdict(found: dict[str, Any]) -> list[str]:
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Keep the loop's every retraining: the whole year at the pace of --full.")
+@click.option("--full", is_flag=True, help="Let the loop retrain as often as it wants to.")
 @click.option("--keep", is_flag=True, help="Leave the cluster running afterwards.")
 def main(full: bool, keep: bool) -> None:
     """Watch a model drift, retrain, prove itself and take over, and a bad version be taken back."""
@@ -260,7 +251,7 @@ def main(full: bool, keep: bool) -> None:
     found: dict[str, Any] = {}
     try:
         with View(console) as view:
-            found = Demo(settings, full, view).run()
+            found = Demo(settings, view).run()
         report.write(found, folder)
     except WindvaneError as error:
         console.print(f"The demo stopped: {error}", style="red", markup=False)
@@ -291,8 +282,9 @@ def summary(console: Console, found: dict[str, Any], folder: Path) -> None:
     back = found["rollback"] or {}
     console.print(
         f"{found['decisions']:,} decisions in {found['requests']:,} requests, {found['failed_requests']} failed, "
-        f"{found['seconds']:.0f} s. Rollback: {back.get('verdict_to_last_candidate_request_ms')} ms "
-        "from the verdict to the last request the defective version answered."
+        f"{found['seconds']:.0f} s. Rollback: {back.get('verdict_to_last_candidate_request_ms')} ms from the verdict to "
+        f"the last request the defective version answered, {back.get('verdict_to_every_replica_ms')} ms until every "
+        "replica had the split back in force."
     )
     console.print(f"{folder / 'report.html'}\n{folder / 'report.json'}")
 

@@ -102,15 +102,23 @@ def rollback(served: pa.Table, events: Sequence[Mapping[str, Any]], version: int
         for event in events
         if event["kind"] == "verdict" and event["version"] == version and event["number"] <= back[-1]["number"]
     ]
+    measured = [event["facts"].get("rolled_back_in_ms") for event in events if event["version"] == version]
+    in_force_ms = next((value for value in measured if value is not None), None)
     verdict_at = datetime.fromisoformat((verdicts or back)[-1]["at"]).timestamp()
     versions = served["version"].to_numpy(zero_copy_only=False)
     answered = _seconds(served["at"])[versions == version]
     if not len(answered):
-        return {"version": version, "candidate_requests": 0, "verdict_to_last_candidate_request_ms": None}
+        return {
+            "version": version,
+            "candidate_requests": 0,
+            "verdict_to_last_candidate_request_ms": None,
+            "verdict_to_every_replica_ms": in_force_ms,
+        }
     return {
         "version": version,
         "candidate_requests": len(answered),
         "verdict_to_last_candidate_request_ms": round(max(0.0, float(answered.max()) - verdict_at) * 1000, 1),
+        "verdict_to_every_replica_ms": in_force_ms,
     }
 
 
