@@ -256,8 +256,8 @@ async def settled(true: Callable[[], bool], turns: int = 100_000) -> None:
     raise AssertionError("it never became true")
 
 
-def champion(revision: int = 1, version: int = 1, **more: Any) -> Split:
-    return Split("trips", revision, "salt", (Arm("champion", version, 1.0),), **more)
+def champion(revision: int = 1, version: int = 1, salt: str = "salt", **more: Any) -> Split:
+    return Split("trips", revision, salt, (Arm("champion", version, 1.0),), **more)
 
 
 def canary(revision: int = 2, weight: float = 0.5, **more: Any) -> Split:

@@ -180,6 +180,13 @@ def test_a_key_that_stands_twice_is_refused(part: str, many: bool) -> None:
     assert "stands twice" in str(refusal.value)
 
 
+def test_an_escaped_colon_does_not_hide_a_key_that_stands_twice() -> None:
+    body = json.dumps(asked("a:b")).replace("a:b", r"a\u003ab")
+    assert decode(body.encode())[0].subject == "a:b"
+    with pytest.raises(Malformed, match="'stops' stands twice"):
+        decode(body.replace('"stops": 1', '"stops": 1, "stops": 1').encode())
+
+
 @pytest.mark.parametrize("subject", ['a"b', "a:b", "é\n", "\\", "instances", '"instances"'])
 def test_any_text_may_be_a_subject(subject: str) -> None:
     assert decode(asked(subject))[0].subject == subject
