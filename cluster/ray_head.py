@@ -66,7 +66,7 @@ def start(settings: Settings) -> Head:
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--dashboard-port={settings.dashboard_port}"),
         *("--dashboard-agent-listen-port=0", f"--temp-dir={run / 'ray'}", "--object-store-memory=500000000"),
-        f"--ray-client-server-port={settings.port + 2001}",
+        *(f"--ray-client-server-port={settings.port + 2001}", "--min-worker-port=0", "--max-worker-port=0"),
         f"--num-cpus={max(MOST_CPUS_TO_COUNT_ON, os.cpu_count() or 1)}",
     ]
     log = run / "ray-start.log"

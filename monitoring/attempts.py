@@ -71,7 +71,7 @@ def settle(
 
 def _failed(request: RetrainRequest, message: str, rules: Retrain, now: datetime, final: bool) -> RetrainRequest:
     """Back to open with a back-off that doubles, or given up."""
-    message = message.strip()[-_LONGEST_MESSAGE:]
+    message = _reason(message)
     final = final or request.attempts >= rules.max_attempts
     pause = rules.retry_after * 2 ** (request.attempts - 1)
     then = "given up" if final else f"next attempt in {pause.total_seconds():g} s"
@@ -84,6 +84,18 @@ def _failed(request: RetrainRequest, message: str, rules: Retrain, now: datetime
         message=message,
         untold=(*request.untold, told),
     )
+
+
+def _reason(message: str) -> str:
+    """What a job's last words come down to: its own FAILED line where there is one.
+
+    >>> _reason("Job exited with code 1, last lines:\\n[ 2.7 s] data …\\n[ 4.0 s] FAILED: no rows\\n")
+    'no rows'
+    >>> _reason("killed")
+    'killed'
+    """
+    _, found, said = message.rpartition("FAILED: ")
+    return said.strip()[:_LONGEST_MESSAGE] if found else message.strip()[-_LONGEST_MESSAGE:]
 
 
 def _notice(

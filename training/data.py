@@ -77,7 +77,7 @@ def gather(spec: ModelSpec, until: datetime | None = None, log: LabelledLog | No
     if log is not None:
         logged = log.training_rows(None, until.timestamp() if until else None)
         if logged.num_rows:
-            tables.append(coerce(_renamed(logged.sort_by("event_time"), spec), spec))
+            tables.append(coerce(_renamed(logged.sort_by("event_time"), spec), _as_logged(spec)))
     return encode(_before(pa.concat_tables(tables), spec, until), spec)
 
 
@@ -136,6 +136,11 @@ def _renamed(logged: pa.Table, spec: ModelSpec) -> pa.Table:
     names = {"label": spec.target.name, "event_time": spec.data.time or "event_time"}
     names["subject"] = spec.data.subject or "subject"
     return logged.rename_columns([names.get(name, name) for name in logged.column_names])
+
+
+def _as_logged(spec: ModelSpec) -> ModelSpec:
+    """Outcomes are logged as true or false, whatever the base data calls them."""
+    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None})})
 
 
 def _day(moment: float) -> str:

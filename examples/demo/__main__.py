@@ -282,8 +282,8 @@ def summary(console: Console, found: dict[str, Any], folder: Path) -> None:
     back = found["rollback"] or {}
     console.print(
         f"{found['decisions']:,} decisions in {found['requests']:,} requests, {found['failed_requests']} failed, "
-        f"{found['seconds']:.0f} s. Rollback: {back.get('verdict_to_last_candidate_request_ms')} ms from the verdict to "
-        f"the last request the defective version answered, {back.get('verdict_to_every_replica_ms')} ms until every "
+        f"{found['seconds']:.0f} s. Rollback: {back.get('verdict_to_last_candidate_request_ms')} ms from the verdict "
+        f"to the last request the defective version answered, {back.get('verdict_to_every_replica_ms')} ms until every "
         "replica had the split back in force."
     )
     console.print(f"{folder / 'report.html'}\n{folder / 'report.json'}")

@@ -96,6 +96,14 @@ def test_logged_decisions_come_back_with_the_bits_that_were_served(tmp_path: Pat
     assert examples.times[-1] == moment("2024-05-01").timestamp()
 
 
+def test_outcomes_are_true_or_false_whatever_the_base_data_calls_them(tmp_path: Path) -> None:
+    words = "asked_at,customer,income,bad\n2024-01-01,a,1,no\n2024-01-02,b,2,yes\n"
+    spec = loans(tmp_path, words)
+    spec = spec.model_copy(update={"target": spec.target.model_copy(update={"positive": "yes"})})
+    examples = gather(spec, log=Log(("2024-02-01", 3.0, True), ("2024-02-02", 4.0, False)))
+    assert examples.labels.tolist() == [False, True, True, False]
+
+
 def test_another_source_is_read_alone(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("asked_at,customer,income,bad\n2024-01-09,x,70,1\n2024-01-08,x,60,0\n")
     assert gather_from(loans(tmp_path), str(tmp_path / "other.csv")).rows[:, 0].tolist() == [60, 70]
