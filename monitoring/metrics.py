@@ -104,6 +104,11 @@ def exposition(states: Sequence[ModelState]) -> bytes:
     return generate_latest(registry)
 
 
+def families(states: Sequence[ModelState]) -> tuple[Metric, ...]:
+    """The same, before it becomes text."""
+    return tuple(_States(states).collect())
+
+
 class _States(Collector):
     def __init__(self, states: Sequence[ModelState]) -> None:
         self._states = states

@@ -24,6 +24,7 @@ from serve_apps.admin import make_app
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
 from serve_apps.prefetch import Prefetching
+from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
 from serve_apps.rollout.controller import RolloutController
 
@@ -32,6 +33,7 @@ logger = logging.getLogger("windvane.control")
 ROLLOUT_SECONDS = 0.2  # between looks: part of the way from a breach to the rollback
 WATCH_SECONDS = 1.0
 SEAL_SECONDS = 5.0
+METRICS_SECONDS = 5.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -61,12 +63,14 @@ class Control:
         self._desk = Desk(store, registry, self._rollouts, self._monitors)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
+        self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
         self._told: dict[str, str] = {}
         for name, period, act in (
             ("rollout", ROLLOUT_SECONDS, self._roll),
             ("watch", WATCH_SECONDS, self._watch),
             ("seal", SEAL_SECONDS, self._seal),
+            ("metrics", METRICS_SECONDS, self._tell_ray),
         ):
             threading.Thread(target=self._loop, args=(name, period, act), name=name, daemon=True).start()
 
@@ -114,6 +118,9 @@ class Control:
         if watermark is not None and spec.data.time is not None:
             self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
         self._watcher.tick(spec.name, now)
+
+    def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
+        self._ray_metrics.tell([self._desk.state(spec.name)])
 
     def _seal(self, spec: ModelSpec, _: datetime) -> None:
         Sealer(self._log / spec.name).seal()

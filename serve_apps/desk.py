@@ -78,8 +78,8 @@ class Desk:
         saved = self._store.get(MODEL, model)
         if saved is None or saved.body != body:
             self._store.put(MODEL, model, body, saved.revision if saved else 0)
-            detail = f"{by} declared {model} anew" if saved else f"{by} deployed {model}"
-            self._store.append(Event(self._clock(), "deployed", model, champion, detail))
+            if saved:  # the first time, the controller tells of the split that begins to serve
+                self._store.append(Event(self._clock(), "deployed", model, champion, f"{by} declared {model} anew"))
         return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
 
     def versions(self, model: str) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ class Desk:
 
     def metrics(self) -> bytes:
         """Prometheus text of everything control knows."""
-        return exposition([self._state_of(spec.name) for spec in self.models()])
+        return exposition([self.state(spec.name) for spec in self.models()])
 
     def _status_of(self, spec: ModelSpec) -> dict[str, Any]:
         return status.model_status(
@@ -149,7 +149,8 @@ class Desk:
             self._snapshot(spec.name),
         )
 
-    def _state_of(self, model: str) -> ModelState:
+    def state(self, model: str) -> ModelState:
+        """What one model's metrics are made from."""
         split, rollout = self._splits.load(model)[0], self._rollouts.status(model)
         arms = split.arms if split else ()
         return ModelState(

@@ -98,3 +98,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def as_json(text: str) -> Any:
     """The last JSON document in what a command printed."""
     return json.loads(text[text.index("{") :])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a Ray of their own come first: two clusters at once are too much for a small machine."""
+    items.sort(key=lambda item: "place" in getattr(item, "fixturenames", ()))

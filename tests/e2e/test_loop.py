@@ -114,7 +114,7 @@ def test_a_changed_world_ends_with_a_promoted_version(deployed: Place) -> None:
         wait_for("a promotion or a failed job", lambda: place.events(MODEL, "promoted", "job_failed"), 300.0)
         assert place.events(MODEL, "job_failed") == []
         wait_for("an answer by version 2", lambda: traffic.acknowledged and traffic.acknowledged[-1][1] == 2)
-    told = [event["kind"] for event in place.events(MODEL)]
+    told = [event["kind"] for event in place.events(MODEL) if (event["version"], event["kind"]) != (1, "registered")]
     order = [told.index(kind) for kind in STORY]
     assert order == sorted(order), told
     assert traffic.refused == []
