@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from cluster.errors import Forbidden, Invalid
+
 TOKEN_FILE = "token"  # noqa: S105  a file name
 DIGEST_FILE = "token.sha256"
 
@@ -20,19 +22,30 @@ def ensure_token(home: Path) -> str:
 def ensure_secret(path: Path) -> str:
     """The random secret in that file, made at first use with mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    secret = secrets.token_hex(32)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret)
+    if not path.exists():
+        _write_once(path, secrets.token_hex(32))
+    secret = read_secret(path)
+    if not secret:
+        raise Invalid(f"{path} is empty, and an empty secret would let everybody in: remove it and start again.")
     return secret
+
+
+def read_secret(path: Path) -> str | None:
+    """What the file says; None when there is no file, Forbidden when it is somebody else's."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise Forbidden(
+            f"{path} may not be read by this user: ask its owner, or choose another WINDVANE_HOME."
+        ) from error
 
 
 def bearer(file: Path) -> dict[str, str]:
     """The header that shows the secret in that file; none when there is no such file."""
-    return {"authorization": f"Bearer {file.read_text().strip()}"} if file.exists() else {}
+    secret = read_secret(file)
+    return {"authorization": f"Bearer {secret}"} if secret else {}
 
 
 def read_digest(home: Path) -> str | None:
@@ -61,7 +74,21 @@ def is_owner(authorization: str | None, expected_digest: str | None) -> bool:
     if authorization is None or expected_digest is None:
         return False
     scheme, _, token = authorization.partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(digest(token.strip()), expected_digest)
+    token = token.strip()
+    return scheme.lower() == "bearer" and token != "" and hmac.compare_digest(digest(token), expected_digest)
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Whole or not at all, readable by its owner only; who comes second leaves the first one's."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return
+    finally:
+        fresh.unlink()
 
 
 def _write_digest(path: Path, text: str) -> None:

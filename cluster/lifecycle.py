@@ -43,10 +43,10 @@ def up(settings: Settings, progress: Progress) -> Place:
         dashboard = ray_head.start(settings).dashboard_url
         started = True
     applications = ServeApplications(dashboard, settings)
-    _wait(applications.answers, "the Ray dashboard", progress)
+    _wait(applications.answers, "the Ray dashboard", settings, progress)
     applications.deploy_control()
     applications.wait_running(CONTROL, READY_SECONDS, progress)
-    _wait(lambda: _control_answers(settings), "the control app", progress)
+    _wait(lambda: _control_answers(settings), "the control app", settings, progress)
     for model, digest in deployed_models(settings):
         applications.deploy_model(model, digest)
     return place(settings, dashboard, started)
@@ -62,7 +62,7 @@ def down(settings: Settings, progress: Progress) -> str:
     try:
         progress("shutting applications down")
         ServeApplications(dashboard, settings).remove_all()
-        _wait(lambda: not _control_answers(settings), "requests in flight", progress, patience_seconds=15.0)
+        _wait(lambda: not _control_answers(settings), "requests in flight", settings, progress, 15.0)
     except WindvaneError as error:
         progress(f"going on although Serve did not shut down: {error}")
     if head is None:
@@ -126,10 +126,18 @@ def _control_answers(settings: Settings) -> bool:
         return False
 
 
-def _wait(ready: Callable[[], bool], what: str, progress: Progress, patience_seconds: float = READY_SECONDS) -> None:
+def _wait(
+    ready: Callable[[], bool],
+    what: str,
+    settings: Settings,
+    progress: Progress,
+    patience_seconds: float = READY_SECONDS,
+) -> None:
     deadline = time.monotonic() + patience_seconds
     while not ready():
         if time.monotonic() > deadline:
-            raise Unavailable(f"Waited {patience_seconds:.0f} s for {what}; look at the logs under var/run/ray.")
+            raise Unavailable(
+                f"Waited {patience_seconds:.0f} s for {what}; look at the logs under {settings.home}/run/ray."
+            )
         progress(f"waiting for {what}")
         time.sleep(POLL_SECONDS)

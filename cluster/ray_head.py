@@ -1,5 +1,6 @@
 """The local Ray head that `windvane up` starts, and how exactly it, and nothing else, is ended again."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -38,18 +39,18 @@ def run_folder(home: Path) -> Path:
     if len(str(run)) <= LONGEST_RUN_PATH:
         return run
     link = Path(tempfile.gettempdir()) / f"windvane-{hashlib.sha256(str(run).encode()).hexdigest()[:10]}"
-    if not link.is_symlink():
+    with contextlib.suppress(FileExistsError):
         link.symlink_to(run)
-    if link.resolve() != run.resolve() or link.lstat().st_uid != os.getuid():
+    if not link.is_symlink() or link.resolve() != run.resolve() or link.lstat().st_uid != os.getuid():
         raise Unavailable(f"{link} exists and is not our link to {run}: remove it, or choose a shorter WINDVANE_HOME.")
     return link
 
 
 def load(home: Path) -> Head | None:
-    """The head recorded for this home, or None when none of its processes run any more."""
+    """The head recorded for this home, or None when none of its processes run any more (or the record is torn)."""
     try:
         head = msgspec.json.decode(_record(home).read_bytes(), type=Head)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.DecodeError):
         return None
     return head if processes.find(head.marks) else None
 

@@ -6,22 +6,22 @@ from typing import Any
 
 import httpx
 
-from cluster.access import bearer
-from cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
+from cluster.dashboard import Dashboard, last_lines
+from cluster.errors import NotFound, Unavailable, WindvaneError
 from configs.schema import Settings
 
 CONTROL = "control"
+PATH = "/api/serve/applications/"
 POLL_SECONDS = 0.25
+LINES = 6  # of what Serve says about a failure
 
 
 class ServeApplications:
     """Declared applications of one cluster; deploying names the whole set, so every call starts from what is there."""
 
-    def __init__(self, dashboard_url: str, settings: Settings) -> None:
-        self._url = dashboard_url
+    def __init__(self, dashboard_url: str, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         self._settings = settings
-        headers = bearer(settings.ray_token_file)
-        self._http = httpx.Client(base_url=dashboard_url, headers=headers, timeout=60.0, trust_env=False)
+        self._dashboard = Dashboard(dashboard_url, settings.ray_token_file, transport)
 
     def answers(self) -> bool:
         """Whether the dashboard is there; raises Forbidden when it does not take our token."""
@@ -53,14 +53,6 @@ class ServeApplications:
         """Take every application of ours down; others' stay."""
         self._put([application for application in self._declared() if not _is_ours(application)])
 
-    def names(self) -> tuple[str, ...]:
-        """Applications of ours that are declared."""
-        return tuple(str(application["name"]) for application in self._declared() if _is_ours(application))
-
-    def statuses(self) -> dict[str, str]:
-        """Serve's own word for each application: RUNNING, DEPLOYING, UNHEALTHY …"""
-        return {name: str(each.get("status")) for name, each in self._details().items()}
-
     def wait_running(self, name: str, patience_seconds: float, progress: Callable[[str], None]) -> None:
         """Return when the application runs; raises with Serve's message when it failed or time is over."""
         deadline = time.monotonic() + patience_seconds
@@ -72,9 +64,11 @@ class ServeApplications:
             if status == "RUNNING":
                 return
             if status == "DEPLOY_FAILED":
-                raise WindvaneError(f"{name} could not be deployed: {_last_lines(message)}")
+                raise WindvaneError(f"{name} could not be deployed: {last_lines(message, LINES)}")
             if time.monotonic() > deadline:
-                raise Unavailable(f"{name} is still {status} after {patience_seconds:.0f} s: {_last_lines(message)}")
+                raise Unavailable(
+                    f"{name} is still {status} after {patience_seconds:.0f} s: {last_lines(message, LINES)}"
+                )
             progress(f"{name}: {status}")
             time.sleep(POLL_SECONDS)
 
@@ -87,38 +81,21 @@ class ServeApplications:
         return [each["deployed_app_config"] for each in self._details().values() if each.get("deployed_app_config")]
 
     def _details(self) -> dict[str, dict[str, Any]]:
-        applications: dict[str, dict[str, Any]] = self._call("GET").json().get("applications", {})
+        found = self._dashboard.document(self._dashboard.ask("GET", PATH))
+        applications: dict[str, dict[str, Any]] = found.get("applications", {})
         return applications
 
     def _put(self, applications: list[dict[str, Any]]) -> None:
-        self._call(
-            "PUT",
-            json={
-                "proxy_location": "EveryNode",
-                "http_options": {"host": self._settings.host, "port": self._settings.port},
-                "logging_config": {"enable_access_log": False},
-                "applications": applications,
-            },
-        )
-
-    def _call(self, method: str, **options: Any) -> httpx.Response:
-        try:
-            reply = self._http.request(method, "/api/serve/applications/", **options)
-        except httpx.HTTPError as error:
-            raise Unavailable(f"The Ray dashboard at {self._url} does not answer: {error}") from error
-        if reply.status_code in (401, 403):
-            raise Forbidden(
-                f"The Ray dashboard at {self._url} does not take the token in {self._settings.ray_token_file}; "
-                "name the right file with RAY_AUTH_TOKEN_PATH."
-            )
+        declared = {
+            "proxy_location": "EveryNode",
+            "http_options": {"host": self._settings.host, "port": self._settings.port},
+            "logging_config": {"enable_access_log": False},
+            "applications": applications,
+        }
+        reply = self._dashboard.ask("PUT", PATH, declared)
         if reply.status_code != 200:
-            raise Unavailable(f"Serve answered {reply.status_code}: {_last_lines(reply.text)}")
-        return reply
+            raise Unavailable(f"Serve refused the applications: {reply.status_code} {last_lines(reply.text, LINES)}")
 
 
 def _is_ours(application: dict[str, Any]) -> bool:
     return str(application.get("import_path", "")).startswith("serve_apps.")
-
-
-def _last_lines(text: str, lines: int = 6) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])

@@ -1,0 +1,118 @@
+"""Only what we started is found and ended, and whoever holds a port is named."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cluster import haproxy
+from cluster.errors import Conflict
+from cluster.processes import Mark, demand_free, end_all, find, mark, mentioning, with_descendants
+
+PATIENT = ["sh", "-c", "echo ready; read line"]
+STUBBORN = ["sh", "-c", "trap '' TERM; echo ready; read line"]
+
+
+class Nursery:
+    """Starts processes that wait for ever, and ends them with the test."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *command: str) -> psutil.Process:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._started.append(child)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        return psutil.Process(child.pid)
+
+    def close(self) -> None:
+        for child in self._started:
+            child.kill()
+            child.communicate()
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    made = Nursery()
+    yield made
+    made.close()
+
+
+def test_a_marked_process_is_found_until_it_ends(nursery: Nursery) -> None:
+    process = nursery.start(*PATIENT)
+    marked = mark(process)
+    assert [each.pid for each in find([marked])] == [process.pid]
+    end_all([process])
+    assert find([marked]) == []
+
+
+def test_a_later_process_with_the_same_id_is_not_ours() -> None:
+    me = psutil.Process()
+    assert find([Mark(me.pid, me.create_time() - 60.0)]) == []
+
+
+def test_a_process_that_will_not_end_is_killed_after_the_patience(nursery: Nursery) -> None:
+    process = nursery.start(*STUBBORN)
+    end_all([process], patience_seconds=0.05)
+    assert find([mark(process)]) == []
+
+
+def test_ending_what_has_ended_is_no_trouble(nursery: Nursery) -> None:
+    process = nursery.start(*PATIENT)
+    end_all([process])
+    end_all([process])
+    assert with_descendants([process]) in ([], [process])
+
+
+def test_processes_are_found_by_what_their_command_line_mentions(nursery: Nursery, tmp_path: Path) -> None:
+    process = nursery.start(*PATIENT, str(tmp_path / "session"))
+    assert [each.pid for each in mentioning(str(tmp_path))] == [process.pid]
+
+
+def test_who_asks_is_never_among_those_mentioned() -> None:
+    mine = {os.getpid(), os.getppid()}
+    assert not mine & {each.pid for each in mentioning("")}
+
+
+def test_descendants_come_along_once(nursery: Nursery) -> None:
+    parent = nursery.start("sh", "-c", "exec 3<&0; sh -c 'echo ready; read line' <&3 & wait")
+    family = with_descendants([parent, *parent.children()])
+    assert len(family) == len({each.pid for each in family}) == 2
+    end_all(family)
+
+
+def test_a_port_in_use_names_its_holder_and_the_setting() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        demand_free(port, "WINDVANE_PORT")
+        listener.listen()
+        with pytest.raises(Conflict, match=rf"Port {port} is in use by .*process {os.getpid()}.*WINDVANE_PORT"):
+            demand_free(port, "WINDVANE_PORT")
+
+
+def test_a_haproxy_is_ours_by_its_configuration_file_alone(nursery: Nursery, tmp_path: Path) -> None:
+    """Named haproxy by a link: only the name and the arguments are looked at."""
+    program = tmp_path / "haproxy"
+    program.symlink_to("/bin/sh")
+    for run in ("ours", "theirs"):
+        nursery.start(str(program), *PATIENT[1:], "-f", str(haproxy.config_path(tmp_path / run)))
+    assert len(haproxy.ours(tmp_path / "ours")) == 1
+    assert haproxy.end_stale(tmp_path / "ours") == 1
+    assert haproxy.end_stale(tmp_path / "ours") == 0
+    assert len(haproxy.ours(tmp_path / "theirs")) == 1
+
+
+def test_two_windvanes_haproxies_share_neither_ports_nor_files(tmp_path: Path) -> None:
+    one, two = haproxy.environment(tmp_path / "a", 8000), haproxy.environment(tmp_path / "b", 8100)
+    assert (one["RAY_SERVE_HAPROXY_METRICS_PORT"], one["RAY_SERVE_HAPROXY_STATS_PORT"]) == ("9101", "8404")
+    assert {name for name in one if one[name] == two[name]} == {
+        "RAY_SERVE_ENABLE_HA_PROXY",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED",
+        "RAY_SERVE_HAPROXY_NBTHREAD",
+    }

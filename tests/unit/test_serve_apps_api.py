@@ -1,0 +1,125 @@
+"""Applications are declared as a whole set, so deploying ours must carry everybody else's along."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cluster import serve_apps_api
+from cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
+from cluster.serve_apps_api import ServeApplications
+from configs.load import load_settings
+
+THEIRS = {"name": "chat", "route_prefix": "/chat", "import_path": "llm.app:build", "args": {"size": 7}}
+
+
+class FakeServe:
+    """Serve's REST API: PUT replaces every declared application; one deployed by hand has no declaration."""
+
+    def __init__(self, *declared: dict[str, Any]) -> None:
+        self.declared = {each["name"]: each for each in declared}
+        self.by_hand: dict[str, Any] = {"notebook": {"status": "RUNNING", "deployed_app_config": None}}
+        self.states: dict[str, list[tuple[str, str]]] = {}
+        self.puts: list[dict[str, Any]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/api/serve/applications/"
+        if request.method == "PUT":
+            body = json.loads(request.content)
+            self.puts.append(body)
+            self.declared = {each["name"]: each for each in body["applications"]}
+            return httpx.Response(200)
+        return httpx.Response(200, json={"applications": self.by_hand | {n: self._details(n) for n in self.declared}})
+
+    def _details(self, name: str) -> dict[str, Any]:
+        states = self.states.get(name, [("RUNNING", "")])
+        status, message = states.pop(0) if len(states) > 1 else states[0]
+        return {"status": status, "message": message, "deployed_app_config": self.declared[name]}
+
+
+@pytest.fixture
+def serve() -> FakeServe:
+    return FakeServe(THEIRS)
+
+
+@pytest.fixture
+def applications(serve: FakeServe, tmp_path: Path) -> ServeApplications:
+    settings = load_settings({"WINDVANE_HOME": str(tmp_path)})
+    return ServeApplications("http://127.0.0.1:8265", settings, httpx.MockTransport(serve))
+
+
+def test_deploying_keeps_everybody_elses_application(serve: FakeServe, applications: ServeApplications) -> None:
+    applications.deploy_control()
+    applications.deploy_model("trips", "abc")
+    assert list(serve.declared) == ["chat", "control", "trips"]
+    assert serve.declared["chat"] == THEIRS
+    assert serve.declared["trips"]["route_prefix"] == "/v2/models/trips"
+    assert serve.declared["trips"]["args"]["spec_digest"] == "abc"
+    assert serve.declared["control"]["args"]["settings"] == serve.declared["trips"]["args"]["settings"]
+
+
+def test_deploying_the_same_twice_declares_the_same(serve: FakeServe, applications: ServeApplications) -> None:
+    applications.deploy_model("trips", "abc")
+    applications.deploy_model("trips", "abc")
+    assert serve.puts[0] == serve.puts[1]
+    applications.deploy_model("trips", "def")
+    assert serve.declared["trips"]["args"]["spec_digest"] == "def"
+    assert len(serve.declared) == 2
+
+
+def test_removing_all_removes_only_ours(serve: FakeServe, applications: ServeApplications) -> None:
+    applications.deploy_control()
+    applications.deploy_model("trips", "abc")
+    applications.remove_all()
+    assert serve.declared == {"chat": THEIRS}
+
+
+def test_removing_one_keeps_the_rest(serve: FakeServe, applications: ServeApplications) -> None:
+    applications.deploy_control()
+    applications.deploy_model("trips", "abc")
+    applications.remove("trips")
+    assert list(serve.declared) == ["chat", "control"]
+
+
+def test_waiting_tells_what_it_waits_for_until_it_runs(
+    serve: FakeServe, applications: ServeApplications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve_apps_api, "POLL_SECONDS", 0.0)
+    serve.states["chat"] = [("NOT_STARTED", ""), ("DEPLOYING", ""), ("RUNNING", "")]
+    said: list[str] = []
+    applications.wait_running("chat", 60.0, said.append)
+    assert said == ["chat: NOT_STARTED", "chat: DEPLOYING"]
+
+
+def test_a_failed_deployment_is_told_with_serves_last_lines(serve: FakeServe, applications: ServeApplications) -> None:
+    serve.states["chat"] = [("DEPLOY_FAILED", "\n".join(f"line {n}" for n in range(9)))]
+    with pytest.raises(WindvaneError, match="chat could not be deployed: line 3\nline 4") as caught:
+        applications.wait_running("chat", 60.0, lambda _: None)
+    assert "line 2" not in str(caught.value)
+
+
+def test_waiting_ends_with_the_patience(serve: FakeServe, applications: ServeApplications) -> None:
+    serve.states["chat"] = [("UNHEALTHY", "replica died")]
+    with pytest.raises(Unavailable, match="chat is still UNHEALTHY after -1 s: replica died"):
+        applications.wait_running("chat", -1.0, lambda _: None)
+
+
+def test_waiting_for_what_was_never_declared_says_so(applications: ServeApplications) -> None:
+    with pytest.raises(NotFound, match="no application 'trips'"):
+        applications.wait_running("trips", 60.0, lambda _: None)
+
+
+def test_a_dashboard_answers_or_does_not(applications: ServeApplications, tmp_path: Path) -> None:
+    def at(status: int, text: str = "") -> ServeApplications:
+        transport = httpx.MockTransport(lambda _: httpx.Response(status, text=text))
+        return ServeApplications("http://127.0.0.1:8265", load_settings({"WINDVANE_HOME": str(tmp_path)}), transport)
+
+    assert applications.answers()
+    assert not at(503).answers()
+    assert not at(200, "<html>").answers()
+    with pytest.raises(Forbidden, match="RAY_AUTH_TOKEN_PATH"):
+        at(403).answers()
+    with pytest.raises(Unavailable, match="refused"):
+        at(500).deploy_control()
