@@ -3,22 +3,26 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from cluster.access import TOKEN_FILE, bearer
 from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable, WindvaneError
 
+TIMEOUT_SECONDS = 30.0
 _KINDS: dict[int, type[WindvaneError]] = {403: Forbidden, 404: NotFound, 409: Conflict}
 
 
 class ControlApi:
     """One Windvane at `url`; reads the owner's token from `home` when it is there."""
 
-    def __init__(self, url: str, home: Path, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, home: Path, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url
         headers = bearer(home / TOKEN_FILE)
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport
+        )
 
     def status(self) -> dict[str, Any]:
         """Every model's champion, split, phase, findings, jobs and rates."""
@@ -26,51 +30,51 @@ class ControlApi:
 
     def deploy(self, model: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Make this declaration the one that serves; returns its digest and the champion."""
-        return self._object("PUT", f"/api/models/{model}", spec)
+        return self._object("PUT", _api(model), spec)
 
     def versions(self, model: str) -> list[dict[str, Any]]:
         """All registered versions, oldest first."""
-        found: list[dict[str, Any]] = self._object("GET", f"/api/models/{model}/versions")["versions"]
+        found: list[dict[str, Any]] = self._object("GET", f"{_api(model)}/versions")["versions"]
         return found
 
     def events(self, model: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         """What happened to the model, oldest first."""
-        path = f"/api/models/{model}/events?after={after}&limit={limit}"
+        path = f"{_api(model)}/events?after={after}&limit={limit}"
         found: list[dict[str, Any]] = self._object("GET", path)["events"]
         return found
 
     def retrain(self, model: str, reason: str) -> dict[str, Any]:
         """Open a retrain request by hand; the loop submits, proves and rolls out."""
-        return self._object("POST", f"/api/models/{model}/retrain", {"reason": reason})
+        return self._object("POST", f"{_api(model)}/retrain", {"reason": reason})
 
     def rollout(self, model: str) -> dict[str, Any]:
         """The current or last rollout, with its verdict."""
-        return self._object("GET", f"/api/models/{model}/rollout")
+        return self._object("GET", f"{_api(model)}/rollout")
 
     def start_rollout(self, model: str, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Start proving a version; see `StartOrder` in serve_apps/control.py for the fields."""
-        return self._object("POST", f"/api/models/{model}/rollout", order)
+        """Start proving a version; see `StartOrder` in serve_apps/admin.py for the fields."""
+        return self._object("POST", f"{_api(model)}/rollout", order)
 
     def steer_rollout(self, model: str, verb: str, reason: str) -> dict[str, Any]:
         """`pause`, `resume`, `promote`, `abort` or `undo`."""
-        return self._object("POST", f"/api/models/{model}/rollout/{verb}", {"reason": reason})
+        return self._object("POST", f"{_api(model)}/rollout/{verb}", {"reason": reason})
 
     def pin(self, model: str, versions: list[int]) -> dict[str, Any]:
         """Versions that are always scored as shadows."""
-        return self._object("PUT", f"/api/models/{model}/pins", {"versions": versions})
+        return self._object("PUT", f"{_api(model)}/pins", {"versions": versions})
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for a decision."""
-        return self._object("POST", f"/v2/models/{model}/decide", request)
+        return self._object("POST", f"{_door(model)}/decide", request)
 
     def outcomes(self, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Say what happened after."""
-        return self._object("POST", f"/v2/models/{model}/outcomes", body)
+        return self._object("POST", f"{_door(model)}/outcomes", body)
 
     def ready(self, model: str) -> bool:
         """Whether the model answers decisions."""
         try:
-            return self._http.get(f"/v2/models/{model}/ready").status_code == 200
+            return self._http.get(f"{_door(model)}/ready").status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -81,8 +85,21 @@ class ControlApi:
             raise Unavailable(f"{self._url} does not answer ({error}); start it with `windvane up`.") from error
         if reply.status_code >= 400:
             raise _error(reply)
-        answer: dict[str, Any] = reply.json()
+        try:
+            answer = reply.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise Unavailable(f"What answers at {self._url} is not Windvane: it sent {reply.text[:80]!r}.")
         return answer
+
+
+def _api(model: str) -> str:
+    return f"/api/models/{quote(model, safe='')}"
+
+
+def _door(model: str) -> str:
+    return f"/v2/models/{quote(model, safe='')}"
 
 
 def _error(reply: httpx.Response) -> WindvaneError:
@@ -94,7 +111,7 @@ def _error(reply: httpx.Response) -> WindvaneError:
     if not isinstance(problem, dict):
         problem = {}
     lines = [str(problem.get("detail") or reply.text[:300] or reply.reason_phrase)]
-    for each in problem.get("errors") or problem.get("problems") or []:
+    for each in problem.get("errors") or []:
         if isinstance(each, dict):
             lines.append(f"  {each.get('pointer', '')}: {each.get('detail', '')}")
     sentence = "\n".join(lines)

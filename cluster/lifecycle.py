@@ -91,7 +91,7 @@ def demand_dashboard(settings: Settings) -> str:
 def url(settings: Settings) -> str:
     """Where HTTP clients reach decisions and the control API."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  compared, not bound
-    return f"http://{host}:{settings.port}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def place(settings: Settings, dashboard: str, started: bool) -> Place:
