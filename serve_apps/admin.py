@@ -1,24 +1,32 @@
 """The control API and the console: FastAPI over the Desk; changing anything needs the owner's token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from cluster.access import is_owner
-from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
+from cluster.errors import Forbidden, Invalid, Malformed, NotFound, Problem, WindvaneError
 from serve_apps.desk import Desk
 from serve_apps.protocol import problem as protocol
-from serve_apps.protocol.problem import MethodNotAllowed, problem
+from serve_apps.protocol import strict_json
+from serve_apps.protocol.problem import MethodNotAllowed, UnsupportedMediaType, problem
 
 CONSOLE = Path(__file__).parent / "console"
+OWNER = "owner"  # who did it, on the record; one token, one owner
 VERBS = Literal["pause", "resume", "promote", "abort", "undo"]
-CONTENT_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+Number: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]  # of a version
 
 
 class Reason(BaseModel):
@@ -31,7 +39,7 @@ class Reason(BaseModel):
 class StartOrder(Reason):
     """A rollout started by hand."""
 
-    version: Annotated[int, Field(ge=1)]
+    version: Number
     skip_shadow: bool = False
     override_gate: bool = False
 
@@ -40,24 +48,40 @@ class Pins(BaseModel):
     """Versions that are always scored as shadows."""
 
     model_config = ConfigDict(extra="forbid")
-    versions: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=8)]
+    versions: Annotated[list[Number], Field(max_length=8)]
 
 
 def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: bool) -> FastAPI:
     """The ASGI app; with `open_reading` (loopback only) GET needs no token."""
 
-    def owner(request: Request) -> str:
+    def demand_owner(request: Request) -> None:
         if not is_owner(request.headers.get("authorization"), owner_digest()):
             raise Forbidden(
                 "This needs the owner's token as `Authorization: Bearer …`; it lies in WINDVANE_HOME/token."
             )
-        return "owner"
 
     def reader(request: Request) -> None:
         if not open_reading:
-            owner(request)
+            demand_owner(request)
 
-    app = FastAPI(title="Windvane control", version="1", redoc_url=None, dependencies=None)
+    class Guarded(APIRoute):
+        """Whatever can change something asks who calls before it reads a byte of the body, then reads it strictly."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            answer = super().get_route_handler()
+            if self.methods == {"GET"}:
+                return answer
+
+            async def guarded(request: Request) -> Response:
+                demand_owner(request)
+                _demand_json(request.headers.get("content-type", ""))
+                strict_json.parse(await request.body())
+                return await answer(request)
+
+            return guarded
+
+    app = FastAPI(title="Windvane control", version="1", redoc_url=None)
+    app.router.route_class = Guarded
     reading = [Depends(reader)]
 
     @app.get("/", include_in_schema=False)
@@ -66,7 +90,7 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
 
     @app.get("/api/health")
     def health() -> dict[str, str]:
-        """Control answers; the loop's last error, if any, is in the status."""
+        """Control answers."""
         return {"status": "ok"}
 
     @app.get("/api/status", dependencies=reading)
@@ -75,9 +99,9 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         return desk.status()
 
     @app.put("/api/models/{model}")
-    def deploy(model: str, spec: dict[str, Any], by: Annotated[str, Depends(owner)]) -> dict[str, Any]:
+    def deploy(model: str, spec: dict[str, Any]) -> dict[str, Any]:
         """Make this declaration the one that serves."""
-        return desk.deploy(model, spec, by)
+        return desk.deploy(model, spec, OWNER)
 
     @app.get("/api/models/{model}", dependencies=reading)
     def describe(model: str) -> dict[str, Any]:
@@ -92,16 +116,16 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
     @app.get("/api/models/{model}/events", dependencies=reading)
     def events(
         model: str,
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     ) -> dict[str, Any]:
         """What happened, oldest first."""
         return {"events": desk.events(model, after, limit)}
 
     @app.post("/api/models/{model}/retrain", status_code=202)
-    def retrain(model: str, body: Reason, by: Annotated[str, Depends(owner)]) -> dict[str, Any]:
+    def retrain(model: str, body: Reason) -> dict[str, Any]:
         """Open a retrain request by hand, or return the one that is open."""
-        return desk.retrain(model, body.reason, by)
+        return desk.retrain(model, body.reason, OWNER)
 
     @app.get("/api/models/{model}/rollout", dependencies=reading)
     def rollout(model: str) -> dict[str, Any]:
@@ -109,16 +133,16 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         return desk.rollout(model)
 
     @app.post("/api/models/{model}/rollout", status_code=202)
-    def start(model: str, body: StartOrder, by: Annotated[str, Depends(owner)]) -> dict[str, Any]:
+    def start(model: str, body: StartOrder) -> dict[str, Any]:
         """Begin to prove a version."""
-        return desk.start(model, body.version, body.reason, by, body.skip_shadow, body.override_gate)
+        return desk.start(model, body.version, body.reason, OWNER, body.skip_shadow, body.override_gate)
 
     @app.post("/api/models/{model}/rollout/{verb}")
-    def steer(model: str, verb: VERBS, body: Reason, by: Annotated[str, Depends(owner)]) -> dict[str, Any]:
+    def steer(model: str, verb: VERBS, body: Reason) -> dict[str, Any]:
         """Pause, resume, promote, abort or undo."""
-        return desk.steer(model, verb, body.reason, by)
+        return desk.steer(model, verb, body.reason, OWNER)
 
-    @app.put("/api/models/{model}/pins", dependencies=[Depends(owner)])
+    @app.put("/api/models/{model}/pins")
     def pin(model: str, body: Pins) -> dict[str, Any]:
         """Score these versions as shadows in every split."""
         return desk.pin(model, tuple(body.versions))
@@ -148,25 +172,49 @@ async def _windvane_error(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """FastAPI's validation errors as the same problem document."""
+    """FastAPI's validation errors as the same problem document; a path that names no choice leads nowhere."""
     assert isinstance(error, RequestValidationError)
-    problems = tuple(
-        Problem("/" + "/".join(str(part) for part in each["loc"][1:]), str(each["msg"])) for each in error.errors()
+    places = error.errors()
+    if any(each["loc"][0] == "path" for each in places):
+        return _nothing_there(request)
+    refusal = Invalid(
+        "The request does not fit its schema", tuple(_problem(each["loc"], each["msg"]) for each in places)
     )
-    return _reply(problem(Invalid("The request does not fit its schema", problems), request.url.path))
+    return _reply(problem(refusal, request.url.path))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    path = request.url.path
     if error.status_code == 405:
-        return _reply(problem(MethodNotAllowed(str(error.detail), (error.headers or {}).get("Allow", "")), path))
+        allowed = (error.headers or {}).get("Allow", "")
+        sentence = f"{request.method} is not answered here; use {allowed}"
+        return _reply(problem(MethodNotAllowed(sentence, allowed), request.url.path))
+    if error.status_code == 400:
+        return _reply(problem(Malformed(str(error.detail)), request.url.path))
+    return _nothing_there(request)
+
+
+def _nothing_there(request: Request) -> Response:
+    path = request.url.path
     parts = path.split("/")
-    if path.startswith("/v2/models/") and len(parts) > 3:
+    if path.startswith("/v2/models/") and parts[3]:
         sentence = f"No model {parts[3][:80]!r} is deployed here; `windvane status` lists those that are"
     else:
         sentence = f"There is nothing at {path[:200]}; the API is described at /docs"
     return _reply(problem(NotFound(sentence), path))
+
+
+def _problem(location: Sequence[str | int], message: str) -> Problem:
+    """A pointer into the body, or the name of the query parameter."""
+    where, *path = location
+    if where != "body":
+        return Problem("", f"{where} parameter {'.'.join(map(str, path))}: {message}")
+    return Problem(strict_json.pointer_to(path), message)
+
+
+def _demand_json(kind: str) -> None:
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType(f"Content-Type is {kind[:60]!a}; send application/json in UTF-8")
 
 
 def _reply(answer: protocol.Response) -> Response:

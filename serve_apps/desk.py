@@ -11,12 +11,15 @@ from pydantic import ValidationError
 from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from cluster.lifecycle import spec_digest
 from cluster.registry import Registry
+from cluster.serve_apps_api import CONTROL
 from cluster.store import Event, Shelf, Store
+from configs.complaint import faults
 from configs.schema import ModelSpec
 from monitoring.metrics import ModelState, exposition
 from monitoring.requests import open_request, requests_of
 from monitoring.snapshot import Snapshot
 from serve_apps import status
+from serve_apps.protocol.strict_json import pointer_to
 from serve_apps.rollout.controller import RolloutController
 from serve_apps.rollout.plan import SPLIT
 from serve_apps.router import Split
@@ -83,12 +86,18 @@ class Desk:
         return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
 
     def versions(self, model: str) -> list[dict[str, Any]]:
-        """All registered versions, oldest first."""
-        return [status.version_status(each) for each in self._registry.versions(model)]
+        """All registered versions, oldest first; of a model that is not deployed yet, too."""
+        found = self._registry.versions(model)
+        if not found:
+            self.spec(model)
+        return [status.version_status(each) for each in found]
 
     def events(self, model: str, after: int, limit: int) -> list[dict[str, Any]]:
-        """What happened to the model after that event."""
-        return [status.event_status(each) for each in self._store.events(model, after, limit)]
+        """What happened to the model after that event; a model that nothing ever happened to is NotFound."""
+        found = self._store.events(model, after, limit)
+        if not found and not self._store.events(model, 0, 1):
+            self.spec(model)
+        return [status.event_status(each) for each in found]
 
     def retrain(self, model: str, reason: str, by: str) -> dict[str, Any]:
         """Open a retrain request, or return the open one."""
@@ -190,10 +199,12 @@ def _validated(model: str, declaration: Mapping[str, Any]) -> ModelSpec:
     try:
         spec = ModelSpec.model_validate(dict(declaration))
     except ValidationError as error:
-        problems = tuple(
-            Problem("/" + "/".join(str(part) for part in each["loc"]), str(each["msg"])) for each in error.errors()
-        )
+        problems = tuple(Problem(pointer_to(each.path), each.what) for each in faults(error, ModelSpec, declaration))
         raise Invalid(f"The declaration of {model} is not valid", problems) from error
     if spec.name != model:
-        raise Invalid(f"The declaration names {spec.name!r}, the path {model!r}")
+        problem = Problem("/name", f"is {spec.name!r}, and the path names {model!r}")
+        raise Invalid(f"The declaration is not that of {model}", (problem,))
+    if model == CONTROL:
+        problem = Problem("/name", "is what Windvane calls its own application; choose another name")
+        raise Invalid(f"No model can be called {model}", (problem,))
     return spec

@@ -5,6 +5,8 @@ The doors decode with typed msgspec decoders; this reader is for what those refu
 
 import json
 import math
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any, NoReturn, TypeAlias
 
 from cluster.errors import Malformed
@@ -42,6 +44,15 @@ def pointer(parent: str, key: str | int) -> str:
     '/instances/3/features/a~1b~0c'
     """
     return f"{parent}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def pointer_to(path: Iterable[str | int]) -> str:
+    """The JSON pointer of a whole path; halves of surrogate pairs are spelled out, since no encoder accepts them.
+
+    >>> pointer_to(("features", 3, "a/b"))
+    '/features/3/a~1b'
+    """
+    return reduce(pointer, path, "").encode("utf-8", "backslashreplace").decode()
 
 
 def printable(text: str) -> bool:

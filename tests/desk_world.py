@@ -1,0 +1,86 @@
+"""A Desk over the made-up world of rollouts, with a monitor that answers or does not."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from cluster.errors import Unavailable
+from monitoring.snapshot import Snapshot
+from serve_apps.desk import Desk
+from serve_apps.rollout.plan import Rollout
+from tests.rollout_world import MODEL, World
+
+SEEN = Snapshot(
+    model=MODEL,
+    watermark=1_700_000_000.0,
+    decisions=1200,
+    errors=3,
+    decisions_per_second=80.0,
+    latency_p50_ms=2.5,
+    latency_p99_ms=9.0,
+    arms=(),
+    shadow_scores={},
+    shadow_dropped={2: 4},
+    waiting=7,
+    waiting_dropped=0,
+    labelled=1000,
+    replicas=2,
+    profiles=(1,),
+)
+
+
+class FakeMonitors:
+    """Says the same of every model until it is away."""
+
+    def __init__(self) -> None:
+        self.seen = SEEN
+        self.away = False
+
+    def snapshot(self, model: str) -> Snapshot:
+        if self.away:
+            raise Unavailable("the monitor is restarting")
+        return replace(self.seen, model=model)
+
+
+class Client:
+    """Asks an ASGI app without a server: Starlette's own test client wants a package beside httpx."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("PUT", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)  # what the app raises comes out here
+            async with httpx.AsyncClient(transport=transport, base_url="http://windvane") as http:
+                return await http.request(method, path, **options)
+
+        return asyncio.run(ask())
+
+
+class DeskWorld(World):
+    """One deployed model with a champion, and the desk that answers for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.monitors = FakeMonitors()
+        self.desk = Desk(self.store, self.registry, self.controller, self.monitors, lambda: self.now)
+
+    def start_rollout(self) -> Rollout:
+        return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")
+
+    def contents(self) -> tuple[Any, ...]:
+        """Everything that is on record."""
+        kinds = ("model", "split", "rollout", "pins", "retrain_request")
+        return (*(self.store.list(kind) for kind in kinds), self.store.events(), self.registry.versions(MODEL))
