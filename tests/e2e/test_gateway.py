@@ -68,10 +68,11 @@ class Operator:
         found: dict[str, Any] = self.ask("in_force", model)
         return found
 
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30.0)
+    def __enter__(self) -> "Operator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.__exit__(None, None, None)  # its input ends, and so does it
 
 
 @dataclass
@@ -138,16 +139,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         applications = ServeApplications(head.dashboard_url, settings)
         wait_for("the dashboard", applications.answers)
-        operator = Operator(settings, head.address)
-        operator.publish(champion())
-        applications.deploy_model("trips", "first")
-        applications.wait_running("trips", 180.0, lambda _: None)
-        base = f"http://127.0.0.1:{PORT}"
-        with httpx.Client(base_url=base, timeout=30.0, trust_env=False) as http, applications._http:
+        http = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False)
+        with Operator(settings, head.address) as operator, http:
+            operator.publish(champion())
+            applications.deploy_model("trips", "first")
+            applications.wait_running("trips", 180.0, lambda _: None)
             here = Served(settings, applications, operator, http)
             wait_for("the gateway", here.ready)
             yield here
-        operator.close()
     finally:
         ray_head.end(home, head)
 
