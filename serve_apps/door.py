@@ -169,7 +169,7 @@ class Door:
             part = message.get("body", b"")
             more = message.get("more_body", False)
             received += len(part)
-            if False:
+            if received > self._most_bytes:
                 raise TooLarge(
                     f"The body has more than the {self._most_bytes} bytes that are accepted: send less at once"
                 )
