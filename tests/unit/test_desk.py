@@ -1,0 +1,155 @@
+"""What control answers with: the loop's records as they are, null where nothing is known."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from cluster.errors import Conflict
+from cluster.store import Event
+from monitoring.requests import requests_of
+from serve_apps.desk import NEWEST_EVENTS
+from tests.desk_world import DeskWorld
+from tests.rollout_world import MODEL, SPEC
+
+DECLARATION = SPEC.model_dump(mode="json")
+
+
+@pytest.fixture
+def world() -> DeskWorld:
+    return DeskWorld()
+
+
+def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> None:
+    world.tick()
+    (model,) = world.desk.status()["models"]
+    assert (model["name"], model["owner"], model["champion"]) == (MODEL, SPEC.owner, 1)
+    assert model["split"]["arms"] == [{"name": "champion", "version": 1, "weight": 1.0}]
+    assert (model["rollout"], model["retrain"]) == (None, None)
+    assert model["traffic"] == {
+        "decisions": 1200,
+        "errors": 3,
+        "decisions_per_second": 80.0,
+        "latency_p50_ms": 2.5,
+        "latency_p99_ms": 9.0,
+        "labelled": 1000,
+        "waiting": 7,
+        "replicas": 2,
+        "shadow_dropped": {"2": 4},
+    }
+
+
+def test_a_monitor_that_is_away_gives_no_figures_and_no_zeros(world: DeskWorld) -> None:
+    world.monitors.away = True
+    (model,) = world.desk.status()["models"]
+    assert model["traffic"] is None
+    assert b"windvane_decisions_total{" not in world.desk.metrics()
+
+
+def test_the_status_of_a_rollout_has_the_verdict_with_its_evidence(world: DeskWorld) -> None:
+    world.retrained()
+    world.until("step", 1)
+    (model,) = world.desk.status()["models"]
+    rollout = model["rollout"]
+    assert (rollout["candidate"], rollout["champion"], rollout["phase"], rollout["weight"]) == (2, 1, "step", 0.5)
+    assert rollout["verdict"]["outcome"] == "NOT_YET"
+    assert {each["name"] for each in rollout["verdict"]["guardrails"]} >= {"loss", "errors", "latency"}
+    assert rollout == world.desk.rollout(MODEL)
+    assert [arm["version"] for arm in model["split"]["arms"]] == [2, 1]
+    assert model["retrain"]["status"] == "succeeded"
+    assert model["retrain"]["version"] == 2
+
+
+def test_everything_shown_is_plain_json(world: DeskWorld) -> None:
+    world.retrained()
+    world.until("done")
+    shown = world.desk.status()
+    assert json.loads(json.dumps(shown, allow_nan=False)) == shown
+    assert [each["standing"] for each in world.desk.versions(MODEL)] == ["retired", "champion"]
+
+
+def test_the_newest_events_are_shown_however_many_there_were(world: DeskWorld) -> None:
+    def happen(count: int) -> None:
+        for _ in range(count):
+            world.store.append(Event(world.now, "finding", MODEL, 1, "drifts"))
+
+    def shown() -> list[int]:
+        return [event["number"] for event in world.desk.status()["models"][0]["events"]]
+
+    happen(3)
+    assert shown() == [1, 2, 3]
+    happen(2500)
+    assert shown() == list(range(2504 - NEWEST_EVENTS, 2504))
+    happen(1)
+    assert shown()[-1] == 2504
+    assert len(shown()) == NEWEST_EVENTS
+
+
+def test_events_come_in_pages(world: DeskWorld) -> None:
+    for _ in range(5):
+        world.store.append(Event(world.now, "finding", MODEL, 1, "drifts"))
+    assert [event["number"] for event in world.desk.events(MODEL, 2, 2)] == [3, 4]
+    assert world.desk.events(MODEL, 5, 10) == []
+
+
+def test_versions_and_events_are_shown_before_the_model_is_deployed(world: DeskWorld) -> None:
+    """`windvane versions` after the first training, before the first deployment."""
+    world.store.append(Event(world.now, "registered", "new", 1, "version 1"))
+    assert world.desk.events("new", 0, 10)[0]["kind"] == "registered"
+    assert world.desk.versions(MODEL)[0]["number"] == 1
+
+
+def test_deploying_the_same_declaration_twice_changes_nothing(world: DeskWorld) -> None:
+    first = world.desk.deploy(MODEL, DECLARATION, "owner")
+    before = world.contents()
+    assert world.desk.deploy(MODEL, DECLARATION, "owner") == first
+    assert world.contents() == before
+
+
+def test_a_changed_declaration_gets_another_digest_and_is_told(world: DeskWorld) -> None:
+    first = world.desk.deploy(MODEL, DECLARATION, "owner")
+    second = world.desk.deploy(MODEL, DECLARATION | {"owner": "others"}, "owner")
+    assert second["spec_digest"] != first["spec_digest"]
+    assert world.desk.spec(MODEL).owner == "others"
+    assert [event.detail for event in world.store.events(MODEL)] == [f"owner declared {MODEL} anew"]
+
+
+def test_a_model_without_a_version_cannot_be_deployed(world: DeskWorld) -> None:
+    with pytest.raises(Conflict, match=r"new has no registered version yet: `windvane train new` makes the first"):
+        world.desk.deploy("new", DECLARATION | {"name": "new"}, "owner")
+
+
+def test_asking_to_retrain_twice_opens_one_request(world: DeskWorld) -> None:
+    first = world.desk.retrain(MODEL, "winter", "owner")
+    assert world.desk.retrain(MODEL, "spring", "owner") == first
+    assert first["reason"] == "owner asked: winter"
+
+
+def test_a_request_by_hand_carries_the_models_own_clock_where_it_has_one(world: DeskWorld) -> None:
+    world.desk.retrain(MODEL, "winter", "owner")
+    assert requests_of(world.store, MODEL)[0].event_time is None
+    timed = DECLARATION | {"name": "timed", "data": {"source": "x.csv", "time": "left_at"}}
+    world.store.put("model", "timed", json.dumps(timed).encode(), 0)
+    world.desk.retrain("timed", "winter", "owner")
+    (request,) = requests_of(world.store, "timed")
+    assert request.event_time is not None
+    assert request.event_time.timestamp() == world.monitors.seen.watermark
+
+
+@pytest.mark.parametrize(("verb", "phase"), [("abort", "aborted"), ("promote", "bake")])
+def test_an_operators_hand_is_on_the_record(world: DeskWorld, verb: str, phase: str) -> None:
+    world.start_rollout()
+    world.tick()  # promoting waits until every replica has loaded it
+    found = world.desk.steer(MODEL, verb, "I know better", "owner")  # type: ignore[arg-type]
+    assert (found["phase"], "I know better" in found["reason"]) == (phase, True)
+    assert "owner" in world.store.events(MODEL)[-1].detail
+
+
+def test_a_promotion_can_be_undone_and_pauses_held(world: DeskWorld) -> None:
+    world.start_rollout()
+    assert world.desk.steer(MODEL, "pause", "lunch", "owner")["paused"]
+    assert not world.desk.steer(MODEL, "resume", "back", "owner")["paused"]
+    world.until("done")
+    world.now += timedelta(seconds=5)
+    assert world.desk.steer(MODEL, "undo", "complaints", "owner")["phase"] == "rolled_back"
+    assert world.registry.champion(MODEL) == 1
