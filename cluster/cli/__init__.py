@@ -24,6 +24,12 @@ class Commands(click.Group):
             for complaint in error.complaints:
                 click.secho(f"Error: {complaint}", fg="red", err=True)
             sys.exit(1)
+        except BrokenPipeError:
+            raise  # `windvane events … | head`: click ends it quietly
+        except OSError as error:
+            sentence = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            click.secho(f"Error: {sentence}", fg="red", err=True)
+            sys.exit(1)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             sys.exit(130)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cluster.cli.operate import api
 from cluster.decision_log.query import Query
@@ -73,20 +74,24 @@ def _read_json(source: str) -> dict[str, Any]:
     else:
         text = source
     try:
-        body = json.loads(text)
-    except ValueError as error:
+        body = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"The request is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise Malformed(f"The request must be a JSON object, not {type(body).__name__}.")
     return body
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number; leave a missing value out or send null")
+
+
 def _print(found: Any) -> None:
     table = Table(show_lines=False)
     for name in found.column_names:
-        table.add_column(name, overflow="fold")
+        table.add_column(Text(name), overflow="fold")
     for row in found.slice(0, MOST_ROWS_SHOWN).to_pylist():
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(str(value)) for value in row.values()))
     Console().print(table)
     if found.num_rows > MOST_ROWS_SHOWN:
         click.echo(f"{found.num_rows - MOST_ROWS_SHOWN} more rows: write them with --out, or narrow the SELECT.")

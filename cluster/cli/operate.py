@@ -1,7 +1,6 @@
 """For operators: up, down, status, events, demo."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -9,12 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cluster import lifecycle
 from cluster.cli.pictures import event_line, status_page
@@ -38,13 +38,13 @@ def progress_line() -> Iterator[lifecycle.Progress]:
     last = ""
     if console.is_terminal:
         with console.status("") as line:
-            yield lambda text: line.update(f"{text} · {time.monotonic() - start:.0f} s")
+            yield lambda text: line.update(f"{escape(text)} · {time.monotonic() - start:.0f} s")
         return
 
     def say(text: str) -> None:
         nonlocal last
         if text != last:
-            console.print(f"{time.monotonic() - start:5.1f} s  {text}", highlight=False)
+            console.print(f"{time.monotonic() - start:5.1f} s  {text}", highlight=False, markup=False, soft_wrap=True)
             last = text
 
     yield say
@@ -68,7 +68,7 @@ def up() -> None:
         ("MLflow UI", place.mlflow_command),
         ("owner's token", str(Path(settings.home) / "token")),
     ):
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     Console(width=200, highlight=False).print(table)
 
 
@@ -121,9 +121,10 @@ def events(model: str, follow: bool, as_json: bool) -> None:
     control = api()
     after = 0
     while True:
-        for event in control.events(model, after):
-            after = int(event["number"])
-            click.echo(json.dumps(event) if as_json else event_line(event))
+        while page := control.events(model, after):
+            for event in page:
+                click.echo(json.dumps(event) if as_json else event_line(event))
+            after = int(page[-1]["number"])
         if not follow:
             return
         time.sleep(1.0)
@@ -136,6 +137,4 @@ def demo(context: click.Context) -> None:
     root = Path(__file__).resolve().parents[2]
     if not (root / "examples" / "demo").is_dir():
         raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")
-    environment: dict[str, Any] = dict(os.environ)
-    code = subprocess.run([sys.executable, "-m", "examples.demo", *context.args], env=environment).returncode
-    sys.exit(code)
+    sys.exit(subprocess.run([sys.executable, "-m", "examples.demo", *context.args]).returncode)

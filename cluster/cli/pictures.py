@@ -31,17 +31,15 @@ def _model_panel(model: dict[str, Any]) -> Panel:
     table.add_row("champion", f"version {model['champion']}" if model["champion"] else "none")
     table.add_row("split", split_line(model.get("split")))
     for line in rollout_lines(model["rollout"]) if model.get("rollout") else ["no rollout yet"]:
-        table.add_row("rollout", line)
-    traffic = model.get("traffic") or {}
-    table.add_row("traffic", traffic_line(traffic))
+        table.add_row("rollout", Text(line))  # what people and models wrote is never markup
+    table.add_row("traffic", traffic_line(model.get("traffic") or {}))
     request = model.get("retrain")
     if request:
-        table.add_row(
-            "retraining", f"{request['status']}: {request['reason']} (job {request.get('job_id') or 'none yet'})"
-        )
+        words = f"{request['status']}: {request['reason']} (job {request.get('job_id') or 'none yet'})"
+        table.add_row("retraining", Text(words))
     for event in model.get("events", [])[-6:]:
         table.add_row("", Text(event_line(event), style=COLOURS.get(event["kind"], "")))
-    return Panel(table, title=f"{model['name']} · {model['owner']}", title_align="left")
+    return Panel(table, title=Text(f"{model['name']} · {model['owner']}"), title_align="left")
 
 
 def split_line(split: dict[str, Any] | None) -> str:

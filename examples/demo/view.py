@@ -26,6 +26,7 @@ class View:
         self._start = time.monotonic()
         self._stage = "starting"
         self._events: list[Mapping[str, Any]] = []
+        self._drawn: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None, float] = (None, None, 0.0)
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> "View":
@@ -43,7 +44,7 @@ class View:
             return
         self._stage = text
         if self._live:
-            self._live.update(self._page(None, None, 0.0), refresh=True)
+            self._live.update(self._page(*self._drawn), refresh=True)
         else:
             self._console.print(f"{self._seconds():5.0f} s  == {text}", highlight=False, markup=False, soft_wrap=True)
 
@@ -59,12 +60,13 @@ class View:
 
     def draw(self, status: Mapping[str, Any] | None, replay: Mapping[str, Any] | None, share: float) -> None:
         """The whole picture anew."""
+        self._drawn = (status, replay, share)
         if self._live:
-            self._live.update(self._page(status, replay, share), refresh=True)
+            self._live.update(self._page(*self._drawn), refresh=True)
 
     def _page(self, status: Mapping[str, Any] | None, replay: Mapping[str, Any] | None, share: float) -> RenderableType:
         head = Table.grid(padding=(0, 2))
-        head.add_row("now", f"{self._stage} · {self._seconds():.0f} s")
+        head.add_row("now", Text(f"{self._seconds():.0f} s · {self._stage}", no_wrap=True, overflow="ellipsis"))
         if replay:
             head.add_row("flights of", Text((replay["event_time"] or "")[:16].replace("T", " "), style="bold"))
             head.add_row("", ProgressBar(total=1.0, completed=share, width=50))
@@ -73,8 +75,11 @@ class View:
             head.add_row("traffic", traffic_line(model.get("traffic") or {}))
             head.add_row("split", Text(split_line(model.get("split")), style="bold"))
             for line in rollout_lines(model["rollout"]) if model.get("rollout") else ():
-                head.add_row("rollout", Text(line[:150]))
-        lines = [Text(event_line(dict(each))[:170], COLOURS.get(each["kind"], "")) for each in self._events[-EVENTS:]]
+                head.add_row("rollout", Text(line, no_wrap=True, overflow="ellipsis"))
+        lines = [
+            Text(event_line(dict(each)), COLOURS.get(each["kind"], ""), no_wrap=True, overflow="ellipsis")
+            for each in self._events[-EVENTS:]
+        ]
         return Group(Panel(head, title="Windvane", title_align="left"), *lines)
 
     def _seconds(self) -> float:

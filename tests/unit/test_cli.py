@@ -1,0 +1,373 @@
+"""The command line against the real control API: what it asks, what it shows, and every trouble in a sentence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from cluster import lifecycle
+from cluster.access import digest
+from cluster.cli import decisions, main, models, operate
+from cluster.control_api import ControlApi
+from cluster.errors import Invalid, Problem, Unavailable
+from cluster.store import Event
+from serve_apps.admin import make_app
+from tests.decision_log import FEATURES, decision, skip_syncs, written
+from tests.desk_world import Client, DeskWorld
+from tests.fakes import FakeJobs
+from tests.rollout_world import MODEL
+
+DECLARATION = f"""\
+name: {MODEL}
+owner: ops@example.org
+unit: flight
+target: {{name: late}}
+features:
+  - {{name: distance, type: number}}
+data: {{source: flights.csv}}
+decision: {{actions: [{{name: tell, at_least: 0.0}}]}}
+"""
+
+
+class Shell:
+    """Runs `windvane …` in a home of its own, over a Desk in memory where one is up."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = DeskWorld()
+        self.home = folder / "home"
+        self.models = folder / "models"
+        self.models.mkdir()
+        (self.models / f"{MODEL}.yaml").write_text(DECLARATION)
+        self.home.mkdir()
+        (self.home / "token").write_text("secret")
+        self.app = Client(make_app(self.world.desk, lambda: digest("secret"), True))
+        self.door: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
+
+    def __call__(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:
+        environment = {
+            "WINDVANE_HOME": str(self.home),
+            "WINDVANE_MODELS": str(self.models),
+            "RAY_ADDRESS": "",
+            "WINDVANE_OVERLAY": "",
+            "COLUMNS": "160",
+            **variables,
+        }
+        return CliRunner().invoke(main, arguments, input=stdin, env=environment)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/v2/"):
+            return self.door(request)
+        path = request.url.raw_path.decode()
+        reply = self.app.request(request.method, path, content=request.content, headers=request.headers)
+        return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
+
+    def says(self, *arguments: str, stdin: str | None = None) -> str:
+        result = self(*arguments, stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+
+@pytest.fixture
+def down(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def up(down: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    def control(url: str, home: Path) -> ControlApi:
+        return ControlApi(url, home, httpx.MockTransport(down.answer))
+
+    monkeypatch.setattr(lifecycle, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
+    monkeypatch.setattr(operate, "ControlApi", control)
+    return down
+
+
+def sentence_of(result: Result) -> str:
+    """What went wrong, with nothing of Python in it."""
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    assert result.stderr.startswith("Error: ")
+    return result.stderr
+
+
+def test_help_lists_every_verb(down: Shell) -> None:
+    shown = down.says("--help")
+    verbs = (
+        "up down env status events demo validate init train retrain deploy versions report decide outcomes decisions"
+    )
+    for verb in (*verbs.split(), "rollout"):
+        assert f"\n  {verb} " in shown
+    for verb in ("start", "status", "pause", "resume", "promote", "abort", "undo"):
+        assert f"\n  {verb} " in down.says("rollout", "--help")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("events", MODEL),
+        ("versions", MODEL),
+        ("retrain", MODEL),
+        ("deploy", MODEL),
+        ("train", MODEL),
+        ("decide", MODEL, "{}"),
+        ("outcomes", MODEL, "{}"),
+        ("rollout", "abort", MODEL),
+        ("env",),
+    ],
+)
+def test_when_nothing_runs_every_command_says_how_to_start(down: Shell, command: tuple[str, ...]) -> None:
+    shown = sentence_of(down(*command))
+    assert shown == f"Error: No Windvane is running with home {down.home}: start it with `windvane up`.\n"
+
+
+def test_ending_what_does_not_run_is_no_trouble(down: Shell) -> None:
+    assert down.says("down") == "Nothing was running.\n"
+
+
+def test_a_model_nobody_declared_is_told_with_the_nearest_name(down: Shell) -> None:
+    for command in (("train", "flight-dely"), ("deploy", "flight-dely"), ("decisions", "flight-dely")):
+        assert f"did you mean `{MODEL}`?" in sentence_of(down(*command))
+
+
+def test_a_bad_setting_names_its_variable(down: Shell) -> None:
+    assert "WINDVANE_PORT" in sentence_of(down("status", WINDVANE_PORT="many"))
+
+
+def test_every_wrong_place_of_a_refusal_has_its_line(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> ControlApi:
+        raise Invalid("The order is wrong", (Problem("/version", "must be at least 1"),))
+
+    monkeypatch.setattr(decisions, "api", refuse)
+    assert sentence_of(up("decide", MODEL, "{}")) == "Error: The order is wrong\n  /version: must be at least 1\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "must be a JSON object, not list"),
+        ('{"features": {"a": NaN}}', "NaN is no JSON number"),
+        ("[" * 100_000, "not JSON"),
+        ("@nowhere.json", "nowhere.json: No such file"),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_never_sent(up: Shell, request_: str, words: str) -> None:
+    up.door = lambda _: pytest.fail("it was sent")
+    assert words in sentence_of(up("decide", MODEL, request_))
+
+
+def test_a_decision_is_asked_for_from_text_file_or_standard_input(up: Shell, tmp_path: Path) -> None:
+    asked: list[Any] = []
+
+    def door(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, json.loads(request.content)))
+        return httpx.Response(200, json={"action": "tell"})
+
+    up.door = door
+    (tmp_path / "request.json").write_text('{"subject": "b"}')
+    for source, stdin in (('{"subject": "a"}', None), (f"@{tmp_path}/request.json", None), ("-", '{"subject": "c"}')):
+        assert json.loads(up.says("decide", MODEL, source, stdin=stdin)) == {"action": "tell"}
+    up.says("outcomes", MODEL, '{"outcomes": []}')
+    assert asked[:3] == [(f"/v2/models/{MODEL}/decide", {"subject": each}) for each in "abc"]
+    assert asked[3] == (f"/v2/models/{MODEL}/outcomes", {"outcomes": []})
+
+
+def test_status_shows_a_rollout_whatever_people_wrote_into_it(up: Shell) -> None:
+    """`[/p99]` in a reason was taken for markup, and ended the command with a traceback."""
+    assert "champion" in up.says("status")
+    candidate = up.world.register("candidate")
+    shown = up.says("rollout", "start", MODEL, "--version", str(candidate), "--reason", "slow [/p99] [red]")
+    assert shown.startswith("v2 against v1: shadow at 0% · ")
+    assert "[/p99] [red]" in up.says("status")
+    assert json.loads(up.says("status", "--json"))["models"][0]["rollout"]["candidate"] == candidate
+
+
+def test_a_rollout_is_steered_and_read(up: Shell) -> None:
+    assert "has had no rollout yet" in sentence_of(up("rollout", "status", MODEL))
+    up.world.start_rollout()
+    assert "(paused)" in up.says("rollout", "pause", MODEL)
+    assert "(paused)" not in up.says("rollout", "resume", MODEL)
+    assert json.loads(up.says("rollout", "status", MODEL, "--json"))["phase"] == "shadow"
+    assert "aborted" in up.says("rollout", "abort", MODEL, "--reason", "enough")
+    assert "Cannot pause: the rollout of v2 is over" in sentence_of(up("rollout", "pause", MODEL))
+
+
+def test_without_the_token_nothing_is_changed(up: Shell) -> None:
+    (up.home / "token").unlink()
+    assert "owner's token" in sentence_of(up("retrain", MODEL))
+
+
+def test_a_retraining_asked_for_says_where_to_follow_it(up: Shell) -> None:
+    assert up.says("retrain", MODEL, "--reason", "winter") == (
+        f"Retrain request 0001 is open; follow it with `windvane events {MODEL} --follow`.\n"
+    )
+
+
+def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:
+    for number in range(1, 1203):
+        up.world.store.append(Event(up.world.now, "finding", MODEL, 1, f"finding {number}"))
+    lines = up.says("events", MODEL).splitlines()
+    assert len(lines) == 1202
+    assert lines[-1] == "00:00:00  finding           v1   finding 1202"
+    assert json.loads(up.says("events", MODEL, "--json").splitlines()[0])["number"] == 1
+
+
+def test_versions_show_why_they_exist(up: Shell) -> None:
+    assert "because" in up.says("versions", MODEL)
+    assert "No model 'churn' is deployed" in sentence_of(up("versions", "churn"))
+
+
+def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Instant(FakeJobs):
+        """Jobs that end as soon as they are submitted."""
+
+        fate: Any = "succeeded"
+
+        def submit(self, request: Any) -> str:
+            job_id = super().submit(request)
+            self.end(job_id, self.fate, "epoch 1\nout of memory\n")
+            return job_id
+
+    jobs = Instant()
+    monkeypatch.setattr(models, "RayJobs", lambda url, token: jobs)
+    monkeypatch.setattr(models.uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
+    shown = up.says("train", MODEL, "--until", "2013-03-01", "--override-gate")
+    assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nout of memory\n"
+    (request,) = jobs.requests.values()
+    assert request.entrypoint[1:] == (
+        *("-m", "training.retrain", "--model", MODEL, "--reason", "manual"),
+        *("--until", "2013-03-01", "--override-gate"),
+    )
+    assert request.environment["WINDVANE_HOME"] == str(up.home)
+    jobs.forget()
+    jobs.fate = "failed"
+    assert "failed: epoch 1\nout of memory" in sentence_of(up("train", MODEL))
+
+
+def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed: list[tuple[str, str]] = []
+    fake = SimpleNamespace(
+        deploy_model=lambda model, digest: deployed.append((model, digest)),
+        wait_running=lambda model, seconds, progress: progress(f"{model}: DEPLOYING"),
+    )
+    monkeypatch.setattr(models, "ServeApplications", lambda url, settings: fake)
+    result = up("deploy", MODEL)
+    assert result.stdout == f"{MODEL} version 1 answers at http://127.0.0.1:8000/v2/models/{MODEL}/decide\n"
+    assert f"{MODEL}: DEPLOYING" in result.stderr
+    assert deployed == [
+        (MODEL, up.world.desk.deploy(MODEL, up.world.desk.spec(MODEL).model_dump(), "x")["spec_digest"])
+    ]
+
+
+def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(settings: Any, progress: lifecycle.Progress) -> lifecycle.Place:
+        progress("control: [DEPLOYING]")
+        return lifecycle.place(settings, "http://127.0.0.1:8265", True)
+
+    monkeypatch.setattr(lifecycle, "up", start)
+    result = down("up")
+    assert result.exit_code == 0
+    for words in ("/v2/models/<model>/decide", "/console", "http://127.0.0.1:8265", str(down.home / "token")):
+        assert words in result.stdout
+    assert "control: [DEPLOYING]" in result.stderr
+
+
+def test_a_start_that_fails_is_a_sentence(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(settings: Any, progress: lifecycle.Progress) -> lifecycle.Place:
+        raise Unavailable("Ray did not start (exit 1)")
+
+    monkeypatch.setattr(lifecycle, "up", start)
+    assert sentence_of(down("up")) == "Error: Ray did not start (exit 1)\n"
+
+
+def test_env_can_be_evaluated_by_a_shell(up: Shell) -> None:
+    lines = up.says("env").splitlines()
+    assert lines[0] == "export RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265"
+    assert lines[2] == f"export RAY_AUTH_TOKEN_PATH={up.home}/ray_token"
+
+
+def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str]) -> SimpleNamespace:
+        ran.append(command[1:])
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr(operate.subprocess, "run", run)
+    assert down("demo", "--full", "--keep").exit_code == 3
+    assert ran == [["-m", "examples.demo", "--full", "--keep"]]
+
+
+def test_validate_says_ok_or_what_to_mend(down: Shell) -> None:
+    assert down.says("validate") == f"{down.models / MODEL}.yaml: ok\n"
+    (down.models / "churn.yaml").write_text(DECLARATION.replace("owner:", "ownr:").replace(MODEL, "churn"))
+    result = down("validate", "churn")
+    assert result.exit_code == 1
+    assert "did you mean `owner`?" in result.stdout
+    assert down("validate", MODEL).exit_code == 0
+    assert down("validate").exit_code == 1
+
+
+def test_validate_without_any_model_points_at_init(down: Shell) -> None:
+    (down.models / f"{MODEL}.yaml").unlink()
+    assert "windvane init" in sentence_of(down("validate"))
+
+
+def test_init_writes_a_declaration_that_validates_and_replaces_none(down: Shell, tmp_path: Path) -> None:
+    rows = "\n".join(f"c{n},{n % 7},{n % 3},{'yes' if n % 4 else 'no'}" for n in range(60))
+    (tmp_path / "churn.csv").write_text(f"customer,visits,plan,left\n{rows}\n")
+    shown = down.says("init", "churn", "--data", str(tmp_path / "churn.csv"), "--target", "left")
+    assert "windvane validate churn" in shown
+    down.says("validate", "churn")
+    again = ("init", "churn", "--data", str(tmp_path / "churn.csv"), "--target", "left")
+    assert "exists; choose another name or replace it with --force" in sentence_of(down(*again))
+    down.says(*again, "--force")
+
+
+@pytest.fixture
+def logged(down: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    skip_syncs(monkeypatch)
+    monkeypatch.setattr(decisions, "load_model", lambda name, settings: SimpleNamespace(features=FEATURES))
+    written(down.home / "log" / MODEL, decision("d1"), decision("d2"), opened_at=1.0)
+    return down
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_the_log_can_be_written_to_a_file(logged: Shell, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"found.{suffix}"
+    shown = logged.says("decisions", MODEL, "--sql", "select decision_id from decisions", "--out", str(out))
+    assert shown == f"2 rows written to {out}\n"
+    assert out.stat().st_size > 0
+
+
+def test_the_log_is_shown_as_it_is(logged: Shell) -> None:
+    assert "d1" in logged.says("decisions", MODEL)
+    assert "[/x]" in logged.says("decisions", MODEL, "--sql", "select '[/x]' as a from decisions")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--sql", "drop table decisions"), 1, "Error: "),
+        (("--sql", "select nothing from decisions"), 1, "Error: "),
+        (("--out", "found.xlsx"), 2, "ends neither in .parquet nor .csv nor .json"),
+        (("--out", "/nowhere/found.json"), 1, "/nowhere/found.json: No such file"),
+        (("--out", "/nowhere/found.csv"), 1, "/nowhere"),
+        (("--out", "/nowhere/found.parquet"), 1, "/nowhere"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_a_sentence(
+    logged: Shell, options: tuple[str, ...], code: int, words: str
+) -> None:
+    result = logged("decisions", MODEL, *options)
+    assert result.exit_code == code
+    assert isinstance(result.exception, SystemExit)
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
