@@ -88,7 +88,7 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
     )
     if loss.value > margin and loss.low > 0.0:
         return Ruling("rejected", f"{facts}: worse beyond the margin of {margin:g}")
-    return Ruling("candidate", f"{facts}: within the margin of {margin:g}")
+    return Ruling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
 
 
 def decision_costs(labels: Labels, scores: Floats, decision: DecisionRule) -> Floats:
