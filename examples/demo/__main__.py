@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from configs.load import load_model, load_settings
 from configs.schema import ModelSpec
 from configs.settings import Settings
 from examples.demo import report
+from examples.demo.summary import broken_promises, summary
 from examples.demo.view import View
 
 MODEL = "flight-delay"
@@ -121,7 +123,8 @@ class Demo:
             *("--since", SINCE.strftime("%Y-%m-%d"), "--until", UNTIL.strftime("%Y-%m-%d")),
         ]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
+        self._listener.start()
         return process
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
@@ -140,10 +143,14 @@ class Demo:
             wanted = self._pace(model)
             if wanted != pace and process.stdin is not None:
                 pace = wanted
-                process.stdin.write(f"pace {pace}\n")
+                with suppress(BrokenPipeError):  # it came to its end just now
+                    process.stdin.write(f"pace {pace}\n")
             self._view.draw(status, self._replay or None, self._share())
             time.sleep(POLL_SECONDS)
+        self._listener.join()  # its last line has the totals
         self._note_events()
+        if process.returncode or not self._replay.get("finished"):
+            raise WindvaneError(f"The replay ended with exit code {process.returncode} before its end.")
 
     def _pace(self, model: dict[str, Any]) -> float:
         request = model.get("retrain")
@@ -189,10 +196,10 @@ class Demo:
             self._defective = newest
 
     def _note_events(self) -> None:
-        after = self._events[-1]["number"] if self._events else 0
-        for event in self._api.events(MODEL, after):
-            self._events.append(event)
-            self._view.note(event)
+        while page := self._api.events(MODEL, self._events[-1]["number"] if self._events else 0):
+            for event in page:
+                self._events.append(event)
+                self._view.note(event)
 
     def _share(self) -> float:
         if not self._replay.get("event_time"):
@@ -211,26 +218,6 @@ class Demo:
         found["requests"] = self._replay["requests"]
         found["seconds"] = round(time.monotonic() - self._start, 1)
         return found
-
-
-def verdict(found: dict[str, Any]) -> list[str]:
-    """What the demo promised and did not keep; empty when it kept everything."""
-    broken = []
-    if found["failed_requests"]:
-        broken.append(f"{found['failed_requests']} requests failed, the first with {found['first_error']}")
-    promoted = [event for event in found["events"] if event["kind"] == "promoted"]
-    if not promoted:
-        broken.append("the loop promoted no version")
-    if not any(event["kind"] == "rolled_back" for event in found["events"]):
-        broken.append("the defective version was not taken back")
-    if promoted and promoted[0]["event_time"]:
-        month = promoted[0]["event_time"][:7]
-        after = [row for row in found["monthly"] if row["month"] > month]
-        count = sum(row["n"] for row in after)
-        means = [sum(row[f"brier_{who}"] * row["n"] for row in after) / max(count, 1) for who in ("windvane", "frozen")]
-        if not after or means[0] >= means[1]:
-            broken.append(f"Brier after the first promotion: {means[0]:.4f} against {means[1]:.4f} never retrained")
-    return broken
 
 
 @click.command()
@@ -260,33 +247,12 @@ def main(full: bool, keep: bool) -> None:
         if not keep:
             lifecycle.down(settings, lambda _: None)
     summary(console, found, folder)
-    broken = verdict(found)
+    broken = broken_promises(found)
     for sentence in broken:
         console.print(f"not kept: {sentence}", style="red", markup=False)
     if keep:
         console.print(f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down")
     sys.exit(1 if broken else 0)
-
-
-def summary(console: Console, found: dict[str, Any], folder: Path) -> None:
-    """The figures a reader came for."""
-    from rich.table import Table
-
-    table = Table(title="AUC and Brier score on the same flights, by month", title_justify="left")
-    for name in ("month", "flights", "AUC never retrained", "AUC Windvane", "Brier never retrained", "Brier Windvane"):
-        table.add_column(name, justify="right")
-    for row in found["monthly"]:
-        figures = [f"{row[name]:.4f}" for name in ("auc_frozen", "auc_windvane", "brier_frozen", "brier_windvane")]
-        table.add_row(row["month"], f"{row['n']:,}", *figures)
-    console.print(table)
-    back = found["rollback"] or {}
-    console.print(
-        f"{found['decisions']:,} decisions in {found['requests']:,} requests, {found['failed_requests']} failed, "
-        f"{found['seconds']:.0f} s. Rollback: {back.get('verdict_to_last_candidate_request_ms')} ms from the verdict "
-        f"to the last request the defective version answered, {back.get('verdict_to_every_replica_ms')} ms until every "
-        "replica had the split back in force."
-    )
-    console.print(f"{folder / 'report.html'}\n{folder / 'report.json'}")
 
 
 if __name__ == "__main__":

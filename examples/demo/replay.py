@@ -10,9 +10,9 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ INSTANCES = 24  # decisions in one request
 IN_FLIGHT = 6  # requests at once
 OUTCOMES = 400  # outcomes in one request
 REPORT_SECONDS = 0.5
+CATCH_UP_SECONDS = 0.1  # how far behind the pace it may fall and still make up for it
 
 
 @dataclass
@@ -53,30 +54,37 @@ class Landing:
 class Replay:
     """Sends one table's rows to one model."""
 
-    def __init__(self, http: httpx.AsyncClient, model: str, progress: Progress) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        model: str,
+        progress: Progress,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._http = http
         self._path = f"/v2/models/{model}"
         self._progress = progress
+        self._now = now
+        self._sleep = sleep
         self._landings: list[Landing] = []
         self._gate = asyncio.Semaphore(IN_FLIGHT)
 
-    async def run(self, rows: Iterator[list[dict[str, Any]]]) -> None:
-        """Send batch after batch at the pace of the moment, then the outcomes that are left."""
-        due = time.monotonic()
-        tasks: set[asyncio.Task[None]] = set()
-        for batch in rows:
-            if self._progress.stopped:
-                break
-            await self._gate.acquire()
-            task = asyncio.create_task(self._decide(batch))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            self._progress.event_time = batch[0]["event_time"].isoformat()
-            await self._tell(until=batch[0]["event_time"].timestamp())
-            due = max(due, time.monotonic() - 0.1) + len(batch) / self._progress.pace
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await asyncio.gather(*tasks)
-        await self._tell(until=None)
+    async def run(self, rows: Iterable[list[dict[str, Any]]]) -> None:
+        """Send batch after batch at the pace of the moment, then the outcomes that are left (not when stopped)."""
+        due = self._now()
+        async with asyncio.TaskGroup() as group:
+            for batch in rows:
+                if self._progress.stopped:
+                    break
+                await self._gate.acquire()
+                group.create_task(self._decide(batch))
+                self._progress.event_time = batch[0]["event_time"].isoformat()
+                await self._tell(until=batch[0]["event_time"].timestamp())
+                due = max(due, self._now() - CATCH_UP_SECONDS) + len(batch) / self._progress.pace
+                await self._sleep(max(0.0, due - self._now()))
+        if not self._progress.stopped:
+            await self._tell(until=None)
 
     async def _decide(self, batch: list[dict[str, Any]]) -> None:
         instances = [
@@ -125,7 +133,7 @@ class Replay:
                 answer: dict[str, Any] = reply.json()
                 return answer
             error = f"{reply.status_code} {reply.text[:300]}"
-        except httpx.HTTPError as problem:
+        except (httpx.HTTPError, ValueError) as problem:
             error = repr(problem)
         self._progress.failed_requests += 1
         self._progress.first_error = self._progress.first_error or error
@@ -136,10 +144,9 @@ def batches(
     file: Path, since: datetime, until: datetime, every: int, columns: "Columns"
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of the Parquet file in event order, INSTANCES at a time; `every` keeps one row in so many."""
-    table = parquet.read_table(file)
     position = 0
     batch: list[dict[str, Any]] = []
-    for chunk in table.to_batches(max_chunksize=4096):
+    for chunk in parquet.read_table(file).to_batches(max_chunksize=4096):
         for row in chunk.to_pylist():
             if not since <= row[columns.time] < until:
                 continue
@@ -218,8 +225,6 @@ def main(
     url: str, model: str, file: Path, columns: str, since: datetime, until: datetime, pace: float, every: int
 ) -> None:
     """Replay FILE against MODEL at URL."""
-    from datetime import UTC
-
     roles = json.loads(columns)
     rows = batches(
         file,

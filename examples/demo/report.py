@@ -97,28 +97,15 @@ def rollback(served: pa.Table, events: Sequence[Mapping[str, Any]], version: int
     back = [event for event in events if event["kind"] == "rolled_back" and event["version"] == version]
     if not back:
         return None
-    verdicts = [
-        event
-        for event in events
-        if event["kind"] == "verdict" and event["version"] == version and event["number"] <= back[-1]["number"]
-    ]
     measured = [event["facts"].get("rolled_back_in_ms") for event in events if event["version"] == version]
-    in_force_ms = next((value for value in measured if value is not None), None)
-    verdict_at = datetime.fromisoformat((verdicts or back)[-1]["at"]).timestamp()
-    versions = served["version"].to_numpy(zero_copy_only=False)
-    answered = _seconds(served["at"])[versions == version]
-    if not len(answered):
-        return {
-            "version": version,
-            "candidate_requests": 0,
-            "verdict_to_last_candidate_request_ms": None,
-            "verdict_to_every_replica_ms": in_force_ms,
-        }
+    verdict_at = datetime.fromisoformat(back[-1]["at"]).timestamp()  # the event carries the verdict's moment
+    answered = _seconds(served["at"])[served["version"].to_numpy(zero_copy_only=False) == version]
+    last_ms = round(max(0.0, float(answered.max()) - verdict_at) * 1000, 1) if len(answered) else None
     return {
         "version": version,
         "candidate_requests": len(answered),
-        "verdict_to_last_candidate_request_ms": round(max(0.0, float(answered.max()) - verdict_at) * 1000, 1),
-        "verdict_to_every_replica_ms": in_force_ms,
+        "verdict_to_last_candidate_request_ms": last_ms,
+        "verdict_to_every_replica_ms": next((value for value in reversed(measured) if value is not None), None),
     }
 
 
@@ -150,14 +137,12 @@ def page(report: Mapping[str, Any]) -> str:
     )
     versions = "".join(
         f"<tr><td>{each['version']}</td><td>{html.escape(each['reason'])}</td>"
-        f"<td>{html.escape(each['registered_at'][:19])}</td><td>{each['outcome']}</td></tr>"
+        f"<td>{html.escape(each['registered_at'][:19])}</td><td>{html.escape(each['outcome'])}</td></tr>"
         for each in report["versions"]
     )
-    back = report["rollback"] or {}
     facts = (
         f"{report['decisions']:,} decisions · {report['failed_requests']} failed requests · "
-        f"{report['seconds']:.0f} s · rollback: "
-        f"{back.get('verdict_to_last_candidate_request_ms')} ms from the verdict to the last candidate request"
+        f"{report['seconds']:.0f} s · {way_back(report['rollback'])}"
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Windvane demo</title><style>
@@ -176,6 +161,16 @@ td, th {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd
 <table><tr><th>at</th><th>flight day</th><th>event</th><th>version</th><th>why</th></tr>{rows}</table>
 </body></html>
 """
+
+
+def way_back(back: Mapping[str, Any] | None) -> str:
+    """How fast the defective version was taken back, in words."""
+    if back is None:
+        return "nothing was rolled back"
+    last_ms, everywhere_ms = back["verdict_to_last_candidate_request_ms"], back["verdict_to_every_replica_ms"]
+    last = "it had answered nothing" if last_ms is None else f"{last_ms} ms from the verdict to its last answer"
+    everywhere = "" if everywhere_ms is None else f", {everywhere_ms:.0f} ms until every replica had the split back"
+    return f"v{back['version']} rolled back: {last}{everywhere}"
 
 
 def _by_month(report: Mapping[str, Any]) -> Any:
