@@ -21,7 +21,6 @@ from cluster.decision_log.tail import Tail
 from cluster.errors import Unavailable
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
-from cluster.serve_apps_api import ServeApplications
 from cluster.sql_store import SqlStore
 from cluster.store import Shelf
 from configs.settings import Settings
@@ -38,11 +37,12 @@ DURABLE = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"ma
 
 
 class Operator:
-    """The Switchboard from outside: a driver in its own process."""
+    """Serve and the Switchboard from outside: a driver in its own process."""
 
-    def __init__(self, settings: Settings, address: str) -> None:
+    def __init__(self, settings: Settings, head: ray_head.Head) -> None:
+        arguments = (settings.model_dump_json(), head.address, head.dashboard_url)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.operator", address, settings.store_url],
+            [sys.executable, "-m", "tests.e2e.operator", *arguments],
             env=ray_head.environment(settings, ray_head.run_folder(Path(settings.home))),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -56,10 +56,10 @@ class Operator:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, f"the operator ended with {self._process.wait(10.0)}"
-        answer = json.loads(line)
-        if answer is not None and "unavailable" in answer:
-            raise Unavailable(answer["unavailable"])
-        return answer
+        reply = json.loads(line)
+        if "unavailable" in reply:
+            raise Unavailable(reply["unavailable"])
+        return reply["answer"]
 
     def publish(self, split: Split) -> None:
         self.ask("publish", encode_split(split))
@@ -80,33 +80,37 @@ class Served:
     """A deployed model, and both hands on its split."""
 
     settings: Settings
-    applications: ServeApplications
-    switchboard: Operator
+    operator: Operator
     http: httpx.Client = field(repr=False)
 
     def publish(self, split: Split) -> None:
         """As the rollout controller does: the store first."""
         shelf = Shelf(SqlStore(self.settings.store_url), SPLIT, Split)
         shelf.save(split.model, split, shelf.load(split.model)[1])
-        self.switchboard.publish(split)
+        self.operator.publish(split)
 
     def next_revision(self) -> int:
         split, _ = Shelf(SqlStore(self.settings.store_url), SPLIT, Split).load("trips")
         return split.revision + 1 if split else 1
 
     def everywhere(self, revision: int) -> bool:
-        reports = self.switchboard.in_force("trips")
+        reports = self.operator.in_force("trips")
         return bool(reports) and all(report["in_force"] == revision for report in reports.values())
 
     def log(self) -> list[Record]:
         return Tail(Path(self.settings.home) / "log" / "trips").read(limit=10_000_000)
 
-    def replica_processes(self) -> list[psutil.Process]:
-        return [
+    def processes(self, title: str) -> list[psutil.Process]:
+        """Ours with that title; other clusters on this machine may have some like them."""
+        found = [
             process
             for process in psutil.process_iter(["cmdline"])
-            if any("ServeReplica:trips" in argument for argument in process.info["cmdline"] or [])
+            if any(title in argument for argument in process.info["cmdline"] or [])
         ]
+        return [process for process in found if process.environ().get("WINDVANE_HOME") == self.settings.home]
+
+    def replica_processes(self) -> list[psutil.Process]:
+        return self.processes("ServeReplica:trips")
 
     def ready(self) -> bool:
         try:
@@ -137,14 +141,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     Shelf(store, SPLIT, Split).save("trips", champion(), 0)
     head = ray_head.start(settings)
     try:
-        applications = ServeApplications(head.dashboard_url, settings)
-        wait_for("the dashboard", applications.answers)
         http = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False)
-        with Operator(settings, head.address) as operator, http:
+        with Operator(settings, head) as operator, http:
+            wait_for("the dashboard", lambda: operator.ask("dashboard", ""))
             operator.publish(champion())
-            applications.deploy_model("trips", "first")
-            applications.wait_running("trips", 180.0, lambda _: None)
-            here = Served(settings, applications, operator, http)
+            operator.ask("deploy", "trips")
+            operator.ask("running", "trips")
+            here = Served(settings, operator, http)
             wait_for("the gateway", here.ready)
             yield here
     finally:
@@ -190,7 +193,7 @@ def test_a_split_is_in_force_everywhere_in_milliseconds(served: Served) -> None:
     for revision in range(first + 1, first + 21):
         split = champion(revision=revision, warm=(2,)) if revision % 2 else canary(revision=revision, weight=1.0)
         start = time.perf_counter()
-        served.switchboard.publish(split)
+        served.operator.publish(split)
         while not served.everywhere(revision):
             assert time.perf_counter() - start < 5.0
         took_ms.append(1000.0 * (time.perf_counter() - start))
@@ -215,7 +218,7 @@ def test_shadows_are_logged_after_the_reply(served: Served) -> None:
 
 
 def test_a_lost_switchboard_stops_nobody_and_comes_back_with_the_last_split(served: Served) -> None:
-    [process] = [each for each in psutil.process_iter(["cmdline"]) if _is_switchboard(each)]
+    [process] = served.processes("ray::Switchboard")
     process.kill()
     process.wait(10.0)
     for _ in range(20):
@@ -270,11 +273,7 @@ def test_kill_9_of_a_replica_loses_no_acknowledged_decision(served: Served) -> N
 
 def test_taking_the_model_down_answers_who_waits_and_closes_the_log(served: Served) -> None:
     decided = served.http.post(DECIDE, json=asked()).json()
-    served.applications.remove("trips")
+    served.operator.ask("remove", "trips")
     wait_for("the replicas' end", lambda: not served.replica_processes(), 60.0)
     assert decided["decision_id"] in [each.decision_id for each in served.log() if isinstance(each, Decision)]
-    wait_for("every replica to be forgotten", lambda: served.switchboard.in_force("trips") == {}, 10.0)
-
-
-def _is_switchboard(process: psutil.Process) -> bool:
-    return any("ray::Switchboard" in argument for argument in process.info["cmdline"] or [])
+    wait_for("every replica to be forgotten", lambda: served.operator.in_force("trips") == {}, 10.0)
