@@ -83,7 +83,6 @@ def test_descendants_come_along_once(nursery: Nursery) -> None:
     parent = nursery.start("sh", "-c", "exec 3<&0; sh -c 'echo ready; read line' <&3 & wait")
     family = with_descendants([parent, *parent.children()])
     assert len(family) == len({each.pid for each in family}) == 2
-    end_all(family)
 
 
 def test_a_port_in_use_names_its_holder_and_the_setting() -> None:
