@@ -33,17 +33,17 @@ def environment(run: Path, port: int) -> dict[str, str]:
 
 
 def config_path(run: Path) -> Path:
-    """The configuration file that marks a HAProxy as this Windvane's."""
+    """The configuration file that we name; Ray puts it into a folder of the node's below that one."""
     return run / "h" / "haproxy.cfg"  # short: Ray adds 57 characters before its socket's name
 
 
 def ours(run: Path) -> list[psutil.Process]:
-    """Running HAProxy processes that were started with our configuration file."""
-    mark = str(config_path(run))
+    """Running HAProxy processes that were started with a configuration file of ours."""
+    folder = config_path(run).parent
     found = []
     for process in psutil.process_iter(["name", "cmdline"]):
-        arguments = process.info["cmdline"] or []
-        if "haproxy" in (process.info["name"] or "") and mark in arguments:
+        named = [Path(argument) for argument in process.info["cmdline"] or [] if argument.endswith("/haproxy.cfg")]
+        if "haproxy" in (process.info["name"] or "") and any(folder in path.parents for path in named):
             found.append(process)
     return found
 

@@ -100,7 +100,8 @@ def test_a_haproxy_is_ours_by_its_configuration_file_alone(nursery: Nursery, tmp
     program = tmp_path / "haproxy"
     program.symlink_to("/bin/sh")
     for run in ("ours", "theirs"):
-        nursery.start(str(program), *PATIENT[1:], "-f", str(haproxy.config_path(tmp_path / run)))
+        named = haproxy.config_path(tmp_path / run)
+        nursery.start(str(program), *PATIENT[1:], "-f", str(named.parent / "the-nodes-id" / named.name))
     assert len(haproxy.ours(tmp_path / "ours")) == 1
     assert haproxy.end_stale(tmp_path / "ours") == 1
     assert haproxy.end_stale(tmp_path / "ours") == 0
