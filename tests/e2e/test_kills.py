@@ -30,7 +30,7 @@ def test_a_kill_in_the_middle_of_a_rollout_loses_nothing(deployed: Place, victim
     place = deployed
     champion = place.status(MODEL)["champion"]
     candidate = 3 - champion
-    since = len(place.events(MODEL, "promoted"))
+    since = len(_ended(place, "promoted", "rolled_back"))
     with Traffic(place, MODEL, rows(200_000, START, CHANGE - days(1), seed=12)) as traffic:
         wait_for("traffic", lambda: traffic.acknowledged)
         reason = f"killing {victim}"
@@ -41,10 +41,11 @@ def test_a_kill_in_the_middle_of_a_rollout_loses_nothing(deployed: Place, victim
         assert victims, f"no process is called {victim}"
         victims[0].kill()
         psutil.wait_procs(victims[:1], timeout=10.0)
-        wait_for("the promotion", lambda: len(_promoted(place)) > since, patience_seconds=180.0)
+        wait_for("the end", lambda: len(_ended(place, "promoted", "rolled_back")) > since, patience_seconds=180.0)
         seen = len(traffic.acknowledged)
         wait_for("answers after it", lambda: len(traffic.acknowledged) > seen + 100)
-    assert _promoted(place)[-1]["version"] == candidate
+    last = _ended(place, "promoted", "rolled_back")[-1]
+    assert (last["kind"], last["version"]) == ("promoted", candidate), last["detail"]
     assert place.status(MODEL)["champion"] == candidate
     assert place.status(MODEL)["split"]["arms"] == [{"name": "champion", "version": candidate, "weight": 1.0}]
     spec = ModelSpec.model_validate(place.http.get(f"/api/models/{MODEL}").json())
@@ -55,9 +56,9 @@ def test_a_kill_in_the_middle_of_a_rollout_loses_nothing(deployed: Place, victim
     assert all(written[each] == version for each, version, _ in traffic.acknowledged)
 
 
-def _promoted(place: Place) -> list[dict[str, object]]:
-    """Promotions, however often control answers while it restarts."""
+def _ended(place: Place, *kinds: str) -> list[dict[str, object]]:
+    """How rollouts ended so far; nothing while control restarts."""
     try:
-        return place.events(MODEL, "promoted")
+        return place.events(MODEL, *kinds)
     except (ValueError, KeyError, OSError):
         return []

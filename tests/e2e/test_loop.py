@@ -25,6 +25,7 @@ decision:
   actions:
     - {{name: call, at_least: 0.6, cost_if_false: 1}}
     - {{name: nothing, at_least: 0.0, cost_if_true: 3}}
+slo: {{latency_p99_ms: 10000}}  # two cores carry cluster, job and client here
 training: {{trials: 2, tune_budget: 5s, max_rounds: 40, windows: [all, 20d], bootstrap: 60}}
 serving: {{min_replicas: 2, max_replicas: 2, num_cpus: 0.1}}
 monitor: {{window: 4d, min_sample: 150}}
