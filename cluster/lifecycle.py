@@ -13,6 +13,7 @@ from cluster.access import ensure_token
 from cluster.errors import Unavailable, WindvaneError
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
+from cluster.store import DECLARATION
 from configs.schema import Settings
 
 READY_SECONDS = 180.0
@@ -107,7 +108,7 @@ def place(settings: Settings, dashboard: str, started: bool) -> Place:
 
 def deployed_models(settings: Settings) -> list[tuple[str, str]]:
     """Deployed models with the digest of their declaration: after `down`, `up` serves them again."""
-    return [(saved.key, spec_digest(saved.body)) for saved in SqlStore(settings.store_url).list("model")]
+    return [(saved.key, spec_digest(saved.body)) for saved in SqlStore(settings.store_url).list(DECLARATION)]
 
 
 def spec_digest(body: bytes) -> str:

@@ -9,6 +9,8 @@ import msgspec
 
 from cluster.errors import Conflict
 
+DECLARATION = "model"  # kind of the declarations that serve: a ModelSpec as JSON, its name the key
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:

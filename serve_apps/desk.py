@@ -12,7 +12,7 @@ from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from cluster.lifecycle import spec_digest
 from cluster.registry import Registry
 from cluster.serve_apps_api import CONTROL
-from cluster.store import Event, Shelf, Store
+from cluster.store import DECLARATION, Event, Shelf, Store
 from configs.complaint import faults
 from configs.schema import ModelSpec
 from monitoring.metrics import ModelState, exposition
@@ -21,10 +21,8 @@ from monitoring.snapshot import Snapshot
 from serve_apps import status
 from serve_apps.protocol.strict_json import pointer_to
 from serve_apps.rollout.controller import RolloutController
-from serve_apps.rollout.plan import SPLIT
-from serve_apps.router import Split
+from serve_apps.router import SPLIT, Split
 
-MODEL = "model"  # kind of the deployed declarations in the store
 NEWEST_EVENTS = 20
 
 
@@ -57,11 +55,11 @@ class Desk:
 
     def models(self) -> tuple[ModelSpec, ...]:
         """Every deployed declaration, by name."""
-        return tuple(ModelSpec.model_validate_json(saved.body) for saved in self._store.list(MODEL))
+        return tuple(ModelSpec.model_validate_json(saved.body) for saved in self._store.list(DECLARATION))
 
     def spec(self, model: str) -> ModelSpec:
         """The deployed declaration of that model."""
-        saved = self._store.get(MODEL, model)
+        saved = self._store.get(DECLARATION, model)
         if saved is None:
             names = ", ".join(each.name for each in self.models()) or "none"
             raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
@@ -78,9 +76,9 @@ class Desk:
         if champion is None:
             raise Conflict(f"{model} has no registered version yet: `windvane train {model}` makes the first")
         body = spec.model_dump_json().encode()
-        saved = self._store.get(MODEL, model)
+        saved = self._store.get(DECLARATION, model)
         if saved is None or saved.body != body:
-            self._store.put(MODEL, model, body, saved.revision if saved else 0)
+            self._store.put(DECLARATION, model, body, saved.revision if saved else 0)
             if saved:  # the first time, the controller tells of the split that begins to serve
                 self._store.append(Event(self._clock(), "deployed", model, champion, f"{by} declared {model} anew"))
         return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from cluster.decision_log.writer import Writer
 from cluster.errors import NotFound
 from cluster.registry import Registry
-from cluster.store import Shelf, Store
+from cluster.store import DECLARATION, Shelf, Store
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.profile import Profile
@@ -16,13 +16,11 @@ from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.follower import Feed, Follower
 from serve_apps.roster import Roster
-from serve_apps.router import Split
+from serve_apps.router import SPLIT, Split
 from serve_apps.scorer import LoadedVersion, load_version
 from serve_apps.shadows import Shadows
 from serve_apps.shipping import MonitorLine, Shipping
-from serve_apps.switchboard import SPLIT
 
-MODEL = "model"  # kind of the deployed declarations in the store
 logger = logging.getLogger(__name__)
 
 
@@ -84,7 +82,7 @@ class Replica:
 
 def load_spec(store: Store, model: str) -> ModelSpec:
     """The deployed declaration; raises NotFound when the model was never deployed."""
-    saved = store.get(MODEL, model)
+    saved = store.get(DECLARATION, model)
     if saved is None:
         raise NotFound(f"No model {model!r} is deployed: run `windvane deploy {model}`")
     return ModelSpec.model_validate_json(saved.body)

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from itertools import accumulate
 
 BUCKETS = 1 << 32
+SPLIT = "split"  # kind in the store; the key is the model
 
 
 @dataclass(frozen=True, slots=True)

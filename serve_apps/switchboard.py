@@ -10,9 +10,8 @@ import msgspec
 
 from cluster.errors import Conflict, Invalid
 from cluster.store import Shelf, Store
-from serve_apps.router import Router, Split
+from serve_apps.router import SPLIT, Router, Split
 
-SPLIT = "split"  # kind in the store; the key is the model
 POLL_SECONDS = 2.0  # a wait returns after this, so that a replica which died is missed
 FORGET_SECONDS = 5.0
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from cluster.errors import Conflict, Invalid, NotFound, Unavailable
 from cluster.registry import Registry
-from cluster.store import Store
+from cluster.store import DECLARATION, Store
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
 from monitoring.requests import requests_of
@@ -246,7 +246,7 @@ class RolloutController:
         return tuple(overridden)
 
     def _spec(self, model: str) -> ModelSpec:
-        saved = self._store.get("model", model)
+        saved = self._store.get(DECLARATION, model)
         if saved is None:
             raise NotFound(f"{model} is not declared here: `windvane deploy {model}` stores its declaration")
         return ModelSpec.model_validate_json(saved.body)

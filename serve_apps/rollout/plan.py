@@ -12,7 +12,7 @@ from serve_apps.rollout.verdict import Verdict
 Phase: TypeAlias = Literal["shadow", "step", "bake", "done", "rolled_back", "aborted"]
 ACTIVE: frozenset[Phase] = frozenset(("shadow", "step", "bake"))
 RETURNED: frozenset[Phase] = frozenset(("rolled_back", "aborted"))
-ROLLOUT, PAST, PINS, SPLIT = "rollout", "rollout_past", "pins", "split"  # kinds in the store
+ROLLOUT, PAST, PINS = "rollout", "rollout_past", "pins"  # kinds in the store
 
 
 @dataclass(frozen=True, slots=True)

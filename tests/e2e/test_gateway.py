@@ -22,11 +22,10 @@ from cluster.errors import Unavailable
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
 from cluster.sql_store import SqlStore
-from cluster.store import Shelf
+from cluster.store import DECLARATION, Shelf
 from configs.settings import Settings
-from serve_apps.replica import MODEL
-from serve_apps.router import Split
-from serve_apps.switchboard import SPLIT, encode_split
+from serve_apps.router import SPLIT, Split
+from serve_apps.switchboard import encode_split
 from tests.bundles import SPEC, make_bundle
 from tests.e2e.conftest import wait_for
 from tests.gateway_world import DECIDE, OUTCOMES, asked, canary, champion
@@ -137,7 +136,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
         assert registry.register(registration, make_bundle(root, number)).number == number
     store = SqlStore(settings.store_url)
-    store.put(MODEL, "trips", DURABLE.model_dump_json().encode(), 0)
+    store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
     Shelf(store, SPLIT, Split).save("trips", champion(), 0)
     head = ray_head.start(settings)
     try:

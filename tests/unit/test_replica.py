@@ -10,11 +10,10 @@ from cluster.decision_log.record import Decision, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound
 from cluster.registry import Registration
-from cluster.store import Shelf
+from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged
-from serve_apps.replica import MODEL, Replica, load_spec
-from serve_apps.router import Split
-from serve_apps.switchboard import SPLIT
+from serve_apps.replica import Replica, load_spec
+from serve_apps.router import SPLIT, Split
 from tests.bundles import SPEC, make_bundle
 from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import DECIDE, FakeFeed, asked, call, canary, champion, settled
@@ -119,5 +118,5 @@ def test_the_deployed_declaration_comes_from_the_store() -> None:
     store = FakeStore()
     with pytest.raises(NotFound, match="run `windvane deploy trips`"):
         load_spec(store, "trips")
-    store.put(MODEL, "trips", SPEC.model_dump_json().encode(), 0)
+    store.put(DECLARATION, "trips", SPEC.model_dump_json().encode(), 0)
     assert load_spec(store, "trips") == SPEC

@@ -4,8 +4,8 @@ import pytest
 
 from cluster.errors import Conflict, Invalid
 from cluster.store import Shelf
-from serve_apps.router import Arm, Split
-from serve_apps.switchboard import FORGET_SECONDS, SPLIT, ReplicaReport, Switchboard, decode_split, encode_split
+from serve_apps.router import SPLIT, Arm, Split
+from serve_apps.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
 from tests.fakes import FakeStore
 from tests.gateway_world import canary, champion
 
