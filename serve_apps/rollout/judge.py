@@ -56,8 +56,9 @@ def _loss(rollout: Rollout, evidence: Evidence) -> Guardrail:
     if paired is None or paired.n == 0:
         return Guardrail("loss", "NOT_YET", f"no outcome of {plan.min_outcomes:,} needed has arrived yet")
     mean = paired.mean_difference
-    surely = mean - reach(paired.n, paired.variance, plan.alpha / 2.0)
-    at_worst = mean + reach(paired.n, paired.variance, plan.alpha)
+    variance = paired.variance * plan.design_effect  # outcomes of one bad day are not independent
+    surely = mean - reach(paired.n, variance, plan.alpha / 2.0)
+    at_worst = mean + reach(paired.n, variance, plan.alpha)
     outcome: Outcome = "NOT_YET"
     if paired.n >= FIRST_LOOK and surely > plan.loss_margin:
         outcome = "FAIL"
