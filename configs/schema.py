@@ -219,9 +219,7 @@ class Plan(Declared):
     rollback_window: Duration = timedelta(hours=24)  # time the old champion stays loaded after a promotion
     max_phase: Duration = timedelta(hours=24)  # a phase without a verdict for this long ends the rollout
     loss_margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
-    design_effect: Annotated[Figure, Field(ge=1.0)] = (
-        1.0  # how many correlated outcomes tell as much as one alone (Kish)
-    )
+    design_effect: Annotated[Figure, Field(ge=1.0)] = 1.0  # correlated outcomes that tell as much as one alone (Kish)
     error_margin: Share = 0.005  # share of errors the candidate may have above the champion's
     # population stability index between both versions' scores above which it fails
     prediction_shift_psi: Annotated[Figure, Field(gt=0)] = 1.0
