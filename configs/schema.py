@@ -160,6 +160,8 @@ class Serving(Declared):
     max_waiting_rows: Count = 4096  # rows waiting per replica, beyond which requests are refused with 429
     max_instances: Count = 1024  # instances in one request at most
     max_body_bytes: Count = 2_097_152  # size of one request at most
+    # whether only decisions whose caller asks are explained, or every one, with its contributions in the log
+    explanations: Literal["requested", "always"] = "requested"
 
     @model_validator(mode="after")
     def _replicas_in_order(self) -> Self:

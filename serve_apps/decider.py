@@ -93,9 +93,16 @@ class Decider:
         self._idle = asyncio.Event()
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
-    async def decide(self, questions: Sequence[Question], arrived: float, override: int | None = None) -> list[Answer]:
-        """All answers or an error; `arrived` in seconds of the monotonic clock, `override` a version an owner wants.
+    async def decide(
+        self,
+        questions: Sequence[Question],
+        arrived: float,
+        override: int | None = None,
+        deadline: float | None = None,  # noqa: ARG002 - doors hand it over; admission will read it
+    ) -> list[Answer]:
+        """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
+        `override` is a version that an owner wants.
         Raises Unavailable, Overloaded, NotFound (no such version loaded) or Conflict (an id used twice).
         """
         if self._roster.in_force is None:
