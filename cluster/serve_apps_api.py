@@ -33,7 +33,7 @@ class ServeApplications:
 
     def deploy_control(self) -> None:
         """Declare the control application; the same declaration twice changes nothing."""
-        self._declare(CONTROL, "/", "serve_apps.control:build", {"settings": self._settings.model_dump(mode="json")})
+        self.declare(CONTROL, "/", "serve_apps.control:build", {"settings": self._settings.model_dump(mode="json")})
 
     def deploy_model(self, model: str, spec_digest: str) -> None:
         """Declare a model's Gateway; another digest rolls its replicas."""
@@ -42,7 +42,13 @@ class ServeApplications:
             "settings": self._settings.model_dump(mode="json"),
             "spec_digest": spec_digest,
         }
-        self._declare(model, f"/v2/models/{model}", "serve_apps.gateway:build", arguments)
+        self.declare(model, f"/v2/models/{model}", "serve_apps.gateway:build", arguments)
+
+    def declare(self, name: str, route: str, import_path: str, arguments: dict[str, Any]) -> None:
+        """Declare one application, whatever its builder; another declaration under its name replaces it."""
+        others = [application for application in self._declared() if application["name"] != name]
+        application = {"name": name, "route_prefix": route, "import_path": import_path, "args": arguments}
+        self._put([*others, application])
 
     def remove(self, name: str) -> None:
         """Take one application down."""
@@ -71,11 +77,6 @@ class ServeApplications:
                 )
             progress(f"{name}: {status}")
             time.sleep(POLL_SECONDS)
-
-    def _declare(self, name: str, route: str, import_path: str, arguments: dict[str, Any]) -> None:
-        others = [application for application in self._declared() if application["name"] != name]
-        application = {"name": name, "route_prefix": route, "import_path": import_path, "args": arguments}
-        self._put([*others, application])
 
     def _declared(self) -> list[dict[str, Any]]:
         return [each["deployed_app_config"] for each in self._details().values() if each.get("deployed_app_config")]
