@@ -1,0 +1,195 @@
+"""A Windvane of the bench's own: a Ray head in our mode, and the bench model served by one replica.
+
+    with world() as place:
+        place.serve(spec_with(durability="buffered"))
+        ...  # POST to f"{place.url}/v2/models/bench/decide"
+
+Everything it starts is ended and its home removed when the block ends, by an exception or Ctrl-C too.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks import model
+from cluster import haproxy, processes, ray_head
+from cluster.access import ensure_token
+from cluster.errors import Unavailable
+from cluster.lifecycle import spec_digest
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.ray_head import Head
+from cluster.registry import Registration
+from cluster.serve_apps_api import ServeApplications
+from cluster.sql_store import SqlStore
+from cluster.store import DECLARATION, Shelf
+from configs.schema import ModelSpec
+from configs.settings import Settings
+from serve_apps.router import SPLIT, Arm, Split
+
+NAME = model.SPEC.name
+PATIENCE_SECONDS = 120.0
+OFFSETS = (0, 404, 1000, 1101, 2001)  # ports that follow the HTTP port: statistics, gRPC, metrics, Ray's client
+
+
+def spec_with(**serving: object) -> ModelSpec:
+    """The bench model's declaration with other serving settings, such as `durability="buffered"`."""
+    declared = model.SPEC.model_dump(mode="json")
+    declared["serving"] |= serving
+    return ModelSpec.model_validate(declared)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A running head, and the one application that it serves at a time."""
+
+    settings: Settings
+    head: Head
+    applications: ServeApplications
+
+    @property
+    def url(self) -> str:
+        """Where HAProxy listens."""
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    @property
+    def path(self) -> str:
+        """The bench model's route."""
+        return f"/v2/models/{NAME}"
+
+    def serve(self, spec: ModelSpec = model.SPEC, builder: str = "serve_apps.gateway:build") -> None:
+        """Make this declaration the only application, and return when its one replica answers."""
+        body = spec.model_dump_json().encode()
+        store = SqlStore(self.settings.store_url)
+        saved = store.get(DECLARATION, NAME)
+        store.put(DECLARATION, NAME, body, saved.revision if saved else 0)
+        settings = self.settings.model_dump(mode="json")
+        arguments = {"model": NAME, "settings": settings, "spec_digest": spec_digest(body)}
+        self.declare(self.path, builder, arguments, f"{self.path}/ready")
+
+    def declare(self, route: str, builder: str, arguments: Mapping[str, Any], ready: str) -> None:
+        """Serve one application instead of the one before; returns when GET `ready` gives 200."""
+        self.clear()
+        self.applications.declare(NAME, route, builder, dict(arguments))
+        self.applications.wait_running(NAME, PATIENCE_SECONDS, lambda _: None)
+        wait_for(f"{self.url}{ready}")
+
+    def clear(self) -> None:
+        """Take down what is served; returns when its processes are gone."""
+        replicas = [process for process in self.family() if any("ServeReplica" in text for text in _command(process))]
+        self.applications.remove_all()
+        _, left = psutil.wait_procs(replicas, timeout=PATIENCE_SECONDS)
+        if left:
+            raise Unavailable(f"Replicas still run after {PATIENCE_SECONDS:.0f} s: {[each.pid for each in left]}")
+
+    def family(self) -> list[psutil.Process]:
+        """Every process of the head, of Serve and of the application, HAProxy too."""
+        run = Path(self.head.run)
+        found = processes.find(self.head.marks) + processes.mentioning(str(run / "ray"))
+        return processes.with_descendants(found + haproxy.ours(run))
+
+    def replica(self) -> psutil.Process:
+        """The process that answers for the bench model."""
+        for process in self.family():
+            if any(text.startswith(f"ray::ServeReplica:{NAME}") for text in _command(process)):
+                return process
+        raise Unavailable(f"No replica of {NAME} is running: call `serve` first")
+
+
+@contextmanager
+def world(spec: ModelSpec | None = None) -> Iterator[World]:
+    """A home with the bench model as champion, and a head that serves it when a declaration is given."""
+    here = Path(__file__).resolve().parent.parent
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
+    home = Path(tempfile.mkdtemp(prefix="wvb"))
+    try:
+        settings = _register(home)
+        head = ray_head.start(settings)
+        try:
+            place = World(settings, head, ServeApplications(head.dashboard_url, settings))
+            _wait_until(place.applications.answers, "the Ray dashboard")
+            if spec is not None:
+                place.serve(spec)
+            yield place
+        finally:
+            ray_head.end(home, head)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def free_port(offsets: tuple[int, ...] = (0,)) -> int:
+    """A port that is free on loopback, and so are those at the offsets from it."""
+    for _ in range(1000):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1] % 20_000 + 10_000  # below what the kernel gives to outgoing connections
+        if all(_is_free(port + offset) for offset in offsets):
+            return port
+    raise Unavailable("There is no free port: end servers that are left from another run")
+
+
+def wait_for(url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    """Return when GET gives 200."""
+
+    def ready() -> bool:
+        try:
+            return httpx.get(url, timeout=5.0, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    _wait_until(ready, url, patience_seconds)
+
+
+def _register(home: Path) -> Settings:
+    """Settings of a home whose registry and store hold the bench model as champion."""
+    ensure_token(home)
+    port = free_port(OFFSETS)
+    settings = Settings(
+        home=str(home),
+        port=port,
+        dashboard_port=free_port(),
+        store_url=f"sqlite:///{home}/windvane.db",
+        mlflow_uri=f"sqlite:///{home}/mlflow.db",
+        models_dir=str(home),
+    )
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    order = Registration(NAME, model.SPEC.owner, "first", "champion", None, None, {}, {}, {})
+    version = registry.register(order, model.bundle().folder)
+    registry.set_champion(NAME, version.number)
+    split = Split(NAME, 1, "bench", (Arm("champion", version.number, 1.0),))
+    Shelf(SqlStore(settings.store_url), SPLIT, Split).save(NAME, split, 0)
+    return settings
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until(ready: Any, what: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + patience_seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{what} did not answer within {patience_seconds:.0f} s")
+        time.sleep(0.1)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
