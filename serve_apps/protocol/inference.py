@@ -1,0 +1,147 @@
+"""The Open Inference Protocol without its bytes: requests become questions, answers become tensors; for every door."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cluster.decision_log.record import Value
+from cluster.errors import Invalid
+from configs.schema import ModelSpec
+from serve_apps import decision_id
+from serve_apps.protocol.columns import Columns
+from serve_apps.protocol.decide import LONGEST_SUBJECT, context_problems, moment
+from serve_apps.protocol.features import complain_text, nearest, shown
+from serve_apps.protocol.strict_json import parse
+from serve_apps.protocol.tensors import BYTES, Tensor
+from serve_apps.question import Answer, Question
+
+SUBJECT, CONTEXT, EXPLAIN = "subject", "context", "explain"
+PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION = "prediction", "action", "decision_id", "explanation", "version"
+OUTPUTS = (PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION)
+USUAL = (PREDICTION, ACTION, DECISION_ID)  # what a request that names no outputs gets
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """One request as any door read it; no `outputs` means the usual ones, and parameters of others are let pass."""
+
+    id: str | None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Inference:
+    """One model's side of the protocol."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._columns = Columns(spec.features, spec.serving.max_instances)
+        self._places = {feature.name: 1 + place for place, feature in enumerate(spec.features)}
+        self._has_time = spec.data.time is not None
+
+    def questions(self, request: InferRequest, now: float) -> list[Question]:
+        """One question a row; raises Invalid or TooLarge. Rows without a subject are each a unit of their own."""
+        explain = self.explains(request)
+        context = self._context(request.parameters, now)
+        event_time = moment(context["event_time"]) if self._has_time and "event_time" in context else None
+        rows = self._columns.rows([tensor for tensor in request.inputs if tensor.name != SUBJECT])
+        subjects = _subjects(request, len(rows), now)
+        return [
+            Question(subject, row, event_time, context, explain) for subject, row in zip(subjects, rows, strict=True)
+        ]
+
+    def explains(self, request: InferRequest) -> bool:
+        """Whether the request wants contributions; raises Invalid when it asks for what there is not."""
+        for place, name in enumerate(request.outputs):
+            if name not in OUTPUTS:
+                raise Invalid(
+                    f"There is no output {name[:64]!a}; there is {', '.join(OUTPUTS)}{nearest(name, OUTPUTS)}"
+                )
+            if name in request.outputs[:place]:
+                raise Invalid(f"Output {name!a} is asked for twice")
+        explain = request.parameters.get(EXPLAIN, False)
+        if not isinstance(explain, bool):
+            raise Invalid(f"Parameter {EXPLAIN!a} must be true or false, not {shown(explain)}")
+        return explain or EXPLANATION in request.outputs
+
+    def wanted(self, request: InferRequest) -> tuple[str, ...]:
+        """The names of the outputs to answer with, in their order."""
+        return request.outputs or (*USUAL, *([EXPLANATION] if self.explains(request) else []))
+
+    def outputs(self, answers: Sequence[Answer], requested: Sequence[str]) -> tuple[Tensor, ...]:
+        """The tensors of these names, one row an answer; `requested` as `wanted` gave it."""
+        return tuple(self._output(answers, name) for name in requested)
+
+    def _output(self, answers: Sequence[Answer], name: str) -> Tensor:
+        count = len(answers)
+        match name:
+            case "prediction":
+                scores = np.array([answer.prediction for answer in answers], np.float64)
+                return Tensor(name, "FP64", (count,), scores)
+            case "action":
+                return Tensor(name, BYTES, (count,), [answer.action for answer in answers])
+            case "decision_id":
+                return Tensor(name, BYTES, (count,), [answer.decision_id for answer in answers])
+            case "version":
+                return Tensor(name, "INT64", (count,), np.array([answer.version for answer in answers], np.int64))
+        weights = np.zeros((count, 1 + len(self._places)))  # a feature that the version does not know adds nothing
+        for row, answer in enumerate(answers):
+            explanation = answer.explanation or ()
+            weights[row, [0, *(self._places[each] for each in answer.features)]] = explanation
+        return Tensor(name, "FP64", weights.shape, weights.reshape(-1))
+
+    def _context(self, parameters: Mapping[str, Any], now: float) -> dict[str, Value]:
+        """From an object, its JSON text, or parameters such as `context.channel`, since gRPC has scalars only."""
+        found = parameters.get(CONTEXT, {})
+        if isinstance(found, str):
+            found = parse(found.encode())
+        if not isinstance(found, Mapping):
+            raise Invalid(f"Parameter {CONTEXT!a} must be an object of names and values, not {shown(found)}")
+        context = dict(found)
+        prefix = f"{CONTEXT}."
+        for name, value in parameters.items():
+            if name.startswith(prefix):
+                if name.removeprefix(prefix) in context:
+                    raise Invalid(f"Parameter {name[:64]!a} also stands in {CONTEXT!a}: send it once")
+                context[name.removeprefix(prefix)] = value
+        if context:
+            for problem in context_problems(context, CONTEXT, now if self._has_time else None):
+                raise Invalid(f"Parameter {problem.pointer[:128]!a} {problem.detail}")
+        return context
+
+
+def version_of(answers: Sequence[Answer]) -> str:
+    """The version that gave all answers, or nothing when they come from several.
+
+    >>> version_of([])
+    ''
+    """
+    versions = {answer.version for answer in answers}
+    return str(versions.pop()) if len(versions) == 1 else ""
+
+
+def _subjects(request: InferRequest, count: int, now: float) -> list[str]:
+    """One a row: the parameter's, the input's, or fresh ones."""
+    sent = [tensor for tensor in request.inputs if tensor.name == SUBJECT]
+    if SUBJECT in request.parameters:
+        if sent:
+            raise Invalid(f"{SUBJECT!a} is an input and a parameter: send one of them")
+        subject = request.parameters[SUBJECT]
+        complaint = complain_text(subject, LONGEST_SUBJECT, 1)
+        if complaint is not None:
+            raise Invalid(f"Parameter {SUBJECT!a} {complaint}")
+        return [subject] * count
+    if not sent:
+        unit = decision_id.timely(now)
+        return [f"{unit}.{place}" for place in range(count)]
+    if len(sent) > 1 or sent[0].datatype != BYTES or sent[0].shape not in ((count,), (count, 1)):
+        raise Invalid(f"Input {SUBJECT!a} must be one {BYTES} tensor of shape [{count}], a text for each row")
+    subjects: list[str] = []
+    for row, text in enumerate(sent[0].values):
+        complaint = complain_text(text, LONGEST_SUBJECT, 1)
+        if complaint is not None:
+            raise Invalid(f"Input {SUBJECT!a} of row {row} {complaint}")
+        subjects.append(text)
+    return subjects
