@@ -8,7 +8,8 @@ WindvaneError                 500
 ├── Conflict                  409  somebody else changed it first, or the state does not allow it
 ├── TooLarge                  413  send less at once
 └── Unavailable               503  not now; try again after `retry_after_seconds`
-    └── Overloaded            429  too many at once; try again after `retry_after_seconds`
+    ├── Overloaded            429  too many at once; try again after `retry_after_seconds`
+    └── Expired               503  its deadline passed before it was decided; allow it more time
 """
 
 from dataclasses import dataclass
@@ -91,3 +92,9 @@ class Overloaded(Unavailable):
 
     status = 429
     title = "Overloaded"
+
+
+class Expired(Unavailable):
+    """The caller's deadline passed before a decision was made: none was, and none is logged."""
+
+    title = "Too late"

@@ -1,0 +1,142 @@
+"""Who may wait: what will probably be answered in time is taken, the rest is refused at once and told when to come.
+
+A request is predicted to take the time of the work that is before it and its own:
+
+    seconds = HIDDEN_TURNS x lag + correction x pace x (work waiting + its own)
+
+`pace` is CPU seconds of this process per unit of work, learned while something waits, so that it holds everything a
+request costs here (refusing others too) and nothing of an idle wait for a disk. `correction` is what answers really
+took over what they were predicted to, learned only when there was a queue: it holds other processes' share of the
+machine. `lag` is a turn of the event loop: what sits in sockets has waited for some of those before we saw it.
+"""
+
+import math
+
+from cluster.errors import Expired, Overloaded
+
+REQUEST_WORK = 16  # rows whose decision costs as much CPU as one request's way through the server and back
+HIDDEN_TURNS = 2.0  # turns of the loop between a request's arrival at the socket and at the door
+HEADROOM = 0.7  # share of its time that a request may be predicted to take; the rest is for what no mean predicts
+FIRST_PACE = 10e-6  # seconds of CPU per unit of work, until some was measured
+PACE_MEMORY = 0.5  # seconds of CPU after which a measurement counts half
+TURN_MEMORY, ANSWER_MEMORY, SIZE_MEMORY = 4, 64, 16  # turns, groups of answers, requests an average goes back
+QUEUE_SHARE = 0.1  # of the patience; only predictions above it say something about the correction
+LEAST_CORRECTION, MOST_CORRECTION = 0.5, 2.0  # a stall of the machine must not shut the door for long
+
+
+class Admission:
+    """Counts what one replica has taken and not answered; clocks are arguments, in seconds.
+
+    What arrives when nothing waits is always taken, whatever is predicted: so that it can be answered at all, and so
+    that the prediction learns.
+
+    >>> admission = Admission(patience_seconds=0.05, most_rows=4096)
+    >>> round(admission.admit(rows=1024, now=0.0, cpu=0.0), 4)
+    0.0104
+    >>> round(admission.admit(rows=3072, now=0.0, cpu=0.0), 4)
+    0.0413
+    >>> admission.admit(rows=1, now=0.0, cpu=0.0)
+    Traceback (most recent call last):
+    cluster.errors.Overloaded: 4096 rows are waiting and 4096 may: come again in a second
+    """
+
+    def __init__(self, patience_seconds: float, most_rows: int) -> None:
+        """`patience_seconds` is what a request without a deadline may be predicted to take."""
+        self.rows = 0  # taken, not answered
+        self._patience = patience_seconds
+        self._most_rows = most_rows
+        self._work = 0  # of those rows
+        self._entering = 0  # requests whose body is being read
+        self._size = 1.0 + REQUEST_WORK  # work of a usual request
+        self._busy_seconds, self._busy_work = FIRST_PACE * 1000, 1000.0  # their ratio is the pace
+        self._cpu = 0.0  # process CPU time when work was last finished, or began
+        self._lag = 0.0
+        self._correction = 1.0
+
+    @property
+    def pace(self) -> float:
+        """Seconds of CPU per unit of work."""
+        return self._busy_seconds / self._busy_work
+
+    @property
+    def lag(self) -> float:
+        """Seconds of a turn of the event loop, lately."""
+        return self._lag
+
+    @property
+    def correction(self) -> float:
+        """What answers took over what they were predicted to take."""
+        return self._correction
+
+    def enter(self, now: float, deadline: float | None = None) -> None:
+        """Count in a request whose body is still to be read, until `entered`; refusing it here costs least.
+
+        Raises Overloaded when a usual request would not be answered in time, Expired when its deadline has passed.
+        """
+        budget = self._patience if deadline is None else deadline - now
+        if self._work or self._entering or budget <= 0.0:
+            self._demand(self._predict((self._entering + 1) * self._size), budget, HEADROOM)
+            if self.rows >= self._most_rows:
+                raise self._full()
+        self._entering += 1
+
+    def entered(self) -> None:
+        """The body was read, or will not be."""
+        self._entering -= 1
+
+    def admit(self, rows: int, now: float, cpu: float, deadline: float | None = None) -> float:
+        """Take a request of that many rows and return the seconds it is predicted to take.
+
+        Raises Overloaded when that is too long or too many rows wait, Expired when its deadline has passed.
+        """
+        budget = self._patience if deadline is None else deadline - now
+        work = rows + REQUEST_WORK
+        seconds = self._predict(work)
+        if budget <= 0.0 or self._work:
+            self._demand(seconds, budget)
+            if self.rows + rows > self._most_rows:
+                raise self._full()
+        if not self._work:
+            self._cpu = cpu
+        self.rows += rows
+        self._work += work
+        self._size += (work - self._size) / SIZE_MEMORY
+        return seconds
+
+    def finished(self, rows: int, requests: int, cpu: float, predicted: float = 0.0, took: float = 0.0) -> None:
+        """So many were answered or failed; `took` seconds is the first one's, which was `predicted`."""
+        work = rows + REQUEST_WORK * requests
+        spent = max(0.0, cpu - self._cpu)
+        kept = math.exp2(-spent / PACE_MEMORY)
+        self._busy_seconds = self._busy_seconds * kept + spent
+        self._busy_work = self._busy_work * kept + work
+        self._cpu = cpu
+        self.rows -= rows
+        self._work -= work
+        if predicted > QUEUE_SHARE * self._patience:
+            # `predicted` holds the correction of its time: what is wrong with it is how far it was off.
+            off = min(max(took / predicted, LEAST_CORRECTION), MOST_CORRECTION)
+            self._correction *= 1.0 + (off - 1.0) / ANSWER_MEMORY
+            self._correction = min(max(self._correction, LEAST_CORRECTION), MOST_CORRECTION)
+
+    def turned(self, seconds: float) -> None:
+        """The loop took so long to run what was due on its next turn; a single stall counts little."""
+        self._lag += (min(seconds, 2.0 * self._lag + 0.001) - self._lag) / TURN_MEMORY
+
+    def _predict(self, work: float) -> float:
+        return HIDDEN_TURNS * self._lag + self._correction * self.pace * (self._work + work)
+
+    def _demand(self, seconds: float, budget: float, share: float = 1.0) -> None:
+        if budget <= 0.0:
+            raise Expired("The request's deadline has passed: send it again, or allow it more time", seconds)
+        if seconds > share * budget:
+            raise Overloaded(
+                f"An answer would take {1000.0 * seconds:.0f} ms and may take {1000.0 * share * budget:.0f}: "
+                "come again in a second, or allow more in x-request-timeout-seconds",
+                seconds,
+            )
+
+    def _full(self) -> Overloaded:
+        return Overloaded(
+            f"{self.rows} rows are waiting and {self._most_rows} may: come again in a second", self._predict(0.0)
+        )

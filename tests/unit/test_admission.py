@@ -1,0 +1,251 @@
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster.errors import Expired, Overloaded
+from serve_apps.admission import (
+    FIRST_PACE,
+    HEADROOM,
+    HIDDEN_TURNS,
+    LEAST_CORRECTION,
+    MOST_CORRECTION,
+    PACE_MEMORY,
+    REQUEST_WORK,
+    Admission,
+)
+
+PATIENCE = 0.05
+
+
+def make(most_rows: int = 4096, patience: float = PATIENCE) -> Admission:
+    return Admission(patience, most_rows)
+
+
+def paced(seconds_per_work: float, most_rows: int = 1_000_000) -> Admission:
+    """An admission that has measured this pace for so long that nothing else is left of it."""
+    admission = make(most_rows)
+    cpu = 0.0
+    for _ in range(200):
+        admission.admit(rows=984, now=0.0, cpu=cpu)
+        cpu += 1000 * seconds_per_work
+        admission.finished(rows=984, requests=1, cpu=cpu)
+    assert admission.pace == pytest.approx(seconds_per_work, rel=1e-2)
+    return admission
+
+
+def until_refused(ask: Callable[[], object]) -> int:
+    """How often it is granted before it is first refused."""
+    for granted in range(100_000):
+        try:
+            ask()
+        except Overloaded:
+            return granted
+    raise AssertionError("it was never refused")
+
+
+def fill(admission: Admission, rows: int = 84) -> int:
+    """Requests that are taken before the first is refused."""
+    return until_refused(lambda: admission.admit(rows, now=0.0, cpu=0.0))
+
+
+def test_a_prediction_is_the_work_before_a_request_and_its_own() -> None:
+    admission = make()
+    assert admission.admit(rows=1, now=0.0, cpu=0.0) == pytest.approx(17 * FIRST_PACE)
+    assert admission.admit(rows=84, now=0.0, cpu=0.0) == pytest.approx(117 * FIRST_PACE)
+    admission.finished(rows=1, requests=1, cpu=0.0)
+    assert admission.admit(rows=1, now=0.0, cpu=0.0) < 117 * FIRST_PACE + 1e-9
+    assert admission.rows == 85
+
+
+def test_what_would_take_longer_than_its_time_is_refused_with_when_to_come_again() -> None:
+    admission = paced(1e-5)
+    taken = fill(admission)
+    assert taken == pytest.approx(PATIENCE / (100 * 1e-5), abs=1)
+    with pytest.raises(Overloaded, match=r"An answer would take 5\d ms and may take 50") as refused:
+        admission.admit(84, now=0.0, cpu=0.0)
+    assert refused.value.retry_after_seconds == pytest.approx(0.051, rel=0.02)
+    assert admission.rows == 84 * taken  # what is refused waits nowhere
+
+
+def test_a_deadline_of_its_own_counts_instead_of_the_patience() -> None:
+    admission = paced(1e-5)
+    fill(admission)
+    admission.admit(84, now=10.0, cpu=0.0, deadline=10.1)
+    with pytest.raises(Overloaded):
+        admission.admit(84, now=10.05, cpu=0.0, deadline=10.1)
+
+
+def test_a_deadline_that_has_passed_is_refused_even_when_nothing_waits() -> None:
+    admission = make()
+    with pytest.raises(Expired, match="deadline has passed"):
+        admission.enter(now=2.0, deadline=2.0)
+    with pytest.raises(Expired, match="deadline has passed"):
+        admission.admit(1, now=3.0, cpu=0.0, deadline=2.0)
+
+
+def test_what_arrives_when_nothing_waits_is_taken_whatever_is_predicted() -> None:
+    admission = paced(1.0)
+    admission.enter(now=0.0)
+    admission.entered()
+    assert admission.admit(1, now=0.0, cpu=0.0) > 16 > PATIENCE
+    with pytest.raises(Overloaded):
+        admission.admit(1, now=0.0, cpu=0.0)
+    with pytest.raises(Overloaded):
+        admission.enter(now=0.0)
+
+
+def test_more_rows_than_may_wait_are_refused_however_fast_they_go_and_taken_alone() -> None:
+    admission = make(most_rows=10)
+    admission.admit(1000, now=0.0, cpu=0.0)
+    with pytest.raises(Overloaded, match="1000 rows are waiting and 10 may"):
+        admission.admit(1, now=0.0, cpu=0.0)
+    with pytest.raises(Overloaded, match="1000 rows are waiting and 10 may"):
+        admission.enter(now=0.0)
+
+
+def test_the_door_refuses_earlier_than_the_queue_so_that_what_it_let_in_is_seldom_refused() -> None:
+    admission = paced(1e-5)
+    let_in = until_refused(lambda: admission.enter(now=0.0))
+    assert let_in == pytest.approx(HEADROOM * PATIENCE / (1000 * 1e-5), abs=1)  # 1,000 is the usual request's work
+    for _ in range(let_in):
+        admission.entered()
+        admission.admit(984, now=0.0, cpu=0.0)
+
+
+def test_the_pace_is_cpu_per_work_while_something_waits() -> None:
+    admission = make()
+    admission.admit(rows=984, now=0.0, cpu=7.0)  # what was burnt before is not this request's
+    admission.finished(rows=984, requests=1, cpu=7.0 + PACE_MEMORY)
+    first = FIRST_PACE * 1000
+    assert admission.pace == pytest.approx((first / 2 + PACE_MEMORY) / (1000 / 2 + 1000))
+
+
+def test_the_pace_follows_work_that_became_dearer_and_then_cheaper() -> None:
+    admission = paced(1e-5)
+    cpu = 0.0
+    for pace in (4e-5, 1e-5):
+        for _ in range(200):
+            admission.admit(84, now=0.0, cpu=cpu)
+            cpu += 100 * pace
+            admission.finished(84, 1, cpu)
+        assert admission.pace == pytest.approx(pace, rel=0.65)
+
+
+def test_answers_that_are_late_in_a_queue_make_it_shorter_and_a_stall_only_a_little() -> None:
+    admission = paced(1e-5)
+    longest = fill(admission)
+    for _ in range(500):
+        admission.finished(84, 1, cpu=0.0, predicted=0.04, took=0.06)
+        admission.admit(84, now=0.0, cpu=0.0, deadline=1.0)
+    assert admission.correction == MOST_CORRECTION
+    stalled = paced(1e-5)
+    stalled.admit(84, now=0.0, cpu=0.0)
+    stalled.finished(84, 1, cpu=0.0, predicted=0.01, took=30.0)
+    assert stalled.correction == pytest.approx(1.0 + 1.0 / 64)
+    assert longest == pytest.approx(50, abs=1)
+
+
+def test_without_a_queue_late_answers_say_nothing_about_it() -> None:
+    admission = make()
+    admission.admit(1, now=0.0, cpu=0.0)
+    admission.finished(1, 1, cpu=0.0, predicted=0.001, took=0.5)
+    assert admission.correction == 1.0
+
+
+def test_a_slow_disk_alone_refuses_nobody() -> None:
+    """Story: 5 ms a sync, one caller at a time, then 64 at once; wall time per answer would have said 320 ms."""
+    admission = make()
+    for place in range(200):
+        seconds = admission.admit(1, now=place * 0.005, cpu=place * 2e-4)
+        admission.finished(1, 1, cpu=(place + 1) * 2e-4, predicted=seconds, took=0.005)
+    for _ in range(64):
+        admission.enter(now=1.0)
+    for _ in range(64):
+        admission.entered()
+        admission.admit(1, now=1.0, cpu=0.04)
+
+
+def test_turns_of_the_loop_count_as_time_that_was_waited_unseen() -> None:
+    admission = make()
+    before = admission.admit(1, now=0.0, cpu=0.0)
+    for _ in range(100):
+        admission.turned(0.004)
+    admission.finished(1, 1, cpu=0.0)
+    assert admission.lag == pytest.approx(0.004)
+    after = admission.admit(1, now=0.0, cpu=0.0)
+    assert after - before == pytest.approx(HIDDEN_TURNS * 0.004, rel=0.01)
+
+
+def test_one_stall_of_the_loop_counts_little() -> None:
+    admission = make()
+    for _ in range(50):
+        admission.turned(0.001)
+    admission.turned(10.0)
+    assert admission.lag < 0.002
+
+
+ops = st.lists(st.tuples(st.sampled_from(["admit", "finish", "turn"]), st.integers(1, 300), st.floats(0, 0.2)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(ops)
+def test_whatever_comes_the_counts_are_exact_the_prediction_is_finite_and_an_empty_room_is_open(
+    events: list[tuple[str, int, float]],
+) -> None:
+    admission, cpu, now = make(most_rows=500), 0.0, 0.0
+    taken, refusals = list[tuple[int, float]](), list[tuple[int, float]]()
+    for kind, rows, seconds in events:
+        now, cpu = now + seconds, cpu + seconds / 2
+        if kind == "turn":
+            admission.turned(seconds)
+        elif kind == "finish" and taken:
+            first, predicted = taken.pop(0)
+            admission.finished(first, 1, cpu, predicted, seconds)
+        else:
+            try:
+                predicted = admission.admit(rows, now, cpu)
+            except Overloaded as error:
+                refusals.append((len(taken), error.retry_after_seconds))
+            else:
+                assert not taken or predicted <= PATIENCE
+                taken.append((rows, predicted))
+        assert admission.rows == sum(rows for rows, _ in taken)
+        assert admission.rows <= 500 or len(taken) == 1
+        assert 0.0 < admission.pace < math.inf
+        assert LEAST_CORRECTION <= admission.correction <= MOST_CORRECTION
+    assert all(waiting > 0 and 0.0 < retry_after < math.inf for waiting, retry_after in refusals)
+    for rows, predicted in taken:
+        admission.finished(rows, 1, cpu, predicted, 0.01)
+    assert admission.rows == 0
+    admission.enter(now)
+    admission.entered()
+    admission.admit(100_000, now, cpu)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 60), st.integers(1, 900), st.floats(1e-3, 5.0))
+def test_more_time_is_never_refused_where_less_is_taken(queued: int, rows: int, time: float) -> None:
+    def outcome(allowed: float) -> bool:
+        admission = make()
+        for _ in range(queued):
+            admission.admit(10, now=0.0, cpu=0.0, deadline=100.0)
+        try:
+            admission.admit(rows, now=0.0, cpu=0.0, deadline=allowed)
+        except Overloaded:
+            return False
+        return True
+
+    assert outcome(2.0 * time) or not outcome(time)
+
+
+def test_a_usual_request_is_the_mean_of_the_last() -> None:
+    admission = paced(1e-5)  # 984 rows each
+    for _ in range(200):
+        admission.admit(1, now=0.0, cpu=0.0, deadline=9.0)
+        admission.finished(1, 1, cpu=0.0)
+    admission.admit(1, now=0.0, cpu=0.0)
+    entered = until_refused(lambda: admission.enter(now=0.0))
+    assert entered == pytest.approx(HEADROOM * PATIENCE / (1 + REQUEST_WORK) / admission.pace, rel=0.05)
