@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,50 +16,21 @@ from cluster.errors import NotFound, Unavailable, WindvaneError
 from configs.schema import ModelSpec
 from serve_apps import decision_id
 from serve_apps.batcher import Batcher
+from serve_apps.pace import Pace
+from serve_apps.pending import Pending, Row, Scored, block, parts
 from serve_apps.question import Answer, Question
 from serve_apps.repeats import Repeats
 from serve_apps.roster import InForce, Roster
-from serve_apps.router import bucket
 from serve_apps.ruling import Thresholds
-from serve_apps.scorer import LoadedVersion, Scores
+from serve_apps.scorer import LoadedVersion
 from serve_apps.shadows import Answered, Shadows
 from serve_apps.sinks import Counts, Log
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
+LONGEST_HELD_SECONDS = 0.002  # explaining that is expected to take longer leaves the loop to others
 Clock = Callable[[], float]
+Explanations = Sequence[tuple[float, ...] | None]
 logger = logging.getLogger(__name__)
-
-
-class Pending:
-    """One row between its arrival and its answer."""
-
-    __slots__ = ("answer", "arrived", "bucket", "override", "question")
-
-    def __init__(
-        self, question: Question, override: int | None, arrived: float, answer: "asyncio.Future[Answer]"
-    ) -> None:
-        self.question = question
-        self.override = override
-        self.arrived = arrived  # seconds of the monotonic clock
-        self.answer = answer
-        self.bucket = 0  # the unit's
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Rows of one micro-batch that one version scored for one arm: float32[n, F] and float64[n]."""
-
-    in_force: InForce
-    arm: str
-    loaded: LoadedVersion
-    batch: list[Pending]
-    rows: Rows
-    scores: Scores
-
-    def only(self, these: NDArray[np.bool_]) -> "Scored":
-        """The rows that a bool[n] mask marks."""
-        batch = [pending for pending, wanted in zip(self.batch, these, strict=True) if wanted]
-        return replace(self, batch=batch, rows=self.rows[these], scores=self.scores[these])
 
 
 class Decider:
@@ -78,6 +49,7 @@ class Decider:
     ) -> None:
         self._model = spec.name
         self._thresholds = Thresholds(spec.decision)
+        self._explains_all = spec.serving.explanations == "always"
         self._roster = roster
         self._log = log
         self._counts = counts
@@ -86,10 +58,12 @@ class Decider:
         self._now = now
         self._ticks = ticks
         self._repeats = Repeats()
-        self._batcher = Batcher(
-            self._answer, spec.serving.max_batch_rows, spec.serving.max_waiting_rows, loop.call_soon
+        self._most_rows = spec.serving.max_batch_rows
+        self._batcher: Batcher[Pending] = Batcher(
+            self._answer, self._most_rows, spec.serving.max_waiting_rows, loop.call_soon
         )
         self._explainers = ThreadPoolExecutor(1, "explain")
+        self._paces: dict[int, Pace] = defaultdict(Pace)  # of explaining, by version
         self._idle = asyncio.Event()
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
@@ -98,38 +72,44 @@ class Decider:
         questions: Sequence[Question],
         arrived: float,
         override: int | None = None,
-        deadline: float | None = None,  # noqa: ARG002 - doors hand it over; admission will read it
+        deadline: float | None = None,
+        block: Rows | None = None,
     ) -> list[Answer]:
         """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
-        `override` is a version that an owner wants.
+        `override` is a version that an owner wants. `block` float32[n, F] spares encoding when a door has it: the
+        questions' rows as the served spec's `Encoder` encodes them.
         Raises Unavailable, Overloaded, NotFound (no such version loaded) or Conflict (an id used twice).
         """
         if self._roster.in_force is None:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
         if override is not None and override not in self._roster.loaded:
             raise self._not_loaded(override)
-        answers: list[asyncio.Future[Answer]] = []
         fresh: list[Pending] = []
+        answers: list[tuple[asyncio.Future[list[Answer]], bool]] = []
         try:
-            for question in questions:
-                known = self._repeats.find(question, override) if question.request_id is not None else None
+            for part in parts(questions, self._most_rows):
+                first = questions[part.start]
+                keyed = first.request_id is not None
+                known = self._repeats.find(first, override) if keyed else None
                 if known is None:
                     known = self._loop.create_future()
-                    fresh.append(Pending(question, override, arrived, known))
-                    self._repeats.open(question, override, known)
-                answers.append(known)
+                    rows = None if block is None else block[part]
+                    fresh.append(Pending(questions[part], arrived, override, deadline, rows, known))
+                    if keyed:
+                        self._repeats.open(first, override, known)
+                answers.append((known, keyed))
             if fresh:
                 self._batcher.add(fresh)
         except WindvaneError:
             for pending in fresh:
                 pending.answer.cancel()
             raise
+        if len(answers) == 1 and not answers[0][1]:
+            return await answers[0][0]
         # A caller that goes away must not take the answer from whoever sends the same id again.
-        return [
-            await (answer if question.request_id is None else asyncio.shield(answer))
-            for question, answer in zip(questions, answers, strict=True)
-        ]
+        found = [await (asyncio.shield(answer) if keyed else answer) for answer, keyed in answers]
+        return [answer for part in found for answer in part]
 
     async def drain(self) -> None:
         """Return when every row that waits is answered or failed."""
@@ -141,147 +121,169 @@ class Decider:
         """Route and score one micro-batch; the split that is in force now holds for all of it."""
         in_force = self._roster.in_force
         if in_force is None:
-            self._fail(batch, Unavailable(f"{self._model} has no version in force: try again in a few seconds"))
+            error = Unavailable(f"{self._model} has no version in force: try again in a few seconds")
+            for pending in batch:
+                pending.fail(error)
+            self._finished(sum(map(len, batch)))
             return
-        salt, pick = in_force.split.salt, in_force.router.pick
-        groups: dict[tuple[str, int], list[Pending]] = {}
+        router = in_force.router
+        groups: dict[tuple[str, int], list[Row]] = {}
         for pending in batch:
-            pending.bucket = bucket(salt, pending.question.subject)
-            if pending.override is None:
-                arm = pick(pending.bucket)
-                groups.setdefault((arm.name, arm.version), []).append(pending)
-            else:
-                groups.setdefault((OVERRIDE, pending.override), []).append(pending)
+            override = pending.override
+            for place, question in enumerate(pending.questions):
+                bucket = router.bucket(question.subject)
+                if override is None:
+                    arm = router.pick(bucket)
+                    key = (arm.name, arm.version)
+                else:
+                    key = (OVERRIDE, override)
+                groups.setdefault(key, []).append(Row(pending, place, question, bucket))
         for (name, version), rows in groups.items():
             self._score(in_force, name, version, rows)
 
-    def _score(self, in_force: InForce, arm: str, version: int, batch: list[Pending]) -> None:
+    def _score(self, in_force: InForce, arm: str, version: int, rows: list[Row]) -> None:
         loaded = in_force.versions.get(version) or self._roster.loaded.get(version)
         if loaded is None:  # asked for by an owner, and let go a moment ago
-            self._fail(batch, self._not_loaded(version))
+            self._fail(rows, self._not_loaded(version))
             return
         try:
-            rows, scores = loaded.score([pending.question.row for pending in batch])
+            encoded, scores = loaded.score([row.question.row for row in rows], block(rows))
         except WindvaneError as error:
-            self._fall_back(in_force, arm, version, batch, error)
+            self._fall_back(in_force, arm, version, rows, error)
             return
-        scored = Scored(in_force, arm, loaded, batch, rows, scores)
-        if not any(pending.question.explain for pending in batch):
+        scored = Scored(in_force, arm, loaded, rows, encoded, scores)
+        asked = [place for place, row in enumerate(rows) if self._explains_all or row.question.explain]
+        if asked:
+            self._explain(scored, asked)
+        else:
             self._log_and_answer(scored)
-            return
-        asked = np.array([pending.question.explain for pending in batch])
-        if not asked.all():
-            self._log_and_answer(scored.only(~asked))
-        self._explain(scored.only(asked))
 
-    def _explain(self, scored: "Scored") -> None:
-        """In a thread, so that nobody who did not ask waits for it."""
-        explaining = self._loop.run_in_executor(self._explainers, scored.loaded.explain, scored.rows)
-
-        def explained(done: "asyncio.Future[NDArray[np.float64]]") -> None:
-            error = done.exception()
-            if error is None:
-                self._log_and_answer(scored, done.result().tolist())
+    def _explain(self, scored: Scored, asked: list[int]) -> None:
+        """Here when that is quick, else in a thread, so that nobody waits long for what others asked."""
+        if len(asked) < len(scored.rows):
+            rest = sorted(set(range(len(scored.rows))).difference(asked))
+            self._log_and_answer(scored.only(rest))
+            scored = scored.only(asked)
+        loaded, pace = scored.loaded, self._paces[scored.loaded.number]
+        if pace.expected(len(asked)) <= LONGEST_HELD_SECONDS:
+            try:
+                explanations = _explained(loaded, scored.encoded, pace)
+            except WindvaneError as error:
+                self._explained(scored, None, error)
             else:
-                self._fall_back(scored.in_force, scored.arm, scored.loaded.number, scored.batch, error)
+                self._explained(scored, explanations, None)
+            return
+        explaining = self._loop.run_in_executor(self._explainers, _explained, loaded, scored.encoded, pace)
+
+        def explained(done: "asyncio.Future[Explanations]") -> None:
+            error = done.exception()
+            self._explained(scored, done.result() if error is None else None, error)
 
         explaining.add_done_callback(explained)
 
-    def _fall_back(self, in_force: InForce, arm: str, version: int, batch: list[Pending], error: BaseException) -> None:
+    def _explained(self, scored: Scored, explanations: Explanations | None, error: BaseException | None) -> None:
+        if error is None:
+            self._log_and_answer(scored, explanations)
+        else:
+            self._fall_back(scored.in_force, scored.arm, scored.loaded.number, scored.rows, error)
+
+    def _fall_back(self, in_force: InForce, arm: str, version: int, rows: list[Row], error: BaseException) -> None:
         """Count the failure and let the champion answer, unless it failed itself or an owner wanted this version."""
         revision = in_force.split.revision
-        self._counts.error(version, revision, len(batch), arm)
+        self._counts.error(version, revision, len(rows), arm)
         if self._failing.get(version) != revision:  # said once; the counts say how often
             self._failing[version] = revision
             logger.warning("Arm %s of split %d: %s", arm, revision, error)
         champion = in_force.fallback(version) if arm not in (OVERRIDE, FALLBACK) else None
         if champion is None:
-            self._fail(batch, error)
+            self._fail(rows, error)
         else:
-            self._score(in_force, FALLBACK, champion, batch)
+            self._score(in_force, FALLBACK, champion, rows)
 
-    def _log_and_answer(self, scored: "Scored", contributions: list[list[float]] | None = None) -> None:
+    def _log_and_answer(self, scored: Scored, explanations: Explanations | None = None) -> None:
         """Append every decision of the group and commit in the same step; answers go out when the log has them."""
         at = self._now()
         try:
-            answers = [
-                self._log_one(scored, pending, score, at, tuple(contributions[place]) if contributions else None)
-                for place, (pending, score) in enumerate(zip(scored.batch, scored.scores.tolist(), strict=True))
-            ]
+            answers = self._log_all(scored, explanations or (None,) * len(scored.rows), at)
             committed = self._log.commit()
         except WindvaneError as error:
-            self._fail(scored.batch, error)
+            self._fail(scored.rows, error)
             return
         except Exception as error:  # whatever it is, nobody may wait for ever
-            logger.exception("%d decisions could not be logged", len(scored.batch))
-            self._fail(scored.batch, error)
+            logger.exception("%d decisions could not be logged", len(scored.rows))
+            self._fail(scored.rows, error)
             return
         committed.add_done_callback(lambda done: self._committed(scored, answers, at, done.exception()))
 
-    def _log_one(
-        self, scored: "Scored", pending: Pending, score: float, at: float, explanation: tuple[float, ...] | None
-    ) -> Answer:
-        question, arm, version = pending.question, scored.arm, scored.loaded.number
-        key = question.request_id
-        name = decision_id.timely(at) if key is None else decision_id.fixed(self._model, key)
-        action, reasons = self._thresholds.rule(score)
-        event_time = at if question.event_time is None else question.event_time
-        self._log.append(
-            Decision(
-                name,
-                at,
-                event_time,
-                version,
-                arm,
-                scored.in_force.split.revision,
-                question.subject,
-                pending.bucket,
-                question.row,
-                score,
-                action,
-                reasons,
-                question.context,
-                key,
-                explanation,
+    def _log_all(self, scored: Scored, explanations: Explanations, at: float) -> list[Answer]:
+        arm, version, revision = scored.arm, scored.loaded.number, scored.in_force.split.revision
+        names, append = scored.loaded.names, self._log.append
+        ids = decision_id.series(at, len(scored.rows))
+        scores: list[float] = scored.scores.tolist()
+        rulings = self._thresholds.rule(scores)
+        answers = []
+        for row, name, score, (action, reasons), explanation in zip(
+            scored.rows, ids, scores, rulings, explanations, strict=True
+        ):
+            question = row.question
+            key = question.request_id
+            if key is not None:
+                name = decision_id.fixed(self._model, key)
+            append(
+                Decision(
+                    name,
+                    at,
+                    at if question.event_time is None else question.event_time,
+                    version,
+                    arm,
+                    revision,
+                    question.subject,
+                    row.bucket,
+                    question.row,
+                    score,
+                    action,
+                    reasons,
+                    question.context,
+                    key,
+                    explanation,
+                )
             )
-        )
-        return Answer(name, version, arm, score, action, reasons, scored.loaded.names, explanation)
+            told = explanation if question.explain else None
+            answers.append(Answer(name, version, arm, score, action, reasons, names, told))
+        return answers
 
-    def _committed(self, scored: "Scored", answers: list[Answer], at: float, error: BaseException | None) -> None:
+    def _committed(self, scored: Scored, answers: list[Answer], at: float, error: BaseException | None) -> None:
         """The log has the group, or refused it: nothing is answered that is not logged."""
         if error is not None:
-            self._fail(scored.batch, error)
+            self._fail(scored.rows, error)
             return
-        for pending, answer in zip(scored.batch, answers, strict=True):
-            if not pending.answer.done():  # its caller may have gone away
-                pending.answer.set_result(answer)
+        for row, answer in zip(scored.rows, answers, strict=True):
+            row.pending.give(row.place, answer)
         self._finished(len(answers))
         self._loop.call_soon(self._count, scored, answers, at, self._ticks())
 
-    def _count(self, scored: "Scored", answers: list[Answer], at: float, replied: float) -> None:
+    def _count(self, scored: Scored, answers: list[Answer], at: float, replied: float) -> None:
         """Off the path: the replies are on their way."""
-        split, version = scored.in_force.split, scored.loaded.number
+        split, version, rows = scored.in_force.split, scored.loaded.number, scored.rows
+        times = [row.question.event_time for row in rows]
         self._counts.add(
             version,
             split.revision,
             scored.arm,
-            scored.rows,
+            scored.encoded,
             scored.scores,
-            np.array([at if p.question.event_time is None else p.question.event_time for p in scored.batch]),
+            np.array([at if time is None else time for time in times]),
             [answer.action for answer in answers],
-            [1000.0 * (replied - pending.arrived) for pending in scored.batch],
+            [1000.0 * (replied - row.pending.arrived) for row in rows],
         )
         if split.shadows:
             ids = [answer.decision_id for answer in answers]
-            records = [pending.question.row for pending in scored.batch]
-            self._shadows.offer(Answered(scored.in_force, version, ids, records))
+            self._shadows.offer(Answered(scored.in_force, version, ids, [row.question.row for row in rows]))
 
-    def _fail(self, batch: list[Pending], error: BaseException) -> None:
-        for pending in batch:
-            if not pending.answer.done():
-                pending.answer.set_exception(error)
-                pending.answer.exception()  # seen, also when another row's error is raised first
-        self._finished(len(batch))
+    def _fail(self, rows: list[Row], error: BaseException) -> None:
+        for row in rows:
+            row.pending.fail(error)
+        self._finished(len(rows))
 
     def _finished(self, rows: int) -> None:
         self._batcher.finished(rows)
@@ -291,3 +293,11 @@ class Decider:
     def _not_loaded(self, version: int) -> NotFound:
         loaded = ", ".join(map(str, sorted(self._roster.loaded)))
         return NotFound(f"Version {version} of {self._model} is not loaded here; loaded are {loaded}")
+
+
+def _explained(loaded: LoadedVersion, encoded: Rows, pace: Pace) -> Explanations:
+    """One tuple a row, base value first; raises Unavailable. What is measured is this thread's own time."""
+    start = time.thread_time()
+    contributions: NDArray[np.float64] = loaded.explain(encoded)
+    pace.took(len(encoded), time.thread_time() - start)
+    return [tuple(row) for row in contributions.tolist()]

@@ -16,7 +16,7 @@ class Remembered:
     """What was asked under a key (a digest, so that large questions cost no memory), and the answer to come."""
 
     asked: bytes
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[list[Answer]]  # of one
 
 
 class Repeats:
@@ -29,7 +29,7 @@ class Repeats:
         self._most = most
         self._remembered: OrderedDict[str, Remembered] = OrderedDict()
 
-    def find(self, question: Question, version: int | None) -> asyncio.Future[Answer] | None:
+    def find(self, question: Question, version: int | None) -> asyncio.Future[list[Answer]] | None:
         """The answer under the question's key, perhaps still coming; raises Conflict when the key meant another."""
         found = self._remembered.get(question.request_id or "")
         if found is None:
@@ -38,7 +38,7 @@ class Repeats:
             raise Conflict(f"The id {question.request_id!a} was used for another request: give every request its own")
         return found.answer
 
-    def open(self, question: Question, version: int | None, answer: asyncio.Future[Answer]) -> None:
+    def open(self, question: Question, version: int | None, answer: asyncio.Future[list[Answer]]) -> None:
         """Remember a question that has a key and is being decided; a failed one is forgotten."""
         key = question.request_id
         if key is None:
@@ -48,7 +48,7 @@ class Repeats:
         while len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
 
-    def _forget_failed(self, key: str, done: asyncio.Future[Answer]) -> None:
+    def _forget_failed(self, key: str, done: asyncio.Future[list[Answer]]) -> None:
         if not done.cancelled() and done.exception() is None:
             return
         found = self._remembered.get(key)

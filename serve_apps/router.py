@@ -42,7 +42,13 @@ def bucket(salt: str, unit: str) -> int:
     >>> bucket("s", "N725MQ") == bucket("s", "N725MQ")
     True
     """
-    return int.from_bytes(blake2b(unit.encode(), key=salt.encode()[:64], digest_size=4).digest())
+    digest = _keyed(salt)
+    digest.update(unit.encode())
+    return int.from_bytes(digest.digest())
+
+
+def _keyed(salt: str) -> blake2b:
+    return blake2b(key=salt.encode()[:64], digest_size=4)
 
 
 class Router:
@@ -56,6 +62,13 @@ class Router:
         self._arms = [arm for arm in split.arms if arm.weight > 0]
         shares = list(accumulate(arm.weight / total for arm in self._arms))
         self._limits = [round(share * BUCKETS) for share in shares[:-1]]
+        self._keyed = _keyed(split.salt)
+
+    def bucket(self, unit: str) -> int:
+        """The unit's place under this split's salt."""
+        digest = self._keyed.copy()
+        digest.update(unit.encode())
+        return int.from_bytes(digest.digest())
 
     def pick(self, unit_bucket: int) -> Arm:
         """The arm that owns the bucket."""

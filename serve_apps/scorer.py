@@ -25,6 +25,8 @@ class LoadedVersion:
         self.bundle = bundle
         self.encoder = Encoder(bundle.spec.features)
         self._places = _places(number, self.encoder.features, served)
+        declared = {feature.name: feature.categories for feature in served}
+        self._alike = all(feature.categories == declared[feature.name] for feature in self.encoder.features)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -38,16 +40,14 @@ class LoadedVersion:
         """The features behind an explanation, in its order."""
         return self.encoder.names
 
-    def score(self, records: Sequence[Sequence[Value]]) -> tuple[Rows, Scores]:
+    def score(self, records: Sequence[Sequence[Value]], block: Rows | None = None) -> tuple[Rows, Scores]:
         """Encoded rows float32[n, F] and float64[n], the probability that the target is true, of served records.
 
+        `block` float32[n, F]: the same records as the served spec's `Encoder` encodes them, when they are at hand.
         Raises Unavailable when the version gives none, whatever the reason.
         """
         try:
-            if self._places is not None:
-                places = self._places
-                records = [[record[place] for place in places] for record in records]
-            rows = self.encoder.rows(records)
+            rows = self._encode(records) if block is None or not self._alike else self._ordered(block)
             probabilities = self._session.run(self._outputs, {ONNX_INPUT: rows})[0]
             scores: Scores = probabilities[:, 1].astype(np.float64)
         except Exception as error:
@@ -55,6 +55,15 @@ class LoadedVersion:
         if not bool(((scores >= 0.0) & (scores <= 1.0)).all()):
             raise Unavailable(f"Version {self.number} gave a score that is no probability")
         return rows, scores
+
+    def _encode(self, records: Sequence[Sequence[Value]]) -> Rows:
+        if self._places is not None:
+            places = self._places
+            records = [[record[place] for place in places] for record in records]
+        return self.encoder.rows(records)
+
+    def _ordered(self, block: Rows) -> Rows:
+        return block if self._places is None else np.ascontiguousarray(block[:, self._places])
 
     def explain(self, rows: Rows) -> NDArray[np.float64]:
         """float64[n, 1 + F] contributions in log-odds, base value first; the explainer is loaded at first use.

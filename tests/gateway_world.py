@@ -91,7 +91,7 @@ class BrokenVersion:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def score(self, records: Sequence[Sequence[object]]) -> None:
+    def score(self, records: Sequence[Sequence[object]], block: object = None) -> None:
         raise Unavailable(f"Version {self.number} cannot score: it is broken")
 
 

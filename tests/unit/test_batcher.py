@@ -21,62 +21,70 @@ class Turns:
             function()
 
 
-def make(largest: int = 4, most_waiting: int = 10) -> tuple[Batcher[int], list[list[int]], Turns]:
-    turns, batches = Turns(), list[list[int]]()
+def make(largest: int = 4, most_waiting: int = 10) -> tuple[Batcher[str], list[list[str]], Turns]:
+    turns, batches = Turns(), list[list[str]]()
     return Batcher(batches.append, largest, most_waiting, turns), batches, turns
 
 
 def test_everything_that_waits_is_one_batch_on_the_next_turn() -> None:
     batcher, batches, turns = make()
-    batcher.add([1])
-    batcher.add([2, 3])
+    batcher.add(["a"])
+    batcher.add(["b", "cd"])
     assert batches == []
     turns.turn()
-    assert batches == [[1, 2, 3]]
+    assert batches == [["a", "b", "cd"]]
     assert turns.due == []
 
 
 def test_more_than_a_batch_goes_in_order_over_several_turns() -> None:
     batcher, batches, turns = make(largest=2)
-    batcher.add([1, 2, 3])
+    batcher.add(["a", "b", "c"])
     turns.turn()
-    batcher.add([4, 5])
+    batcher.add(["d", "e"])
     turns.turn()
     turns.turn()
-    assert batches == [[1, 2], [3, 4], [5]]
+    assert batches == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_part_is_never_taken_apart_and_never_overtaken() -> None:
+    batcher, batches, turns = make(largest=3)
+    batcher.add(["ab", "cd", "e", "fghi", "j"])
+    for _ in range(4):
+        turns.turn()
+    assert batches == [["ab"], ["cd", "e"], ["fghi"], ["j"]]
 
 
 def test_a_batch_may_add_rows_while_it_runs() -> None:
     turns, batches = Turns(), []
 
-    def run(batch: list[int]) -> None:
+    def run(batch: list[str]) -> None:
         batches.append(batch)
-        if batch == [1]:
-            batcher.add([2])
+        if batch == ["a"]:
+            batcher.add(["b"])
 
-    batcher: Batcher[int] = Batcher(run, 4, 10, turns)
-    batcher.add([1])
+    batcher: Batcher[str] = Batcher(run, 4, 10, turns)
+    batcher.add(["a"])
     turns.turn()
     turns.turn()
-    assert batches == [[1], [2]]
+    assert batches == [["a"], ["b"]]
 
 
 def test_rows_wait_until_they_are_finished_and_what_does_not_fit_is_refused_whole() -> None:
     batcher, batches, turns = make(most_waiting=3)
-    batcher.add([1, 2])
+    batcher.add(["ab"])
     turns.turn()
     with pytest.raises(Overloaded, match="2 rows are waiting and 3 may"):
-        batcher.add([3, 4])
+        batcher.add(["c", "d"])
     assert batcher.waiting == 2
     batcher.finished(2)
-    batcher.add([3, 4])
+    batcher.add(["c", "d"])
     turns.turn()
-    assert batches == [[1, 2], [3, 4]]
+    assert batches == [["ab"], ["c", "d"]]
 
 
 def test_what_is_larger_than_the_limit_is_taken_when_nothing_else_waits() -> None:
     batcher, batches, turns = make(largest=2, most_waiting=3)
-    batcher.add([1, 2, 3, 4])
+    batcher.add(["ab", "cd"])
     turns.turn()
     turns.turn()
-    assert batches == [[1, 2], [3, 4]]
+    assert batches == [["ab"], ["cd"]]

@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from serve_apps.decision_id import fixed, timely
+from serve_apps.decision_id import fixed, series, timely
 
 
 def test_ids_are_version_7_uuids_that_sort_by_time() -> None:
@@ -12,7 +12,11 @@ def test_ids_are_version_7_uuids_that_sort_by_time() -> None:
 
 
 def test_ids_of_the_same_moment_differ() -> None:
-    assert len({timely(5.0) for _ in range(10_000)}) == 10_000
+    ids = series(5.0, 10_000)
+    assert len(set(ids)) == 10_000
+    for place in range(36):  # every digit but those of the time, the version and the dashes is drawn
+        drawn = {each[place] for each in ids}
+        assert len(drawn) == (1 if place < 15 or place in (18, 23) else 4 if place == 19 else 16)
 
 
 def test_a_request_id_gives_the_same_id_for_the_same_model_only() -> None:

@@ -13,8 +13,8 @@ def asked(key: str, subject: str = "N1") -> Question:
     return Question(subject, (1.0,), request_id=key)
 
 
-async def remember(repeats: Repeats, key: str) -> "asyncio.Future[Answer]":
-    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+async def remember(repeats: Repeats, key: str) -> "asyncio.Future[list[Answer]]":
+    future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
     repeats.open(asked(key), None, future)
     return future
 
@@ -36,7 +36,7 @@ def test_only_the_newest_keys_are_remembered() -> None:
     async def scenario() -> None:
         repeats = Repeats(most=2)
         for key in "abc":
-            (await remember(repeats, key)).set_result(ANSWER)
+            (await remember(repeats, key)).set_result([ANSWER])
         assert repeats.find(asked("a", "N2"), None) is None
         assert repeats.find(asked("c"), None) is not None
 
