@@ -1,38 +1,29 @@
 """The HTTP door: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
 
-import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from cluster.access import is_owner, read_digest
-from cluster.errors import Forbidden, Invalid, Malformed, NotFound, Problem, TooLarge, Unavailable, WindvaneError
+from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from configs.schema import ModelSpec
 from serve_apps.decider import Decider
+from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
+from serve_apps.infer_door import JSON, InferDoor, Methods, Route
 from serve_apps.protocol.decide import Decide
-from serve_apps.protocol.metadata import metadata
+from serve_apps.protocol.infer_reply import refusal
 from serve_apps.protocol.outcomes import Outcomes
-from serve_apps.protocol.problem import MethodNotAllowed, Response, UnsupportedMediaType, problem
+from serve_apps.protocol.problem import MethodNotAllowed, Response, problem
 from serve_apps.roster import Roster
 from serve_apps.sinks import Log
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers: TypeAlias = dict[bytes, bytes]
-Route: TypeAlias = Callable[[Headers, Receive], Awaitable[Response]]
 Hook: TypeAlias = Callable[[], Awaitable[None]]
 
-JSON = ((b"content-type", b"application/json"),)
 VERSION_HEADER = b"x-windvane-version"
 LARGEST_VERSION = 10**9
 logger = logging.getLogger(__name__)
-
-
-class ClientGone(Exception):
-    """The caller hung up before the request was complete; there is nobody to answer."""
 
 
 class Door:
@@ -62,14 +53,12 @@ class Door:
         self._decide_protocol = Decide(spec)
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
-        self._prefix = f"/v2/models/{spec.name}"
-        self._routes: dict[str, dict[str, Route]] = {
-            f"{self._prefix}/decide": {"POST": self._decide},
-            f"{self._prefix}/outcomes": {"POST": self._outcomes},
-            f"{self._prefix}/ready": {"GET": self._ready},
-            f"{self._prefix}/": {"GET": self._metadata},
-            self._prefix: {"GET": self._metadata},
+        self._inference = InferDoor(spec, roster, decider, self._owns, self._override, now, ticks)
+        self._own_routes: dict[str, Methods] = {
+            f"/v2/models/{spec.name}/decide": {"POST": self._decide},
+            f"/v2/models/{spec.name}/outcomes": {"POST": self._outcomes},
         }
+        self._routes = self._own_routes | self._inference.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection: HTTP requests and the lifespan; anything else is refused."""
@@ -81,10 +70,11 @@ class Door:
         except ClientGone:
             return
         except WindvaneError as error:
-            response = problem(error, scope["path"])
+            response = self._refusal(error, scope["path"])
         except Exception:
             logger.exception("%s %s was not answered", scope["method"], scope["path"])
-            response = problem(WindvaneError("This is a fault of the server; it is in its log"), scope["path"])
+            fault = WindvaneError("This is a fault of the server; it is in its log")
+            response = self._refusal(fault, scope["path"])
         headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
@@ -104,7 +94,7 @@ class Door:
             await send({"type": f"lifespan.{event}.complete"})
 
     def _route(self, scope: Scope) -> Route:
-        methods = self._routes.get(scope["path"])
+        methods = self._routes.get(scope["path"]) or self._inference.version_routes(scope["path"])
         if methods is None:
             known = ", ".join(sorted(path for path in self._routes if not path.endswith("/")))
             raise NotFound(f"There is nothing at {scope['path']!a}; there is {known}")
@@ -114,9 +104,13 @@ class Door:
             raise MethodNotAllowed(f"{scope['method']} is not answered here; use {allowed}", allowed)
         return route
 
+    def _refusal(self, error: WindvaneError, path: str) -> Response:
+        """Problem details from our own doors, the protocol's `error` from its own."""
+        return problem(error, path) if path in self._own_routes else refusal(error, path)
+
     async def _decide(self, headers: Headers, receive: Receive) -> Response:
         arrived = self._ticks()
-        override = self._override(headers) if VERSION_HEADER in headers else None
+        override = self._override(headers)
         body = await self._body(headers, receive)
         questions, many = self._decide_protocol.decode(body, self._now())
         answers = await self._decider.decide(questions, arrived, override)
@@ -129,19 +123,18 @@ class Door:
         await self._log.commit()
         return Response(200, b'{"accepted":%d}' % len(outcomes), JSON)
 
-    async def _metadata(self, _headers: Headers, _receive: Receive) -> Response:
-        return Response(200, json.dumps(metadata(self._spec, self._roster.loaded)).encode(), JSON)
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        demand_json(headers)
+        return await read_body(headers, receive, self._most_bytes)
 
-    async def _ready(self, _headers: Headers, _receive: Receive) -> Response:
-        if self._roster.in_force is None:
-            trouble = self._roster.report().trouble
-            raise Unavailable(f"No version of {self._spec.name} is in force yet{': ' if trouble else ''}{trouble}")
-        return Response(200, b'{"ready":true}', JSON)
+    def _owns(self, headers: Headers) -> bool:
+        return is_owner(headers.get(b"authorization", b"").decode("latin-1"), read_digest(self._home))
 
-    def _override(self, headers: Headers) -> int:
-        """The version that an owner wants an answer from; raises Forbidden for anybody else."""
-        authorization = headers.get(b"authorization", b"").decode("latin-1")
-        if not is_owner(authorization, read_digest(self._home)):
+    def _override(self, headers: Headers) -> int | None:
+        """The version that an owner wants an answer from, if any; raises Forbidden for anybody else."""
+        if VERSION_HEADER not in headers:
+            return None
+        if not self._owns(headers):
             raise Forbidden(
                 f"{VERSION_HEADER.decode()} is for the owners of {self._spec.name}: send Authorization: Bearer <token>"
             )
@@ -150,40 +143,3 @@ class Door:
             detail = f"must be the number of a version, such as 3, not {text[:40]!a}"
             raise Invalid(f"{VERSION_HEADER.decode()} {detail}", (Problem("", f"header {detail}"),))
         return int(text)
-
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        """The whole body, never more than the limit; raises UnsupportedMediaType, TooLarge, Malformed, ClientGone."""
-        _require_json(headers)
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit():
-            raise Malformed("Content-Length must be a number of bytes")
-        if len(length) > 15 or int(length) > self._most_bytes:
-            raise TooLarge(f"The body has {length.decode()[:20]} bytes; send at most {self._most_bytes}")
-        parts: list[bytes] = []
-        received = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            part = message.get("body", b"")
-            more = message.get("more_body", False)
-            received += len(part)
-            if received > self._most_bytes:
-                raise TooLarge(
-                    f"The body has more than the {self._most_bytes} bytes that are accepted: send less at once"
-                )
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _require_json(headers: Headers) -> None:
-    kind = headers.get(b"content-type")
-    if kind is not None and kind != b"application/json":
-        media, _, parameters = kind.decode("latin-1").lower().partition(";")
-        charset = parameters.replace(" ", "").replace('"', "")
-        if media.strip() != "application/json" or charset not in ("", "charset=utf-8"):
-            raise UnsupportedMediaType(f"Content-Type is {media[:60]!a}; send application/json in UTF-8")
-    encoding = headers.get(b"content-encoding", b"identity")
-    if encoding != b"identity":
-        raise UnsupportedMediaType(f"Content-Encoding is {encoding.decode('latin-1')[:40]!a}; send the body as it is")

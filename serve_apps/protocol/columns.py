@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.decision_log.record import Value
+from cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN, Rows
 from cluster.errors import Invalid, TooLarge
 from configs.schema import Feature
 from serve_apps.protocol.features import LARGEST_INTEGER, LARGEST_NUMBER, LONGEST_TEXT, complain, complain_text, nearest
@@ -36,10 +37,18 @@ class Columns:
         self._high = np.array([high for _, high in limits])
         self._required = np.array([not feature.missing for feature in features])
         self._whole = np.array([feature.type != "number" for feature in features])
+        self._codes = {
+            place: {None: MISSING} | {text: FIRST_CATEGORY + code for code, text in enumerate(feature.categories)}
+            for place, feature in enumerate(features)
+            if feature.type == "category"
+        }
         self._readers = {place: _reader(feature) for place, feature in enumerate(features) if feature.type != "number"}
 
-    def rows(self, inputs: Sequence[Tensor]) -> list[Row]:
-        """The rows in the declared order, None for missing; raises Invalid with the first thing wrong, or TooLarge."""
+    def rows(self, inputs: Sequence[Tensor]) -> tuple[list[Row], Rows]:
+        """The rows in the declared order, None for missing, and the float32[n, F] that the Encoder makes of them.
+
+        Raises Invalid with the first thing wrong, or TooLarge.
+        """
         if not inputs:
             raise Invalid(f"There is no input; send one [rows, {len(self._features)}], or one for each feature")
         first = inputs[0]
@@ -61,7 +70,7 @@ class Columns:
         _exact(tensor)
         return tensor.values.reshape(tensor.shape)
 
-    def _named(self, inputs: Sequence[Tensor]) -> list[Row]:
+    def _named(self, inputs: Sequence[Tensor]) -> tuple[list[Row], Rows]:
         count = inputs[0].shape[0]
         self._count(count)
         block = np.full((count, len(self._features)), math.nan)
@@ -98,10 +107,12 @@ class Columns:
         if rows < 1:
             raise Invalid("There is no row; send at least one")
 
-    def _read(self, sent: NDArray[Any], dtypes: list[np.dtype[Any]], texts: dict[int, list[str | None]]) -> list[Row]:
+    def _read(
+        self, sent: NDArray[Any], dtypes: list[np.dtype[Any]], texts: dict[int, list[str | None]]
+    ) -> tuple[list[Row], Rows]:
         block, holes = self._checked(sent, dtypes)
         if not self._readers and not holes:
-            return list(map(tuple, block.tolist()))
+            return list(map(tuple, block.tolist())), block.astype(np.float32)
         columns: list[Sequence[Value]] = []
         for place, column in enumerate(block.T.tolist()):
             reader = self._readers.get(place)
@@ -111,7 +122,12 @@ class Columns:
                 columns.append([reader(value) for value in column])
             else:
                 columns.append([None if value != value else value for value in column] if holes else column)
-        return list(zip(*columns, strict=True))
+        for place, codes in self._codes.items():
+            if place in texts:
+                block[:, place] = [codes.get(text, UNKNOWN) for text in texts[place]]
+            else:
+                block[:, place] = np.where(np.isnan(block[:, place]), MISSING, block[:, place] + FIRST_CATEGORY)
+        return list(zip(*columns, strict=True)), block.astype(np.float32)
 
     def _checked(self, sent: NDArray[Any], dtypes: list[np.dtype[Any]]) -> tuple[Numbers, bool]:
         """float64[n, F] within the limits, and whether anything is missing; raises Invalid."""

@@ -1,15 +1,16 @@
 """The Open Inference Protocol without its bytes: requests become questions, answers become tensors; for every door."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from cluster.decision_log.record import Value
+from cluster.encoding import Rows
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
-from serve_apps import decision_id
 from serve_apps.protocol.columns import Columns
 from serve_apps.protocol.decide import LONGEST_SUBJECT, context_problems, moment
 from serve_apps.protocol.features import complain_text, nearest, shown
@@ -36,21 +37,30 @@ class InferRequest:
 class Inference:
     """One model's side of the protocol."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, fresh: Callable[[], str] = lambda: uuid4().hex) -> None:
+        """`fresh` names what nobody named yet."""
         self._columns = Columns(spec.features, spec.serving.max_instances)
         self._places = {feature.name: 1 + place for place, feature in enumerate(spec.features)}
         self._has_time = spec.data.time is not None
+        self._fresh = fresh
 
     def questions(self, request: InferRequest, now: float) -> list[Question]:
-        """One question a row; raises Invalid or TooLarge. Rows without a subject are each a unit of their own."""
+        """One question a row, as `ask` gives them."""
+        return self.ask(request, now)[0]
+
+    def ask(self, request: InferRequest, now: float) -> tuple[list[Question], Rows]:
+        """One question a row, and the float32[n, F] that the Encoder makes of the rows; raises Invalid or TooLarge.
+
+        Rows without a subject are each a unit of their own.
+        """
         explain = self.explains(request)
         context = self._context(request.parameters, now)
         event_time = moment(context["event_time"]) if self._has_time and "event_time" in context else None
-        rows = self._columns.rows([tensor for tensor in request.inputs if tensor.name != SUBJECT])
-        subjects = _subjects(request, len(rows), now)
+        rows, block = self._columns.rows([tensor for tensor in request.inputs if tensor.name != SUBJECT])
+        subjects = self._subjects(request, len(rows))
         return [
             Question(subject, row, event_time, context, explain) for subject, row in zip(subjects, rows, strict=True)
-        ]
+        ], block
 
     def explains(self, request: InferRequest) -> bool:
         """Whether the request wants contributions; raises Invalid when it asks for what there is not."""
@@ -111,6 +121,30 @@ class Inference:
                 raise Invalid(f"Parameter {problem.pointer[:128]!a} {problem.detail}")
         return context
 
+    def _subjects(self, request: InferRequest, count: int) -> list[str]:
+        """One a row: the parameter's, the input's, or fresh ones."""
+        sent = [tensor for tensor in request.inputs if tensor.name == SUBJECT]
+        if SUBJECT in request.parameters:
+            if sent:
+                raise Invalid(f"{SUBJECT!a} is an input and a parameter: send one of them")
+            subject = request.parameters[SUBJECT]
+            complaint = complain_text(subject, LONGEST_SUBJECT, 1)
+            if complaint is not None:
+                raise Invalid(f"Parameter {SUBJECT!a} {complaint}")
+            return [subject] * count
+        if not sent:
+            unit = self._fresh()
+            return [f"{unit}.{place}" for place in range(count)]
+        if len(sent) > 1 or sent[0].datatype != BYTES or sent[0].shape not in ((count,), (count, 1)):
+            raise Invalid(f"Input {SUBJECT!a} must be one {BYTES} tensor of shape [{count}], a text for each row")
+        subjects: list[str] = []
+        for row, text in enumerate(sent[0].values):
+            complaint = complain_text(text, LONGEST_SUBJECT, 1)
+            if complaint is not None:
+                raise Invalid(f"Input {SUBJECT!a} of row {row} {complaint}")
+            subjects.append(text)
+        return subjects
+
 
 def version_of(answers: Sequence[Answer]) -> str:
     """The version that gave all answers, or nothing when they come from several.
@@ -120,28 +154,3 @@ def version_of(answers: Sequence[Answer]) -> str:
     """
     versions = {answer.version for answer in answers}
     return str(versions.pop()) if len(versions) == 1 else ""
-
-
-def _subjects(request: InferRequest, count: int, now: float) -> list[str]:
-    """One a row: the parameter's, the input's, or fresh ones."""
-    sent = [tensor for tensor in request.inputs if tensor.name == SUBJECT]
-    if SUBJECT in request.parameters:
-        if sent:
-            raise Invalid(f"{SUBJECT!a} is an input and a parameter: send one of them")
-        subject = request.parameters[SUBJECT]
-        complaint = complain_text(subject, LONGEST_SUBJECT, 1)
-        if complaint is not None:
-            raise Invalid(f"Parameter {SUBJECT!a} {complaint}")
-        return [subject] * count
-    if not sent:
-        unit = decision_id.timely(now)
-        return [f"{unit}.{place}" for place in range(count)]
-    if len(sent) > 1 or sent[0].datatype != BYTES or sent[0].shape not in ((count,), (count, 1)):
-        raise Invalid(f"Input {SUBJECT!a} must be one {BYTES} tensor of shape [{count}], a text for each row")
-    subjects: list[str] = []
-    for row, text in enumerate(sent[0].values):
-        complaint = complain_text(text, LONGEST_SUBJECT, 1)
-        if complaint is not None:
-            raise Invalid(f"Input {SUBJECT!a} of row {row} {complaint}")
-        subjects.append(text)
-    return subjects

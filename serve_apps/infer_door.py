@@ -1,0 +1,96 @@
+"""The Open Inference Protocol over HTTP, under the model's path: metadata, readiness, infer; raw ASGI as the Door."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+from cluster.errors import Invalid, Unavailable
+from configs.schema import ModelSpec
+from serve_apps.chosen_version import choose, loaded_number
+from serve_apps.decider import Decider
+from serve_apps.http_request import Headers, Receive, json_length, read_body
+from serve_apps.protocol.infer_body import read_infer
+from serve_apps.protocol.infer_reply import infer_reply
+from serve_apps.protocol.inference import Inference
+from serve_apps.protocol.metadata import metadata
+from serve_apps.protocol.problem import Response
+from serve_apps.roster import Roster
+
+Route: TypeAlias = Callable[[Headers, Receive], Awaitable[Response]]
+Methods: TypeAlias = Mapping[str, Route]
+JSON = ((b"content-type", b"application/json"),)
+
+
+class InferDoor:
+    """`routes` by path for the version that the split picks; `version_routes` finds those that name one."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        roster: Roster,
+        decider: Decider,
+        owns: Callable[[Headers], bool],
+        override: Callable[[Headers], int | None],
+        now: Callable[[], float],
+        ticks: Callable[[], float],
+    ) -> None:
+        """`owns` says whether an owner asks, `override` which version an owner's header wants."""
+        self._spec = spec
+        self._roster = roster
+        self._decider = decider
+        self._owns = owns
+        self._override = override
+        self._now = now
+        self._ticks = ticks
+        self._inference = Inference(spec)
+        self._most_bytes = spec.serving.max_body_bytes
+        prefix = f"/v2/models/{spec.name}"
+        self._versions = f"{prefix}/versions/"
+        self.routes: dict[str, Methods] = {
+            prefix: {"GET": self._metadata},
+            f"{prefix}/": {"GET": self._metadata},
+            f"{prefix}/ready": {"GET": self._ready},
+            f"{prefix}/infer": {"POST": self._infer},
+        }
+
+    def version_routes(self, path: str) -> Methods | None:
+        """The routes of a path such as `/v2/models/trips/versions/3/infer`; None for any other."""
+        if not path.startswith(self._versions):
+            return None
+        version, _, verb = path.removeprefix(self._versions).partition("/")
+        match verb:
+            case "":
+                return {"GET": partial(self._metadata, version=version)}
+            case "ready":
+                return {"GET": partial(self._ready, version=version)}
+            case "infer":
+                return {"POST": partial(self._infer, version=version)}
+        return None
+
+    async def _metadata(self, _headers: Headers, _receive: Receive, version: str | None = None) -> Response:
+        if version is not None:
+            loaded_number(version, self._roster)
+        return Response(200, json.dumps(metadata(self._spec, self._roster.loaded)).encode(), JSON)
+
+    async def _ready(self, _headers: Headers, _receive: Receive, version: str | None = None) -> Response:
+        if self._roster.in_force is None:
+            trouble = self._roster.report().trouble
+            raise Unavailable(f"No version of {self._spec.name} is in force yet{': ' if trouble else ''}{trouble}")
+        if version is not None:
+            loaded_number(version, self._roster)
+        return Response(200, b'{"ready":true}', JSON)
+
+    async def _infer(self, headers: Headers, receive: Receive, version: str | None = None) -> Response:
+        arrived = self._ticks()
+        override = self._override(headers)
+        if version is not None:
+            chosen = choose(version, self._roster, lambda: self._owns(headers))
+            if override is not None and str(override) != version:
+                raise Invalid(f"The path asks for version {version[:20]!a} and the header for {override}: send one")
+            override = chosen if override is None else override
+        json_bytes = json_length(headers)
+        body = read_infer(await read_body(headers, receive, self._most_bytes), json_bytes, self._spec.name)
+        questions, block = self._inference.ask(body.request, self._now())
+        answers = await self._decider.decide(questions, arrived, override, block=block)
+        return infer_reply(self._spec.name, self._inference, body, answers)

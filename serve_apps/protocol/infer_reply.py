@@ -1,0 +1,72 @@
+"""The reply to an infer request over HTTP: JSON, followed by the outputs that were wanted as bytes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from cluster.errors import Invalid, WindvaneError
+from serve_apps.protocol.infer_body import SIZE, InferBody
+from serve_apps.protocol.inference import Inference, version_of
+from serve_apps.protocol.problem import Response, problem
+from serve_apps.protocol.tensors import to_bytes
+from serve_apps.question import Answer
+
+JSON = (b"content-type", b"application/json")
+BINARY = (b"content-type", b"application/octet-stream")
+HEADER_LENGTH = b"inference-header-content-length"
+UNREADABLE = 400  # the one status for a refused request that the protocol's own document names
+
+
+class SentBack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One output; `data` is flat in C order, and stands behind the JSON when the parameters give its size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    parameters: dict[str, int] | None = None
+    data: Any = None
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The whole reply; `model_version` stands for all rows or is left out."""
+
+    model_name: str
+    outputs: list[SentBack]
+    model_version: str = ""
+    id: str | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What went wrong, as the protocol says it."""
+
+    error: str
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def infer_reply(model: str, inference: Inference, body: InferBody, answers: Sequence[Answer]) -> Response:
+    """The answers in the form that `body` asks for."""
+    outputs: list[SentBack] = []
+    tail: list[bytes] = []
+    for tensor in inference.outputs(answers, inference.wanted(body.request)):
+        if body.is_binary(tensor.name):
+            tail.append(to_bytes(tensor))
+            outputs.append(SentBack(tensor.name, tensor.datatype, tensor.shape, {SIZE: len(tail[-1])}))
+        else:
+            values = tensor.values.tolist() if isinstance(tensor.values, np.ndarray) else tensor.values
+            outputs.append(SentBack(tensor.name, tensor.datatype, tensor.shape, None, values))
+    head = _encoder.encode(Reply(model, outputs, version_of(answers), body.request.id))
+    if not tail:
+        return Response(200, head, (JSON,))
+    return Response(200, b"".join((head, *tail)), (BINARY, (HEADER_LENGTH, b"%d" % len(head))))
+
+
+def refusal(error: WindvaneError, path: str) -> Response:
+    """The reply for an error at a path of the protocol: its text alone, with the status and headers it always has."""
+    usual = problem(error, path)
+    status = UNREADABLE if isinstance(error, Invalid) else error.status
+    headers = (JSON, *(each for each in usual.headers if each[0] != b"content-type"))
+    return Response(status, _encoder.encode(Refusal(str(error))), headers)
