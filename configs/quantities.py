@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -57,6 +57,7 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(spell_duration, return_type=str),
     Field(ge=timedelta(0)),
+    WithJsonSchema({"type": "string", "format": "span", "pattern": _DURATION.pattern, "examples": ["90s", "28d"]}),
 ]
 Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
 Figure = Annotated[float, Field(strict=True)]  # text and yes/no are refused, not converted

@@ -93,11 +93,11 @@ def _takes(how: dict[str, Any], path: str) -> str:
         if "$ref" in inner:
             return f"[list of mappings](#{path.replace('.', '').replace('[]', '')})"
         return f"list of {_takes(inner, path)}"
-    formats = {"duration": "duration", "date-time": "date or time"}
+    formats = {"span": "duration", "date-time": "date or time"}
     kinds = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     said = [f"{sign} {how[limit]:g}" for limit, sign in limits.items() if limit in how]
-    if "pattern" in how:
+    if "pattern" in how and how.get("format") not in formats:
         said.append(f"`{how['pattern']}`")
     return ", ".join([formats.get(how.get("format", ""), kinds[how["type"]]), *said])
 

@@ -6,16 +6,19 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from cluster.access import is_owner
 from cluster.errors import Forbidden, Invalid, Malformed, NotFound, Problem, WindvaneError
+from configs.schema import ModelSpec
+from serve_apps import replies
 from serve_apps.desk import Desk
-from serve_apps.protocol import problem as protocol
+from serve_apps.openapi.document import document
 from serve_apps.protocol import strict_json
+from serve_apps.protocol.infer_reply import refusal
 from serve_apps.protocol.problem import MethodNotAllowed, UnsupportedMediaType, problem
 
 CONSOLE = Path(__file__).parent / "console"
@@ -25,6 +28,13 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+DECLARATION = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ModelSpec"}}},
+    }
+}  # what `deploy` validates itself, so that it names every wrong field as `windvane validate` does
 
 Number: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]  # of a version
 
@@ -80,7 +90,9 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
 
             return guarded
 
-    app = FastAPI(title="Windvane control", version="1", redoc_url=None)
+    app = FastAPI(
+        openapi_url=None, separate_input_output_schemas=False, generate_unique_id_function=lambda route: route.name
+    )  # the document below tells of every door, not only of these
     app.router.route_class = Guarded
     reading = [Depends(reader)]
 
@@ -89,27 +101,27 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         return RedirectResponse("console")
 
     @app.get("/api/health")
-    def health() -> dict[str, str]:
+    def health() -> replies.Health:
         """Control answers."""
         return {"status": "ok"}
 
     @app.get("/api/status", dependencies=reading)
-    def status() -> dict[str, Any]:
+    def status() -> replies.Overview:
         """Champion, split, phase and why, findings, jobs and rates of every model."""
         return desk.status()
 
-    @app.put("/api/models/{model}")
-    def deploy(model: str, spec: dict[str, Any]) -> dict[str, Any]:
+    @app.put("/api/models/{model}", openapi_extra=DECLARATION)
+    def deploy(model: str, spec: dict[str, Any]) -> replies.Deployed:
         """Make this declaration the one that serves."""
         return desk.deploy(model, spec, OWNER)
 
     @app.get("/api/models/{model}", dependencies=reading)
-    def describe(model: str) -> dict[str, Any]:
+    def describe(model: str) -> ModelSpec:
         """The deployed declaration."""
-        return desk.spec(model).model_dump(mode="json")
+        return desk.spec(model)
 
     @app.get("/api/models/{model}/versions", dependencies=reading)
-    def versions(model: str) -> dict[str, Any]:
+    def versions(model: str) -> replies.Versions:
         """All registered versions, oldest first."""
         return {"versions": desk.versions(model)}
 
@@ -118,32 +130,32 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         model: str,
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
-    ) -> dict[str, Any]:
+    ) -> replies.Events:
         """What happened, oldest first."""
         return {"events": desk.events(model, after, limit)}
 
     @app.post("/api/models/{model}/retrain", status_code=202)
-    def retrain(model: str, body: Reason) -> dict[str, Any]:
+    def retrain(model: str, body: Reason) -> replies.RetrainStatus:
         """Open a retrain request by hand, or return the one that is open."""
         return desk.retrain(model, body.reason, OWNER)
 
     @app.get("/api/models/{model}/rollout", dependencies=reading)
-    def rollout(model: str) -> dict[str, Any]:
+    def rollout(model: str) -> replies.RolloutStatus:
         """The current or last rollout."""
         return desk.rollout(model)
 
     @app.post("/api/models/{model}/rollout", status_code=202)
-    def start(model: str, body: StartOrder) -> dict[str, Any]:
+    def start(model: str, body: StartOrder) -> replies.RolloutStatus:
         """Begin to prove a version."""
         return desk.start(model, body.version, body.reason, OWNER, body.skip_shadow, body.override_gate)
 
     @app.post("/api/models/{model}/rollout/{verb}")
-    def steer(model: str, verb: VERBS, body: Reason) -> dict[str, Any]:
+    def steer(model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:
         """Pause, resume, promote, abort or undo."""
         return desk.steer(model, verb, body.reason, OWNER)
 
     @app.put("/api/models/{model}/pins")
-    def pin(model: str, body: Pins) -> dict[str, Any]:
+    def pin(model: str, body: Pins) -> replies.Pinned:
         """Score these versions as shadows in every split."""
         return desk.pin(model, tuple(body.versions))
 
@@ -160,6 +172,10 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
     def console_file(name: Literal["console.css", "console.js"]) -> FileResponse:
         return FileResponse(CONSOLE / name)
 
+    @app.get("/openapi.json", dependencies=reading, include_in_schema=False)
+    def described() -> JSONResponse:
+        return JSONResponse(document(desk.models(), app.openapi(), open_reading))
+
     app.add_exception_handler(WindvaneError, _windvane_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
@@ -168,7 +184,7 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
 
 async def _windvane_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, WindvaneError)
-    return _reply(problem(error, request.url.path))
+    return _refuse(error, request.url.path)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -177,10 +193,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
     places = error.errors()
     if any(each["loc"][0] == "path" for each in places):
         return _nothing_there(request)
-    refusal = Invalid(
+    invalid = Invalid(
         "The request does not fit its schema", tuple(_problem(each["loc"], each["msg"]) for each in places)
     )
-    return _reply(problem(refusal, request.url.path))
+    return _refuse(invalid, request.url.path)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -188,9 +204,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         sentence = f"{request.method} is not answered here; use {allowed}"
-        return _reply(problem(MethodNotAllowed(sentence, allowed), request.url.path))
+        return _refuse(MethodNotAllowed(sentence, allowed), request.url.path)
     if error.status_code == 400:
-        return _reply(problem(Malformed(str(error.detail)), request.url.path))
+        return _refuse(Malformed(str(error.detail)), request.url.path)
     return _nothing_there(request)
 
 
@@ -200,8 +216,8 @@ def _nothing_there(request: Request) -> Response:
     if path.startswith("/v2/models/") and parts[3]:
         sentence = f"No model {parts[3][:80]!r} is deployed here; `windvane status` lists those that are"
     else:
-        sentence = f"There is nothing at {path[:200]}; the API is described at /docs"
-    return _reply(problem(NotFound(sentence), path))
+        sentence = f"There is nothing at {path[:200]}; the API is described at /openapi.json"
+    return _refuse(NotFound(sentence), path)
 
 
 def _problem(location: Sequence[str | int], message: str) -> Problem:
@@ -217,6 +233,9 @@ def _demand_json(kind: str) -> None:
         raise UnsupportedMediaType(f"Content-Type is {kind[:60]!a}; send application/json in UTF-8")
 
 
-def _reply(answer: protocol.Response) -> Response:
+def _refuse(error: WindvaneError, path: str) -> Response:
+    """Problem details, or what the Open Inference Protocol wants under its own paths."""
+    is_protocol = f"{path}/".startswith("/v2/") and not path.endswith(("/decide", "/outcomes"))
+    answer = refusal(error, path) if is_protocol else problem(error, path)
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     return Response(answer.body, answer.status, headers)

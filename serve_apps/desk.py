@@ -20,6 +20,16 @@ from monitoring.requests import open_request, requests_of
 from monitoring.snapshot import Snapshot
 from serve_apps import status
 from serve_apps.protocol.strict_json import pointer_to
+from serve_apps.replies import (
+    Deployed,
+    EventStatus,
+    ModelStatus,
+    Overview,
+    Pinned,
+    RetrainStatus,
+    RolloutStatus,
+    VersionStatus,
+)
 from serve_apps.rollout.controller import RolloutController
 from serve_apps.router import SPLIT, Split
 
@@ -65,11 +75,11 @@ class Desk:
             raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
         return ModelSpec.model_validate_json(saved.body)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Overview:
         """Everything `windvane status` and the console show."""
         return {"at": self._clock().isoformat(), "models": [self._status_of(spec) for spec in self.models()]}
 
-    def deploy(self, model: str, declaration: Mapping[str, Any], by: str) -> dict[str, Any]:
+    def deploy(self, model: str, declaration: Mapping[str, Any], by: str) -> Deployed:
         """Store the declaration that serves from now on; Conflict when the model has no champion to serve."""
         spec = _validated(model, declaration)
         champion = self._registry.champion(model)
@@ -83,21 +93,21 @@ class Desk:
                 self._store.append(Event(self._clock(), "deployed", model, champion, f"{by} declared {model} anew"))
         return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
 
-    def versions(self, model: str) -> list[dict[str, Any]]:
+    def versions(self, model: str) -> list[VersionStatus]:
         """All registered versions, oldest first; of a model that is not deployed yet, too."""
         found = self._registry.versions(model)
         if not found:
             self.spec(model)
         return [status.version_status(each) for each in found]
 
-    def events(self, model: str, after: int, limit: int) -> list[dict[str, Any]]:
+    def events(self, model: str, after: int, limit: int) -> list[EventStatus]:
         """What happened to the model after that event; a model that nothing ever happened to is NotFound."""
         found = self._store.events(model, after, limit)
         if not found and not self._store.events(model, 0, 1):
             self.spec(model)
         return [status.event_status(each) for each in found]
 
-    def retrain(self, model: str, reason: str, by: str) -> dict[str, Any]:
+    def retrain(self, model: str, reason: str, by: str) -> RetrainStatus:
         """Open a retrain request, or return the open one."""
         self.spec(model)
         request, _ = open_request(
@@ -105,7 +115,7 @@ class Desk:
         )
         return status.request_status(request)
 
-    def rollout(self, model: str) -> dict[str, Any]:
+    def rollout(self, model: str) -> RolloutStatus:
         """The current or last rollout."""
         self.spec(model)
         found = self._rollouts.status(model)
@@ -115,7 +125,7 @@ class Desk:
 
     def start(
         self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
-    ) -> dict[str, Any]:
+    ) -> RolloutStatus:
         """Begin to prove a version."""
         self.spec(model)
         self._registry.version(model, version)
@@ -124,7 +134,7 @@ class Desk:
 
     def steer(
         self, model: str, verb: Literal["pause", "resume", "promote", "abort", "undo"], reason: str, by: str
-    ) -> dict[str, Any]:
+    ) -> RolloutStatus:
         """An operator's hand on the rollout."""
         self.spec(model)
         now = self._clock()
@@ -135,7 +145,7 @@ class Desk:
         act = {"promote": self._rollouts.promote, "abort": self._rollouts.abort, "undo": self._rollouts.undo}[verb]
         return status.rollout_status(act(model, now, reason, by))
 
-    def pin(self, model: str, versions: tuple[int, ...]) -> dict[str, Any]:
+    def pin(self, model: str, versions: tuple[int, ...]) -> Pinned:
         """Versions scored as shadows from the next tick on."""
         self.spec(model)
         self._rollouts.pin(model, versions)
@@ -145,7 +155,7 @@ class Desk:
         """Prometheus text of everything control knows."""
         return exposition([self.state(spec.name) for spec in self.models()])
 
-    def _status_of(self, spec: ModelSpec) -> dict[str, Any]:
+    def _status_of(self, spec: ModelSpec) -> ModelStatus:
         return status.model_status(
             spec,
             self._registry.champion(spec.name),

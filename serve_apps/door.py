@@ -9,6 +9,7 @@ from typing import TypeAlias
 from cluster.access import is_owner, read_digest
 from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from configs.schema import ModelSpec
+from serve_apps.deadline import deadline_of
 from serve_apps.decider import Decider
 from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
 from serve_apps.infer_door import JSON, InferDoor, Methods, Route
@@ -60,6 +61,11 @@ class Door:
         }
         self._routes = self._own_routes | self._inference.routes
 
+    def templates(self) -> dict[str, frozenset[str]]:
+        """Every path that is answered, a version as `{version}`, and its methods; `/` at the end says nothing else."""
+        fixed = {path: frozenset(methods) for path, methods in self._routes.items() if not path.endswith("/")}
+        return fixed | self._inference.version_templates()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection: HTTP requests and the lifespan; anything else is refused."""
         if scope["type"] != "http":
@@ -110,10 +116,15 @@ class Door:
 
     async def _decide(self, headers: Headers, receive: Receive) -> Response:
         arrived = self._ticks()
+        deadline = deadline_of(headers, arrived)
         override = self._override(headers)
-        body = await self._body(headers, receive)
+        self._decider.admission.enter(arrived, deadline)
+        try:
+            body = await self._body(headers, receive)
+        finally:
+            self._decider.admission.entered()
         questions, many = self._decide_protocol.decode(body, self._now())
-        answers = await self._decider.decide(questions, arrived, override)
+        answers = await self._decider.decide(questions, arrived, override, deadline)
         return Response(200, self._decide_protocol.encode(answers, many), JSON)
 
     async def _outcomes(self, headers: Headers, receive: Receive) -> Response:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from cluster.errors import Invalid, Unavailable
 from configs.schema import ModelSpec
 from serve_apps.chosen_version import choose, loaded_number
+from serve_apps.deadline import deadline_of
 from serve_apps.decider import Decider
 from serve_apps.http_request import Headers, Receive, json_length, read_body
 from serve_apps.protocol.infer_body import read_infer
@@ -53,20 +54,26 @@ class InferDoor:
             f"{prefix}/ready": {"GET": self._ready},
             f"{prefix}/infer": {"POST": self._infer},
         }
+        self._of_a_version: dict[str, tuple[str, Callable[..., Awaitable[Response]]]] = {
+            "": ("GET", self._metadata),
+            "ready": ("GET", self._ready),
+            "infer": ("POST", self._infer),
+        }
+
+    def version_templates(self) -> dict[str, frozenset[str]]:
+        """The methods of every path that names a version, which stands as `{version}`."""
+        return {
+            f"{self._versions}{{version}}{'/' if verb else ''}{verb}": frozenset((method,))
+            for verb, (method, _) in self._of_a_version.items()
+        }
 
     def version_routes(self, path: str) -> Methods | None:
         """The routes of a path such as `/v2/models/trips/versions/3/infer`; None for any other."""
         if not path.startswith(self._versions):
             return None
         version, _, verb = path.removeprefix(self._versions).partition("/")
-        match verb:
-            case "":
-                return {"GET": partial(self._metadata, version=version)}
-            case "ready":
-                return {"GET": partial(self._ready, version=version)}
-            case "infer":
-                return {"POST": partial(self._infer, version=version)}
-        return None
+        found = self._of_a_version.get(verb)
+        return None if found is None else {found[0]: partial(found[1], version=version)}
 
     async def _metadata(self, _headers: Headers, _receive: Receive, version: str | None = None) -> Response:
         if version is not None:
@@ -90,7 +97,13 @@ class InferDoor:
                 raise Invalid(f"The path asks for version {version[:20]!a} and the header for {override}: send one")
             override = chosen if override is None else override
         json_bytes = json_length(headers)
-        body = read_infer(await read_body(headers, receive, self._most_bytes), json_bytes, self._spec.name)
+        deadline = deadline_of(headers, arrived)
+        self._decider.admission.enter(arrived, deadline)
+        try:
+            raw = await read_body(headers, receive, self._most_bytes)
+        finally:
+            self._decider.admission.entered()
+        body = read_infer(raw, json_bytes, self._spec.name)
         questions, block = self._inference.ask(body.request, self._now())
-        answers = await self._decider.decide(questions, arrived, override, block=block)
+        answers = await self._decider.decide(questions, arrived, override, deadline, block)
         return infer_reply(self._spec.name, self._inference, body, answers)

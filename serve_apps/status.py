@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from cluster.registry import Version
 from cluster.store import Event
 from configs.schema import ModelSpec
 from monitoring.requests import RetrainRequest
 from monitoring.snapshot import Snapshot
+from serve_apps.replies import (
+    EventStatus,
+    ModelStatus,
+    RetrainStatus,
+    RolloutStatus,
+    SplitStatus,
+    TrafficStatus,
+    VerdictStatus,
+    VersionStatus,
+)
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Verdict
 from serve_apps.router import Split
@@ -22,7 +31,7 @@ def model_status(
     requests: Sequence[RetrainRequest],
     events: Sequence[Event],
     seen: Snapshot | None,
-) -> dict[str, Any]:
+) -> ModelStatus:
     """One model's entry in `GET /api/status`."""
     return {
         "name": spec.name,
@@ -36,7 +45,7 @@ def model_status(
     }
 
 
-def traffic_status(seen: Snapshot) -> dict[str, Any]:
+def traffic_status(seen: Snapshot) -> TrafficStatus:
     """Rates, latencies and totals as the monitor has them; null where nothing was seen."""
     return {
         "decisions": seen.decisions,
@@ -51,7 +60,7 @@ def traffic_status(seen: Snapshot) -> dict[str, Any]:
     }
 
 
-def split_status(split: Split) -> dict[str, Any]:
+def split_status(split: Split) -> SplitStatus:
     """Who answers, who is scored beside, who is kept loaded."""
     return {
         "revision": split.revision,
@@ -63,7 +72,7 @@ def split_status(split: Split) -> dict[str, Any]:
     }
 
 
-def rollout_status(rollout: Rollout) -> dict[str, Any]:
+def rollout_status(rollout: Rollout) -> RolloutStatus:
     """The phase, why, and the last verdict with its evidence."""
     return {
         "id": rollout.id,
@@ -85,7 +94,7 @@ def rollout_status(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def verdict_status(verdict: Verdict) -> dict[str, Any]:
+def verdict_status(verdict: Verdict) -> VerdictStatus:
     """PASS, FAIL or NOT_YET and each guardrail's sentence."""
     return {
         "outcome": verdict.outcome,
@@ -104,7 +113,7 @@ def verdict_status(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def request_status(request: RetrainRequest) -> dict[str, Any]:
+def request_status(request: RetrainRequest) -> RetrainStatus:
     """Why a retraining was asked for and how far it is."""
     return {
         "request_id": request.request_id,
@@ -120,7 +129,7 @@ def request_status(request: RetrainRequest) -> dict[str, Any]:
     }
 
 
-def event_status(event: Event) -> dict[str, Any]:
+def event_status(event: Event) -> EventStatus:
     """An event as JSON."""
     return {
         "number": event.number,
@@ -134,7 +143,7 @@ def event_status(event: Event) -> dict[str, Any]:
     }
 
 
-def version_status(version: Version) -> dict[str, Any]:
+def version_status(version: Version) -> VersionStatus:
     """A registered version as JSON."""
     return {
         "number": version.number,

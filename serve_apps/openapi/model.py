@@ -1,0 +1,160 @@
+"""One deployed model's paths: what each door takes, every status it can answer with, and what it then sends."""
+
+from typing import Any, TypeAlias
+
+from cluster.errors import (
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+    WindvaneError,
+)
+from configs.schema import ModelSpec
+from serve_apps.openapi import inference
+from serve_apps.openapi.questions import decision_schema, features_schema, many_schema, outcome_schema, question_schema
+from serve_apps.openapi.refusals import refused, refused_inference
+from serve_apps.protocol.problem import UnsupportedMediaType
+
+Json: TypeAlias = dict[str, Any]
+
+OF_A_BODY = (Malformed, TooLarge, UnsupportedMediaType, Invalid)
+OF_A_DECISION = (*OF_A_BODY, Forbidden, NotFound, Overloaded, Unavailable, WindvaneError)
+OF_AN_INFERENCE = tuple(error for error in OF_A_DECISION if error is not Malformed)  # Invalid has the same status
+TIMEOUT: Json = {"$ref": "#/components/parameters/RequestTimeout"}
+OVERRIDE: Json = {"$ref": "#/components/parameters/Version"}
+JSON_LENGTH: Json = {"$ref": "#/components/parameters/JsonLength"}
+VERSION_IN_PATH: Json = {"$ref": "#/components/parameters/VersionInPath"}
+ANYBODY_OR_OWNER: list[Json] = [{}, {"ownerToken": []}]
+ACCEPTED: Json = {
+    "type": "object",
+    "required": ["accepted"],
+    "properties": {"accepted": {"type": "integer", "minimum": 1, "description": "How many were logged"}},
+}
+READY: Json = {"type": "object", "required": ["ready"], "properties": {"ready": {"const": True}}}
+SCHEMAS: Json = {"Outcome": outcome_schema(), "Accepted": ACCEPTED, "ModelReady": READY, **inference.SCHEMAS}
+
+
+def model_schemas(spec: ModelSpec) -> Json:
+    """The model's own `components.schemas`, made from its declaration."""
+    most = spec.serving.max_instances
+    own = {
+        "Features": features_schema(spec),
+        "Question": question_schema(spec, ref(f"{spec.name}.Features")),
+        "Questions": many_schema("instances", ref(f"{spec.name}.Question"), most),
+        "Decision": decision_schema(spec),
+        "Decisions": many_schema("decisions", ref(f"{spec.name}.Decision"), most),
+        "Outcomes": many_schema("outcomes", ref("Outcome"), most),
+        "InferenceRequest": inference.request_schema(spec),
+    }
+    return {f"{spec.name}.{name}": schema for name, schema in own.items()}
+
+
+def model_paths(spec: ModelSpec) -> Json:
+    """Every path under `/v2/models/{name}`."""
+    prefix = f"/v2/models/{spec.name}"
+    return {
+        f"{prefix}/decide": {"post": _decide(spec)},
+        f"{prefix}/outcomes": {"post": _outcomes(spec)},
+        prefix: {"get": _metadata(spec)},
+        f"{prefix}/ready": {"get": _ready(spec)},
+        f"{prefix}/infer": {"post": _infer(spec)},
+        f"{prefix}/versions/{{version}}": {"get": _metadata(spec, VERSION_IN_PATH)},
+        f"{prefix}/versions/{{version}}/ready": {"get": _ready(spec, VERSION_IN_PATH)},
+        f"{prefix}/versions/{{version}}/infer": {"post": _infer(spec, VERSION_IN_PATH)},
+    }
+
+
+def ref(name: str) -> Json:
+    """Where a schema stands."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _decide(spec: ModelSpec) -> Json:
+    name = spec.name
+    return {
+        "operationId": f"{name}.decide",
+        "tags": [name],
+        "summary": f"Decide about one {spec.unit}, or about many",
+        "description": spec.description or f"Whether {spec.target.name}.",
+        "parameters": [TIMEOUT, OVERRIDE],
+        "requestBody": _body({"anyOf": [ref(f"{name}.Question"), ref(f"{name}.Questions")]}),
+        "responses": {
+            "200": _answer(
+                "The decision, or the decisions in the order of the instances",
+                {"anyOf": [ref(f"{name}.Decision"), ref(f"{name}.Decisions")]},
+            ),
+            **refused(*OF_A_DECISION),
+        },
+        "security": ANYBODY_OR_OWNER,
+    }
+
+
+def _outcomes(spec: ModelSpec) -> Json:
+    return {
+        "operationId": f"{spec.name}.outcomes",
+        "tags": [spec.name],
+        "summary": "Say what happened after decisions",
+        "description": "Late, and as often as you like: the newest report of a decision counts.",
+        "requestBody": _body({"anyOf": [ref("Outcome"), ref(f"{spec.name}.Outcomes")]}),
+        "responses": {
+            "200": _answer("They are on the log", ref("Accepted")),
+            **refused(*OF_A_BODY, Unavailable, WindvaneError),
+        },
+    }
+
+
+def _metadata(spec: ModelSpec, *parameters: Json) -> Json:
+    return {
+        "operationId": f"{spec.name}.{'version.' if parameters else ''}metadata",
+        "tags": [spec.name],
+        "summary": "What the model takes and gives",
+        "parameters": list(parameters),
+        "responses": {
+            "200": _answer("Versions, inputs and outputs", ref("ModelMetadata")),
+            **refused_inference(*([NotFound] if parameters else []), WindvaneError),
+        },
+    }
+
+
+def _ready(spec: ModelSpec, *parameters: Json) -> Json:
+    return {
+        "operationId": f"{spec.name}.{'version.' if parameters else ''}ready",
+        "tags": [spec.name],
+        "summary": "Whether decisions are answered",
+        "parameters": list(parameters),
+        "responses": {
+            "200": _answer("They are", ref("ModelReady")),
+            **refused_inference(*([NotFound] if parameters else []), Unavailable, WindvaneError),
+        },
+    }
+
+
+def _infer(spec: ModelSpec, *parameters: Json) -> Json:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {
+        "operationId": f"{spec.name}.{'version.' if parameters else ''}infer",
+        "tags": [spec.name],
+        "summary": "Decide over the Open Inference Protocol",
+        "description": "Governed, logged and counted like `decide`.",
+        "parameters": [*parameters, TIMEOUT, OVERRIDE, JSON_LENGTH],
+        "requestBody": _body(ref(f"{spec.name}.InferenceRequest"), **{"application/octet-stream": binary}),
+        "responses": {
+            "200": {
+                **_answer("The outputs", ref("InferenceReply"), **{"application/octet-stream": binary}),
+                "headers": {"Inference-Header-Content-Length": {"$ref": "#/components/headers/JsonLength"}},
+            },
+            **refused_inference(*OF_AN_INFERENCE),
+        },
+        "security": ANYBODY_OR_OWNER,
+    }
+
+
+def _body(schema: Json, **other: Json) -> Json:
+    return {"required": True, "content": {"application/json": {"schema": schema}, **other}}
+
+
+def _answer(description: str, schema: Json, **other: Json) -> Json:
+    return {"description": description, "content": {"application/json": {"schema": schema}, **other}}

@@ -1,0 +1,123 @@
+"""Every reply that is an error, as the document tells of it: one response a kind of error, made from the error tree."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from cluster.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+    WindvaneError,
+)
+from serve_apps.protocol.infer_reply import UNREADABLE
+from serve_apps.protocol.problem import MEDIA_TYPE, MethodNotAllowed, UnsupportedMediaType
+
+Json: TypeAlias = dict[str, Any]
+
+ERRORS: tuple[type[WindvaneError], ...] = (
+    Malformed,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    TooLarge,
+    UnsupportedMediaType,
+    Invalid,
+    Overloaded,
+    WindvaneError,
+    Unavailable,
+)
+
+PROBLEM: Json = {
+    "type": "object",
+    "description": "What went wrong, where, and what to do next (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:windvane:problem:[a-z-]+$"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "description": "One sentence that says what to do next"},
+        "instance": {"type": "string", "description": "The path that was asked"},
+        "errors": {
+            "type": "array",
+            "description": "Every offending place of the body at once",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer (RFC 6901); empty is the whole"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+INFERENCE_ERROR: Json = {
+    "type": "object",
+    "description": "The Open Inference Protocol's form of an error.",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}},
+}
+SCHEMAS: Json = {"Problem": PROBLEM, "InferenceError": INFERENCE_ERROR}
+
+
+def responses() -> Json:
+    """All of them for `components.responses`, each in both forms: a problem document, and the protocol's `error`."""
+    as_problem = {error.__name__: _response(error, MEDIA_TYPE.decode(), "Problem") for error in ERRORS}
+    as_inference = {
+        f"Inference{error.__name__}": _response(error, "application/json", "InferenceError") for error in ERRORS
+    }
+    return as_problem | as_inference
+
+
+def refused(*errors: type[WindvaneError]) -> Json:
+    """An operation's refusals by status, as problem documents.
+
+    >>> refused(NotFound)
+    {'404': {'$ref': '#/components/responses/NotFound'}}
+    """
+    return {str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in errors}
+
+
+def refused_inference(*errors: type[WindvaneError]) -> Json:
+    """The same on a path of the Open Inference Protocol, which knows one status for whatever is wrong with a request.
+
+    >>> refused_inference(Invalid)
+    {'400': {'$ref': '#/components/responses/InferenceInvalid'}}
+    """
+    return {
+        str(UNREADABLE if error is Invalid else error.status): {
+            "$ref": f"#/components/responses/Inference{error.__name__}"
+        }
+        for error in errors
+    }
+
+
+def _response(error: type[WindvaneError], media_type: str, schema: str) -> Json:
+    meaning = (error.__doc__ or "").partition("\n")[0]
+    if error is WindvaneError:
+        meaning = "A fault of the server; its log has the cause."
+    return {
+        "description": meaning,
+        "headers": _headers(error),
+        "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def _headers(error: type[WindvaneError]) -> Mapping[str, Json]:
+    if issubclass(error, Unavailable):
+        return {
+            "Retry-After": {
+                "description": "Seconds to wait before asking again",
+                "required": True,
+                "schema": {"type": "integer", "minimum": 1},
+            }
+        }
+    if issubclass(error, MethodNotAllowed):
+        return {"Allow": {"description": "What is answered", "required": True, "schema": {"type": "string"}}}
+    return {}
