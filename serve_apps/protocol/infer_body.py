@@ -204,7 +204,8 @@ def _members(value: object) -> int:
         case str():
             return value.count(":")
         case dict():
-            return len(value) + sum(name.count(":") + _members(each) for name, each in value.items())
+            names: list[str] = list(value)
+            return len(names) + sum(name.count(":") for name in names) + sum(map(_members, value.values()))
         case list():
             return sum(map(_members, value))
         case SentInput() | SentOutput() | SentRequest():
