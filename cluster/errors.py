@@ -9,7 +9,7 @@ WindvaneError                 500
 ├── TooLarge                  413  send less at once
 └── Unavailable               503  not now; try again after `retry_after_seconds`
     ├── Overloaded            429  too many at once; try again after `retry_after_seconds`
-    └── Expired               503  its deadline passed before it was decided; allow it more time
+    └── Expired               504  its deadline passed before it was decided; allow it more time
 """
 
 from dataclasses import dataclass
@@ -97,4 +97,5 @@ class Overloaded(Unavailable):
 class Expired(Unavailable):
     """The caller's deadline passed before a decision was made: none was, and none is logged."""
 
+    status = 504
     title = "Too late"

@@ -11,6 +11,8 @@ machine. `lag` is a turn of the event loop: what sits in sockets has waited for 
 """
 
 import math
+import time
+from collections.abc import Callable
 
 from cluster.errors import Expired, Overloaded
 
@@ -25,31 +27,34 @@ LEAST_CORRECTION, MOST_CORRECTION = 0.5, 2.0  # a stall of the machine must not 
 
 
 class Admission:
-    """Counts what one replica has taken and not answered; clocks are arguments, in seconds.
+    """Counts what one replica has taken and not answered; `now` and deadlines are seconds of one monotonic clock.
 
     What arrives when nothing waits is always taken, whatever is predicted: so that it can be answered at all, and so
     that the prediction learns.
 
     >>> admission = Admission(patience_seconds=0.05, most_rows=4096)
-    >>> round(admission.admit(rows=1024, now=0.0, cpu=0.0), 4)
+    >>> round(admission.admit(rows=1024, now=0.0), 4)
     0.0104
-    >>> round(admission.admit(rows=3072, now=0.0, cpu=0.0), 4)
+    >>> round(admission.admit(rows=3072, now=0.0), 4)
     0.0413
-    >>> admission.admit(rows=1, now=0.0, cpu=0.0)
+    >>> admission.admit(rows=1, now=0.0)
     Traceback (most recent call last):
     cluster.errors.Overloaded: 4096 rows are waiting and 4096 may: come again in a second
     """
 
-    def __init__(self, patience_seconds: float, most_rows: int) -> None:
+    def __init__(
+        self, patience_seconds: float, most_rows: int, cpu_seconds: Callable[[], float] = time.process_time
+    ) -> None:
         """`patience_seconds` is what a request without a deadline may be predicted to take."""
         self.rows = 0  # taken, not answered
         self._patience = patience_seconds
         self._most_rows = most_rows
-        self._work = 0  # of those rows
+        self._cpu_seconds = cpu_seconds
+        self._work = 0.0  # of those rows
         self._entering = 0  # requests whose body is being read
         self._size = 1.0 + REQUEST_WORK  # work of a usual request
         self._busy_seconds, self._busy_work = FIRST_PACE * 1000, 1000.0  # their ratio is the pace
-        self._cpu = 0.0  # process CPU time when work was last finished, or began
+        self._cpu = 0.0  # seconds when work was last finished, or began
         self._lag = 0.0
         self._correction = 1.0
 
@@ -74,7 +79,7 @@ class Admission:
         Raises Overloaded when a usual request would not be answered in time, Expired when its deadline has passed.
         """
         budget = self._patience if deadline is None else deadline - now
-        if self._work or self._entering or budget <= 0.0:
+        if self.rows or self._entering or budget <= 0.0:
             self._demand(self._predict((self._entering + 1) * self._size), budget, HEADROOM)
             if self.rows >= self._most_rows:
                 raise self._full()
@@ -84,7 +89,7 @@ class Admission:
         """The body was read, or will not be."""
         self._entering -= 1
 
-    def admit(self, rows: int, now: float, cpu: float, deadline: float | None = None) -> float:
+    def admit(self, rows: int, now: float, deadline: float | None = None) -> float:
         """Take a request of that many rows and return the seconds it is predicted to take.
 
         Raises Overloaded when that is too long or too many rows wait, Expired when its deadline has passed.
@@ -92,27 +97,28 @@ class Admission:
         budget = self._patience if deadline is None else deadline - now
         work = rows + REQUEST_WORK
         seconds = self._predict(work)
-        if budget <= 0.0 or self._work:
+        if budget <= 0.0 or self.rows:
             self._demand(seconds, budget)
             if self.rows + rows > self._most_rows:
                 raise self._full()
-        if not self._work:
-            self._cpu = cpu
+        if not self.rows:
+            self._cpu = self._cpu_seconds()
         self.rows += rows
         self._work += work
         self._size += (work - self._size) / SIZE_MEMORY
         return seconds
 
-    def finished(self, rows: int, requests: int, cpu: float, predicted: float = 0.0, took: float = 0.0) -> None:
-        """So many were answered or failed; `took` seconds is the first one's, which was `predicted`."""
-        work = rows + REQUEST_WORK * requests
-        spent = max(0.0, cpu - self._cpu)
+    def finished(self, rows: int, predicted: float = 0.0, took: float = 0.0) -> None:
+        """So many rows were answered or failed; the first of them took `took` seconds and was `predicted` some."""
+        work = self._work * rows / self.rows
+        cpu = self._cpu_seconds()
+        spent = cpu - self._cpu
         kept = math.exp2(-spent / PACE_MEMORY)
         self._busy_seconds = self._busy_seconds * kept + spent
         self._busy_work = self._busy_work * kept + work
         self._cpu = cpu
         self.rows -= rows
-        self._work -= work
+        self._work = self._work - work if self.rows else 0.0
         if predicted > QUEUE_SHARE * self._patience:
             # `predicted` holds the correction of its time: what is wrong with it is how far it was off.
             off = min(max(took / predicted, LEAST_CORRECTION), MOST_CORRECTION)

@@ -15,7 +15,7 @@ from cluster.encoding import Rows
 from cluster.errors import NotFound, Unavailable, WindvaneError
 from configs.schema import ModelSpec
 from serve_apps import decision_id
-from serve_apps.batcher import Batcher
+from serve_apps.admission import Admission
 from serve_apps.pace import Pace
 from serve_apps.pending import Pending, Row, Scored, block, parts
 from serve_apps.question import Answer, Question
@@ -25,6 +25,7 @@ from serve_apps.ruling import Thresholds
 from serve_apps.scorer import LoadedVersion
 from serve_apps.shadows import Answered, Shadows
 from serve_apps.sinks import Counts, Log
+from serve_apps.waiting_room import WaitingRoom
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
 LONGEST_HELD_SECONDS = 0.002  # explaining that is expected to take longer leaves the loop to others
@@ -59,12 +60,10 @@ class Decider:
         self._ticks = ticks
         self._repeats = Repeats()
         self._most_rows = spec.serving.max_batch_rows
-        self._batcher: Batcher[Pending] = Batcher(
-            self._answer, self._most_rows, spec.serving.max_waiting_rows, loop.call_soon
-        )
+        self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
+        self._waiting = WaitingRoom(self._answer, self._most_rows, self.admission, loop, ticks)
         self._explainers = ThreadPoolExecutor(1, "explain")
         self._paces: dict[int, Pace] = defaultdict(Pace)  # of explaining, by version
-        self._idle = asyncio.Event()
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
     async def decide(
@@ -78,8 +77,10 @@ class Decider:
         """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
         `override` is a version that an owner wants. `block` float32[n, F] spares encoding when a door has it: the
-        questions' rows as the served spec's `Encoder` encodes them.
-        Raises Unavailable, Overloaded, NotFound (no such version loaded) or Conflict (an id used twice).
+        questions' rows as the served spec's `Encoder` encodes them. What a caller asked that has gone away is not
+        decided, unless it has an id: then the caller may come again for the answer.
+        Raises Unavailable, Overloaded, Expired (not decided before its deadline), NotFound (no such version loaded) or
+        Conflict (an id used twice).
         """
         if self._roster.in_force is None:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
@@ -100,22 +101,26 @@ class Decider:
                         self._repeats.open(first, override, known)
                 answers.append((known, keyed))
             if fresh:
-                self._batcher.add(fresh)
+                self._waiting.take(fresh, deadline)
         except WindvaneError:
             for pending in fresh:
                 pending.answer.cancel()
             raise
         if len(answers) == 1 and not answers[0][1]:
             return await answers[0][0]
-        # A caller that goes away must not take the answer from whoever sends the same id again.
-        found = [await (asyncio.shield(answer) if keyed else answer) for answer, keyed in answers]
+        try:
+            # A caller that goes away must not take the answer from whoever sends the same id again.
+            found = [await (asyncio.shield(answer) if keyed else answer) for answer, keyed in answers]
+        except BaseException:  # the caller is gone, or has its error: the other parts are of no use to it
+            for answer, keyed in answers:
+                if not keyed:
+                    answer.cancel()
+            raise
         return [answer for part in found for answer in part]
 
     async def drain(self) -> None:
         """Return when every row that waits is answered or failed."""
-        while self._batcher.waiting:
-            self._idle.clear()
-            await self._idle.wait()
+        await self._waiting.drain()
 
     def _answer(self, batch: list[Pending]) -> None:
         """Route and score one micro-batch; the split that is in force now holds for all of it."""
@@ -124,11 +129,11 @@ class Decider:
             error = Unavailable(f"{self._model} has no version in force: try again in a few seconds")
             for pending in batch:
                 pending.fail(error)
-            self._finished(sum(map(len, batch)))
+            self._waiting.finished(sum(map(len, batch)), batch[0])
             return
         router = in_force.router
         groups: dict[tuple[str, int], list[Row]] = {}
-        for pending in batch:
+        for pending in self._waiting.wanted(batch):
             override = pending.override
             for place, question in enumerate(pending.questions):
                 bucket = router.bucket(question.subject)
@@ -259,7 +264,7 @@ class Decider:
             return
         for row, answer in zip(scored.rows, answers, strict=True):
             row.pending.give(row.place, answer)
-        self._finished(len(answers))
+        self._waiting.finished(len(answers), scored.rows[0].pending)
         self._loop.call_soon(self._count, scored, answers, at, self._ticks())
 
     def _count(self, scored: Scored, answers: list[Answer], at: float, replied: float) -> None:
@@ -283,12 +288,7 @@ class Decider:
     def _fail(self, rows: list[Row], error: BaseException) -> None:
         for row in rows:
             row.pending.fail(error)
-        self._finished(len(rows))
-
-    def _finished(self, rows: int) -> None:
-        self._batcher.finished(rows)
-        if not self._batcher.waiting:
-            self._idle.set()
+        self._waiting.finished(len(rows), rows[0].pending)
 
     def _not_loaded(self, version: int) -> NotFound:
         loaded = ", ".join(map(str, sorted(self._roster.loaded)))

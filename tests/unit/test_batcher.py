@@ -1,8 +1,5 @@
 from collections.abc import Callable
 
-import pytest
-
-from cluster.errors import Overloaded
 from serve_apps.batcher import Batcher
 
 
@@ -21,9 +18,9 @@ class Turns:
             function()
 
 
-def make(largest: int = 4, most_waiting: int = 10) -> tuple[Batcher[str], list[list[str]], Turns]:
+def make(largest: int = 4) -> tuple[Batcher[str], list[list[str]], Turns]:
     turns, batches = Turns(), list[list[str]]()
-    return Batcher(batches.append, largest, most_waiting, turns), batches, turns
+    return Batcher(batches.append, largest, turns), batches, turns
 
 
 def test_everything_that_waits_is_one_batch_on_the_next_turn() -> None:
@@ -62,29 +59,8 @@ def test_a_batch_may_add_rows_while_it_runs() -> None:
         if batch == ["a"]:
             batcher.add(["b"])
 
-    batcher: Batcher[str] = Batcher(run, 4, 10, turns)
+    batcher: Batcher[str] = Batcher(run, 4, turns)
     batcher.add(["a"])
     turns.turn()
     turns.turn()
     assert batches == [["a"], ["b"]]
-
-
-def test_rows_wait_until_they_are_finished_and_what_does_not_fit_is_refused_whole() -> None:
-    batcher, batches, turns = make(most_waiting=3)
-    batcher.add(["ab"])
-    turns.turn()
-    with pytest.raises(Overloaded, match="2 rows are waiting and 3 may"):
-        batcher.add(["c", "d"])
-    assert batcher.waiting == 2
-    batcher.finished(2)
-    batcher.add(["c", "d"])
-    turns.turn()
-    assert batches == [["ab"], ["c", "d"]]
-
-
-def test_what_is_larger_than_the_limit_is_taken_when_nothing_else_waits() -> None:
-    batcher, batches, turns = make(largest=2, most_waiting=3)
-    batcher.add(["ab", "cd"])
-    turns.turn()
-    turns.turn()
-    assert batches == [["ab"], ["cd"]]

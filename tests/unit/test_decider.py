@@ -6,11 +6,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from cluster.errors import Conflict, NotFound, Overloaded, Unavailable
+from cluster.errors import Conflict, Expired, NotFound, Overloaded, Unavailable
 from serve_apps.decision_id import fixed
 from serve_apps.question import Answer, Question
 from serve_apps.router import bucket
 from serve_apps.scorer import LoadedVersion
+from tests.bundles import SPEC
 from tests.gateway_world import NOW, BrokenVersion, World, canary, champion, gateway, settled
 
 ROW = (3.5, 1200.0, 1, True, "JFK")
@@ -243,7 +244,74 @@ def test_a_caller_that_hangs_up_does_not_disturb_the_batch(versions: dict[int, L
 
         assert len(world.run(scenario())) == 1
         world.quiet()
-        assert world.counts.added == [(1, 1, "champion", 2)]
+        assert world.counts.added == [(1, 1, "champion", 1)]
+        assert [decision.subject for decision in world.decisions] == ["N2"]
+
+
+def test_a_caller_that_hangs_up_takes_every_part_of_its_request_along(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    spec = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"max_batch_rows": 2})})
+    with gateway(versions, champion(), tmp_path, spec) as world:
+
+        async def scenario() -> None:
+            gone = asyncio.ensure_future(world.decider.decide([Question(f"N{place}", ROW) for place in range(7)], 0.0))
+            await settled(lambda: bool(world.decisions))  # its first two rows are logged
+            gone.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await gone
+            world.log.release()
+            await world.decider.drain()
+
+        world.log.holding = True
+        world.run(scenario())
+        assert [decision.subject for decision in world.decisions] in (["N0", "N1"], ["N0", "N1", "N2", "N3"])
+        assert world.decider.admission.rows == 0
+
+
+def test_a_caller_that_hangs_up_and_sent_an_id_finds_the_answer_when_it_comes_again(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        question = Question("N1", ROW, request_id="k")
+
+        async def scenario() -> list[Answer]:
+            gone = asyncio.ensure_future(world.decider.decide([question], 0.0))
+            await asyncio.sleep(0)
+            gone.cancel()
+            return await world.decider.decide([question], 0.0)
+
+        [answer] = world.run(scenario())
+        assert [decision.decision_id for decision in world.decisions] == [answer.decision_id]
+
+
+def test_what_is_not_decided_before_its_deadline_is_neither_scored_nor_logged(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+
+        async def scenario() -> list[Answer]:
+            late = asyncio.ensure_future(world.decider.decide([Question("late", ROW)], 0.0, deadline=0.25))
+            patient = asyncio.ensure_future(world.decider.decide([Question("patient", ROW)], 0.0, deadline=0.3))
+            await asyncio.sleep(0)
+            world.ticks = 0.25
+            with pytest.raises(Expired, match=r"not decided in the 0\.25 s that it was given"):
+                await late
+            return await patient
+
+        assert len(world.run(scenario())) == 1
+        assert [decision.subject for decision in world.decisions] == ["patient"]
+        assert world.decider.admission.rows == 0
+
+
+def test_a_deadline_that_has_passed_already_is_refused_at_once(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        world.ticks = 2.0
+        with pytest.raises(Expired, match="deadline has passed"):
+            world.run(world.decider.decide([Question("N1", ROW)], 0.0, deadline=1.0))
+        assert world.decisions == []
 
 
 def test_rows_that_wait_for_the_log_count_as_waiting_and_too_many_are_refused(

@@ -1,0 +1,73 @@
+"""What was asked and is not answered yet: admitted, batched by turn, let go of when nobody wants it any more."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from cluster.errors import Expired
+from serve_apps.admission import Admission
+from serve_apps.batcher import Batcher
+from serve_apps.pending import Pending
+
+Clock = Callable[[], float]
+
+
+class WaitingRoom:
+    """Admission before a batcher; everything runs on one event loop."""
+
+    def __init__(
+        self,
+        run: Callable[[list[Pending]], None],
+        largest: int,
+        admission: Admission,
+        loop: asyncio.AbstractEventLoop,
+        ticks: Clock,
+    ) -> None:
+        """`run` decides one batch of at most `largest` rows, and says `finished` for every row of it."""
+        self.admission = admission
+        self._batcher: Batcher[Pending] = Batcher(run, largest, self._soon)
+        self._loop = loop
+        self._ticks = ticks
+        self._empty = asyncio.Event()
+
+    def take(self, parts: Sequence[Pending], deadline: float | None) -> None:
+        """Take the parts of one request, or none: raises Overloaded or Expired."""
+        predicted = self.admission.admit(sum(map(len, parts)), self._ticks(), deadline)
+        for part in parts:
+            part.predicted = predicted
+        self._batcher.add(parts)
+
+    def wanted(self, batch: list[Pending]) -> list[Pending]:
+        """Those of the batch that somebody still waits for in time; the others are finished."""
+        now = self._ticks()
+        wanted = []
+        for part in batch:
+            if part.deadline is not None and part.deadline <= now:
+                given = part.deadline - part.arrived
+                part.fail(Expired(f"It was not decided in the {given:g} s that it was given: come again, with more"))
+            if part.answer.done():  # by that, or because its caller went away
+                self.finished(len(part), part)
+            else:
+                wanted.append(part)
+        return wanted
+
+    def finished(self, rows: int, first: Pending) -> None:
+        """So many rows, the first of them this request's, were answered or failed."""
+        self.admission.finished(rows, first.predicted, self._ticks() - first.arrived)
+        if not self.admission.rows:
+            self._empty.set()
+
+    async def drain(self) -> None:
+        """Return when nothing waits."""
+        while self.admission.rows:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def _soon(self, flush: Callable[[], None]) -> None:
+        """Flush on the loop's next turn, and tell admission how long it took to come."""
+        due = self._ticks()
+
+        def turn() -> None:
+            self.admission.turned(self._ticks() - due)
+            flush()
+
+        self._loop.call_soon(turn)

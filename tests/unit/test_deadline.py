@@ -1,0 +1,22 @@
+import pytest
+
+from cluster.errors import Invalid
+from serve_apps.deadline import deadline_of, read_deadline
+
+
+def test_a_deadline_is_the_arrival_and_the_seconds_given() -> None:
+    assert deadline_of({b"x-request-timeout-seconds": b"1.5"}, arrived=100.0) == 101.5
+    assert deadline_of({b"x-request-timeout-seconds": b"2"}, arrived=100.0) == 102.0
+
+
+def test_without_the_header_there_is_none() -> None:
+    assert deadline_of({b"content-type": b"application/json"}, arrived=100.0) is None
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan", "inf", "-inf", "1,5", "1s", "\xff"])
+def test_what_is_no_positive_number_is_refused_with_its_name(text: str) -> None:
+    with pytest.raises(Invalid, match=r"x-request-timeout-seconds must be a number of seconds, such as 0\.25, not"):
+        read_deadline(text, arrived=0.0)
+    with pytest.raises(Invalid) as refused:
+        deadline_of({b"x-request-timeout-seconds": text.encode("latin-1")}, arrived=0.0)
+    assert refused.value.status == 422
