@@ -124,13 +124,26 @@ def test_a_version_that_does_not_exist_is_not_found(api: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-@pytest.mark.parametrize("verb", ["decide", "outcomes", "ready"])
+@pytest.mark.parametrize("verb", ["decide", "outcomes"])
 def test_the_door_of_a_model_that_is_not_deployed_is_a_problem_too(api: Client, method: str, verb: str) -> None:
     found = problem_of(api.request(method, f"/v2/models/trips/{verb}"), 404)
     assert found["detail"] == "No model 'trips' is deployed here; `windvane status` lists those that are"
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/api", "/v2/models/", "/console/secret.js", "/console/../token"])
+@pytest.mark.parametrize("path", ["/trips", "/trips/ready", "/trips/infer", "/trips/versions/1/infer"])
+def test_the_protocol_of_a_model_that_is_not_deployed_is_answered_in_its_own_way(api: Client, path: str) -> None:
+    for reply in (api.get(f"/v2/models{path}"), api.post(f"/v2/models{path}", content=b"{")):
+        assert (reply.status_code, reply.headers["content-type"]) == (404, "application/json")
+        assert reply.json() == {"error": "No model 'trips' is deployed here; `windvane status` lists those that are"}
+
+
+@pytest.mark.parametrize("path", ["/v2/models/", "/v2/models", "/v2/repository/index"])
+def test_nothing_under_the_protocol_says_so_in_its_own_way(api: Client, path: str) -> None:
+    reply = api.get(path)
+    assert (reply.status_code, list(reply.json())) == (404, ["error"])
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api", "/v22", "/console/secret.js", "/console/../token"])
 def test_a_path_that_leads_nowhere_is_a_problem(api: Client, path: str) -> None:
     assert "There is nothing at" in problem_of(api.get(path), 404)["detail"]
 
