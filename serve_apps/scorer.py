@@ -12,7 +12,7 @@ from cluster.decision_log.record import Value
 from cluster.encoding import Encoder, Rows
 from cluster.errors import Invalid, Unavailable
 from configs.schema import Feature
-from serve_apps.explain import BoosterExplainer, Explainer
+from serve_apps.explain import Explainer, load_explainer
 
 Scores = NDArray[np.float64]
 
@@ -50,9 +50,11 @@ class LoadedVersion:
             rows = self._encode(records) if block is None or not self._alike else self._ordered(block)
             probabilities = self._session.run(self._outputs, {ONNX_INPUT: rows})[0]
             scores: Scores = probabilities[:, 1].astype(np.float64)
+            listed = scores.tolist()
         except Exception as error:
             raise Unavailable(f"Version {self.number} cannot score: {error}") from error
-        if not bool(((scores >= 0.0) & (scores <= 1.0)).all()):
+        total = sum(listed)  # NaN when one of them is
+        if listed and not (min(listed) >= 0.0 and max(listed) <= 1.0 and total == total):
             raise Unavailable(f"Version {self.number} gave a score that is no probability")
         return rows, scores
 
@@ -66,25 +68,32 @@ class LoadedVersion:
         return block if self._places is None else np.ascontiguousarray(block[:, self._places])
 
     def explain(self, rows: Rows) -> NDArray[np.float64]:
-        """float64[n, 1 + F] contributions in log-odds, base value first; the explainer is loaded at first use.
+        """float64[n, 1 + F] contributions in log-odds, base value first.
 
         Blocking; raises Unavailable when the version gives none.
         """
+        if self._explainer is None:
+            raise Unavailable(f"Version {self.number} cannot explain: nothing was prepared for it")
         try:
-            if self._explainer is None:
-                self._explainer = BoosterExplainer(self.bundle.booster_path)
             return self._explainer.contributions(rows)
+        except Exception as error:
+            raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
+
+    def prepare(self, rows: Rows, scores: Scores) -> None:
+        """Load what explains, and let it explain rows whose scores are known; raises Unavailable when nothing does."""
+        try:
+            self._explainer = load_explainer(self.bundle.booster_path, rows, scores)
         except Exception as error:
             raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
 
 
 def load_version(number: int, folder: Path, served: Sequence[Feature]) -> LoadedVersion:
-    """Open and prove the bundle in `folder` and score once, so that the first request pays nothing.
+    """Open and prove the bundle in `folder`, score and explain once, so that the first request pays nothing.
 
-    Raises Invalid when the bundle does not fit what is served, Unavailable when it does not score.
+    Raises Invalid when the bundle does not fit what is served, Unavailable when it does not score or explain.
     """
     version = LoadedVersion(number, Bundle.open(folder), served)
-    version.score([[_example(feature) for feature in served]])
+    version.prepare(*version.score([[_example(feature) for feature in served]]))
     return version
 
 

@@ -139,19 +139,20 @@ class Decide:
         row, sent = self._features.values(instance.features)
         context: dict[str, Value] = {} if instance.context is UNSET else instance.context
         request_id = None if instance.id is UNSET else instance.id
-        texts = [value for value in row if type(value) is str]
-        texts.append(instance.subject)
+        texts = instance.subject
         members = 2 + sent
         event_time = None
+        for place in self._features.texts:
+            texts += row[place] or ""
         if context:
             event_time = moment(context["event_time"]) if self._has_time and "event_time" in context else None
             members += len(context)
-            texts += [value for value in context.values() if type(value) is str]
-            texts += context
+            texts += "".join([value for value in context.values() if type(value) is str])
+            texts += "".join(context)
         if request_id is not None:
-            texts.append(request_id)
+            texts += request_id
         members += (instance.context is not UNSET) + (instance.explain is not UNSET) + (instance.id is not UNSET)
-        members += "".join(texts).count(":")
+        members += texts.count(":")
         return Question(instance.subject, row, event_time, context, instance.explain is True, request_id), members
 
     def _refuse_repeated_keys(self, body: bytes) -> None:

@@ -30,6 +30,8 @@ class Features:
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = tuple(features)
         self.names = tuple(feature.name for feature in features)
+        self.texts = tuple(place for place, feature in enumerate(features) if feature.type == "category")
+        self._some_may_be_missing = any(feature.missing for feature in features)
         self._known = frozenset(self.names)
         attributes = {f"f{place}": feature for place, feature in enumerate(features)}
         self.struct = msgspec.defstruct(
@@ -45,7 +47,7 @@ class Features:
     def values(self, decoded: msgspec.Struct) -> tuple[tuple[Value, ...], int]:
         """The row in the declared order (None is missing), and how many of its members were sent."""
         row = msgspec.structs.astuple(decoded)
-        absent = row.count(UNSET)
+        absent = row.count(UNSET) if self._some_may_be_missing else 0
         if absent:
             row = tuple([None if value is UNSET else value for value in row])
         return row, len(row) - absent

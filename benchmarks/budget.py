@@ -1,0 +1,232 @@
+"""Where the microseconds of a decision go, step by step, in one process and without Ray or HTTP.
+
+python -m benchmarks.budget            # the table
+python -m benchmarks.budget --explain  # the same with every decision explained
+
+CPU time of the process (its threads too) per decision, different rows every time. Each step is timed by itself; what
+is left of the whole is the loop, the futures and the door. The steps are those of `Door`, over one real log on disk.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import uvloop
+
+from benchmarks import model
+from cluster.bundle import ONNX_INPUT
+from cluster.decision_log.record import Decision
+from cluster.decision_log.writer import Writer
+from configs.schema import ModelSpec
+from monitoring.counts import Tally
+from monitoring.profile import Profile
+from serve_apps import decision_id
+from serve_apps.decider import Decider
+from serve_apps.door import Door
+from serve_apps.protocol.decide import Decide
+from serve_apps.question import Answer, Question
+from serve_apps.roster import Roster
+from serve_apps.router import Arm, Router, Split
+from serve_apps.ruling import Thresholds
+from serve_apps.scorer import load_version
+from serve_apps.shadows import Shadows
+
+SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
+SECONDS = 0.4  # of CPU time per figure
+SPLIT = Split("bench", 1, "salt", (Arm("champion", 1, 1.0),))
+
+
+class Budget:
+    """One replica's parts, and the same parts by themselves."""
+
+    def __init__(self, root: Path, loop: asyncio.AbstractEventLoop, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.version = load_version(1, model.bundle().folder, spec.features)
+        self.profiles = {1: Profile.from_json(model.bundle().profile_path.read_bytes())}
+        self.log = Writer(root, "budget", spec.serving.durability, loop, model=spec.name, features=spec.features)
+        self.roster = Roster(lambda _: self.version)
+        counts = Tally(spec.name, self.profiles, 86_400.0)
+        decider = Decider(spec, self.roster, self.log, counts, Shadows(self.log, counts), loop)
+        self.door = Door(spec, root, self.roster, decider, self.log, _nothing, _nothing)
+
+    async def ask(self, body: bytes) -> None:
+        """One request through the door."""
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        path = f"/v2/models/{self.spec.name}/decide"
+        await self.door({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
+        assert sent[0]["status"] == 200, sent[1]["body"]
+
+    async def whole(self, requests: int, rows: int) -> float:
+        """CPU seconds per decision with so many requests in flight, each sent again when it is answered."""
+        sent, until, decided = cycle(bodies(rows)), time.process_time() + 3 * SECONDS, 0
+
+        async def client() -> None:
+            nonlocal decided
+            while time.process_time() < until:
+                await self.ask(next(sent))
+                decided += rows
+
+        start = time.process_time()
+        await asyncio.gather(*(client() for _ in range(requests)))
+        return (time.process_time() - start) / decided
+
+    async def steps(self, requests: int, rows: int, explain: bool) -> dict[str, float]:
+        """CPU seconds per decision of each step, for a batch of so many requests."""
+        n = requests * rows
+        protocol, router, thresholds = Decide(self.spec), Router(SPLIT), Thresholds(self.spec.decision)
+        sent = bodies(rows)
+        batches = [
+            [protocol.decode(next(s), 0.0)[0] for _ in range(requests)] for s in [cycle(sent)] for _ in range(40)
+        ]
+        questions = [[question for request in batch for question in request] for batch in batches]
+        records = [[question.row for question in batch] for batch in questions]
+        encoded = [self.version.encoder.rows(batch) for batch in records]
+        scored = [self.version.score(batch)[1] for batch in records]
+        answers = [_answers(scores.tolist()) for scores in scored]
+        many = rows > 1
+        tally = Tally(self.spec.name, self.profiles, 86_400.0)
+        session = self.version._session
+
+        def ort(batch: Any) -> None:
+            session.run(self.version._outputs, {ONNX_INPUT: batch})
+
+        def count(batch: Any) -> None:
+            rows_, scores = batch
+            tally.add(1, 1, "champion", rows_, scores, scores, ["keep"] * n, [0.5] * n)
+
+        timed: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
+            "decode": (lambda body: [protocol.decode(body, 0.0) for _ in range(requests)], sent),
+            "route": (lambda batch: [router.pick(router.bucket(question.subject)) for question in batch], questions),
+            "encode rows": (self.version.encoder.rows, records),
+            "onnxruntime": (ort, encoded),
+            "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
+            "count": (count, list(zip(encoded, scored, strict=True))),
+            "encode reply": (
+                lambda batch: [protocol.encode(batch[at : at + rows], many) for at in range(0, n, rows)],
+                answers,
+            ),
+        }
+        if explain:
+            timed["explain"] = (lambda batch: [tuple(row) for row in self.version.explain(batch).tolist()], encoded)
+        found = {name: _cpu(work, given) / n for name, (work, given) in timed.items()}
+        found["log"] = await self._log(answers, questions, (0.1,) * (1 + model.FEATURES) if explain else None) / n
+        return found
+
+    async def _log(
+        self, answers: list[list[Answer]], questions: list[list[Question]], explanation: tuple[float, ...] | None
+    ) -> float:
+        """Records made, framed, written and synced, with the log's thread."""
+        given = cycle(list(zip(answers, questions, strict=True)))
+        start, groups = time.process_time(), 0
+        while (spent := time.process_time() - start) < SECONDS or not groups:
+            batch, asked = next(given)
+            for name, answer, question in zip(decision_id.series(1e9, len(batch)), batch, asked, strict=True):
+                self.log.append(_decision(name, answer, question, explanation))
+            await self.log.commit()
+            groups += 1
+        return spent / groups
+
+
+def bodies(rows: int, count: int = 512) -> list[bytes]:
+    """Request bodies with different rows."""
+    numbers = model.make_rows(max(count, 8 * rows)).astype(float).round(4).tolist()
+    names = [feature.name for feature in model.SPEC.features]
+    instances = [
+        {"subject": f"unit-{place}", "features": dict(zip(names, row, strict=True))}
+        for place, row in enumerate(numbers)
+    ]
+    if rows == 1:
+        return [json.dumps(instance).encode() for instance in instances]
+    return [
+        json.dumps({"instances": instances[at : at + rows]}).encode()
+        for at in range(0, len(instances) - rows + 1, rows)
+    ]
+
+
+async def measure(explain: bool) -> dict[tuple[int, int], dict[str, float]]:
+    """Microseconds of CPU per decision by shape, and by step with the whole and the rest."""
+    spec = model.SPEC.model_copy(
+        update={
+            "serving": model.SPEC.serving.model_copy(update={"explanations": "always" if explain else "requested"}),
+        }
+    )
+    found = {}
+    with _replica(spec) as budget:
+        budget.roster.take(SPLIT)
+        while budget.roster.in_force is None:
+            await asyncio.sleep(0.01)
+        for requests, rows in SHAPES:
+            await budget.whole(requests, rows)  # warm: what explaining costs is known after it
+            steps = await budget.steps(requests, rows, explain)
+            whole = await budget.whole(requests, rows)
+            row = steps | {"loop, futures, door": whole - sum(steps.values()), "whole": whole}
+            found[requests, rows] = {name: 1e6 * seconds for name, seconds in row.items()}
+    return found
+
+
+@contextmanager
+def _replica(spec: ModelSpec) -> Iterator[Budget]:
+    with TemporaryDirectory() as root:
+        budget = Budget(Path(root), asyncio.get_running_loop(), spec)
+        try:
+            yield budget
+        finally:
+            budget.log.close()
+
+
+def _cpu(work: Callable[[Any], object], given: Sequence[Any]) -> float:
+    """CPU seconds of one call."""
+    supply = cycle(given)
+    for _ in range(20):
+        work(next(supply))
+    start, calls = time.process_time(), 0
+    while (spent := time.process_time() - start) < SECONDS:
+        for _ in range(10):
+            work(next(supply))
+        calls += 10
+    return spent / calls
+
+
+def _answers(scores: Sequence[float]) -> list[Answer]:
+    return [Answer("0" * 36, 1, "champion", score, "keep", ("score >= 0",)) for score in scores]
+
+
+def _decision(name: str, answer: Answer, question: Question, explanation: tuple[float, ...] | None) -> Decision:
+    return Decision(
+        *(name, 1e9, 1e9, 1, "champion", 1, question.subject, 7, question.row),
+        *(answer.prediction, answer.action, answer.reasons, {}, None, explanation),
+    )
+
+
+async def _nothing() -> None:
+    pass
+
+
+@click.command()
+@click.option("--explain", is_flag=True, help="Explain every decision.")
+def main(explain: bool) -> None:
+    """Print the table."""
+    found = uvloop.run(measure(explain))
+    names = list(next(iter(found.values())))
+    click.echo("us of CPU per decision   " + "".join(f"{f'{r} x {n} rows':>14}" for r, n in found))
+    for name in names:
+        click.echo(f"{name:25}" + "".join(f"{row[name]:14.2f}" for row in found.values()))
+
+
+if __name__ == "__main__":
+    main()
