@@ -3,14 +3,16 @@
 from typing import Any, TypeAlias
 
 from configs.schema import ModelSpec
+from serve_apps.protocol.columns import KINDS
 from serve_apps.protocol.decide import LONGEST_SUBJECT
 from serve_apps.protocol.infer_body import MOST_TENSORS
-from serve_apps.protocol.inference import OUTPUTS
+from serve_apps.protocol.inference import OUTPUTS, SUBJECT
 from serve_apps.protocol.metadata import DATATYPES
-from serve_apps.protocol.tensors import BYTES, DTYPES
+from serve_apps.protocol.tensors import BOOL, BYTES, DTYPES
 
 Json: TypeAlias = dict[str, Any]
 
+COLUMN: list[Json] = [{"type": "integer", "minimum": 1}, {"const": 1}]  # [rows] or [rows, 1]
 PARAMETERS: Json = {"type": "object", "additionalProperties": True}
 DATA: Json = {
     "type": "array",
@@ -81,9 +83,51 @@ SCHEMAS: Json = {
 }
 
 
+def input_schema(spec: ModelSpec) -> Json:
+    """One tensor of a request: all features together, one kind of feature, or who each row is about."""
+    width = len(spec.features)
+    together = _input(
+        "All features of each row, in the declared order: a boolean is 0 or 1, a category its place among its "
+        "categories or -1 for any other, NaN (in JSON null) is missing",
+        {"type": "string"},
+        [datatype for datatype in DTYPES if datatype != BOOL],
+        [{"type": "integer", "minimum": 1}, {"const": width}],
+    )
+    apart = []
+    for kind, datatype in DATATYPES.items():
+        names = [feature.name for feature in spec.features if feature.type == kind]
+        suitable = [each for each, dtype in DTYPES.items() if dtype.kind in KINDS.get(kind, "")]
+        if names:
+            apart.append(_input(f"One {kind} of each row", {"enum": names}, suitable or [datatype], COLUMN))
+    subject = _input("Who or what each row is about", {"const": SUBJECT}, [BYTES], COLUMN)
+    return {"anyOf": [together, *apart, subject]}
+
+
+def _input(description: str, name: Json, datatypes: list[str], shape: list[Json]) -> Json:
+    least = 1 if shape is COLUMN else len(shape)
+    return {
+        "type": "object",
+        "description": description,
+        "additionalProperties": False,
+        "required": ["name", "shape", "datatype"],
+        "properties": {
+            "name": name,
+            "shape": {
+                "type": "array",
+                "prefixItems": shape,
+                "items": {"type": "integer"},
+                "minItems": least,
+                "maxItems": len(shape),
+            },
+            "datatype": {"enum": datatypes},
+            "parameters": PARAMETERS,
+            "data": {"$ref": "#/components/schemas/TensorData"},
+        },
+    }
+
+
 def request_schema(spec: ModelSpec) -> Json:
     """Rows as tensors: one of `[rows, features]`, or one a feature."""
-    columns = ", ".join(f"{feature.name} {DATATYPES[feature.type]}" for feature in spec.features)
     return {
         "type": "object",
         "additionalProperties": False,
@@ -108,12 +152,12 @@ def request_schema(spec: ModelSpec) -> Json:
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MOST_TENSORS,
-                "description": f"One tensor of [rows, {len(spec.features)}] or one of [rows] for each of: {columns}; "
-                "a BYTES tensor `subject` of [rows] says who each row is about",
-                "items": {"$ref": "#/components/schemas/Tensor"},
+                "description": "One of all features, or one for each; what may be missing may be left out",
+                "items": input_schema(spec),
             },
             "outputs": {
                 "type": "array",
+                "uniqueItems": True,
                 "description": "What to answer with; the usual three when it is left out",
                 "items": {
                     "type": "object",

@@ -3,6 +3,8 @@
 from typing import Any, TypeAlias
 
 from cluster.errors import (
+    Conflict,
+    Expired,
     Forbidden,
     Invalid,
     Malformed,
@@ -13,7 +15,7 @@ from cluster.errors import (
     WindvaneError,
 )
 from configs.schema import ModelSpec
-from serve_apps.openapi import inference
+from serve_apps.openapi import examples, inference
 from serve_apps.openapi.questions import decision_schema, features_schema, many_schema, outcome_schema, question_schema
 from serve_apps.openapi.refusals import refused, refused_inference
 from serve_apps.protocol.problem import UnsupportedMediaType
@@ -21,8 +23,10 @@ from serve_apps.protocol.problem import UnsupportedMediaType
 Json: TypeAlias = dict[str, Any]
 
 OF_A_BODY = (Malformed, TooLarge, UnsupportedMediaType, Invalid)
-OF_A_DECISION = (*OF_A_BODY, Forbidden, NotFound, Overloaded, Unavailable, WindvaneError)
-OF_AN_INFERENCE = tuple(error for error in OF_A_DECISION if error is not Malformed)  # Invalid has the same status
+ALWAYS = (NotFound, WindvaneError)  # until a deployed model's Gateway runs, control says that there is none
+OF_A_DECISION = (*OF_A_BODY, *ALWAYS, Forbidden, Conflict, Overloaded, Unavailable, Expired)
+# of the protocol's own doors: what cannot be read has the status of what is wrong, and there is no idempotency key
+OF_AN_INFERENCE = tuple(error for error in OF_A_DECISION if error not in (Malformed, Conflict))
 TIMEOUT: Json = {"$ref": "#/components/parameters/RequestTimeout"}
 OVERRIDE: Json = {"$ref": "#/components/parameters/Version"}
 JSON_LENGTH: Json = {"$ref": "#/components/parameters/JsonLength"}
@@ -80,7 +84,7 @@ def _decide(spec: ModelSpec) -> Json:
         "summary": f"Decide about one {spec.unit}, or about many",
         "description": spec.description or f"Whether {spec.target.name}.",
         "parameters": [TIMEOUT, OVERRIDE],
-        "requestBody": _body({"anyOf": [ref(f"{name}.Question"), ref(f"{name}.Questions")]}),
+        "requestBody": _body({"anyOf": [ref(f"{name}.Question"), ref(f"{name}.Questions")]}, examples.questions(spec)),
         "responses": {
             "200": _answer(
                 "The decision, or the decisions in the order of the instances",
@@ -98,10 +102,10 @@ def _outcomes(spec: ModelSpec) -> Json:
         "tags": [spec.name],
         "summary": "Say what happened after decisions",
         "description": "Late, and as often as you like: the newest report of a decision counts.",
-        "requestBody": _body({"anyOf": [ref("Outcome"), ref(f"{spec.name}.Outcomes")]}),
+        "requestBody": _body({"anyOf": [ref("Outcome"), ref(f"{spec.name}.Outcomes")]}, examples.outcomes()),
         "responses": {
             "200": _answer("They are on the log", ref("Accepted")),
-            **refused(*OF_A_BODY, Unavailable, WindvaneError),
+            **refused(*OF_A_BODY, *ALWAYS, Unavailable),
         },
     }
 
@@ -114,7 +118,7 @@ def _metadata(spec: ModelSpec, *parameters: Json) -> Json:
         "parameters": list(parameters),
         "responses": {
             "200": _answer("Versions, inputs and outputs", ref("ModelMetadata")),
-            **refused_inference(*([NotFound] if parameters else []), WindvaneError),
+            **refused_inference(*ALWAYS),
         },
     }
 
@@ -127,7 +131,7 @@ def _ready(spec: ModelSpec, *parameters: Json) -> Json:
         "parameters": list(parameters),
         "responses": {
             "200": _answer("They are", ref("ModelReady")),
-            **refused_inference(*([NotFound] if parameters else []), Unavailable, WindvaneError),
+            **refused_inference(*ALWAYS, Unavailable),
         },
     }
 
@@ -140,7 +144,9 @@ def _infer(spec: ModelSpec, *parameters: Json) -> Json:
         "summary": "Decide over the Open Inference Protocol",
         "description": "Governed, logged and counted like `decide`.",
         "parameters": [*parameters, TIMEOUT, OVERRIDE, JSON_LENGTH],
-        "requestBody": _body(ref(f"{spec.name}.InferenceRequest"), **{"application/octet-stream": binary}),
+        "requestBody": _body(
+            ref(f"{spec.name}.InferenceRequest"), examples.inferences(spec), **{"application/octet-stream": binary}
+        ),
         "responses": {
             "200": {
                 **_answer("The outputs", ref("InferenceReply"), **{"application/octet-stream": binary}),
@@ -152,8 +158,8 @@ def _infer(spec: ModelSpec, *parameters: Json) -> Json:
     }
 
 
-def _body(schema: Json, **other: Json) -> Json:
-    return {"required": True, "content": {"application/json": {"schema": schema}, **other}}
+def _body(schema: Json, tried: Json, **other: Json) -> Json:
+    return {"required": True, "content": {"application/json": {"schema": schema, "examples": tried}, **other}}
 
 
 def _answer(description: str, schema: Json, **other: Json) -> Json:

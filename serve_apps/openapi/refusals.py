@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from cluster.errors import (
     Conflict,
+    Expired,
     Forbidden,
     Invalid,
     Malformed,
@@ -31,6 +32,7 @@ ERRORS: tuple[type[WindvaneError], ...] = (
     Overloaded,
     WindvaneError,
     Unavailable,
+    Expired,
 )
 
 PROBLEM: Json = {

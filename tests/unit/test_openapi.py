@@ -275,6 +275,26 @@ def test_outcomes_are_taken_and_answered_as_the_document_says(door: World, confo
         assert (reply.status, conformity.of("POST", OUTCOMES, reply)) == (422, [])
 
 
+def test_an_id_that_is_used_twice_is_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
+    assert door.ask(DECIDE, asked("a", id="twice")).status == 200
+    reply = door.ask(DECIDE, asked("b", id="twice"))
+    assert (reply.status, conformity.of("POST", DECIDE, reply)) == (409, [])
+
+
+def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says(desk: DeskWorld) -> None:
+    """Control answers then; schemathesis found that the document knew nothing of it."""
+    api = api_of(desk)
+    told = api.get("/openapi.json").json()
+    conformity = Conformity(told)
+    for path, methods in told["paths"].items():
+        if path.startswith("/v2/models/"):
+            for method in methods:
+                found = api.request(method.upper(), path.format(version=1), json={})
+                assert found.status_code == 404
+                reply = Reply(404, dict(found.headers), found.content)
+                assert conformity.of(method, path.format(version=1), reply) == []
+
+
 def test_a_disk_that_is_full_is_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
     door.log.refusal = "the disk is full"
     try:
@@ -308,6 +328,22 @@ COLUMNS = [
     {"name": "night", "shape": [2], "datatype": "BOOL", "data": [True, False]},
     {"name": "origin", "shape": [2], "datatype": "BYTES", "data": ["JFK", "EWR"]},
 ]
+
+
+def test_every_example_of_the_document_fits_it_and_is_answered(
+    door: World, conformity: Conformity, whole: dict[str, Any]
+) -> None:
+    tried = []
+    for path, methods in whole["paths"].items():
+        for method, operation in methods.items():
+            for kind in operation.get("requestBody", {}).get("content", {}).values():
+                for example in kind.get("examples", {}).values():
+                    where = path.format(version=1)
+                    assert conformity.asked(method, where, example["value"]) == []
+                    reply = door.ask(where, example["value"], method.upper())
+                    assert (reply.status, conformity.of(method, where, reply)) == (200, []), reply.body
+                    tried.append(path)
+    assert {path.rpartition("/")[2] for path in tried} == {"decide", "outcomes", "infer"}
 
 
 @pytest.mark.parametrize("at", [TRIPS, f"{TRIPS}/versions/1"])
