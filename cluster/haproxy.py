@@ -9,21 +9,25 @@ from pathlib import Path
 
 import psutil
 
+from cluster import grpc_frontend
 from cluster.processes import end_all
 
 
 def environment(run: Path, port: int) -> dict[str, str]:
     """The variables, read by Ray at import, that switch HAProxy and the throughput mode on.
 
-    Its files lie in `run`; its metrics and statistics ports follow `port` (8000 gives Ray's own 9101 and 8404).
+    Its files lie in `run`; the other ports follow `port`: 8000 gives Ray's own 9101, 8404, 8500 and 9500.
     """
     folder = config_path(run).parent
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(grpc_frontend.program(folder)),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(port + 1101),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(port + 404),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(port + 500),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(port + 1500),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(config_path(run)),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),

@@ -27,6 +27,7 @@ class Place:
     """Where a running Windvane answers."""
 
     decisions: str
+    grpc: str
     console: str
     dashboard: str
     mlflow_command: str
@@ -91,14 +92,20 @@ def demand_dashboard(settings: Settings) -> str:
 
 def url(settings: Settings) -> str:
     """Where HTTP clients reach decisions and the control API."""
+    return f"http://{_reachable(settings)}:{settings.port}"
+
+
+def _reachable(settings: Settings) -> str:
+    """The host that clients on this machine name."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  compared, not bound
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"[{host}]" if ":" in host else host
 
 
 def place(settings: Settings, dashboard: str, started: bool) -> Place:
     """The addresses to print."""
     return Place(
         decisions=f"{url(settings)}/v2/models/<model>/decide",
+        grpc=f"{_reachable(settings)}:{settings.grpc_port}",
         console=f"{url(settings)}/console",
         dashboard=dashboard,
         mlflow_command=f"mlflow ui --backend-store-uri {settings.mlflow_uri}",

@@ -12,13 +12,15 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from cluster import haproxy, processes
+from cluster import grpc_frontend, haproxy, processes
 from cluster.access import ensure_secret
 from cluster.errors import Unavailable
 from cluster.processes import Mark
+from cluster.serve_apps_api import CONTROL
 from configs.schema import Settings
 
 LONGEST_RUN_PATH = 24  # HAProxy binds Unix sockets up to 82 characters below it, and Linux allows 107
+MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
 MOST_CPUS_TO_COUNT_ON = 2  # serving takes fractions of one, a retraining job one at a time
 
 
@@ -60,8 +62,13 @@ def start(settings: Settings) -> Head:
     home = Path(settings.home)
     run = run_folder(home)
     end_leftovers(home)
-    for port, setting in ((settings.port, "WINDVANE_PORT"), (settings.dashboard_port, "WINDVANE_DASHBOARD_PORT")):
+    for port, setting in (
+        (settings.port, "WINDVANE_PORT"),
+        (settings.grpc_port, "WINDVANE_GRPC_PORT"),
+        (settings.dashboard_port, "WINDVANE_DASHBOARD_PORT"),
+    ):
         processes.demand_free(port, setting)
+    grpc_frontend.write(haproxy.config_path(run).parent, settings, CONTROL)
     ensure_secret(settings.ray_token_file)
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"),
@@ -120,6 +127,7 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
             "PATH": f"{here}:{os.environ.get('PATH', '')}",  # so that `ray job submit -- python …` runs this Python
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",  # one node: HAProxy knows within a second
             "RAY_AUTH_MODE": "token",  # who may talk to Ray's job API may run anything
+            "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(MOST_GRPC_BYTES),
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "PYTHONWARNINGS": "ignore::FutureWarning",
         }

@@ -8,6 +8,7 @@ import httpx
 
 from cluster.dashboard import Dashboard, last_lines
 from cluster.errors import NotFound, Unavailable, WindvaneError
+from cluster.grpc_frontend import SERVICER, rays_port
 from configs.schema import Settings
 
 CONTROL = "control"
@@ -90,6 +91,7 @@ class ServeApplications:
         declared = {
             "proxy_location": "EveryNode",
             "http_options": {"host": self._settings.host, "port": self._settings.port},
+            "grpc_options": {"port": rays_port(self._settings), "grpc_servicer_functions": [SERVICER]},
             "logging_config": {"enable_access_log": False},
             "applications": applications,
         }

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
 from configs.document import Document, Unreadable, merge, read
 from configs.schema import ModelSpec
-from configs.settings import Settings
+from configs.settings import GRPC_OFFSET, Settings
 
 PACKAGED = Path(__file__).parent
 
@@ -17,6 +17,7 @@ _VARIABLES = {
     "home": "WINDVANE_HOME",
     "host": "WINDVANE_HOST",
     "port": "WINDVANE_PORT",
+    "grpc_port": "WINDVANE_GRPC_PORT",
     "dashboard_port": "WINDVANE_DASHBOARD_PORT",
     "ray_address": "RAY_ADDRESS",
     "store_url": "WINDVANE_STORE",
@@ -33,6 +34,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     given = {field: environment[name] for field, name in _VARIABLES.items() if environment.get(name)}
     home = Path(given.get("home", "var")).expanduser().absolute()
     own_models = Path("configs/models")
+    port = given.get("port", "8000")
     models = given.get("models_dir", own_models if own_models.is_dir() else PACKAGED / "models")
     if given.get("ray_address"):  # a cluster that somebody else started, with Ray's usual token
         given.setdefault("ray_token_path", str(Path("~/.ray/auth_token").expanduser()))
@@ -40,6 +42,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         "store_url": f"sqlite:///{home}/windvane.db",
         "mlflow_uri": f"sqlite:///{home}/mlflow/mlflow.db",
         "ray_token_path": str(home / "ray_token"),
+        "grpc_port": (int(port) if port.isdecimal() else 0) + GRPC_OFFSET,
         **given,
         "home": str(home),
         "models_dir": str(Path(models).expanduser().absolute()),

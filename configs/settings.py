@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+GRPC_OFFSET = 1000  # from the HTTP port, so that two Windvanes on one machine differ in both
+
 
 class Settings(BaseModel):
     """Where this Windvane lives and listens; read once from the environment by `configs.load`."""
@@ -14,6 +17,7 @@ class Settings(BaseModel):
     home: str
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    grpc_port: Annotated[int, Field(ge=1, le=65535, default_factory=lambda given: given["port"] + GRPC_OFFSET)]
     dashboard_port: Annotated[int, Field(ge=1, le=65535)] = 8265
     ray_address: str | None = None  # an existing cluster to attach to; None starts one
     store_url: str
@@ -21,6 +25,11 @@ class Settings(BaseModel):
     models_dir: str
     overlay: str | None = None
     ray_token_path: str = ""  # the token of Ray's dashboard and job API; empty: home/ray_token
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs on this machine are meant to reach it."""
+        return self.host in LOOPBACK
 
     @property
     def ray_token_file(self) -> Path:
@@ -33,6 +42,7 @@ class Settings(BaseModel):
             "WINDVANE_HOME": self.home,
             "WINDVANE_HOST": self.host,
             "WINDVANE_PORT": str(self.port),
+            "WINDVANE_GRPC_PORT": str(self.grpc_port),
             "WINDVANE_DASHBOARD_PORT": str(self.dashboard_port),
             "WINDVANE_STORE": self.store_url,
             "WINDVANE_MLFLOW": self.mlflow_uri,

@@ -1,5 +1,6 @@
 """The composition root: one replica that ticks both loops for every deployed model and answers the control API."""
 
+import asyncio
 import logging
 import threading
 import time
@@ -23,7 +24,9 @@ from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
+from serve_apps.inference_server import server_metadata, server_routes, unready
 from serve_apps.prefetch import Prefetching
+from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
 from serve_apps.rollout.controller import RolloutController
@@ -34,7 +37,6 @@ ROLLOUT_SECONDS = 0.2  # between looks: part of the way from a breach to the rol
 WATCH_SECONDS = 1.0
 SEAL_SECONDS = 5.0
 METRICS_SECONDS = 5.0
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @serve.deployment(
@@ -58,8 +60,8 @@ class Control:
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
         self._monitors = RayMonitors()
         cache = home / "cache" / "versions"
-        switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
-        self._rollouts = RolloutController(store, registry, switchboard, self._monitors)
+        self._switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
+        self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         self._desk = Desk(store, registry, self._rollouts, self._monitors)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
@@ -77,7 +79,25 @@ class Control:
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
         home = Path(self._settings.home)
-        return make_app(self._desk, lambda: read_digest(home), self._settings.host in LOOPBACK)
+        app = make_app(self._desk, lambda: read_digest(home), self._settings.is_local)
+        app.include_router(server_routes(self._desk.models, self._switchboard))
+        return app
+
+    async def ServerLive(self, _: Any) -> Any:  # noqa: N802  the protocol's name
+        """Over gRPC: control answers (Serve finds these methods by name)."""
+        return oip_grpc.live()
+
+    async def ServerReady(self, _: Any) -> Any:  # noqa: N802
+        """Over gRPC: every deployed model has a version in force."""
+        try:
+            waiting = await asyncio.to_thread(lambda: unready(self._desk.models(), self._switchboard))
+        except WindvaneError:
+            return oip_grpc.ready(False)
+        return oip_grpc.ready(not waiting)
+
+    async def ServerMetadata(self, _: Any) -> Any:  # noqa: N802
+        """Over gRPC: who answers, and what of the protocol it speaks."""
+        return oip_grpc.server_of(server_metadata())
 
     def __del__(self) -> None:
         self._stopping.set()

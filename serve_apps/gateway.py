@@ -42,8 +42,22 @@ class Gateway:
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
             RayMonitorLine(self._model, name),
+            settings.is_local,
         )
+        self._grpc = replica.grpc_door
         return replica.door
+
+    async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  the protocol's name
+        """Decide; Serve finds these methods by name and opens its gRPC port once versions are loaded."""
+        return await self._grpc.infer(request, grpc_context)
+
+    async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """What the model takes and gives."""
+        return await self._grpc.metadata(request, grpc_context)
+
+    async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """Whether the model can answer."""
+        return await self._grpc.ready(request, grpc_context)
 
 
 def build(args: dict[str, Any]) -> serve.Application:

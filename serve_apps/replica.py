@@ -15,6 +15,7 @@ from monitoring.profile import Profile
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.follower import Feed, Follower
+from serve_apps.grpc_door import GrpcDoor
 from serve_apps.roster import Roster
 from serve_apps.router import SPLIT, Split
 from serve_apps.scorer import LoadedVersion, load_version
@@ -28,9 +29,18 @@ class Replica:
     """Everything one process needs to answer for one model; make it on the event loop that will run it."""
 
     def __init__(
-        self, spec: ModelSpec, home: Path, name: str, store: Store, registry: Registry, feed: Feed, monitor: MonitorLine
+        self,
+        spec: ModelSpec,
+        home: Path,
+        name: str,
+        store: Store,
+        registry: Registry,
+        feed: Feed,
+        monitor: MonitorLine,
+        local: bool = True,
+        writer: type[Writer] = Writer,
     ) -> None:
-        """`name` is this process's and no other's, also after a restart."""
+        """`name` is this process's and no other's, also after a restart; `local` is `Settings.is_local`."""
         loop = asyncio.get_running_loop()
         self._spec = spec
         self._store = store
@@ -38,7 +48,7 @@ class Replica:
         self._cache = home / "cache" / "versions"
         self._profiles: dict[int, Profile] = {}
         root = home / "log" / spec.name
-        self._log = Writer(
+        self._log = writer(
             root, f"gateway-{name}", spec.serving.durability, loop, model=spec.name, features=spec.features
         )
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
@@ -48,6 +58,7 @@ class Replica:
         self._decider = Decider(spec, self._roster, self._log, counts, self._shadows, loop)
         self._shipping = Shipping(counts, monitor)
         self.door = Door(spec, home, self._roster, self._decider, self._log, self.start, self.stop)
+        self.grpc_door = GrpcDoor(spec, home, self._roster, self._decider, local)
 
     async def start(self) -> None:
         """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served.

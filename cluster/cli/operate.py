@@ -61,6 +61,7 @@ def up() -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in (
         ("decisions", place.decisions),
+        ("gRPC", f"{place.grpc} (inference.GRPCInferenceService)"),
         ("console", place.console),
         ("API docs", f"{lifecycle.url(settings)}/docs"),
         ("metrics", f"{lifecycle.url(settings)}/metrics"),

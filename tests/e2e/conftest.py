@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-PORT, DASHBOARD_PORT = 18000, 18265
+PORT, GRPC_PORT, DASHBOARD_PORT = 18000, 19000, 18265
 
 
 @dataclass
@@ -81,6 +81,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         "WINDVANE_HOME": str(root / "home"),
         "WINDVANE_MODELS": str(models),
         "WINDVANE_PORT": str(PORT),
+        "WINDVANE_GRPC_PORT": str(GRPC_PORT),
         "WINDVANE_DASHBOARD_PORT": str(DASHBOARD_PORT),
         "OMP_NUM_THREADS": "1",
     }

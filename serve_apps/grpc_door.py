@@ -1,0 +1,157 @@
+"""The gRPC door: the Open Inference Protocol's methods on the data plane that HTTP has; errors are mapped once."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import grpc
+from tritonclient.grpc import service_pb2 as messages
+
+from cluster.access import is_owner, read_digest
+from cluster.errors import Forbidden, NotFound, TooLarge, Unavailable, WindvaneError
+from configs.schema import ModelSpec
+from serve_apps.chosen_version import choose, loaded_number
+from serve_apps.deadline import HEADER, read_deadline
+from serve_apps.decider import Decider
+from serve_apps.protocol.inference import Inference, version_of
+from serve_apps.protocol.metadata import metadata
+from serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
+from serve_apps.roster import Roster
+
+CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    409: grpc.StatusCode.ALREADY_EXISTS,
+    413: grpc.StatusCode.INVALID_ARGUMENT,  # RESOURCE_EXHAUSTED would have clients send it again
+    422: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}  # of an error's HTTP status
+LONGEST_DETAILS = 1000  # they travel in a header, each byte as up to three
+LOCAL_PEERS = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "ipv6:[::ffff:127.", "ipv6:%5B::ffff:127.", "unix:")
+Reply = TypeVar("Reply")
+logger = logging.getLogger(__name__)
+
+
+class Context(Protocol):
+    """What is used of Ray Serve's `RayServegRPCContext`; the call's own deadline is not in it."""
+
+    def invocation_metadata(self) -> Iterable[tuple[str, str]]:
+        """What the caller sent beside the message."""
+
+    def peer(self) -> str:
+        """Who called: `ipv4:127.0.0.1:40312`."""
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """The status to answer with."""
+
+    def set_details(self, details: str) -> None:
+        """The sentence beside it."""
+
+    def set_trailing_metadata(self, trailing_metadata: list[tuple[str, str]]) -> None:
+        """What follows the reply."""
+
+
+class GrpcDoor:
+    """One model's side of `inference.GRPCInferenceService`."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        home: Path,
+        roster: Roster,
+        decider: Decider,
+        local: bool = True,
+        now: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`local` refuses callers on other machines, since Ray binds replicas' own gRPC ports on all interfaces."""
+        self._spec = spec
+        self._home = home
+        self._roster = roster
+        self._decider = decider
+        self._local = local
+        self._now = now
+        self._ticks = ticks
+        self._most_bytes = spec.serving.max_body_bytes
+        self._inference = Inference(spec)
+
+    async def infer(self, request: messages.ModelInferRequest, context: Context) -> messages.ModelInferResponse:
+        """Decide every row of the request."""
+        return await self._answered(self._infer(request, context), messages.ModelInferResponse(), context)
+
+    async def metadata(
+        self, request: messages.ModelMetadataRequest, context: Context
+    ) -> messages.ModelMetadataResponse:
+        """What the model takes and gives."""
+        return await self._answered(self._metadata(request), messages.ModelMetadataResponse(), context)
+
+    async def ready(self, request: messages.ModelReadyRequest, context: Context) -> messages.ModelReadyResponse:
+        """Whether the model, or the version asked for, can answer here."""
+        return await self._answered(self._ready(request), messages.ModelReadyResponse(), context)
+
+    async def _infer(self, request: messages.ModelInferRequest, context: Context) -> messages.ModelInferResponse:
+        arrived = self._ticks()
+        self._demand(request.model_name)
+        if request.ByteSize() > self._most_bytes:
+            raise TooLarge(f"The message has {request.ByteSize()} bytes; send at most {self._most_bytes}")
+        sent = dict(context.invocation_metadata())
+        deadline = read_deadline(sent[HEADER], arrived) if HEADER in sent else None
+        override = self._override(request.model_version, sent) if request.model_version else None
+        self._decider.admission.enter(arrived, deadline)
+        try:
+            asked = request_of(request)
+            questions, block = self._inference.ask(asked, self._now())
+        finally:
+            self._decider.admission.entered()
+        answers = await self._decider.decide(questions, arrived, override, deadline, block)
+        tensors = self._inference.outputs(answers, self._inference.wanted(asked))
+        return reply_of(self._spec.name, version_of(answers), request, tensors)
+
+    async def _metadata(self, request: messages.ModelMetadataRequest) -> messages.ModelMetadataResponse:
+        self._demand(request.name, request.version)
+        return metadata_of(metadata(self._spec, self._roster.loaded))
+
+    async def _ready(self, request: messages.ModelReadyRequest) -> messages.ModelReadyResponse:
+        self._demand(request.name)
+        loaded = not request.version or any(request.version == str(number) for number in self._roster.loaded)
+        return messages.ModelReadyResponse(ready=loaded and self._roster.in_force is not None)
+
+    async def _answered(self, reply: Coroutine[Any, Any, Reply], empty: Reply, context: Context) -> Reply:
+        """The reply, or `empty` under the status of what went wrong; nothing is raised, since Serve logs each."""
+        if self._local and not context.peer().startswith(LOCAL_PEERS):
+            reply.close()
+            refuse(Forbidden("This Windvane answers its own machine only: set WINDVANE_HOST to open it"), context)
+            return empty
+        try:
+            return await reply
+        except WindvaneError as error:
+            refuse(error, context)
+        except Exception:
+            logger.exception("A gRPC request about %s was not answered", self._spec.name)
+            refuse(WindvaneError("This is a fault of the server; it is in its log"), context)
+        return empty
+
+    def _demand(self, model: str, version: str = "") -> None:
+        if model != self._spec.name:
+            raise NotFound(f"No model {model[:64]!a} answers here; this is {self._spec.name}")
+        if version:
+            loaded_number(version, self._roster)
+
+    def _override(self, version: str, sent: Mapping[str, str]) -> int | None:
+        return choose(version, self._roster, lambda: is_owner(sent.get("authorization"), read_digest(self._home)))
+
+
+def refuse(error: WindvaneError, context: Context) -> None:
+    """Set the error's status, its sentence and, where trying again may help, when to."""
+    context.set_code(CODES.get(error.status, grpc.StatusCode.INTERNAL))
+    context.set_details(str(error)[:LONGEST_DETAILS])
+    if isinstance(error, Unavailable):
+        wait_ms = math.ceil(1000.0 * error.retry_after_seconds)
+        context.set_trailing_metadata([("grpc-retry-pushback-ms", str(wait_ms))])

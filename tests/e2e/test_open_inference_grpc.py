@@ -1,0 +1,179 @@
+"""An unmodified tritonclient over gRPC, with two models beside control: nothing of Ray is named by the client."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import psutil
+import pytest
+from tritonclient import grpc as triton
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc import service_pb2_grpc as stubs
+from tritonclient.utils import InferenceServerException
+
+from cluster.decision_log.record import Decision
+from cluster.decision_log.tail import Tail
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.registry import Registration
+from configs.load import load_settings
+from tests.bundles import SPEC, make_bundle
+from tests.e2e.conftest import GRPC_PORT, Place, wait_for
+
+TRIPS, RIDES = "oip-trips", "oip-rides"
+ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
+NAMED = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
+DATATYPES = {"temp": "FP32", "distance": "FP64", "stops": "INT64", "night": "BOOL", "origin": "BYTES"}
+NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_, "BYTES": np.object_}
+
+
+@pytest.fixture(scope="module")
+def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Two models with one version each, registered without a training job."""
+    settings = load_settings(place.environment)
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    for seed, model in ((1, TRIPS), (2, RIDES)):
+        spec = SPEC.model_copy(update={"name": model})
+        (place.models / f"{model}.yaml").write_text(spec.model_dump_json(exclude_unset=True))
+        order = Registration(model, spec.owner, "first", "champion", None, None, {}, {}, {})
+        version = registry.register(order, make_bundle(tmp_path_factory.mktemp(model), seed, spec))
+        registry.set_champion(model, version.number)
+        place.windvane("deploy", model)
+    return place
+
+
+@pytest.fixture(scope="module")
+def client(deployed: Place) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(f"127.0.0.1:{GRPC_PORT}") as found:
+        wait_for("both models", lambda: all(_ready(found, model) for model in (TRIPS, RIDES)))
+        yield found
+
+
+def _ready(client: triton.InferenceServerClient, model: str) -> bool:
+    try:
+        return bool(client.is_model_ready(model))
+    except InferenceServerException:
+        return False
+
+
+def one_tensor(rows: int = 1) -> list[triton.InferInput]:
+    tensor = triton.InferInput("input", [rows, len(ROW)], "FP64")
+    tensor.set_data_from_numpy(np.array([ROW] * rows))
+    return [tensor]
+
+
+def named_tensors(rows: int = 1) -> list[triton.InferInput]:
+    tensors = []
+    for name, value in NAMED.items():
+        tensor = triton.InferInput(name, [rows], DATATYPES[name])
+        tensor.set_data_from_numpy(np.array([value] * rows, NUMPY[DATATYPES[name]]))
+        tensors.append(tensor)
+    return tensors
+
+
+def decisions(place: Place, model: str) -> list[Decision]:
+    return [record for record in Tail(place.home / "log" / model).read(limit=100_000) if isinstance(record, Decision)]
+
+
+def test_the_server_is_live_and_ready_and_tells_who_it_is(client: triton.InferenceServerClient) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.get_server_metadata().name == "windvane"
+
+
+def test_each_model_describes_itself(client: triton.InferenceServerClient) -> None:
+    for model in (TRIPS, RIDES):
+        found = client.get_model_metadata(model)
+        assert (found.name, list(found.versions), found.platform) == (model, ["1"], "onnxruntime_onnx")
+        assert {"prediction", "action"} <= {each.name for each in found.outputs}
+        assert client.is_model_ready(model, "1")
+        assert not client.is_model_ready(model, "7")
+
+
+@pytest.mark.parametrize("inputs", [one_tensor, named_tensors])
+def test_both_input_shapes_are_decided_as_the_json_door_does(client, deployed: Place, inputs) -> None:
+    asked = {"subject": "N725MQ", "features": NAMED, "context": {"event_time": "2026-01-01T00:00:00Z"}}
+    for model in (TRIPS, RIDES):
+        expected = deployed.http.post(f"/v2/models/{model}/decide", json=asked).json()
+        answer = client.infer(model, inputs(3), request_id="r-1", parameters={"subject": "N725MQ"})
+        assert answer.as_numpy("prediction") == pytest.approx([expected["prediction"]] * 3, abs=1e-6)
+        assert answer.as_numpy("action").tolist() == [expected["decision"]["action"].encode()] * 3
+        response = answer.get_response()
+        assert (response.model_name, response.model_version, response.id) == (model, "1", "r-1")
+
+
+def test_a_decision_over_grpc_is_in_the_log(client: triton.InferenceServerClient, deployed: Place) -> None:
+    answer = client.infer(TRIPS, one_tensor(), parameters={"subject": "logged-over-grpc"})
+    decision_id = answer.as_numpy("decision_id")[0].decode()
+    found = {record.decision_id: record for record in decisions(deployed, TRIPS)}
+    assert found[decision_id].subject == "logged-over-grpc"
+    assert found[decision_id].prediction == pytest.approx(answer.as_numpy("prediction")[0])
+
+
+def test_an_explanation_is_given_where_it_is_asked_for(client: triton.InferenceServerClient) -> None:
+    outputs = [triton.InferRequestedOutput("prediction"), triton.InferRequestedOutput("explanation")]
+    answer = client.infer(TRIPS, one_tensor(2), outputs=outputs)
+    weights = answer.as_numpy("explanation")
+    assert weights.shape == (2, 1 + len(ROW))
+    assert 1 / (1 + np.exp(-weights.sum(axis=1))) == pytest.approx(answer.as_numpy("prediction"), abs=1e-4)
+
+
+def test_typed_contents_are_answered_with_typed_contents(deployed: Place) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
+        request = messages.ModelInferRequest(model_name=TRIPS)
+        request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend(ROW)
+        reply = stubs.GRPCInferenceServiceStub(channel).ModelInfer(request)
+    assert not reply.raw_output_contents
+    assert len(reply.outputs[0].contents.fp64_contents) == 1
+
+
+def test_requests_larger_than_a_buffer_find_their_model(client: triton.InferenceServerClient) -> None:
+    """HAProxy sees the first 16 KB of a message, and the model's name is always among them."""
+    inputs = [*named_tensors(16), triton.InferInput("subject", [16], "BYTES")]
+    inputs[-1].set_data_from_numpy(np.array(["s" * 100] * 16, np.object_))
+    assert client.infer(TRIPS, inputs, parameters={"context.note": "n" * 200}).as_numpy("prediction").shape == (16,)
+    with pytest.raises(InferenceServerException) as caught:
+        client.infer(TRIPS, one_tensor(4000))
+    assert "send at most 65536" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "inputs", "code", "sentence"),
+    [
+        ("nobody", "", one_tensor, "NOT_FOUND", "No model 'nobody' is deployed here"),
+        ("", "", one_tensor, "INVALID_ARGUMENT", "names no model"),
+        (TRIPS, "7", one_tensor, "NOT_FOUND", "Version '7' is not loaded here"),
+        (TRIPS, "", lambda: named_tensors()[:2], "INVALID_ARGUMENT", "Input 'stops' is missing"),
+        (TRIPS, "", lambda: one_tensor(17), "INVALID_ARGUMENT", "send at most 16"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_status_clients_expect(client, model, version, inputs, code, sentence) -> None:
+    with pytest.raises(InferenceServerException) as caught:
+        client.infer(model, inputs(), model_version=version)
+    assert caught.value.status() == f"StatusCode.{code}"
+    assert sentence in caught.value.message()
+
+
+def test_a_version_that_answers_anyhow_may_be_named(client: triton.InferenceServerClient) -> None:
+    assert client.infer(TRIPS, one_tensor(), model_version="1").get_response().model_version == "1"
+
+
+def test_the_application_may_be_named_as_ray_serve_has_it(client: triton.InferenceServerClient) -> None:
+    answer = client.infer(RIDES, one_tensor(), headers={"application": RIDES})
+    assert answer.get_response().model_name == RIDES
+
+
+def test_calls_at_once_are_all_answered(client: triton.InferenceServerClient) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        models = [TRIPS, RIDES] * 100
+        answers = list(pool.map(lambda model: client.infer(model, one_tensor()), models))
+    assert [answer.get_response().model_name for answer in answers] == models
+
+
+def test_only_loopback_is_listened_on(deployed: Place) -> None:
+    listening = {
+        connection.laddr.ip
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == GRPC_PORT
+    }
+    assert listening == {"127.0.0.1"}

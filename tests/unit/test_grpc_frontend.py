@@ -1,0 +1,55 @@
+"""Our frontend in Ray's HAProxy: what is written, and that the real one takes it beside Ray's part."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cluster import grpc_frontend
+from configs.load import load_settings
+from configs.settings import Settings
+
+RAYS = """global
+    nbthread 1
+defaults
+    mode http
+    timeout client 1s
+    timeout server 1s
+    timeout connect 1s
+backend grpc-trips
+    server a 127.0.0.1:1 proto h2
+"""
+
+
+def settings(**variables: str) -> Settings:
+    return load_settings({"WINDVANE_HOME": "/h", "WINDVANE_PORT": "8123", **variables})
+
+
+@pytest.mark.parametrize(
+    ("host", "bound"),
+    [
+        ("127.0.0.1", "bind 127.0.0.1:9123 "),
+        ("0.0.0.0", "bind *:9123 "),
+        ("::", "bind *:9123 "),
+        ("::1", "bind ::1:9123 "),
+    ],
+)
+def test_it_listens_where_http_does_on_a_port_of_its_own(tmp_path: Path, host: str, bound: str) -> None:
+    grpc_frontend.write(tmp_path / "h", settings(WINDVANE_HOST=host), "control")
+    assert bound in (tmp_path / "h" / "grpc.cfg").read_text()
+
+
+def test_rays_haproxy_takes_it_beside_rays_own_configuration(tmp_path: Path) -> None:
+    rays = tmp_path / "it's rays.cfg"
+    rays.write_text(RAYS)
+    folder = tmp_path / "a folder"
+    grpc_frontend.write(folder, settings(), "control")
+    done = subprocess.run(
+        [str(grpc_frontend.program(folder)), "-c", "-f", str(rays)], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr.count("ALERT")) == (0, 0), done.stderr
+
+
+def test_rays_own_frontend_keeps_out_of_the_way_except_in_a_cluster_that_is_not_ours() -> None:
+    assert grpc_frontend.rays_port(settings()) == 9325
+    assert grpc_frontend.rays_port(settings(RAY_ADDRESS="10.0.0.7:6379")) == 9123
