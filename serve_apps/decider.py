@@ -86,6 +86,20 @@ class Decider:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
         if override is not None and override not in self._roster.loaded:
             raise self._not_loaded(override)
+        if len(questions) == 1 and questions[0].request_id is None:
+            alone = Pending(questions, arrived, override, deadline, block, self._loop.create_future())
+            self._waiting.take((alone,), deadline)
+            return await alone.answer
+        return await self._decide_in_parts(questions, arrived, override, deadline, block)
+
+    async def _decide_in_parts(
+        self,
+        questions: Sequence[Question],
+        arrived: float,
+        override: int | None,
+        deadline: float | None,
+        block: Rows | None,
+    ) -> list[Answer]:
         fresh: list[Pending] = []
         answers: list[tuple[asyncio.Future[list[Answer]], bool]] = []
         try:

@@ -63,9 +63,17 @@ def test_a_version_that_cannot_score_says_so_whatever_the_reason(tmp_path: Path)
 
 def test_a_version_that_cannot_explain_says_so(tmp_path: Path) -> None:
     version = load_version(1, make_bundle(tmp_path, 1), SPEC.features)
-    version.bundle.booster_path.unlink()
+    with pytest.raises(Unavailable, match="Version 1 cannot explain: Rows of shape"):
+        version.explain(np.zeros((1, 4), np.float32))
+    version.bundle.booster_path.write_bytes(b"no booster")
     with pytest.raises(Unavailable, match="Version 1 cannot explain"):
-        version.explain(np.zeros((1, 5), np.float32))
+        version.prepare(*version.score(ROWS))
+
+
+def test_the_first_explained_request_finds_everything_ready(tmp_path: Path) -> None:
+    version = load_version(1, make_bundle(tmp_path, 1), SPEC.features)
+    version.bundle.booster_path.unlink()
+    assert version.explain(version.score(ROWS)[0]).shape == (3, 6)
 
 
 def test_a_changed_bundle_is_not_served(tmp_path: Path) -> None:
