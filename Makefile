@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 UV_VERSION := 0.13.9
+CLIENTS := $(abspath $(or $(WINDVANE_CLIENTS),var/clients))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-e2e check format bench docs lock clean
+.PHONY: help setup demo test test-unit test-e2e clients check format bench docs lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,8 +30,16 @@ test: test-unit test-e2e ## all tests
 test-unit: $(READY) ## unit tests and doctests of the pure modules: no Ray, no clock
 	$(BIN)/python -m pytest tests/unit configs cluster monitoring training serve_apps
 
-test-e2e: $(READY) ## end to end on a real local Ray, MLflow and HTTP
+test-e2e: $(READY) clients ## end to end on a real local Ray, MLflow and HTTP
 	$(BIN)/python -m pytest tests/e2e
+
+clients: $(CLIENTS)/kserve/.ready $(CLIENTS)/mlserver/.ready ## install other projects' clients of our protocol, for test-e2e
+
+$(CLIENTS)/%/.ready: tests/e2e/clients/%.txt | $(READY)
+	@echo "installing $*'s client into $(CLIENTS)/$* (about 300 MB)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CLIENTS)/$*
+	@VIRTUAL_ENV=$(CLIENTS)/$* $(BIN)/uv pip install --quiet --requirement $<
+	@touch $@
 
 check: $(READY) ## format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -50,6 +59,9 @@ docs: $(READY) ## write docs/models.md anew from the schema
 
 lock: $(READY) ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
+	@for client in kserve mlserver; do \
+		echo $$client | $(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate - -o tests/e2e/clients/$$client.txt; \
+	done
 
 clean: ## remove .venv, caches and var/ (stop a running Windvane first)
 	@test ! -e var/run/head.json || { echo "A Windvane may be running: .venv/bin/windvane down"; exit 1; }

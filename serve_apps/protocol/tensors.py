@@ -81,12 +81,13 @@ def to_bytes(tensor: Tensor) -> bytes:
     """
     if isinstance(tensor.values, np.ndarray):
         return tensor.values.tobytes()
-    parts = []
-    for value in tensor.values:
-        text = (value or "").encode()
-        parts.append(_LENGTH.pack(len(text)))
-        parts.append(text)
-    return b"".join(parts)
+    texts = [text or "" for text in tensor.values]
+    lengths = set(map(len, texts))
+    if len(lengths) == 1 and max(lengths) < 128 and "".join(texts).isascii():  # ids and such: one encoding for all
+        length = chr(max(lengths)) + "\0\0\0"
+        return (length + length.join(texts)).encode()
+    framed = {text: _LENGTH.pack(len(text.encode())) + text.encode() for text in set(texts)}
+    return b"".join([framed[text] for text in texts])
 
 
 def text_of(name: str, raw: bytes) -> str:
