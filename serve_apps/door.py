@@ -11,6 +11,7 @@ from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from configs.schema import ModelSpec
 from serve_apps.deadline import deadline_of
 from serve_apps.decider import Decider
+from serve_apps.departures import Departures
 from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
 from serve_apps.infer_door import JSON, InferDoor, Methods, Route
 from serve_apps.protocol.decide import Decide
@@ -54,7 +55,8 @@ class Door:
         self._decide_protocol = Decide(spec)
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
-        self._inference = InferDoor(spec, roster, decider, self._owns, self._override, now, ticks)
+        self._departures = Departures(ticks)
+        self._inference = InferDoor(spec, roster, decider, self._departures, self._owns, self._override, now, ticks)
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": self._decide},
             f"/v2/models/{spec.name}/outcomes": {"POST": self._outcomes},
@@ -124,7 +126,8 @@ class Door:
         finally:
             self._decider.admission.entered()
         questions, many = self._decide_protocol.decode(body, self._now())
-        answers = await self._decider.decide(questions, arrived, override, deadline)
+        with self._departures.watch(headers, receive):
+            answers = await self._decider.decide(questions, arrived, override, deadline)
         return Response(200, self._decide_protocol.encode(answers, many), JSON)
 
     async def _outcomes(self, headers: Headers, receive: Receive) -> Response:

@@ -10,6 +10,7 @@ from configs.schema import ModelSpec
 from serve_apps.chosen_version import choose, loaded_number
 from serve_apps.deadline import deadline_of
 from serve_apps.decider import Decider
+from serve_apps.departures import Departures
 from serve_apps.http_request import Headers, Receive, json_length, read_body
 from serve_apps.protocol.infer_body import read_infer
 from serve_apps.protocol.infer_reply import infer_reply
@@ -31,6 +32,7 @@ class InferDoor:
         spec: ModelSpec,
         roster: Roster,
         decider: Decider,
+        departures: Departures,
         owns: Callable[[Headers], bool],
         override: Callable[[Headers], int | None],
         now: Callable[[], float],
@@ -40,6 +42,7 @@ class InferDoor:
         self._spec = spec
         self._roster = roster
         self._decider = decider
+        self._departures = departures
         self._owns = owns
         self._override = override
         self._now = now
@@ -105,5 +108,6 @@ class InferDoor:
             self._decider.admission.entered()
         body = read_infer(raw, json_bytes, self._spec.name)
         questions, block = self._inference.ask(body.request, self._now())
-        answers = await self._decider.decide(questions, arrived, override, deadline, block)
+        with self._departures.watch(headers, receive):
+            answers = await self._decider.decide(questions, arrived, override, deadline, block)
         return infer_reply(self._spec.name, self._inference, body, answers)

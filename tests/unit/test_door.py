@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from cluster.decision_log.record import Outcome
 from serve_apps.decision_id import fixed
+from serve_apps.departures import UNWATCHED
 from serve_apps.router import bucket
 from serve_apps.scorer import LoadedVersion
-from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, call, canary, champion, gateway
+from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, call, canary, champion, gateway, settled
 
 TOKEN = "an owner's token"
 READY, MODEL = "/v2/models/trips/ready", "/v2/models/trips"
@@ -379,3 +380,37 @@ def test_a_canary_takes_its_share_over_http(versions: dict[int, LoadedVersion], 
         arms = {subject: world.ask(DECIDE, asked(subject)).json["arm"] for subject in map(str, range(60))}
         expected = {subject: "candidate" if bucket("salt", subject) < 1 << 31 else "champion" for subject in arms}
         assert arms == expected
+
+
+def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_not_watch(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        world.log.holding = True
+        body = json.dumps(asked()).encode()
+        sent: list[Any] = []
+        gone = asyncio.Event()
+        messages = [{"type": "http.request", "body": body}]
+
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def scenario() -> None:
+            scope = {"type": "http", "method": "POST", "path": DECIDE, "headers": [UNWATCHED]}
+            asking = asyncio.ensure_future(world.door(scope, receive, send))
+            await settled(lambda: bool(world.log.records))
+            gone.set()
+            world.ticks = 1.0
+            world.door._departures.sweep()
+            await settled(asking.done)
+            assert asking.cancelled()
+            world.log.release()
+
+        world.run(scenario())
+        assert sent == []
