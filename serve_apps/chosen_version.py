@@ -2,21 +2,22 @@
 
 from collections.abc import Callable
 
-from cluster.errors import Forbidden, NotFound
+from cluster.errors import Forbidden, NotFound, Unavailable
 from serve_apps.roster import Roster
 
 
 def choose(version: str, roster: Roster, owns: Callable[[], bool]) -> int | None:
     """What to override the split with when a request names this version: None when the split says the same.
 
-    `owns` says whether an owner asks. Raises NotFound when the version is not loaded, Forbidden when it is not the
-    caller's to choose.
+    `owns` says whether an owner asks. Raises Unavailable before a split is in force, NotFound when the version is not
+    loaded, Forbidden when it is not the caller's to choose.
     """
+    if roster.in_force is None:
+        raise Unavailable("No version is in force yet: try again in a few seconds")
     number = loaded_number(version, roster)
-    if roster.in_force is not None:
-        live = {arm.version for arm in roster.in_force.split.arms if arm.weight > 0}
-        if live == {number}:
-            return None
+    live = {arm.version for arm in roster.in_force.split.arms if arm.weight > 0}
+    if live == {number}:
+        return None
     if not owns():
         raise Forbidden(
             f"The split decides who answers, and version {number} is not its only answer: leave the version out, or "

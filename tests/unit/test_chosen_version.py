@@ -1,6 +1,6 @@
 import pytest
 
-from cluster.errors import Forbidden, NotFound
+from cluster.errors import Forbidden, NotFound, Unavailable
 from serve_apps.chosen_version import choose, loaded_number
 from serve_apps.roster import InForce
 from serve_apps.router import Arm, Router, Split
@@ -27,10 +27,18 @@ def test_anybody_may_name_the_version_that_answers_anyhow(owner: bool) -> None:
 
 
 def test_only_an_owner_may_name_another() -> None:
-    for split, version in ((champion(warm=(2,)), 2), (canary(), 1), (canary(), 2), (None, 1)):
+    for split, version in ((champion(warm=(2,)), 2), (canary(), 1), (canary(), 2)):
         assert chosen(split, str(version), owner=True) == version
         with pytest.raises(Forbidden, match=f"version {version} is not its only answer"):
             chosen(split, str(version), owner=False)
+
+
+@pytest.mark.parametrize("owner", [True, False])
+def test_before_a_split_is_in_force_nobody_is_told_no(owner: bool) -> None:
+    """The same request may be right in a moment."""
+    for version in ("1", "7"):
+        with pytest.raises(Unavailable):
+            chosen(None, version, owner)
 
 
 @pytest.mark.parametrize("version", ["4", "01", "1.0", "", "latest", "-1", "١", "9" * 5000])

@@ -294,6 +294,7 @@ def test_what_cannot_be_logged_is_not_answered(door: World) -> None:
 def test_before_a_split_is_in_force_nothing_answers(versions: dict[int, LoadedVersion], home: Path) -> None:
     with gateway(versions, None, home) as world:
         assert world.ask(INFER, BODY).status == 503
+        assert world.ask(f"{MODEL}/versions/1/infer", BODY).status == 503
         assert world.ask(f"{MODEL}/ready", method="GET").status == 503
         assert world.ask(f"{MODEL}/versions/1/ready", method="GET").status == 503
 
