@@ -1,15 +1,103 @@
-"""`make bench`: the decision log by itself, then decisions over HTTP on the Windvane that is running."""
+"""`make bench` and `make bench-quick`: every server on the same model and the same load, one at a time.
 
-import subprocess
+    python -m benchmarks [--quick] [--rounds 3] [--only NAME …]
+
+The figures of a table are medians of the rounds; ratios hold within one run.
+"""
+
+import argparse
+import signal
 import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 
-from cluster.lifecycle import dashboard_url
-from configs.load import load_settings
+from benchmarks import bounds, lineup, results, table
+from benchmarks.lineup import Absent, Progress, Turn
+from benchmarks.measure import Figure, Span, Wrong, measure, median, open_session, plain_rows_per_second
+from benchmarks.model import bundle
+
+ROUNDS = 3
+
+
+def main() -> None:
+    """Measure, print the tables, write the file; ends with 1 when a server answered wrongly."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="floor, fastest peer, Ray hello and Windvane, once")
+    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, or 1 with --quick")
+    parser.add_argument("--only", nargs="+", choices=list(table.LABELS), help="measure these alone")
+    order = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every block ends what it started
+    began, start = datetime.now(UTC), time.monotonic()
+    machine = results.this_machine()
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - start:7.0f} s  {line}\n")
+
+    who = lineup.a_few if order.quick else lineup.everyone
+    span = Span()
+    session = open_session(bundle())
+    plain: list[float] = []
+    rounds: list[dict[str, list[Figure]]] = []
+    absent: dict[str, str] = {}
+    try:
+        for number in range(1, (order.rounds or (1 if order.quick else ROUNDS)) + 1):
+            say(f"round {number}")
+            plain.append(plain_rows_per_second(session))
+            found, missing = one_round(who(say), order.only, lambda entry: measure(entry, session, span, say), say)
+            rounds.append(found)
+            absent |= missing
+    except Wrong as error:
+        sys.exit(f"The run is void: {error}")
+    names = {name for found in rounds for name in found}
+    medians = {
+        name: [median(same) for same in zip(*(r[name] for r in rounds if name in r), strict=True)] for name in names
+    }
+    rows = sorted(plain)[len(plain) // 2]
+    judged = bounds.judge(medians, rows)
+    sys.stdout.write("\n" + table.render(medians, absent, judged, rows))
+    run = results.Run(
+        "quick" if order.quick else "bench",
+        began.isoformat(timespec="seconds"),
+        round(time.monotonic() - start, 1),
+        results.commit(),
+        machine,
+        results.versions(),
+        results.peer_versions(),
+        span,
+        rounds,
+        absent,
+        rows,
+        judged,
+    )
+    sys.stdout.write(f"\nwritten to {results.write(run)}\n")
+
+
+def of_all(rounds: Sequence[Mapping[str, Sequence[Figure]]]) -> dict[str, list[Figure]]:
+    """The medians over the rounds in which a server was measured."""
+    names = {name for found in rounds for name in found}
+    measured = {name: [found[name] for found in rounds if name in found] for name in names}
+    return {name: [median(same) for same in zip(*each, strict=True)] for name, each in measured.items()}
+
+
+def one_round(
+    turns: Iterator[Turn], only: list[str] | None, act: Callable[..., list[Figure]], say: Progress
+) -> tuple[dict[str, list[Figure]], dict[str, str]]:
+    """Figures by server, and the reasons of those that are absent; closes the last server whatever happens."""
+    found: dict[str, list[Figure]] = {}
+    absent: dict[str, str] = {}
+    with closing(turns):  # type: ignore[type-var]
+        for turn in turns:
+            if only and turn.name not in only:
+                continue
+            if isinstance(turn, Absent):
+                say(f"{turn.name}: {turn.why}")
+                absent[turn.name] = turn.why
+            else:
+                found[turn.name] = act(turn)
+    return found, absent
+
 
 if __name__ == "__main__":
-    for name in ("benchmarks.decision_log", "benchmarks.decide"):
-        if name == "benchmarks.decide" and dashboard_url(load_settings()) is None:
-            sys.stderr.write("No Windvane is running: up, train and deploy flight-delay to measure decisions too.\n")
-            break
-        if code := subprocess.run([sys.executable, "-m", name]).returncode:
-            sys.exit(code)
+    main()

@@ -28,6 +28,7 @@ class Dialect:
     rows: int = 1  # in one request
     headers: Callable[[bytes], Sequence[tuple[str, str]]] = lambda _: JSON
     grpc: bool = False
+    predicts: bool = True
 
     def requests(self, rows: Rows, host: str = "127.0.0.1") -> tuple[bytes, ...]:
         """The rows as whole HTTP requests, or as gRPC messages, each with the next `rows` of them."""
@@ -149,4 +150,4 @@ EXPLAINED = Dialect(f"/v2/models/{NAME}/decide", _decide(explain=True), _explain
 BINARY = Dialect(INFER, _binary, _binary_reply, headers=_binary_headers)
 BINARY_256 = Dialect(INFER, _binary, _binary_reply, rows=256, headers=_binary_headers)
 GRPC = Dialect("/inference.GRPCInferenceService/ModelInfer", _message, _message_reply, grpc=True)
-HELLO = Dialect("/hello", _member("instances"), lambda _: [])  # it answers without looking
+HELLO = Dialect("/hello", _member("instances"), lambda _: [], predicts=False)  # it answers without looking

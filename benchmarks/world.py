@@ -29,7 +29,7 @@ from cluster.lifecycle import spec_digest
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.ray_head import Head
 from cluster.registry import Registration
-from cluster.serve_apps_api import ServeApplications
+from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
 from cluster.store import DECLARATION, Shelf
 from configs.schema import ModelSpec
@@ -38,7 +38,8 @@ from serve_apps.router import SPLIT, Arm, Split
 
 NAME = model.SPEC.name
 PATIENCE_SECONDS = 120.0
-OFFSETS = (0, 404, 1000, 1101, 2001)  # ports that follow the HTTP port: statistics, gRPC, metrics, Ray's client
+# ports that follow the HTTP port: statistics, proxies, gRPC (ours, Ray's), metrics, Ray's client
+OFFSETS = (0, 404, 500, 1000, 1101, 1202, 1500, 2001)
 
 
 def spec_with(**serving: object) -> ModelSpec:
@@ -84,9 +85,9 @@ class World:
         wait_for(f"{self.url}{ready}")
 
     def clear(self) -> None:
-        """Take down what is served; returns when its processes are gone."""
-        replicas = [process for process in self.family() if any("ServeReplica" in text for text in _command(process))]
-        self.applications.remove_all()
+        """Take the application down, control stays; returns when its processes are gone."""
+        replicas = self._replicas()
+        self.applications.remove(NAME)
         _, left = psutil.wait_procs(replicas, timeout=PATIENCE_SECONDS)
         if left:
             raise Unavailable(f"Replicas still run after {PATIENCE_SECONDS:.0f} s: {[each.pid for each in left]}")
@@ -99,10 +100,20 @@ class World:
 
     def replica(self) -> psutil.Process:
         """The process that answers for the bench model."""
-        for process in self.family():
-            if any(text.startswith(f"ray::ServeReplica:{NAME}") for text in _command(process)):
-                return process
-        raise Unavailable(f"No replica of {NAME} is running: call `serve` first")
+        found = self._replicas()
+        if not found:
+            raise Unavailable(f"No replica of {NAME} is running: call `serve` first")
+        return found[0]
+
+    def control(self) -> None:
+        """Run control beside the application, as `windvane up` does: both loops, the monitor, the console."""
+        self.applications.deploy_control()
+        self.applications.wait_running(CONTROL, PATIENCE_SECONDS, lambda _: None)
+        wait_for(f"{self.url}/api/health")
+
+    def _replicas(self) -> list[psutil.Process]:
+        title = f"ray::ServeReplica:{NAME}:"
+        return [process for process in self.family() if any(text.startswith(title) for text in _command(process))]
 
 
 @contextmanager
@@ -156,6 +167,7 @@ def _register(home: Path) -> Settings:
     settings = Settings(
         home=str(home),
         port=port,
+        grpc_port=port + 1000,
         dashboard_port=free_port(),
         store_url=f"sqlite:///{home}/windvane.db",
         mlflow_uri=f"sqlite:///{home}/mlflow.db",

@@ -1,0 +1,76 @@
+"""A Gateway whose decision log keeps nothing: what the log costs is the difference. For the bench alone."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ray import serve
+
+from cluster.decision_log.record import Record
+from cluster.decision_log.writer import Writer
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.sql_store import SqlStore
+from configs.settings import Settings
+from serve_apps.gateway import MOST_ONGOING_REQUESTS
+from serve_apps.ray_shipping import RayMonitorLine
+from serve_apps.ray_switchboard import RayFeed
+from serve_apps.replica import Replica, load_spec
+
+OPTIONS: dict[str, Any] = {
+    "max_ongoing_requests": MOST_ONGOING_REQUESTS,
+    "ray_actor_options": {"num_cpus": 0.25},
+    "logging_config": {"enable_access_log": False},
+}
+
+
+class NullWriter(Writer):
+    """Says of everything that it is on disk."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def append(self, record: Record) -> None:
+        """Forget it."""
+
+    def commit(self) -> "asyncio.Future[None]":
+        """Done at once."""
+        future = self._loop.create_future()
+        future.set_result(None)
+        return future
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@serve.deployment(name="Gateway")
+@serve.ingress()
+class Unlogged:
+    """As `serve_apps.gateway`, with the null writer."""
+
+    def __init__(self, model: str, settings: dict[str, Any]) -> None:
+        self._model = model
+        self._settings = Settings.model_validate(settings)
+
+    async def __serve_build_asgi_app__(self) -> Any:
+        """The door."""
+        settings = self._settings
+        store = SqlStore(settings.store_url)
+        name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
+        replica = Replica(
+            load_spec(store, self._model),
+            Path(settings.home),
+            name,
+            store,
+            MlflowRegistry(settings.mlflow_uri, settings.artifacts),
+            RayFeed(self._model, name),
+            RayMonitorLine(self._model, name),
+            writer=NullWriter,
+        )
+        return replica.door
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """The application for `{"model", "settings"}`."""
+    deployment: Any = Unlogged  # the decorator's types say it is still the class
+    return deployment.options(**OPTIONS).bind(args["model"], args["settings"])

@@ -1,0 +1,70 @@
+"""The bounds that the fast path is held to: what was reached beside what was asked, PASS, MISS or not measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.measure import Figure
+
+OURS, EXPLAINED, BINARY_256 = "windvane", "windvane-explained", "windvane-oip-binary-256"
+HELLO, CANARY, FLOOR = "ray-hello", "ray-default-canary", "floor"
+PEERS = ("kserve-v1", "kserve-v2", "mlserver", "bentoml", "litserve", "mlflow-serve")
+MANY = 64  # connections that ratios are taken at
+Medians = Mapping[str, Sequence[Figure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One promise: `reached` is None when a server that it needs was not measured."""
+
+    what: str
+    limit: float
+    at_most: bool
+    reached: float | None
+
+    @property
+    def verdict(self) -> str:
+        """PASS, MISS, or that there is none."""
+        if self.reached is None:
+            return "not measured"
+        holds = self.reached <= self.limit if self.at_most else self.reached >= self.limit
+        return "PASS" if holds else "MISS"
+
+
+def at(medians: Medians, name: str, concurrency: int = MANY) -> Figure | None:
+    """The figure of one server at one concurrency, 0 for the open loop; None when there is none."""
+    return next((each for each in medians.get(name, ()) if each.concurrency == concurrency), None)
+
+
+def fastest_peer(medians: Medians) -> str | None:
+    """The peer that answers most with 64 connections."""
+    measured = [(figure.per_second, name) for name in PEERS if (figure := at(medians, name))]
+    return max(measured)[1] if measured else None
+
+
+def ratio(medians: Medians, name: str, anchor: str | None) -> float | None:
+    """Requests a second of one server to another's, both with 64 connections."""
+    ours, theirs = at(medians, name), at(medians, anchor) if anchor else None
+    return ours.per_second / theirs.per_second if ours and theirs else None
+
+
+def judge(medians: Medians, plain_rows_per_second: float | None) -> list[Bound]:
+    """Every bound against the medians of the rounds."""
+    peer = fastest_peer(medians)
+    named = f"the fastest peer's bare prediction ({peer})" if peer else "the fastest peer's bare prediction"
+    rows = max((each.rows_per_second for each in medians.get(BINARY_256, ()) if each.concurrency), default=None)
+    share = rows / plain_rows_per_second if rows and plain_rows_per_second else None
+    return [
+        Bound("governed decide / Ray hello-world in our mode, c=64", 0.75, False, ratio(medians, OURS, HELLO)),
+        Bound(f"governed decide / {named}, c=64", 1.8, False, ratio(medians, OURS, peer)),
+        Bound("governed decide / Ray's default canary, c=64", 20.0, False, ratio(medians, OURS, CANARY)),
+        Bound("governed decide, p50 at c=1, ms", 0.7, True, _of(at(medians, OURS, 1), lambda each: each.p50_ms)),
+        Bound("governed decide, p99 at 1,000/s, ms", 10.0, True, _of(at(medians, OURS, 0), lambda each: each.p99_ms)),
+        Bound("every decision explained / Ray hello-world, c=64", 0.55, False, ratio(medians, EXPLAINED, HELLO)),
+        Bound(f"every decision explained / {named}, c=64", 1.4, False, ratio(medians, EXPLAINED, peer)),
+        Bound("every decision explained / governed, c=64", 0.75, False, ratio(medians, EXPLAINED, OURS)),
+        Bound("OIP binary, 256 rows a request / plain ONNX Runtime, rows/s", 0.5, False, share),
+    ]
+
+
+def _of(figure: Figure | None, read: Callable[[Figure], float]) -> float | None:
+    return read(figure) if figure else None
