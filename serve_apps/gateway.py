@@ -68,7 +68,7 @@ def build(args: dict[str, Any]) -> serve.Application:
         "max_ongoing_requests": MOST_ONGOING_REQUESTS,
         "ray_actor_options": {"num_cpus": serving.num_cpus},
         "graceful_shutdown_timeout_s": SHUTDOWN_SECONDS,
-        "logging_config": LoggingConfig(enable_access_log=False),
+        "logging_config": LoggingConfig(enable_access_log=False, log_level="WARNING"),
     }
     if serving.min_replicas == serving.max_replicas:
         options["num_replicas"] = serving.min_replicas
