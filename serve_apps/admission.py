@@ -18,12 +18,13 @@ from cluster.errors import Expired, Overloaded
 
 REQUEST_WORK = 16  # rows whose decision costs as much CPU as one request's way through the server and back
 HIDDEN_TURNS = 2.0  # turns of the loop between a request's arrival at the socket and at the door
-HEADROOM = 0.7  # share of its time that a request may be predicted to take; the rest is for what no mean predicts
+HEADROOM = 0.6  # share of its time that a request may be predicted to take; the rest is for what no mean predicts
 FIRST_PACE = 10e-6  # seconds of CPU per unit of work, until some was measured
 PACE_MEMORY = 0.5  # seconds of CPU after which a measurement counts half
-TURN_MEMORY, ANSWER_MEMORY, SIZE_MEMORY = 4, 64, 16  # turns, groups of answers, requests an average goes back
+TURN_MEMORY, ANSWER_MEMORY, SIZE_MEMORY = 4, 256, 16  # turns, answers, requests that an average goes back
 QUEUE_SHARE = 0.1  # of the patience; only predictions above it say something about the correction
-LEAST_CORRECTION, MOST_CORRECTION = 0.5, 2.0  # a stall of the machine must not shut the door for long
+LEAST_CORRECTION, MOST_CORRECTION = 0.5, 4.0
+MOST_OFF = 2.0  # that one answer may say it was off: a stall of the machine must not shut the gate
 
 
 class Admission:
@@ -33,10 +34,7 @@ class Admission:
     that the prediction learns.
 
     >>> admission = Admission(patience_seconds=0.05, most_rows=4096)
-    >>> round(admission.admit(rows=1024, now=0.0), 4)
-    0.0104
-    >>> round(admission.admit(rows=3072, now=0.0), 4)
-    0.0413
+    >>> admission.admit(rows=4096, now=0.0)
     >>> admission.admit(rows=1, now=0.0)
     Traceback (most recent call last):
     cluster.errors.Overloaded: 4096 rows are waiting and 4096 may: come again in a second
@@ -51,7 +49,7 @@ class Admission:
         self._most_rows = most_rows
         self._cpu_seconds = cpu_seconds
         self._work = 0.0  # of those rows
-        self._entering = 0  # requests whose body is being read
+        self.inside = 0  # requests between their arrival at this process and the end of their reply
         self._size = 1.0 + REQUEST_WORK  # work of a usual request
         self._busy_seconds, self._busy_work = FIRST_PACE * 1000, 1000.0  # their ratio is the pace
         self._cpu = 0.0  # seconds when work was last finished, or began
@@ -73,24 +71,36 @@ class Admission:
         """What answers took over what they were predicted to take."""
         return self._correction
 
-    def enter(self, now: float, deadline: float | None = None) -> None:
-        """Count in a request whose body is still to be read, until `entered`; refusing it here costs least.
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything waits, so that a request could be refused."""
+        return self.inside > 0 or self.rows > 0
 
-        Raises Overloaded when a usual request would not be answered in time, Expired when its deadline has passed.
+    def enter(self, now: float, deadline: float | None = None) -> float:
+        """Let a request in that arrives now, until it leaves; returns the seconds it is predicted to take.
+
+        Nothing of it needs to be read for that: it is taken for a usual one. Refusing it here costs least; raises
+        Overloaded when it would not be answered in time.
         """
-        budget = self._patience if deadline is None else deadline - now
-        if self.rows or self._entering or budget <= 0.0:
-            self._demand(self._predict((self._entering + 1) * self._size), budget, HEADROOM)
+        seconds = self._predict(self._size)
+        if self.is_busy:
+            self._demand(seconds, self._patience if deadline is None else deadline - now, HEADROOM)
             if self.rows >= self._most_rows:
                 raise self._full()
-        self._entering += 1
+        self.inside += 1
+        return seconds
 
-    def entered(self) -> None:
-        """The body was read, or will not be."""
-        self._entering -= 1
+    def leave(self, predicted: float = 0.0, took: float = 0.0) -> None:
+        """Its reply is on its way, or it has gone; an answer tells what it was predicted to take, and took."""
+        self.inside -= 1
+        if predicted > QUEUE_SHARE * self._patience:
+            # `predicted` holds the correction of its time: what is wrong with it is how far it was off.
+            off = min(max(took / predicted, 1.0 / MOST_OFF), MOST_OFF)
+            corrected = self._correction * (1.0 + (off - 1.0) / ANSWER_MEMORY)
+            self._correction = min(max(corrected, LEAST_CORRECTION), MOST_CORRECTION)
 
-    def admit(self, rows: int, now: float, deadline: float | None = None) -> float:
-        """Take a request of that many rows and return the seconds it is predicted to take.
+    def admit(self, rows: int, now: float, deadline: float | None = None) -> None:
+        """Take a request of that many rows, now that it was read.
 
         Raises Overloaded when that is too long or too many rows wait, Expired when its deadline has passed.
         """
@@ -106,10 +116,9 @@ class Admission:
         self.rows += rows
         self._work += work
         self._size += (work - self._size) / SIZE_MEMORY
-        return seconds
 
-    def finished(self, rows: int, predicted: float = 0.0, took: float = 0.0) -> None:
-        """So many rows were answered or failed; the first of them took `took` seconds and was `predicted` some."""
+    def finished(self, rows: int) -> None:
+        """So many rows were answered or failed."""
         work = self._work * rows / self.rows
         cpu = self._cpu_seconds()
         spent = cpu - self._cpu
@@ -119,18 +128,18 @@ class Admission:
         self._cpu = cpu
         self.rows -= rows
         self._work = self._work - work if self.rows else 0.0
-        if predicted > QUEUE_SHARE * self._patience:
-            # `predicted` holds the correction of its time: what is wrong with it is how far it was off.
-            off = min(max(took / predicted, LEAST_CORRECTION), MOST_CORRECTION)
-            self._correction *= 1.0 + (off - 1.0) / ANSWER_MEMORY
-            self._correction = min(max(self._correction, LEAST_CORRECTION), MOST_CORRECTION)
+
+    def predict(self, rows: int) -> float:
+        """Seconds until a request of that many rows, which arrives now, is answered."""
+        return self._predict(rows + REQUEST_WORK)
 
     def turned(self, seconds: float) -> None:
         """The loop took so long to run what was due on its next turn; a single stall counts little."""
         self._lag += (min(seconds, 2.0 * self._lag + 0.001) - self._lag) / TURN_MEMORY
 
     def _predict(self, work: float) -> float:
-        return HIDDEN_TURNS * self._lag + self._correction * self.pace * (self._work + work)
+        ahead = max(self._work, self.inside * self._size)  # those that are not admitted yet are ahead, too
+        return HIDDEN_TURNS * self._lag + self._correction * self.pace * (ahead + work)
 
     def _demand(self, seconds: float, budget: float, share: float = 1.0) -> None:
         if budget <= 0.0:

@@ -143,7 +143,7 @@ class Decider:
             error = Unavailable(f"{self._model} has no version in force: try again in a few seconds")
             for pending in batch:
                 pending.fail(error)
-            self._waiting.finished(sum(map(len, batch)), batch[0])
+            self._waiting.finished(sum(map(len, batch)))
             return
         router = in_force.router
         groups: dict[tuple[str, int], list[Row]] = {}
@@ -278,7 +278,7 @@ class Decider:
             return
         for row, answer in zip(scored.rows, answers, strict=True):
             row.pending.give(row.place, answer)
-        self._waiting.finished(len(answers), scored.rows[0].pending)
+        self._waiting.finished(len(answers))
         self._loop.call_soon(self._count, scored, answers, at, self._ticks())
 
     def _count(self, scored: Scored, answers: list[Answer], at: float, replied: float) -> None:
@@ -302,7 +302,7 @@ class Decider:
     def _fail(self, rows: list[Row], error: BaseException) -> None:
         for row in rows:
             row.pending.fail(error)
-        self._waiting.finished(len(rows), rows[0].pending)
+        self._waiting.finished(len(rows))
 
     def _not_loaded(self, version: int) -> NotFound:
         loaded = ", ".join(map(str, sorted(self._roster.loaded)))

@@ -120,11 +120,7 @@ class Door:
         arrived = self._ticks()
         deadline = deadline_of(headers, arrived)
         override = self._override(headers)
-        self._decider.admission.enter(arrived, deadline)
-        try:
-            body = await self._body(headers, receive)
-        finally:
-            self._decider.admission.entered()
+        body = await self._body(headers, receive)
         questions, many = self._decide_protocol.decode(body, self._now())
         with self._departures.watch(headers, receive):
             answers = await self._decider.decide(questions, arrived, override, deadline)

@@ -101,12 +101,7 @@ class InferDoor:
             override = chosen if override is None else override
         json_bytes = json_length(headers)
         deadline = deadline_of(headers, arrived)
-        self._decider.admission.enter(arrived, deadline)
-        try:
-            raw = await read_body(headers, receive, self._most_bytes)
-        finally:
-            self._decider.admission.entered()
-        body = read_infer(raw, json_bytes, self._spec.name)
+        body = read_infer(await read_body(headers, receive, self._most_bytes), json_bytes, self._spec.name)
         questions, block = self._inference.ask(body.request, self._now())
         with self._departures.watch(headers, receive):
             answers = await self._decider.decide(questions, arrived, override, deadline, block)

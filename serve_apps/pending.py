@@ -16,7 +16,7 @@ from serve_apps.scorer import LoadedVersion, Scores
 class Pending:
     """Rows of one request that are decided in one batch, and the future that gets all of their answers at once."""
 
-    __slots__ = ("_answers", "_left", "answer", "arrived", "block", "deadline", "override", "predicted", "questions")
+    __slots__ = ("_answers", "_left", "answer", "arrived", "block", "deadline", "override", "questions")
 
     def __init__(
         self,
@@ -31,7 +31,6 @@ class Pending:
         self.arrived = arrived  # seconds of the monotonic clock, as is the deadline
         self.override = override
         self.deadline = deadline
-        self.predicted = 0.0  # seconds that it was admitted with
         self.block = block  # float32[n, F] when the door had the rows encoded
         self.answer = answer
         self._left = len(questions)

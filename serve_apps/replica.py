@@ -12,6 +12,7 @@ from cluster.store import DECLARATION, Shelf, Store
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.profile import Profile
+from serve_apps import gatekeeper
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.follower import Feed, Follower
@@ -71,12 +72,14 @@ class Replica:
             await self._roster.settled()
         self._follower.start()
         self._shipping.start()
+        gatekeeper.guard(self._decider.admission)
         gc.collect()
         gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
 
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log."""
         await self._follower.stop()
+        gatekeeper.leave(self._decider.admission)
         await self._decider.drain()
         await self._shadows.drain()
         await self._shipping.stop()

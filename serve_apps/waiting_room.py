@@ -31,9 +31,7 @@ class WaitingRoom:
 
     def take(self, parts: Sequence[Pending], deadline: float | None) -> None:
         """Take the parts of one request, or none: raises Overloaded or Expired."""
-        predicted = self.admission.admit(sum(map(len, parts)), self._ticks(), deadline)
-        for part in parts:
-            part.predicted = predicted
+        self.admission.admit(sum(map(len, parts)), self._ticks(), deadline)
         self._batcher.add(parts)
 
     def wanted(self, batch: list[Pending]) -> list[Pending]:
@@ -45,14 +43,14 @@ class WaitingRoom:
                 given = part.deadline - part.arrived
                 part.fail(Expired(f"It was not decided in the {given:g} s that it was given: come again, with more"))
             if part.answer.done():  # by that, or because its caller went away
-                self.finished(len(part), part)
+                self.finished(len(part))
             else:
                 wanted.append(part)
         return wanted
 
-    def finished(self, rows: int, first: Pending) -> None:
-        """So many rows, the first of them this request's, were answered or failed."""
-        self.admission.finished(rows, first.predicted, self._ticks() - first.arrived)
+    def finished(self, rows: int) -> None:
+        """So many rows were answered or failed."""
+        self.admission.finished(rows)
         if not self.admission.rows:
             self._empty.set()
 

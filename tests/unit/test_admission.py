@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cluster.errors import Expired, Overloaded
 from serve_apps.admission import (
+    ANSWER_MEMORY,
     FIRST_PACE,
     HEADROOM,
     HIDDEN_TURNS,
@@ -56,6 +57,15 @@ def until_refused(ask: Callable[[], object]) -> int:
     raise AssertionError("it was never refused")
 
 
+def enter_until_refused(admission: Admission) -> int:
+    """Requests that the gate lets in before it first refuses one."""
+
+    def come() -> None:
+        admission.enter(now=0.0)
+
+    return until_refused(come)
+
+
 def fill(admission: Admission, rows: int = 84) -> int:
     """Requests that are taken before the first is refused."""
     return until_refused(lambda: admission.admit(rows, now=0.0))
@@ -63,11 +73,12 @@ def fill(admission: Admission, rows: int = 84) -> int:
 
 def test_a_prediction_is_the_work_before_a_request_and_its_own() -> None:
     admission = make()
-    assert admission.admit(rows=1, now=0.0) == pytest.approx(17 * FIRST_PACE)
-    assert admission.admit(rows=83, now=0.0) == pytest.approx((17 + 99) * FIRST_PACE)
+    assert admission.predict(rows=1) == pytest.approx(17 * FIRST_PACE)
+    admission.admit(rows=84, now=0.0)
+    assert admission.predict(rows=4) == pytest.approx((100 + 20) * FIRST_PACE)
     admission.finished(rows=42)  # half of what waits
     assert admission.rows == 42
-    assert admission.admit(rows=4, now=0.0) == pytest.approx((58 + 20) * admission.pace)
+    assert admission.predict(rows=4) == pytest.approx((50 + 20) * admission.pace)
 
 
 def test_what_would_take_longer_than_its_time_is_refused_with_when_to_come_again() -> None:
@@ -89,18 +100,14 @@ def test_a_deadline_of_its_own_counts_instead_of_the_patience() -> None:
 
 
 def test_a_deadline_that_has_passed_is_refused_even_when_nothing_waits() -> None:
-    admission = make()
     with pytest.raises(Expired, match="deadline has passed"):
-        admission.enter(now=2.0, deadline=2.0)
-    with pytest.raises(Expired, match="deadline has passed"):
-        admission.admit(1, now=3.0, deadline=2.0)
+        make().admit(1, now=2.0, deadline=2.0)
 
 
 def test_what_arrives_when_nothing_waits_is_taken_whatever_is_predicted() -> None:
     admission = paced(1.0)
-    admission.enter(now=0.0)
-    admission.entered()
-    assert admission.admit(1, now=0.0) > 16 > PATIENCE
+    assert admission.enter(now=0.0) > PATIENCE
+    admission.admit(1, now=0.0)
     with pytest.raises(Overloaded):
         admission.admit(1, now=0.0)
     with pytest.raises(Overloaded):
@@ -116,13 +123,16 @@ def test_more_rows_than_may_wait_are_refused_however_fast_they_go_and_taken_alon
         admission.enter(now=0.0)
 
 
-def test_the_door_refuses_earlier_than_the_queue_so_that_what_it_let_in_is_seldom_refused() -> None:
+def test_the_gate_refuses_earlier_than_the_queue_so_that_what_it_let_in_is_seldom_refused() -> None:
     admission = paced(1e-5)
-    let_in = until_refused(lambda: admission.enter(now=0.0))
+    let_in = enter_until_refused(admission)
     assert let_in == pytest.approx(HEADROOM * PATIENCE / (1000 * 1e-5), abs=1)  # 1,000 is the usual request's work
     for _ in range(let_in):
-        admission.entered()
         admission.admit(984, now=0.0)
+    for _ in range(let_in):
+        admission.leave()
+    with pytest.raises(Overloaded):  # they wait still
+        admission.enter(now=0.0)
 
 
 def test_the_pace_is_cpu_per_work_while_something_waits() -> None:
@@ -146,24 +156,39 @@ def test_the_pace_follows_work_that_became_dearer_and_then_cheaper() -> None:
         assert admission.pace == pytest.approx(pace, rel=0.2)
 
 
-def test_answers_that_are_late_in_a_queue_make_it_shorter_and_a_stall_only_a_little() -> None:
-    admission = paced(1e-5)
-    longest = fill(admission)
-    for _ in range(500):
-        admission.finished(84, predicted=0.04, took=0.06)
-        admission.admit(84, now=0.0, deadline=1.0)
+def test_answers_that_are_late_in_a_queue_make_it_shorter() -> None:
+    admission = make()
+    admission.admit(1000, now=0.0, deadline=9.0)
+    before = admission.predict(rows=1)
+    for _ in range(ANSWER_MEMORY):
+        admission.enter(now=0.0)
+        admission.leave(predicted=0.01, took=0.015)
+    assert admission.correction == pytest.approx(1.5**0.5 * 1.5**0.5, rel=0.12)  # e to the half, nearly
+    assert admission.predict(rows=1) == pytest.approx(admission.correction * before)
+    for _ in range(20 * ANSWER_MEMORY):
+        admission.enter(now=0.0, deadline=9.0)
+        admission.leave(predicted=0.01, took=0.015)
     assert admission.correction == MOST_CORRECTION
-    stalled = paced(1e-5)
-    stalled.admit(84, now=0.0)
-    stalled.finished(84, predicted=0.01, took=30.0)
-    assert stalled.correction == pytest.approx(1.0 + 1.0 / 64)
-    assert longest == pytest.approx(50, abs=1)
+    for _ in range(20 * ANSWER_MEMORY):
+        admission.enter(now=0.0, deadline=9.0)
+        admission.leave(predicted=0.01, took=0.001)
+    assert admission.correction == LEAST_CORRECTION
+
+
+def test_a_stall_of_the_machine_counts_little() -> None:
+    admission = make()
+    for _ in range(32):
+        admission.enter(now=0.0)
+    for _ in range(32):
+        admission.leave(predicted=0.01, took=30.0)
+    assert admission.correction == pytest.approx((1.0 + 1.0 / ANSWER_MEMORY) ** 32)
+    assert admission.correction < 1.14
 
 
 def test_without_a_queue_late_answers_say_nothing_about_it() -> None:
     admission = make()
-    admission.admit(1, now=0.0)
-    admission.finished(1, predicted=0.001, took=0.5)
+    admission.enter(now=0.0)
+    admission.leave(predicted=0.1 * PATIENCE, took=0.5)
     assert admission.correction == 1.0
 
 
@@ -172,25 +197,24 @@ def test_a_slow_disk_alone_refuses_nobody() -> None:
     cpu = Cpu()
     admission = make(cpu=cpu)
     for place in range(200):
-        seconds = admission.admit(1, now=place * 0.005)
+        predicted = admission.enter(now=place * 0.005)
+        admission.admit(1, now=place * 0.005)
         cpu.seconds += 2e-4
-        admission.finished(1, predicted=seconds, took=0.005)
+        admission.finished(1)
+        admission.leave(predicted, took=0.005)
     for _ in range(64):
         admission.enter(now=1.0)
     for _ in range(64):
-        admission.entered()
         admission.admit(1, now=1.0)
 
 
 def test_turns_of_the_loop_count_as_time_that_was_waited_unseen() -> None:
     admission = make()
-    before = admission.admit(1, now=0.0)
+    before = admission.predict(1)
     for _ in range(100):
         admission.turned(0.004)
-    admission.finished(1)
     assert admission.lag == pytest.approx(0.004)
-    after = admission.admit(1, now=0.0)
-    assert after - before == pytest.approx(HIDDEN_TURNS * 0.004, rel=0.01)
+    assert admission.predict(1) - before == pytest.approx(HIDDEN_TURNS * 0.004, rel=0.01)
 
 
 def test_one_stall_of_the_loop_counts_little() -> None:
@@ -211,32 +235,38 @@ def test_whatever_comes_the_counts_are_exact_the_prediction_is_finite_and_an_emp
 ) -> None:
     cpu, now = Cpu(), 0.0
     admission = make(500, cpu)
-    taken, refusals = list[tuple[int, float]](), list[tuple[int, float]]()
+    taken, refusals, turned_away = list[tuple[int, float]](), list[tuple[int, float]](), 0
     for kind, rows, seconds in events:
         now, cpu.seconds = now + seconds, cpu.seconds + seconds / 2
         if kind == "turn":
             admission.turned(seconds)
         elif kind == "finish" and taken:
             first, predicted = taken.pop(0)
-            admission.finished(first, predicted, seconds)
+            admission.finished(first)
+            admission.leave(predicted, seconds)
         else:
             try:
-                predicted = admission.admit(rows, now)
+                predicted = admission.enter(now)
+                admission.admit(rows, now)
             except Overloaded as error:
                 refusals.append((len(taken), error.retry_after_seconds))
+                turned_away += admission.inside - len(taken)
+                for _ in range(admission.inside - len(taken)):  # refused after it was read
+                    admission.leave()
             else:
-                assert not taken or predicted <= PATIENCE
+                assert not taken or predicted <= HEADROOM * PATIENCE
                 taken.append((rows, predicted))
         assert admission.rows == sum(rows for rows, _ in taken)
         assert admission.rows <= 500 or len(taken) == 1
         assert 0.0 < admission.pace < math.inf
         assert LEAST_CORRECTION <= admission.correction <= MOST_CORRECTION
     assert all(waiting > 0 and 0.0 < retry_after < math.inf for waiting, retry_after in refusals)
+    assert turned_away <= len(refusals)
     for rows, predicted in taken:
-        admission.finished(rows, predicted, 0.01)
-    assert admission.rows == 0
+        admission.finished(rows)
+        admission.leave(predicted, took=0.01)
+    assert (admission.rows, admission.inside, admission.is_busy) == (0, 0, False)
     admission.enter(now)
-    admission.entered()
     admission.admit(100_000, now)
 
 
@@ -261,6 +291,5 @@ def test_a_usual_request_is_the_mean_of_the_last() -> None:
     for _ in range(200):
         admission.admit(1, now=0.0, deadline=9.0)
         admission.finished(1)
-    admission.admit(1, now=0.0)
-    entered = until_refused(lambda: admission.enter(now=0.0))
+    entered = enter_until_refused(admission)
     assert entered == pytest.approx(HEADROOM * PATIENCE / (1 + REQUEST_WORK) / admission.pace, rel=0.05)
