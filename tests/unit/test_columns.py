@@ -55,6 +55,13 @@ def test_one_tensor_holds_all_features_in_their_order() -> None:
     np.testing.assert_array_equal(block, ENCODER.rows(rows))
 
 
+def test_one_tensor_may_have_any_name() -> None:
+    assert COLUMNS.rows([one((3.5, 1200, 1, 1, 1), name="temp")])[0] == [(3.5, 1200.0, 1, True, "JFK")]
+    alone = Columns(PLAIN[1:], 8)
+    for name in ("high", "all"):
+        assert alone.rows([one((1.5,), (NAN,), name=name)])[0] == [(1.5,), (None,)]
+
+
 def test_named_tensors_give_the_same_rows() -> None:
     rows, block = COLUMNS.rows(list(FULL.values()))
     assert rows == [(3.5, 1200.0, 1, True, "JFK"), (None, 7.0, 2, False, "SFO")]

@@ -49,6 +49,14 @@ def test_texts_stand_as_tritons_client_writes_and_reads_them(texts: list[str]) -
     assert [text.decode() for text in deserialize_bytes_tensor(ours)] == texts
 
 
+@pytest.mark.parametrize(
+    "texts", [["a" * 127] * 2, ["a" * 128] * 2, ["ab", "abc"], ["é", "ab"], ["é", "ü"], ["", ""], [], ["a", ""]]
+)
+def test_texts_of_one_length_and_of_several_stand_alike(texts: list[str]) -> None:
+    framed = b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in texts)
+    assert to_bytes(Tensor("x", BYTES, (len(texts),), texts)) == framed
+
+
 @given(tensors().filter(lambda tensor: tensor.datatype != BYTES or tensor.values), st.integers(1, 3))
 @settings(max_examples=50, deadline=None)
 def test_a_byte_more_or_less_is_refused(tensor: Tensor, more: int) -> None:
