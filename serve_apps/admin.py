@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Red
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from cluster.access import is_owner
 from cluster.errors import Forbidden, Invalid, Malformed, NotFound, Problem, WindvaneError
@@ -202,12 +203,22 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        told = (error.headers or {}).get("Allow", "").split(", ")  # of the first route only
+        allowed = ", ".join(sorted(_methods_at(request).union(told)))
         sentence = f"{request.method} is not answered here; use {allowed}"
         return _refuse(MethodNotAllowed(sentence, allowed), request.url.path)
     if error.status_code == 400:
         return _refuse(Malformed(str(error.detail)), request.url.path)
     return _nothing_there(request)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Every method that one of the app's own routes answers at this path."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 def _nothing_there(request: Request) -> Response:

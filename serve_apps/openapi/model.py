@@ -17,7 +17,7 @@ from cluster.errors import (
 from configs.schema import ModelSpec
 from serve_apps.openapi import examples, inference
 from serve_apps.openapi.questions import decision_schema, features_schema, many_schema, outcome_schema, question_schema
-from serve_apps.openapi.refusals import refused, refused_inference
+from serve_apps.openapi.refusals import GIVEN_UP, refused, refused_inference
 from serve_apps.protocol.problem import UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
@@ -91,6 +91,7 @@ def _decide(spec: ModelSpec) -> Json:
                 {"anyOf": [ref(f"{name}.Decision"), ref(f"{name}.Decisions")]},
             ),
             **refused(*OF_A_DECISION),
+            **GIVEN_UP,
         },
         "security": ANYBODY_OR_OWNER,
     }
@@ -153,6 +154,7 @@ def _infer(spec: ModelSpec, *parameters: Json) -> Json:
                 "headers": {"Inference-Header-Content-Length": {"$ref": "#/components/headers/JsonLength"}},
             },
             **refused_inference(*OF_AN_INFERENCE),
+            **GIVEN_UP,
         },
         "security": ANYBODY_OR_OWNER,
     }

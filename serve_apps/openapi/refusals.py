@@ -35,6 +35,8 @@ ERRORS: tuple[type[WindvaneError], ...] = (
     Expired,
 )
 
+GIVEN_UP = {"408": {"$ref": "#/components/responses/GivenUp"}}  # by Ray Serve, which reads the header as well
+
 PROBLEM: Json = {
     "type": "object",
     "description": "What went wrong, where, and what to do next (RFC 9457).",
@@ -74,7 +76,11 @@ def responses() -> Json:
     as_inference = {
         f"Inference{error.__name__}": _response(error, "application/json", "InferenceError") for error in ERRORS
     }
-    return as_problem | as_inference
+    given_up = {
+        "description": "The time that the caller allowed was over before the door could say so.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+    return as_problem | as_inference | {"GivenUp": given_up}
 
 
 def refused(*errors: type[WindvaneError]) -> Json:
