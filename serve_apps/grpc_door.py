@@ -104,13 +104,15 @@ class GrpcDoor:
         sent = dict(context.invocation_metadata())
         deadline = read_deadline(sent[HEADER], arrived) if HEADER in sent else None
         override = self._override(request.model_version, sent) if request.model_version else None
-        self._decider.admission.enter(arrived, deadline)
+        admission = self._decider.admission
+        predicted, took = admission.enter(arrived, deadline), 0.0
         try:
             asked = request_of(request)
             questions, block = self._inference.ask(asked, self._now())
+            answers = await self._decider.decide(questions, arrived, override, deadline, block)
+            took = self._ticks() - arrived
         finally:
-            self._decider.admission.entered()
-        answers = await self._decider.decide(questions, arrived, override, deadline, block)
+            admission.leave(predicted if took else 0.0, took)
         tensors = self._inference.outputs(answers, self._inference.wanted(asked))
         return reply_of(self._spec.name, version_of(answers), request, tensors)
 

@@ -145,7 +145,7 @@ def test_during_a_rollout_a_version_is_the_owners_to_name(world: World, tmp_path
 
 
 def test_a_deadline_that_has_passed_is_not_decided(world: World, tmp_path: Path) -> None:
-    found = GrpcDoor(SPEC, tmp_path, world.roster, world.decider, True, lambda: NOW, iter([0.0]).__next__)
+    found = GrpcDoor(SPEC, tmp_path, world.roster, world.decider, True, lambda: NOW, lambda: 0.0)
     world.ticks = 5.0  # by the decider's clock, five seconds after the door's
     context = FakeContext(x_request_timeout_seconds="0.5")
     world.run(found.infer(asked(), context))
