@@ -153,6 +153,22 @@ def test_a_deadline_that_has_passed_is_not_decided(world: World, tmp_path: Path)
     assert world.decisions == []
 
 
+def test_what_would_be_answered_too_late_is_refused_unread_and_told_when_to_come(world: World, tmp_path: Path) -> None:
+    admission = world.decider.admission
+    admission.enter(world.ticks)  # somebody is inside
+    context = FakeContext(x_request_timeout_seconds="0.000000001")
+    infer(world, tmp_path, messages.ModelInferRequest(model_name="trips"), context)
+    assert context.code is Code.RESOURCE_EXHAUSTED
+    assert [name for name, _ in context.trailing] == ["grpc-retry-pushback-ms"]
+    assert admission.inside == 1
+
+
+@pytest.mark.parametrize("request_", [asked(), asked(17), asked(version="7")])
+def test_nobody_stays_inside_whatever_becomes_of_the_request(world: World, tmp_path: Path, request_: Any) -> None:
+    infer(world, tmp_path, request_, FakeContext())
+    assert world.decider.admission.inside == 0
+
+
 @pytest.mark.parametrize(
     ("peer", "local", "taken"),
     [
