@@ -1,0 +1,124 @@
+"""schemathesis against a running Windvane: by its own document, and by the Open Inference Protocol's."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import requests
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tests.bundles import SPEC
+from tests.e2e.conftest import Place
+from tests.e2e.untrained import deploy_untrained
+
+NAME = "conforming"
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+PROTOCOL = Path(__file__).parents[3] / "shared" / "oip" / "open_inference_rest.yaml"
+CASES = {"GET": 1_250, "POST": 1_300}  # on the protocol's file, of an operation and a mode of generating
+ROWS = [{"name": "rows", "shape": [2, 5], "datatype": "FP32", "data": [1, 2, 3, 0, 1, 4, 5, 6, 1, -1]}]
+INFER = "/v2/models/{MODEL_NAME}/versions/{MODEL_VERSION}/infer"
+CHECKS = [
+    not_a_server_error,
+    checks.response_schema_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+]
+MODERATE = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.generate,),  # hill climbing towards large requests would take most of the time
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def door(place: Place, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return deploy_untrained(place, SPEC.model_copy(update={"name": NAME}), tmp_path_factory.mktemp(NAME))
+
+
+def fuzz(place: Place, folder: Path, paths: str, *options: str, configuration: Path = CONFIGURATION) -> int:
+    """Run schemathesis over these paths of our own document; how many cases it tried."""
+    command = [
+        *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(configuration)),
+        *("run", str(place.http.base_url.join("/openapi.json")), "--no-color", "--continue-on-failure"),
+        *("--generation-deterministic", "--phases", "examples,coverage,fuzzing", "--include-path-regex", paths),
+    ]
+    done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, timeout=300.0)
+    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
+    tried = re.search(r"(\d+) generated, \d+ passed", done.stdout)
+    assert tried is not None, done.stdout[-2_000:]
+    return int(tried[1])
+
+
+def bearer(place: Place) -> str:
+    return f"Authorization: {place.http.headers['authorization']}"
+
+
+def test_every_door_of_a_model_answers_as_our_document_says(place: Place, door: str, tmp_path: Path) -> None:
+    paths = rf"^/v2($|/health/|/models/{NAME}($|/))"
+    assert fuzz(place, tmp_path, paths, "-n", "60") > 1_000
+    assert fuzz(place, tmp_path, paths, "-n", "15", "-H", bearer(place)) > 500
+
+
+def test_the_control_api_answers_as_our_document_says(place: Place, door: str, tmp_path: Path) -> None:
+    """Whatever there is to read, changes without the token, and with it those of a model that does not exist."""
+
+    def state() -> list[list[object]]:
+        models = place.http.get("/api/status").json()["models"]
+        return [[each[name] for name in ("name", "champion", "split", "rollout", "retrain")] for each in models]
+
+    before = state()
+    assert fuzz(place, tmp_path, "^/(api|metrics)", "-n", "30") > 300
+    for model, *token in ((NAME,), ("nobody", "-H", bearer(place))):
+        fixed = tmp_path / f"{model}.toml"
+        fixed.write_text(f'{CONFIGURATION.read_text()}\n[parameters]\n"path.model" = "{model}"\n')
+        assert fuzz(place, tmp_path, r"^/api/models/\{model\}", "-n", "30", *token, configuration=fixed) > 300
+    assert state() == before
+
+
+@pytest.mark.skipif(not PROTOCOL.exists(), reason="the protocol's file is not in ../shared/oip beside this checkout")
+def test_nothing_departs_from_the_protocols_own_document(place: Place, door: str) -> None:
+    """At least 5,000 cases, of what its schemas allow and of what they do not: no 5xx, and no reply they do not allow.
+
+    Every second request names the model that is there, and every second inference brings rows that it understands:
+    made-up ones alone would all end in the same refusal.
+    """
+    text = PROTOCOL.read_text().replace("${", "{")  # OpenAPI has no such parameters: they would be $1 for 1
+    replies: Counter[tuple[str, int]] = Counter()
+    with requests.Session() as http:
+        for found in schemathesis.openapi.from_dict(yaml.safe_load(text)).get_all_operations():
+            operation = found.ok()
+            modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if operation.body else (GenerationMode.POSITIVE,)
+            for mode in modes:
+
+                @settings(MODERATE, max_examples=CASES[operation.method.upper()])
+                @given(operation.as_strategy(generation_mode=mode))
+                def conforms(case: Case) -> None:
+                    place_known(case, replies.total())
+                    reply = case.call(base_url=str(place.http.base_url), session=http)
+                    replies[case.operation.label, reply.status_code] += 1
+                    case.validate_response(reply, checks=CHECKS)
+
+                conforms()
+    assert replies.total() >= 5_000, replies
+    assert {status for _, status in replies} >= {200, 400, 404}
+    assert replies[f"POST {INFER}", 200] > 300
+
+
+def place_known(case: Case, turn: int) -> None:
+    """Lead every second case to the model that is there, and give every second request rows that it understands."""
+    if case.path_parameters and (turn % 2 or case.method == "POST"):
+        case.path_parameters = {"MODEL_NAME": NAME, "MODEL_VERSION": "1"}
+    if turn % 2 and isinstance(case.body, dict) and "inputs" in case.body:
+        case.body["inputs"] = ROWS
+        if turn % 4 == 1:
+            case.body.pop("outputs", None)

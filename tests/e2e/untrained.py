@@ -1,0 +1,24 @@
+"""A model that answers without a training job: a small real bundle, registered and deployed as `windvane` does it."""
+
+from pathlib import Path
+
+from cluster.mlflow_registry import MlflowRegistry
+from cluster.registry import Registration
+from configs.load import load_settings
+from configs.schema import ModelSpec
+from tests.bundles import make_bundle
+from tests.e2e.conftest import Place, wait_for
+
+
+def deploy_untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> str:
+    """Register a champion of this declaration, deploy it and wait until it answers; the path of its doors."""
+    settings = load_settings(place.environment)
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    (place.models / f"{spec.name}.yaml").write_text(spec.model_dump_json(exclude_unset=True))
+    order = Registration(spec.name, spec.owner, "first", "champion", None, None, {}, {}, {})
+    version = registry.register(order, make_bundle(folder, seed, spec))
+    registry.set_champion(spec.name, version.number)
+    place.windvane("deploy", spec.name)
+    door = f"/v2/models/{spec.name}"
+    wait_for(spec.name, lambda: place.http.get(f"{door}/ready").status_code == 200)
+    return door
