@@ -1,0 +1,109 @@
+"""Resident memory of processes over time, and whether it stays where it was after warm-up."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+import psutil
+
+MOST_GROWTH = 0.05  # of what a process had after warm-up
+EDGE_SHARE = 0.1  # of the time after warm-up whose median is "after warm-up", and "at the end"
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One process: bytes after warm-up, at the end and at most in between."""
+
+    name: str
+    pid: int
+    before: float
+    after: float
+    most: float
+
+    @property
+    def share(self) -> float:
+        """What it has gained, as a share of what it had after warm-up."""
+        return self.after / self.before - 1.0
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is within the limit."""
+        return self.share <= MOST_GROWTH
+
+
+@dataclass(slots=True)
+class Memory:
+    """Samples by process, with the seconds since the start at which they were taken."""
+
+    names: dict[int, str] = field(default_factory=dict)
+    samples: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
+
+    def sample(self, seconds: float, processes: Iterable[psutil.Process]) -> None:
+        """Read every process that is there."""
+        for process in processes:
+            try:
+                resident, name = process.memory_info().rss, self.names.get(process.pid) or title(process)
+            except psutil.NoSuchProcess:
+                continue
+            self.add(seconds, process.pid, name, resident)
+
+    def add(self, seconds: float, pid: int, name: str, resident: int) -> None:
+        """One sample in bytes."""
+        self.names[pid] = name
+        self.samples.setdefault(pid, []).append((seconds, resident))
+
+    def growths(self, warm_up: float, end: float) -> list[Growth]:
+        """Of every process that lived from the end of the warm-up to the end, by name.
+
+        >>> memory = Memory()
+        >>> for minute in range(31): memory.add(60.0 * minute, 7, "raylet", 100 + minute * (minute < 5))
+        >>> [(each.name, each.is_flat) for each in memory.growths(warm_up=300.0, end=1800.0)]
+        [('raylet', True)]
+        """
+        edge = EDGE_SHARE * (end - warm_up)
+        found = []
+        for pid, samples in self.samples.items():
+            first = [resident for at, resident in samples if warm_up <= at <= warm_up + edge]
+            last = [resident for at, resident in samples if at >= end - edge]
+            if first and last:
+                most = max(resident for at, resident in samples if at >= warm_up)
+                found.append(Growth(self.names[pid], pid, median(first), median(last), most))
+        return sorted(found, key=lambda growth: (growth.name, growth.pid))
+
+
+def title(process: psutil.Process) -> str:
+    """What a person would call the process.
+
+    Ray's are named by themselves (`ray::ServeReplica:bench:Gateway`), Python's by the file or module they run.
+    """
+    command = process.cmdline()
+    if not command:
+        return process.name()
+    if command[0].startswith("ray::"):
+        return command[0]
+    for argument in command[1:]:
+        if argument.endswith(".py") or argument == "-m":
+            place = command.index(argument)
+            chosen = command[place + 1] if argument == "-m" and place + 1 < len(command) else argument
+            return chosen.rsplit("/", 1)[-1]
+    return process.name()
+
+
+def table(growths: Iterable[Growth]) -> str:
+    """One line a process, in MB."""
+    lines = [f"{'process':48} {'after warm-up':>14} {'at the end':>11} {'most':>8} {'growth':>8}"]
+    for each in growths:
+        mark = "" if each.is_flat else "  grows"
+        lines.append(
+            f"{each.name[:48]:48} {each.before / 1e6:11.1f} MB {each.after / 1e6:8.1f} MB {each.most / 1e6:5.1f} MB "
+            f"{100 * each.share:7.2f}%{mark}"
+        )
+    return "\n".join(lines)
+
+
+def as_json(growths: Iterable[Growth]) -> list[Mapping[str, object]]:
+    """The same for a file."""
+    return [
+        {"process": each.name, "before": each.before, "after": each.after, "most": each.most, "share": each.share}
+        for each in growths
+    ]

@@ -1,0 +1,192 @@
+"""A Windvane under steady load for long: is every request answered, and does no process grow?
+
+    python -m benchmarks.soak --minutes 30
+
+Starts a Windvane of its own (control too), measures the most it can answer, offers a share of that as an open loop from
+another process, and reads the resident memory of every process of the Windvane every ten seconds. Passes when no
+request failed and every process, after warm-up, stays within 5 %; exits with 1 otherwise. The traffic: single rows with
+fresh subjects, some with an id, some explained, some of 16 rows.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from benchmarks import memory, model
+from benchmarks.memory import Memory
+from benchmarks.offered import Tally
+from benchmarks.world import PATIENCE_SECONDS, World, world
+from cluster.serve_apps_api import CONTROL
+
+RESULTS = Path(__file__).parent / "results"
+PEAK_SECONDS, PEAK_CONCURRENCY = 8.0, 32
+SAMPLE_SECONDS, REPORT_SECONDS = 10.0, 60.0
+WARM_UP_SHARE, LONGEST_WARM_UP = 0.2, 300.0
+BODIES = 20_000  # more ids among them than a replica remembers
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """What a soak found."""
+
+    peak: float  # good answers a second
+    rate: float  # offered a second
+    tally: Tally
+    samples: Memory
+    seconds: float
+
+    @property
+    def growths(self) -> list[memory.Growth]:
+        """Every process that lived through it."""
+        return self.samples.growths(min(LONGEST_WARM_UP, WARM_UP_SHARE * self.seconds), self.seconds)
+
+    @property
+    def failures(self) -> list[str]:
+        """Why it did not pass."""
+        bad = {status: n for status, n in self.tally.statuses.items() if status != 200}
+        found = [f"{n} requests got status {status}" for status, n in bad.items()]
+        if self.tally.rate < 0.95 * self.rate:
+            found.append(f"{self.tally.rate:.0f} answers a second of {self.rate:.0f} that were offered")
+        found += [
+            f"{each.name} ({each.pid}) grew by {100 * each.share:.1f} %" for each in self.growths if not each.is_flat
+        ]
+        return found
+
+
+def bodies(count: int = BODIES) -> Iterator[bytes]:
+    """Requests of every kind, each with rows and subjects of its own."""
+    rows = iter(model.make_rows(2 * count).astype(float).round(4).tolist())
+
+    def question(name: str, **more: object) -> dict[str, object]:
+        features = {f"f{place}": value for place, value in enumerate(next(rows))}
+        return {"subject": name, "features": features, **more}
+
+    for place in range(count):
+        match place % 20:
+            case 0:
+                asked: object = {"instances": [question(f"unit-{place}-{row}") for row in range(16)]}
+            case 1 | 2 | 3 | 4:
+                asked = question(f"unit-{place}", explain=True)
+            case kind if kind < 15:
+                asked = question(f"unit-{place}", id=f"request-{place}", context={"channel": "web"})
+            case _:
+                asked = question(f"unit-{place}")
+        yield json.dumps(asked, separators=(",", ":")).encode()
+
+
+def offer(place: World, file: Path, arguments: Sequence[str], seconds: float) -> "subprocess.Popen[bytes]":
+    """Start the generator; it prints a tally every minute."""
+    url = f"{place.url}{place.path}/decide"
+    command = [sys.executable, "-m", "benchmarks.offer", url, str(file), "--seconds", str(seconds)]
+    return subprocess.Popen([*command, "--period", str(REPORT_SECONDS), *arguments], stdout=subprocess.PIPE)
+
+
+def soak(place: World, minutes: float, share: float, file: Path) -> Soaked:
+    """Measure the peak, then offer `share` of it for so many minutes and watch."""
+    closed = ["--concurrency", str(PEAK_CONCURRENCY)]
+    for _ in range(2):  # the first warms up
+        peak = last(offer(place, file, closed, PEAK_SECONDS)).rate
+    seconds = 60.0 * minutes
+    say(f"peak {peak:.0f}/s; offering {share * peak:.0f}/s for {minutes:g} minutes")
+    generator = offer(place, file, ["--rate", str(share * peak)], seconds)
+    start, found = time.monotonic(), Memory()
+    while generator.poll() is None:
+        found.sample(time.monotonic() - start, place.family())
+        try:
+            generator.wait(SAMPLE_SECONDS)
+        except subprocess.TimeoutExpired:
+            minute, second = divmod(int(time.monotonic() - start), 60)
+            if second < SAMPLE_SECONDS:
+                say(f"{minute:3d} min: replica {place.replica().memory_info().rss / 1e6:.0f} MB")
+    return Soaked(peak, share * peak, last(generator), found, seconds)
+
+
+def last(generator: "subprocess.Popen[bytes]") -> Tally:
+    """The sum of everything a generator has told, once it has ended."""
+    told, _ = generator.communicate()
+    if generator.returncode:
+        raise RuntimeError(f"The load generator failed with {generator.returncode}; see above")
+    tally = Tally(0.0)
+    for line in told.splitlines():
+        tally.merge(msgspec.json.decode(line, type=Tally))
+    return tally
+
+
+def say(line: str) -> None:
+    """To whoever watches."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def report(found: Soaked) -> str:
+    """For a person."""
+    answered = found.tally.answered
+    latency = ", ".join(
+        f"{name} {answered.quantile(share):.1f} ms" for name, share in (("p50", 0.5), ("p99", 0.99), ("most", 1.0))
+    )
+    lines = [
+        memory.table(found.growths),
+        f"{found.tally.rate:.0f} answers a second of {found.rate:.0f} offered; {latency}; by status "
+        f"{found.tally.statuses}",
+        "passed" if not found.failures else "FAILED: " + "; ".join(found.failures),
+    ]
+    return "\n".join(lines)
+
+
+def save(found: Soaked) -> Path:
+    """Everything, with the machine it was measured on."""
+    RESULTS.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    answered = found.tally.answered
+    written = {
+        "at": now.isoformat(timespec="seconds"),
+        "machine": {
+            "cpus": psutil.cpu_count(),
+            "memory": psutil.virtual_memory().total,
+            "python": platform.python_version(),
+        },
+        "minutes": found.seconds / 60.0,
+        "peak_per_second": found.peak,
+        "offered_per_second": found.rate,
+        "answered_per_second": found.tally.rate,
+        "statuses": found.tally.statuses,
+        "p50_ms": answered.quantile(0.5),
+        "p99_ms": answered.quantile(0.99),
+        "processes": memory.as_json(found.growths),
+        "failures": found.failures,
+    }
+    path = RESULTS / f"soak-{now:%Y%m%dT%H%M%SZ}.json"
+    path.write_text(json.dumps(written, indent=1) + "\n")
+    return path
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--share", type=float, default=0.7, help="of the peak that is offered")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="wvs") as folder, world(model.SPEC) as place:
+        file = Path(folder) / "bodies.ndjson"
+        file.write_bytes(b"\n".join(bodies()))
+        place.applications.deploy_control()
+        place.applications.wait_running(CONTROL, PATIENCE_SECONDS, lambda _: None)
+        found = soak(place, given.minutes, given.share, file)
+    say(report(found))
+    say(f"written to {save(found)}")
+    sys.exit(bool(found.failures))
+
+
+if __name__ == "__main__":
+    main()
