@@ -33,7 +33,9 @@ FRONTEND = """frontend windvane_grpc
 backend windvane_grpc_nobody
     mode http
     acl about_a_model path_beg /inference.GRPCInferenceService/Model
+    acl by_application req.hdr(application) -m found
     acl named var(txn.model) -m found
+    http-request return status 200 hdr content-type application/grpc hdr grpc-status 5 hdr grpc-message "No application '%[req.hdr(application),url_enc]' is deployed here: leave the metadata application out" if by_application
     http-request return status 200 hdr content-type application/grpc hdr grpc-status 14 hdr grpc-message "Windvane is starting: try again in a few seconds" if !about_a_model
     http-request return status 200 hdr content-type application/grpc hdr grpc-status 5 hdr grpc-message "No model '%[var(txn.model),url_enc]' is deployed here: run windvane deploy" if named
     http-request return status 200 hdr content-type application/grpc hdr grpc-status 3 hdr grpc-message "The request names no model: send its name, and send the message uncompressed or the metadata application with the name"

@@ -94,6 +94,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             yield found
         finally:
             found.windvane("down", check=False)
+            assert not {PORT, GRPC_PORT} & listening(), "`windvane down` left a port open"
+
+
+def listening() -> set[int]:
+    """The TCP ports that anybody listens on."""
+    return {each.laddr.port for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
 
 
 def as_json(text: str) -> Any:

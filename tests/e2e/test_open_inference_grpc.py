@@ -163,6 +163,20 @@ def test_the_application_may_be_named_as_ray_serve_has_it(client: triton.Inferen
     assert answer.get_response().model_name == RIDES
 
 
+def test_an_application_that_is_not_there_is_named(client: triton.InferenceServerClient) -> None:
+    with pytest.raises(InferenceServerException, match="No application 'nobody' is deployed here"):
+        client.infer(RIDES, one_tensor(), headers={"application": "nobody"})
+
+
+def test_what_is_sent_compressed_names_the_application(client: triton.InferenceServerClient) -> None:
+    """HAProxy cannot read the model's name out of it, and the reply says what to do."""
+    rows = one_tensor(16)
+    with pytest.raises(InferenceServerException, match="send the message uncompressed or the metadata application"):
+        client.infer(TRIPS, rows, compression_algorithm="gzip")
+    answer = client.infer(TRIPS, rows, compression_algorithm="gzip", headers={"application": TRIPS})
+    assert answer.as_numpy("prediction").shape == (16,)
+
+
 def test_calls_at_once_are_all_answered(client: triton.InferenceServerClient) -> None:
     with ThreadPoolExecutor(8) as pool:
         models = [TRIPS, RIDES] * 100
