@@ -1,6 +1,7 @@
 """Small real bundles: a booster trained on made-up rows, exported as the training job does."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from cluster.bundle import BOOSTER, MANIFEST, ONNX, PROFILE, Bundle, Manifest
 from cluster.bundle import SPEC as DECLARATION
-from configs.schema import ModelSpec
+from cluster.encoding import FIRST_CATEGORY, MISSING
+from configs.schema import Feature, ModelSpec
 from monitoring.profile import Profile
 from training.export import to_onnx
 
@@ -47,13 +49,36 @@ def make_rows(n: int, seed: int) -> NDArray[np.float32]:
     return np.column_stack(columns).astype(np.float32)
 
 
+def rows_of(features: Sequence[Feature], n: int, seed: int) -> NDArray[np.float32]:
+    """float32[n, F] encoded rows of any declaration, spread over what it allows; a tenth of what may be is missing."""
+    random = np.random.default_rng(seed)
+    columns = []
+    for feature in features:
+        low = 0.0 if feature.min is None else feature.min
+        column = random.uniform(low, low + 100.0 if feature.max is None else feature.max, n)
+        if feature.type == "category":
+            column = FIRST_CATEGORY + random.integers(0, len(feature.categories), n)
+        elif feature.type == "boolean":
+            column = random.random(n) < 0.5
+        elif feature.type == "integer":
+            column = np.floor(column)
+        absent = MISSING if feature.type == "category" else np.nan
+        columns.append(np.where(random.random(n) < 0.1, absent, column) if feature.missing else column)
+    return np.column_stack(columns).astype(np.float32)
+
+
 def make_bundle(root: Path, seed: int, spec: ModelSpec = SPEC) -> Path:
     """The folder of a bundle of `spec` trained with that seed; made once below `root`."""
     name = hashlib.sha256(f"{seed}:{xgboost.__version__}:{spec.model_dump_json()}".encode()).hexdigest()[:16]
     folder = root / name
     if not (folder / MANIFEST).exists():
-        rows = make_rows(600, seed)
-        labels = (rows[:, 1] / 800 + 2.0 * rows[:, 3] + np.random.default_rng(seed).normal(0, 1, 600)) > 1.5
+        if spec.features == SPEC.features:
+            rows = make_rows(600, seed)
+            labels = (rows[:, 1] / 800 + 2.0 * rows[:, 3] + np.random.default_rng(seed).normal(0, 1, 600)) > 1.5
+        else:
+            rows = rows_of(spec.features, 600, seed)
+            sums = np.nan_to_num(rows / np.nanstd(rows, axis=0)).sum(axis=1)
+            labels = sums > np.median(sums)
         matrix = xgboost.DMatrix(rows, labels, nthread=1)
         parameters = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "seed": seed}
         booster = xgboost.train(parameters, matrix, num_boost_round=6)

@@ -11,7 +11,11 @@ from tests.e2e.conftest import Place, wait_for
 
 
 def deploy_untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> str:
-    """Register a champion of this declaration, deploy it and wait until it answers; the path of its doors."""
+    """Register a champion of this declaration, deploy it and wait until it answers; the path of its doors.
+
+    One replica that reserves hardly a CPU: it stays up beside trainings of other tests.
+    """
+    spec = spec.model_copy(update={"serving": spec.serving.model_copy(update={"num_cpus": 0.05, "max_replicas": 1})})
     settings = load_settings(place.environment)
     registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
     (place.models / f"{spec.name}.yaml").write_text(spec.model_dump_json(exclude_unset=True))

@@ -1,0 +1,48 @@
+"""What the README tells a program to do is done here, word for word; only the ports are the tests' own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.load import load_model, load_settings
+from tests.e2e.conftest import GRPC_PORT, PORT, Place
+from tests.e2e.untrained import deploy_untrained
+
+ROOT = Path(__file__).parents[2]
+MODEL = "flight-delay"
+PORTS = {"127.0.0.1:8000": f"127.0.0.1:{PORT}", "127.0.0.1:9000": f"127.0.0.1:{GRPC_PORT}"}
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Language and text of every fenced block of the README's section."""
+    text = (ROOT / "README.md").read_text()
+    section = text.partition("### Ask from a program\n")[2].partition("\n### ")[0]
+    return re.findall(r"^```(\w+)\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def flights(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The declaration that the README speaks of, with a version that no flights were needed for."""
+    settings = load_settings(place.environment | {"WINDVANE_MODELS": str(ROOT / "configs" / "models")})
+    deploy_untrained(place, load_model(MODEL, settings), tmp_path_factory.mktemp(MODEL))
+    return place
+
+
+@pytest.mark.parametrize(("language", "text"), blocks())
+def test_what_the_readme_says_a_program_can_ask_is_answered(flights: Place, language: str, text: str) -> None:
+    for written, here in PORTS.items():
+        text = text.replace(written, here)
+    command = {"sh": ["bash", "-e", "-c", text], "python": [sys.executable, "-W", "error", "-c", text]}[language]
+    done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=60.0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"none|watch|notify", done.stdout), done.stdout
+
+
+def test_the_readme_shows_the_shell_and_both_kinds_of_python() -> None:
+    written = blocks()
+    assert [language for language, _ in written] == ["sh", "python", "python"]
+    assert all(any(f"{tool} " in text for _, text in written) for tool in ("curl", "requests", "tritonclient"))
