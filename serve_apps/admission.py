@@ -34,8 +34,8 @@ class Admission:
     that the prediction learns.
 
     >>> admission = Admission(patience_seconds=0.05, most_rows=4096)
-    >>> admission.admit(rows=4096, now=0.0)
-    >>> admission.admit(rows=1, now=0.0)
+    >>> admission.admit(rows=4096, arrived=0.0, now=0.0)
+    >>> admission.admit(rows=1, arrived=0.0, now=0.0)
     Traceback (most recent call last):
     cluster.errors.Overloaded: 4096 rows are waiting and 4096 may: come again in a second
     """
@@ -99,16 +99,15 @@ class Admission:
             corrected = self._correction * (1.0 + (off - 1.0) / ANSWER_MEMORY)
             self._correction = min(max(corrected, LEAST_CORRECTION), MOST_CORRECTION)
 
-    def admit(self, rows: int, now: float, deadline: float | None = None) -> None:
-        """Take a request of that many rows, now that it was read.
+    def admit(self, rows: int, arrived: float, now: float, deadline: float | None = None) -> None:
+        """Take a request of that many rows that came to the door then, now that it was read.
 
         Raises Overloaded when that is too long or too many rows wait, Expired when its deadline has passed.
         """
-        budget = self._patience if deadline is None else deadline - now
+        budget = (arrived + self._patience if deadline is None else deadline) - now
         work = rows + REQUEST_WORK
-        seconds = self._predict(work)
-        if budget <= 0.0 or self.rows:
-            self._demand(seconds, budget)
+        if self.rows or (deadline is not None and budget <= 0.0):
+            self._demand(self._predict(work), budget)
             if self.rows + rows > self._most_rows:
                 raise self._full()
         if not self.rows:

@@ -25,6 +25,7 @@ from serve_apps.ruling import Thresholds
 from serve_apps.scorer import LoadedVersion
 from serve_apps.shadows import Answered, Shadows
 from serve_apps.sinks import Counts, Log
+from serve_apps.turnstile import Turnstile
 from serve_apps.waiting_room import WaitingRoom
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
@@ -61,6 +62,7 @@ class Decider:
         self._repeats = Repeats()
         self._most_rows = spec.serving.max_batch_rows
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
+        self.turnstile = Turnstile(loop)  # for doors, before they read a body
         self._waiting = WaitingRoom(self._answer, self._most_rows, self.admission, loop, ticks)
         self._explainers = ThreadPoolExecutor(1, "explain")
         self._paces: dict[int, Pace] = defaultdict(Pace)  # of explaining, by version
@@ -88,7 +90,7 @@ class Decider:
             raise self._not_loaded(override)
         if len(questions) == 1 and questions[0].request_id is None:
             alone = Pending(questions, arrived, override, deadline, block, self._loop.create_future())
-            self._waiting.take((alone,), deadline)
+            self._waiting.take((alone,), arrived, deadline)
             return await alone.answer
         return await self._decide_in_parts(questions, arrived, override, deadline, block)
 
@@ -115,7 +117,7 @@ class Decider:
                         self._repeats.open(first, override, known)
                 answers.append((known, keyed))
             if fresh:
-                self._waiting.take(fresh, deadline)
+                self._waiting.take(fresh, arrived, deadline)
         except WindvaneError:
             for pending in fresh:
                 pending.answer.cancel()

@@ -121,6 +121,7 @@ class Door:
         deadline = deadline_of(headers, arrived)
         override = self._override(headers)
         body = await self._body(headers, receive)
+        await self._decider.turnstile.turn(len(body))
         questions, many = self._decide_protocol.decode(body, self._now())
         with self._departures.watch(headers, receive):
             answers = await self._decider.decide(questions, arrived, override, deadline)

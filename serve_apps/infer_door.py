@@ -101,7 +101,9 @@ class InferDoor:
             override = chosen if override is None else override
         json_bytes = json_length(headers)
         deadline = deadline_of(headers, arrived)
-        body = read_infer(await read_body(headers, receive, self._most_bytes), json_bytes, self._spec.name)
+        raw = await read_body(headers, receive, self._most_bytes)
+        await self._decider.turnstile.turn(len(raw))
+        body = read_infer(raw, json_bytes, self._spec.name)
         questions, block = self._inference.ask(body.request, self._now())
         with self._departures.watch(headers, receive):
             answers = await self._decider.decide(questions, arrived, override, deadline, block)

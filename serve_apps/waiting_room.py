@@ -29,9 +29,9 @@ class WaitingRoom:
         self._ticks = ticks
         self._empty = asyncio.Event()
 
-    def take(self, parts: Sequence[Pending], deadline: float | None) -> None:
+    def take(self, parts: Sequence[Pending], arrived: float, deadline: float | None) -> None:
         """Take the parts of one request, or none: raises Overloaded or Expired."""
-        self.admission.admit(sum(map(len, parts)), self._ticks(), deadline)
+        self.admission.admit(sum(map(len, parts)), arrived, self._ticks(), deadline)
         self._batcher.add(parts)
 
     def wanted(self, batch: list[Pending]) -> list[Pending]:

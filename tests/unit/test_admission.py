@@ -40,7 +40,7 @@ def paced(seconds_per_work: float, most_rows: int = 1_000_000) -> Admission:
     cpu = Cpu()
     admission = make(most_rows, cpu)
     for _ in range(200):
-        admission.admit(rows=984, now=0.0)
+        admission.admit(rows=984, arrived=0.0, now=0.0)
         cpu.seconds += 1000 * seconds_per_work
         admission.finished(rows=984)
     assert admission.pace == pytest.approx(seconds_per_work, rel=1e-2)
@@ -68,13 +68,13 @@ def enter_until_refused(admission: Admission) -> int:
 
 def fill(admission: Admission, rows: int = 84) -> int:
     """Requests that are taken before the first is refused."""
-    return until_refused(lambda: admission.admit(rows, now=0.0))
+    return until_refused(lambda: admission.admit(rows, arrived=0.0, now=0.0))
 
 
 def test_a_prediction_is_the_work_before_a_request_and_its_own() -> None:
     admission = make()
     assert admission.predict(rows=1) == pytest.approx(17 * FIRST_PACE)
-    admission.admit(rows=84, now=0.0)
+    admission.admit(rows=84, arrived=0.0, now=0.0)
     assert admission.predict(rows=4) == pytest.approx((100 + 20) * FIRST_PACE)
     admission.finished(rows=42)  # half of what waits
     assert admission.rows == 42
@@ -86,39 +86,47 @@ def test_what_would_take_longer_than_its_time_is_refused_with_when_to_come_again
     taken = fill(admission)
     assert taken == pytest.approx(PATIENCE / (100 * 1e-5), abs=1)
     with pytest.raises(Overloaded, match=r"An answer would take 5\d ms and may take 50") as refused:
-        admission.admit(84, now=0.0)
+        admission.admit(84, arrived=0.0, now=0.0)
     assert refused.value.retry_after_seconds == pytest.approx(0.051, rel=0.02)
     assert admission.rows == 84 * taken  # what is refused waits nowhere
+
+
+def test_what_has_aged_before_it_was_read_has_less_time_left() -> None:
+    admission = paced(1e-5)
+    admission.admit(984, arrived=0.0, now=0.0)
+    admission.admit(984, arrived=0.0, now=0.029)
+    with pytest.raises(Overloaded):
+        admission.admit(984, arrived=0.0, now=0.021)  # three would take 30 ms, and 29 are left
 
 
 def test_a_deadline_of_its_own_counts_instead_of_the_patience() -> None:
     admission = paced(1e-5)
     fill(admission)
-    admission.admit(84, now=10.0, deadline=10.1)
+    admission.admit(84, arrived=10.0, now=10.0, deadline=10.1)
     with pytest.raises(Overloaded):
-        admission.admit(84, now=10.05, deadline=10.1)
+        admission.admit(84, arrived=10.05, now=10.05, deadline=10.1)
 
 
 def test_a_deadline_that_has_passed_is_refused_even_when_nothing_waits() -> None:
     with pytest.raises(Expired, match="deadline has passed"):
-        make().admit(1, now=2.0, deadline=2.0)
+        make().admit(1, arrived=2.0, now=2.0, deadline=2.0)
 
 
 def test_what_arrives_when_nothing_waits_is_taken_whatever_is_predicted() -> None:
     admission = paced(1.0)
     assert admission.enter(now=0.0) > PATIENCE
-    admission.admit(1, now=0.0)
+    admission.admit(1, arrived=0.0, now=0.0)
     with pytest.raises(Overloaded):
-        admission.admit(1, now=0.0)
+        admission.admit(1, arrived=0.0, now=0.0)
     with pytest.raises(Overloaded):
         admission.enter(now=0.0)
 
 
 def test_more_rows_than_may_wait_are_refused_however_fast_they_go_and_taken_alone() -> None:
     admission = make(most_rows=10)
-    admission.admit(1000, now=0.0)
+    admission.admit(1000, arrived=0.0, now=0.0)
     with pytest.raises(Overloaded, match="1000 rows are waiting and 10 may"):
-        admission.admit(1, now=0.0)
+        admission.admit(1, arrived=0.0, now=0.0)
     with pytest.raises(Overloaded, match="1000 rows are waiting and 10 may"):
         admission.enter(now=0.0)
 
@@ -128,7 +136,7 @@ def test_the_gate_refuses_earlier_than_the_queue_so_that_what_it_let_in_is_seldo
     let_in = enter_until_refused(admission)
     assert let_in == pytest.approx(HEADROOM * PATIENCE / (1000 * 1e-5), abs=1)  # 1,000 is the usual request's work
     for _ in range(let_in):
-        admission.admit(984, now=0.0)
+        admission.admit(984, arrived=0.0, now=0.0)
     for _ in range(let_in):
         admission.leave()
     with pytest.raises(Overloaded):  # they wait still
@@ -138,7 +146,7 @@ def test_the_gate_refuses_earlier_than_the_queue_so_that_what_it_let_in_is_seldo
 def test_the_pace_is_cpu_per_work_while_something_waits() -> None:
     cpu = Cpu(7.0)  # what was burnt before is not this request's
     admission = make(cpu=cpu)
-    admission.admit(rows=984, now=0.0)
+    admission.admit(rows=984, arrived=0.0, now=0.0)
     cpu.seconds += PACE_MEMORY
     admission.finished(rows=984)
     first = FIRST_PACE * 1000
@@ -150,7 +158,7 @@ def test_the_pace_follows_work_that_became_dearer_and_then_cheaper() -> None:
     admission = make(cpu=cpu)
     for pace in (4e-5, 1e-5):
         for _ in range(int(5 * PACE_MEMORY / (1000 * pace))):
-            admission.admit(984, now=0.0)
+            admission.admit(984, arrived=0.0, now=0.0)
             cpu.seconds += 1000 * pace
             admission.finished(984)
         assert admission.pace == pytest.approx(pace, rel=0.2)
@@ -158,7 +166,7 @@ def test_the_pace_follows_work_that_became_dearer_and_then_cheaper() -> None:
 
 def test_answers_that_are_late_in_a_queue_make_it_shorter() -> None:
     admission = make()
-    admission.admit(1000, now=0.0, deadline=9.0)
+    admission.admit(1000, arrived=0.0, now=0.0, deadline=9.0)
     before = admission.predict(rows=1)
     for _ in range(ANSWER_MEMORY):
         admission.enter(now=0.0)
@@ -198,14 +206,14 @@ def test_a_slow_disk_alone_refuses_nobody() -> None:
     admission = make(cpu=cpu)
     for place in range(200):
         predicted = admission.enter(now=place * 0.005)
-        admission.admit(1, now=place * 0.005)
+        admission.admit(1, arrived=place * 0.005, now=place * 0.005)
         cpu.seconds += 2e-4
         admission.finished(1)
         admission.leave(predicted, took=0.005)
     for _ in range(64):
         admission.enter(now=1.0)
     for _ in range(64):
-        admission.admit(1, now=1.0)
+        admission.admit(1, arrived=1.0, now=1.0)
 
 
 def test_turns_of_the_loop_count_as_time_that_was_waited_unseen() -> None:
@@ -247,7 +255,7 @@ def test_whatever_comes_the_counts_are_exact_the_prediction_is_finite_and_an_emp
         else:
             try:
                 predicted = admission.enter(now)
-                admission.admit(rows, now)
+                admission.admit(rows, now, now)
             except Overloaded as error:
                 refusals.append((len(taken), error.retry_after_seconds))
                 turned_away += admission.inside - len(taken)
@@ -267,7 +275,7 @@ def test_whatever_comes_the_counts_are_exact_the_prediction_is_finite_and_an_emp
         admission.leave(predicted, took=0.01)
     assert (admission.rows, admission.inside, admission.is_busy) == (0, 0, False)
     admission.enter(now)
-    admission.admit(100_000, now)
+    admission.admit(100_000, now, now)
 
 
 @settings(max_examples=40, deadline=None)
@@ -276,9 +284,9 @@ def test_more_time_is_never_refused_where_less_is_taken(queued: int, rows: int, 
     def outcome(allowed: float) -> bool:
         admission = make()
         for _ in range(queued):
-            admission.admit(10, now=0.0, deadline=100.0)
+            admission.admit(10, arrived=0.0, now=0.0, deadline=100.0)
         try:
-            admission.admit(rows, now=0.0, deadline=allowed)
+            admission.admit(rows, arrived=0.0, now=0.0, deadline=allowed)
         except Overloaded:
             return False
         return True
@@ -289,7 +297,7 @@ def test_more_time_is_never_refused_where_less_is_taken(queued: int, rows: int, 
 def test_a_usual_request_is_the_mean_of_the_last() -> None:
     admission = paced(1e-5)  # 984 rows each
     for _ in range(200):
-        admission.admit(1, now=0.0, deadline=9.0)
+        admission.admit(1, arrived=0.0, now=0.0, deadline=9.0)
         admission.finished(1)
     entered = enter_until_refused(admission)
     assert entered == pytest.approx(HEADROOM * PATIENCE / (1 + REQUEST_WORK) / admission.pace, rel=0.05)

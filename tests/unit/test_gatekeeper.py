@@ -39,7 +39,7 @@ class App:
 def full() -> Admission:
     """An admission with a second of work before whoever comes."""
     admission = Admission(0.05, 1_000_000, lambda: 0.0)
-    admission.admit(100_000, now=0.0)
+    admission.admit(100_000, arrived=0.0, now=0.0)
     return admission
 
 
@@ -84,7 +84,7 @@ def test_more_time_is_given_to_who_asks_for_it_and_nonsense_is_left_to_the_door(
     assert ask(App(), full, x_request_timeout_seconds="10").status == 204
     assert ask(App(), full, x_request_timeout_seconds="0.5").status == 429
     roomy = Admission(0.05, 4096)
-    roomy.admit(1, now=0.0)
+    roomy.admit(1, arrived=0.0, now=0.0)
     assert ask(App(), roomy, x_request_timeout_seconds="never").status == 204
 
 
@@ -122,7 +122,7 @@ def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> No
     app = App()
     gate = middleware.cls(app, *middleware.args, **middleware.kwargs)
     admission = Admission(1e-9, 4096)
-    admission.admit(1, now=0.0)
+    admission.admit(1, arrived=0.0, now=0.0)
 
     def status() -> int:
         return asyncio.run(call(gate, "POST", DECIDE, [b"{}"], {})).status
