@@ -35,7 +35,7 @@ def main() -> None:
     def say(line: str) -> None:
         sys.stderr.write(f"{time.monotonic() - start:7.0f} s  {line}\n")
 
-    who = lineup.a_few if order.quick else lineup.everyone
+    names = set(order.only or (lineup.QUICK if order.quick else table.LABELS))
     span = Span()
     session = open_session(bundle())
     plain: list[float] = []
@@ -45,7 +45,9 @@ def main() -> None:
         for number in range(1, (order.rounds or (1 if order.quick else ROUNDS)) + 1):
             say(f"round {number}")
             plain.append(plain_rows_per_second(session))
-            found, missing = one_round(who(say), order.only, lambda entry: measure(entry, session, span, say), say)
+            found, missing = one_round(
+                lineup.everyone(names.__contains__, say), lambda entry: measure(entry, session, span, say), say
+            )
             rounds.append(found)
             absent |= missing
     except Wrong as error:
@@ -58,7 +60,7 @@ def main() -> None:
     judged = bounds.judge(medians, rows)
     sys.stdout.write("\n" + table.render(medians, absent, judged, rows))
     run = results.Run(
-        "quick" if order.quick else "bench",
+        "bench" if names == set(table.LABELS) else "quick" if names == set(lineup.QUICK) else "part",
         began.isoformat(timespec="seconds"),
         round(time.monotonic() - start, 1),
         results.commit(),
@@ -82,15 +84,13 @@ def of_all(rounds: Sequence[Mapping[str, Sequence[Figure]]]) -> dict[str, list[F
 
 
 def one_round(
-    turns: Iterator[Turn], only: list[str] | None, act: Callable[..., list[Figure]], say: Progress
+    turns: Iterator[Turn], act: Callable[..., list[Figure]], say: Progress
 ) -> tuple[dict[str, list[Figure]], dict[str, str]]:
     """Figures by server, and the reasons of those that are absent; closes the last server whatever happens."""
     found: dict[str, list[Figure]] = {}
     absent: dict[str, str] = {}
     with closing(turns):  # type: ignore[type-var]
         for turn in turns:
-            if only and turn.name not in only:
-                continue
             if isinstance(turn, Absent):
                 say(f"{turn.name}: {turn.why}")
                 absent[turn.name] = turn.why

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 Answered = Callable[[bool, bytes], None]  # whether it was a 200, and the body
+LOST = b"the connection was lost: "  # what the body begins with when there was no answer
 
 
 class Connection(Protocol):
@@ -34,7 +35,7 @@ class HttpConnection(asyncio.Protocol):
         """See `Connection`."""
         self._answered = answered
         if self._transport is None or self._transport.is_closing():
-            self._finish(False, b"the server closed the connection")
+            self._finish(False, LOST + b"the server closed it before")
         else:
             self._transport.write(request)
 
@@ -56,7 +57,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
-        self._finish(False, f"the connection was lost: {exc or 'closed by the server'}".encode())
+        self._finish(False, LOST + str(exc or "the server closed it").encode())
 
     def close(self) -> None:
         """See `Connection`."""

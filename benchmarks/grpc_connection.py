@@ -7,7 +7,7 @@ that failed ends with trailers and no message, and that is how it is told.
 import asyncio
 import struct
 
-from benchmarks.connection import Answered
+from benchmarks.connection import LOST, Answered
 
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, ACK, END_HEADERS = 0x1, 0x1, 0x4
@@ -84,7 +84,7 @@ class GrpcConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
-        self._finish(False, f"the connection was lost: {exc or 'closed by the server'}".encode())
+        self._finish(False, LOST + str(exc or "the server closed it").encode())
 
     def close(self) -> None:
         """See `Connection`."""
@@ -94,7 +94,7 @@ class GrpcConnection(asyncio.Protocol):
 
     def _send(self, payload: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
-            self._finish(False, b"the server closed the connection")
+            self._finish(False, LOST + b"the server closed it before")
         elif len(payload) > self._window:
             self._waiting = payload
         else:
@@ -116,7 +116,7 @@ class GrpcConnection(asyncio.Protocol):
         elif kind == PING and not flags & ACK:
             self._transport.write(frame(PING, ACK, 0, payload))
         elif kind == GOAWAY:
-            self._finish(False, b"the server sent GOAWAY: " + payload[8:])
+            self._finish(False, LOST + b"GOAWAY " + payload[8:])
             self._transport.close()
         elif kind == WINDOW and stream == 0:
             self._window += int.from_bytes(payload, "big")

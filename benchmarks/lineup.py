@@ -9,7 +9,7 @@ from benchmarks.dialects import Dialect
 from benchmarks.model import bundle
 from benchmarks.servers import Running, module, process, script
 from benchmarks.world import NAME, World, spec_with, world
-from cluster.errors import WindvaneError
+from cluster.errors import Unavailable
 
 LEVELS = (1, 8, 32, 64)  # connections
 FEW = (1, 8)  # for requests of 256 rows: a replica lets 4,096 rows wait
@@ -20,9 +20,19 @@ PEERS = {
     "litserve": {"litserve": dialects.LITSERVE},
     "mlflow": {"mlflow-serve": dialects.MLFLOW},
 }
-FASTEST_PEER = "kserve"  # in every full run so far, so the one that a quick run compares with
+RAY_HERE = {"ray-hello": dialects.HELLO, "ray-bare": dialects.PLAIN}
+GOVERNED = {
+    "windvane": dialects.DECIDE,
+    "windvane-oip-json": dialects.V2,
+    "windvane-oip-binary": dialects.BINARY,
+    "windvane-oip-binary-256": dialects.BINARY_256,
+    "windvane-oip-grpc": dialects.GRPC,
+}
+WINDVANE = ("windvane-unlogged", *GOVERNED, "windvane-explained")
+QUICK = ("floor", "kserve-v1", "ray-hello", "windvane")  # KServe's v1 is the fastest peer in every full run so far
 RAY = "benchmarks.apps.ray_serve"
 Progress: TypeAlias = Callable[[str], None]
+Wanted: TypeAlias = Callable[[str], bool]  # whether the server of this name is to be measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,89 +56,75 @@ class Absent:
 Turn: TypeAlias = Entry | Absent
 
 
-def everyone(progress: Progress) -> Iterator[Turn]:
-    """A whole round."""
-    yield from floor()
-    yield from ray_by_default()
+def everyone(wanted: Wanted, progress: Progress) -> Iterator[Turn]:
+    """A whole round; a server that nobody wants is not started."""
+    yield from floor(wanted)
+    yield from ray_by_default(wanted)
     for peer in PEERS:
-        yield from peers(peer, progress)
-    with world() as place:
-        yield from ray_in_our_mode(place, ("hello", "bare"))
-        place.control()
-        yield from windvane(place)
+        yield from peers(peer, wanted, progress)
+    if any(map(wanted, (*RAY_HERE, *WINDVANE))):
+        with world() as place:
+            yield from ray_in_our_mode(place, wanted)
+            if any(map(wanted, WINDVANE)):
+                place.control()
+                yield from windvane(place, wanted)
 
 
-def a_few(progress: Progress) -> Iterator[Turn]:
-    """What says most, in under three minutes."""
-    yield from floor()
-    yield from peers(FASTEST_PEER, progress)
-    with world() as place:
-        yield from ray_in_our_mode(place, ("hello",))
-        place.control()
-        yield from governed(place, {"windvane": dialects.DECIDE})
-
-
-def floor() -> Iterator[Turn]:
+def floor(wanted: Wanted) -> Iterator[Turn]:
     """uvicorn and ONNX Runtime."""
-    with process(module("benchmarks.apps.bare", _model()), dialects.PLAIN) as running:
-        yield Entry("floor", dialects.PLAIN, running)
+    if wanted("floor"):
+        with process(module("benchmarks.apps.bare", _model()), dialects.PLAIN) as running:
+            yield Entry("floor", dialects.PLAIN, running)
 
 
-def ray_by_default() -> Iterator[Turn]:
+def ray_by_default(wanted: Wanted) -> Iterator[Turn]:
     """Ray Serve as it comes."""
     for name, dialect in (("hello", dialects.HELLO), ("bare", dialects.PLAIN), ("canary", dialects.PLAIN)):
-        with process(module(RAY, _model(), name), dialect) as running:
-            yield Entry(f"ray-default-{name}", dialect, running)
+        if wanted(f"ray-default-{name}"):
+            with process(module(RAY, _model(), name), dialect) as running:
+                yield Entry(f"ray-default-{name}", dialect, running)
 
 
-def peers(peer: str, progress: Progress) -> Iterator[Turn]:
+def peers(peer: str, wanted: Wanted, progress: Progress) -> Iterator[Turn]:
     """One peer in its own environment; absent when it cannot be installed or does not answer."""
-    formats = PEERS[peer]
+    formats = {name: dialect for name, dialect in PEERS[peer].items() if wanted(name)}
+    if not formats:
+        return
     try:
         python = environments.ensure(peer, progress)
         first = next(iter(formats.values()))
         with process(script(python, environments.RECIPES / peer / "serve.py", _model()), first) as running:
             for name, dialect in formats.items():
                 yield Entry(name, dialect, running)
-    except WindvaneError as error:
+    except Unavailable as error:
         for name in formats:
             yield Absent(name, str(error))
 
 
-def ray_in_our_mode(place: World, names: tuple[str, ...]) -> Iterator[Turn]:
+def ray_in_our_mode(place: World, wanted: Wanted) -> Iterator[Turn]:
     """Ray Serve behind HAProxy in its throughput mode, on the head that Windvane runs on, without Windvane."""
-    routes = {"hello": dialects.HELLO, "bare": dialects.PLAIN}
-    for name in names:
-        place.declare("/", f"{RAY}:build_{name}", {"path": _model(), "quiet": True}, "/")
-        yield Entry(f"ray-{name}", routes[name], _running(place))
-        place.clear()
+    for name, dialect in RAY_HERE.items():
+        if wanted(name):
+            builder = f"{RAY}:build_{name.removeprefix('ray-')}"
+            place.declare("/", builder, {"path": _model(), "quiet": True}, "/")
+            yield Entry(name, dialect, _running(place))
+            place.clear()
 
 
-def windvane(place: World) -> Iterator[Turn]:
+def windvane(place: World, wanted: Wanted) -> Iterator[Turn]:
     """Windvane as `windvane up` runs it, control and monitor beside the replica."""
-    place.serve(builder="benchmarks.apps.unlogged:build")
-    yield Entry("windvane-unlogged", dialects.DECIDE, _running(place))
-    yield from governed(
-        place,
-        {
-            "windvane": dialects.DECIDE,
-            "windvane-oip-json": dialects.V2,
-            "windvane-oip-binary": dialects.BINARY,
-            "windvane-oip-binary-256": dialects.BINARY_256,
-            "windvane-oip-grpc": dialects.GRPC,
-        },
-    )
-    place.serve(spec_with(explanations="always"))
-    yield Entry("windvane-explained", dialects.EXPLAINED, _running(place))
-
-
-def governed(place: World, formats: dict[str, Dialect]) -> Iterator[Turn]:
-    """The decision log `committed`, counts, metrics: what is declared by default."""
-    place.serve(spec_with(durability="committed"))
-    for name, dialect in formats.items():
-        port = place.settings.grpc_port if dialect.grpc else place.settings.port
-        levels = LEVELS if dialect.rows == 1 else FEW
-        yield Entry(name, dialect, Running(port, place.family), levels)
+    if wanted("windvane-unlogged"):
+        place.serve(builder="benchmarks.apps.unlogged:build")
+        yield Entry("windvane-unlogged", dialects.DECIDE, _running(place))
+    governed = {name: dialect for name, dialect in GOVERNED.items() if wanted(name)}
+    if governed:
+        place.serve(spec_with(durability="committed"))
+        for name, dialect in governed.items():
+            port = place.settings.grpc_port if dialect.grpc else place.settings.port
+            yield Entry(name, dialect, Running(port, place.family), LEVELS if dialect.rows == 1 else FEW)
+    if wanted("windvane-explained"):
+        place.serve(spec_with(durability="committed", explanations="always"))
+        yield Entry("windvane-explained", dialects.EXPLAINED, _running(place))
 
 
 def _running(place: World) -> Running:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks import dialects, model
-from benchmarks.connection import Connection, HttpConnection
+from benchmarks.connection import LOST, Connection, HttpConnection
 from benchmarks.grpc_connection import GrpcConnection
 
 GENERATOR = "asyncio"
@@ -95,7 +95,10 @@ def open_loop(traffic: Traffic, rate: float, seconds: float) -> Load:
 
 
 def exchange(traffic: Traffic) -> list[bytes]:
-    """Every request once, over one connection; the replies' bodies. Raises ValueError at the first that is no 200."""
+    """Every request once, over one connection; the replies' bodies.
+
+    Raises ValueError at the first that is no 200, ConnectionError when the server hangs up.
+    """
     return _run(_exchange(traffic))
 
 
@@ -155,27 +158,31 @@ async def _open(traffic: Traffic, due: list[float]) -> Load:
 
     for place, moment in enumerate(due):
         loop.call_at(start + moment, fire, place)
-    await asyncio.wait([done], timeout=due[-1] + GRACE_SECONDS)
+    await asyncio.wait([done], timeout=start - loop.time() + due[-1] + GRACE_SECONDS)
     now = loop.time()
     return _finished(connections, tally.load(now - start, [now - moment for moment in sent.values()]))
 
 
 async def _exchange(traffic: Traffic) -> list[bytes]:
     connection = await _connect(traffic)
-    bodies = []
-    for request in traffic.requests:
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    try:
+        return [await _answer(connection, request) for request in traffic.requests]
+    finally:
+        connection.close()
 
-        def answered(fine: bool, body: bytes, future: "asyncio.Future[bytes]" = future) -> None:
-            if fine:
-                future.set_result(body)
-            else:
-                future.set_exception(ValueError(body[:1000].decode("latin-1")))
 
-        connection.ask(request, answered)
-        bodies.append(await future)
-    connection.close()
-    return bodies
+async def _answer(connection: Connection, request: bytes) -> bytes:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def answered(fine: bool, body: bytes) -> None:
+        if fine:
+            future.set_result(body)
+        else:
+            kind = ConnectionError if body.startswith(LOST) else ValueError
+            future.set_exception(kind(body[:1000].decode("latin-1")))
+
+    connection.ask(request, answered)
+    return await future
 
 
 async def _connect(traffic: Traffic) -> Connection:

@@ -1,0 +1,96 @@
+"""Bounds are judged by medians, and a server that was not measured passes nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import bounds, table
+from benchmarks.bounds import judge
+from benchmarks.measure import Figure, median
+
+FIGURE = Figure(64, 100.0, 100.0, 1.0, 2.0, 0.5, 300.0, 0.0, "wrk")
+
+
+def figure(per_second: float, concurrency: int = 64, **more: float) -> Figure:
+    return replace(FIGURE, concurrency=concurrency, per_second=per_second, rows_per_second=per_second, **more)
+
+
+MEDIANS = {
+    "floor": [figure(10_000)],
+    "ray-hello": [figure(6000)],
+    "ray-default-hello": [figure(300)],
+    "ray-default-canary": [figure(100)],
+    "kserve-v1": [figure(2500)],
+    "mlserver": [figure(2000)],
+    "windvane": [figure(1000, 1, p50_ms=0.69), figure(5000), figure(1000, 0, p99_ms=10.5)],
+    "windvane-explained": [figure(3000)],
+    "windvane-oip-binary-256": [figure(70_000, 1), figure(50_000, 8)],
+}
+
+
+def test_every_bound_has_what_was_reached() -> None:
+    judged = judge(MEDIANS, 100_000.0)
+    assert [round(bound.reached, 2) for bound in judged if bound.reached] == [
+        0.83,
+        2.0,
+        50.0,
+        0.69,
+        10.5,
+        0.5,
+        1.2,
+        0.6,
+        0.7,
+    ]
+    assert [bound.verdict for bound in judged] == [
+        "PASS",
+        "PASS",
+        "PASS",
+        "PASS",
+        "MISS",
+        "MISS",
+        "MISS",
+        "MISS",
+        "PASS",
+    ]
+    assert "kserve-v1" in judged[1].what
+
+
+def test_a_bound_that_is_just_reached_holds() -> None:
+    judged = judge(MEDIANS | {"windvane": [figure(4500), figure(9, 1, p50_ms=0.7)]}, None)
+    assert judged[0].verdict == judged[3].verdict == "PASS"
+
+
+@pytest.mark.parametrize("gone", ["windvane", "ray-hello", "windvane-explained"])
+def test_what_was_not_measured_has_no_verdict(gone: str) -> None:
+    judged = judge({name: each for name, each in MEDIANS.items() if name != gone}, 100_000.0)
+    verdicts = {bound.verdict for bound in judged if bound.reached is None}
+    assert verdicts == {"not measured"}
+    assert all(bound.verdict == "not measured" for bound in judge({}, None))
+
+
+def test_the_fastest_peer_is_the_one_that_was_measured() -> None:
+    assert bounds.fastest_peer(MEDIANS) == "kserve-v1"
+    assert bounds.fastest_peer({"mlserver": [figure(1)]}) == "mlserver"
+    assert bounds.fastest_peer({}) is None
+
+
+def test_the_median_is_of_each_figure_by_itself() -> None:
+    found = median([figure(1, p99_ms=30.0), figure(3, p99_ms=10.0), figure(2, p99_ms=20.0)])
+    assert (found.per_second, found.p99_ms, found.concurrency, found.generator) == (2, 20.0, 64, "wrk")
+
+
+def test_the_tables_name_who_is_absent_and_who_could_not_keep_up() -> None:
+    medians = MEDIANS | {"mlserver": [figure(2000), figure(500, 0, p50_ms=900.0, p99_ms=2000.0, unanswered=400.0)]}
+    text = table.render(medians, {"bentoml": "was not installed (uv: no)"}, judge(medians, 1e5), 1e5)
+    lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert "was not installed (uv: no)" in lines["BentoML"]
+    assert ">900.00" in text
+    assert ">2000.0" in text
+    governed = next(line for line in text.splitlines()[10:] if line.startswith("Windvane, governed  "))
+    assert governed.split()[-4:] == ["0.50", "0.83", "2.00", "50.00"]
+    assert "MISS" in text
+
+
+def test_ray_by_default_is_compared_with_its_own_hello() -> None:
+    line = next(line for line in table.beside_anchors(MEDIANS) if line.startswith("Ray Serve canary"))
+    assert line.split()[-3] == "0.33"
