@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tests.bundles import SPEC
 from tests.e2e.conftest import Place
@@ -61,6 +62,12 @@ def fuzz(place: Place, folder: Path, paths: str, *options: str, configuration: P
 
 def bearer(place: Place) -> str:
     return f"Authorization: {place.http.headers['authorization']}"
+
+
+def test_the_document_is_openapi_3_1(place: Place, door: str) -> None:
+    told = place.http.get("/openapi.json").json()
+    assert f"{door}/decide" in told["paths"]
+    OPENAPI_31_VALIDATOR.validate(told)
 
 
 def test_every_door_of_a_model_answers_as_our_document_says(place: Place, door: str, tmp_path: Path) -> None:

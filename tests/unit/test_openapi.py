@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from starlette.routing import Route
 
 from cluster.access import digest
@@ -65,8 +65,9 @@ def door(versions: dict[int, LoadedVersion], tmp_path_factory: pytest.TempPathFa
         yield world
 
 
-def test_the_document_is_openapi_3_1(whole: dict[str, Any]) -> None:
-    OPENAPI_31_VALIDATOR.validate(whole)
+def test_the_document_has_the_form_of_openapi(whole: dict[str, Any]) -> None:
+    """As FastAPI knows it; the specification's own schema takes longer to load, and is asked in tests/e2e."""
+    assert OpenAPI.model_validate(whole).openapi == "3.1.0"
 
 
 def test_every_reference_leads_somewhere(whole: dict[str, Any]) -> None:
