@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -21,6 +21,7 @@ from serve_apps.openapi.document import document
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal
 from serve_apps.protocol.problem import MethodNotAllowed, UnsupportedMediaType, problem
+from serve_apps.reference import page
 
 CONSOLE = Path(__file__).parent / "console"
 OWNER = "owner"  # who did it, on the record; one token, one owner
@@ -92,7 +93,10 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
             return guarded
 
     app = FastAPI(
-        openapi_url=None, separate_input_output_schemas=False, generate_unique_id_function=lambda route: route.name
+        openapi_url=None,
+        docs_url=None,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
     )  # the document below tells of every door, not only of these
     app.router.route_class = Guarded
     reading = [Depends(reader)]
@@ -177,6 +181,11 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
     def described() -> JSONResponse:
         return JSONResponse(document(desk.models(), app.openapi(), open_reading))
 
+    @app.get("/docs", dependencies=reading, include_in_schema=False)
+    def reference() -> HTMLResponse:
+        written = page(document(desk.models(), app.openapi(), open_reading))
+        return HTMLResponse(written, headers={"content-security-policy": CONTENT_POLICY})
+
     app.add_exception_handler(WindvaneError, _windvane_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
@@ -227,7 +236,7 @@ def _nothing_there(request: Request) -> Response:
     if path.startswith("/v2/models/") and parts[3]:
         sentence = f"No model {parts[3][:80]!r} is deployed here; `windvane status` lists those that are"
     else:
-        sentence = f"There is nothing at {path[:200]}; the API is described at /openapi.json"
+        sentence = f"There is nothing at {path[:200]}; the API is described at /docs"
     return _refuse(NotFound(sentence), path)
 
 

@@ -35,6 +35,11 @@ ERRORS: tuple[type[WindvaneError], ...] = (
     Expired,
 )
 
+MEANINGS: dict[type[WindvaneError], str] = {  # where the docstring speaks to those who raise it
+    WindvaneError: "A fault of the server; its log has the cause.",
+    Invalid: "What was sent is understood and wrong; every place is named at once.",
+    Unavailable: "Not now; the same request may succeed after the time that Retry-After says.",
+}
 GIVEN_UP = {"408": {"$ref": "#/components/responses/GivenUp"}}  # by Ray Serve, which reads the header as well
 
 PROBLEM: Json = {
@@ -107,11 +112,8 @@ def refused_inference(*errors: type[WindvaneError]) -> Json:
 
 
 def _response(error: type[WindvaneError], media_type: str, schema: str) -> Json:
-    meaning = (error.__doc__ or "").partition("\n")[0]
-    if error is WindvaneError:
-        meaning = "A fault of the server; its log has the cause."
     return {
-        "description": meaning,
+        "description": MEANINGS.get(error) or (error.__doc__ or "").partition("\n")[0],
         "headers": _headers(error),
         "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
     }

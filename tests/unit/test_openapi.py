@@ -33,7 +33,7 @@ OWNER = {"authorization": f"Bearer {TOKEN}"}
 TRIPS = "/v2/models/trips"
 MODELS = f"/api/models/{MODEL}"
 REASON = {"reason": "because"}
-UNTOLD = ("/", "/v2/", "/openapi.json", "/console", "/console/{name}")  # pages, and other spellings
+UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}")  # pages, and other spellings
 
 
 def api_of(world: DeskWorld, open_reading: bool = True) -> Client:

@@ -1,0 +1,41 @@
+"""The page for people says what the document says, and nothing that was declared becomes markup."""
+
+import re
+from html import unescape
+
+from cluster.access import digest
+from serve_apps.admin import make_app
+from serve_apps.openapi.document import document
+from serve_apps.reference import page
+from tests.bundles import SPEC
+from tests.desk_world import Client, DeskWorld
+
+ADMIN = {"paths": {}}
+
+
+def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewhere() -> None:
+    told = document([SPEC], make_app(DeskWorld().desk, lambda: None, True).openapi(), True)
+    written = page(told)
+    for path, methods in told["paths"].items():
+        for method in methods:
+            assert f"<h4>{method.upper()} {path}</h4>" in written
+    places = set(re.findall(r'id="([^"]+)"', written))
+    assert places == set(told["components"]["schemas"])
+    assert set(re.findall(r'href="#([^"]+)"', written)) <= places
+
+
+def test_nothing_that_was_declared_becomes_markup() -> None:
+    wicked = "<script>alert('&')</script>"
+    spec = SPEC.model_copy(update={"description": wicked, "unit": wicked})
+    written = page(document([spec], ADMIN, True))
+    assert "<script" not in written
+    assert wicked in unescape(written)
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    api = Client(make_app(DeskWorld().desk, lambda: digest("secret"), False))
+    assert api.get("/docs").status_code == 403
+    found = api.get("/docs", headers={"authorization": "Bearer secret"})
+    assert found.headers["content-type"] == "text/html; charset=utf-8"
+    assert found.headers["content-security-policy"].startswith("default-src 'none'")
+    assert not re.search(r"(src|href)=.?(https?:|//)", found.text)
