@@ -52,6 +52,8 @@ def main() -> None:
             absent |= missing
     except Wrong as error:
         sys.exit(f"The run is void: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; what was started is ended.")
     names = {name for found in rounds for name in found}
     medians = {
         name: [median(same) for same in zip(*(r[name] for r in rounds if name in r), strict=True)] for name in names

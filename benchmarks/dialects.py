@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 
+from benchmarks.model import SPEC
 from cluster.bundle import ONNX_INPUT
 
 Rows = NDArray[np.float32]
 JSON = (("content-type", "application/json"),)
-NAME = "bench"
+NAME = SPEC.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from benchmarks import dialects, environments
 from benchmarks.dialects import Dialect
 from benchmarks.model import bundle
 from benchmarks.servers import Running, module, process, script
-from benchmarks.world import NAME, World, spec_with, world
+from benchmarks.world import World, spec_with, world
 from cluster.errors import Unavailable
 
 LEVELS = (1, 8, 32, 64)  # connections
@@ -133,6 +133,3 @@ def _running(place: World) -> Running:
 
 def _model() -> str:
     return str(bundle().onnx_path.resolve())
-
-
-assert NAME == dialects.NAME
