@@ -104,10 +104,12 @@ class Admission:
 
         Raises Overloaded when that is too long or too many rows wait, Expired when its deadline has passed.
         """
-        budget = (arrived + self._patience if deadline is None else deadline) - now
         work = rows + REQUEST_WORK
-        if self.rows or (deadline is not None and budget <= 0.0):
-            self._demand(self._predict(work), budget)
+        seconds = self._predict(work)
+        if deadline is not None and deadline <= now:
+            raise Expired("The request's deadline has passed: send it again, or allow it more time", seconds)
+        if self.rows:
+            self._demand(seconds, (arrived + self._patience if deadline is None else deadline) - now)
             if self.rows + rows > self._most_rows:
                 raise self._full()
         if not self.rows:
@@ -141,11 +143,9 @@ class Admission:
         return HIDDEN_TURNS * self._lag + self._correction * self.pace * (ahead + work)
 
     def _demand(self, seconds: float, budget: float, share: float = 1.0) -> None:
-        if budget <= 0.0:
-            raise Expired("The request's deadline has passed: send it again, or allow it more time", seconds)
         if seconds > share * budget:
             raise Overloaded(
-                f"An answer would take {1000.0 * seconds:.0f} ms and may take {1000.0 * share * budget:.0f}: "
+                f"An answer would take {1000.0 * seconds:.0f} ms and may take {1000.0 * share * budget:.3g}: "
                 "come again in a second, or allow more in x-request-timeout-seconds",
                 seconds,
             )

@@ -97,6 +97,8 @@ def test_what_has_aged_before_it_was_read_has_less_time_left() -> None:
     admission.admit(984, arrived=0.0, now=0.029)
     with pytest.raises(Overloaded):
         admission.admit(984, arrived=0.0, now=0.021)  # three would take 30 ms, and 29 are left
+    with pytest.raises(Overloaded):  # it had no deadline that could have passed
+        admission.admit(984, arrived=0.0, now=0.5)
 
 
 def test_a_deadline_of_its_own_counts_instead_of_the_patience() -> None:
