@@ -4,8 +4,11 @@
 
 Starts a Windvane of its own (control too), measures the most it can answer, offers a share of that as an open loop from
 another process, and reads the resident memory of every process of the Windvane every ten seconds. Passes when no
-request failed and every process, after warm-up, stays within 5 %; exits with 1 otherwise. The traffic: single rows with
-fresh subjects, some with an id, some explained, some of 16 rows.
+request failed and every process, after warm-up, stays within 5 %; exits with 1 otherwise.
+
+The traffic: single rows with fresh subjects, some with an id, some explained, some of 16 rows. The model's SLO is two
+seconds, so that nothing is refused when monitor, sealer and generator want the cores of a small machine at the same
+moment: this asks whether it lasts.
 """
 
 import argparse
@@ -28,9 +31,11 @@ from benchmarks.memory import Memory
 from benchmarks.offered import Tally
 from benchmarks.world import PATIENCE_SECONDS, World, world
 from cluster.serve_apps_api import CONTROL
+from configs.schema import ModelSpec
 
 RESULTS = Path(__file__).parent / "results"
-PEAK_SECONDS, PEAK_CONCURRENCY = 8.0, 32
+PEAK_SECONDS, PEAK_CONCURRENCY = 20.0, 32
+PATIENT = ModelSpec.model_validate(model.SPEC.model_dump(mode="json") | {"slo": {"latency_p99_ms": 2000}})
 SAMPLE_SECONDS, REPORT_SECONDS = 10.0, 60.0
 WARM_UP_SHARE, LONGEST_WARM_UP = 0.2, 300.0
 BODIES = 20_000  # more ids among them than a replica remembers
@@ -95,7 +100,7 @@ def offer(place: World, file: Path, arguments: Sequence[str], seconds: float) ->
 def soak(place: World, minutes: float, share: float, file: Path) -> Soaked:
     """Measure the peak, then offer `share` of it for so many minutes and watch."""
     closed = ["--concurrency", str(PEAK_CONCURRENCY)]
-    for _ in range(2):  # the first warms up
+    for _ in range(2):  # the first warms up: monitor and sealer have work only when something was decided
         peak = last(offer(place, file, closed, PEAK_SECONDS)).rate
     seconds = 60.0 * minutes
     say(f"peak {peak:.0f}/s; offering {share * peak:.0f}/s for {minutes:g} minutes")
@@ -177,7 +182,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--share", type=float, default=0.7, help="of the peak that is offered")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="wvs") as folder, world(model.SPEC) as place:
+    with tempfile.TemporaryDirectory(prefix="wvs") as folder, world(PATIENT) as place:
         file = Path(folder) / "bodies.ndjson"
         file.write_bytes(b"\n".join(bodies()))
         place.applications.deploy_control()
