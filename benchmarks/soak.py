@@ -29,8 +29,7 @@ import psutil
 from benchmarks import memory, model
 from benchmarks.memory import Memory
 from benchmarks.offered import Tally
-from benchmarks.world import PATIENCE_SECONDS, World, world
-from cluster.serve_apps_api import CONTROL
+from benchmarks.world import World, world
 from configs.schema import ModelSpec
 
 RESULTS = Path(__file__).parent / "results"
@@ -185,8 +184,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="wvs") as folder, world(PATIENT) as place:
         file = Path(folder) / "bodies.ndjson"
         file.write_bytes(b"\n".join(bodies()))
-        place.applications.deploy_control()
-        place.applications.wait_running(CONTROL, PATIENCE_SECONDS, lambda _: None)
+        place.control()
         found = soak(place, given.minutes, given.share, file)
     say(report(found))
     say(f"written to {save(found)}")

@@ -13,7 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,11 +126,12 @@ def world(spec: ModelSpec | None = None) -> Iterator[World]:
         settings = _register(home)
         head = ray_head.start(settings)
         try:
-            place = World(settings, head, ServeApplications(head.dashboard_url, settings))
-            _wait_until(place.applications.answers, "the Ray dashboard")
-            if spec is not None:
-                place.serve(spec)
-            yield place
+            with closing(ServeApplications(head.dashboard_url, settings)) as applications:
+                place = World(settings, head, applications)
+                _wait_until(applications.answers, "the Ray dashboard")
+                if spec is not None:
+                    place.serve(spec)
+                yield place
         finally:
             ray_head.end(home, head)
     finally:

@@ -39,6 +39,10 @@ class Dashboard:
             )
         return reply
 
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
+
     def document(self, reply: httpx.Response) -> dict[str, Any]:
         """The JSON object of a reply with status 200; Unavailable for anything else."""
         if reply.status_code != 200:

@@ -24,6 +24,10 @@ class ServeApplications:
         self._settings = settings
         self._dashboard = Dashboard(dashboard_url, settings.ray_token_file, transport)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._dashboard.close()
+
     def answers(self) -> bool:
         """Whether the dashboard is there; raises Forbidden when it does not take our token."""
         try:
