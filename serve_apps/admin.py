@@ -19,8 +19,8 @@ from serve_apps import replies
 from serve_apps.desk import Desk
 from serve_apps.openapi.document import document
 from serve_apps.protocol import strict_json
-from serve_apps.protocol.infer_reply import refusal
-from serve_apps.protocol.problem import MethodNotAllowed, UnsupportedMediaType, problem
+from serve_apps.protocol.infer_reply import refusal_at
+from serve_apps.protocol.problem import MethodNotAllowed, UnsupportedMediaType
 from serve_apps.reference import page
 
 CONSOLE = Path(__file__).parent / "console"
@@ -254,8 +254,6 @@ def _demand_json(kind: str) -> None:
 
 
 def _refuse(error: WindvaneError, path: str) -> Response:
-    """Problem details, or what the Open Inference Protocol wants under its own paths."""
-    is_protocol = f"{path}/".startswith("/v2/") and not path.endswith(("/decide", "/outcomes"))
-    answer = refusal(error, path) if is_protocol else problem(error, path)
+    answer = refusal_at(error, path)
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     return Response(answer.body, answer.status, headers)

@@ -6,19 +6,20 @@ which every process of Ray's that speaks HTTP calls once; only where a replica i
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 from starlette.middleware import Middleware
 
-from cluster.errors import Invalid, Unavailable, WindvaneError
+from cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
 from serve_apps.admission import Admission
 from serve_apps.deadline import deadline_of
 from serve_apps.departures import UNWATCHED
 from serve_apps.http_request import Receive, Scope, Send
-from serve_apps.protocol.infer_reply import refusal
-from serve_apps.protocol.problem import problem
+from serve_apps.protocol.infer_reply import refusal_at
 
 DECIDE, INFER = "/decide", "/infer"  # what costs work ends with one of them
+ILLEGIBLE = "A header is not text in UTF-8: send its value in ASCII"
 
 _guarded: list[Admission] = []  # of this process's replica; Ray makes the middleware, so nobody could hand it over
 
@@ -56,7 +57,7 @@ class Gatekeeper:
         """One ASGI connection."""
         path = scope.get("path", "")
         if not self._guarded or not path.endswith((DECIDE, INFER)):
-            await self._app(scope, receive, send)  # type: ignore[misc]
+            await self._pass(path, scope, receive, send)
             return
         admission = self._guarded[0]
         arrived = self._ticks()
@@ -70,8 +71,26 @@ class Gatekeeper:
         try:
             await self._app(scope, receive, send)  # type: ignore[misc]
             took = self._ticks() - arrived
+        except UnicodeDecodeError:  # Serve's: the door lets none out
+            await _refuse(Malformed(ILLEGIBLE), path, send)
         finally:
             admission.leave(predicted if took else 0.0, took)
+
+    async def _pass(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whatever is not counted; a header that Serve itself cannot read is refused, where Serve has no answer."""
+        started = False
+
+        async def told(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)  # type: ignore[misc]
+        except UnicodeDecodeError:
+            if started:
+                raise
+            await _refuse(Malformed(ILLEGIBLE), path, send)
 
 
 def _deadline(scope: Scope, now: float) -> float | None:
@@ -82,7 +101,7 @@ def _deadline(scope: Scope, now: float) -> float | None:
 
 
 async def _refuse(error: WindvaneError, path: str, send: Send) -> None:
-    response = problem(error, path) if path.endswith(DECIDE) else refusal(error, path)
+    response = refusal_at(error, path)
     headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

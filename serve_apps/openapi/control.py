@@ -30,13 +30,13 @@ def control_schemas(admin: Mapping[str, Any]) -> Json:
 
 def _operation(path: str, method: str, operation: Mapping[str, Any], open_reading: bool) -> Json:
     changes = method != "get"
-    errors: list[type[WindvaneError]] = [WindvaneError]
+    errors: list[type[WindvaneError]] = [WindvaneError, Invalid if _is_protocol(path) else Malformed]
     if path not in ("/api/health", "/v2", "/v2/health/live"):  # which look at nothing
         errors.append(Unavailable)
     if "{" in path:
         errors.append(NotFound)
     if changes:
-        errors += [Malformed, Forbidden, Conflict, UnsupportedMediaType, Invalid]
+        errors += [Forbidden, Conflict, UnsupportedMediaType, Invalid]
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         errors.append(Invalid)
     closed = changes or not (open_reading or path in OPEN_PATHS)

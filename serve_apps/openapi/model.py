@@ -119,7 +119,7 @@ def _metadata(spec: ModelSpec, *parameters: Json) -> Json:
         "parameters": list(parameters),
         "responses": {
             "200": _answer("Versions, inputs and outputs", ref("ModelMetadata")),
-            **refused_inference(*ALWAYS),
+            **refused_inference(Invalid, *ALWAYS),
         },
     }
 
@@ -132,7 +132,7 @@ def _ready(spec: ModelSpec, *parameters: Json) -> Json:
         "parameters": list(parameters),
         "responses": {
             "200": _answer("They are", ref("ModelReady")),
-            **refused_inference(*ALWAYS, Unavailable),
+            **refused_inference(Invalid, *ALWAYS, Unavailable),
         },
     }
 

@@ -16,6 +16,7 @@ from serve_apps.question import Answer
 JSON = (b"content-type", b"application/json")
 BINARY = (b"content-type", b"application/octet-stream")
 HEADER_LENGTH = b"inference-header-content-length"
+OWN_DOORS = ("/decide", "/outcomes")  # beside the protocol's, under a model's path
 UNREADABLE = 400  # the one status for a refused request that the protocol's own document names
 
 
@@ -70,3 +71,9 @@ def refusal(error: WindvaneError, path: str) -> Response:
     status = UNREADABLE if isinstance(error, Invalid) else error.status
     headers = (JSON, *(each for each in usual.headers if each[0] != b"content-type"))
     return Response(status, _encoder.encode(Refusal(str(error))), headers)
+
+
+def refusal_at(error: WindvaneError, path: str) -> Response:
+    """The reply for an error in the form that its path speaks: ours is problem details."""
+    is_protocol = f"{path}/".startswith("/v2/") and not path.endswith(OWN_DOORS)
+    return refusal(error, path) if is_protocol else problem(error, path)

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from tests.bundles import SPEC
 from tests.e2e.conftest import Place
 from tests.e2e.untrained import deploy_untrained
+from tests.gateway_world import asked
 
 NAME = "conforming"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -90,6 +91,15 @@ def test_the_control_api_answers_as_our_document_says(place: Place, door: str, t
         fixed.write_text(f'{CONFIGURATION.read_text()}\n[parameters]\n"path.model" = "{model}"\n')
         assert fuzz(place, tmp_path, r"^/api/models/\{model\}", "-n", "30", *token, configuration=fixed) > 300
     assert state() == before
+
+
+@pytest.mark.parametrize("header", ["x-request-timeout-seconds", "x-request-id", "serve_multiplexed_model_id"])
+def test_a_header_that_is_no_text_is_no_fault_of_the_server(place: Place, door: str, header: str) -> None:
+    """Ray Serve reads these before any of our code runs."""
+    for path in f"{door}/ready", "/api/status", "/v2":
+        assert place.http.get(path, headers={header: b"\xff"}).status_code in (200, 400)  # 200 where Serve let it pass
+    for verb, body in ("decide", asked()), ("infer", {"inputs": ROWS}):
+        assert place.http.post(f"{door}/{verb}", json=body, headers={header: b"\xff"}).status_code in (200, 400, 422)
 
 
 @pytest.mark.skipif(not PROTOCOL.exists(), reason="the protocol's file is not in ../shared/oip beside this checkout")

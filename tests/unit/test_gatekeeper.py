@@ -22,16 +22,19 @@ class App:
         self.paths: list[str] = []
         self.headers: list[tuple[bytes, bytes]] = []
         self.held: asyncio.Event | None = None
-        self.fails = False
+        self.fails: Exception | None = None
+        self.begins = False  # to answer before it fails
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
         self.headers = scope["headers"]
         if self.held is not None:
             await self.held.wait()
-        if self.fails:
-            raise RuntimeError("it broke")
+        if self.fails and not self.begins:
+            raise self.fails
         await send({"type": "http.response.start", "status": 204, "headers": []})
+        if self.fails:
+            raise self.fails
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -109,7 +112,7 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
         assert inside == pytest.approx(HEADROOM * 0.05 / (17 * FIRST_PACE), abs=2)
         assert [each.result().status for each in waiting if each.done()] == [429] * (1000 - inside)
         waiting[0].cancel()
-        app.fails = True
+        app.fails = RuntimeError("it broke")
         app.held.set()
         await asyncio.wait(waiting)
         assert not admission.is_busy
@@ -145,3 +148,30 @@ def test_the_callback_is_where_ray_is_told_to_find_it() -> None:
 def test_refusals_are_json_that_a_client_can_read(full: Admission) -> None:
     for path in (DECIDE, INFER):
         assert json.loads(ask(App(), full, path).body)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (DECIDE, "application/problem+json"),
+        ("/v2/models/trips/outcomes", "application/problem+json"),
+        ("/api/status", "application/problem+json"),
+        (INFER, "application/json"),
+        ("/v2/models/trips/ready", "application/json"),
+    ],
+)
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_header_that_ray_cannot_read_is_the_callers_fault(path: str, kind: str, guarded: bool) -> None:
+    """Ray Serve decodes x-request-id and others as UTF-8 before any of our code runs, and answered 500 for \\xff."""
+    app = App()
+    app.fails = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    refused = ask(app, Admission(0.05, 4096) if guarded else None, path)
+    assert (refused.status, refused.headers["content-type"]) == (400, kind)
+
+
+def test_a_fault_while_answering_stays_one() -> None:
+    app = App()
+    app.fails = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    app.begins = True
+    with pytest.raises(UnicodeDecodeError):
+        ask(app, None, "/api/status")
