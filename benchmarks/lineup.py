@@ -10,6 +10,7 @@ from benchmarks.model import bundle
 from benchmarks.servers import Running, module, process, script
 from benchmarks.world import World, spec_with, world
 from cluster.errors import Unavailable
+from configs.schema import ModelSpec
 
 LEVELS = (1, 8, 32, 64)  # connections
 FEW = (1, 8)  # for requests of 256 rows: a replica lets 4,096 rows wait
@@ -20,6 +21,7 @@ PEERS = {
     "litserve": {"litserve": dialects.LITSERVE},
     "mlflow": {"mlflow-serve": dialects.MLFLOW},
 }
+PROMISED_MS = 2000.0
 RAY_HERE = {"ray-hello": dialects.HELLO, "ray-bare": dialects.PLAIN}
 GOVERNED = {
     "windvane": dialects.DECIDE,
@@ -114,17 +116,23 @@ def ray_in_our_mode(place: World, wanted: Wanted) -> Iterator[Turn]:
 def windvane(place: World, wanted: Wanted) -> Iterator[Turn]:
     """Windvane as `windvane up` runs it, control and monitor beside the replica."""
     if wanted("windvane-unlogged"):
-        place.serve(builder="benchmarks.apps.unlogged:build")
+        place.serve(_declared(), "benchmarks.apps.unlogged:build")
         yield Entry("windvane-unlogged", dialects.DECIDE, _running(place))
     governed = {name: dialect for name, dialect in GOVERNED.items() if wanted(name)}
     if governed:
-        place.serve(spec_with(durability="committed"))
+        place.serve(_declared())
         for name, dialect in governed.items():
             port = place.settings.grpc_port if dialect.grpc else place.settings.port
             yield Entry(name, dialect, Running(port, place.family), LEVELS if dialect.rows == 1 else FEW)
     if wanted("windvane-explained"):
-        place.serve(spec_with(durability="committed", explanations="always"))
+        place.serve(_declared(explanations="always"))
         yield Entry("windvane-explained", dialects.EXPLAINED, _running(place))
+
+
+def _declared(**serving: str) -> ModelSpec:
+    """The model with `committed` logs and a promise so wide that a disturbance is seen as latency, not refused."""
+    declared = spec_with(durability="committed", **serving).model_dump(mode="json")
+    return ModelSpec.model_validate(declared | {"slo": {"latency_p99_ms": PROMISED_MS}})
 
 
 def _running(place: World) -> Running:
