@@ -21,7 +21,6 @@ from configs.schema import Settings
 
 LONGEST_RUN_PATH = 24  # HAProxy binds Unix sockets up to 82 characters below it, and Linux allows 107
 MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
-MOST_REMEMBERED_TASKS = 2000  # Ray's own 100,000 take a day of our actors' calls and grow to over 100 MB meanwhile
 MOST_CPUS_TO_COUNT_ON = 2  # serving takes fractions of one, a retraining job one at a time
 
 
@@ -129,7 +128,7 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",  # one node: HAProxy knows within a second
             "RAY_AUTH_MODE": "token",  # who may talk to Ray's job API may run anything
             "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(MOST_GRPC_BYTES),
-            "RAY_task_events_max_num_task_in_gcs": str(MOST_REMEMBERED_TASKS),
+            "RAY_task_events_report_interval_ms": "0",  # off: every call of our actors, kept, grows by 1 MB a minute
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "PYTHONWARNINGS": "ignore::FutureWarning",
         }
