@@ -1,10 +1,18 @@
 """Unit tests run without Ray: whoever starts it here is told so."""
 
+import gc
+
 import pytest
 import ray
 
 from serve_apps.scorer import LoadedVersion, load_version
 from tests.bundles import SPEC, make_bundle
+
+
+def pytest_collection_finish() -> None:
+    """Whatever was imported stays: the collector need not walk it again and again, which took a third of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -114,7 +114,7 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
         waiting[0].cancel()
         app.fails = RuntimeError("it broke")
         app.held.set()
-        await asyncio.wait(waiting)
+        await asyncio.gather(*waiting, return_exceptions=True)
         assert not admission.is_busy
 
     asyncio.run(scenario())
