@@ -148,7 +148,8 @@ class Merged:
 class Tally:
     """Counts the decisions of one replica; `profiles` may gain versions while it counts.
 
-    Rows are only copied when they come and counted 1,024 at a time, so a micro-batch of one costs a few microseconds.
+    Batches are only copied when they come and counted when 1,024 rows have come together, so a micro-batch costs one or
+    two microseconds.
     """
 
     def __init__(self, model: str, profiles: Mapping[int, Profile], window_seconds: float) -> None:
@@ -168,29 +169,23 @@ class Tally:
         arm: str,
         rows: NDArray[np.float32],
         scores: NDArray[np.float64],
-        event_times: NDArray[np.float64],
+        event_times: Sequence[float],
         actions: Sequence[str],
         latencies_ms: Sequence[float],
     ) -> None:
-        """Count answered decisions: float32[n, F] encoded rows, float64[n] scores and event times (Unix seconds)."""
+        """Count answered decisions: float32[n, F] encoded rows, float64[n] scores, n event times (Unix seconds)."""
         key = (revision, version, arm)
         waiting = self._waiting.get(key)
-        if waiting is None or waiting.rows.shape[1] != rows.shape[1]:
+        if waiting is None or waiting.width != rows.shape[1]:
             self._flush(key)
             waiting = self._waiting[key] = _Waiting(rows.shape[1])
-        start, n = 0, len(rows)
-        while start < n:
-            taken = min(n - start, _BUFFERED_ROWS - waiting.n)
-            part, place = slice(start, start + taken), slice(waiting.n, waiting.n + taken)
-            waiting.rows[place] = rows[part]
-            waiting.scores[place] = scores[part]
-            waiting.event_times[place] = event_times[part]
-            waiting.latencies_ms[place] = latencies_ms[part]
-            waiting.n += taken
-            start += taken
-            if waiting.n == _BUFFERED_ROWS:
-                self._flush(key)
+        waiting.rows.append(rows.copy())
+        waiting.scores.append(scores.copy())
+        waiting.event_times.extend(event_times)
+        waiting.latencies_ms.extend(latencies_ms)
         waiting.actions.extend(actions)
+        if len(waiting.actions) >= _BUFFERED_ROWS:
+            self._flush(key)
 
     def shadow(self, version: int, revision: int, scores: NDArray[np.float64]) -> None:
         """Count scores of a version that did not answer."""
@@ -208,32 +203,29 @@ class Tally:
         """Everything counted since the last drain, as a shipment; counting starts again from nothing."""
         for key in list(self._waiting):
             self._flush(key)
-        self._waiting.clear()
         self._shipments += 1
         payload = self._counts.payload(self._name, self._shipments)
         self._counts = Merged(self._model)
         return payload
 
     def _flush(self, key: tuple[int, int, str]) -> None:
-        waiting = self._waiting.get(key)
-        if waiting is None or (waiting.n == 0 and not waiting.actions):
+        waiting = self._waiting.pop(key, None)
+        if waiting is None:
             return
         revision, version, arm = key
-        n = waiting.n
         latency = np.bincount(
-            np.searchsorted(LATENCY_EDGES_MS, waiting.latencies_ms[:n], side="left"), minlength=LATENCY_BINS
+            np.searchsorted(LATENCY_EDGES_MS, waiting.latencies_ms, side="left"), minlength=LATENCY_BINS
         )
-        self._counts.arm(revision, version, arm).add(n, 0, Counter(waiting.actions), latency)
-        windows = np.floor(waiting.event_times[:n] / self._window_seconds).astype(np.int64)
-        layout = self._layout(version, waiting.rows.shape[1])
+        self._counts.arm(revision, version, arm).add(len(waiting.actions), 0, Counter(waiting.actions), latency)
+        rows, all_scores = np.concatenate(waiting.rows), np.concatenate(waiting.scores)
+        event_times = np.array(waiting.event_times)
+        windows = np.floor(event_times / self._window_seconds).astype(np.int64)
+        layout = self._layout(version, waiting.width)
         for window in np.unique(windows).tolist():
             of = windows == window
-            scores = np.bincount(score_bins(waiting.scores[:n][of]), minlength=SCORE_BINS)
-            features = None if layout is None else layout.count(waiting.rows[:n][of])
-            newest = float(waiting.event_times[:n][of].max())
-            self._counts.window(version, window).add(int(of.sum()), newest, scores, features)
-        waiting.n = 0
-        waiting.actions.clear()
+            scores = np.bincount(score_bins(all_scores[of]), minlength=SCORE_BINS)
+            features = None if layout is None else layout.count(rows[of])
+            self._counts.window(version, window).add(int(of.sum()), float(event_times[of].max()), scores, features)
 
     def _layout(self, version: int, width: int) -> Layout | None:
         layout = self._layouts.get(version)
@@ -245,12 +237,12 @@ class Tally:
 class _Waiting:
     """Rows of one arm that are not counted yet."""
 
-    __slots__ = ("actions", "event_times", "latencies_ms", "n", "rows", "scores")
+    __slots__ = ("actions", "event_times", "latencies_ms", "rows", "scores", "width")
 
     def __init__(self, width: int) -> None:
-        self.n = 0
-        self.rows = np.empty((_BUFFERED_ROWS, width), np.float32)
-        self.scores = np.empty(_BUFFERED_ROWS, np.float64)
-        self.event_times = np.empty(_BUFFERED_ROWS, np.float64)
-        self.latencies_ms = np.empty(_BUFFERED_ROWS, np.float64)
+        self.width = width
+        self.rows: list[NDArray[np.float32]] = []  # by batch, as are the scores
+        self.scores: list[NDArray[np.float64]] = []
+        self.event_times: list[float] = []
+        self.latencies_ms: list[float] = []
         self.actions: list[str] = []

@@ -1,4 +1,7 @@
-"""Micro-batching of what is waiting: everything that arrived by the next turn of the loop is one batch; no timer."""
+"""Micro-batching of what is waiting: everything that arrived by the next turn of the loop is one batch; no timer.
+
+While an earlier batch is held up (by the disk), later ones would only queue behind it: they are put together instead.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence, Sized
@@ -31,23 +34,43 @@ class Batcher(Generic[Part]):
         self._largest = largest
         self._call_soon = call_soon
         self._queue: deque[Part] = deque()
+        self._rows = 0  # in the queue
+        self._held = 0  # batches that are held up
         self._scheduled = False
 
     def add(self, parts: Sequence[Part]) -> None:
         """Put the parts behind those that wait."""
         self._queue.extend(parts)
-        if not self._scheduled:
+        self._rows += sum(map(len, parts))
+        self._schedule()
+
+    def hold(self) -> None:
+        """A batch that ran is held up: until its `release` only full batches run."""
+        self._held += 1
+
+    def release(self) -> None:
+        """That batch is held up no more."""
+        self._held -= 1
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and self._is_due():
             self._scheduled = True
             self._call_soon(self._flush)
 
+    def _is_due(self) -> bool:
+        return bool(self._queue) and (not self._held or self._rows >= self._largest)
+
     def _flush(self) -> None:
+        self._scheduled = False
+        if not self._is_due():  # held up since it was scheduled
+            return
         queue = self._queue
         batch = [queue.popleft()]
-        room = self._largest - len(batch[0])
-        while queue and (room := room - len(queue[0])) >= 0:
+        rows = len(batch[0])
+        while queue and rows + len(queue[0]) <= self._largest:
+            rows += len(queue[0])
             batch.append(queue.popleft())
-        if queue:
-            self._call_soon(self._flush)
-        else:
-            self._scheduled = False
+        self._rows -= rows
+        self._schedule()
         self._run(batch)

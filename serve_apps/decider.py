@@ -227,6 +227,7 @@ class Decider:
         try:
             answers = self._log_all(scored, explanations or (None,) * len(scored.rows), at)
             committed = self._log.commit()
+            self._waiting.hold()
         except WindvaneError as error:
             self._fail(scored.rows, error)
             return
@@ -275,6 +276,7 @@ class Decider:
 
     def _committed(self, scored: Scored, answers: list[Answer], at: float, error: BaseException | None) -> None:
         """The log has the group, or refused it: nothing is answered that is not logged."""
+        self._waiting.release()
         if error is not None:
             self._fail(scored.rows, error)
             return
@@ -293,7 +295,7 @@ class Decider:
             scored.arm,
             scored.encoded,
             scored.scores,
-            np.array([at if time is None else time for time in times]),
+            [at if time is None else time for time in times],
             [answer.action for answer in answers],
             [1000.0 * (replied - row.pending.arrived) for row in rows],
         )

@@ -31,7 +31,7 @@ class Counts(Protocol):
         arm: str,
         rows: Rows,
         scores: NDArray[np.float64],
-        event_times: NDArray[np.float64],
+        event_times: Sequence[float],
         actions: Sequence[str],
         latencies_ms: Sequence[float],
     ) -> None:

@@ -48,6 +48,14 @@ class WaitingRoom:
                 wanted.append(part)
         return wanted
 
+    def hold(self) -> None:
+        """A batch waits for the disk: what comes meanwhile can only wait behind it, and had better come as one."""
+        self._batcher.hold()
+
+    def release(self) -> None:
+        """That batch waits no more."""
+        self._batcher.release()
+
     def finished(self, rows: int) -> None:
         """So many rows were answered or failed."""
         self.admission.finished(rows)

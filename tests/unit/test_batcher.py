@@ -64,3 +64,46 @@ def test_a_batch_may_add_rows_while_it_runs() -> None:
     turns.turn()
     turns.turn()
     assert batches == [["a"], ["b"]]
+
+
+def test_while_a_batch_is_held_up_what_comes_is_put_together() -> None:
+    batcher, batches, turns = make(largest=4)
+    batcher.add(["a"])
+    turns.turn()
+    batcher.hold()
+    batcher.add(["b"])
+    batcher.add(["c"])
+    turns.turn()
+    assert batches == [["a"]]
+    batcher.release()
+    turns.turn()
+    assert batches == [["a"], ["b", "c"]]
+    assert turns.due == []
+
+
+def test_a_full_batch_does_not_wait_for_one_that_is_held_up() -> None:
+    batcher, batches, turns = make(largest=3)
+    batcher.hold()
+    batcher.add(["a", "bc", "d"])
+    turns.turn()
+    assert batches == [["a", "bc"]]
+    turns.turn()
+    assert turns.due == []
+    batcher.release()
+    turns.turn()
+    assert batches == [["a", "bc"], ["d"]]
+
+
+def test_what_was_due_when_a_batch_was_held_up_waits_for_its_release() -> None:
+    batcher, batches, turns = make()
+    batcher.add(["a"])
+    batcher.hold()
+    turns.turn()
+    assert batches == []
+    batcher.hold()
+    batcher.release()
+    turns.turn()
+    assert batches == []
+    batcher.release()
+    turns.turn()
+    assert batches == [["a"]]
