@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tests.bundles import SPEC
 from tests.e2e.conftest import Place
-from tests.e2e.untrained import deploy_untrained
+from tests.e2e.untrained import untrained
 from tests.gateway_world import asked
 
 NAME = "conforming"
@@ -43,8 +44,9 @@ MODERATE = settings(
 
 
 @pytest.fixture(scope="module")
-def door(place: Place, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return deploy_untrained(place, SPEC.model_copy(update={"name": NAME}), tmp_path_factory.mktemp(NAME))
+def door(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with untrained(place, SPEC.model_copy(update={"name": NAME}), tmp_path_factory.mktemp(NAME)) as found:
+        yield found
 
 
 def fuzz(place: Place, folder: Path, paths: str, *options: str, configuration: Path = CONFIGURATION) -> int:

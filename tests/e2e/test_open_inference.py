@@ -15,11 +15,9 @@ from tritonclient.utils import InferenceServerException
 
 from cluster.decision_log.record import Decision
 from cluster.decision_log.tail import Tail
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.registry import Registration
-from configs.load import load_settings
-from tests.bundles import SPEC, make_bundle
-from tests.e2e.conftest import PORT, Place, wait_for
+from tests.bundles import SPEC
+from tests.e2e.conftest import PORT, Place
+from tests.e2e.untrained import untrained
 
 MODEL = "oip-http"
 URL = f"127.0.0.1:{PORT}"
@@ -44,18 +42,10 @@ class Answers:
 
 
 @pytest.fixture(scope="module")
-def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One model with one version, registered without a training job."""
-    settings = load_settings(place.environment)
-    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
-    spec = SPEC.model_copy(update={"name": MODEL})
-    (place.models / f"{MODEL}.yaml").write_text(spec.model_dump_json(exclude_unset=True))
-    order = Registration(MODEL, spec.owner, "first", "champion", None, None, {}, {}, {})
-    version = registry.register(order, make_bundle(tmp_path_factory.mktemp(MODEL), 1, spec))
-    registry.set_champion(MODEL, version.number)
-    place.windvane("deploy", MODEL)
-    wait_for("the model", lambda: place.http.get(f"/v2/models/{MODEL}/ready").status_code == 200)
-    return place
+    with untrained(place, SPEC.model_copy(update={"name": MODEL}), tmp_path_factory.mktemp(MODEL)):
+        yield place
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import grpc
 import numpy as np
@@ -14,11 +15,9 @@ from tritonclient.utils import InferenceServerException
 
 from cluster.decision_log.record import Decision
 from cluster.decision_log.tail import Tail
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.registry import Registration
-from configs.load import load_settings
-from tests.bundles import SPEC, make_bundle
+from tests.bundles import SPEC
 from tests.e2e.conftest import GRPC_PORT, Place, wait_for
+from tests.e2e.untrained import untrained
 
 TRIPS, RIDES = "oip-trips", "oip-rides"
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
@@ -28,18 +27,13 @@ NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": np.b
 
 
 @pytest.fixture(scope="module")
-def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Two models with one version each, registered without a training job."""
-    settings = load_settings(place.environment)
-    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
-    for seed, model in ((1, TRIPS), (2, RIDES)):
-        spec = SPEC.model_copy(update={"name": model})
-        (place.models / f"{model}.yaml").write_text(spec.model_dump_json(exclude_unset=True))
-        order = Registration(model, spec.owner, "first", "champion", None, None, {}, {}, {})
-        version = registry.register(order, make_bundle(tmp_path_factory.mktemp(model), seed, spec))
-        registry.set_champion(model, version.number)
-        place.windvane("deploy", model)
-    return place
+    with ExitStack() as stack:
+        for seed, model in ((1, TRIPS), (2, RIDES)):
+            spec = SPEC.model_copy(update={"name": model})
+            stack.enter_context(untrained(place, spec, tmp_path_factory.mktemp(model), seed))
+        yield place
 
 
 @pytest.fixture(scope="module")

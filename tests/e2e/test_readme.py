@@ -4,13 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from configs.load import load_model, load_settings
 from tests.e2e.conftest import GRPC_PORT, PORT, Place
-from tests.e2e.untrained import deploy_untrained
+from tests.e2e.untrained import untrained
 
 ROOT = Path(__file__).parents[2]
 MODEL = "flight-delay"
@@ -25,11 +26,11 @@ def blocks() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def flights(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def flights(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The declaration that the README speaks of, with a version that no flights were needed for."""
     settings = load_settings(place.environment | {"WINDVANE_MODELS": str(ROOT / "configs" / "models")})
-    deploy_untrained(place, load_model(MODEL, settings), tmp_path_factory.mktemp(MODEL))
-    return place
+    with untrained(place, load_model(MODEL, settings), tmp_path_factory.mktemp(MODEL)):
+        yield place
 
 
 @pytest.mark.parametrize(("language", "text"), blocks())

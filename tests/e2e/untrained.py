@@ -1,19 +1,24 @@
 """A model that answers without a training job: a small real bundle, registered and deployed as `windvane` does it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from cluster.lifecycle import demand_dashboard
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
+from cluster.serve_apps_api import ServeApplications
 from configs.load import load_settings
 from configs.schema import ModelSpec
 from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
 
 
-def deploy_untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> str:
-    """Register a champion of this declaration, deploy it and wait until it answers; the path of its doors.
+@contextmanager
+def untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> Iterator[str]:
+    """A champion of this declaration, deployed and answering; the path of its doors.
 
-    One replica that reserves hardly a CPU: it stays up beside trainings of other tests.
+    Its replica is taken down when the block ends: CPUs that it holds are missed by trainings of other tests.
     """
     spec = spec.model_copy(update={"serving": spec.serving.model_copy(update={"num_cpus": 0.05, "max_replicas": 1})})
     settings = load_settings(place.environment)
@@ -25,4 +30,6 @@ def deploy_untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1)
     place.windvane("deploy", spec.name)
     door = f"/v2/models/{spec.name}"
     wait_for(spec.name, lambda: place.http.get(f"{door}/ready").status_code == 200)
-    return door
+    yield door
+    ServeApplications(demand_dashboard(settings), settings).remove(spec.name)
+    wait_for("its end", lambda: not place.processes(f"ServeReplica:{spec.name}:"))
