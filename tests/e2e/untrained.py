@@ -1,7 +1,7 @@
 """A model that answers without a training job: a small real bundle, registered and deployed as `windvane` does it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from cluster.lifecycle import demand_dashboard
@@ -31,5 +31,6 @@ def untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> Ite
     door = f"/v2/models/{spec.name}"
     wait_for(spec.name, lambda: place.http.get(f"{door}/ready").status_code == 200)
     yield door
-    ServeApplications(demand_dashboard(settings), settings).remove(spec.name)
+    with closing(ServeApplications(demand_dashboard(settings), settings)) as applications:
+        applications.remove(spec.name)
     wait_for("its end", lambda: not place.processes(f"ServeReplica:{spec.name}:"))
