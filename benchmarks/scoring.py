@@ -2,8 +2,8 @@
 
     python -m benchmarks.scoring
 
-One thread, microseconds a row, median; the bench model of `benchmarks.model`, different rows in every call. "Cold"
-reads EVICTED_BYTES of other memory between two calls, as serving does with all that lies between two batches.
+One thread, microseconds of CPU a row, median; the bench model of `benchmarks.model`, different rows in every call.
+"Cold" reads EVICTED_BYTES of other memory between two calls, so that no cache holds the model any more.
 """
 
 import sys
@@ -39,7 +39,7 @@ def main() -> None:
     wanted = booster.inplace_predict(rows[:4096])
     machine = results.this_machine()
     lines = [
-        f"{machine.cpu}, {machine.cores} cores, load {machine.load_before:.1f}; microseconds a row.",
+        f"{machine.cpu}, {machine.cores} cores, load {machine.load_before:.1f}; microseconds of CPU a row.",
         "",
         "| rows a call | " + " | ".join(f"{batch} | {batch}, cold" for batch in BATCHES) + " | largest difference |",
         "|---" * (2 * len(BATCHES) + 2) + "|",
@@ -61,9 +61,9 @@ def measure(score: Score, rows: NDArray[np.float32], batch: int, cold: int) -> f
         if place + batch > len(rows):
             place = 0
         other.sum()
-        start = time.perf_counter()
+        start = time.process_time()
         score(rows[place : place + batch])
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
         place += batch
     return sorted(taken)[len(taken) // 2] / batch * 1e6
 
