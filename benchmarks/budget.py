@@ -21,7 +21,6 @@ import click
 import uvloop
 
 from benchmarks import model
-from cluster.bundle import ONNX_INPUT
 from cluster.decision_log.record import Decision
 from cluster.decision_log.writer import Writer
 from configs.schema import ModelSpec
@@ -100,10 +99,6 @@ class Budget:
         answers = [_answers(scores.tolist()) for scores in scored]
         many = rows > 1
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
-        session = self.version._session
-
-        def ort(batch: Any) -> None:
-            session.run(self.version._outputs, {ONNX_INPUT: batch})
 
         def count(batch: Any) -> None:
             rows_, scores = batch
@@ -113,7 +108,7 @@ class Budget:
             "decode": (lambda body: [protocol.decode(body, 0.0) for _ in range(requests)], sent),
             "route": (lambda batch: [router.pick(router.bucket(question.subject)) for question in batch], questions),
             "encode rows": (self.version.encoder.rows, records),
-            "onnxruntime": (ort, encoded),
+            "score": (self.version._predictor.probabilities, encoded),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
             "count": (count, list(zip(encoded, scored, strict=True))),
             "encode reply": (

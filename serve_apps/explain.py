@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.encoding import Rows
-from serve_apps.treeshap.forest import Unsupported, read_forest
+from serve_apps.booster.forest import Unsupported, read_forest
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 
 from cluster.encoding import Rows
+from serve_apps.predictor import Scores
 from serve_apps.question import Answer, Question
 from serve_apps.roster import InForce
-from serve_apps.scorer import LoadedVersion, Scores
+from serve_apps.scorer import LoadedVersion
 
 
 class Pending:

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from cluster.bundle import ONNX_INPUT, Bundle
+from cluster.bundle import Bundle
 from cluster.decision_log.record import Value
 from cluster.encoding import Encoder, Rows
 from cluster.errors import Invalid, Unavailable
 from configs.schema import Feature
 from serve_apps.explain import Explainer, load_explainer
-
-Scores = NDArray[np.float64]
+from serve_apps.predictor import Scores, load_predictor
 
 
 class LoadedVersion:
@@ -27,12 +25,10 @@ class LoadedVersion:
         self._places = _places(number, self.encoder.features, served)
         declared = {feature.name: feature.categories for feature in served}
         self._alike = all(feature.categories == declared[feature.name] for feature in self.encoder.features)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(bundle.onnx_path), options, providers=["CPUExecutionProvider"])
-        self._outputs = [self._session.get_outputs()[-1].name]  # probabilities; the label stands before them
+        try:
+            self._predictor = load_predictor(bundle)
+        except Exception as error:
+            raise Unavailable(f"Version {number} cannot score: {error}") from error
         self._explainer: Explainer | None = None
 
     @property
@@ -48,8 +44,7 @@ class LoadedVersion:
         """
         try:
             rows = self._encode(records) if block is None or not self._alike else self._ordered(block)
-            probabilities = self._session.run(self._outputs, {ONNX_INPUT: rows})[0]
-            scores: Scores = probabilities[:, 1].astype(np.float64)
+            scores = self._predictor.probabilities(rows)
             listed = scores.tolist()
         except Exception as error:
             raise Unavailable(f"Version {self.number} cannot score: {error}") from error

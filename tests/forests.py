@@ -14,7 +14,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from serve_apps.treeshap.forest import read_forest
+from serve_apps.booster.forest import read_forest
 from serve_apps.treeshap.quadrature import Quadrature
 
 _SEED = {"objective": "reg:squarederror", "max_depth": 1, "nthread": 1, "base_score": 0.25}

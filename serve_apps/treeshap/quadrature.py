@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_apps.treeshap.forest import Forest
+from serve_apps.booster.forest import Forest
 from serve_apps.treeshap.kernel import contribute
 from serve_apps.treeshap.tables import build
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xgboost
 
+from cluster.bundle import Bundle
 from cluster.errors import Invalid, Unavailable
 from configs.schema import Feature
 from serve_apps.scorer import LoadedVersion, load_version
@@ -53,12 +54,24 @@ def test_a_version_that_cannot_score_says_so_whatever_the_reason(tmp_path: Path)
         version.score([("warm", 1.0, 1, True, "JFK")])
 
     class Wrong:
-        def run(self, *_: object) -> list[np.ndarray]:
-            return [np.array([[0.1, np.nan]], np.float32)]
+        def probabilities(self, _: np.ndarray) -> np.ndarray:
+            return np.array([np.nan])
 
-    version._session = Wrong()
+    version._predictor = Wrong()
     with pytest.raises(Unavailable, match="is no probability"):
         version.score(ROWS[:1])
+
+
+def test_a_version_that_cannot_be_walked_scores_all_the_same(
+    tmp_path: Path, versions: dict[int, LoadedVersion]
+) -> None:
+    bundle = Bundle.open(make_bundle(tmp_path, 1))
+    bundle.booster_path.write_bytes(b"no booster")
+    found, wanted = LoadedVersion(1, bundle, SPEC.features).score(ROWS)[1], versions[1].score(ROWS)[1]
+    assert found == pytest.approx(wanted, abs=1e-6)
+    bundle.onnx_path.write_bytes(b"no model")
+    with pytest.raises(Unavailable, match="Version 1 cannot score"):
+        LoadedVersion(1, bundle, SPEC.features)
 
 
 def test_a_version_that_cannot_explain_says_so(tmp_path: Path) -> None:

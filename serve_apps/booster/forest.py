@@ -1,4 +1,4 @@
-"""The trees of an XGBoost model file as flat arrays: what a decision path needs, and nothing of xgboost itself."""
+"""The trees of an XGBoost model file as flat arrays: what a row's way through them needs, and nothing of xgboost."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import Malformed
-from serve_apps.treeshap.ubjson import decode
+from serve_apps.booster.ubjson import decode
 
 Integers = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -19,7 +19,7 @@ _RIGHT_OF_MISSING = 2**24  # xgboost takes no category beyond it
 
 
 class Unsupported(Exception):
-    """This booster cannot be explained by quadrature; the text says why."""
+    """This booster cannot be used as asked, but xgboost itself may do; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Forest:
     """
 
     features: int
+    objective: str
     groups: int  # classes, or targets: 1 unless the booster predicts several numbers
     base: Floats  # [groups] in margin space
     roots: Integers  # [T]
@@ -86,6 +87,7 @@ def _flatten(learner: Mapping[str, Any], model: Mapping[str, Any], trees: list[A
         raise Unsupported("a split compares with minus infinity or with no number")
     forest = Forest(
         features=int(parameters["num_feature"]),
+        objective=str(learner["objective"]["name"]),
         groups=groups,
         base=_base(learner, groups),
         roots=roots[:-1],

@@ -7,9 +7,9 @@ import pytest
 import xgboost
 
 from cluster.errors import Malformed
-from serve_apps.treeshap.forest import Unsupported, read_forest
+from serve_apps.booster.forest import Unsupported, read_forest
+from serve_apps.booster.ubjson import decode
 from serve_apps.treeshap.tables import build
-from serve_apps.treeshap.ubjson import decode
 from tests.forests import random_rows, trained
 
 
@@ -142,6 +142,6 @@ def test_a_file_that_no_trainer_writes_is_not_walked(
     for step in path[1:-1]:
         place = place[step]
     place[path[-1]] = value
-    monkeypatch.setattr("serve_apps.treeshap.forest.decode", lambda _: document)
+    monkeypatch.setattr("serve_apps.booster.forest.decode", lambda _: document)
     with pytest.raises(Unsupported, match=re.escape(reason)):
         read_forest(b"")
