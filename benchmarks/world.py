@@ -86,7 +86,7 @@ class World:
 
     def clear(self) -> None:
         """Take the application down, control stays; returns when its processes are gone."""
-        replicas = self._replicas()
+        replicas = self.replicas()
         self.applications.remove(NAME)
         _, left = psutil.wait_procs(replicas, timeout=PATIENCE_SECONDS)
         if left:
@@ -100,20 +100,21 @@ class World:
 
     def replica(self) -> psutil.Process:
         """The process that answers for the bench model."""
-        found = self._replicas()
+        found = self.replicas()
         if not found:
             raise Unavailable(f"No replica of {NAME} is running: call `serve` first")
         return found[0]
+
+    def replicas(self) -> list[psutil.Process]:
+        """Every process that answers for the bench model, or is about to, or just did."""
+        title = f"ray::ServeReplica:{NAME}:"
+        return [process for process in self.family() if any(text.startswith(title) for text in _command(process))]
 
     def control(self) -> None:
         """Run control beside the application, as `windvane up` does: both loops, the monitor, the console."""
         self.applications.deploy_control()
         self.applications.wait_running(CONTROL, PATIENCE_SECONDS, lambda _: None)
         wait_for(f"{self.url}/api/health")
-
-    def _replicas(self) -> list[psutil.Process]:
-        title = f"ray::ServeReplica:{NAME}:"
-        return [process for process in self.family() if any(text.startswith(title) for text in _command(process))]
 
 
 @contextmanager

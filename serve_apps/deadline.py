@@ -1,4 +1,4 @@
-"""Until when an answer is worth something to its caller: `x-request-timeout-seconds`, which Ray Serve reads as well."""
+"""Until when an answer is worth something to its caller: `x-request-timeout-seconds`, a header of Ray Serve's."""
 
 import math
 from collections.abc import Mapping

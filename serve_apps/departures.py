@@ -1,8 +1,8 @@
 """Ends the work for clients that hung up, without a task per request: a sweep looks at what has waited for long.
 
 Ray Serve notices a client that leaves by two tasks for every request, one of which only waits for that: 40 to 80 µs, a
-third and more of what Serve costs a request in all. The header asks it not to (the gatekeeper adds it), and then this
-is how work is not done for nobody.
+third and more of what Serve costs a request in all. What the gatekeeper hands over has nobody else to see to that; what
+goes through Serve has a header by which it is asked not to. This is how work is not done for nobody.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 
 from serve_apps.http_request import Receive
 
-UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # the server was asked not to watch this request's client
+UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the door watches this request's client
 PATIENCE_SECONDS = 0.02  # what is answered sooner is not looked at
 
 

@@ -73,19 +73,24 @@ class Door:
         if scope["type"] != "http":
             await self._other(scope["type"], receive, send)
             return
+        response = await self.answer(scope, dict(scope["headers"]), receive)
+        if response is not None:
+            headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.body})
+
+    async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
+        """The reply to one HTTP request, an error's too; None when its client is gone. `headers` are the scope's."""
         try:
-            response = await self._route(scope)(dict(scope["headers"]), receive)
+            return await self._route(scope)(headers, receive)
         except ClientGone:
-            return
+            return None
         except WindvaneError as error:
-            response = self._refusal(error, scope["path"])
+            return self._refusal(error, scope["path"])
         except Exception:
             logger.exception("%s %s was not answered", scope["method"], scope["path"])
             fault = WindvaneError("This is a fault of the server; it is in its log")
-            response = self._refusal(fault, scope["path"])
-        headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+            return self._refusal(fault, scope["path"])
 
     async def _other(self, kind: str, receive: Receive, send: Send) -> None:
         if kind != "lifespan":

@@ -1,38 +1,63 @@
-"""Refuses what would be answered too late right behind uvicorn, before Ray Serve has spent anything on it.
+"""Answers right behind uvicorn what a model is deployed for, and refuses there what would be answered too late.
 
-Ray's own way from the socket to our door costs more than a decision (docs/performance.md), so under overload a refusal
-at the door would cost nearly as much as an answer. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names `middlewares`,
-which every process of Ray's that speaks HTTP calls once; only where a replica is guarded does it do anything.
+Ray Serve's own way from the socket to our door costs more than a decision (docs/performance.md): so decisions and
+outcomes are handed to the door here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
+`middlewares`, which every process of Ray's that speaks HTTP calls once; only where a replica is guarded does it do
+anything. What Serve did for those requests: `Guarded.ongoing` is for `autoscaling.py`, and a replica that is stopped is
+ended by Serve after uvicorn has answered whoever came.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from random import getrandbits
+from typing import Any, Protocol
 
 from starlette.middleware import Middleware
 
-from cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
+from cluster.errors import Invalid, Malformed, Unavailable
 from serve_apps.admission import Admission
 from serve_apps.deadline import deadline_of
 from serve_apps.departures import UNWATCHED
-from serve_apps.http_request import Receive, Scope, Send
+from serve_apps.http_request import Headers, Receive, Scope, Send
 from serve_apps.protocol.infer_reply import refusal_at
+from serve_apps.protocol.problem import Response
 
-DECIDE, INFER = "/decide", "/infer"  # what costs work ends with one of them
+WORK = ("/decide", "/infer")  # what costs work ends with one of them
+HANDED_OVER = (*WORK, "/outcomes")
+REQUEST_ID = b"x-request-id"
 ILLEGIBLE = "A header is not text in UTF-8: send its value in ASCII"
 
-_guarded: list[Admission] = []  # of this process's replica; Ray makes the middleware, so nobody could hand it over
+
+class Answering(Protocol):
+    """The door, as it is needed here."""
+
+    async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
+        """The reply to one HTTP request, whatever happens; None when its client is gone."""
 
 
-def guard(admission: Admission) -> None:
+class Guarded:
+    """The replica of this process: who may come in, the door that answers, and the loop on which both live."""
+
+    def __init__(self, admission: Admission, door: Answering, loop: asyncio.AbstractEventLoop) -> None:
+        self.admission = admission
+        self.door = door
+        self.loop = loop
+        self.ongoing = 0  # requests that the door is answering without Serve knowing of them
+
+
+_guarded: list[Guarded] = []  # of this process; Ray makes the middleware, so nobody could hand it over
+
+
+def guard(replica: Guarded) -> None:
     """From now on ask this one about every request to this process."""
-    _guarded[:] = [admission]
+    _guarded[:] = [replica]
 
 
-def leave(admission: Admission) -> None:
+def leave(replica: Guarded) -> None:
     """Ask it no more."""
-    if admission in _guarded:
-        _guarded.remove(admission)
+    if replica in _guarded:
+        _guarded.remove(replica)
 
 
 def middlewares() -> list[Middleware]:
@@ -41,12 +66,12 @@ def middlewares() -> list[Middleware]:
 
 
 class Gatekeeper:
-    """ASGI middleware: counts requests in and out, and refuses when admission says so."""
+    """ASGI middleware: counts requests in and out, refuses when admission says so, and hands over to the door."""
 
     def __init__(
         self,
         app: Callable[..., object],
-        guarded: list[Admission] = _guarded,
+        guarded: list[Guarded] = _guarded,
         ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
@@ -56,28 +81,47 @@ class Gatekeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
         path = scope.get("path", "")
-        if not self._guarded or not path.endswith((DECIDE, INFER)):
-            await self._pass(path, scope, receive, send)
+        if not self._guarded or not path.endswith(HANDED_OVER) or scope["type"] != "http":
+            await self._through_serve(path, scope, receive, send)
             return
-        admission = self._guarded[0]
+        replica, headers = self._guarded[0], dict(scope["headers"])
+        if not path.endswith(WORK):
+            await self._hand_over(replica, path, headers, scope, receive, send)
+            return
+        admission = replica.admission
         arrived = self._ticks()
         try:
-            predicted = admission.enter(arrived, _deadline(scope, arrived) if admission.is_busy else None)
+            predicted = admission.enter(arrived, _deadline(headers, arrived) if admission.is_busy else None)
         except Unavailable as error:
-            await _refuse(error, path, send)
+            await _reply(refusal_at(error, path), headers, send)
             return
-        scope["headers"].append(UNWATCHED)  # the door sees to clients that hang up, for less
         took = 0.0
         try:
-            await self._app(scope, receive, send)  # type: ignore[misc]
-            took = self._ticks() - arrived
-        except UnicodeDecodeError:  # Serve's: the door lets none out
-            await _refuse(Malformed(ILLEGIBLE), path, send)
+            if await self._hand_over(replica, path, headers, scope, receive, send):
+                took = self._ticks() - arrived
         finally:
             admission.leave(predicted if took else 0.0, took)
 
-    async def _pass(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Whatever is not counted; a header that Serve itself cannot read is refused, where Serve has no answer."""
+    async def _hand_over(
+        self, replica: Guarded, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Whether there was somebody to answer; by way of Serve where the door lives on another loop than uvicorn."""
+        if replica.loop is not asyncio.get_running_loop():
+            scope["headers"].append(UNWATCHED)  # the door sees to clients that hang up, for less
+            await self._through_serve(path, scope, receive, send)
+            return True
+        headers[UNWATCHED[0]] = UNWATCHED[1]
+        replica.ongoing += 1
+        try:
+            response = await replica.door.answer(scope, headers, receive)
+            if response is not None:
+                await _reply(response, headers, send)
+        finally:
+            replica.ongoing -= 1
+        return response is not None
+
+    async def _through_serve(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve's own way; a header that Serve itself cannot read is refused, where Serve has no answer."""
         started = False
 
         async def told(message: MutableMapping[str, Any]) -> None:
@@ -90,18 +134,19 @@ class Gatekeeper:
         except UnicodeDecodeError:
             if started:
                 raise
-            await _refuse(Malformed(ILLEGIBLE), path, send)
+            await _reply(refusal_at(Malformed(ILLEGIBLE), path), {}, send)
 
 
-def _deadline(scope: Scope, now: float) -> float | None:
+def _deadline(headers: Headers, now: float) -> float | None:
     try:
-        return deadline_of(dict(scope["headers"]), now)
+        return deadline_of(headers, now)
     except Invalid:  # the door says what is wrong with it
         return None
 
 
-async def _refuse(error: WindvaneError, path: str, send: Send) -> None:
-    response = refusal_at(error, path)
-    headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+async def _reply(response: Response, headers: Headers, send: Send) -> None:
+    """Send it, and the request's id or a fresh one with it, as Serve does."""
+    request_id = headers.get(REQUEST_ID) or b"%032x" % getrandbits(128)
+    sent = [*response.headers, (b"content-length", b"%d" % len(response.body)), (REQUEST_ID, request_id)]
+    await send({"type": "http.response.start", "status": response.status, "headers": sent})
     await send({"type": "http.response.body", "body": response.body})

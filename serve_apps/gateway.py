@@ -5,18 +5,21 @@ from typing import Any
 from uuid import uuid4
 
 from ray import serve
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.sql_store import SqlStore
+from configs.schema import Serving
 from configs.settings import Settings
+from serve_apps import autoscaling
 from serve_apps.ray_shipping import RayMonitorLine
 from serve_apps.ray_switchboard import RayFeed
 from serve_apps.replica import Replica, load_spec
 
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
 SHUTDOWN_SECONDS = 20.0
+POLICY = f"{autoscaling.__name__}:{autoscaling.desired_replicas.__name__}"
 
 
 @serve.deployment(name="Gateway")
@@ -44,26 +47,38 @@ class Gateway:
             RayMonitorLine(self._model, name),
             settings.is_local,
         )
-        self._grpc = replica.grpc_door
+        self._replica = replica
         return replica.door
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What Serve does not see of this replica's requests; Serve finds this method by name."""
+        return {autoscaling.PAST_SERVE: self._replica.past_serve}
 
     async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  the protocol's name
         """Decide; Serve finds these methods by name and opens its gRPC port once versions are loaded."""
-        return await self._grpc.infer(request, grpc_context)
+        return await self._replica.grpc_door.infer(request, grpc_context)
 
     async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """What the model takes and gives."""
-        return await self._grpc.metadata(request, grpc_context)
+        return await self._replica.grpc_door.metadata(request, grpc_context)
 
     async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Whether the model can answer."""
-        return await self._grpc.ready(request, grpc_context)
+        return await self._replica.grpc_door.ready(request, grpc_context)
 
 
 def build(args: dict[str, Any]) -> serve.Application:
     """The application for `{"model", "settings", "spec_digest"}`, scaled as the deployed declaration says."""
     settings = Settings.model_validate(args["settings"])
     serving = load_spec(SqlStore(settings.store_url), args["model"]).serving
+    deployment: Any = Gateway  # the decorator's types say it is still the class
+    return deployment.options(**options_of(serving)).bind(
+        args["model"], settings.model_dump(mode="json"), args.get("spec_digest", "")
+    )
+
+
+def options_of(serving: Serving) -> dict[str, Any]:
+    """What Serve is told of a Gateway: how many replicas, and how each starts and stops."""
     options: dict[str, Any] = {
         "max_ongoing_requests": MOST_ONGOING_REQUESTS,
         "ray_actor_options": {"num_cpus": serving.num_cpus},
@@ -77,8 +92,6 @@ def build(args: dict[str, Any]) -> serve.Application:
             min_replicas=serving.min_replicas,
             max_replicas=serving.max_replicas,
             target_ongoing_requests=serving.target_ongoing_requests,
+            policy=AutoscalingPolicy(policy_function=POLICY),
         )
-    deployment: Any = Gateway  # the decorator's types say it is still the class
-    return deployment.options(**options).bind(
-        args["model"], settings.model_dump(mode="json"), args.get("spec_digest", "")
-    )
+    return options

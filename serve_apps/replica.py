@@ -61,6 +61,12 @@ class Replica:
         self._shipping = Shipping(counts, monitor)
         self.door = Door(spec, home, self._roster, self._decider, self._log, self.start, self.stop)
         self.grpc_door = GrpcDoor(spec, home, self._roster, self._decider, local)
+        self._guarded = gatekeeper.Guarded(self._decider.admission, self.door, loop)
+
+    @property
+    def past_serve(self) -> int:
+        """Requests that are being answered without Serve knowing of them."""
+        return self._guarded.ongoing
 
     async def start(self) -> None:
         """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served.
@@ -73,7 +79,7 @@ class Replica:
             await self._roster.settled()
         self._follower.start()
         self._shipping.start()
-        gatekeeper.guard(self._decider.admission)
+        gatekeeper.guard(self._guarded)
         gc.collect()
         gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
         gc.set_threshold(*COLLECTED_AFTER)
@@ -81,7 +87,7 @@ class Replica:
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log."""
         await self._follower.stop()
-        gatekeeper.leave(self._decider.admission)
+        gatekeeper.leave(self._guarded)
         await self._decider.drain()
         await self._shadows.drain()
         await self._shipping.stop()

@@ -40,7 +40,7 @@ MEANINGS: dict[type[WindvaneError], str] = {  # where the docstring speaks to th
     Invalid: "What was sent is understood and wrong; every place is named at once.",
     Unavailable: "Not now; the same request may succeed after the time that Retry-After says.",
 }
-GIVEN_UP = {"408": {"$ref": "#/components/responses/GivenUp"}}  # by Ray Serve, which reads the header as well
+GIVEN_UP = {"408": {"$ref": "#/components/responses/GivenUp"}}  # by Ray Serve, where a request goes through it
 
 PROBLEM: Json = {
     "type": "object",
@@ -82,7 +82,7 @@ def responses() -> Json:
         f"Inference{error.__name__}": _response(error, "application/json", "InferenceError") for error in ERRORS
     }
     given_up = {
-        "description": "The time that the caller allowed was over before the door could say so.",
+        "description": "The time that the caller allowed was over before the door could say so; on attached clusters.",
         "content": {"text/plain": {"schema": {"type": "string"}}},
     }
     return as_problem | as_inference | {"GivenUp": given_up}

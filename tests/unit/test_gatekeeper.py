@@ -1,5 +1,7 @@
 import asyncio
 import json
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +11,46 @@ from cluster import haproxy
 from serve_apps import gatekeeper
 from serve_apps.admission import FIRST_PACE, HEADROOM, Admission
 from serve_apps.departures import UNWATCHED
-from serve_apps.gatekeeper import Gatekeeper
+from serve_apps.gatekeeper import Gatekeeper, Guarded
+from serve_apps.http_request import Headers
+from serve_apps.protocol.problem import Response
 from tests.gateway_world import Reply, call
 
-DECIDE, INFER = "/v2/models/trips/decide", "/v2/models/trips/versions/3/infer"
+DECIDE, INFER, OUTCOMES = (f"/v2/models/trips/{verb}" for verb in ("decide", "versions/3/infer", "outcomes"))
+
+
+class Door:
+    """Ours: remembers who came, answers 202 when told to, or not at all when nobody is there any more."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.headers: Headers = {}
+        self.held: asyncio.Event | None = None
+        self.fails: Exception | None = None
+        self.deserted = False
+
+    async def answer(self, scope: Any, headers: Headers, receive: Any) -> Response | None:
+        self.paths.append(scope["path"])
+        self.headers = headers
+        if self.held is not None:
+            await self.held.wait()
+        if self.fails:
+            raise self.fails
+        return None if self.deserted else Response(202, b"done", ((b"content-type", b"text/plain"),))
 
 
 class App:
-    """What stands behind the gate: remembers who came, answers 204 when told to."""
+    """Serve's own way, behind the gate too: remembers who came, answers 204."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.headers: list[tuple[bytes, bytes]] = []
-        self.held: asyncio.Event | None = None
         self.fails: Exception | None = None
         self.begins = False  # to answer before it fails
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
         self.headers = scope["headers"]
-        if self.held is not None:
-            await self.held.wait()
         if self.fails and not self.begins:
             raise self.fails
         await send({"type": "http.response.start", "status": 204, "headers": []})
@@ -46,35 +67,99 @@ def full() -> Admission:
     return admission
 
 
-def ask(app: App, admission: Admission | None, path: str = DECIDE, **headers: str) -> Reply:
-    gate = Gatekeeper(app, [] if admission is None else [admission], lambda: 0.0)
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return asyncio.run(call(gate, "POST", path, [b"{}"], sent))
+def ask(
+    app: App,
+    admission: Admission | None,
+    path: str = DECIDE,
+    door: Door | None = None,
+    at_home: bool = True,
+    ticks: Callable[[], float] = lambda: 0.0,
+    **sent: str,
+) -> Reply:
+    """One request through the gate; without `at_home` the door lives on another loop than the server."""
+
+    async def scenario() -> Reply:
+        loop = asyncio.get_running_loop() if at_home else elsewhere
+        gate = Gatekeeper(app, [] if admission is None else [Guarded(admission, door or Door(), loop)], ticks)
+        return await call(gate, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()})
+
+    elsewhere = asyncio.new_event_loop()
+    try:
+        return asyncio.run(scenario())
+    finally:
+        elsewhere.close()
 
 
-def test_what_there_is_time_for_goes_through() -> None:
-    app = App()
-    assert ask(app, Admission(0.05, 4096)).status == 204
-    assert app.paths == [DECIDE]
+@pytest.mark.parametrize("path", [DECIDE, INFER, OUTCOMES])
+def test_what_a_model_is_deployed_for_is_answered_by_its_own_door(path: str) -> None:
+    app, door = App(), Door()
+    reply = ask(app, Admission(0.05, 4096), path, door)
+    assert (reply.status, reply.body, reply.headers["content-type"]) == (202, b"done", "text/plain")
+    assert reply.headers["content-length"] == "4"
+    assert (door.paths, app.paths) == ([path], [])
 
 
-def test_ray_is_asked_not_to_watch_the_client_where_our_door_does() -> None:
-    app, admission = App(), Admission(0.05, 4096)
-    ask(app, admission)
-    assert UNWATCHED in app.headers
-    ask(app, admission, "/v2/models/trips/outcomes")
-    assert UNWATCHED not in app.headers
+@pytest.mark.parametrize("path", ["/-/healthz", "/-/routes", "/v2/models/trips", "/v2/models/trips/ready"])
+def test_the_rest_goes_through_serve_so_that_its_health_checks_are_its_own(path: str) -> None:
+    app, door = App(), Door()
+    assert ask(app, Admission(0.05, 4096), path, door).status == 204
+    assert (door.paths, app.paths) == ([], [path])
+
+
+@pytest.mark.parametrize("path", [DECIDE, INFER, OUTCOMES])
+def test_a_door_on_another_loop_is_reached_through_serve(path: str) -> None:
+    app, door, admission = App(), Door(), Admission(0.05, 4096)
+    assert ask(app, admission, path, door, at_home=False).status == 204
+    assert (door.paths, app.paths) == ([], [path])
+    assert UNWATCHED in app.headers  # the door sees to clients that hang up, so Serve need not
+    assert not admission.is_busy
+
+
+def test_a_socket_that_is_no_request_is_left_to_serve() -> None:
+    app, door = App(), Door()
+
+    async def scenario() -> None:
+        gate = Gatekeeper(app, [Guarded(Admission(0.05, 4096), door, asyncio.get_running_loop())], lambda: 0.0)
+
+        async def ignore(*_: Any) -> None: ...
+
+        await gate({"type": "websocket", "path": DECIDE, "headers": []}, ignore, ignore)
+
+    asyncio.run(scenario())
+    assert (door.paths, app.paths) == ([], [DECIDE])
+
+
+def test_the_door_watches_for_clients_that_hang_up() -> None:
+    door = Door()
+    ask(App(), Admission(0.05, 4096), door=door)
+    assert door.headers[UNWATCHED[0]] == UNWATCHED[1]
+
+
+def test_a_reply_has_the_requests_id_or_one_of_its_own(full: Admission) -> None:
+    for admission in (Admission(0.05, 4096), full):  # answered, refused
+        assert ask(App(), admission, x_request_id="r-1").headers["x-request-id"] == "r-1"
+        assert len(ask(App(), admission).headers["x-request-id"]) == 32
+
+
+def test_a_client_that_is_gone_gets_nothing_and_teaches_nothing(full: Admission) -> None:
+    door = Door()
+    door.deserted = True
+    before, seconds = full.correction, count(0.0, 0.5).__next__
+    assert ask(App(), full, door=door, ticks=seconds, x_request_timeout_seconds="10").status == 0
+    assert (full.correction, full.inside) == (before, 0)
+    ask(App(), full, ticks=seconds, x_request_timeout_seconds="10")
+    assert full.correction != before  # an answer does
 
 
 def test_what_would_be_late_is_refused_unread_with_when_to_come_again(full: Admission) -> None:
-    app = App()
-    refused = ask(app, full)
+    app, door = App(), Door()
+    refused = ask(app, full, door=door)
     assert (refused.status, refused.headers["retry-after"]) == (429, "2")
     assert refused.headers["content-length"] == str(len(refused.body))
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json["type"] == "urn:windvane:problem:overloaded"
     assert refused.json["instance"] == DECIDE
-    assert app.paths == []
+    assert app.paths == door.paths == []
 
 
 def test_the_protocol_is_refused_in_its_own_words(full: Admission) -> None:
@@ -84,15 +169,16 @@ def test_the_protocol_is_refused_in_its_own_words(full: Admission) -> None:
 
 
 def test_more_time_is_given_to_who_asks_for_it_and_nonsense_is_left_to_the_door(full: Admission) -> None:
-    assert ask(App(), full, x_request_timeout_seconds="10").status == 204
+    assert ask(App(), full, x_request_timeout_seconds="10").status == 202
     assert ask(App(), full, x_request_timeout_seconds="0.5").status == 429
     roomy = Admission(0.05, 4096)
     roomy.admit(1, arrived=0.0, now=0.0)
-    assert ask(App(), roomy, x_request_timeout_seconds="never").status == 204
+    assert ask(App(), roomy, x_request_timeout_seconds="never").status == 202
 
 
 def test_only_what_costs_work_is_refused(full: Admission) -> None:
-    for path in ("/v2/models/trips", "/v2/models/trips/ready", "/v2/models/trips/outcomes", "/-/healthz"):
+    assert ask(App(), full, OUTCOMES).status == 202
+    for path in ("/v2/models/trips", "/v2/models/trips/ready", "/-/healthz"):
         assert ask(App(), full, path).status == 204
 
 
@@ -102,41 +188,48 @@ def test_where_no_replica_is_guarded_everything_goes_through() -> None:
 
 def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
     async def scenario() -> None:
-        admission, app = Admission(0.05, 4096, lambda: 0.0), App()
-        app.held = asyncio.Event()
-        gate = Gatekeeper(app, [admission], lambda: 0.0)
+        admission, door = Admission(0.05, 4096, lambda: 0.0), Door()
+        door.held = asyncio.Event()
+        replica = Guarded(admission, door, asyncio.get_running_loop())
+        gate = Gatekeeper(App(), [replica], lambda: 0.0)
         waiting = [asyncio.ensure_future(call(gate, "POST", DECIDE, [b"{}"], {})) for _ in range(1000)]
         for _ in range(5):
             await asyncio.sleep(0)
-        inside = len(app.paths)
+        inside = len(door.paths)
         assert inside == pytest.approx(HEADROOM * 0.05 / (17 * FIRST_PACE), abs=2)
         assert [each.result().status for each in waiting if each.done()] == [429] * (1000 - inside)
+        assert replica.ongoing == inside  # who was refused is no reason for another replica
+        outcome = asyncio.ensure_future(call(gate, "POST", OUTCOMES, [b"{}"], {}))
+        await asyncio.sleep(0)
+        assert replica.ongoing == inside + 1
         waiting[0].cancel()
-        app.fails = RuntimeError("it broke")
-        app.held.set()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        door.fails = RuntimeError("it broke")
+        door.held.set()
+        await asyncio.gather(*waiting, outcome, return_exceptions=True)
         assert not admission.is_busy
+        assert replica.ongoing == 0
 
     asyncio.run(scenario())
 
 
 def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> None:
     [middleware] = gatekeeper.middlewares()
-    app = App()
-    gate = middleware.cls(app, *middleware.args, **middleware.kwargs)
-    admission = Admission(1e-9, 4096)
-    admission.admit(1, arrived=0.0, now=0.0)
+    gate = middleware.cls(App(), *middleware.args, **middleware.kwargs)
 
-    def status() -> int:
-        return asyncio.run(call(gate, "POST", DECIDE, [b"{}"], {})).status
+    async def scenario() -> None:
+        async def status() -> int:
+            return (await call(gate, "POST", DECIDE, [b"{}"], {})).status
 
-    assert status() == 204
-    gatekeeper.guard(admission)
-    try:
-        assert status() == 429
-    finally:
-        gatekeeper.leave(admission)
-    assert status() == 204
+        replica = Guarded(Admission(0.05, 4096), Door(), asyncio.get_running_loop())
+        assert await status() == 204
+        gatekeeper.guard(replica)
+        try:
+            assert await status() == 202
+        finally:
+            gatekeeper.leave(replica)
+        assert await status() == 204
+
+    asyncio.run(scenario())
 
 
 def test_the_callback_is_where_ray_is_told_to_find_it() -> None:
@@ -165,7 +258,7 @@ def test_a_header_that_ray_cannot_read_is_the_callers_fault(path: str, kind: str
     """Ray Serve decodes x-request-id and others as UTF-8 before any of our code runs, and answered 500 for \\xff."""
     app = App()
     app.fails = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
-    refused = ask(app, Admission(0.05, 4096) if guarded else None, path)
+    refused = ask(app, Admission(0.05, 4096) if guarded else None, path, at_home=False)
     assert (refused.status, refused.headers["content-type"]) == (400, kind)
 
 

@@ -12,6 +12,7 @@ from cluster.errors import NotFound
 from cluster.registry import Registration
 from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged
+from serve_apps import gatekeeper
 from serve_apps.replica import Replica, load_spec
 from serve_apps.router import SPLIT, Split
 from tests.bundles import SPEC, make_bundle
@@ -102,6 +103,30 @@ def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: 
         assert await ready() == 200
 
     place.play(scenario)
+
+
+def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(place: Place) -> None:
+    place.publish(champion())
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    [middleware] = gatekeeper.middlewares()
+    gate = middleware.cls(serve)
+
+    async def decide() -> int:
+        return (await call(gate, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status
+
+    async def scenario(replica: Replica) -> None:
+        answering = asyncio.ensure_future(decide())
+        await asyncio.sleep(0)
+        assert replica.past_serve == 1
+        assert (await answering, replica.past_serve) == (200, 0)
+
+    place.play(scenario)
+    assert asyncio.run(decide()) == 204  # and after its stop Serve is asked
+    assert sum(isinstance(record, Decision) for record in place.records()) == 1
 
 
 def test_a_split_that_cannot_be_served_fails_the_start(place: Place) -> None:
