@@ -32,6 +32,10 @@ class ControlApi:
         """Make this declaration the one that serves; returns its digest and the champion."""
         return self._object("PUT", _api(model), spec)
 
+    def undeploy(self, model: str, reason: str) -> dict[str, Any]:
+        """The model is not to be served any more; taking its application down is the caller's."""
+        return self._object("POST", f"{_api(model)}/undeploy", {"reason": reason})
+
     def versions(self, model: str) -> list[dict[str, Any]]:
         """All registered versions, oldest first."""
         found: list[dict[str, Any]] = self._object("GET", f"{_api(model)}/versions")["versions"]

@@ -83,6 +83,15 @@ class ServeApplications:
             progress(f"{name}: {status}")
             time.sleep(POLL_SECONDS)
 
+    def wait_gone(self, name: str, patience_seconds: float, progress: Callable[[str], None]) -> None:
+        """Return when the application has answered who waited and its replicas have ended."""
+        deadline = time.monotonic() + patience_seconds
+        while application := self._details().get(name):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{name} is still {application.get('status')} after {patience_seconds:.0f} s.")
+            progress(f"{name}: {application.get('status')}")
+            time.sleep(POLL_SECONDS)
+
     def _declared(self) -> list[dict[str, Any]]:
         return [each["deployed_app_config"] for each in self._details().values() if each.get("deployed_app_config")]
 

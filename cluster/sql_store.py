@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Index,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     create_engine,
     event,
     func,
@@ -84,13 +86,21 @@ class SqlStore:
                 if expected_revision == 0:
                     connection.execute(_DOCUMENTS.insert().values(kind=kind, key=key, **values))
                     return revision
-                same = (_DOCUMENTS.c.kind == kind, _DOCUMENTS.c.key == key, _DOCUMENTS.c.revision == expected_revision)
-                if connection.execute(_DOCUMENTS.update().where(*same).values(**values)).rowcount == 1:
+                same = _at(kind, key, expected_revision)
+                if connection.execute(_DOCUMENTS.update().where(same).values(**values)).rowcount == 1:
                     return revision
         except IntegrityError:
             pass  # somebody made it first; told below with the revision it has
         found = self.get(kind, key)
         raise conflict(kind, key, expected_revision, found.revision if found else 0)
+
+    def remove(self, kind: str, key: str, expected_revision: int) -> None:
+        """Take the document away when its revision is the expected one, else raise Conflict."""
+        with self._transaction() as connection:
+            removed = connection.execute(_DOCUMENTS.delete().where(_at(kind, key, expected_revision))).rowcount
+        if removed != 1:
+            found = self.get(kind, key)
+            raise conflict(kind, key, expected_revision, found.revision if found else 0)
 
     def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
         """All documents of a kind whose key starts with `prefix`, by key."""
@@ -196,6 +206,11 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
                 raise
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
+
+
+def _at(kind: str, key: str, revision: int) -> ColumnElement[bool]:
+    """The document as it was when it had this revision."""
+    return and_(_DOCUMENTS.c.kind == kind, _DOCUMENTS.c.key == key, _DOCUMENTS.c.revision == revision)
 
 
 def _saved(row: Any) -> Saved:

@@ -46,6 +46,9 @@ class Store(Protocol):
     def put(self, kind: str, key: str, body: bytes, expected_revision: int) -> int:
         """Write if the stored revision is the expected one (0: none) and return the new one, else raise Conflict."""
 
+    def remove(self, kind: str, key: str, expected_revision: int) -> None:
+        """Take the document away if the stored revision is the expected one, else raise Conflict."""
+
     def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
         """All documents of a kind whose key starts with `prefix`, by key."""
 

@@ -1,11 +1,14 @@
 """Monitors as Ray actors: one per model, named `monitor:<model>`, restarted for ever, using no CPU slot."""
 
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.util import list_named_actors
 
 from cluster.decision_log.tail import Tail
 from cluster.errors import Unavailable
@@ -44,6 +47,15 @@ def start_monitor(spec: ModelSpec, log_root: Path) -> Any:
         max_concurrency=1000,
     )
     return actor.remote(spec.model_dump_json(), str(log_root))
+
+
+def end_monitors(deployed: Collection[str]) -> None:
+    """End the monitors of all other models: nobody asks them any more, and they would follow their logs for ever."""
+    kept = {actor_name(model) for model in deployed}
+    for actor in list_named_actors(all_namespaces=True):
+        if actor["namespace"] == NAMESPACE and actor["name"].startswith(actor_name("")) and actor["name"] not in kept:
+            with suppress(ValueError):  # it ended in between
+                ray.kill(ray.get_actor(actor["name"], NAMESPACE))
 
 
 class RayMonitors:

@@ -120,6 +120,11 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         """Make this declaration the one that serves."""
         return desk.deploy(model, spec, OWNER)
 
+    @app.post("/api/models/{model}/undeploy")
+    def undeploy(model: str, body: Reason) -> replies.Undeployed:
+        """Take the model out of service; its versions, its history and its decision log stay."""
+        return desk.undeploy(model, body.reason, OWNER)
+
     @app.get("/api/models/{model}", dependencies=reading)
     def describe(model: str) -> ModelSpec:
         """The deployed declaration."""

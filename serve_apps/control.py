@@ -4,7 +4,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from cluster.ray_jobs import RayJobs
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
 from configs.settings import Settings
-from monitoring.ray_monitor import RayMonitors, start_monitor
+from monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
@@ -68,13 +69,14 @@ class Control:
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
         self._told: dict[str, str] = {}
-        for name, period, act in (
-            ("rollout", ROLLOUT_SECONDS, self._roll),
-            ("watch", WATCH_SECONDS, self._watch),
-            ("seal", SEAL_SECONDS, self._seal),
-            ("metrics", METRICS_SECONDS, self._tell_ray),
+        self._watched: tuple[str, ...] | None = None
+        for name, period, act, before in (
+            ("rollout", ROLLOUT_SECONDS, self._roll, None),
+            ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
+            ("seal", SEAL_SECONDS, self._seal, None),
+            ("metrics", METRICS_SECONDS, self._tell_ray, None),
         ):
-            threading.Thread(target=self._loop, args=(name, period, act), name=name, daemon=True).start()
+            threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
@@ -102,26 +104,36 @@ class Control:
     def __del__(self) -> None:
         self._stopping.set()
 
-    def _loop(self, name: str, period: float, act: Callable[[ModelSpec, datetime], None]) -> None:
+    def _loop(
+        self,
+        name: str,
+        period: float,
+        act: Callable[[ModelSpec, datetime], None],
+        before: Callable[[Sequence[ModelSpec]], None] | None,
+    ) -> None:
         """Every model, for ever; one model's trouble is said once and never stops the others."""
         while not self._stopping.is_set():
             start = time.monotonic()
-            for spec in self._models(name):
-                try:
+            models: list[ModelSpec] = []
+            with self._going_on(name):
+                models += self._desk.models()
+                if before is not None:
+                    before(models)
+            for spec in models:
+                with self._going_on(f"{name}:{spec.name}"):
                     act(spec, datetime.now(UTC))
-                    self._told.pop(f"{name}:{spec.name}", None)
-                except WindvaneError as error:
-                    self._tell(f"{name}:{spec.name}", str(error))
-                except Exception:
-                    logger.exception("The %s loop met an unforeseen error at %s; it goes on", name, spec.name)
             self._stopping.wait(max(0.0, period - (time.monotonic() - start)))
 
-    def _models(self, name: str) -> tuple[ModelSpec, ...]:
+    @contextmanager
+    def _going_on(self, where: str) -> Iterator[None]:
+        """The block's trouble is told, and is over."""
         try:
-            return self._desk.models()
+            yield
+            self._told.pop(where, None)
         except WindvaneError as error:
-            self._tell(name, str(error))
-            return ()
+            self._tell(where, str(error))
+        except Exception:
+            logger.exception("%s met an unforeseen error; its loop goes on", where)
 
     def _tell(self, where: str, sentence: str) -> None:
         """Log a trouble when it begins or changes, not at each tick."""
@@ -131,6 +143,13 @@ class Control:
 
     def _roll(self, spec: ModelSpec, now: datetime) -> None:
         self._rollouts.tick(spec.name, now)
+
+    def _end_monitors(self, models: Sequence[ModelSpec]) -> None:
+        """In the thread that starts monitors, so that none is started for a model that just left."""
+        names = tuple(spec.name for spec in models)
+        if names != self._watched:
+            end_monitors(names)
+            self._watched = names
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
         start_monitor(spec, self._log / spec.name)

@@ -28,6 +28,7 @@ from serve_apps.replies import (
     Pinned,
     RetrainStatus,
     RolloutStatus,
+    Undeployed,
     VersionStatus,
 )
 from serve_apps.rollout.controller import RolloutController
@@ -89,9 +90,29 @@ class Desk:
         saved = self._store.get(DECLARATION, model)
         if saved is None or saved.body != body:
             self._store.put(DECLARATION, model, body, saved.revision if saved else 0)
-            if saved:  # the first time, the controller tells of the split that begins to serve
-                self._store.append(Event(self._clock(), "deployed", model, champion, f"{by} declared {model} anew"))
+            if (
+                saved or self._splits.load(model)[0]
+            ):  # the first time, the controller tells of the split that begins to serve
+                told = f"{by} declared {model} anew" if saved else f"{by} took {model} into service again"
+                self._store.append(Event(self._clock(), "deployed", model, champion, told))
         return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
+
+    def undeploy(self, model: str, reason: str, by: str) -> Undeployed:
+        """Take the model out of service and keep all that is on record of it; Conflict while a rollout runs."""
+        saved = self._store.get(DECLARATION, model)
+        if saved is None and not self._store.events(model, 0, 1):
+            self.spec(model)
+        if saved is not None:
+            rollout = self._rollouts.status(model)
+            if rollout is not None and rollout.active:
+                raise Conflict(
+                    f"v{rollout.candidate} of {model} is in {rollout.where()}: "
+                    f"end that first, with `windvane rollout abort {model}`"
+                )
+            self._store.remove(DECLARATION, model, saved.revision)
+            champion, told = self._registry.champion(model), f"{by} took {model} out of service: {reason}"
+            self._store.append(Event(self._clock(), "undeployed", model, champion, told))
+        return {"model": model}
 
     def versions(self, model: str) -> list[VersionStatus]:
         """All registered versions, oldest first; of a model that is not deployed yet, too."""

@@ -22,6 +22,10 @@ class StampedStore:
         """Compare-and-set."""
         return self._store.put(kind, key, body, expected_revision)
 
+    def remove(self, kind: str, key: str, expected_revision: int) -> None:
+        """Compare and take away."""
+        self._store.remove(kind, key, expected_revision)
+
     def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
         """All documents of a kind."""
         return self._store.list(kind, prefix)

@@ -157,6 +157,12 @@ class Deployed(TypedDict):
     spec_digest: str
 
 
+class Undeployed(TypedDict):
+    """The model that is out of service."""
+
+    model: str
+
+
 class Pinned(TypedDict):
     """The versions that are always scored as shadows."""
 

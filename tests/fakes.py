@@ -30,6 +30,12 @@ class FakeStore:
         self._documents[kind, key] = Saved(kind, key, revision + 1, body, datetime.now(UTC))
         return revision + 1
 
+    def remove(self, kind: str, key: str, expected_revision: int) -> None:
+        found = self._documents.get((kind, key))
+        if found is None or found.revision != expected_revision:
+            raise conflict(kind, key, expected_revision, found.revision if found else 0)
+        del self._documents[kind, key]
+
     def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
         found = (saved for (k, key), saved in self._documents.items() if k == kind and key.startswith(prefix))
         return tuple(sorted(found, key=lambda saved: saved.key))

@@ -43,7 +43,8 @@ def main() -> None:
 
 for command in (
     *(operate.up, operate.down, operate.env, operate.status, operate.events, operate.demo),
-    *(models.validate, models.init, models.train, models.retrain, models.deploy, models.versions, models.report),
+    *(models.validate, models.init, models.train, models.retrain, models.deploy, models.undeploy),
+    *(models.versions, models.report),
     *(decisions.decide, decisions.outcomes, decisions.decisions),
     rollouts.rollout,
 ):

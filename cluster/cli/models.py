@@ -1,4 +1,4 @@
-"""For ML engineers: declare, validate, train, deploy."""
+"""For ML engineers: declare, validate, train, deploy, undeploy."""
 
 import sys
 import time
@@ -123,6 +123,21 @@ def deploy(model: str) -> None:
             progress(f"waiting for {model} to load version {deployed['champion']}")
             time.sleep(0.2)
     click.echo(f"{model} version {deployed['champion']} answers at {lifecycle.url(settings)}/v2/models/{model}/decide")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--reason", default="by hand", show_default=True, help="Goes on the record.")
+def undeploy(model: str, reason: str) -> None:
+    """Take MODEL out of service; versions, history and decision log stay, and `deploy` brings it back."""
+    settings = load_settings()
+    control = api()
+    applications = ServeApplications(lifecycle.demand_dashboard(settings), settings)
+    with progress_line() as progress:
+        control.undeploy(model, reason)
+        applications.remove(model)
+        applications.wait_gone(model, DEPLOY_SECONDS, progress)
+    click.echo(f"{model} is out of service; `windvane deploy {model}` brings it back.")
 
 
 @click.command()

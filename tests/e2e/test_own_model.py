@@ -32,3 +32,24 @@ def test_a_csv_becomes_a_served_and_retrained_model_without_code(place: Place) -
     place.windvane("retrain", MODEL, "--reason", "the newcomer asked")
     wait_for("the retrained version", lambda: place.events(MODEL, "job_succeeded"), patience_seconds=240.0)
     assert "the newcomer asked" in place.windvane("versions", MODEL)
+
+
+def test_out_of_service_and_back(place: Place) -> None:
+    """The model of the test before, which may be in a rollout: that has to end first."""
+    decided = place.windvane("decisions", MODEL, "--sql", "select decision_id from decisions")
+    monitors = place.processes("ray::MonitorActor")
+    if (place.status(MODEL)["rollout"] or {}).get("phase") in ("shadow", "step", "bake"):
+        place.windvane("rollout", "abort", MODEL)
+    place.windvane("undeploy", MODEL, "--reason", "a test")
+
+    assert not place.processes(f"ServeReplica:{MODEL}:")
+    assert MODEL not in [each["name"] for each in place.http.get("/api/status").json()["models"]]
+    assert place.http.post(f"/v2/models/{MODEL}/decide", json={}).status_code == 404
+    assert f'model="{MODEL}"' not in place.http.get("/metrics").text
+    wait_for("its monitor's end", lambda: len(place.processes("ray::MonitorActor")) == len(monitors) - 1)
+    assert "a test" in place.events(MODEL, "undeployed")[-1]["detail"]
+    assert place.windvane("decisions", MODEL, "--sql", "select decision_id from decisions") == decided
+
+    place.windvane("deploy", MODEL)
+    assert place.http.get(f"/v2/models/{MODEL}/ready").status_code == 200
+    assert place.status(MODEL)["champion"] == 1

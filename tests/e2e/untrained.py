@@ -1,13 +1,11 @@
 """A model that answers without a training job: a small real bundle, registered and deployed as `windvane` does it."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.lifecycle import demand_dashboard
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
-from cluster.serve_apps_api import ServeApplications
 from configs.load import load_settings
 from configs.schema import ModelSpec
 from tests.bundles import make_bundle
@@ -18,7 +16,7 @@ from tests.e2e.conftest import Place, wait_for
 def untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> Iterator[str]:
     """A champion of this declaration, deployed and answering; the path of its doors.
 
-    Its replica is taken down when the block ends: CPUs that it holds are missed by trainings of other tests.
+    It is taken out of service when the block ends: CPUs that it holds are missed by trainings of other tests.
     """
     spec = spec.model_copy(update={"serving": spec.serving.model_copy(update={"num_cpus": 0.05, "max_replicas": 1})})
     settings = load_settings(place.environment)
@@ -31,6 +29,4 @@ def untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> Ite
     door = f"/v2/models/{spec.name}"
     wait_for(spec.name, lambda: place.http.get(f"{door}/ready").status_code == 200)
     yield door
-    with closing(ServeApplications(demand_dashboard(settings), settings)) as applications:
-        applications.remove(spec.name)
-    wait_for("its end", lambda: not place.processes(f"ServeReplica:{spec.name}:"))
+    place.windvane("undeploy", spec.name)

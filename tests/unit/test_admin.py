@@ -63,7 +63,7 @@ def test_nothing_is_changed_without_the_owners_token(world: DeskWorld, api: Clie
     """Also with a body that cannot be read: who may not ask learns nothing about the answer."""
     before = world.contents()
     asked = list(routes(api.app, mutating=True))
-    assert len(asked) == 5
+    assert len(asked) == 6
     for method, path in asked:
         for body in (b"{}", b"{", b"\xff", b""):
             reply = api.request(method, path, content=body, headers=JSON | header)
@@ -104,6 +104,7 @@ def test_reading_is_open_on_loopback(api: Client) -> None:
         ("GET", "/api/models/trips/events", None),
         ("GET", "/api/models/trips/rollout", None),
         ("POST", "/api/models/trips/retrain", REASON),
+        ("POST", "/api/models/trips/undeploy", REASON),
         ("POST", "/api/models/trips/rollout", {"version": 1, **REASON}),
         ("POST", "/api/models/trips/rollout/abort", REASON),
         ("PUT", "/api/models/trips/pins", {"versions": []}),
@@ -256,6 +257,8 @@ def test_an_owner_can_do_everything(world: DeskWorld, api: Client) -> None:
     problem_of(api.post(f"{MODELS}/rollout", json={"version": candidate, **REASON}, headers=OWNER), 409)
     assert api.post(f"{MODELS}/rollout/abort", json=REASON, headers=OWNER).json()["phase"] == "aborted"
     assert "abort" in api.get(f"{MODELS}/rollout").json()["reason"]
+    assert api.post(f"{MODELS}/undeploy", json=REASON, headers=OWNER).json() == {"model": MODEL}
+    problem_of(api.get(MODELS), 404)
 
 
 def test_the_console_may_load_only_itself(api: Client) -> None:

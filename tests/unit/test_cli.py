@@ -99,7 +99,8 @@ def sentence_of(result: Result) -> str:
 def test_help_lists_every_verb(down: Shell) -> None:
     shown = down.says("--help")
     verbs = (
-        "up down env status events demo validate init train retrain deploy versions report decide outcomes decisions"
+        "up down env status events demo validate init train retrain deploy undeploy versions report "
+        "decide outcomes decisions"
     )
     for verb in (*verbs.split(), "rollout"):
         assert f"\n  {verb} " in shown
@@ -115,6 +116,7 @@ def test_help_lists_every_verb(down: Shell) -> None:
         ("versions", MODEL),
         ("retrain", MODEL),
         ("deploy", MODEL),
+        ("undeploy", MODEL),
         ("train", MODEL),
         ("decide", MODEL, "{}"),
         ("outcomes", MODEL, "{}"),
@@ -264,6 +266,25 @@ def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.
     assert deployed == [
         (MODEL, up.world.desk.deploy(MODEL, up.world.desk.spec(MODEL).model_dump(), "x")["spec_digest"])
     ]
+
+
+def test_undeploying_waits_until_the_application_is_gone(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    fake = SimpleNamespace(
+        remove=lambda model: asked.append(f"remove {model}"),
+        wait_gone=lambda model, seconds, progress: progress(f"{model}: DELETING"),
+    )
+    monkeypatch.setattr(models, "ServeApplications", lambda url, settings: fake)
+    up.world.start_rollout()
+    assert f"`windvane rollout abort {MODEL}`" in sentence_of(up("undeploy", MODEL))
+    assert asked == []
+    up("rollout", "abort", MODEL)
+    result = up("undeploy", MODEL, "--reason", "replaced")
+    assert result.stdout == f"{MODEL} is out of service; `windvane deploy {MODEL}` brings it back.\n"
+    assert f"{MODEL}: DELETING" in result.stderr
+    assert asked == [f"remove {MODEL}"]
+    assert "replaced" in up.says("events", MODEL).splitlines()[-1]
+    assert "No model is deployed" in up.says("status")
 
 
 def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

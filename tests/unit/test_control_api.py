@@ -44,6 +44,7 @@ def test_every_verb_asks_what_its_name_says() -> None:
     api, control = client(httpx.Response(200, json={"versions": [], "events": []}))
     api.status()
     api.deploy("trips", {"name": "trips"})
+    api.undeploy("trips", "replaced")
     api.versions("trips")
     api.events("trips", after=3, limit=2)
     api.retrain("trips", "winter")
@@ -57,6 +58,7 @@ def test_every_verb_asks_what_its_name_says() -> None:
     assert control.asked == [
         ("GET", "/api/status", None),
         ("PUT", "/api/models/trips", {"name": "trips"}),
+        ("POST", "/api/models/trips/undeploy", {"reason": "replaced"}),
         ("GET", "/api/models/trips/versions", None),
         ("GET", "/api/models/trips/events?after=3&limit=2", None),
         ("POST", "/api/models/trips/retrain", {"reason": "winter"}),

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from cluster.errors import Conflict
+from cluster.errors import Conflict, NotFound
 from cluster.store import Event
 from monitoring.requests import requests_of
 from serve_apps.desk import NEWEST_EVENTS
+from serve_apps.inference_server import unready
 from tests.desk_world import DeskWorld
 from tests.rollout_world import MODEL, SPEC
 
@@ -117,6 +118,53 @@ def test_a_changed_declaration_gets_another_digest_and_is_told(world: DeskWorld)
 def test_a_model_without_a_version_cannot_be_deployed(world: DeskWorld) -> None:
     with pytest.raises(Conflict, match=r"new has no registered version yet: `windvane train new` makes the first"):
         world.desk.deploy("new", DECLARATION | {"name": "new"}, "owner")
+
+
+def test_a_model_out_of_service_is_counted_nowhere_and_keeps_its_record(world: DeskWorld) -> None:
+    world.tick()
+    world.desk.undeploy(MODEL, "replaced", "owner")
+    assert world.desk.models() == ()
+    assert world.desk.status()["models"] == []
+    assert MODEL.encode() not in world.desk.metrics()
+    assert unready(world.desk.models(), world.switchboard) == []
+    for ask in (world.desk.spec, world.desk.rollout):
+        with pytest.raises(NotFound, match=f"No model '{MODEL}' is deployed; deployed are: none"):
+            ask(MODEL)
+    assert [each["number"] for each in world.desk.versions(MODEL)] == [1]
+    last = world.desk.events(MODEL, 0, 10)[-1]
+    assert (last["kind"], last["version"]) == ("undeployed", 1)
+    assert last["detail"] == f"owner took {MODEL} out of service: replaced"
+
+
+def test_a_model_comes_back_with_the_split_it_left_with(world: DeskWorld) -> None:
+    world.retrained()
+    world.until("done")
+    split = world.split()
+    world.desk.undeploy(MODEL, "the end", "owner")
+    assert world.desk.deploy(MODEL, DECLARATION, "owner")["champion"] == 2
+    assert world.store.events(MODEL)[-1].detail == f"owner took {MODEL} into service again"
+    world.tick()
+    assert world.split() == split
+    assert world.desk.status()["models"][0]["champion"] == 2
+
+
+def test_undeploying_twice_changes_nothing_more(world: DeskWorld) -> None:
+    assert world.desk.undeploy(MODEL, "the end", "owner") == {"model": MODEL}
+    before = world.contents()
+    assert world.desk.undeploy(MODEL, "the end", "owner") == {"model": MODEL}
+    assert world.contents() == before
+    with pytest.raises(NotFound, match="No model 'nobody' is deployed"):
+        world.desk.undeploy("nobody", "the end", "owner")
+
+
+def test_a_model_with_a_rollout_stays_in_service_until_that_ends(world: DeskWorld) -> None:
+    world.start_rollout()
+    with pytest.raises(Conflict, match=rf"is in shadow.*: end that first, with `windvane rollout abort {MODEL}`"):
+        world.desk.undeploy(MODEL, "the end", "owner")
+    assert [spec.name for spec in world.desk.models()] == [MODEL]
+    world.desk.steer(MODEL, "abort", "the end", "owner")
+    world.desk.undeploy(MODEL, "the end", "owner")
+    assert world.desk.models() == ()
 
 
 def test_asking_to_retrain_twice_opens_one_request(world: DeskWorld) -> None:

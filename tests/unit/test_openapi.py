@@ -174,6 +174,9 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("GET", "/metrics", None, 200),
         ("GET", "/api/models/nobody", None, 404),
         ("PUT", "/api/models/nobody", {}, 422),
+        ("POST", f"{MODELS}/undeploy", REASON, 409),
+        ("POST", f"{MODELS}/rollout/abort", REASON, 200),
+        ("POST", f"{MODELS}/undeploy", REASON, 200),
         ("POST", "/api/models/nobody/rollout/abort", REASON, 404),
     ]:
         found = api.request(method, path, json=body, headers=OWNER)

@@ -100,6 +100,25 @@ def test_waiting_tells_what_it_waits_for_until_it_runs(
     assert said == ["chat: NOT_STARTED", "chat: DEPLOYING"]
 
 
+def test_waiting_for_the_end_tells_what_it_waits_for(
+    serve: FakeServe, applications: ServeApplications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve_apps_api, "POLL_SECONDS", 0.0)
+    serve.states["chat"] = [("DELETING", "")]
+    said: list[str] = []
+
+    def hear(said_now: str) -> None:
+        said.append(said_now)
+        serve.declared.clear()
+
+    applications.wait_gone("chat", 60.0, hear)
+    assert said == ["chat: DELETING"]
+    applications.wait_gone("chat", -1.0, said.append)
+    serve.declared["chat"] = THEIRS
+    with pytest.raises(Unavailable, match="chat is still DELETING after -1 s"):
+        applications.wait_gone("chat", -1.0, said.append)
+
+
 def test_a_failed_deployment_is_told_with_serves_last_lines(serve: FakeServe, applications: ServeApplications) -> None:
     serve.states["chat"] = [("DEPLOY_FAILED", "\n".join(f"line {n}" for n in range(9)))]
     with pytest.raises(WindvaneError, match="chat could not be deployed: line 3\nline 4") as caught:

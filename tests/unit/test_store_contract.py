@@ -72,6 +72,25 @@ def test_changing_what_does_not_exist_conflicts(store: Store) -> None:
         store.put("rollout", "churn", b"two", 4)
 
 
+def test_what_was_removed_is_gone_and_can_be_made_anew(store: Store) -> None:
+    for key in ("churn", "other"):
+        store.put("model", key, b"one", 0)
+    store.remove("model", "churn", 1)
+    assert store.get("model", "churn") is None
+    assert [saved.key for saved in store.list("model")] == ["other"]
+    assert store.put("model", "churn", b"two", 0) == 1
+
+
+def test_removing_what_somebody_changed_conflicts_and_keeps_it(store: Store) -> None:
+    store.put("model", "churn", b"one", 0)
+    store.put("model", "churn", b"two", 1)
+    with pytest.raises(Conflict, match="model 'churn' is at revision 2, not 1: load it again and decide anew"):
+        store.remove("model", "churn", 1)
+    with pytest.raises(Conflict, match="model 'other' is at revision 0, not 1"):
+        store.remove("model", "other", 1)
+    assert [saved.body for saved in store.list("model")] == [b"two"]
+
+
 def test_list_is_one_kind_by_key_and_a_prefix_is_taken_literally(store: Store) -> None:
     for key in ("b/2", "b/10", "B/1", "b_1", "a", "b%", "é"):
         store.put("request", key, key.encode(), 0)
