@@ -10,9 +10,11 @@ from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
+from cluster.decision_log.record import Decision, Outcome, Record, Shadow, Unopened, Value
 from cluster.decision_log.segment import Column, ColumnType
 
 Dataset = Literal["decisions", "shadows", "outcomes"]
@@ -33,11 +35,17 @@ class Rows:
 
     positions: list[int] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
-    records: list[Any] = field(default_factory=list)  # of the dataset's type
+    records: list[Any] = field(default_factory=list)  # of the dataset's type, decisions unopened
 
 
-def _context(decision: Decision) -> str:
-    return msgspec.json.encode(decision.context).decode() if decision.context else "{}"
+_FLOAT64 = 0xCB  # stands before a float64 in msgpack, as https://github.com/msgpack/msgpack/blob/master/spec.md has it
+_open_context = msgspec.msgpack.Decoder(dict[str, Value]).decode
+_open_features = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
+
+
+def _context(decision: Unopened) -> str:
+    context = decision.context
+    return "{}" if len(context) == 1 else msgspec.json.encode(_open_context(context)).decode()
 
 
 _TRACE: dict[str, Any] = {"position": pa.int64(), "record": pa.binary()}
@@ -71,8 +79,8 @@ _FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
         "kpis": (pa.map_(pa.string(), pa.float64()), lambda outcome: list(outcome.kpis.items())),
     },
 }
-_DATASET_OF: Mapping[type, Dataset] = {kind: dataset for dataset, kind in DATASETS.items()}
-_RECORD = msgspec.msgpack.Decoder(Record)
+_DATASET_OF: Mapping[type, Dataset] = {Unopened: "decisions", Shadow: "shadows", Outcome: "outcomes"}
+_RECORD = msgspec.msgpack.Decoder(Unopened | Shadow | Outcome)
 
 
 def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Rows]:
@@ -120,12 +128,28 @@ def conform(found: Table, dataset: Dataset, features: Sequence[Column]) -> Table
     return pa.Table.from_arrays(columns, schema=names)
 
 
-def _feature_columns(values: Sequence[tuple[Value, ...]], features: Sequence[Column]) -> list[Any]:
+def _feature_columns(unopened: Sequence[msgspec.Raw], features: Sequence[Column]) -> list[Any]:
     """Values by feature; one that is not of the declared type is null here and stays readable in `record`."""
     width = len(features)
+    numbers = _numbers(unopened, width) if all(feature.type == "number" for feature in features) else None
+    if numbers is not None:
+        return [pa.array(column) for column in numbers]
+    values = [_open_features(raw) for raw in unopened]
     if any(len(row) != width for row in values):
         values = [(*row[:width], *(None,) * (width - len(row))) for row in values]
     return [_typed(column, feature.type) for column, feature in zip(zip(*values, strict=True), features, strict=True)]
+
+
+def _numbers(unopened: Sequence[msgspec.Raw], width: int) -> NDArray[np.float64] | None:
+    """float64[width, n] straight from the bytes; None unless every row is `width` float64 and nothing else."""
+    start = msgspec.msgpack.encode((0.0,) * width)[: -9 * width]
+    if not width or {len(raw) for raw in unopened} != {len(start) + 9 * width}:
+        return None
+    value = np.dtype([("tag", "u1"), ("number", ">f8")])
+    rows = np.frombuffer(b"".join(unopened), [("start", "u1", len(start)), ("values", value, width)])
+    if (rows["start"] != np.frombuffer(start, "u1")).any() or (rows["values"]["tag"] != _FLOAT64).any():
+        return None
+    return np.ascontiguousarray(rows["values"]["number"].T, np.float64)
 
 
 def _typed(values: Sequence[Value], type_: ColumnType) -> Any:

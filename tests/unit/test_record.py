@@ -1,0 +1,36 @@
+"""What reads less of a decision reads the same of it."""
+
+import msgspec
+import pytest
+
+from cluster.decision_log.record import Brief, Decision, Unopened
+from tests.decision_log import decision
+
+SHORTER = [Unopened, Brief]
+
+
+@pytest.mark.parametrize("kind", SHORTER)
+def test_fields_stand_where_the_whole_record_has_them(kind: type[msgspec.Struct]) -> None:
+    assert kind.__struct_fields__ == Decision.__struct_fields__[: len(kind.__struct_fields__)]
+
+
+@pytest.mark.parametrize("kind", SHORTER)
+def test_what_is_read_is_what_was_written(kind: type[msgspec.Struct]) -> None:
+    whole = decision("d1")
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=kind)
+    for name in kind.__struct_fields__:
+        found, written = getattr(read, name), getattr(whole, name)
+        if isinstance(found, msgspec.Raw):
+            found = msgspec.msgpack.decode(found, type=type(written))
+        assert found == written
+
+
+@pytest.mark.parametrize("kind", SHORTER)
+def test_a_record_written_without_what_came_later_is_read(kind: type[msgspec.Struct]) -> None:
+    short = msgspec.msgpack.encode(["decision", *msgspec.structs.astuple(decision("d1"))[:11]])
+    assert msgspec.msgpack.decode(short, type=kind).decision_id == "d1"  # type: ignore[attr-defined]
+
+
+def test_a_whole_record_can_be_written_from_an_unopened_one() -> None:
+    payload = msgspec.msgpack.encode(decision("d1"))
+    assert msgspec.msgpack.encode(msgspec.msgpack.decode(payload, type=Unopened)) == payload
