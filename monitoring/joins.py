@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any
 
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow
+from cluster.decision_log.record import Brief, BriefRecord, Decision, Outcome, Record, Shadow
 
 WAITING = 200_000  # decisions that wait for an outcome, about 80 MB; the oldest make room and are counted
 RECENT = 20_000  # labelled decisions that may still gain a late shadow score; and what came before its decision
@@ -46,11 +46,11 @@ class Joins:
         """Decisions without an outcome."""
         return len(self._waiting)
 
-    def read(self, records: Iterable[Record]) -> Joined:
+    def read(self, records: Iterable[Record | BriefRecord]) -> Joined:
         """Take the records in and say what they made known."""
         joined = Joined()
         for record in records:
-            if isinstance(record, Decision):
+            if isinstance(record, (Brief, Decision)):  # asked first: most are, and to tell that one is not takes longer
                 self._decision(record, joined)
             elif isinstance(record, Outcome):
                 if record.label is not None:
@@ -59,7 +59,7 @@ class Joins:
                 self._shadow(record, joined)
         return joined
 
-    def _decision(self, decision: Decision, joined: Joined) -> None:
+    def _decision(self, decision: Decision | Brief, joined: Joined) -> None:
         key = decision.decision_id
         if key in self._waiting or key in self._recent:
             return
@@ -70,11 +70,13 @@ class Joins:
         if len(self._waiting) > self._most_waiting:
             self._waiting.popitem(last=False)
             self.dropped += 1
-        for version, score in self._early_scores.pop(key, ()):
-            self._score(key, version, score, joined)
-        label = self._early_labels.pop(key, None)
-        if label is not None:
-            self._label(key, label, joined)
+        if self._early_scores:
+            for version, score in self._early_scores.pop(key, ()):
+                self._score(key, version, score, joined)
+        if self._early_labels:
+            label = self._early_labels.pop(key, None)
+            if label is not None:
+                self._label(key, label, joined)
 
     def _shadow(self, shadow: Shadow, joined: Joined) -> None:
         for key, score in zip(shadow.decision_ids, shadow.predictions, strict=True):

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cluster.decision_log.record import Record
+from cluster.decision_log.record import BriefRecord, Record
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
 from monitoring.findings import WindowMeasures
@@ -20,7 +20,7 @@ CHUNK = 5000  # records joined between two turns of the event loop: about 20 ms
 class TailPort(Protocol):
     """Follows the decision log."""
 
-    def read(self, limit: int = CHUNK) -> list[Record]:
+    def read(self, limit: int = CHUNK) -> Sequence[Record | BriefRecord]:
         """At most `limit` records that no earlier call returned."""
 
 

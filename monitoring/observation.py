@@ -1,12 +1,12 @@
 """All that is seen of one model: counts shipped by replicas, and scores joined with their labels from the log."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.decision_log.record import Record
+from cluster.decision_log.record import BriefRecord, Record
 from configs.schema import ModelSpec
 from monitoring.counts import Merged, WindowCounts
 from monitoring.drift import category_psi, grouped_psi, psi, share_rise
@@ -74,11 +74,11 @@ class Observation:
             self._counted_at[(part.version, part.window)] = now
         self._counted_at = {key: at for key, at in self._counted_at.items() if key in self._merged.windows}
 
-    def read(self, records: Iterable[Record]) -> None:
+    def read(self, records: Iterable[Record | BriefRecord]) -> None:
         """Take in new records of the decision log."""
         joined = self._joins.read(records)
-        for version, window in joined.scored:
-            self._scored[(version, window)] += 1
+        for key, count in Counter(joined.scored).items():
+            self._scored[key] += count
         while len(self._scored) > KEPT_WINDOWS * 10:
             del self._scored[min(self._scored, key=lambda key: key[1])]
         by_version: defaultdict[tuple[int, int], list[tuple[float, bool]]] = defaultdict(list)

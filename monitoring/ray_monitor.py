@@ -1,5 +1,6 @@
 """Monitors as Ray actors: one per model, named `monitor:<model>`, restarted for ever, using no CPU slot."""
 
+import gc
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -10,7 +11,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util import list_named_actors
 
-from cluster.decision_log.tail import Tail
+from cluster.decision_log.tail import BRIEF, Tail
 from cluster.errors import Unavailable
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
@@ -20,6 +21,7 @@ from monitoring.watch import MonitorView
 
 NAMESPACE = "windvane"
 REBUILD_SECONDS = 14 * 86400.0  # of the log that a restarted monitor reads again
+COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: what waits for its outcome forms no cycles
 T = TypeVar("T")
 
 
@@ -27,7 +29,10 @@ class MonitorActor(Monitor):
     """A monitor that opens its own log; after a restart it joins the newest two weeks again."""
 
     def __init__(self, spec_json: str, log_root: str) -> None:
-        super().__init__(ModelSpec.model_validate_json(spec_json), Tail(Path(log_root), time.time() - REBUILD_SECONDS))
+        tail = Tail(Path(log_root), time.time() - REBUILD_SECONDS, BRIEF)
+        super().__init__(ModelSpec.model_validate_json(spec_json), tail)
+        gc.freeze()  # what was imported stays; the collector need not walk it for every few thousand decisions
+        gc.set_threshold(*COLLECTED_AFTER)
 
 
 def actor_name(model: str) -> str:

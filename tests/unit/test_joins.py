@@ -2,7 +2,9 @@
 
 from itertools import permutations
 
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow
+import msgspec
+
+from cluster.decision_log.record import Brief, Decision, Outcome, Record, Shadow
 from monitoring.joins import Joined, Joins
 
 
@@ -38,6 +40,12 @@ def test_any_order_makes_the_same_known() -> None:
         assert joined.answered == [(1, 0.3, True)]
         assert [pair for pair in joined.pairs if pair[5] == 1] == [(1, 2, 100.0, 0.6, 0.3, 1)]
         assert [pair for pair in joined.pairs if pair[5] == -1] == [(1, 2, 100.0, 0.6, 0.3, -1)]
+
+
+def test_a_decision_read_in_brief_joins_as_the_whole_one() -> None:
+    brief = msgspec.msgpack.decode(msgspec.msgpack.encode(decision("a")), type=Brief)
+    following = [shadow(("a",), (0.6,)), outcome("a")]
+    assert Joins(10.0).read([brief, *following]) == Joins(10.0).read([decision("a"), *following])
 
 
 def test_the_first_outcome_counts_and_a_repeat_changes_nothing() -> None:

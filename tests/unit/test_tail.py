@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.decision_log import tail as tail_module
-from cluster.decision_log.record import Decision, Record
+from cluster.decision_log.record import Brief, Decision, Record
 from cluster.decision_log.sealer import Sealer
 from cluster.decision_log.segment import MAGIC, frame, live_path
-from cluster.decision_log.tail import Tail
+from cluster.decision_log.tail import BRIEF, Tail
 from tests.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
 
 
@@ -37,6 +37,16 @@ def test_records_come_once_as_they_are_written(tmp_path: Path) -> None:
     assert tail.read() == []
     segment.write(outcome("d1"))
     assert tail.read() == [outcome("d1")]
+    segment.close()
+
+
+def test_in_brief_every_record_comes_with_what_joining_needs(tmp_path: Path) -> None:
+    segment, tail = Segment(tmp_path), Tail(tmp_path, None, BRIEF)
+    segment.write(decision("d1"), shadow(["d1"]), outcome("d1"))
+    found, *others = tail.read()
+    assert isinstance(found, Brief)
+    assert (found.decision_id, found.at, found.event_time, found.version, found.prediction) == ("d1", 10.0, 9.0, 1, 0.7)
+    assert others == [shadow(["d1"]), outcome("d1")]
     segment.close()
 
 
