@@ -3,12 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cluster.decision_log.record import Decision
 from cluster.encoding import Rows
@@ -16,22 +11,19 @@ from cluster.errors import NotFound, Unavailable, WindvaneError
 from configs.schema import ModelSpec
 from serve_apps import decision_id
 from serve_apps.admission import Admission
-from serve_apps.pace import Pace
+from serve_apps.explaining import Explaining, Explanations
 from serve_apps.pending import Pending, Row, Scored, block, parts
 from serve_apps.question import Answer, Question
 from serve_apps.repeats import Repeats
 from serve_apps.roster import InForce, Roster
 from serve_apps.ruling import Thresholds
-from serve_apps.scorer import LoadedVersion
 from serve_apps.shadows import Answered, Shadows
 from serve_apps.sinks import Counts, Log
 from serve_apps.turnstile import Turnstile
 from serve_apps.waiting_room import WaitingRoom
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
-LONGEST_HELD_SECONDS = 0.002  # explaining that is expected to take longer leaves the loop to others
 Clock = Callable[[], float]
-Explanations = Sequence[tuple[float, ...] | None]
 logger = logging.getLogger(__name__)
 
 
@@ -64,8 +56,7 @@ class Decider:
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
         self.turnstile = Turnstile(loop)  # for doors, before they read a body
         self._waiting = WaitingRoom(self._answer, self._most_rows, self.admission, loop, ticks)
-        self._explainers = ThreadPoolExecutor(1, "explain")
-        self._paces: dict[int, Pace] = defaultdict(Pace)  # of explaining, by version
+        self._explaining = Explaining(loop, self._explained)
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
     async def decide(
@@ -174,33 +165,13 @@ class Decider:
             return
         scored = Scored(in_force, arm, loaded, rows, encoded, scores)
         asked = [place for place, row in enumerate(rows) if self._explains_all or row.question.explain]
-        if asked:
-            self._explain(scored, asked)
-        else:
+        if not asked:
             self._log_and_answer(scored)
-
-    def _explain(self, scored: Scored, asked: list[int]) -> None:
-        """Here when that is quick, else in a thread, so that nobody waits long for what others asked."""
-        if len(asked) < len(scored.rows):
-            rest = sorted(set(range(len(scored.rows))).difference(asked))
-            self._log_and_answer(scored.only(rest))
-            scored = scored.only(asked)
-        loaded, pace = scored.loaded, self._paces[scored.loaded.number]
-        if pace.expected(len(asked)) <= LONGEST_HELD_SECONDS:
-            try:
-                explanations = _explained(loaded, scored.encoded, pace)
-            except WindvaneError as error:
-                self._explained(scored, None, error)
-            else:
-                self._explained(scored, explanations, None)
-            return
-        explaining = self._loop.run_in_executor(self._explainers, _explained, loaded, scored.encoded, pace)
-
-        def explained(done: "asyncio.Future[Explanations]") -> None:
-            error = done.exception()
-            self._explained(scored, done.result() if error is None else None, error)
-
-        explaining.add_done_callback(explained)
+        elif len(asked) == len(rows):
+            self._explaining.explain(scored)
+        else:
+            self._log_and_answer(scored.only(sorted(set(range(len(rows))).difference(asked))))
+            self._explaining.explain(scored.only(asked))
 
     def _explained(self, scored: Scored, explanations: Explanations | None, error: BaseException | None) -> None:
         if error is None:
@@ -311,11 +282,3 @@ class Decider:
     def _not_loaded(self, version: int) -> NotFound:
         loaded = ", ".join(map(str, sorted(self._roster.loaded)))
         return NotFound(f"Version {version} of {self._model} is not loaded here; loaded are {loaded}")
-
-
-def _explained(loaded: LoadedVersion, encoded: Rows, pace: Pace) -> Explanations:
-    """One tuple a row, base value first; raises Unavailable. What is measured is this thread's own time."""
-    start = time.thread_time()
-    contributions: NDArray[np.float64] = loaded.explain(encoded)
-    pace.took(len(encoded), time.thread_time() - start)
-    return [tuple(row) for row in contributions.tolist()]
