@@ -2,13 +2,16 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import httpx
 from fastapi import FastAPI
 
+from cluster.access import digest
 from cluster.errors import Unavailable
 from monitoring.snapshot import Snapshot
+from serve_apps.admin import make_app
 from serve_apps.desk import Desk
 from serve_apps.rollout.plan import Rollout
 from tests.rollout_world import MODEL, World
@@ -67,6 +70,34 @@ class Client:
                 return await http.request(method, path, **options)
 
         return asyncio.run(ask())
+
+
+class ControlClient(Client):
+    """Asks the control API over one desk."""
+
+    def __init__(self, desk: Desk, token: str, open_reading: bool = True) -> None:
+        app, self._asked = _standing(token, open_reading)
+        super().__init__(app)
+        self._desk = desk
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        self._asked.desk = self._desk
+        return super().request(method, path, **options)
+
+
+class _Asked:
+    """Whichever desk is asked at the moment: to build the app for every test takes longer than most of the tests."""
+
+    desk: Desk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.desk, name)
+
+
+@cache
+def _standing(token: str, open_reading: bool) -> tuple[FastAPI, _Asked]:
+    asked = _Asked()
+    return make_app(cast(Desk, asked), lambda: digest(token), open_reading), asked
 
 
 class DeskWorld(World):

@@ -1,12 +1,21 @@
-"""Unit tests run without Ray: whoever starts it here is told so."""
+"""Unit tests run without Ray: whoever starts it here is told so.
+
+What is heavy is imported where it is used: the process that hands the tests out to others reads this file too.
+"""
+
+from __future__ import annotations
 
 import gc
+import os
+from typing import TYPE_CHECKING
 
 import pytest
-import ray
 
-from serve_apps.scorer import LoadedVersion, load_version
-from tests.bundles import SPEC, make_bundle
+if TYPE_CHECKING:
+    from serve_apps.scorer import LoadedVersion
+
+# More threads have nothing to do in trees as small as ours, and they wait by spinning.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_finish() -> None:
@@ -20,11 +29,14 @@ def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a unit test started Ray; move it to tests/e2e or test the pure part")
 
-    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr("ray.init", refuse)
 
 
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersion]:
     """Two real versions of the model `trips`, loaded."""
+    from serve_apps.scorer import load_version
+    from tests.bundles import SPEC, make_bundle
+
     root = tmp_path_factory.mktemp("bundles")
     return {number: load_version(number, make_bundle(root, number), SPEC.features) for number in (1, 2)}

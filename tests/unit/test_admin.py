@@ -11,10 +11,9 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.access import digest
 from cluster.serve_apps_api import CONTROL
 from serve_apps.admin import make_app
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.rollout_world import MODEL, SPEC
 
 OWNER = {"authorization": "Bearer secret"}
@@ -25,7 +24,7 @@ REASON = {"reason": "because"}
 
 
 def client_of(world: DeskWorld, open_reading: bool = True) -> Client:
-    return Client(make_app(world.desk, lambda: digest("secret"), open_reading))
+    return ControlClient(world.desk, "secret", open_reading)
 
 
 @pytest.fixture

@@ -11,14 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cluster import lifecycle
-from cluster.access import digest
 from cluster.cli import decisions, main, models, operate
 from cluster.control_api import ControlApi
 from cluster.errors import Invalid, Problem, Unavailable
 from cluster.store import Event
-from serve_apps.admin import make_app
 from tests.decision_log import FEATURES, decision, skip_syncs, written
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import ControlClient, DeskWorld
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
 
@@ -45,7 +43,7 @@ class Shell:
         (self.models / f"{MODEL}.yaml").write_text(DECLARATION)
         self.home.mkdir()
         (self.home / "token").write_text("secret")
-        self.app = Client(make_app(self.world.desk, lambda: digest("secret"), True))
+        self.app = ControlClient(self.world.desk, "secret")
         self.door: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
 
     def __call__(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:

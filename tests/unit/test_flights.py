@@ -6,12 +6,12 @@ import pyarrow.compute as pc
 import pytest
 
 from configs.load import load_model, load_settings
-from examples.flights import load, load_with_unit_bug
+from examples import flights as example
 
 
 @pytest.fixture(scope="module")
 def flights() -> pa.Table:
-    return load()
+    return example.load()
 
 
 def test_every_flight_that_arrived_is_there_in_time_order(flights: pa.Table) -> None:
@@ -51,8 +51,11 @@ def test_the_declaration_names_exactly_what_is_known_before_departure(flights: p
             assert feature.min <= extremes["min"] <= extremes["max"] <= feature.max
 
 
-def test_the_unit_bug_stays_within_the_declared_range_and_touches_nothing_else(flights: pa.Table) -> None:
-    defective = load_with_unit_bug()
+def test_the_unit_bug_stays_within_the_declared_range_and_touches_nothing_else(
+    flights: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "load", lambda: flights)  # reading them again takes a second
+    defective = example.load_with_unit_bug()
     assert defective.column("departure_minute")[0].as_py() == 5
     assert flights.column("departure_minute")[0].as_py() == 315
     assert pc.min_max(defective.column("departure_minute")).as_py() == {"min": 5, "max": 23}

@@ -9,15 +9,30 @@ import pytest
 from cluster.errors import Invalid, Unavailable
 from cluster.sql_store import SqlStore
 
+# One process that forks: four that start apart import for so long that they hardly ever meet.
+FOUR_AT_ONCE = """
+import os, sys
+from cluster.sql_store import SqlStore
+
+def put(key):
+    store = SqlStore(sys.argv[1])
+    store.put("k", key, b"", 0)
+    store.close()
+
+children = []
+for key in "0123":
+    child = os.fork()
+    if child == 0:
+        put(key)
+        sys.exit(0)
+    children.append(child)
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+"""
+
 
 def test_first_use_by_many_processes_at_once_makes_the_tables_once(tmp_path: Path) -> None:
-    program = (
-        "import sys; from cluster.sql_store import SqlStore; s = SqlStore(sys.argv[1]);"
-        "s.put('k', sys.argv[2], b'', 0); s.close()"
-    )
     url = f"sqlite:///{tmp_path}/new/w.db"
-    started = [subprocess.Popen([sys.executable, "-c", program, url, str(n)]) for n in range(4)]
-    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    subprocess.run([sys.executable, "-c", FOUR_AT_ONCE, url], check=True)
     store = SqlStore(url)
     assert [saved.key for saved in store.list("k")] == ["0", "1", "2", "3"]
     store.close()
