@@ -146,7 +146,7 @@ class Merged:
 
 
 class Tally:
-    """Counts the decisions of one replica; `profiles` may gain versions while it counts.
+    """Counts the decisions of one replica; `profiles` may gain and lose versions while it counts.
 
     Batches are only copied when they come and counted when 1,024 rows have come together, so a micro-batch costs one or
     two microseconds.
@@ -179,6 +179,7 @@ class Tally:
         if waiting is None or waiting.width != rows.shape[1]:
             self._flush(key)
             waiting = self._waiting[key] = _Waiting(rows.shape[1])
+            self._layout(version, waiting.width)  # the profile may be gone when they are counted
         waiting.rows.append(rows.copy())
         waiting.scores.append(scores.copy())
         waiting.event_times.extend(event_times)
@@ -203,6 +204,7 @@ class Tally:
         """Everything counted since the last drain, as a shipment; counting starts again from nothing."""
         for key in list(self._waiting):
             self._flush(key)
+        self._layouts = {version: layout for version, layout in self._layouts.items() if version in self._profiles}
         self._shipments += 1
         payload = self._counts.payload(self._name, self._shipments)
         self._counts = Merged(self._model)

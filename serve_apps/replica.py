@@ -54,7 +54,8 @@ class Replica:
             root, f"gateway-{name}", spec.serving.durability, loop, model=spec.name, features=spec.features
         )
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
-        self._roster = Roster(self._load, changed=lambda: self._follower.changed())
+        self._held: frozenset[int] = frozenset()  # versions, when the roster last changed
+        self._roster = Roster(self._load, changed=self._changed)
         self._follower = Follower(feed, self._roster)
         self._shadows = Shadows(self._log, counts)
         self._decider = Decider(spec, self._roster, self._log, counts, self._shadows, loop)
@@ -93,6 +94,14 @@ class Replica:
         await self._shipping.stop()
         await self._roster.close()
         await asyncio.to_thread(self._log.close)
+
+    def _changed(self) -> None:
+        """The roster has other versions, or another split: forget what is known of versions that were let go."""
+        held = frozenset(self._roster.loaded)
+        for number in self._held - held:  # and of no other: one that is being loaded is not held yet
+            self._profiles.pop(number, None)
+        self._held = held
+        self._follower.changed()
 
     def _load(self, number: int) -> LoadedVersion:
         """Blocking: runs in the roster's thread."""

@@ -177,3 +177,13 @@ def test_latency_quantiles_are_at_most_a_bin_too_high() -> None:
 
 def test_no_answers_have_no_latency() -> None:
     assert latency_quantile(np.zeros(10, np.int64), 0.99) is None
+
+
+def test_a_version_that_was_let_go_is_counted_to_its_last_decision_and_then_forgotten() -> None:
+    profiles = {1: PROFILE, 2: PROFILE}
+    one, merged = Tally("delay", profiles, DAY), Merged("delay")
+    count(one, np.arange(3000))
+    del profiles[1]
+    merged.add(one.drain())
+    assert seen(merged) == seen(whole())
+    assert set(one._layouts) == {2}

@@ -105,6 +105,18 @@ def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: 
     place.play(scenario)
 
 
+def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place) -> None:
+    place.publish(canary(weight=0.5))
+    place.feed.published.append(champion(revision=9))
+
+    async def scenario(replica: Replica) -> None:
+        await settled(lambda: replica._roster.report().revision == 9)
+        assert replica._roster.report().loaded == (1,)
+        assert set(replica._profiles) == {1}
+
+    place.play(scenario)
+
+
 def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(place: Place) -> None:
     place.publish(champion())
 
