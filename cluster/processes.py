@@ -61,14 +61,19 @@ def with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process
 
 
 def end_all(processes: Iterable[psutil.Process], patience_seconds: float = 10.0) -> None:
-    """Ask every process to end, then kill what is left after the patience."""
+    """Ask the first process to end, then all others, then kill what is left after the patience.
+
+    A raylet takes its workers along and needs its GCS for that: asked at once, they wait for each other until killed.
+    """
     waiting = list(processes)
-    for process in waiting:
-        try:
-            process.terminate()
-        except psutil.NoSuchProcess:
-            continue
-    _, left = psutil.wait_procs(waiting, timeout=patience_seconds)
+    left: list[psutil.Process] = []
+    for asked, share in ((waiting[:1], 0.5), (waiting[1:], 1.0)):
+        for process in asked:
+            try:
+                process.terminate()
+            except psutil.NoSuchProcess:
+                continue
+        _, left = psutil.wait_procs([*left, *asked], timeout=share * patience_seconds)
     for process in left:
         try:
             process.kill()

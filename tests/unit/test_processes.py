@@ -62,6 +62,26 @@ def test_a_process_that_will_not_end_is_killed_after_the_patience(nursery: Nurse
     assert find([mark(process)]) == []
 
 
+def test_the_first_has_ended_before_the_others_are_asked() -> None:
+    """`windvane down` took ten seconds more: the raylet waited for a GCS that was ending, until both were killed."""
+    told: list[str] = []
+
+    class Told:
+        def __init__(self, name: str) -> None:
+            self.pid, self.name = len(name), name
+
+        def terminate(self) -> None:
+            told.append(f"{self.name} is asked")
+
+        def wait(self, timeout: float) -> int:
+            told.append(f"{self.name} ends")
+            return 0
+
+    end_all([Told("raylet"), Told("gcs")])  # type: ignore[list-item]
+    assert told == ["raylet is asked", "raylet ends", "gcs is asked", "gcs ends"]
+    end_all([])
+
+
 def test_ending_what_has_ended_is_no_trouble(nursery: Nursery) -> None:
     process = nursery.start(*PATIENT)
     end_all([process])
