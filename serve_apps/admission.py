@@ -2,12 +2,14 @@
 
 A request is predicted to take the time of the work that is before it and its own:
 
-    seconds = HIDDEN_TURNS x lag + correction x pace x (work waiting + its own)
+    seconds = correction x pace x (work waiting + its own)
 
 `pace` is CPU seconds of this process per unit of work, learned while something waits, so that it holds everything a
-request costs here (refusing others too) and nothing of an idle wait for a disk. `correction` is what answers really
+request costs here and nothing of an idle wait for a disk. Refusing is work, too: else the time that it takes would make
+answers look slow, more would be refused for that, and in the end nearly everything. `correction` is what answers really
 took over what they were predicted to, learned only when there was a queue: it holds other processes' share of the
-machine. `lag` is a turn of the event loop: what sits in sockets has waited for some of those before we saw it.
+machine. Against that stands the time that is left of what the request may take. What sat in a socket has waited for a
+few turns of the event loop before we saw it: where nobody says how long (our HAProxy does), that is `unseen`.
 """
 
 import math
@@ -17,8 +19,9 @@ from collections.abc import Callable
 from cluster.errors import Expired, Overloaded
 
 REQUEST_WORK = 16  # rows whose decision costs as much CPU as one request's way through the server and back
+REFUSAL_WORK = 11  # the same of a request that is refused before it is read
 HIDDEN_TURNS = 2.0  # turns of the loop between a request's arrival at the socket and at the door
-HEADROOM = 0.6  # share of its time that a request may be predicted to take; the rest is for what no mean predicts
+HEADROOM = 0.6  # share of its time that a large request may be predicted to take; the rest is for what no mean predicts
 FIRST_PACE = 10e-6  # seconds of CPU per unit of work, until some was measured
 PACE_MEMORY = 0.5  # seconds of CPU after which a measurement counts half
 TURN_MEMORY, ANSWER_MEMORY, SIZE_MEMORY = 4, 256, 16  # turns, answers, requests that an average goes back
@@ -45,10 +48,11 @@ class Admission:
     ) -> None:
         """`patience_seconds` is what a request without a deadline may be predicted to take."""
         self.rows = 0  # taken, not answered
-        self._patience = patience_seconds
+        self.patience = patience_seconds
         self._most_rows = most_rows
         self._cpu_seconds = cpu_seconds
         self._work = 0.0  # of those rows
+        self._refused = 0.0  # work that was done since then for who was refused
         self.inside = 0  # requests between their arrival at this process and the end of their reply
         self._size = 1.0 + REQUEST_WORK  # work of a usual request
         self._busy_seconds, self._busy_work = FIRST_PACE * 1000, 1000.0  # their ratio is the pace
@@ -62,9 +66,9 @@ class Admission:
         return self._busy_seconds / self._busy_work
 
     @property
-    def lag(self) -> float:
-        """Seconds of a turn of the event loop, lately."""
-        return self._lag
+    def unseen(self) -> float:
+        """Seconds that a request has waited in its socket before the server saw it, lately."""
+        return HIDDEN_TURNS * self._lag
 
     @property
     def correction(self) -> float:
@@ -72,28 +76,38 @@ class Admission:
         return self._correction
 
     @property
+    def headroom(self) -> float:
+        """Share of its time that a usual request may be predicted to take: more, the less refusing it saves."""
+        return HEADROOM + (1.0 - HEADROOM) * min(1.0, REFUSAL_WORK / self._size)
+
+    @property
     def is_busy(self) -> bool:
         """Whether anything waits, so that a request could be refused."""
         return self.inside > 0 or self.rows > 0
 
-    def enter(self, now: float, deadline: float | None = None) -> float:
-        """Let a request in that arrives now, until it leaves; returns the seconds it is predicted to take.
+    def enter(self, budget: float | None = None) -> float:
+        """Let a request in, until it leaves, that may take so many seconds; returns what it is predicted to take.
 
-        Nothing of it needs to be read for that: it is taken for a usual one. Refusing it here costs least; raises
-        Overloaded when it would not be answered in time.
+        Without a budget it may take the patience, from when it came to its socket. Nothing of it needs to be read for
+        that: it is taken for a usual one. Refusing it here costs least; raises Overloaded when it would not be
+        answered in time, or too many rows wait.
         """
         seconds = self._predict(self._size)
         if self.is_busy:
-            self._demand(seconds, self._patience if deadline is None else deadline - now, HEADROOM)
-            if self.rows >= self._most_rows:
-                raise self._full()
+            try:
+                self._demand(seconds, self.patience - self.unseen if budget is None else budget, self.headroom)
+                if self.rows >= self._most_rows:
+                    raise self._full()
+            except Overloaded:
+                self._refused += REFUSAL_WORK
+                raise
         self.inside += 1
         return seconds
 
     def leave(self, predicted: float = 0.0, took: float = 0.0) -> None:
         """Its reply is on its way, or it has gone; an answer tells what it was predicted to take, and took."""
         self.inside -= 1
-        if predicted > QUEUE_SHARE * self._patience:
+        if predicted > QUEUE_SHARE * self.patience:
             # `predicted` holds the correction of its time: what is wrong with it is how far it was off.
             off = min(max(took / predicted, 1.0 / MOST_OFF), MOST_OFF)
             corrected = self._correction * (1.0 + (off - 1.0) / ANSWER_MEMORY)
@@ -109,11 +123,11 @@ class Admission:
         if deadline is not None and deadline <= now:
             raise Expired("The request's deadline has passed: send it again, or allow it more time", seconds)
         if self.rows:
-            self._demand(seconds, (arrived + self._patience if deadline is None else deadline) - now)
+            self._demand(seconds, (arrived + self.patience if deadline is None else deadline) - now)
             if self.rows + rows > self._most_rows:
                 raise self._full()
         if not self.rows:
-            self._cpu = self._cpu_seconds()
+            self._cpu, self._refused = self._cpu_seconds(), 0.0
         self.rows += rows
         self._work += work
         self._size += (work - self._size) / SIZE_MEMORY
@@ -125,7 +139,8 @@ class Admission:
         spent = cpu - self._cpu
         kept = math.exp2(-spent / PACE_MEMORY)
         self._busy_seconds = self._busy_seconds * kept + spent
-        self._busy_work = self._busy_work * kept + work
+        self._busy_work = self._busy_work * kept + work + self._refused
+        self._refused = 0.0
         self._cpu = cpu
         self.rows -= rows
         self._work = self._work - work if self.rows else 0.0
@@ -140,7 +155,7 @@ class Admission:
 
     def _predict(self, work: float) -> float:
         ahead = max(self._work, self.inside * self._size)  # those that are not admitted yet are ahead, too
-        return HIDDEN_TURNS * self._lag + self._correction * self.pace * (ahead + work)
+        return self._correction * self.pace * (ahead + work)
 
     def _demand(self, seconds: float, budget: float, share: float = 1.0) -> None:
         if seconds > share * budget:

@@ -1,12 +1,33 @@
-"""Until when an answer is worth something to its caller: `x-request-timeout-seconds`, a header of Ray Serve's."""
+"""Since when a caller waits, and until when an answer is worth something to it.
+
+The first is a header that our HAProxy sets; the second is `x-request-timeout-seconds`, a header of Ray Serve's.
+"""
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from cluster.errors import Invalid, Problem
+from cluster.haproxy_queue import ARRIVED
 
 HEADER = "x-request-timeout-seconds"
+SINCE = ARRIVED.encode()
+LONGEST_WAIT_SECONDS = 30.0  # what says to have waited longer speaks of another clock
 _RAW = HEADER.encode()
+_DIGITS = 17  # of microseconds since 1970, for the next thousand years
+
+
+def waited(headers: Mapping[bytes, bytes], now: Callable[[], float] = time.time) -> float:
+    """Seconds since HAProxy got the request; none when it did not come that way.
+
+    >>> waited({SINCE: b"1700000000250000"}, now=lambda: 1_700_000_000.5)
+    0.25
+    """
+    raw = headers.get(SINCE)
+    if raw is None or not raw.isdigit() or len(raw) > _DIGITS:
+        return 0.0
+    seconds = now() - int(raw) / 1e6
+    return seconds if 0.0 < seconds <= LONGEST_WAIT_SECONDS else 0.0
 
 
 def deadline_of(headers: Mapping[bytes, bytes], arrived: float) -> float | None:

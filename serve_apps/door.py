@@ -9,7 +9,7 @@ from typing import TypeAlias
 from cluster.access import is_owner, read_digest
 from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from configs.schema import ModelSpec
-from serve_apps.deadline import deadline_of
+from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.decider import Decider
 from serve_apps.departures import Departures
 from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
@@ -73,10 +73,12 @@ class Door:
         if scope["type"] != "http":
             await self._other(scope["type"], receive, send)
             return
-        response = await self.answer(scope, dict(scope["headers"]), receive)
+        headers = dict(scope["headers"])
+        headers.pop(SINCE, None)  # anybody's word: the gatekeeper alone knows that our HAProxy is in front
+        response = await self.answer(scope, headers, receive)
         if response is not None:
-            headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
-            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            sent = [*response.headers, (b"content-length", b"%d" % len(response.body))]
+            await send({"type": "http.response.start", "status": response.status, "headers": sent})
             await send({"type": "http.response.body", "body": response.body})
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
@@ -122,7 +124,7 @@ class Door:
         return problem(error, path) if path in self._own_routes else refusal(error, path)
 
     async def _decide(self, headers: Headers, receive: Receive) -> Response:
-        arrived = self._ticks()
+        arrived = self._ticks() - waited(headers, self._now)
         deadline = deadline_of(headers, arrived)
         override = self._override(headers)
         body = await self._body(headers, receive)

@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 
 from cluster.errors import Invalid, Malformed, Unavailable
 from serve_apps.admission import Admission
-from serve_apps.deadline import deadline_of
+from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.departures import UNWATCHED
 from serve_apps.http_request import Headers, Receive, Scope, Send
 from serve_apps.protocol.infer_reply import refusal_at
@@ -73,10 +73,12 @@ class Gatekeeper:
         app: Callable[..., object],
         guarded: list[Guarded] = _guarded,
         ticks: Callable[[], float] = time.perf_counter,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
         self._guarded = guarded
         self._ticks = ticks
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
@@ -91,7 +93,7 @@ class Gatekeeper:
         admission = replica.admission
         arrived = self._ticks()
         try:
-            predicted = admission.enter(arrived, _deadline(headers, arrived) if admission.is_busy else None)
+            predicted = admission.enter(self._budget(headers, admission) if admission.is_busy else None)
         except Unavailable as error:
             await _reply(refusal_at(error, path), headers, send)
             return
@@ -101,6 +103,15 @@ class Gatekeeper:
                 took = self._ticks() - arrived
         finally:
             admission.leave(predicted if took else 0.0, took)
+
+    def _budget(self, headers: Headers, admission: Admission) -> float:
+        """Seconds that are left for a request that waited before it came here: of its own deadline, else of ours."""
+        try:
+            deadline = deadline_of(headers, 0.0)
+        except Invalid:  # the door says what is wrong with it
+            deadline = None
+        unseen = waited(headers, self._now) if SINCE in headers else admission.unseen
+        return (admission.patience if deadline is None else deadline) - unseen
 
     async def _hand_over(
         self, replica: Guarded, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
@@ -135,13 +146,6 @@ class Gatekeeper:
             if started:
                 raise
             await _reply(refusal_at(Malformed(ILLEGIBLE), path), {}, send)
-
-
-def _deadline(headers: Headers, now: float) -> float | None:
-    try:
-        return deadline_of(headers, now)
-    except Invalid:  # the door says what is wrong with it
-        return None
 
 
 async def _reply(response: Response, headers: Headers, send: Send) -> None:

@@ -8,9 +8,11 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
+from cluster import haproxy, haproxy_queue
+from cluster.haproxy_queue import Queue
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.sql_store import SqlStore
-from configs.schema import Serving
+from configs.schema import ModelSpec, Serving
 from configs.settings import Settings
 from serve_apps import autoscaling
 from serve_apps.ray_shipping import RayMonitorLine
@@ -19,6 +21,8 @@ from serve_apps.replica import Replica, load_spec
 
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
 SHUTDOWN_SECONDS = 20.0
+LEAST_INSIDE = 32  # requests in a replica at a time
+QUEUED_SHARE = 0.4  # of the time that an answer may take: so long a request may wait for a place in a replica
 POLICY = f"{autoscaling.__name__}:{autoscaling.desired_replicas.__name__}"
 
 
@@ -48,6 +52,9 @@ class Gateway:
             settings.is_local,
         )
         self._replica = replica
+        haproxy_queue.declare(
+            haproxy.config_path(Path(settings.home) / "run").parent, self._model, queue_of(replica.spec)
+        )
         return replica.door
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
@@ -74,6 +81,15 @@ def build(args: dict[str, Any]) -> serve.Application:
     deployment: Any = Gateway  # the decorator's types say it is still the class
     return deployment.options(**options_of(serving)).bind(
         args["model"], settings.model_dump(mode="json"), args.get("spec_digest", "")
+    )
+
+
+def queue_of(spec: ModelSpec) -> Queue:
+    """What HAProxy is told: enough at a time that autoscaling sees that more are asked for, and full batches."""
+    aimed_at = spec.serving.target_ongoing_requests
+    return Queue(
+        most_inside=max(LEAST_INSIDE, aimed_at + aimed_at // 4 + 1),
+        longest_wait_ms=max(1, int(QUEUED_SHARE * spec.slo.latency_p99_ms)),
     )
 
 

@@ -105,7 +105,7 @@ class GrpcDoor:
         deadline = read_deadline(sent[HEADER], arrived) if HEADER in sent else None
         override = self._override(request.model_version, sent) if request.model_version else None
         admission = self._decider.admission
-        predicted, took = admission.enter(arrived, deadline), 0.0
+        predicted, took = admission.enter(None if deadline is None else deadline - arrived - admission.unseen), 0.0
         try:
             asked = request_of(request)
             questions, block = self._inference.ask(asked, self._now())

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from cluster.errors import Invalid, Unavailable
 from configs.schema import ModelSpec
 from serve_apps.chosen_version import choose, loaded_number
-from serve_apps.deadline import deadline_of
+from serve_apps.deadline import deadline_of, waited
 from serve_apps.decider import Decider
 from serve_apps.departures import Departures
 from serve_apps.http_request import Headers, Receive, json_length, read_body
@@ -92,7 +92,7 @@ class InferDoor:
         return Response(200, b'{"ready":true}', JSON)
 
     async def _infer(self, headers: Headers, receive: Receive, version: str | None = None) -> Response:
-        arrived = self._ticks()
+        arrived = self._ticks() - waited(headers, self._now)
         override = self._override(headers)
         if version is not None:
             chosen = choose(version, self._roster, lambda: self._owns(headers))

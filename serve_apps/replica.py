@@ -44,7 +44,7 @@ class Replica:
     ) -> None:
         """`name` is this process's and no other's, also after a restart; `local` is `Settings.is_local`."""
         loop = asyncio.get_running_loop()
-        self._spec = spec
+        self.spec = spec
         self._store = store
         self._registry = registry
         self._cache = home / "cache" / "versions"
@@ -74,7 +74,7 @@ class Replica:
 
         Without a stored split the replica starts and is not ready until one is published.
         """
-        split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self._spec.name)[0])
+        split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self.spec.name)[0])
         if split is not None:
             self._roster.take(split)
             await self._roster.settled()
@@ -105,8 +105,8 @@ class Replica:
 
     def _load(self, number: int) -> LoadedVersion:
         """Blocking: runs in the roster's thread."""
-        folder = self._registry.fetch(self._spec.name, number, self._cache)
-        version = load_version(number, folder, self._spec.features)
+        folder = self._registry.fetch(self.spec.name, number, self._cache)
+        version = load_version(number, folder, self.spec.features)
         self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())
         return version
 

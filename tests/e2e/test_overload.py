@@ -41,6 +41,14 @@ def served() -> Iterator[World]:
         yield place
 
 
+@pytest.fixture
+def hurried(served: World) -> Iterator[World]:
+    """The same with the usual promise: an answer in 50 ms."""
+    served.serve(SPEC.model_copy(update={"slo": model.SPEC.slo.model_copy(update={"latency_p99_ms": 50.0})}))
+    yield served
+    served.serve(SPEC)
+
+
 @pytest.fixture(scope="module")
 def bodies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty requests of ROWS rows."""
@@ -101,6 +109,24 @@ def test_at_three_times_its_capacity_what_is_taken_is_in_time_and_the_rest_is_re
 
     after = offered(served, bodies, 3.0, "--concurrency", "1")
     assert set(after.statuses) == {200}, after.statuses
+
+
+@pytest.mark.timeout(300)
+def test_a_crowd_that_asks_again_at_once_for_single_rows_leaves_the_replica_working(
+    hurried: World, tmp_path: Path
+) -> None:
+    """Refusing costs Python nearly as much as answering: when it did the refusing, such a crowd got only that."""
+    bodies = tmp_path / "single.ndjson"
+    bodies.write_bytes(b"\n".join(body(f"single-{place}", 1) for place in range(20)))
+    offered(hurried, bodies, 3.0, "--concurrency", "32")
+    peak = offered(hurried, bodies, 8.0, "--concurrency", "32")
+
+    crowd = offered(hurried, bodies, 8.0, "--concurrency", "600")
+
+    seen = f"{crowd.rate:.0f} good answers a second, of 32 callers {peak.rate:.0f}; {crowd.statuses}"
+    assert set(crowd.statuses) <= {200, 429, 503}, seen
+    assert crowd.without_retry_after == 0, seen
+    assert crowd.rate >= 0.5 * peak.rate, seen  # the crowd's own process takes what is missing, on two cores
 
 
 def test_a_deadline_that_cannot_be_kept_is_not_decided_and_one_that_is_no_number_is_explained(served: World) -> None:

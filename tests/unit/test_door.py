@@ -414,3 +414,39 @@ def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_n
 
         world.run(scenario())
         assert sent == []
+
+
+@pytest.mark.parametrize(("path", "body"), [(DECIDE, BODY), ("/v2/models/trips/infer", b"")])
+def test_the_time_in_haproxys_queue_is_the_callers_too(door: World, path: str, body: bytes) -> None:
+    body = body or json.dumps({"inputs": [tensor(name, value) for name, value in FEATURES.items()]}).encode()
+    sent = {b"x-windvane-arrived": b"%d" % round((NOW - 0.25) * 1e6), b"content-type": b"application/json"}
+
+    def post(headers: dict[bytes, bytes]) -> int:
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            return messages.pop()
+
+        async def scenario() -> int:
+            response = await door.door.answer({"method": "POST", "path": path}, headers, receive)
+            assert response is not None
+            return response.status
+
+        return door.run(scenario())
+
+    assert post(sent) == 200
+    door.run(asyncio.sleep(0))  # counted off the path
+    assert door.counts.latencies_ms[-1] == pytest.approx(250.0, abs=0.1)
+    assert post(sent | {b"x-request-timeout-seconds": b"0.2"}) == 504
+    assert post(sent | {b"x-request-timeout-seconds": b"0.3"}) == 200
+    headers = {name.decode(): value.decode() for name, value in sent.items()}
+    reply = door.run(call(door.door, "POST", path, [body], headers))  # not by the gatekeeper: anybody can say that
+    assert reply.status == 200
+    door.run(asyncio.sleep(0))
+    assert door.counts.latencies_ms[-1] == 0.0
+
+
+def tensor(name: str, value: Any) -> dict[str, Any]:
+    """One value as the protocol has it."""
+    datatypes = {float: "FP64", int: "INT64", bool: "BOOL", str: "BYTES"}
+    return {"name": name, "shape": [1], "datatype": datatypes[type(value)], "data": [value]}

@@ -9,13 +9,14 @@ import pytest
 
 from cluster import haproxy
 from serve_apps import gatekeeper
-from serve_apps.admission import FIRST_PACE, HEADROOM, Admission
+from serve_apps.admission import FIRST_PACE, Admission
 from serve_apps.departures import UNWATCHED
 from serve_apps.gatekeeper import Gatekeeper, Guarded
 from serve_apps.http_request import Headers
 from serve_apps.protocol.problem import Response
 from tests.gateway_world import Reply, call
 
+NOW = 1_700_000_000.0
 DECIDE, INFER, OUTCOMES = (f"/v2/models/trips/{verb}" for verb in ("decide", "versions/3/infer", "outcomes"))
 
 
@@ -80,7 +81,9 @@ def ask(
 
     async def scenario() -> Reply:
         loop = asyncio.get_running_loop() if at_home else elsewhere
-        gate = Gatekeeper(app, [] if admission is None else [Guarded(admission, door or Door(), loop)], ticks)
+        gate = Gatekeeper(
+            app, [] if admission is None else [Guarded(admission, door or Door(), loop)], ticks, lambda: NOW
+        )
         return await call(gate, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()})
 
     elsewhere = asyncio.new_event_loop()
@@ -176,6 +179,17 @@ def test_more_time_is_given_to_who_asks_for_it_and_nonsense_is_left_to_the_door(
     assert ask(App(), roomy, x_request_timeout_seconds="never").status == 202
 
 
+def test_who_waited_in_haproxy_has_less_time_left(full: Admission) -> None:
+    def arrived(seconds_ago: float) -> str:
+        return str(round((NOW - seconds_ago) * 1e6))
+
+    needed = full.enter(budget=60.0) / full.headroom
+    full.leave()
+    for seconds, status in ((needed + 0.4, 429), (needed + 0.6, 202)):
+        sent = {"x_request_timeout_seconds": str(seconds), "x_windvane_arrived": arrived(0.5)}
+        assert ask(App(), full, **sent).status == status
+
+
 def test_only_what_costs_work_is_refused(full: Admission) -> None:
     assert ask(App(), full, OUTCOMES).status == 202
     for path in ("/v2/models/trips", "/v2/models/trips/ready", "/-/healthz"):
@@ -196,7 +210,7 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         inside = len(door.paths)
-        assert inside == pytest.approx(HEADROOM * 0.05 / (17 * FIRST_PACE), abs=2)
+        assert inside == pytest.approx(admission.headroom * 0.05 / (17 * FIRST_PACE), abs=2)
         assert [each.result().status for each in waiting if each.done()] == [429] * (1000 - inside)
         assert replica.ongoing == inside  # who was refused is no reason for another replica
         outcome = asyncio.ensure_future(call(gate, "POST", OUTCOMES, [b"{}"], {}))

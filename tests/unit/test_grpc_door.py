@@ -155,7 +155,7 @@ def test_a_deadline_that_has_passed_is_not_decided(world: World, tmp_path: Path)
 
 def test_what_would_be_answered_too_late_is_refused_unread_and_told_when_to_come(world: World, tmp_path: Path) -> None:
     admission = world.decider.admission
-    admission.enter(world.ticks)  # somebody is inside
+    admission.enter()  # somebody is inside
     context = FakeContext(x_request_timeout_seconds="0.000000001")
     infer(world, tmp_path, messages.ModelInferRequest(model_name="trips"), context)
     assert context.code is Code.RESOURCE_EXHAUSTED

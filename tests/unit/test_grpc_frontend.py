@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import grpc_frontend
+from cluster import grpc_frontend, haproxy_queue
+from cluster.haproxy_queue import Queue
 from configs.load import load_settings
 from configs.settings import Settings
 
@@ -16,6 +17,9 @@ defaults
     timeout client 1s
     timeout server 1s
     timeout connect 1s
+backend http-trips
+    default-server fall 2 rise 2 check
+    server a 127.0.0.1:1
 backend grpc-trips
     server a 127.0.0.1:1 proto h2
 """
@@ -44,10 +48,12 @@ def test_rays_haproxy_takes_it_beside_rays_own_configuration(tmp_path: Path) -> 
     rays.write_text(RAYS)
     folder = tmp_path / "a folder"
     grpc_frontend.write(folder, settings(), "control")
+    haproxy_queue.declare(folder, "trips", Queue(80, 20))
     done = subprocess.run(
         [str(grpc_frontend.program(folder)), "-c", "-f", str(rays)], capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stderr.count("ALERT")) == (0, 0), done.stderr
+    assert "maxconn 80" in rays.read_text()
 
 
 def test_rays_own_frontend_keeps_out_of_the_way_except_in_a_cluster_that_is_not_ours() -> None:

@@ -1,0 +1,33 @@
+"""What Ray starts in HAProxy's place: completes the configuration that Ray has written, and becomes the real HAProxy.
+
+    python -m cluster.haproxy_program HAPROXY FOLDER -db -f CONFIGURATION …
+
+Ray tells its own HAProxy processes from others by the configuration's path, so the file is completed where it lies.
+Imports little: every change of replicas starts it anew.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster import haproxy_queue
+
+
+def complete(arguments: Sequence[str], folder: Path) -> None:
+    """Put the queues that `folder` declares into the configuration that HAProxy's arguments name."""
+    configuration = Path(arguments[list(arguments).index("-f") + 1])
+    whole = haproxy_queue.bounded(configuration.read_text(), haproxy_queue.declared(folder))
+    fresh = configuration.with_suffix(".new")
+    fresh.write_text(whole + "\n")
+    fresh.replace(configuration)
+
+
+def main(program: str, folder: Path, arguments: Sequence[str]) -> None:
+    """Never returns; raises OSError when there is no such program."""
+    complete(arguments, folder)
+    os.execv(program, [program, *arguments, "-f", str(folder / "grpc.cfg")])  # noqa: S606  no shell is the point
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

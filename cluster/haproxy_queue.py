@@ -1,0 +1,84 @@
+"""The queue before a model's replicas, in HAProxy: how many requests go in, how long the others may wait for that.
+
+Python spends two thirds of a decision's CPU on refusing one, so refusing there cannot save a replica from a crowd;
+HAProxy lets a bounded number in and keeps or turns away the rest for a few microseconds each. A replica writes down
+what its model allows before Serve tells HAProxy of it; Ray's configuration is completed whenever HAProxy is started.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ARRIVED = "x-windvane-arrived"  # microseconds since 1970 when HAProxy got the request
+BACKEND = "backend http-"
+SERVERS = "default-server "
+REFUSAL = {
+    "type": "about:blank",
+    "title": "Service Unavailable",
+    "status": 503,
+    "detail": "More is asked than can be answered in time, or no replica runs: come again in a second",
+    "error": "More is asked than can be answered in time, or no replica runs: come again in a second",  # the protocol's
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What a model allows: requests in one of its replicas at a time, and how long others may wait for a place."""
+
+    most_inside: int
+    longest_wait_ms: int
+
+
+def declare(folder: Path, application: str, queue: Queue) -> None:
+    """Write down what holds for an application from HAProxy's next start on."""
+    place = _file(folder, application)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(queue)))
+    fresh.replace(place)
+
+
+def declared(folder: Path) -> dict[str, Queue]:
+    """All that is written down, by application; what cannot be read is left out, for HAProxy must start."""
+    found = {}
+    for file in _file(folder, "any").parent.glob("*.json"):
+        try:
+            found[file.stem] = Queue(**json.loads(file.read_bytes()))
+        except (ValueError, TypeError) as error:
+            sys.stderr.write(f"{file} says nothing of a queue ({error}): remove it and deploy {file.stem}\n")
+    return found
+
+
+def bounded(configuration: str, queues: Mapping[str, Queue]) -> str:
+    """Ray's HAProxy configuration with these applications' queues; what has them already stays as it is.
+
+    >>> print(bounded("backend http-trips\\n    default-server check\\n    server a 127.0.0.1:1", {}))
+    backend http-trips
+        default-server check
+        server a 127.0.0.1:1
+    """
+    lines = []
+    queue = None
+    for line in configuration.splitlines():
+        if line and not line[0].isspace():
+            queue = queues.get(line.removeprefix(BACKEND)) if line.startswith(BACKEND) else None
+        if queue is not None and line.lstrip().startswith(SERVERS) and " maxconn " not in line:
+            lines += _rules(queue)
+            line = f"{line} maxconn {queue.most_inside}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _rules(queue: Queue) -> list[str]:
+    body = json.dumps(REFUSAL)
+    return [
+        f"    timeout queue {queue.longest_wait_ms}ms",
+        f"    http-request set-header {ARRIVED} %[date(0,us)]",
+        f"    http-error status 503 content-type application/problem+json string '{body}' hdr Retry-After 1",
+    ]
+
+
+def _file(folder: Path, application: str) -> Path:
+    return folder / "queues" / f"{application}.json"

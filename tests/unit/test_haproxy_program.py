@@ -1,0 +1,35 @@
+"""What stands in HAProxy's place: completes Ray's file where it lies, and hands everything over."""
+
+from pathlib import Path
+
+import pytest
+
+from cluster import haproxy_program, haproxy_queue
+from cluster.haproxy_queue import Queue
+
+BACKEND = "backend http-trips\n    default-server check\n    server a 127.0.0.1:1\n"
+
+
+def test_rays_file_is_completed_where_it_lies_and_haproxy_gets_what_ray_gave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(haproxy_program.os, "execv", lambda program, words: handed.append((program, words)))
+    rays = tmp_path / "node" / "haproxy.cfg"
+    rays.parent.mkdir()
+    rays.write_text(BACKEND)
+    haproxy_queue.declare(tmp_path, "trips", Queue(80, 20))
+
+    haproxy_program.main("/bin/haproxy", tmp_path, ["-db", "-f", str(rays), "-sf", "12"])
+
+    given = ["-db", "-f", str(rays), "-sf", "12", "-f", str(tmp_path / "grpc.cfg")]
+    assert handed == [("/bin/haproxy", ["/bin/haproxy", *given])]
+    assert "maxconn 80" in rays.read_text()
+    assert [file.name for file in rays.parent.iterdir()] == ["haproxy.cfg"]
+
+
+def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    rays = tmp_path / "haproxy.cfg"
+    rays.write_text(BACKEND)
+    with pytest.raises(OSError, match="No such file"):
+        haproxy_program.main(str(tmp_path / "none"), tmp_path, ["-f", str(rays)])

@@ -1,0 +1,83 @@
+"""Queues in Ray's HAProxy configuration: what is written, and that the real HAProxy takes it and does it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster import haproxy_queue
+from cluster.haproxy_queue import ARRIVED, Queue, bounded
+
+RAYS = """global
+    nbthread 1
+defaults
+    mode http
+    timeout client 1s
+    timeout server 1s
+    timeout connect 1s
+    errorfile 503 rays.http
+frontend http_frontend
+    bind 127.0.0.1:0
+    use_backend http-trips if TRUE
+backend http-trips
+    default-server fall 2 rise 2 check
+    server a 127.0.0.1:1 check
+backend http-control
+    default-server fall 2 rise 2 check
+    server b 127.0.0.1:1 check
+backend grpc-trips
+    default-server fall 2 rise 2 check
+    server c 127.0.0.1:1 proto h2
+"""
+
+
+def test_only_that_models_http_backend_gets_its_queue() -> None:
+    whole = bounded(RAYS, {"trips": Queue(80, 20)})
+    before, rest = whole.split("backend http-trips\n")
+    trips, others = rest.split("backend http-control\n")
+    assert "    timeout queue 20ms\n" in trips
+    assert f"    http-request set-header {ARRIVED} %[date(0,us)]\n" in trips
+    assert "    default-server fall 2 rise 2 check maxconn 80\n" in trips
+    assert "hdr Retry-After 1" in trips
+    assert whole.count("maxconn") == whole.count("timeout queue") == 1
+    assert "maxconn" not in before + others
+
+
+def test_a_completed_configuration_stays_as_it_is() -> None:
+    queues = {"trips": Queue(80, 20), "control": Queue(5, 5)}
+    once = bounded(RAYS, queues)
+    assert bounded(once, queues) == once
+
+
+@given(st.text(), st.dictionaries(st.sampled_from(["trips", "a", ""]), st.just(Queue(1, 1))))
+def test_no_line_is_lost_or_moved(configuration: str, queues: dict[str, Queue]) -> None:
+    whole = iter(bounded(configuration, queues).splitlines())
+    for line in configuration.splitlines():
+        assert any(kept == line or kept == f"{line} maxconn 1" for kept in whole)
+
+
+def test_who_is_turned_away_gets_problem_details_that_the_protocols_clients_understand() -> None:
+    assert haproxy_queue.REFUSAL["status"] == 503
+    assert haproxy_queue.REFUSAL["detail"] == haproxy_queue.REFUSAL["error"]
+    assert "'" not in json.dumps(haproxy_queue.REFUSAL)  # it stands between such
+
+
+def test_what_was_declared_last_holds(tmp_path: Path) -> None:
+    assert haproxy_queue.declared(tmp_path) == {}
+    haproxy_queue.declare(tmp_path, "trips", Queue(80, 20))
+    haproxy_queue.declare(tmp_path, "loans", Queue(32, 400))
+    haproxy_queue.declare(tmp_path, "trips", Queue(81, 21))
+    assert haproxy_queue.declared(tmp_path) == {"trips": Queue(81, 21), "loans": Queue(32, 400)}
+
+
+@pytest.mark.parametrize("torn", ["", "[]", "{}", '{"most_inside": 1}', '{"most_inside": 1, "x": 2}', "7"])
+def test_a_torn_declaration_keeps_nobody_from_starting_and_is_spoken_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], torn: str
+) -> None:
+    haproxy_queue.declare(tmp_path, "trips", Queue(80, 20))
+    haproxy_queue.declare(tmp_path, "loans", Queue(1, 1))
+    (tmp_path / "queues" / "loans.json").write_text(torn)
+    assert haproxy_queue.declared(tmp_path) == {"trips": Queue(80, 20)}
+    assert "loans.json" in capsys.readouterr().err
