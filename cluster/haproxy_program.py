@@ -19,7 +19,7 @@ def complete(arguments: Sequence[str], folder: Path) -> None:
     configuration = Path(arguments[list(arguments).index("-f") + 1])
     whole = haproxy_queue.bounded(configuration.read_text(), haproxy_queue.declared(folder))
     fresh = configuration.with_suffix(".new")
-    fresh.write_text(whole + "\n")
+    fresh.write_text(whole)
     fresh.replace(configuration)
 
 

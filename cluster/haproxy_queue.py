@@ -61,7 +61,7 @@ def bounded(configuration: str, queues: Mapping[str, Queue]) -> str:
     """
     lines = []
     queue = None
-    for line in configuration.splitlines():
+    for line in configuration.split("\n"):
         if line and not line[0].isspace():
             queue = queues.get(line.removeprefix(BACKEND)) if line.startswith(BACKEND) else None
         if queue is not None and line.lstrip().startswith(SERVERS) and " maxconn " not in line:
