@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import xgboost
@@ -67,12 +68,17 @@ def rows_of(features: Sequence[Feature], n: int, seed: int) -> NDArray[np.float3
     return np.column_stack(columns).astype(np.float32)
 
 
-def make_bundle(root: Path, seed: int, spec: ModelSpec = SPEC) -> Path:
-    """The folder of a bundle of `spec` trained with that seed; made once below `root`."""
+Labelled: TypeAlias = tuple[NDArray[np.float32], NDArray[np.bool_]]  # float32[n, F] encoded rows, bool[n] labels
+
+
+def make_bundle(root: Path, seed: int, spec: ModelSpec = SPEC, learnt: Labelled | None = None) -> Path:
+    """The folder of a bundle of `spec` trained with that seed on `learnt` or made-up rows; made once below `root`."""
     name = hashlib.sha256(f"{seed}:{xgboost.__version__}:{spec.model_dump_json()}".encode()).hexdigest()[:16]
     folder = root / name
     if not (folder / MANIFEST).exists():
-        if spec.features == SPEC.features:
+        if learnt is not None:
+            rows, labels = learnt
+        elif spec.features == SPEC.features:
             rows = make_rows(600, seed)
             labels = (rows[:, 1] / 800 + 2.0 * rows[:, 3] + np.random.default_rng(seed).normal(0, 1, 600)) > 1.5
         else:

@@ -1,28 +1,35 @@
 """kill -9 in the middle of a rollout: it ends right, and no acknowledged decision is missing from the log."""
 
+from collections.abc import Iterator
+
 import psutil
 import pytest
 
 from cluster.decision_log.query import Query
-from configs.load import validate_file
+from configs.load import load_model, load_settings, validate_file
 from configs.schema import ModelSpec
+from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.test_loop import DECLARATION, Traffic, declare
-from tests.e2e.world import CHANGE, START, days, rows
+from tests.e2e.untrained import register
+from tests.e2e.world import CHANGE, START, days, learnt, rows
 
 MODEL = "churn-kill"
-SLOW_ENOUGH_TO_KILL = DECLARATION.replace("churn-loop", MODEL).replace("min_duration: 1s", "min_duration: 5s")
+SLOW_ENOUGH_TO_KILL = DECLARATION.replace("churn-loop", MODEL).replace("min_duration: 1s", "min_duration: 3s")
 
 
 @pytest.fixture(scope="module")
-def deployed(place: Place) -> Place:
-    """Two versions of the same world; the first answers."""
-    declare(place, MODEL, SLOW_ENOUGH_TO_KILL, rows(4000, START, CHANGE - days(1), seed=11))
+def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Two versions of the same world, as good as each other; the first answers."""
+    seen = rows(4000, START, CHANGE - days(1), seed=11)
+    declare(place, MODEL, SLOW_ENOUGH_TO_KILL, seen)
     assert validate_file(place.models / f"{MODEL}.yaml") == []
-    place.windvane("train", MODEL)
+    spec = load_model(MODEL, load_settings(place.environment))
+    folder = tmp_path_factory.mktemp(MODEL)
+    register(place, spec, *(make_bundle(folder, seed, spec, learnt(seen, spec.features)) for seed in (1, 2)))
     place.windvane("deploy", MODEL)
-    place.windvane("train", MODEL, "--override-gate", "--reason", "the same again")
-    return place
+    yield place
+    place.windvane("undeploy", MODEL)
 
 
 @pytest.mark.parametrize("victim", ["ServeReplica:churn-kill", "ServeReplica:control", "Switchboard"])

@@ -14,6 +14,8 @@ def test_a_csv_becomes_a_served_and_retrained_model_without_code(place: Place) -
     write_csv(data, seen)
 
     place.windvane("init", MODEL, "--data", str(data), "--target", "churned")
+    with (place.models / f"{MODEL}.yaml").open("a") as drafted:
+        drafted.write("training: {trials: 2, tune_budget: 5s, max_rounds: 60}\n")
     assert "ok" in place.windvane("validate", MODEL)
     place.windvane("train", MODEL)
     place.windvane("deploy", MODEL)

@@ -1,12 +1,17 @@
 """A small world whose rules change on a day: labelled rows before and after, for models nobody knows."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cluster.encoding import Encoder
+from configs.schema import Feature
+from tests.bundles import Labelled
 
 REGIONS = ("north", "south", "west")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,6 +50,12 @@ def rows(count: int, since: datetime, until: datetime, seed: int) -> list[Row]:
         }
         found.append(Row(f"customer-{int(random.integers(0, 400))}", at, features, label))
     return found
+
+
+def learnt(found: list[Row], features: Sequence[Feature]) -> Labelled:
+    """The rows as a training job would see them."""
+    records = [tuple(row.features[feature.name] for feature in features) for row in found]
+    return Encoder(features).rows(records), np.array([row.label for row in found])
 
 
 def write_csv(path: Path, found: list[Row]) -> None:
