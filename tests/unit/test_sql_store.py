@@ -9,7 +9,7 @@ import pytest
 from cluster.errors import Invalid, Unavailable
 from cluster.sql_store import SqlStore
 
-# One process that forks: four that start apart import for so long that they hardly ever meet.
+# One process that forks: to import SQLAlchemy four times takes more than a second.
 FOUR_AT_ONCE = """
 import os, sys
 from cluster.sql_store import SqlStore
