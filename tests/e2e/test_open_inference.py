@@ -223,14 +223,25 @@ def test_mlservers_infer_gets_what_decide_gives(
         }
         for place, row in enumerate(NAMED)
     ]
-    for form, requests in (("one", one), ("each", each)):
-        asked, told = tmp_path / "asked", tmp_path / "told"
-        asked.write_text("".join(json.dumps(request) + "\n" for request in requests))
-        command = [command_of("mlserver", "mlserver"), "infer", "--url", URL, "--model-name", MODEL]
-        files = ["--input-data-path", str(asked), "--output-data-path", str(told), "--retries", "1"]
-        done = subprocess.run([*command, *files, *options], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        replies = {reply["id"]: reply for reply in map(json.loads, told.read_text().splitlines())}
+    forms = {"one": one, "each": each}
+    for form, requests in forms.items():
+        (tmp_path / f"{form}-asked").write_text("".join(json.dumps(request) + "\n" for request in requests))
+    command = [command_of("mlserver", "mlserver"), "infer", "--url", URL, "--model-name", MODEL, "--retries", "1"]
+    started = [
+        subprocess.Popen(
+            [*command, "--input-data-path", f"{form}-asked", "--output-data-path", f"{form}-told", *options],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for form in forms
+    ]  # at once: each takes seconds to start
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    for form in forms:
+        told = (tmp_path / f"{form}-told").read_text()
+        replies = {reply["id"]: reply for reply in map(json.loads, told.splitlines())}
         assert set(replies) == {f"{form}-0", f"{form}-1"}, replies
         outputs = [
             {output["name"]: output["data"][0] for output in replies[f"{form}-{place}"]["outputs"]} for place in (0, 1)
