@@ -13,6 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,9 +125,12 @@ def world(spec: ModelSpec | None = None) -> Iterator[World]:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
     home = Path(tempfile.mkdtemp(prefix="wvb"))
     try:
-        settings = _register(home)
-        head = ray_head.start(settings)
+        settings = _settings(home)
+        with ThreadPoolExecutor() as meanwhile:  # MLflow takes seconds to make its database, and Ray to start
+            registered = meanwhile.submit(_register, settings)
+            head = ray_head.start(settings)
         try:
+            registered.result()
             with closing(ServeApplications(head.dashboard_url, settings)) as applications:
                 place = World(settings, head, applications)
                 _wait_until(applications.answers, "the Ray dashboard")
@@ -162,11 +166,11 @@ def wait_for(url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
     _wait_until(ready, url, patience_seconds)
 
 
-def _register(home: Path) -> Settings:
-    """Settings of a home whose registry and store hold the bench model as champion."""
+def _settings(home: Path) -> Settings:
+    """Settings with ports that are free."""
     ensure_token(home)
     port = free_port(OFFSETS)
-    settings = Settings(
+    return Settings(
         home=str(home),
         port=port,
         grpc_port=port + 1000,
@@ -175,13 +179,16 @@ def _register(home: Path) -> Settings:
         mlflow_uri=f"sqlite:///{home}/mlflow.db",
         models_dir=str(home),
     )
+
+
+def _register(settings: Settings) -> None:
+    """The bench model as champion in registry and store."""
     registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
     order = Registration(NAME, model.SPEC.owner, "first", "champion", None, None, {}, {}, {})
     version = registry.register(order, model.bundle().folder)
     registry.set_champion(NAME, version.number)
     split = Split(NAME, 1, "bench", (Arm("champion", version.number, 1.0),))
     Shelf(SqlStore(settings.store_url), SPLIT, Split).save(NAME, split, 0)
-    return settings
 
 
 def _is_free(port: int) -> bool:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from tests.bundles import SPEC, make_bundle
 from tests.e2e.conftest import wait_for
 from tests.gateway_world import DECIDE, OUTCOMES, asked, canary, champion
 
-PORT, DASHBOARD_PORT = 28500, 28765  # Ray's workers take 10002 to 19999
+PORT, DASHBOARD_PORT = 28400, 28765  # Ray's workers take 10002 to 19999, replicas 30000 and up; 1500 above is a proxy
 READY = "/v2/models/trips/ready"
 DURABLE = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"max_replicas": 1})})
 
@@ -118,6 +119,17 @@ class Served:
             return False
 
 
+def fill(settings: Settings, folder: Path) -> None:
+    """Two versions of `trips` in the registry, its declaration and the split of the first in the store."""
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    for number in (1, 2):
+        registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
+        assert registry.register(registration, make_bundle(folder, number)).number == number
+    store = SqlStore(settings.store_url)
+    store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
+    Shelf(store, SPLIT, Split).save("trips", champion(), 0)
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     root = tmp_path_factory.mktemp("gateway")
@@ -131,15 +143,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         models_dir=str(root),
     )
     home.mkdir()
-    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
-    for number in (1, 2):
-        registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
-        assert registry.register(registration, make_bundle(root, number)).number == number
-    store = SqlStore(settings.store_url)
-    store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
-    Shelf(store, SPLIT, Split).save("trips", champion(), 0)
-    head = ray_head.start(settings)
+    with ThreadPoolExecutor() as meanwhile:  # MLflow takes seconds to make its database, and Ray to start
+        filled = meanwhile.submit(fill, settings, root)
+        head = ray_head.start(settings)
     try:
+        filled.result()
         http = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False)
         with Operator(settings, head) as operator, http:
             wait_for("the dashboard", lambda: operator.ask("dashboard", ""))
