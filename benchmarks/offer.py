@@ -2,9 +2,10 @@
 
     python -m benchmarks.offer http://127.0.0.1:8000/v2/models/bench/decide bodies.ndjson --rate 700 --seconds 20
 
-One line of `bodies.ndjson` is one request's body; they go round. Arrivals of the open loop are Poisson and drawn from
-a seed. A latency runs from the moment a request was due, not from when it was written, so a server that stalls cannot
-hide it (Tene's coordinated omission). Prints one JSON `Tally` a period; memory does not grow with time.
+One line of `bodies.ndjson` is one request's body, or with `--whole` a whole request in base64; they go round.
+Arrivals of the open loop are Poisson and drawn from a seed. A latency runs from the moment a request was due, not
+from when it was written, so a server that stalls cannot hide it (Tene's coordinated omission). Prints one JSON
+`Tally` a period; memory does not grow with time.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import asyncio
 import random
 import sys
 import time
+from base64 import b64decode
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import cycle
@@ -202,10 +204,14 @@ def main() -> None:
     parser.add_argument("--period", type=float, default=60.0, help="seconds between two tallies")
     parser.add_argument("--connections", type=int, default=1000, help="at most, open loop")
     parser.add_argument("--header", action="append", default=[])
+    parser.add_argument("--whole", action="store_true", help="a line is a whole HTTP request in base64, not a body")
     given = parser.parse_args()
     url = urlsplit(given.url)
-    bodies = [line for line in given.bodies.read_bytes().splitlines() if line]
-    requests = [request(url.path, url.netloc, body, given.header) for body in bodies]
+    lines = [line for line in given.bodies.read_bytes().splitlines() if line]
+    if given.whole:
+        requests = [b64decode(line, validate=True) for line in lines]
+    else:
+        requests = [request(url.path, url.netloc, line, given.header) for line in lines]
     closed = given.concurrency is not None
     arrivals = iter([0.0] * given.concurrency) if closed else poisson(given.rate, seed=7)
 
