@@ -61,25 +61,34 @@ def with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process
 
 
 def end_all(processes: Iterable[psutil.Process], patience_seconds: float = 10.0) -> None:
-    """Ask the first process to end, then all others, then kill what is left after the patience.
+    """Ask the first process to end, then all others, of these the oldest last; kill what is left after the patience.
 
-    A raylet takes its workers along and needs its GCS for that: asked at once, they wait for each other until killed.
+    A raylet takes its workers along, and like Ray's autoscaler it needs the GCS to end, which was there before them:
+    asked at once, they wait for it until they are killed.
     """
     waiting = list(processes)
+    first, others = waiting[:1], sorted(waiting[1:], key=_started)
     left: list[psutil.Process] = []
-    for asked, share in ((waiting[:1], 0.5), (waiting[1:], 1.0)):
+    for asked in (first, others[1:], others[:1]):
         for process in asked:
             try:
                 process.terminate()
             except psutil.NoSuchProcess:
                 continue
-        _, left = psutil.wait_procs([*left, *asked], timeout=share * patience_seconds)
+        _, left = psutil.wait_procs([*left, *asked], timeout=patience_seconds / 2)
     for process in left:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(left, timeout=patience_seconds)
+
+
+def _started(process: psutil.Process) -> float:
+    try:
+        return process.create_time()
+    except psutil.NoSuchProcess:
+        return float("inf")
 
 
 def demand_free(port: int, setting: str) -> None:

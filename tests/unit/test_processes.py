@@ -62,13 +62,16 @@ def test_a_process_that_will_not_end_is_killed_after_the_patience(nursery: Nurse
     assert find([mark(process)]) == []
 
 
-def test_the_first_has_ended_before_the_others_are_asked() -> None:
-    """`windvane down` took ten seconds more: the raylet waited for a GCS that was ending, until both were killed."""
+def test_the_first_is_asked_before_the_others_and_the_oldest_of_these_last() -> None:
+    """`windvane down` took ten seconds more: raylet and autoscaler waited for a GCS that was gone, until killed."""
     told: list[str] = []
 
     class Told:
-        def __init__(self, name: str) -> None:
-            self.pid, self.name = len(name), name
+        def __init__(self, name: str, started: float) -> None:
+            self.pid, self.name, self._started = len(name), name, started
+
+        def create_time(self) -> float:
+            return self._started
 
         def terminate(self) -> None:
             told.append(f"{self.name} is asked")
@@ -77,8 +80,8 @@ def test_the_first_has_ended_before_the_others_are_asked() -> None:
             told.append(f"{self.name} ends")
             return 0
 
-    end_all([Told("raylet"), Told("gcs")])  # type: ignore[list-item]
-    assert told == ["raylet is asked", "raylet ends", "gcs is asked", "gcs ends"]
+    end_all([Told("raylet", 3.0), Told("gcs", 1.0), Told("autoscaler", 2.0)])  # type: ignore[list-item]
+    assert told == [f"{name} {what}" for name in ("raylet", "autoscaler", "gcs") for what in ("is asked", "ends")]
     end_all([])
 
 
