@@ -234,17 +234,19 @@ async def call(app: Any, method: str, path: str, parts: Sequence[bytes], headers
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
-        return messages.pop(0) if messages else {"type": "http.disconnect"}
+        return messages.pop(0) if messages else await answered
 
     async def send(message: Any) -> None:
         sent.append(message)
+
+    answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     await app({"type": "http", "method": method, "path": path, "headers": raw}, receive, send)
     if not sent:
         return Reply(0, {}, b"")
-    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Reply(sent[0]["status"], answered, b"".join(message.get("body", b"") for message in sent[1:]))
+    named = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Reply(sent[0]["status"], named, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
 async def settled(true: Callable[[], bool], turns: int = 100_000) -> None:
