@@ -47,6 +47,9 @@ class Sealer:
                         sealed += self._seal(name, _content(descriptor))
         except OSError as error:
             raise Unavailable(f"the decision log in {self._root} cannot be sealed: {error}; nothing is lost") from error
+        if sealed:
+            for pool in (pa.default_memory_pool(), pa.system_memory_pool()):
+                pool.release_unused()  # else the process keeps what the largest segments took, a little more each time
         return sealed
 
     def _sweep(self) -> None:
