@@ -14,11 +14,13 @@ from pathlib import Path
 ARRIVED = "x-windvane-arrived"  # microseconds since 1970 when HAProxy got the request
 BACKEND = "backend http-"
 SERVERS = "default-server "
+SLOWEST_BODY = "10s"  # for what fits HAProxy's buffer (16 KiB): a caller that stalls must not hold a place meanwhile
 REFUSAL = {
-    "type": "about:blank",
-    "title": "Service Unavailable",
+    "type": "urn:windvane:problem:unavailable",
+    "title": "Unavailable",
     "status": 503,
     "detail": "More is asked than can be answered in time, or no replica runs: come again in a second",
+    "instance": "%[var(txn.path),json(utf8s)]",
     "error": "More is asked than can be answered in time, or no replica runs: come again in a second",  # the protocol's
 }
 
@@ -75,8 +77,10 @@ def _rules(queue: Queue) -> list[str]:
     body = json.dumps(REFUSAL)
     return [
         f"    timeout queue {queue.longest_wait_ms}ms",
+        f"    http-request wait-for-body time {SLOWEST_BODY}",
         f"    http-request set-header {ARRIVED} %[date(0,us)]",
-        f"    http-error status 503 content-type application/problem+json string '{body}' hdr Retry-After 1",
+        "    http-request set-var(txn.path) path",
+        f"    http-error status 503 content-type application/problem+json lf-string '{body}' hdr Retry-After 1",
     ]
 
 

@@ -155,3 +155,16 @@ def test_a_crowd_that_asks_again_at_once_for_single_rows_leaves_the_replica_work
     assert set(crowd.statuses) <= {200, 429, 503}, seen
     assert crowd.without_retry_after == 0, seen
     assert crowd.rate >= 0.25 * peak.rate, seen  # the crowd itself takes a core, and HAProxy what refusing it takes
+
+
+def test_callers_that_stall_in_their_bodies_keep_nobody_out(hurried: World) -> None:
+    """More of them than may be in a replica at a time."""
+    stalled = [create_connection(("127.0.0.1", hurried.settings.port)) for _ in range(100)]
+    sent = body("stalled", 1)
+    for caller in stalled:
+        whole = request(f"{hurried.path}/decide", "localhost", sent)
+        caller.sendall(whole[: -len(sent) // 2])
+    assert decide(hurried, body("behind them", 1), "5").status_code == 200
+    for caller in stalled:
+        caller.close()
+    assert decided(hurried, "stalled") == 0

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster import haproxy_queue
+from cluster.errors import Unavailable
 from cluster.haproxy_queue import ARRIVED, Queue, bounded
+from serve_apps.openapi.refusals import PROBLEM
 
 RAYS = """global
     nbthread 1
@@ -37,7 +39,7 @@ def test_only_that_models_http_backend_gets_its_queue() -> None:
     whole = bounded(RAYS, {"trips": Queue(80, 20)})
     before, rest = whole.split("backend http-trips\n")
     trips, others = rest.split("backend http-control\n")
-    assert "    timeout queue 20ms\n" in trips
+    assert "    timeout queue 20ms\n    http-request wait-for-body time 10s\n" in trips
     assert f"    http-request set-header {ARRIVED} %[date(0,us)]\n" in trips
     assert "    default-server fall 2 rise 2 check maxconn 80\n" in trips
     assert "hdr Retry-After 1" in trips
@@ -59,7 +61,9 @@ def test_no_line_is_lost_or_moved(configuration: str, queues: dict[str, Queue]) 
 
 
 def test_who_is_turned_away_gets_problem_details_that_the_protocols_clients_understand() -> None:
-    assert haproxy_queue.REFUSAL["status"] == 503
+    assert haproxy_queue.REFUSAL["status"] == Unavailable.status == 503
+    assert haproxy_queue.REFUSAL["title"] == Unavailable.title
+    assert set(PROBLEM["required"]) < set(haproxy_queue.REFUSAL)
     assert haproxy_queue.REFUSAL["detail"] == haproxy_queue.REFUSAL["error"]
     assert "'" not in json.dumps(haproxy_queue.REFUSAL)  # it stands between such
 
