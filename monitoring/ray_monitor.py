@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,9 +41,15 @@ def actor_name(model: str) -> str:
     return f"monitor:{model}"
 
 
+@cache
+def actor_class() -> Any:
+    """Ray's wrapper of the class: made once, for Ray keeps every one that it ever made."""
+    return ray.remote(MonitorActor)
+
+
 def start_monitor(spec: ModelSpec, log_root: Path) -> Any:
     """The model's monitor, started when there is none; it outlives whoever started it."""
-    actor = ray.remote(MonitorActor).options(
+    actor = actor_class().options(
         name=actor_name(spec.name),
         namespace=NAMESPACE,
         lifetime="detached",

@@ -1,6 +1,7 @@
 """The Switchboard as a Ray actor, and a replica's line to it."""
 
 import asyncio
+from functools import cache
 from typing import Any
 
 import ray
@@ -24,10 +25,16 @@ class Switchboard(switchboard.Switchboard):
         super().__init__(SqlStore(store_url))
 
 
+@cache
+def actor_class() -> Any:
+    """Ray's wrapper of the class: made once, for Ray keeps every one that it ever made."""
+    return ray.remote(Switchboard)
+
+
 def ensure_switchboard(store_url: str) -> Any:
     """The handle of the one Switchboard, started when there is none; it outlives whoever starts it."""
     return (
-        ray.remote(Switchboard)
+        actor_class()
         .options(
             name=NAME,
             namespace=NAMESPACE,
