@@ -138,6 +138,7 @@ def test_two_windvanes_haproxies_share_neither_ports_nor_files(tmp_path: Path) -
         "RAY_SERVE_ENABLE_HA_PROXY",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED",
         "RAY_SERVE_HAPROXY_NBTHREAD",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S",
         "RAY_SERVE_HAPROXY_METRICS_ENABLED",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
     }
