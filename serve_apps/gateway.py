@@ -22,7 +22,7 @@ from serve_apps.replica import Replica, load_spec
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
 SHUTDOWN_SECONDS = 20.0
 LEAST_INSIDE = 32  # requests in a replica at a time
-QUEUED_SHARE = 0.4  # of the time that an answer may take: so long a request may wait for a place in a replica
+QUEUED_SHARE = 0.25  # of the time that an answer may take: so long a request may wait for a place in a replica
 POLICY = f"{autoscaling.__name__}:{autoscaling.desired_replicas.__name__}"
 
 

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from socket import create_connection
+from socket import create_connection, socket
 
 import httpx
 import msgspec
@@ -28,12 +29,14 @@ from tests.e2e.conftest import wait_for
 SLO_MS = 800.0
 ROWS = 1000  # in a request, as binary tensors: its cost must be the model's, not that of moving bytes, which client,
 # HAProxy and replica do on the same two cores
-MANY = 800  # in a request of JSON
+MANY = 3000  # in a request of JSON
+CLIENTS = 32
+ROUNDS = 4  # peak and flood take turns, so that what else the machine does meets both
 SPEC = ModelSpec.model_validate(
     model.SPEC.model_dump(mode="json")
     | {
         "slo": {"latency_p99_ms": SLO_MS},
-        "serving": {"min_replicas": 1, "max_replicas": 1, "max_waiting_rows": 100_000},
+        "serving": {"min_replicas": 1, "max_replicas": 1, "max_waiting_rows": 100_000, "max_instances": MANY},
     }
 )
 
@@ -69,6 +72,10 @@ def body(subject: str, count: int = MANY) -> bytes:
     return json.dumps({"instances": [{"subject": subject, "features": each} for each in features]}).encode()
 
 
+def connection(served: World) -> socket:
+    return create_connection(("127.0.0.1", served.settings.port))
+
+
 def decide(served: World, sent: bytes, timeout: str) -> httpx.Response:
     headers = {"content-type": "application/json", "x-request-timeout-seconds": timeout}
     return httpx.post(f"{served.url}{served.path}/decide", content=sent, headers=headers, timeout=60.0, trust_env=False)
@@ -93,12 +100,12 @@ def test_at_three_times_its_capacity_what_is_taken_is_in_time_and_the_rest_is_re
     served: World, bulk: Path
 ) -> None:
     offered(served, bulk, 3.0, "--whole", "--concurrency", "8")
-    peak = offered(served, bulk, 10.0, "--whole", "--concurrency", "8")
-    assert set(peak.statuses) == {200}, peak.statuses
     before = served.replica().memory_info().rss
-
-    flood = offered(served, bulk, 15.0, "--whole", "--rate", str(3.0 * peak.rate))
-
+    peak, flood = Tally(0.0), Tally(0.0)
+    for _ in range(ROUNDS):
+        peak.merge(offered(served, bulk, 4.0, "--whole", "--concurrency", "8"))
+        flood.merge(offered(served, bulk, 6.0, "--whole", "--rate", str(3.0 * peak.rate)))
+    assert peak.statuses[200] >= 0.99 * sum(peak.statuses.values()), peak.statuses  # a flood leaves some behind
     seen = (
         f"{flood.rate:.0f} good answers a second, at the peak {peak.rate:.0f}; p99 {flood.answered.quantile(0.99):.0f} "
         f"ms, refused p99 {flood.refused.quantile(0.99):.0f} ms; {flood.statuses}"
@@ -117,7 +124,10 @@ def test_at_three_times_its_capacity_what_is_taken_is_in_time_and_the_rest_is_re
 
 
 def test_a_deadline_that_cannot_be_kept_is_not_decided_and_one_that_is_no_number_is_explained(served: World) -> None:
-    assert decide(served, body("late"), "0.0001").status_code in (429, 504)  # never Ray Serve's 408
+    def refused() -> bool:
+        return decide(served, body("late"), "0.0001").status_code in (429, 504)
+
+    wait_for("an answer of ours", refused)  # until HAProxy knows a new replica, Serve's proxy stands in: it says 408
     wrong = decide(served, body("wrong", 1), "soon")
     assert wrong.status_code == 422
     assert "x-request-timeout-seconds" in wrong.json()["detail"]
@@ -126,17 +136,16 @@ def test_a_deadline_that_cannot_be_kept_is_not_decided_and_one_that_is_no_number
 
 
 def test_clients_that_go_away_are_not_scored(served: World) -> None:
-    """Fifty clients ask for 40,000 rows, and all but the first hang up when that one is answered."""
-    clients = [create_connection(("127.0.0.1", served.settings.port)) for _ in range(50)]
-    for place, client in enumerate(clients):
-        sent = body(f"gone-{place}" if place else "stayed")
-        client.sendall(request(f"{served.path}/decide", "localhost", sent, ["x-request-timeout-seconds: 60"]))
-    assert clients[0].recv(12) == b"HTTP/1.1 200"
-    for client in clients:
-        client.close()
+    """They ask for 96,000 rows, a second of work, and all but the first hang up when that one is answered."""
+    with ExitStack() as leaving:
+        clients = [leaving.enter_context(connection(served)) for _ in range(CLIENTS)]
+        for place, client in enumerate(clients):
+            sent = body(f"gone-{place}" if place else "stayed")
+            client.sendall(request(f"{served.path}/decide", "localhost", sent, ["x-request-timeout-seconds: 60"]))
+        assert clients[0].recv(12) == b"HTTP/1.1 200"
     wait_for("an answer to who comes last", lambda: decide(served, body("last", 1), "60").status_code == 200)
     assert decided(served, "stayed") == MANY
-    assert decided(served, "gone-%") < 0.5 * 49 * MANY
+    assert decided(served, "gone-%") < 0.5 * (CLIENTS - 1) * MANY
 
 
 @pytest.mark.timeout(300)
@@ -159,12 +168,10 @@ def test_a_crowd_that_asks_again_at_once_for_single_rows_leaves_the_replica_work
 
 def test_callers_that_stall_in_their_bodies_keep_nobody_out(hurried: World) -> None:
     """More of them than may be in a replica at a time."""
-    stalled = [create_connection(("127.0.0.1", hurried.settings.port)) for _ in range(100)]
     sent = body("stalled", 1)
-    for caller in stalled:
-        whole = request(f"{hurried.path}/decide", "localhost", sent)
-        caller.sendall(whole[: -len(sent) // 2])
-    assert decide(hurried, body("behind them", 1), "5").status_code == 200
-    for caller in stalled:
-        caller.close()
+    whole = request(f"{hurried.path}/decide", "localhost", sent)
+    with ExitStack() as leaving:
+        for _ in range(100):
+            leaving.enter_context(connection(hurried)).sendall(whole[: -len(sent) // 2])
+        assert decide(hurried, body("behind them", 1), "5").status_code == 200
     assert decided(hurried, "stalled") == 0
