@@ -26,6 +26,7 @@ FIRST_PACE = 10e-6  # seconds of CPU per unit of work, until some was measured
 PACE_MEMORY = 0.5  # seconds of CPU after which a measurement counts half
 TURN_MEMORY, ANSWER_MEMORY, SIZE_MEMORY = 4, 256, 16  # turns, answers, requests that an average goes back
 QUEUE_SHARE = 0.1  # of the patience; only predictions above it say something about the correction
+LEAST_SHARE = 0.2  # of the patience that is given to who has lost the rest before we saw it: a stall is no queue
 LEAST_CORRECTION, MOST_CORRECTION = 0.5, 4.0
 MOST_OFF = 2.0  # that one answer may say it was off: a stall of the machine must not shut the gate
 
@@ -80,6 +81,10 @@ class Admission:
         """Share of its time that a usual request may be predicted to take: more, the less refusing it saves."""
         return HEADROOM + (1.0 - HEADROOM) * min(1.0, REFUSAL_WORK / self._size)
 
+    def left(self, waited: float) -> float:
+        """Seconds that remain of the patience, and never nothing, for a request without a deadline of its own."""
+        return max(self.patience - waited, LEAST_SHARE * self.patience)
+
     @property
     def is_busy(self) -> bool:
         """Whether anything waits, so that a request could be refused."""
@@ -95,7 +100,7 @@ class Admission:
         seconds = self._predict(self._size)
         if self.is_busy:
             try:
-                self._demand(seconds, self.patience - self.unseen if budget is None else budget, self.headroom)
+                self._demand(seconds, self.left(self.unseen) if budget is None else budget, self.headroom)
                 if self.rows >= self._most_rows:
                     raise self._full()
             except Overloaded:
@@ -123,7 +128,7 @@ class Admission:
         if deadline is not None and deadline <= now:
             raise Expired("The request's deadline has passed: send it again, or allow it more time", seconds)
         if self.rows:
-            self._demand(seconds, (arrived + self.patience if deadline is None else deadline) - now)
+            self._demand(seconds, self.left(now - arrived) if deadline is None else deadline - now)
             if self.rows + rows > self._most_rows:
                 raise self._full()
         if not self.rows:

@@ -111,7 +111,7 @@ class Gatekeeper:
         except Invalid:  # the door says what is wrong with it
             deadline = None
         unseen = waited(headers, self._now) if SINCE in headers else admission.unseen
-        return (admission.patience if deadline is None else deadline) - unseen
+        return admission.left(unseen) if deadline is None else deadline - unseen
 
     async def _hand_over(
         self, replica: Guarded, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send

@@ -221,6 +221,13 @@ def test_refusing_a_crowd_does_not_make_answers_look_slow() -> None:
     assert admission.pace == pytest.approx(pace, rel=0.01)
 
 
+def test_who_lost_its_time_before_we_saw_it_is_taken_where_little_waits() -> None:
+    admission = make()
+    admission.admit(1, arrived=0.0, now=0.0)
+    admission.enter(budget=admission.left(waited=60.0))
+    admission.admit(1, arrived=0.0, now=60.0)
+
+
 def test_a_slow_disk_alone_refuses_nobody() -> None:
     """Story: 5 ms a sync, one caller at a time, then 64 at once; wall time per answer would have said 320 ms."""
     cpu = Cpu()
