@@ -12,13 +12,18 @@ EDGE_SHARE = 0.1  # of the time after warm-up whose median is "after warm-up", a
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One process: bytes after warm-up, at the end and at most in between."""
+    """One process: resident bytes after warm-up, at the end and at most in between.
+
+    Of its own are those that no file backs: the kernel takes pages of program files away and brings them back.
+    """
 
     name: str
     pid: int
     before: float
     after: float
     most: float
+    own_before: float
+    own_after: float
 
     @property
     def share(self) -> float:
@@ -26,48 +31,64 @@ class Growth:
         return self.after / self.before - 1.0
 
     @property
+    def own_share(self) -> float:
+        """The same of what is its own."""
+        return self.own_after / self.own_before - 1.0
+
+    @property
     def is_flat(self) -> bool:
         """Whether it is within the limit."""
         return self.share <= MOST_GROWTH
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Bytes of one process, so many seconds after the start: resident, and of those its own."""
+
+    at: float
+    resident: int
+    own: int
+
+
 @dataclass(slots=True)
 class Memory:
-    """Samples by process, with the seconds since the start at which they were taken."""
+    """Samples by process."""
 
     names: dict[int, str] = field(default_factory=dict)
-    samples: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
+    samples: dict[int, list[Sample]] = field(default_factory=dict)
 
     def sample(self, seconds: float, processes: Iterable[psutil.Process]) -> None:
         """Read every process that is there."""
         for process in processes:
             try:
-                resident, name = process.memory_info().rss, self.names.get(process.pid) or title(process)
+                found, name = process.memory_info(), self.names.get(process.pid) or title(process)
             except psutil.NoSuchProcess:
                 continue
-            self.add(seconds, process.pid, name, resident)
+            self.add(process.pid, name, Sample(seconds, found.rss, found.rss - found.shared))
 
-    def add(self, seconds: float, pid: int, name: str, resident: int) -> None:
-        """One sample in bytes."""
+    def add(self, pid: int, name: str, sample: Sample) -> None:
+        """One more of a process."""
         self.names[pid] = name
-        self.samples.setdefault(pid, []).append((seconds, resident))
+        self.samples.setdefault(pid, []).append(sample)
 
     def growths(self, warm_up: float, end: float) -> list[Growth]:
         """Of every process that lived from the end of the warm-up to the end, by name.
 
         >>> memory = Memory()
-        >>> for minute in range(31): memory.add(60.0 * minute, 7, "raylet", 100 + minute * (minute < 5))
+        >>> for minute in range(31): memory.add(7, "raylet", Sample(60.0 * minute, 100 + minute * (minute < 5), 80))
         >>> [(each.name, each.is_flat) for each in memory.growths(warm_up=300.0, end=1800.0)]
         [('raylet', True)]
         """
         edge = EDGE_SHARE * (end - warm_up)
         found = []
         for pid, samples in self.samples.items():
-            first = [resident for at, resident in samples if warm_up <= at <= warm_up + edge]
-            last = [resident for at, resident in samples if at >= end - edge]
+            first = [each for each in samples if warm_up <= each.at <= warm_up + edge]
+            last = [each for each in samples if each.at >= end - edge]
             if first and last:
-                most = max(resident for at, resident in samples if at >= warm_up)
-                found.append(Growth(self.names[pid], pid, median(first), median(last), most))
+                resident = [median(each.resident for each in part) for part in (first, last)]
+                own = [median(each.own for each in part) for part in (first, last)]
+                most = max(each.resident for each in samples if each.at >= warm_up)
+                found.append(Growth(self.names[pid], pid, *resident, most, *own))
         return sorted(found, key=lambda growth: (growth.name, growth.pid))
 
 
@@ -91,12 +112,12 @@ def title(process: psutil.Process) -> str:
 
 def table(growths: Iterable[Growth]) -> str:
     """One line a process, in MB."""
-    lines = [f"{'process':48} {'after warm-up':>14} {'at the end':>11} {'most':>8} {'growth':>8}"]
+    lines = [f"{'process':48} {'after warm-up':>14} {'at the end':>11} {'most':>8} {'growth':>8} {'of its own':>10}"]
     for each in growths:
         mark = "" if each.is_flat else "  grows"
         lines.append(
             f"{each.name[:48]:48} {each.before / 1e6:11.1f} MB {each.after / 1e6:8.1f} MB {each.most / 1e6:5.1f} MB "
-            f"{100 * each.share:7.2f}%{mark}"
+            f"{100 * each.share:7.2f}% {100 * each.own_share:9.2f}%{mark}"
         )
     return "\n".join(lines)
 
@@ -104,6 +125,13 @@ def table(growths: Iterable[Growth]) -> str:
 def as_json(growths: Iterable[Growth]) -> list[Mapping[str, object]]:
     """The same for a file."""
     return [
-        {"process": each.name, "before": each.before, "after": each.after, "most": each.most, "share": each.share}
+        {
+            "process": each.name,
+            "before": each.before,
+            "after": each.after,
+            "most": each.most,
+            "share": each.share,
+            "own_share": each.own_share,
+        }
         for each in growths
     ]

@@ -1,6 +1,6 @@
 import json
 
-from benchmarks.memory import Memory
+from benchmarks.memory import Memory, Sample
 from benchmarks.offered import Tally
 from benchmarks.soak import Soaked, bodies, report
 
@@ -9,7 +9,8 @@ def soaked(statuses: dict[int, int], grows: bool = False) -> Soaked:
     """Ten minutes at 100 a second."""
     memory = Memory()
     for minute in range(11):
-        memory.add(60.0 * minute, 7, "raylet", 100_000_000 + 10_000_000 * minute * grows)
+        resident = 100_000_000 + 10_000_000 * minute * grows
+        memory.add(7, "raylet", Sample(60.0 * minute, resident, resident // 2))
     return Soaked(140.0, 100.0, Tally(600.0, statuses), memory, 600.0)
 
 

@@ -1,0 +1,114 @@
+"""More than one replica can answer: how much of it is good, how late, and how soon the rest is told.
+
+    python -m benchmarks.overload
+
+A Windvane of its own without control: monitors and the log's sealer follow what is decided, and on a small machine
+their share of it changes from minute to minute, which would be measured too. First requests of a thousand rows as binary
+tensors, whose cost is the model's and not that of moving bytes, at three times the peak; peak and flood take turns, so
+that what else the machine does meets both. Then single rows of JSON from ever more callers, each of which asks again at
+once, refused or not.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import dialects, model
+from benchmarks.offered import Tally
+from benchmarks.world import World, world
+from configs.schema import ModelSpec
+
+SLO_MS, HURRIED_SLO_MS = 800.0, 50.0
+ROWS = 1000  # in a large request
+REQUESTS = 20  # different ones
+ROUNDS, PEAK_SECONDS, FLOOD_SECONDS = 4, 4.0, 6.0
+TIMES = 3.0  # what is offered, of the peak
+CROWDS = (32, 128, 512)  # callers of single rows
+CROWD_SECONDS = 8.0
+SPEC = ModelSpec.model_validate(
+    model.SPEC.model_dump(mode="json")
+    | {
+        "slo": {"latency_p99_ms": SLO_MS},
+        "serving": {"min_replicas": 1, "max_replicas": 1, "max_waiting_rows": 100_000},
+    }
+)
+HURRIED = SPEC.model_copy(update={"slo": SPEC.slo.model_copy(update={"latency_p99_ms": HURRIED_SLO_MS})})
+Results = Sequence[tuple[str, Tally]]
+
+
+def large(file: Path) -> Path:
+    """Requests of ROWS rows, whole, written there."""
+    dialect = replace(dialects.BINARY, rows=ROWS)
+    file.write_bytes(b"\n".join(map(b64encode, dialect.requests(model.make_rows(REQUESTS * ROWS)))))
+    return file
+
+
+def instances(subject: str, count: int) -> bytes:
+    """A body of JSON: so many rows of one subject."""
+    rows = model.make_rows(count).astype(float).round(4).tolist()
+    features = [{f"f{place}": value for place, value in enumerate(row)} for row in rows]
+    return json.dumps({"instances": [{"subject": subject, "features": each} for each in features]}).encode()
+
+
+def single(file: Path) -> Path:
+    """Bodies of one row, written there."""
+    file.write_bytes(b"\n".join(instances(f"single-{place}", 1) for place in range(REQUESTS)))
+    return file
+
+
+def offered(place: World, bodies: Path, seconds: float, *load: str) -> Tally:
+    """What came of a load from a process of its own."""
+    url = f"{place.url}{place.path}/decide"
+    command = [sys.executable, "-m", "benchmarks.offer", url, str(bodies), "--seconds", str(seconds), *load]
+    told = subprocess.run(command, capture_output=True, check=True, timeout=seconds + 60.0).stdout
+    return msgspec.json.decode(told, type=Tally)
+
+
+def flooded(place: World, bodies: Path) -> tuple[Tally, Tally]:
+    """A closed loop of 8 and TIMES what it was answered, in turns."""
+    offered(place, bodies, 3.0, "--whole", "--concurrency", "8")
+    peak, flood = Tally(0.0), Tally(0.0)
+    for _ in range(ROUNDS):
+        peak.merge(offered(place, bodies, PEAK_SECONDS, "--whole", "--concurrency", "8"))
+        flood.merge(offered(place, bodies, FLOOD_SECONDS, "--whole", "--rate", str(TIMES * peak.rate)))
+    return peak, flood
+
+
+def crowd(place: World, bodies: Path, callers: int) -> Tally:
+    """So many callers that ask again as soon as they are answered or refused."""
+    return offered(place, bodies, CROWD_SECONDS, "--concurrency", str(callers))
+
+
+def table(results: Results) -> Iterator[str]:
+    """Markdown; latencies of good answers and of refusals, in ms."""
+    yield "| | good answers/s | refused/s | p50 | p99 | refused p50 | refused p99 |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, tally in results:
+        refused = sum(count for status, count in tally.statuses.items() if status != 200)
+        cells = [f"{tally.rate:,.0f}", f"{refused / tally.seconds:,.0f}"]
+        cells += [f"{tally.answered.quantile(share):.0f}" for share in (0.5, 0.99)]
+        cells += [f"{tally.refused.quantile(share):.0f}" if refused else "" for share in (0.5, 0.99)]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """The command line."""
+    with tempfile.TemporaryDirectory(prefix="wvo") as folder, world(SPEC) as place:
+        peak, flood = flooded(place, large(Path(folder) / "large.base64"))
+        results = [(f"{ROWS:,} rows, 8 callers", peak), (f"{ROWS:,} rows, {TIMES:g} x that, open loop", flood)]
+        place.serve(HURRIED)
+        bodies = single(Path(folder) / "single.ndjson")
+        crowd(place, bodies, CROWDS[0])  # a new replica warms up
+        results += [(f"1 row, {callers} callers", crowd(place, bodies, callers)) for callers in CROWDS]
+    sys.stdout.write("\n".join(table(results)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
