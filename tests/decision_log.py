@@ -57,7 +57,12 @@ class Segment:
         self.write_bytes(b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
 
     def write_bytes(self, content: bytes) -> None:
+        """As one group, whatever it is."""
         self._live.append(content, durable=False)
+
+    def write_torn(self, content: bytes) -> None:
+        """As what a kill leaves behind: without a link."""
+        disk.write_whole(self._live._descriptor, content)
 
     def close(self) -> None:
         self._live.close()

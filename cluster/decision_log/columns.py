@@ -1,7 +1,8 @@
 """Records as Arrow tables: one dataset per kind of record, features in columns of their declared type.
 
 A record's `at` is the column `recorded_at`, since SQL keeps the word AT for itself.
-Beside its columns every row keeps `position` (the record's place in its segment) and `record` (its payload as written).
+Every sealed row also keeps what proves it: `position` (the record's place in its segment), `record` (its payload as
+written), `leaf` (the first eight bytes of its Merkle leaf) and, where a group ended, `link` (the chain's head).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +39,14 @@ class Rows:
     records: list[Any] = field(default_factory=list)  # of the dataset's type, decisions unopened
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What proves a segment's records: the chain's head by the position that it follows, and leaves by position."""
+
+    heads: Mapping[int, bytes]
+    leaves: NDArray[np.uint64]
+
+
 _FLOAT64 = 0xCB  # stands before a float64 in msgpack, as https://github.com/msgpack/msgpack/blob/master/spec.md has it
 _open_context = msgspec.msgpack.Decoder(dict[str, Value]).decode
 _open_features = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
@@ -48,7 +57,12 @@ def _context(decision: Unopened) -> str:
     return "{}" if len(context) == 1 else msgspec.json.encode(_open_context(context)).decode()
 
 
-_TRACE: dict[str, Any] = {"position": pa.int64(), "record": pa.binary()}
+_TRACE: dict[str, Any] = {
+    "position": pa.int64(),
+    "record": pa.binary(),
+    "leaf": pa.uint64(),
+    "link": pa.binary(),
+}
 _FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
     "decisions": {
         "decision_id": (pa.string(), attrgetter("decision_id")),
@@ -99,7 +113,7 @@ def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Ro
 
 
 def schema(dataset: Dataset, features: Iterable[Column], *, trace: bool = True) -> Any:
-    """The Arrow schema; without `trace` it lacks `position` and `record`."""
+    """The Arrow schema; without `trace` it lacks what proves the rows."""
     fields: dict[str, Any] = dict(_TRACE) if trace else {}
     fields |= {name: kind for name, (kind, _) in _FIELDS[dataset].items()}
     if dataset == "decisions":
@@ -107,13 +121,13 @@ def schema(dataset: Dataset, features: Iterable[Column], *, trace: bool = True) 
     return pa.schema(list(fields.items()))
 
 
-def table(dataset: Dataset, found: Rows, features: Sequence[Column], *, trace: bool = True) -> Table:
-    """The rows as a table of `schema(dataset, features, trace=trace)`."""
-    columns: list[Any] = [found.positions, found.payloads] if trace else []
+def table(dataset: Dataset, found: Rows, features: Sequence[Column], proof: Proof | None = None) -> Table:
+    """The rows as a table of `schema(dataset, features)`; without `proof` they lack what proves them."""
+    columns: list[Any] = _trace(found, proof) if proof else []
     columns += [[read(record) for record in found.records] for _, read in _FIELDS[dataset].values()]
     if dataset == "decisions":
         columns += _feature_columns([record.features for record in found.records], features)
-    names = schema(dataset, features, trace=trace)
+    names = schema(dataset, features, trace=proof is not None)
     arrays = [pa.array(values, kind.type) for values, kind in zip(columns, names, strict=True)]
     return pa.Table.from_arrays(arrays, schema=names)
 
@@ -126,6 +140,11 @@ def conform(found: Table, dataset: Dataset, features: Sequence[Column]) -> Table
         found[kind.name].cast(kind.type) if kind.name in held else pa.nulls(len(found), kind.type) for kind in names
     ]
     return pa.Table.from_arrays(columns, schema=names)
+
+
+def _trace(found: Rows, proof: Proof) -> list[Any]:
+    links = [proof.heads.get(position) for position in found.positions]
+    return [found.positions, found.payloads, proof.leaves[found.positions], links]
 
 
 def _feature_columns(unopened: Sequence[msgspec.Raw], features: Sequence[Column]) -> list[Any]:

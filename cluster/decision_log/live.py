@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster.decision_log import disk
-from cluster.decision_log.segment import Header, live_path, preamble
+from cluster.decision_log.chain import begin, extend
+from cluster.decision_log.segment import Header, link, live_path, preamble
 
 
 class LiveSegment:
@@ -33,12 +34,15 @@ class LiveSegment:
             os.close(self._descriptor)
             raise
         self.size = len(start)
+        self.head = begin(start)  # of the chain, as of the last group that was written whole
 
-    def append(self, content: bytes, *, durable: bool) -> None:
-        """Write one group of frames; raises OSError, and then none of the group stays and the segment is closed.
+    def append(self, frames: bytes, *, durable: bool) -> None:
+        """Write one group of frames and its link; raises OSError, and then nothing of it stays and this is closed.
 
         A segment whose sync failed is never synced again: the kernel forgets that its pages were not written.
         """
+        head = extend(self.head, frames)
+        content = frames + link(head)
         try:
             disk.write_whole(self._descriptor, content)
             if durable:
@@ -50,6 +54,7 @@ class LiveSegment:
             os.close(self._descriptor)
             raise
         self.size += len(content)
+        self.head = head
 
     def close(self) -> None:
         """Sync what is left and let go of the segment; raises OSError when that sync failed."""

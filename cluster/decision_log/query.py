@@ -120,7 +120,7 @@ class Query:
                     f"segment {name} holds a record this Windvane does not know: {error}; update it"
                 ) from error
             for dataset, records in by_dataset.items():
-                segments[name][dataset].append(table(dataset, records, found[0].features, trace=False))
+                segments[name][dataset].append(table(dataset, records, found[0].features))
         return segments
 
 

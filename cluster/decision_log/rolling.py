@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cluster.decision_log.live import LiveSegment
-from cluster.decision_log.segment import Header
+from cluster.decision_log.segment import Header, Previous
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class RollingSegments:
         self._segment_seconds = segment_seconds
         self._clock = clock
         self._segment: LiveSegment | None = None
+        self._previous: Previous | None = None
         self._rolls_at = 0.0
         self._refusal: str | None = None
 
@@ -46,9 +47,11 @@ class RollingSegments:
         try:
             if self._segment is None:
                 opened_at = self._clock()
-                self._segment = LiveSegment(self._root, msgspec.structs.replace(self._header, opened_at=opened_at))
+                header = msgspec.structs.replace(self._header, opened_at=opened_at, previous=self._previous)
+                self._segment = LiveSegment(self._root, header)
                 self._rolls_at = opened_at + self._segment_seconds
             self._segment.append(content, durable=self._durable)
+            self._previous = Previous(self._segment.name, self._segment.head)
             self._refusal = None
         except OSError as error:
             self._segment = None

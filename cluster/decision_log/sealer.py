@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.decision_log import disk
-from cluster.decision_log.columns import Dataset, Table, rows, schema, table
+from cluster.decision_log.columns import Dataset, Proof, Table, rows, schema, table
 from cluster.decision_log.live import claim
-from cluster.decision_log.segment import Header, live_names, live_path, read_header, scan, sealed_path
+from cluster.decision_log.seal import SEAL, Seal, sealed
+from cluster.decision_log.segment import Header, live_names, live_path, read_header, sealed_path
 from cluster.errors import Conflict, Invalid, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -36,21 +37,22 @@ class Sealer:
     def seal(self) -> list[Path]:
         """Seal every segment that nobody holds and return the Parquet files; raises Unavailable when the disk refuses.
 
-        A segment that this Windvane cannot read, or whose name is taken by another, stays and is reported in the log.
+        A segment that this Windvane cannot read, whose chain does not hold, or whose name is taken by another, stays
+        and is reported in the log: sealing would vouch for it.
         """
-        sealed: list[Path] = []
+        files: list[Path] = []
         try:
             self._sweep()
             for name in live_names(self._root):
                 with claim(live_path(self._root, name)) as descriptor:
                     if descriptor is not None:
-                        sealed += self._seal(name, _content(descriptor))
+                        files += self._seal(name, _content(descriptor))
         except OSError as error:
             raise Unavailable(f"the decision log in {self._root} cannot be sealed: {error}; nothing is lost") from error
-        if sealed:
+        if files:
             for pool in (pa.default_memory_pool(), pa.system_memory_pool()):
                 pool.release_unused()  # else the process keeps what the largest segments took, a little more each time
-        return sealed
+        return files
 
     def _sweep(self) -> None:
         """Take away drafts of segments whose writer died before it wrote to them."""
@@ -62,13 +64,12 @@ class Sealer:
     def _seal(self, name: str, content: bytes) -> list[Path]:
         live = live_path(self._root, name)
         end = 0
-        sealed: list[Path] = []
+        files: list[Path] = []
         try:
             found = read_header(content, name)
             if found is not None:
-                header, start = found
-                payloads, end = scan(content, start)
-                sealed = self._write(name, header, payloads)
+                payloads, proof, seal, end = sealed(name, content, found[1])
+                files = self._write(name, found[0], payloads, proof, seal)
         except (Invalid, Conflict, msgspec.DecodeError) as error:
             _log.error("segment %s stays unsealed: %s", live, error)
             return []
@@ -76,20 +77,20 @@ class Sealer:
             self._set_aside(name, content[end:])
         disk.remove(live)
         disk.sync_folder(live.parent)
-        return sealed
+        return files
 
-    def _write(self, name: str, header: Header, payloads: Sequence[bytes]) -> list[Path]:
+    def _write(self, name: str, header: Header, payloads: Sequence[bytes], proof: Proof, seal: Seal) -> list[Path]:
         """Every record of the segment in its place, for good: one Parquet file per kind of record."""
         drafts: dict[Path, Path] = {}
         with ExitStack() as writers:
             files: dict[Dataset, Any] = {}
             for first in range(0, len(payloads), _GROUP):
-                for dataset, group in _tables(payloads[first : first + _GROUP], first, header).items():
+                for dataset, group in _tables(payloads[first : first + _GROUP], first, header, proof).items():
                     if dataset not in files:
                         path = sealed_path(self._root, dataset, name)
                         disk.make_folder(path.parent)
                         drafts[path] = path.with_name(f".{path.name}.new")
-                        files[dataset] = writers.enter_context(_file(path, drafts[path], dataset, header))
+                        files[dataset] = writers.enter_context(_file(path, drafts[path], dataset, header, seal))
                     files[dataset].write_table(group.cast(files[dataset].schema))
         for draft in drafts.values():
             disk.sync_file(draft)
@@ -100,13 +101,13 @@ class Sealer:
         return list(drafts)
 
     def _set_aside(self, name: str, torn: bytes) -> None:
-        """Keep what could not be read: mostly half a record nobody was promised, but a damaged disk looks the same."""
+        """Keep what no link covers: mostly half a group nobody was promised, but a damaged disk looks the same."""
         path = self._root / "torn" / f"{name}.bin"
         disk.make_folder(path.parent)
         path.write_bytes(torn)
         disk.sync_file(path)
         disk.sync_folder(path.parent)
-        _log.warning("cut %d bytes after the last whole record of segment %s; they are in %s", len(torn), name, path)
+        _log.warning("cut %d bytes after the last whole group of segment %s; they are in %s", len(torn), name, path)
 
 
 def _content(descriptor: int) -> bytes:
@@ -114,16 +115,16 @@ def _content(descriptor: int) -> bytes:
         return segment.read()
 
 
-def _tables(payloads: Sequence[bytes], first: int, header: Header) -> dict[Dataset, Table]:
+def _tables(payloads: Sequence[bytes], first: int, header: Header, proof: Proof) -> dict[Dataset, Table]:
     """The records by kind, the first of which stands at `first` in its segment."""
     batches: dict[Dataset, list[Table]] = {}
     for start in range(0, len(payloads), _BATCH):
         for dataset, found in rows(payloads[start : start + _BATCH], first + start).items():
-            batches.setdefault(dataset, []).append(table(dataset, found, header.features))
+            batches.setdefault(dataset, []).append(table(dataset, found, header.features, proof))
     return {dataset: pa.concat_tables(tables) for dataset, tables in batches.items()}
 
 
-def _file(path: Path, draft: Path, dataset: Dataset, header: Header) -> Any:
+def _file(path: Path, draft: Path, dataset: Dataset, header: Header, seal: Seal) -> Any:
     """A Parquet writer for the draft; raises Conflict when the place belongs to another segment.
 
     A sealed file may be replaced by the same segment's records and by nothing else.
@@ -131,6 +132,6 @@ def _file(path: Path, draft: Path, dataset: Dataset, header: Header) -> Any:
     mark = msgspec.json.encode(header)
     if path.exists() and (pq.read_schema(path).metadata or {}).get(_MARK) != mark:
         raise Conflict(f"{path} holds another segment of that name: move one of them away")
-    names = schema(dataset, header.features).with_metadata({_MARK: mark})
+    names = schema(dataset, header.features).with_metadata({_MARK: mark, SEAL: msgspec.json.encode(seal)})
     texts = [f"x_{column.name}" for column in header.features if column.type == "category"]
     return pq.ParquetWriter(draft, names, compression="zstd", use_dictionary=[*_REPEATING, *texts])

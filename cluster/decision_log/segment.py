@@ -3,17 +3,24 @@
     8 bytes  "WVSEG\\0\\0" and the format's version
     frame    the header
     frame…   one record each
+    link     the chain's head after the frames before it
+    …
 
 A frame is `u32 length, u32 crc32, payload`, little-endian; the checksum starts from the length, so a flipped length
 fails it as well. Bytes after the first bad frame are not searched for more frames: a record holds text that callers
 chose, and text that looks like a frame must never be read as one.
 
+Records that were written together end with one link: a frame of 32 bytes whose length has its highest bit set, so that
+it can never be taken for a record. It holds the head of the writer's chain (`chain.py`). Format 1 had no links and is
+read as before; a Windvane that knows no links refuses format 2 by its number.
+
 A payload is kept as it was written through sealing, so hashes over payloads stay checkable, and the header takes new
-fields without a new version: both are there for a chain of hashes over a writer's segments.
+fields without a new version.
 """
 
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +28,14 @@ import msgspec
 
 from cluster.errors import Invalid
 
-MAGIC = b"WVSEG\x00\x00\x01"
+MAGIC = b"WVSEG\x00\x00\x02"
+UNCHAINED = b"WVSEG\x00\x00\x01"  # format 1: the same without links
 FRAME = struct.Struct("<II")
 MAX_PAYLOAD_BYTES = 1 << 26
+HEAD_BYTES = 32
+LINK_BYTES = FRAME.size + HEAD_BYTES
+_LINK_LENGTH = (1 << 31) | HEAD_BYTES  # beyond any record's
+_LINK_START = struct.pack("<I", _LINK_LENGTH)
 
 ColumnType = Literal["number", "integer", "boolean", "category"]
 
@@ -35,6 +47,13 @@ class Column(msgspec.Struct, frozen=True):
     type: ColumnType
 
 
+class Previous(msgspec.Struct, frozen=True):
+    """The segment that the same writer wrote before, and the head its chain ended with."""
+
+    segment: str
+    head: bytes
+
+
 class Header(msgspec.Struct, frozen=True):
     """What a reader must know about a segment's records; `opened_at` in Unix seconds."""
 
@@ -42,6 +61,17 @@ class Header(msgspec.Struct, frozen=True):
     writer: str
     opened_at: float
     features: tuple[Column, ...]
+    previous: Previous | None = None  # None: the writer's first
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What closes a group: its frames lie at [starts, ends) and `records` records of the segment lie before `ends`."""
+
+    records: int
+    starts: int
+    ends: int
+    head: bytes
 
 
 _HEADER = msgspec.msgpack.Decoder(Header)
@@ -53,17 +83,94 @@ def frame(payload: bytes) -> bytes:
     return FRAME.pack(length, zlib.crc32(payload, length)) + payload
 
 
+def link(head: bytes) -> bytes:
+    """A chain's head as it stands behind the group that it covers."""
+    return FRAME.pack(_LINK_LENGTH, zlib.crc32(head, _LINK_LENGTH)) + head
+
+
 def preamble(header: Header) -> bytes:
     """The first bytes of a segment."""
     return MAGIC + frame(msgspec.msgpack.encode(header))
 
 
 def scan(content: bytes, start: int = 0, limit: int | None = None) -> tuple[list[bytes], int]:
-    """The payloads of all whole frames from `start` (at most `limit`), and the offset after the last of them.
+    """The payloads of all whole frames from `start` (at most `limit`), and the offset after the last frame or link.
 
-    >>> scan(frame(b"one") + frame(b"two")[:-1])
-    ([b'one'], 11)
+    >>> scan(frame(b"one") + link(bytes(32)) + frame(b"two")[:-1])
+    ([b'one'], 51)
     """
+    payloads, end = _records(content, start, limit)
+    while (limit is None or len(payloads) < limit) and _head(content, end) is not None:
+        more, end = _records(content, end + LINK_BYTES, None if limit is None else limit - len(payloads))
+        payloads += more
+    return payloads, end
+
+
+def scan_linked(content: bytes, start: int) -> tuple[list[bytes], list[Link], int]:
+    """The payloads that a link covers, the links, and the offset after the last of them.
+
+    >>> payloads, links, end = scan_linked(frame(b"one") + link(bytes(32)) + frame(b"two"), 0)
+    >>> payloads, [(link.records, link.starts, link.ends) for link in links], end
+    ([b'one'], [(1, 0, 11)], 51)
+    """
+    payloads: list[bytes] = []
+    links: list[Link] = []
+    while True:
+        group, end = _records(content, start, None)
+        head = _head(content, end)
+        if head is None:
+            return payloads, links, start
+        payloads += group
+        links.append(Link(len(payloads), start, end, head))
+        start = end + LINK_BYTES
+
+
+def holds_link(content: bytes) -> bool:
+    """Whether a whole link lies anywhere: then a group was completed here, and this is more than a torn tail."""
+    at = content.find(_LINK_START)
+    while at >= 0:
+        if _head(content, at) is not None:
+            return True
+        at = content.find(_LINK_START, at + 1)
+    return False
+
+
+def claimed_bytes(content: bytes) -> int:
+    """How many bytes the first frame says it has; 0 when it is no record, or when too little is there to say.
+
+    >>> claimed_bytes(frame(b"one")[:9])
+    11
+    """
+    if len(content) < FRAME.size:
+        return 0
+    length, _ = FRAME.unpack_from(content)
+    return FRAME.size + int(length) if 0 < length <= MAX_PAYLOAD_BYTES else 0
+
+
+def read_header(content: bytes, name: str) -> tuple[Header, int] | None:
+    """The header and where the records start; None when it is damaged, Invalid when its version is not known here."""
+    if content[: len(MAGIC)] not in (MAGIC, UNCHAINED):
+        if content[: len(MAGIC) - 1] == MAGIC[:-1] and len(content) >= len(MAGIC):
+            raise Invalid(
+                f"segment {name} has format {content[len(MAGIC) - 1]}, this Windvane reads up to {MAGIC[-1]}: update it"
+            )
+        return None
+    payloads, end = scan(content, len(MAGIC), limit=1)
+    if not payloads:
+        return None
+    try:
+        return _HEADER.decode(payloads[0]), end
+    except msgspec.DecodeError as error:
+        raise Invalid(f"segment {name} has a header this Windvane cannot read: {error}; update it") from error
+
+
+def is_chained(content: bytes) -> bool:
+    """Whether the segment's groups end with links; format 1 had none."""
+    return content[: len(MAGIC)] == MAGIC
+
+
+def _records(content: bytes, start: int, limit: int | None) -> tuple[list[bytes], int]:
+    """The payloads up to a link, a bad frame, the limit or the end."""
     unpack, checksum, size = FRAME.unpack_from, zlib.crc32, len(content)
     payloads: list[bytes] = []
     while size - start >= FRAME.size and (limit is None or len(payloads) < limit):
@@ -79,33 +186,12 @@ def scan(content: bytes, start: int = 0, limit: int | None = None) -> tuple[list
     return payloads, start
 
 
-def claimed_bytes(content: bytes) -> int:
-    """How many bytes the first frame says it has; 0 when that cannot be, or when too little is there to say.
-
-    >>> claimed_bytes(frame(b"one")[:9])
-    11
-    """
-    if len(content) < FRAME.size:
-        return 0
-    length, _ = FRAME.unpack_from(content)
-    return FRAME.size + int(length) if 0 < length <= MAX_PAYLOAD_BYTES else 0
-
-
-def read_header(content: bytes, name: str) -> tuple[Header, int] | None:
-    """The header and where the records start; None when it is damaged, Invalid when its version is not known here."""
-    if content[: len(MAGIC)] != MAGIC:
-        if content[: len(MAGIC) - 1] == MAGIC[:-1] and len(content) >= len(MAGIC):
-            raise Invalid(
-                f"segment {name} has format {content[len(MAGIC) - 1]}, this Windvane reads {MAGIC[-1]}: update it"
-            )
+def _head(content: bytes, start: int) -> bytes | None:
+    """The head in the link that starts there, or None."""
+    head = content[start + FRAME.size : start + LINK_BYTES]
+    if len(head) < HEAD_BYTES or FRAME.unpack_from(content, start) != (_LINK_LENGTH, zlib.crc32(head, _LINK_LENGTH)):
         return None
-    payloads, end = scan(content, len(MAGIC), limit=1)
-    if not payloads:
-        return None
-    try:
-        return _HEADER.decode(payloads[0]), end
-    except msgspec.DecodeError as error:
-        raise Invalid(f"segment {name} has a header this Windvane cannot read: {error}; update it") from error
+    return head
 
 
 def live_path(root: Path, name: str) -> Path:

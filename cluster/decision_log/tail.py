@@ -153,9 +153,9 @@ class _Followed:
             found, read = scan(content, 0, limit - len(payloads))
             payloads += found
             self._offset += read
-            if not found and len(content) == size < claimed_bytes(content):
+            if not read and len(content) == size < claimed_bytes(content):
                 size = claimed_bytes(content)
-            elif not found:
+            elif not read:
                 self.finished = gone
                 break
         return payloads

@@ -74,7 +74,7 @@ def test_a_torn_tail_is_cut_and_kept_aside(tmp_path: Path, caplog: pytest.LogCap
     segment = Segment(tmp_path)
     segment.write(decision("d1"))
     half = frame(msgspec.msgpack.encode(decision("d2")))[:-3]
-    segment.write_bytes(half)
+    segment.write_torn(half)
     segment.close()
     with caplog.at_level(logging.WARNING):
         Sealer(tmp_path).seal()
@@ -200,7 +200,7 @@ def prepare(root: Path) -> None:
     written(root, *RECORDS, opened_at=1.0)
     torn = Segment(root, opened_at=2.0)
     torn.write(decision("d3"), outcome("d3"))
-    torn.write_bytes(b"torn")
+    torn.write_torn(b"torn")
     torn.close()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cluster.decision_log import tail as tail_module
 from cluster.decision_log.record import Brief, Decision, Record
 from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.segment import MAGIC, frame, live_path
+from cluster.decision_log.segment import LINK_BYTES, MAGIC, frame, live_path
 from cluster.decision_log.tail import BRIEF, Tail
 from tests.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
 
@@ -53,9 +53,9 @@ def test_in_brief_every_record_comes_with_what_joining_needs(tmp_path: Path) -> 
 def test_half_a_record_is_waited_for(tmp_path: Path) -> None:
     segment, tail = Segment(tmp_path), Tail(tmp_path)
     content = frame(msgspec.msgpack.encode(decision("d1")))
-    segment.write_bytes(content[:30])
+    segment.write_torn(content[:30])
     assert tail.read() == []
-    segment.write_bytes(content[30:])
+    segment.write_torn(content[30:])
     assert names(tail.read()) == ["d1"]
     segment.close()
 
@@ -160,7 +160,7 @@ def test_what_comes_after_damage_is_not_read_as_records(tmp_path: Path, monkeypa
     name = written(tmp_path, decision("d1"), decision("d2"), decision("d3"))
     path = live_path(tmp_path, name)
     content = bytearray(path.read_bytes())
-    content[-len(frame(msgspec.msgpack.encode(decision("d2")))) - 1] ^= 1
+    content[-LINK_BYTES - len(frame(msgspec.msgpack.encode(decision("d2")))) - 1] ^= 1
     path.write_bytes(content)
     tail = Tail(tmp_path)
     assert names(tail.read()) == ["d1"]
