@@ -101,7 +101,10 @@ def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Ro
     """The payloads decoded and split by dataset, in order; raises msgspec.DecodeError for a record not known here."""
     found: dict[Dataset, Rows] = {}
     for position, payload in enumerate(payloads, first_position):
-        record = _RECORD.decode(payload)
+        try:
+            record = _RECORD.decode(payload)
+        except UnicodeDecodeError as error:  # which msgspec lets through as it is
+            raise msgspec.DecodeError(f"text that is no UTF-8: {error}") from error
         dataset = _DATASET_OF[type(record)]
         if dataset not in found:
             found[dataset] = Rows()

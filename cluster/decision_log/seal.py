@@ -14,6 +14,7 @@ from cluster.decision_log.segment import is_chained, scan, scan_linked
 from cluster.errors import Invalid
 
 SEAL = b"windvane.seal"
+MARK = b"windvane.segment"  # the segment's header, in the same metadata
 
 
 class Seal(msgspec.Struct, frozen=True):

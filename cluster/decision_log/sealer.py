@@ -13,14 +13,13 @@ import pyarrow.parquet as pq
 from cluster.decision_log import disk
 from cluster.decision_log.columns import Dataset, Proof, Table, rows, schema, table
 from cluster.decision_log.live import claim
-from cluster.decision_log.seal import SEAL, Seal, sealed
+from cluster.decision_log.seal import MARK, SEAL, Seal, sealed
 from cluster.decision_log.segment import Header, live_names, live_path, read_header, sealed_path
 from cluster.errors import Conflict, Invalid, Unavailable
 
 _log = logging.getLogger(__name__)
 _BATCH = 1024  # records turned into columns at once: with all that they are made of they fit a core's cache
 _GROUP = 16 * _BATCH  # records side by side in a file
-_MARK = b"windvane.segment"  # the segment's header, in the Parquet file's metadata
 _REPEATING = ("arm", "action")  # worth a dictionary; for the rest building one costs more than it saves
 
 
@@ -130,8 +129,8 @@ def _file(path: Path, draft: Path, dataset: Dataset, header: Header, seal: Seal)
     A sealed file may be replaced by the same segment's records and by nothing else.
     """
     mark = msgspec.json.encode(header)
-    if path.exists() and (pq.read_schema(path).metadata or {}).get(_MARK) != mark:
+    if path.exists() and (pq.read_schema(path).metadata or {}).get(MARK) != mark:
         raise Conflict(f"{path} holds another segment of that name: move one of them away")
-    names = schema(dataset, header.features).with_metadata({_MARK: mark, SEAL: msgspec.json.encode(seal)})
+    names = schema(dataset, header.features).with_metadata({MARK: mark, SEAL: msgspec.json.encode(seal)})
     texts = [f"x_{column.name}" for column in header.features if column.type == "category"]
     return pq.ParquetWriter(draft, names, compression="zstd", use_dictionary=[*_REPEATING, *texts])

@@ -125,14 +125,14 @@ def scan_linked(content: bytes, start: int) -> tuple[list[bytes], list[Link], in
         start = end + LINK_BYTES
 
 
-def holds_link(content: bytes) -> bool:
-    """Whether a whole link lies anywhere: then a group was completed here, and this is more than a torn tail."""
-    at = content.find(_LINK_START)
+def next_link(content: bytes, start: int = 0) -> int | None:
+    """Where the first whole link from `start` on begins: a group was completed there, whatever stands before it."""
+    at = content.find(_LINK_START, start)
     while at >= 0:
         if _head(content, at) is not None:
-            return True
+            return at
         at = content.find(_LINK_START, at + 1)
-    return False
+    return None
 
 
 def claimed_bytes(content: bytes) -> int:
@@ -160,7 +160,7 @@ def read_header(content: bytes, name: str) -> tuple[Header, int] | None:
         return None
     try:
         return _HEADER.decode(payloads[0]), end
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"segment {name} has a header this Windvane cannot read: {error}; update it") from error
 
 

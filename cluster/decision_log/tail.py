@@ -120,7 +120,10 @@ class Tail(Generic[Kind]):
         for payload in payloads:
             try:
                 record = self._decode(payload)
-            except msgspec.DecodeError as error:  # kept in the log; whoever follows it must not stop for it
+            except (
+                msgspec.DecodeError,
+                UnicodeDecodeError,
+            ) as error:  # kept in the log; whoever follows it must not stop for it
                 _log.error(
                     "a record of %d bytes is not known to this Windvane and is passed over: %s", len(payload), error
                 )

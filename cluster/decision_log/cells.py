@@ -1,0 +1,83 @@
+"""Sealed columns against the records they were made from: a cell that says something else was changed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from cluster.decision_log.columns import Dataset, Table, rows, schema, table
+from cluster.decision_log.segment import Header
+
+_BATCH = 1024  # rows compared at once: they and what they are made of fit a core's cache
+
+
+def changed_cells(
+    dataset: Dataset, stored: Table, payloads: Sequence[bytes], header: Header
+) -> Iterator[tuple[int, str]]:
+    """Row and column of every cell that is not what its row's record says; ("record") where that is no such record.
+
+    A column that the file lacks counts as changed where the record has something to say in it.
+    """
+    names = schema(dataset, header.features, trace=False)
+    held = {kind.name: _conformed(stored, kind) for kind in names if kind.name in stored.column_names}
+    for first in range(0, len(payloads), _BATCH):
+        batch = payloads[first : first + _BATCH]
+        try:
+            by_dataset = rows(batch)
+        except msgspec.DecodeError:
+            by_dataset = {}
+        if list(by_dataset) != [dataset]:
+            yield from ((first + row, "record") for row in _of_another_kind(dataset, batch))
+            continue
+        expected = table(dataset, by_dataset[dataset], header.features)
+        for name in names.names:
+            wanted = expected[name].combine_chunks()
+            found = held[name].slice(first, len(batch)) if name in held else pa.nulls(len(batch), wanted.type)
+            yield from ((first + row, name) for row in _different(found, wanted))
+
+
+def _conformed(stored: Table, kind: Any) -> Any:
+    found = stored[kind.name].combine_chunks()
+    try:
+        return found if found.type == kind.type else found.cast(kind.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.nulls(len(found), kind.type)
+
+
+def _of_another_kind(dataset: Dataset, payloads: Sequence[bytes]) -> Iterator[int]:
+    for row, payload in enumerate(payloads):
+        try:
+            kinds = list(rows([payload]))
+        except msgspec.DecodeError:
+            kinds = []
+        if kinds != [dataset]:
+            yield row
+
+
+def _different(found: Any, wanted: Any) -> list[int]:
+    """Rows that differ in any bit: NaN equals the same NaN, and 0.0 is not -0.0."""
+    if _same(found, wanted):
+        return []
+    return [row for row in range(len(wanted)) if not _same(found.slice(row, 1), wanted.slice(row, 1))]
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    type_ = wanted.type
+    if pa.types.is_map(type_):
+        return _text(found) == _text(wanted)
+    if pa.types.is_list(type_):
+        lengths = found.value_lengths().equals(wanted.value_lengths())
+        return bool(lengths and _bits(found.flatten()).equals(_bits(wanted.flatten())))
+    return bool(_bits(found).equals(_bits(wanted)))
+
+
+def _bits(array: Any) -> Any:
+    return array.view(pa.int64()) if pa.types.is_floating(array.type) else array
+
+
+def _text(array: Any) -> str | None:
+    try:
+        return repr(array.to_pylist())
+    except UnicodeDecodeError:  # nothing that was recorded
+        return None

@@ -1,0 +1,135 @@
+"""What stands in the log right now, for the next checkpoint: heads of what is written, roots of what is sealed."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+
+from cluster.decision_log import chain
+from cluster.decision_log.checkpoint import Standing, Vouched
+from cluster.decision_log.columns import DATASETS
+from cluster.decision_log.fault import Fault
+from cluster.decision_log.seal import SEAL, Seal
+from cluster.decision_log.segment import is_chained, live_names, live_path, read_header, scan_linked, sealed_path
+from cluster.errors import Invalid
+
+
+class Heads:
+    """Follows one log under `root`; reads what is new in it, and checks the chain of that on the way.
+
+    Whatever contradicts what it saw before, or what a checkpoint says, is a fault and is not vouched for again.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._log = root.name
+        self._live: dict[str, _Head] = {}
+        self._faulty: set[str] = set()
+
+    def news(self, standing: Standing) -> tuple[list[Vouched], list[Fault]]:
+        """What changed since `standing`, and what is wrong with the rest; every fault is told once."""
+        found: list[Vouched] = []
+        faults: list[Fault] = []
+        live = live_names(self._root)
+        for name in live:
+            head = self._live.setdefault(name, _Head(live_path(self._root, name), name))
+            try:
+                vouched = head.read(self._log)
+            except FileNotFoundError:  # sealed since the listing: told as such next time
+                continue
+            self._take(name, vouched, standing, found, faults)
+        for name in self._live.keys() - set(live):
+            del self._live[name]
+        for name in sealed_names(self._root) - set(live):
+            known = standing.segments.get((self._log, name))
+            if known is None or known.root is None:
+                self._take(name, _sealed(self._root, name), standing, found, faults)
+        return found, faults
+
+    def _take(
+        self, name: str, found: Vouched | Fault | None, standing: Standing, into: list[Vouched], faults: list[Fault]
+    ) -> None:
+        if name in self._faulty or found is None:
+            return
+        if isinstance(found, Vouched):
+            known = standing.segments.get((self._log, name))
+            if known == found:
+                return
+            if known is None or found.records >= known.records:
+                into.append(found)
+                return
+            detail = f"has {found.records} records where checkpoint {standing.number} or one before saw {known.records}"
+            found = Fault("cut", f"{self._log}/{name}", detail)
+        self._faulty.add(name)
+        faults.append(found)
+
+
+class _Head:
+    """One live segment, read on from the last link."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._name = name
+        self._offset = 0
+        self._records = 0
+        self._head: bytes | None = None
+
+    def read(self, log: str) -> Vouched | Fault | None:
+        """The segment as it stands; None before its first group, and for one that has no chain."""
+        with self._path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < self._offset:
+                return Fault("cut", f"{log}/{self._name}", f"is shorter than the {self._offset} bytes it had")
+            file.seek(self._offset)
+            content = file.read()
+        start = 0
+        if self._head is None:
+            start = self._begin(content)
+            if self._head is None:
+                return None
+        _, links, end = scan_linked(content, start)
+        if chain.breaks(self._head, content, links):
+            return Fault("changed", f"{log}/{self._name}", "its chain does not hold: run `windvane audit verify`")
+        if links:
+            self._records, self._head = self._records + links[-1].records, links[-1].head
+        self._offset += end
+        return Vouched(log, self._name, self._records, self._head.hex()) if self._records else None
+
+    def _begin(self, content: bytes) -> int:
+        try:
+            found = read_header(content, self._name)
+        except Invalid:  # written by a newer Windvane, which vouches for it
+            return 0
+        if found is None or not is_chained(content):
+            return 0
+        self._head = chain.begin(content[: found[1]])
+        return found[1]
+
+
+def sealed_names(root: Path) -> set[str]:
+    """Segments of which a Parquet file of any kind is there."""
+    return {path.stem for dataset in DATASETS for path in sealed_path(root, dataset, "").parent.glob("[!.]*.parquet")}
+
+
+def is_sealed(root: Path, name: str) -> bool:
+    """Whether a Parquet file of any kind is there for the segment."""
+    return any(sealed_path(root, dataset, name).exists() for dataset in DATASETS)
+
+
+def seals(root: Path, name: str) -> Iterable[Seal | None]:
+    """What the segment's Parquet files say it was sealed with; None for one that does not say so."""
+    for dataset in DATASETS:
+        path = sealed_path(root, dataset, name)
+        if path.exists():
+            seal = (pq.read_schema(path).metadata or {}).get(SEAL)
+            yield None if seal is None else msgspec.json.decode(seal, type=Seal)
+
+
+def _sealed(root: Path, name: str) -> Vouched | None:
+    """None for a segment that was sealed before there were seals."""
+    for seal in seals(root, name):
+        if seal is not None:
+            head = seal.head.hex() if seal.head else None
+            return Vouched(root.name, name, seal.records, head, seal.root.hex())
+    return None

@@ -1,0 +1,36 @@
+"""What looking at one segment found: what it holds now, and what in it is not what was written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cluster.decision_log import merkle
+from cluster.decision_log.fault import Fault, Kind, decision_of
+from cluster.decision_log.segment import Header
+
+
+@dataclass(slots=True)
+class Inspected:
+    """A segment's records as they stand now; `heads` are the chain's by how many records lie before them."""
+
+    place: str  # <log>/<segment>
+    header: Header | None = None
+    records: int = 0
+    root: bytes = merkle.EMPTY
+    heads: dict[int, bytes] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    unlinked_bytes: int = 0  # after the last group, in a live segment
+
+    def fault(self, kind: Kind, detail: str, position: int | None = None, payload: bytes | None = None) -> None:
+        """Note one."""
+        self.faults.append(Fault(kind, self.place, detail, position, decision_of(payload)))
+
+    def fault_of_group(self, first: int, payloads: Sequence[bytes]) -> None:
+        """Note that the group which starts at position `first` breaks the chain."""
+        names = ", ".join(name for payload in payloads if (name := decision_of(payload)))
+        what = f"records {first} to {first + len(payloads) - 1} ({names}) do" if len(payloads) > 1 else "it does"
+        self.fault(
+            "changed",
+            f"{what} not follow in the chain: changed, moved or put in, or the ones before were dropped",
+            first,
+            payloads[0] if payloads else None,
+        )
