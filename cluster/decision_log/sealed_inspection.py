@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from cluster.decision_log import chain, merkle
 from cluster.decision_log.cells import changed_cells
-from cluster.decision_log.columns import DATASETS, Dataset
+from cluster.decision_log.columns import DATASETS, Dataset, schema
 from cluster.decision_log.inspected import Inspected
 from cluster.decision_log.seal import MARK, SEAL, Seal
 from cluster.decision_log.segment import Header, frame, read_header, sealed_path
@@ -57,6 +57,7 @@ class _File:
     leaves: dict[int, int]
     links: dict[int, bytes]
     changed: list[tuple[int, str]]
+    unknown: list[str]  # columns that nothing was sealed in
 
 
 def _file(dataset: Dataset, path: Path) -> _File:
@@ -76,9 +77,9 @@ def _file(dataset: Dataset, path: Path) -> _File:
         link = stored["link"].cast(pa.binary())
         kept = link.is_valid()
         links = dict(zip(positions[kept.to_numpy()].tolist(), link.filter(kept).to_pylist(), strict=True))
-    return _File(
-        header, seal, positions, payloads, leaves, links, list(changed_cells(dataset, stored, payloads, header))
-    )
+    changed = list(changed_cells(dataset, stored, payloads, header))
+    unknown = sorted(set(stored.column_names) - set(schema(dataset, header.features).names))
+    return _File(header, seal, positions, payloads, leaves, links, changed, unknown)
 
 
 class _Files:
@@ -102,6 +103,8 @@ class _Files:
         if found.header not in (None, file.header) or self._differs(file.seal, file.header):
             found.fault("changed", f"what {dataset} says of the segment is not what it was sealed with")
         found.header, self.seal = found.header or file.header, self.seal or file.seal
+        for column in file.unknown:
+            found.fault("inserted", f"{dataset} has a column {column!r} that no record was sealed in")
         for row in (np.flatnonzero(np.diff(file.positions) <= 0) + 1).tolist():
             place = int(file.positions[row])
             found.fault("reordered", f"stands out of its place in {dataset}", place, file.payloads[row])
