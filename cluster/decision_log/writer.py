@@ -3,7 +3,7 @@
 import asyncio
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,10 @@ from configs.schema import Feature
 Durability = Literal["committed", "buffered"]
 _WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
 _CLOSED = "the decision log is closed here: ask another replica"
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(slots=True)
@@ -53,11 +57,17 @@ class Writer:
         segment_bytes: int = 16 << 20,
         segment_seconds: float = 300.0,
         max_waiting_bytes: int = 64 << 20,
+        before_write: Callable[[], None] = _nothing,
     ) -> None:
-        """`writer` names this process and no other; the first group opens the first segment."""
+        """`writer` names this process and no other; the first group opens the first segment.
+
+        `before_write` is called in the writer's thread ahead of every write: what the records need to be readable goes
+        to disk there. When it raises Unavailable the groups are refused.
+        """
         if not _WRITER_NAME.match(writer):
             raise Invalid(f"writer name {writer!r} cannot be part of a file name; use letters, digits and . _ # ~ -")
         self.lost = 0  # records that the disk refused; nobody was promised one of them in `committed`
+        self._before_write = before_write
         self._durable = durability == "committed"
         self._loop = loop
         self._home = get_ident()
@@ -160,7 +170,10 @@ class Writer:
                 groups, closing = self._take()
                 refusal: str | None = "the decision log's thread died: restart this replica"
                 try:
+                    self._before_write()
                     refusal = self._segments.write(b"".join([group.frames for group in groups]))
+                except Unavailable as error:
+                    refusal = str(error)
                 finally:
                     if groups:
                         self._tell(groups, refusal)

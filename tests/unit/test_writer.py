@@ -302,6 +302,29 @@ def test_it_may_be_closed_from_another_thread_while_the_loop_appends(tmp_path: P
     ]
 
 
+def test_what_records_need_is_on_disk_before_them_or_they_are_refused(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def keep() -> None:
+        written.append(len(records(tmp_path)))
+        if len(written) == 2:
+            raise Unavailable("no room for keys")
+
+    async def scene() -> None:
+        async with open_writer(tmp_path, before_write=keep) as writer:
+            writer.append(decision("kept"))
+            await writer.commit()
+            writer.append(decision("refused"))
+            with pytest.raises(Unavailable, match="no room for keys"):
+                await writer.commit()
+            writer.append(decision("after"))
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert written[:3] == [0, 1, 1]
+    assert records(tmp_path) == [decision("kept"), decision("after")]
+
+
 def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:

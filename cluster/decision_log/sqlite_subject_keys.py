@@ -1,0 +1,140 @@
+"""Subjects' keys in an SQLite file of their own.
+
+Not in the store with the rest: millions of rows of about 100 bytes found by a binary key want no documents, and what is
+destroyed must be gone from the file and from its write-ahead log at once, and from backups by a rule of their own: who
+restores a backup of this file brings erased subjects back. What lies below the file system (snapshots, worn flash
+blocks) is not reached from here; there a key is still wrapped by the master key.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from cluster.decision_log.subject_keys import Erasure, SubjectKey
+from cluster.errors import Unavailable
+
+BUSY_SECONDS = 30.0
+_ASKED_AT_ONCE = 500
+_TABLES = """
+CREATE TABLE IF NOT EXISTS subject_keys (subject BLOB, id BLOB, wrapped BLOB NOT NULL, PRIMARY KEY (subject, id))
+  WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erasures (
+  number INTEGER PRIMARY KEY, at REAL NOT NULL, subject BLOB NOT NULL, keys INTEGER NOT NULL, digest BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS erasures_by_subject ON erasures (subject);
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, wrapped BLOB NOT NULL);
+"""
+
+
+class SqliteSubjectKeys:
+    """Every thread has a connection of its own, so that a sync in one does not stop the other's reading."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._of_thread = threading.local()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
+        with self._connection() as connection:
+            connection.executescript(_TABLES)
+
+    def secret(self, name: str, wrapped: bytes) -> bytes:
+        """The one wrapped secret kept under that name, which is `wrapped` when there was none."""
+        with self._connection() as connection:
+            connection.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, wrapped))
+            return bytes(connection.execute("SELECT wrapped FROM secrets WHERE name = ?", (name,)).fetchone()[0])
+
+    def find(self, subjects: Sequence[bytes]) -> Mapping[bytes, SubjectKey]:
+        """One key of each subject that has any."""
+        found: dict[bytes, SubjectKey] = {}
+        with self._connection() as connection:
+            for first in range(0, len(subjects), _ASKED_AT_ONCE):
+                part = subjects[first : first + _ASKED_AT_ONCE]
+                places = ",".join("?" * len(part))
+                query = f"SELECT subject, id, wrapped FROM subject_keys WHERE subject IN ({places})"  # noqa: S608
+                found |= {row[0]: SubjectKey(*row) for row in connection.execute(query, part)}
+        return found
+
+    def get(self, subject: bytes, id: bytes) -> SubjectKey | None:
+        """That key, unless it was destroyed."""
+        query = "SELECT subject, id, wrapped FROM subject_keys WHERE subject = ? AND id = ?"
+        with self._connection() as connection:
+            row = connection.execute(query, (subject, id)).fetchone()
+        return None if row is None else SubjectKey(*row)
+
+    def add(self, keys: Sequence[SubjectKey], seen: int) -> None:
+        """Keep the keys durably, but for subjects that were erased after erasure number `seen`: those stay erased."""
+        statement = """INSERT OR IGNORE INTO subject_keys SELECT ?1, ?2, ?3
+                       WHERE NOT EXISTS (SELECT 1 FROM erasures WHERE subject = ?1 AND number > ?4)"""
+        rows = [(key.subject, key.id, key.wrapped, seen) for key in keys]
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(statement, rows)
+
+    def erase(self, subject: bytes, at: float) -> Erasure:
+        """Destroy the subject's keys so that they cannot be read from the storage any more, and say so.
+
+        Raises Unavailable when they are deleted and readers kept the write-ahead log from being emptied: erase again.
+        """
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            rows = connection.execute("SELECT wrapped FROM subject_keys WHERE subject = ? ORDER BY id", (subject,))
+            wrapped = [row[0] for row in rows]
+            connection.execute("DELETE FROM subject_keys WHERE subject = ?", (subject,))
+            (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM erasures").fetchone()
+            digest = sha256(b"".join(wrapped)).digest()
+            row = (number, at, subject, len(wrapped), digest)
+            connection.execute("INSERT INTO erasures VALUES (?, ?, ?, ?, ?)", row)
+        with self._connection() as connection:
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Unavailable(
+                f"the keys are deleted, and still lie in the write-ahead log of {self._path}: erase again"
+            )
+        return _erasure(row)
+
+    def erasures(self, after: int) -> tuple[Erasure, ...]:
+        """Erasures with a number above `after`, oldest first."""
+        query = "SELECT number, at, subject, keys, digest FROM erasures WHERE number > ? ORDER BY number"
+        with self._connection() as connection:
+            return tuple(_erasure(row) for row in connection.execute(query, (after,)))
+
+    def close(self) -> None:
+        """Let go of this thread's connection."""
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is not None:
+            connection.close()
+            del self._of_thread.connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """What is done within is kept whole when it ends, or not at all."""
+        try:
+            connection = getattr(self._of_thread, "connection", None)
+            if connection is None:
+                connection = self._of_thread.connection = _connect(self._path)
+            try:
+                yield connection
+            except BaseException:
+                if connection.in_transaction:
+                    connection.rollback()
+                raise
+            if connection.in_transaction:
+                connection.commit()
+        except sqlite3.Error as error:
+            raise Unavailable(f"the vault in {self._path} does not answer: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # a key that was promised survives a power cut
+    connection.execute("PRAGMA secure_delete = ON")  # deleted bytes are overwritten with zeros
+    return connection
+
+
+def _erasure(row: tuple[int, float, bytes, int, bytes]) -> Erasure:
+    number, at, subject, keys, digest = row
+    return Erasure(number, at, subject.hex(), keys, digest.hex())

@@ -1,0 +1,196 @@
+"""Personal fields under a key per subject: encrypted before they are hashed, gone when the subject's key is destroyed.
+
+A subject stands in the log as a keyed hash (BLAKE2b, RFC 7693), its personal fields as one AES-256-GCM message:
+
+    0x01, key id (8 bytes), nonce (12), ciphertext and tag (16)
+
+What the record is about is authenticated with it, so no message can be moved to another record. The chain and the
+Merkle trees are over records as they are written, so destroying a key changes nothing that they cover.
+
+Nonces are 96 random bits. A key must not meet one twice: among q messages under one key that happens with a chance
+below q^2 / 2^97, and a key is of one subject, made anew by every process that meets the subject before any key of it
+is stored; a million decisions about one person leave it below 2^-57. Random bits need no memory of the last nonce, so
+neither a restart, a fork nor a restored machine can bring one back. SP 800-38D section 8.3 asks for q below 2^32.
+"""
+
+import os
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from threading import Lock
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from cluster.decision_log.kms import Kms
+from cluster.decision_log.subject_keys import Erasure, SubjectKey, SubjectKeys
+from cluster.errors import Invalid, NotFound
+
+_FORMAT = b"\x01"
+_KEY_BYTES, _ID_BYTES, _NONCE_BYTES, _HASH_BYTES = 32, 8, 12, 16
+_PREFIX_BYTES = len(_FORMAT) + _ID_BYTES
+_HASH_KEY = "subject hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """What stands in the record: the subject's keyed hash in hexadecimal, and the personal fields encrypted."""
+
+    subject: str
+    personal: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A subject's key, ready to be used."""
+
+    subject: str
+    prefix: bytes
+    encrypt: Callable[[bytes, bytes, bytes | None], bytes]
+
+
+class Vault:
+    """Belongs to one thread, the event loop's; `flush` and `reveal` may be called from any.
+
+    A new subject's key is used at once and stored by `flush`, which has to have returned before any record that was
+    protected with it is written: otherwise a kill in between would leave what nobody can read.
+    """
+
+    def __init__(self, keys: SubjectKeys, kms: Kms, *, held: int = 100_000) -> None:
+        """Keeps at most `held` unwrapped keys in memory (about 1 kB each)."""
+        self._keys = keys
+        self._kms = kms
+        self._most_held = held
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._names: dict[str, str] = {}  # subject's hash → subject, of what is held
+        self._new: list[SubjectKey] = []
+        self._storing: list[SubjectKey] = []
+        self._lock = Lock()  # over `_new`, and never held for longer than a list takes
+        self._storing_lock = Lock()
+        self._seen = max((erasure.number for erasure in keys.erasures(0)), default=0)
+        wrapped = keys.secret(_HASH_KEY, kms.wrap(secrets.token_bytes(_KEY_BYTES), _HASH_KEY.encode()))
+        self._hash_key = kms.unwrap(wrapped, _HASH_KEY.encode())
+
+    def hash(self, subject: str) -> str:
+        """How the log names the subject."""
+        return self._digest(subject).hex()
+
+    def protect(self, subject: str, about: str, personal: bytes) -> Protected:
+        """The subject and its personal fields as they may be written; `about` names the record, a decision's id."""
+        held = self._held.get(subject)
+        if held is None:
+            held = self._take([subject])[subject]
+        else:
+            self._held.move_to_end(subject)
+        nonce = os.urandom(_NONCE_BYTES)
+        return Protected(held.subject, held.prefix + nonce + held.encrypt(nonce, personal, about.encode()))
+
+    def protect_all(self, asked: Sequence[tuple[str, str, bytes]]) -> list[Protected]:
+        """`protect` for each (subject, about, personal); subjects that are not held are looked up in one go."""
+        held, unknown = self._held, dict.fromkeys(subject for subject, _, _ in asked if subject not in self._held)
+        found = {subject: held[subject] for subject, _, _ in asked if subject in held}
+        if unknown:
+            found |= self._take(list(unknown))
+        drawn = os.urandom(_NONCE_BYTES * len(asked))
+        protected: list[Protected] = []
+        for place, (subject, about, personal) in enumerate(asked):
+            nonce = drawn[_NONCE_BYTES * place : _NONCE_BYTES * (place + 1)]
+            of = found[subject]
+            protected.append(Protected(of.subject, of.prefix + nonce + of.encrypt(nonce, personal, about.encode())))
+        for subject in found:
+            if subject in held:
+                held.move_to_end(subject)
+        return protected
+
+    def flush(self) -> None:
+        """Store the keys of new subjects; raises Unavailable, and then they are stored by the next call."""
+        if not self._new and not self._storing:
+            return
+        with self._storing_lock:
+            with self._lock:
+                self._storing, self._new, seen = self._storing + self._new, [], self._seen
+            self._keys.add(self._storing, seen)
+            self._storing = []
+
+    def reveal(self, subject_hash: str, about: str, personal: bytes) -> bytes:
+        """The personal fields again; asks for the key every time, so that an erasure counts at once.
+
+        Raises NotFound when the subject was erased, Invalid when the message is not of this record.
+        """
+        if personal[:1] != _FORMAT:
+            raise Invalid("the personal fields are not in a format that this Windvane knows: update it")
+        subject = bytes.fromhex(subject_hash)
+        id, sealed = personal[1:_PREFIX_BYTES], personal[_PREFIX_BYTES:]
+        key = self._keys.get(subject, id) or self._unstored(subject, id)
+        if key is None:
+            raise NotFound(f"the personal fields of subject {subject_hash} were erased")
+        cipher = AESGCM(self._kms.unwrap(key.wrapped, subject + id))
+        try:
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
+        except (InvalidTag, ValueError) as error:
+            raise Invalid(f"the personal fields of {about} were changed, or are another record's") from error
+
+    def erase(self, subject: str, at: float) -> Erasure:
+        """Destroy the subject's keys; what is returned belongs into the log. Erasing twice is recorded twice."""
+        erasure = self._keys.erase(self._digest(subject), at)
+        self.catch_up()
+        return erasure
+
+    def catch_up(self) -> tuple[Erasure, ...]:
+        """Forget the keys of subjects that any process erased since the last call; once a second is often enough.
+
+        A process that has not caught up yet may still use a destroyed key: then what it writes cannot be read, and the
+        subject stays erased.
+        """
+        erasures = self._keys.erasures(self._seen)
+        for erasure in erasures:
+            subject = self._names.pop(erasure.subject, None)
+            if subject is not None:
+                del self._held[subject]
+        if erasures:
+            gone = {bytes.fromhex(erasure.subject) for erasure in erasures}
+            with self._lock:
+                self._new = [key for key in self._new if key.subject not in gone]
+                self._storing = [key for key in self._storing if key.subject not in gone]
+                self._seen = erasures[-1].number
+        return erasures
+
+    def _digest(self, subject: str) -> bytes:
+        return blake2b(subject.encode(), key=self._hash_key, digest_size=_HASH_BYTES).digest()
+
+    def _take(self, subjects: Sequence[str]) -> dict[str, _Held]:
+        """Keys of subjects that are not held: found, or else made."""
+        hashes = {subject: self._digest(subject) for subject in subjects}
+        stored = self._keys.find(list(hashes.values()))
+        taken: dict[str, _Held] = {}
+        for subject, hashed in hashes.items():
+            key = stored.get(hashed)
+            if key is None:
+                taken[subject] = self._make(hashed)
+            else:
+                plain = self._kms.unwrap(key.wrapped, hashed + key.id)
+                taken[subject] = _Held(hashed.hex(), _FORMAT + key.id, AESGCM(plain).encrypt)
+        self._hold(taken.items())
+        return taken
+
+    def _make(self, hashed: bytes) -> _Held:
+        id, plain = secrets.token_bytes(_ID_BYTES), AESGCM.generate_key(8 * _KEY_BYTES)
+        key = SubjectKey(hashed, id, self._kms.wrap(plain, hashed + id))
+        with self._lock:
+            self._new.append(key)
+        return _Held(hashed.hex(), _FORMAT + id, AESGCM(plain).encrypt)
+
+    def _hold(self, taken: Iterable[tuple[str, _Held]]) -> None:
+        for subject, held in taken:
+            self._held[subject] = held
+            self._names[held.subject] = subject
+        while len(self._held) > self._most_held:
+            _, oldest = self._held.popitem(last=False)
+            del self._names[oldest.subject]
+
+    def _unstored(self, subject: bytes, id: bytes) -> SubjectKey | None:
+        with self._lock:
+            unstored = [*self._new, *self._storing]
+        return next((key for key in unstored if (key.subject, key.id) == (subject, id)), None)
