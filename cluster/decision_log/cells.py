@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from cluster.decision_log.columns import Dataset, Table, rows, schema, table
+from cluster.decision_log.columns import Dataset, Table, rows_of, schema, table
 from cluster.decision_log.segment import Header
 
 _BATCH = 1024  # rows compared at once: they and what they are made of fit a core's cache
@@ -24,13 +24,11 @@ def changed_cells(
     for first in range(0, len(payloads), _BATCH):
         batch = payloads[first : first + _BATCH]
         try:
-            by_dataset = rows(batch)
+            of_batch = rows_of(dataset, batch)
         except msgspec.DecodeError:
-            by_dataset = {}
-        if list(by_dataset) != [dataset]:
             yield from ((first + row, "record") for row in _of_another_kind(dataset, batch))
             continue
-        expected = table(dataset, by_dataset[dataset], header.features)
+        expected = table(dataset, of_batch, header.features)
         for name in names.names:
             wanted = expected[name].combine_chunks()
             found = held[name].slice(first, len(batch)) if name in held else pa.nulls(len(batch), wanted.type)
@@ -48,10 +46,8 @@ def _conformed(stored: Table, kind: Any) -> Any:
 def _of_another_kind(dataset: Dataset, payloads: Sequence[bytes]) -> Iterator[int]:
     for row, payload in enumerate(payloads):
         try:
-            kinds = list(rows([payload]))
+            rows_of(dataset, [payload])
         except msgspec.DecodeError:
-            kinds = []
-        if kinds != [dataset]:
             yield row
 
 

@@ -95,6 +95,7 @@ _FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
 }
 _DATASET_OF: Mapping[type, Dataset] = {Unopened: "decisions", Shadow: "shadows", Outcome: "outcomes"}
 _RECORD = msgspec.msgpack.Decoder(Unopened | Shadow | Outcome)
+_OF_DATASET: Mapping[Dataset, Any] = {name: msgspec.msgpack.Decoder(kind) for kind, name in _DATASET_OF.items()}
 
 
 def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Rows]:
@@ -113,6 +114,15 @@ def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Ro
         of.payloads.append(payload)
         of.records.append(record)
     return found
+
+
+def rows_of(dataset: Dataset, payloads: Sequence[bytes]) -> Rows:
+    """The payloads as rows of one dataset; raises msgspec.DecodeError when one of them is anything else."""
+    decode = _OF_DATASET[dataset].decode
+    try:
+        return Rows(list(range(len(payloads))), list(payloads), [decode(payload) for payload in payloads])
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"text that is no UTF-8: {error}") from error
 
 
 def schema(dataset: Dataset, features: Iterable[Column], *, trace: bool = True) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.decision_log import chain, merkle
 from cluster.decision_log.columns import Proof
@@ -27,9 +28,9 @@ class Seal(msgspec.Struct, frozen=True):
     head: bytes | None  # None: written in format 1, before there was a chain
 
 
-def proof_of(leaves: Sequence[bytes], heads: dict[int, bytes]) -> Proof:
-    """Leaves as 32 bytes each; their first eight are kept beside the rows and say which row it is that was changed."""
-    return Proof(heads, np.frombuffer(b"".join(leaves), ">u8")[::4].astype(np.uint64))
+def leaf_prefixes(leaves: Sequence[bytes]) -> NDArray[np.uint64]:
+    """The first eight bytes of each leaf: kept beside the rows they say which one was changed; the root convicts."""
+    return np.frombuffer(b"".join(leaves), ">u8")[::4].astype(np.uint64)
 
 
 def sealed(name: str, content: bytes, start: int) -> tuple[list[bytes], Proof, Seal, int]:
@@ -47,4 +48,4 @@ def sealed(name: str, content: bytes, start: int) -> tuple[list[bytes], Proof, S
         payloads, end = scan(content, start)
         heads, seal = {}, Seal(name, first, len(payloads), b"", None)
     leaves = merkle.leaves(payloads)
-    return payloads, proof_of(leaves, heads), msgspec.structs.replace(seal, root=merkle.root(leaves)), end
+    return payloads, Proof(heads, leaf_prefixes(leaves)), msgspec.structs.replace(seal, root=merkle.root(leaves)), end

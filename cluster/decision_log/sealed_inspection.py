@@ -1,5 +1,6 @@
 """A sealed segment looked at cell by cell and record by record."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from cluster.decision_log import chain, merkle
 from cluster.decision_log.cells import changed_cells
 from cluster.decision_log.columns import DATASETS, Dataset, schema
 from cluster.decision_log.inspected import Inspected
-from cluster.decision_log.seal import MARK, SEAL, Seal
-from cluster.decision_log.segment import Header, frame, read_header, sealed_path
+from cluster.decision_log.seal import MARK, SEAL, Seal, leaf_prefixes
+from cluster.decision_log.segment import Header, frames, read_header, sealed_path
 from cluster.errors import Invalid
 
 
@@ -27,7 +28,7 @@ def inspect_sealed(root: Path, name: str) -> Inspected:
         path = sealed_path(root, dataset, name)
         if path.exists():
             files.read(dataset, path)
-    positions, payloads = files.in_order()
+    positions, payloads, stored = files.in_order()
     found.records = len(payloads)
     leaves = merkle.leaves(payloads)
     found.root = merkle.root(leaves)
@@ -35,7 +36,7 @@ def inspect_sealed(root: Path, name: str) -> Inspected:
     if seal is None:
         return found
     _note_gaps(found, positions, seal.records)
-    changed = _note_leaves(found, positions, payloads, leaves, files.leaves)
+    changed = _note_leaves(found, positions, payloads, leaves, stored)
     if seal.head is not None:
         _note_chain(found, seal, positions, payloads, files.links, changed)
     if not found.faults and (found.root, found.records) != (seal.root, seal.records):
@@ -54,7 +55,7 @@ class _File:
     seal: Seal | None
     positions: Any
     payloads: list[bytes]
-    leaves: dict[int, int]
+    leaves: Any  # uint64[rows]
     links: dict[int, bytes]
     changed: list[tuple[int, str]]
     unknown: list[str]  # columns that nothing was sealed in
@@ -70,10 +71,10 @@ def _file(dataset: Dataset, path: Path) -> _File:
     if position.null_count or record.null_count:
         raise Invalid("rows lack their record")
     positions, payloads = position.to_numpy(), record.to_pylist()
-    leaves: dict[int, int] = {}
+    leaves = np.zeros(len(positions), np.uint64)
     links: dict[int, bytes] = {}
     if seal is not None:
-        leaves = dict(zip(positions.tolist(), stored["leaf"].cast(pa.uint64()).to_pylist(), strict=True))
+        leaves = stored["leaf"].cast(pa.uint64()).combine_chunks().fill_null(0).to_numpy()
         link = stored["link"].cast(pa.binary())
         kept = link.is_valid()
         links = dict(zip(positions[kept.to_numpy()].tolist(), link.filter(kept).to_pylist(), strict=True))
@@ -89,7 +90,7 @@ class _Files:
         self._found = found
         self.seal: Seal | None = None
         self.links: dict[int, bytes] = {}
-        self.leaves: dict[int, int] = {}
+        self._leaves: list[Any] = []
         self._positions: list[Any] = []
         self._payloads: list[bytes] = []
 
@@ -111,16 +112,18 @@ class _Files:
         for row, column in file.changed:
             place = int(file.positions[row])
             found.fault("changed", f"{column} is not what was recorded", place, file.payloads[row])
-        self.leaves.update(file.leaves)
+        self._leaves.append(file.leaves)
         self.links.update(file.links)
         self._positions.append(file.positions)
         self._payloads += file.payloads
 
-    def in_order(self) -> tuple[list[int], list[bytes]]:
-        """Positions and payloads of all files by position."""
-        positions = np.concatenate(self._positions) if self._positions else np.empty(0, np.int64)
+    def in_order(self) -> tuple[list[int], list[bytes], Any]:
+        """Positions, payloads and stored leaves of all files, by position."""
+        if not self._positions:
+            return [], [], np.empty(0, np.uint64)
+        positions, leaves = np.concatenate(self._positions), np.concatenate(self._leaves)
         order = np.argsort(positions, kind="stable")
-        return positions[order].tolist(), [self._payloads[place] for place in order.tolist()]
+        return positions[order].tolist(), [self._payloads[place] for place in order.tolist()], leaves[order]
 
     def _differs(self, seal: Seal | None, header: Header) -> bool:
         if seal is None:
@@ -130,6 +133,8 @@ class _Files:
 
 
 def _note_gaps(found: Inspected, positions: Sequence[int], records: int) -> None:
+    if positions == list(range(records)):
+        return
     expected = 0
     for position in positions:
         if position < expected:
@@ -148,20 +153,13 @@ def _note_missing(found: Inspected, first: int, after: int) -> None:
 
 
 def _note_leaves(
-    found: Inspected,
-    positions: Sequence[int],
-    payloads: Sequence[bytes],
-    leaves: Sequence[bytes],
-    stored: Mapping[int, int],
+    found: Inspected, positions: Sequence[int], payloads: Sequence[bytes], leaves: Sequence[bytes], stored: Any
 ) -> set[int]:
     """Notes records whose leaf is another, and returns where they stand."""
-    prefixes = np.frombuffer(b"".join(leaves), ">u8")[::4].tolist()
-    changed: set[int] = set()
-    for position, payload, prefix in zip(positions, payloads, prefixes, strict=True):
-        if stored.get(position) != prefix:
-            changed.add(position)
-            found.fault("changed", "its record is not the one that was sealed", position, payload)
-    return changed
+    places = np.flatnonzero(leaf_prefixes(leaves) != stored).tolist()
+    for place in places:
+        found.fault("changed", "its record is not the one that was sealed", positions[place], payloads[place])
+    return {positions[place] for place in places}
 
 
 def _note_chain(
@@ -175,14 +173,12 @@ def _note_chain(
     """Follows the chain through the rows; a group is noted unless one of its records was already."""
     head, first = chain.begin(seal.preamble), 0
     known = changed | {fault.position for fault in found.faults}
-    for place, position in enumerate(positions):
-        link = links.get(position)
-        if link is None:
-            continue
-        group = payloads[first : place + 1]
-        if chain.extend(head, b"".join(map(frame, group))) != link and known.isdisjoint(positions[first : place + 1]):
-            found.fault_of_group(positions[first], group)
-        head, first = link, place + 1
+    for position, link in sorted(links.items()):
+        after = bisect_right(positions, position, first)
+        group = payloads[first:after]
+        if chain.extend(head, frames(group)) != link and known.isdisjoint(positions[first:after]):
+            found.fault_of_group(positions[first] if group else position, group)
+        head, first = link, after
         found.heads[position + 1] = link
     if (first < len(positions) or head != seal.head) and not found.faults:
         found.fault("changed", "its chain does not end with the head it was sealed with", max(0, len(positions) - 1))

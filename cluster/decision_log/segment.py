@@ -20,6 +20,7 @@ fields without a new version.
 
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,6 +82,16 @@ def frame(payload: bytes) -> bytes:
     """The payload as it stands in a segment."""
     length = len(payload)
     return FRAME.pack(length, zlib.crc32(payload, length)) + payload
+
+
+def frames(payloads: Iterable[bytes]) -> bytes:
+    """The payloads one after another, each as `frame` has it."""
+    pack, checksum = FRAME.pack, zlib.crc32
+    parts: list[bytes] = []
+    for payload in payloads:
+        length = len(payload)
+        parts += (pack(length, checksum(payload, length)), payload)
+    return b"".join(parts)
 
 
 def link(head: bytes) -> bytes:

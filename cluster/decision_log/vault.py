@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -34,8 +35,7 @@ _PREFIX_BYTES = len(_FORMAT) + _ID_BYTES
 _HASH_KEY = "subject hash"
 
 
-@dataclass(frozen=True, slots=True)
-class Protected:
+class Protected(msgspec.Struct, frozen=True, gc=False):
     """What stands in the record: the subject's keyed hash in hexadecimal, and the personal fields encrypted."""
 
     subject: str

@@ -29,6 +29,8 @@ from cluster.decision_log.sealed_inspection import inspect_sealed
 from cluster.decision_log.segment import live_names, live_path, next_link
 from cluster.errors import Invalid
 
+_PER_PROCESS = 40  # segments that take as long as starting a process: some seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -64,7 +66,7 @@ def verify(
     here: set[tuple[str, str]] = set()
     chosen = [(log, name) for log in _logs(logs) for name in _between(_names(log), since, until)]
     ends: dict[tuple[str, str], set[bytes]] = {}
-    with _mapping(processes or min(os.cpu_count() or 1, 1 + len(chosen) // 8)) as mapping:
+    with _mapping(processes or min(os.cpu_count() or 1, 1 + len(chosen) // _PER_PROCESS)) as mapping:
         for (root, name), looked_at in zip(chosen, mapping(inspect, chosen), strict=True):
             here.add((root.name, name))
             for found in looked_at:
