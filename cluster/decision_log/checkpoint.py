@@ -110,7 +110,7 @@ def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]
         faults.append(Fault("missing", place, f"in its place stands checkpoint {checkpoint.number}"))
     elif standing.hash is not None and checkpoint.previous != standing.hash:
         faults.append(Fault("changed", place, "does not follow from the one before it: one of both was made anew"))
-    faults += [fault for vouched in checkpoint.segments if (fault := _contradicts(standing, vouched, checkpoint))]
+    faults += [fault for vouched in checkpoint.segments if (fault := contradiction(standing, vouched, place))]
     standing.segments.update({(vouched.log, vouched.segment): vouched for vouched in checkpoint.segments})
     standing.retired.update(checkpoint.retired)
     standing.number, standing.at, standing.hash = checkpoint.number, checkpoint.at, hash_of(signed)
@@ -137,18 +137,18 @@ def _read(line: bytes, keys: Mapping[str, Ed25519PublicKey], place: str) -> tupl
     return signed, checkpoint
 
 
-def _contradicts(standing: Standing, found: Vouched, checkpoint: Checkpoint) -> Fault | None:
-    """What a signed checkpoint says against those before it: then the log was changed in between, and signed since."""
-    name, place = f"{found.log}/{found.segment}", f"checkpoint {checkpoint.number}"
+def contradiction(standing: Standing, found: Vouched, says: str) -> Fault | None:
+    """What is wrong with a segment as it is `found` after all that was vouched for; `says` is who found it so."""
+    name = f"{found.log}/{found.segment}"
     known = standing.segments.get((found.log, found.segment))
     if known is None:
         return _late(standing, found.log, found.segment)
     if known.root is not None and known != found:
-        return Fault("changed", name, f"was sealed already when {place} named another root")
+        return Fault("changed", name, f"was sealed already, and {says} names another root")
     if found.records < known.records:
-        return Fault("cut", name, f"{place} names {found.records} records where there had been {known.records}")
+        return Fault("cut", name, f"{says} names {found.records} records where there had been {known.records}")
     if found.records == known.records and found.head != known.head:
-        return Fault("changed", name, f"{place} names another head for the same records")
+        return Fault("changed", name, f"{says} names another head for the same records")
     return None
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from cluster.decision_log import chain
-from cluster.decision_log.checkpoint import Standing, Vouched
+from cluster.decision_log import chain, merkle
+from cluster.decision_log.checkpoint import Standing, Vouched, contradiction
 from cluster.decision_log.columns import DATASETS
 from cluster.decision_log.fault import Fault
 from cluster.decision_log.seal import SEAL, Seal
@@ -54,14 +54,13 @@ class Heads:
         if name in self._faulty or found is None:
             return
         if isinstance(found, Vouched):
-            known = standing.segments.get((self._log, name))
-            if known == found:
+            if standing.segments.get((self._log, name)) == found:
                 return
-            if known is None or found.records >= known.records:
+            wrong = contradiction(standing, found, "what stands there now")
+            if wrong is None:
                 into.append(found)
                 return
-            detail = f"has {found.records} records where checkpoint {standing.number} or one before saw {known.records}"
-            found = Fault("cut", f"{self._log}/{name}", detail)
+            found = wrong
         self._faulty.add(name)
         faults.append(found)
 
@@ -126,10 +125,21 @@ def seals(root: Path, name: str) -> Iterable[Seal | None]:
             yield None if seal is None else msgspec.json.decode(seal, type=Seal)
 
 
-def _sealed(root: Path, name: str) -> Vouched | None:
-    """None for a segment that was sealed before there were seals."""
+def stored_records(root: Path, name: str) -> list[bytes]:
+    """The payloads of a sealed segment in their order."""
+    rows: list[tuple[int, bytes]] = []
+    for dataset in DATASETS:
+        path = sealed_path(root, dataset, name)
+        if path.exists():
+            table = pq.read_table(path, columns=["position", "record"])
+            rows += zip(table["position"].to_pylist(), table["record"].to_pylist(), strict=True)
+    return [record for _, record in sorted(rows)]
+
+
+def _sealed(root: Path, name: str) -> Vouched:
     for seal in seals(root, name):
         if seal is not None:
             head = seal.head.hex() if seal.head else None
             return Vouched(root.name, name, seal.records, head, seal.root.hex())
-    return None
+    records = stored_records(root, name)  # sealed before there were seals: vouched for as it stands now
+    return Vouched(root.name, name, len(records), None, merkle.root(merkle.leaves(records)).hex())

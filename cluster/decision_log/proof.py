@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cluster.decision_log import merkle
 from cluster.decision_log.checkpoint import Checkpoint, Signed, Vouched, fingerprint, is_signed
-from cluster.decision_log.columns import DATASETS
 from cluster.decision_log.fault import decision_of
+from cluster.decision_log.heads import stored_records
 from cluster.decision_log.segment import live_names, live_path, read_header, scan, sealed_path
 from cluster.errors import Invalid, NotFound, Unavailable
 
@@ -58,7 +58,7 @@ def prove(root: Path, decision_id: str, checkpoints: Path, key: Ed25519PublicKey
     Raises NotFound when the log has no such decision, and Unavailable while no checkpoint vouches for its segment.
     """
     name, position = _find(root, decision_id)
-    records = _records(root, name)
+    records = stored_records(root, name)
     leaves = merkle.leaves(records)
     signed = _vouching(checkpoints, root.name, name, merkle.root(leaves).hex())
     path = tuple(step.hex() for step in merkle.path(leaves, position))
@@ -123,16 +123,6 @@ def _live(root: Path) -> Iterator[bytes]:
         header = read_header(content, name)
         if header is not None:
             yield from scan(content, header[1])[0]
-
-
-def _records(root: Path, name: str) -> list[bytes]:
-    rows: list[tuple[int, bytes]] = []
-    for dataset in DATASETS:
-        path = sealed_path(root, dataset, name)
-        if path.exists():
-            table = pq.read_table(path, columns=["position", "record"])
-            rows += zip(table["position"].to_pylist(), table["record"].to_pylist(), strict=True)
-    return [record for _, record in sorted(rows)]
 
 
 def _vouching(checkpoints: Path, log: str, name: str, root: str) -> Signed:

@@ -249,3 +249,27 @@ def test_a_chain_that_breaks_is_not_vouched_for(tmp_path: Path) -> None:
     (fault,) = world.checkpoint()
     assert fault.kind == "changed"
     assert world.checkpoints.standing.segments == {}
+
+
+def test_a_segment_put_in_after_its_time_is_not_vouched_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert world.checkpoint(at=1e6) == []
+    world.write(decision("forged"))
+    (fault,) = world.checkpoint(at=1e6 + 1)
+    assert fault.kind == "inserted"
+    assert world.checkpoints.standing.segments == {}
+
+
+def test_a_segment_made_anew_with_as_many_records_is_not_vouched_for(tmp_path: Path) -> None:
+    world, forger = World(tmp_path), World(tmp_path / "forged")
+    world.write(decision("d1"))
+    assert world.checkpoint() == []
+    world.writer.roll(now=True)
+    forger.write(decision("d2"))
+    forger.writer.roll(now=True)
+    (path,), (forged,) = ((each.root / "live").glob("*.seg") for each in (world, forger))
+    path.write_bytes(forged.read_bytes())
+    world.seal()
+    (fault,) = world.checkpoint()
+    assert (fault.kind, "another head" in fault.detail) == ("changed", True)
+    assert [each.kind for each in world.verify().faults] == ["changed"]
