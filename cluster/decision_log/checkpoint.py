@@ -59,6 +59,8 @@ class Standing:
     hash: str | None = GENESIS  # of the last one; None when it could not be read
     segments: dict[tuple[str, str], Vouched] = field(default_factory=dict)
     retired: set[tuple[str, str]] = field(default_factory=set)
+    policies: dict[str, str] = field(default_factory=dict)
+    registry: str = ""
 
 
 def fingerprint(key: Ed25519PublicKey) -> str:
@@ -113,6 +115,7 @@ def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]
     faults += [fault for vouched in checkpoint.segments if (fault := contradiction(standing, vouched, place))]
     standing.segments.update({(vouched.log, vouched.segment): vouched for vouched in checkpoint.segments})
     standing.retired.update(checkpoint.retired)
+    standing.policies, standing.registry = checkpoint.policies, checkpoint.registry
     standing.number, standing.at, standing.hash = checkpoint.number, checkpoint.at, hash_of(signed)
     return faults
 
