@@ -10,28 +10,36 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cluster.decision_log import disk
-from cluster.errors import Forbidden, Invalid
+from cluster.errors import Forbidden, Invalid, NotFound
 
 MASTER_KEY_BYTES = 32
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:
     """The Ed25519 key in that file (PEM), made at first use with its public half beside it as `<name>.pub`."""
-    key = serialization.load_pem_private_key(made_once(path, _new_signing_key), password=None)
+    content = made_once(path, _new_signing_key)
+    try:
+        key = serialization.load_pem_private_key(content, password=None)
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"{path} holds no key: {error}; restore it") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise Invalid(f"{path} holds no Ed25519 key: name another file, or move this one away for a new key")
     public = path.with_name(f"{path.name}.pub")
     if not public.exists():
-        public.write_bytes(
-            key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        )
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
         disk.sync_file(public)
     return key
 
 
 def public_key(path: Path) -> Ed25519PublicKey:
-    """The public key in that PEM file."""
-    key = serialization.load_pem_public_key(path.read_bytes())
+    """The public key in that PEM file; raises NotFound and Invalid."""
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no public key in {path}: take the one beside the signing key") from error
+    except ValueError as error:
+        raise Invalid(f"{path} holds no public key: {error}") from error
     if not isinstance(key, Ed25519PublicKey):
         raise Invalid(f"{path} holds no Ed25519 public key")
     return key

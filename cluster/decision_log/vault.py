@@ -58,8 +58,8 @@ class Vault:
     protected with it is written: otherwise a kill in between would leave what nobody can read.
     """
 
-    def __init__(self, keys: SubjectKeys, kms: Kms, *, held: int = 100_000) -> None:
-        """Keeps at most `held` unwrapped keys in memory (about 1 kB each)."""
+    def __init__(self, keys: SubjectKeys, kms: Kms, *, held: int = 10_000) -> None:
+        """Keeps at most `held` unwrapped keys in memory (about 3 kB each)."""
         self._keys = keys
         self._kms = kms
         self._most_held = held

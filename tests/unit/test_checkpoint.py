@@ -81,7 +81,7 @@ def under_a_borrowed_name(found: list[bytes], at: int) -> list[bytes]:
     return [*found[:at], msgspec.json.encode(sign(checkpoint, OTHER)), *found[at + 1 :]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from([dropped, doubled, exchanged, forged, signed_by_another, under_a_borrowed_name]), st.integers(0, 3)
 )
@@ -92,7 +92,7 @@ def test_whatever_is_done_to_one_it_is_named(tamper: Callable[[list[bytes], int]
     assert found[0] == (kinds.get(tamper, "forged"), f"checkpoint {number}")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 4), st.integers(0, 1 << 20), st.integers(1, 255))
 def test_any_flipped_byte_is_found(at: int, place: int, mask: int) -> None:
     found = lines(*GROWING)

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.decision_log.checkpoint import fingerprint
 from cluster.decision_log.key_file import made_once, master_key, public_key, signing_key
-from cluster.errors import Forbidden, Invalid
+from cluster.errors import Forbidden, Invalid, NotFound
 
 
 def mode(path: Path) -> int:
@@ -57,3 +57,14 @@ def test_a_key_that_was_cut_is_not_used(tmp_path: Path) -> None:
     path.write_bytes(b"short")
     with pytest.raises(Invalid, match="5 bytes"):
         master_key(path)
+
+
+def test_what_is_no_key_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    made_once(path, lambda: b"no key")
+    with pytest.raises(Invalid, match="holds no key"):
+        signing_key(path)
+    with pytest.raises(Invalid, match="holds no public key"):
+        public_key(path)
+    with pytest.raises(NotFound, match="no public key"):
+        public_key(tmp_path / "nowhere")

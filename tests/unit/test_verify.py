@@ -95,7 +95,7 @@ def test_over_several_workers_it_says_the_same(
 # -- live segments ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_a_flipped_byte_in_a_live_segment_is_found_where_it_is(worlds: dict[str, Path], draw: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
@@ -117,7 +117,7 @@ def test_a_flipped_byte_in_a_live_segment_is_found_where_it_is(worlds: dict[str,
             at += 8 + len(payload)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_a_live_segment_cut_anywhere_is_found(worlds: dict[str, Path], draw: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
@@ -343,7 +343,34 @@ def test_rows_of_a_sealed_segment_cannot_be_moved(
     assert (kind, position) in [(fault.kind, fault.position) for fault in found]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_whatever_is_done_to_sealed_rows_is_found(worlds: dict[str, Path], draw: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        world = copied(worlds["sealed"], Path(folder))
+        name = draw.draw(st.sampled_from(names(world)))
+        dataset = draw.draw(st.sampled_from(["decisions", "shadows", "outcomes"]))
+        rows = pq.read_table(sealed_path(world.root, dataset, name)).to_pylist()
+        place = draw.draw(st.integers(0, len(rows) - 1))
+        how = draw.draw(st.sampled_from(["drop", "repeat", "take another's", "from elsewhere", "exchange"]))
+        other = pq.read_table(sealed_path(world.root, dataset, names(world)[names(world).index(name) - 1])).to_pylist()
+        changed = list(rows)
+        if how == "drop":
+            del changed[place]
+        elif how == "repeat":
+            changed.insert(place, rows[place])
+        elif how == "take another's":
+            column = draw.draw(st.sampled_from(sorted(rows[0])))
+            changed[place] = rows[place] | {column: other[0][column]}
+        elif how == "from elsewhere":
+            changed[place] = other[place] | {"position": rows[place]["position"]}
+        else:
+            changed[0], changed[place] = rows[place], rows[0]
+        world.rewrite(dataset, name, lambda _: changed)
+        assert bool(placed(world.verify().faults, name)) == (changed != rows)
+
+
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_a_sealed_file_with_any_byte_flipped_still_says_the_same_or_is_found(
     worlds: dict[str, Path], draw: st.DataObject

@@ -17,7 +17,7 @@ import pytest
 from cluster.decision_log import disk
 from cluster.decision_log.live import claim
 from cluster.decision_log.record import Decision, Outcome, Record
-from cluster.decision_log.segment import live_names, live_path, read_header, scan
+from cluster.decision_log.segment import live_names, live_path, read_header, scan_linked
 from cluster.decision_log.writer import Writer
 from cluster.errors import Invalid, TooLarge, Unavailable
 from configs.schema import Feature
@@ -46,7 +46,7 @@ def records(root: Path) -> list[Record]:
         content = live_path(root, name).read_bytes()
         header = read_header(content, name)
         assert header is not None
-        found += map(decoder.decode, scan(content, header[1])[0])
+        found += map(decoder.decode, scan_linked(content, header[1])[0])
     return found
 
 
