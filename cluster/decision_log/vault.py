@@ -158,7 +158,11 @@ class Vault:
         return erasures
 
     def _digest(self, subject: str) -> bytes:
-        return blake2b(subject.encode(), key=self._hash_key, digest_size=_HASH_BYTES).digest()
+        try:
+            name = subject.encode()
+        except UnicodeEncodeError as error:
+            raise Invalid(f"a subject cannot be kept: {error}") from error
+        return blake2b(name, key=self._hash_key, digest_size=_HASH_BYTES).digest()
 
     def _take(self, subjects: Sequence[str]) -> dict[str, _Held]:
         """Keys of subjects that are not held: found, or else made."""

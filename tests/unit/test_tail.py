@@ -155,6 +155,20 @@ def test_a_record_larger_than_a_chunk_is_read(tmp_path: Path, monkeypatch: pytes
     assert Tail(tmp_path).read() == [big, decision("d2")]
 
 
+def test_a_record_larger_than_a_read_behind_a_link_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail_module, "_CHUNK_BYTES", 256)
+    large = decision("d2", features=("x" * 2000, 7, True, "UA"))
+    segment = Segment(tmp_path)
+    segment.write(decision("d1"))
+    segment.write(large)
+    segment.close()
+    tail = Tail(tmp_path)
+    assert names(tail.read(limit=1)) == ["d1"]
+    Sealer(tmp_path).seal()  # what is open here is read to its end
+    assert tail.read() == [large]
+    tail.close()
+
+
 def test_what_comes_after_damage_is_not_read_as_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail_module, "_CHUNK_BYTES", 256)
     name = written(tmp_path, decision("d1"), decision("d2"), decision("d3"))

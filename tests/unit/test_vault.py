@@ -89,6 +89,11 @@ def test_many_at_once_are_the_same_as_one_by_one(
     home.close()
 
 
+def test_a_subject_that_is_no_text_is_refused(home: Home) -> None:
+    with pytest.raises(Invalid, match="cannot be kept"):
+        home.vault().protect("\ud800", "d1", b"")
+
+
 def test_no_nonce_comes_twice(home: Home) -> None:
     vault = home.vault()
     found = [vault.protect("N1", "d1", b"x").personal for _ in range(500)]
@@ -146,6 +151,16 @@ def test_a_key_made_before_an_erasure_is_not_stored_after_it(home: Home) -> None
     late = home.vault()
     protected = late.protect("N1", "d1", b"born 1970")  # its key waits to be stored
     home.vault().erase("N1", at=5.0)
+    late.flush()
+    with pytest.raises(NotFound):
+        reveal(home.vault(), "d1", protected)
+
+
+def test_nor_when_its_process_heard_of_the_erasure_meanwhile(home: Home) -> None:
+    late = home.vault()
+    protected = late.protect("N1", "d1", b"born 1970")
+    home.vault().erase("N1", at=5.0)
+    late.catch_up()
     late.flush()
     with pytest.raises(NotFound):
         reveal(home.vault(), "d1", protected)
