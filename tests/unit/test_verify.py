@@ -139,6 +139,21 @@ def test_the_last_group_cut_off_a_live_segment_is_named(worlds: dict[str, Path],
     assert "records from here to 4" in fault.detail
 
 
+@pytest.mark.parametrize("byte", [2, 6, 20])  # of its length, its checksum, its head
+def test_a_flipped_link_in_the_middle_is_named_and_what_follows_is_looked_at(
+    worlds: dict[str, Path], tmp_path: Path, byte: int
+) -> None:
+    world = copied(worlds["live"], tmp_path)
+    name = names(world)[0]
+    content = bytearray(world.live(name).read_bytes())
+    _, links, _ = scan_linked(bytes(content), start(bytes(content)))
+    content[links[0].ends + byte] ^= 1
+    world.live(name).write_bytes(content)
+    report = world.verify()
+    assert [(fault.kind, fault.position) for fault in report.faults] == [("damaged", 3)]
+    assert report.records == 3 * PER_SEGMENT
+
+
 def test_what_was_cut_before_any_checkpoint_is_told_by_the_next_segment(tmp_path: Path) -> None:
     world = World(tmp_path)
     first, *_ = world.fill(2)
