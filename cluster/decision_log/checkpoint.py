@@ -58,6 +58,9 @@ class Standing:
     at: float = 0.0
     hash: str | None = GENESIS  # of the last one; None when it could not be read
     segments: dict[tuple[str, str], Vouched] = field(default_factory=dict)
+    heads: dict[tuple[str, str], dict[int, str]] = field(
+        default_factory=dict
+    )  # all, by how many records they cover
     retired: set[tuple[str, str]] = field(default_factory=set)
     policies: dict[str, str] = field(default_factory=dict)
     registry: str = ""
@@ -113,7 +116,10 @@ def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]
     elif standing.hash is not None and checkpoint.previous != standing.hash:
         faults.append(Fault("changed", place, "does not follow from the one before it: one of both was made anew"))
     faults += [fault for vouched in checkpoint.segments if (fault := contradiction(standing, vouched, place))]
-    standing.segments.update({(vouched.log, vouched.segment): vouched for vouched in checkpoint.segments})
+    for vouched in checkpoint.segments:
+        standing.segments[vouched.log, vouched.segment] = vouched
+        if vouched.head is not None:
+            standing.heads.setdefault((vouched.log, vouched.segment), {})[vouched.records] = vouched.head
     standing.retired.update(checkpoint.retired)
     standing.policies, standing.registry = checkpoint.policies, checkpoint.registry
     standing.number, standing.at, standing.hash = checkpoint.number, checkpoint.at, hash_of(signed)
@@ -140,8 +146,14 @@ def _read(line: bytes, keys: Mapping[str, Ed25519PublicKey], place: str) -> tupl
     return signed, checkpoint
 
 
-def contradiction(standing: Standing, found: Vouched, says: str) -> Fault | None:
-    """What is wrong with a segment as it is `found` after all that was vouched for; `says` is who found it so."""
+def contradiction(
+    standing: Standing, found: Vouched, says: str, heads: Mapping[int, bytes] | None = None
+) -> Fault | None:
+    """What is wrong with a segment as it is `found` after all that was vouched for; `says` is who found it so.
+
+    `heads` are those of its chain by how many records they cover, when they are known: it must pass through the last
+    one that was vouched for, or what lies before was made anew and grew on.
+    """
     name = f"{found.log}/{found.segment}"
     known = standing.segments.get((found.log, found.segment))
     if known is None:
@@ -152,6 +164,8 @@ def contradiction(standing: Standing, found: Vouched, says: str) -> Fault | None
         return Fault("cut", name, f"{says} names {found.records} records where there had been {known.records}")
     if found.records == known.records and found.head != known.head:
         return Fault("changed", name, f"{says} names another head for the same records")
+    if heads is not None and known.head is not None and heads.get(known.records, b"").hex() != known.head:
+        return Fault("changed", name, f"its first {known.records} records are not those that were vouched for")
     return None
 
 

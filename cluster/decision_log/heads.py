@@ -1,7 +1,7 @@
 """What stands in the log right now, for the next checkpoint: heads of what is written, roots of what is sealed."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -39,24 +39,30 @@ class Heads:
                 vouched = head.read(self._log)
             except FileNotFoundError:  # sealed since the listing: told as such next time
                 continue
-            self._take(name, vouched, standing, found, faults)
+            self._take(name, vouched, head.passed, standing, found, faults)
         for name in self._live.keys() - set(live):
             del self._live[name]
         for name in sealed_names(self._root) - set(live):
             known = standing.segments.get((self._log, name))
             if known is None or known.root is None:
-                self._take(name, _sealed(self._root, name), standing, found, faults)
+                self._take(name, _sealed(self._root, name), _links(self._root, name), standing, found, faults)
         return found, faults
 
     def _take(
-        self, name: str, found: Vouched | Fault | None, standing: Standing, into: list[Vouched], faults: list[Fault]
+        self,
+        name: str,
+        found: Vouched | Fault | None,
+        passed: Mapping[int, bytes],
+        standing: Standing,
+        into: list[Vouched],
+        faults: list[Fault],
     ) -> None:
         if name in self._faulty or found is None:
             return
         if isinstance(found, Vouched):
             if standing.segments.get((self._log, name)) == found:
                 return
-            wrong = contradiction(standing, found, "what stands there now")
+            wrong = contradiction(standing, found, "what stands there now", passed)
             if wrong is None:
                 into.append(found)
                 return
@@ -74,6 +80,7 @@ class _Head:
         self._offset = 0
         self._records = 0
         self._head: bytes | None = None
+        self.passed: dict[int, bytes] = {}  # the heads that the last read went through, by the records before them
 
     def read(self, log: str) -> Vouched | Fault | None:
         """The segment as it stands; None before its first group, and for one that has no chain."""
@@ -90,6 +97,7 @@ class _Head:
         _, links, end = scan_linked(content, start)
         if chain.breaks(self._head, content, links):
             return Fault("changed", f"{log}/{self._name}", "its chain does not hold: run `windvane audit verify`")
+        self.passed = {self._records: self._head, **{self._records + link.records: link.head for link in links}}
         if links:
             self._records, self._head = self._records + links[-1].records, links[-1].head
         self._offset += end
@@ -134,6 +142,19 @@ def stored_records(root: Path, name: str) -> list[bytes]:
             table = pq.read_table(path, columns=["position", "record"])
             rows += zip(table["position"].to_pylist(), table["record"].to_pylist(), strict=True)
     return [record for _, record in sorted(rows)]
+
+
+def _links(root: Path, name: str) -> dict[int, bytes]:
+    """The chain's heads that a sealed segment keeps, by how many records they cover."""
+    found: dict[int, bytes] = {}
+    for dataset in DATASETS:
+        path = sealed_path(root, dataset, name)
+        if path.exists() and "link" in pq.read_schema(path).names:
+            table = pq.read_table(path, columns=["position", "link"])
+            ends = table.filter(table["link"].is_valid())
+            places = (position + 1 for position in ends["position"].to_pylist())
+            found |= dict(zip(places, ends["link"].to_pylist(), strict=True))
+    return found
 
 
 def _sealed(root: Path, name: str) -> Vouched:

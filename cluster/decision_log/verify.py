@@ -9,7 +9,7 @@ checkpoint that names the root. Whose key signed it is for the reader to know: c
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -144,17 +144,25 @@ def _against_checkpoints(found: Inspected, standing: Standing, log: str, name: s
     if vouched is None:
         late = unknown(standing, log, name) if found.records else None
         return [late] if late else []
+    wrong = _against_heads(found, standing.heads.get((log, name), {}))
     if vouched.root is not None:
-        return _against_root(found, vouched)
-    head = found.heads.get(vouched.records)
-    if head is not None and head.hex() == vouched.head:
+        return _against_root(found, vouched) or wrong
+    if not wrong and vouched.records in found.heads:
         return []
     if found.records < vouched.records:
         detail = f"records from here to {vouched.records - 1} were vouched for and are gone"
         return [Fault("cut", found.place, detail, found.records)]
+    return wrong
+
+
+def _against_heads(found: Inspected, vouched: Mapping[int, str]) -> list[Fault]:
+    """Its chain must pass through every head that was ever vouched for, not only through the newest."""
     if found.faults:
         return []  # what they name is why
-    return [Fault("changed", found.place, f"its first {vouched.records} records are not those that were vouched for")]
+    for records, head in sorted(vouched.items()):
+        if found.heads.get(records, b"").hex() != head:
+            return [Fault("changed", found.place, f"its first {records} records are not those that were vouched for")]
+    return []
 
 
 def _against_root(found: Inspected, vouched: Vouched) -> list[Fault]:

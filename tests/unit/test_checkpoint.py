@@ -10,8 +10,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log.checkpoint import GENESIS, Checkpoint, Signed, Vouched, fingerprint, follow_all, hash_of, sign
+from cluster.decision_log.checkpoint import (
+    GENESIS,
+    Checkpoint,
+    Signed,
+    Standing,
+    Vouched,
+    fingerprint,
+    follow_all,
+    hash_of,
+    sign,
+)
 from cluster.decision_log.checkpoints import Checkpoints
+from cluster.decision_log.heads import Heads
 from cluster.errors import Conflict
 from tests.audit_world import KEY, World
 from tests.decision_log import decision, skip_syncs
@@ -273,3 +284,26 @@ def test_a_segment_made_anew_with_as_many_records_is_not_vouched_for(tmp_path: P
     (fault,) = world.checkpoint()
     assert (fault.kind, "another head" in fault.detail) == ("changed", True)
     assert [each.kind for each in world.verify().faults] == ["changed"]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_segment_made_anew_that_grew_since_is_not_vouched_for_by_a_new_process(tmp_path: Path, sealed: bool) -> None:
+    world, forger = World(tmp_path), World(tmp_path / "forged")
+    world.write(decision("d1"))
+    assert world.checkpoint() == []
+    world.writer.roll(now=True)
+    forger.write(decision("d2"))
+    forger.write(decision("d3"))
+    forger.writer.roll(now=True)
+    (path,), (forged,) = ((each.root / "live").glob("*.seg") for each in (world, forger))
+    path.write_bytes(forged.read_bytes())
+    if sealed:
+        world.seal()
+    found, faults = Heads(world.root).news(world.checkpoints.standing)
+    assert (found, [(fault.kind, "its first 1 records" in fault.detail) for fault in faults]) == (
+        [],
+        [("changed", True)],
+    )
+    seen, _ = Heads(world.root).news(Standing())
+    world.checkpoints.append(4.0, seen)  # by somebody who has the key
+    assert [fault.kind for fault in world.verify().faults] == ["changed"]
