@@ -25,7 +25,12 @@ _VARIABLES = {
     "models_dir": "WINDVANE_MODELS",
     "overlay": "WINDVANE_OVERLAY",
     "ray_token_path": "RAY_AUTH_TOKEN_PATH",
+    "signing_key_path": "WINDVANE_SIGNING_KEY",
+    "former_keys": "WINDVANE_FORMER_KEYS",
+    "checkpoint_copy": "WINDVANE_CHECKPOINT_COPY",
+    "master_key_path": "WINDVANE_MASTER_KEY",
 }
+_FILES = ("signing_key_path", "checkpoint_copy", "master_key_path")  # every process has to find them, wherever it runs
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -38,14 +43,19 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     models = given.get("models_dir", own_models if own_models.is_dir() else PACKAGED / "models")
     if given.get("ray_address"):  # a cluster that somebody else started, with Ray's usual token
         given.setdefault("ray_token_path", str(Path("~/.ray/auth_token").expanduser()))
+    given |= {field: _absolute(given[field]) for field in _FILES if field in given}
+    former = [_absolute(file) for file in given.pop("former_keys", "").split(os.pathsep) if file]
     values = {
         "store_url": f"sqlite:///{home}/windvane.db",
         "mlflow_uri": f"sqlite:///{home}/mlflow/mlflow.db",
         "ray_token_path": str(home / "ray_token"),
+        "signing_key_path": str(home / "keys" / "signing.pem"),
+        "master_key_path": str(home / "keys" / "master.key"),
         "grpc_port": (int(port) if port.isdecimal() else 0) + GRPC_OFFSET,
         **given,
         "home": str(home),
-        "models_dir": str(Path(models).expanduser().absolute()),
+        "models_dir": _absolute(models),
+        "former_keys": tuple(former),
     }
     try:
         return Settings.model_validate(values)
@@ -54,6 +64,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise BadDeclaration(
             [Complaint("environment", _VARIABLES[str(fault.path[0])], None, fault.what) for fault in wrong]
         ) from error
+
+
+def _absolute(path: str | Path) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def model_names(settings: Settings) -> tuple[str, ...]:

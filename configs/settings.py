@@ -1,5 +1,6 @@
 """Where one Windvane lives and listens."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,10 @@ class Settings(BaseModel):
     models_dir: str
     overlay: str | None = None
     ray_token_path: str = ""  # the token of Ray's dashboard and job API; empty: home/ray_token
+    signing_key_path: str = ""  # what checkpoints of the log are signed with; empty: home/keys/signing.pem
+    former_keys: tuple[str, ...] = ()  # files of the public keys that signed before that one
+    checkpoint_copy: str | None = None  # a second place for checkpoints, which who can write here cannot change
+    master_key_path: str = ""  # what subjects' keys are wrapped with; empty: home/keys/master.key
 
     @property
     def is_local(self) -> bool:
@@ -35,6 +40,21 @@ class Settings(BaseModel):
     def ray_token_file(self) -> Path:
         """Where the token of Ray's dashboard and job API lies."""
         return Path(self.ray_token_path or Path(self.home) / "ray_token")
+
+    @property
+    def log(self) -> Path:
+        """Where the decision logs lie, a folder for each model and one for control."""
+        return Path(self.home) / "log"
+
+    @property
+    def signing_key_file(self) -> Path:
+        """Where the key lies that checkpoints are signed with."""
+        return Path(self.signing_key_path or Path(self.home) / "keys" / "signing.pem")
+
+    @property
+    def master_key_file(self) -> Path:
+        """Where the key lies that subjects' keys are wrapped with."""
+        return Path(self.master_key_path or Path(self.home) / "keys" / "master.key")
 
     def environment(self) -> dict[str, Any]:
         """The variables that make another process read the same settings."""
@@ -47,9 +67,16 @@ class Settings(BaseModel):
             "WINDVANE_STORE": self.store_url,
             "WINDVANE_MLFLOW": self.mlflow_uri,
             "WINDVANE_MODELS": self.models_dir,
+            "WINDVANE_SIGNING_KEY": str(self.signing_key_file),
+            "WINDVANE_MASTER_KEY": str(self.master_key_file),
             "RAY_AUTH_TOKEN_PATH": str(self.ray_token_file),
         }
-        return pairs | ({"WINDVANE_OVERLAY": self.overlay} if self.overlay else {})
+        chosen = {
+            "WINDVANE_OVERLAY": self.overlay,
+            "WINDVANE_CHECKPOINT_COPY": self.checkpoint_copy,
+            "WINDVANE_FORMER_KEYS": os.pathsep.join(self.former_keys),
+        }
+        return pairs | {name: value for name, value in chosen.items() if value}
 
     @property
     def artifacts(self) -> Path:

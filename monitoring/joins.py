@@ -55,7 +55,7 @@ class Joins:
             elif isinstance(record, Outcome):
                 if record.label is not None:
                     self._label(record.decision_id, record.label, joined)
-            else:
+            elif isinstance(record, Shadow):
                 self._shadow(record, joined)
         return joined
 

@@ -58,9 +58,7 @@ class Standing:
     at: float = 0.0
     hash: str | None = GENESIS  # of the last one; None when it could not be read
     segments: dict[tuple[str, str], Vouched] = field(default_factory=dict)
-    heads: dict[tuple[str, str], dict[int, str]] = field(
-        default_factory=dict
-    )  # all, by how many records they cover
+    heads: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)  # all, by how many records they cover
     retired: set[tuple[str, str]] = field(default_factory=set)
     policies: dict[str, str] = field(default_factory=dict)
     registry: str = ""

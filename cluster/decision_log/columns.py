@@ -15,11 +15,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow, Unopened, Value
+from cluster.decision_log.record import Act, Decision, Outcome, Record, Shadow, Unopened, Value
 from cluster.decision_log.segment import Column, ColumnType
 
-Dataset = Literal["decisions", "shadows", "outcomes"]
-DATASETS: Mapping[Dataset, type[Record]] = {"decisions": Decision, "shadows": Shadow, "outcomes": Outcome}
+Dataset = Literal["decisions", "shadows", "outcomes", "acts"]
+DATASETS: Mapping[Dataset, type[Record]] = {
+    "decisions": Decision,
+    "shadows": Shadow,
+    "outcomes": Outcome,
+    "acts": Act,
+}
 Table: TypeAlias = pa.Table
 
 FEATURE_TYPES: Mapping[ColumnType, Any] = {
@@ -79,6 +84,7 @@ _FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
         "context": (pa.string(), _context),
         "request_id": (pa.string(), attrgetter("request_id")),
         "explanation": (pa.list_(pa.float64()), attrgetter("explanation")),
+        "personal": (pa.binary(), attrgetter("personal")),
     },
     "shadows": {
         "recorded_at": (pa.float64(), attrgetter("at")),
@@ -92,9 +98,18 @@ _FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
         "label": (pa.bool_(), attrgetter("label")),
         "kpis": (pa.map_(pa.string(), pa.float64()), lambda outcome: list(outcome.kpis.items())),
     },
+    "acts": {
+        "recorded_at": (pa.float64(), attrgetter("at")),
+        "kind": (pa.string(), attrgetter("kind")),
+        "who": (pa.string(), attrgetter("who")),
+        "model": (pa.string(), attrgetter("model")),
+        "version": (pa.int64(), attrgetter("version")),
+        "detail": (pa.string(), attrgetter("detail")),
+        "facts": (pa.string(), lambda act: msgspec.json.encode(act.facts).decode()),
+    },
 }
-_DATASET_OF: Mapping[type, Dataset] = {Unopened: "decisions", Shadow: "shadows", Outcome: "outcomes"}
-_RECORD = msgspec.msgpack.Decoder(Unopened | Shadow | Outcome)
+_DATASET_OF: Mapping[type, Dataset] = {Unopened: "decisions", Shadow: "shadows", Outcome: "outcomes", Act: "acts"}
+_RECORD = msgspec.msgpack.Decoder(Unopened | Shadow | Outcome | Act)
 _OF_DATASET: Mapping[Dataset, Any] = {name: msgspec.msgpack.Decoder(kind) for kind, name in _DATASET_OF.items()}
 
 

@@ -19,6 +19,7 @@ from configs.schema import Feature
 _VIEWS = """
 CREATE VIEW decisions AS FROM sealed_decisions UNION ALL FROM live_decisions;
 CREATE VIEW outcomes AS FROM sealed_outcomes UNION ALL FROM live_outcomes;
+CREATE VIEW acts AS FROM sealed_acts UNION ALL FROM live_acts;
 CREATE VIEW shadows AS
   SELECT recorded_at, version, unnest(decision_ids) AS decision_id, unnest(predictions) AS prediction
   FROM (FROM sealed_shadows UNION ALL FROM live_shadows);
@@ -48,8 +49,8 @@ _TRAINING_COLUMNS = ("label", "event_time", "subject")
 class Query:
     """Asks the log under `root`; every call sees everything that was committed before it.
 
-    Views: `decisions` (features as `x_<name>`), `outcomes`, `shadows` (one row per decision and version) and `labelled`
-    (each decision once, with its newest label). Times are Unix seconds.
+    Views: `decisions` (features as `x_<name>`), `outcomes`, `shadows` (one row per decision and version), `labelled`
+    (each decision once, with its newest label) and `acts` (who did what). Times are Unix seconds.
     """
 
     def __init__(self, root: Path, features: Sequence[Feature], *, memory_limit: str = "1GB") -> None:

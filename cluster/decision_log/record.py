@@ -1,4 +1,4 @@
-"""The records of the decision log: what was decided, what shadows would have said, what happened after.
+"""The records of the decision log: what was decided, what shadows would have said, what happened after, who did what.
 
 They hold values only and so never form a cycle: with `gc=False` the collector leaves them alone, and reading takes
 less than half the time.
@@ -20,15 +20,16 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
     version: int
     arm: str
     revision: int  # of the split in force: the epoch
-    subject: str
+    subject: str  # its keyed hash, once the vault protects it
     unit_hash: int
-    features: tuple[Value, ...]
+    features: tuple[Value, ...]  # None where one is personal
     prediction: float
     action: str
     reasons: tuple[str, ...] = ()
     context: dict[str, Value] = {}
     request_id: str | None = None
     explanation: tuple[float, ...] | None = None  # base value, then one contribution per feature
+    personal: bytes | None = None  # what is told about the subject, encrypted (`personal.py`)
 
 
 class Shadow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="shadow"):
@@ -49,7 +50,19 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="outco
     kpis: dict[str, float] = {}
 
 
-Record: TypeAlias = Decision | Shadow | Outcome
+class Act(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="act"):
+    """Something that was done to Windvane or by it: an order, a change, a phase, a verdict, an erasure, a read."""
+
+    at: float
+    kind: str  # in one word
+    who: str  # a caller's name, or the part of Windvane that did it by itself
+    model: str  # empty where it is about no single one
+    version: int | None
+    detail: str  # one sentence
+    facts: dict[str, Value] = {}
+
+
+Record: TypeAlias = Decision | Shadow | Outcome | Act
 
 
 class Unopened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decision"):
@@ -70,6 +83,7 @@ class Unopened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
     context: msgspec.Raw = msgspec.Raw(b"\x80")
     request_id: str | None = None
     explanation: tuple[float, ...] | None = None
+    personal: bytes | None = None
 
 
 class Brief(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decision"):
@@ -87,4 +101,4 @@ class Brief(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decisio
     prediction: float
 
 
-BriefRecord: TypeAlias = Brief | Shadow | Outcome
+BriefRecord: TypeAlias = Brief | Shadow | Outcome | Act

@@ -1,5 +1,6 @@
 """Settings from a made-up environment, models from made-up files, complaints word by word."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def test_own_models_folder_comes_before_the_packaged_one(models: Path, monkeypat
 def test_settings_survive_the_environment_of_another_process(models: Path) -> None:
     settings = settings_for(models, WINDVANE_PORT="9000", WINDVANE_OVERLAY="demo", WINDVANE_STORE="postgresql://db/x")
     assert load_settings(settings.environment()) == settings
+    keys = {"WINDVANE_FORMER_KEYS": f"a.pub{os.pathsep}/b.pub", "WINDVANE_CHECKPOINT_COPY": "/mnt/copy.jsonl"}
+    kept = settings_for(models, WINDVANE_SIGNING_KEY="s.pem", WINDVANE_MASTER_KEY="/run/master.key", **keys)
+    assert load_settings(kept.environment()) == kept
+    assert kept.former_keys == (str(Path("a.pub").absolute()), "/b.pub")
+    assert (kept.signing_key_file, kept.master_key_file) == (Path("s.pem").absolute(), Path("/run/master.key"))
+    assert settings.signing_key_file == models.parent / "keys" / "signing.pem"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""The writer of what people and Windvane itself did: few records, each on disk before anybody goes on."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from cluster.decision_log.record import Act
+from cluster.decision_log.rolling import RollingSegments
+from cluster.decision_log.segment import Header, frames
+from cluster.errors import Unavailable
+
+TRAIL = "control"  # the log of acts; no model can be called so
+
+
+class Trail:
+    """Belongs to one process and may be used by all of its threads."""
+
+    def __init__(self, logs: Path, writer: str, clock: Callable[[], float] = time.time) -> None:
+        """`writer` names this process and no other; the first act opens the first segment."""
+        self.clock = clock
+        self._segments = RollingSegments(
+            logs / TRAIL,
+            Header(TRAIL, writer, 0.0, ()),
+            durable=True,
+            segment_bytes=16 << 20,
+            segment_seconds=300.0,
+            clock=clock,
+        )
+        self._lock = Lock()
+
+    def record(self, *acts: Act) -> None:
+        """Return when they are on disk, all in one group; raises Unavailable, and then what they tell must not happen.
+
+        Acts that were refused may not be recorded later in place of others: whoever tells of them tells again.
+        """
+        with self._lock:
+            refusal = self._segments.write(frames(map(msgspec.msgpack.encode, acts)))
+            if refusal is None:
+                self._segments.roll()
+        if refusal is not None:
+            raise Unavailable(refusal)
+
+    def tell(self, kind: str, who: str, detail: str, model: str = "", **facts: float | str | bool | None) -> None:
+        """Record one act of this moment."""
+        self.record(Act(self.clock(), kind, who, model, None, detail, facts))
+
+    def roll(self) -> None:
+        """Close a segment that is old enough, so that it can be sealed; to be called every few seconds."""
+        with self._lock:
+            self._segments.roll()
+
+    def close(self) -> None:
+        """Let go of the segment."""
+        with self._lock:
+            self._segments.roll(now=True)
