@@ -40,7 +40,9 @@ class Decider:
         loop: asyncio.AbstractEventLoop,
         now: Clock = time.time,
         ticks: Clock = time.perf_counter,
+        unit: Callable[[str], str] = str,
     ) -> None:
+        """`unit` gives what an assignment sticks to: the subject as the log names it."""
         self._model = spec.name
         self._thresholds = Thresholds(spec.decision)
         self._explains_all = spec.serving.explanations == "always"
@@ -51,6 +53,7 @@ class Decider:
         self._loop = loop
         self._now = now
         self._ticks = ticks
+        self._unit = unit
         self._repeats = Repeats()
         self._most_rows = spec.serving.max_batch_rows
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
@@ -125,6 +128,10 @@ class Decider:
             raise
         return [answer for part in found for answer in part]
 
+    def forget(self, erased: Callable[[str], bool]) -> None:
+        """Keep no answer about a subject that was erased; who asks again is decided about again."""
+        self._repeats.forget(erased)
+
     async def drain(self) -> None:
         """Return when every row that waits is answered or failed."""
         await self._waiting.drain()
@@ -138,12 +145,12 @@ class Decider:
                 pending.fail(error)
             self._waiting.finished(sum(map(len, batch)))
             return
-        router = in_force.router
+        router, unit = in_force.router, self._unit
         groups: dict[tuple[str, int], list[Row]] = {}
         for pending in self._waiting.wanted(batch):
             override = pending.override
             for place, question in enumerate(pending.questions):
-                bucket = router.bucket(question.subject)
+                bucket = router.bucket(unit(question.subject))
                 if override is None:
                     arm = router.pick(bucket)
                     key = (arm.name, arm.version)

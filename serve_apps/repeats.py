@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -16,6 +17,7 @@ class Remembered:
     """What was asked under a key (a digest, so that large questions cost no memory), and the answer to come."""
 
     asked: bytes
+    subject: str
     answer: asyncio.Future[list[Answer]]  # of one
 
 
@@ -43,10 +45,15 @@ class Repeats:
         key = question.request_id
         if key is None:
             return
-        self._remembered[key] = Remembered(_digest(question, version), answer)
+        self._remembered[key] = Remembered(_digest(question, version), question.subject, answer)
         answer.add_done_callback(lambda done: self._forget_failed(key, done))
         while len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
+
+    def forget(self, erased: Callable[[str], bool]) -> None:
+        """Let go of every answer about a subject that `erased` tells."""
+        for key in [key for key, kept in self._remembered.items() if erased(kept.subject)]:
+            del self._remembered[key]
 
     def _forget_failed(self, key: str, done: asyncio.Future[list[Answer]]) -> None:
         if not done.cancelled() and done.exception() is None:

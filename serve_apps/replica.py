@@ -5,6 +5,8 @@ import gc
 import logging
 from pathlib import Path
 
+from cluster.decision_log.personal import Protection
+from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
 from cluster.errors import NotFound
 from cluster.registry import Registry
@@ -16,7 +18,9 @@ from serve_apps import gatekeeper
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.follower import Feed, Follower
+from serve_apps.forgetting import Forgetting
 from serve_apps.grpc_door import GrpcDoor
+from serve_apps.protected_log import ProtectedLog
 from serve_apps.roster import Roster
 from serve_apps.router import SPLIT, Split
 from serve_apps.scorer import LoadedVersion, load_version
@@ -39,6 +43,7 @@ class Replica:
         registry: Registry,
         feed: Feed,
         monitor: MonitorLine,
+        vault: Vault,
         local: bool = True,
         writer: type[Writer] = Writer,
     ) -> None:
@@ -51,14 +56,22 @@ class Replica:
         self._profiles: dict[int, Profile] = {}
         root = home / "log" / spec.name
         self._log = writer(
-            root, f"gateway-{name}", spec.serving.durability, loop, model=spec.name, features=spec.features
+            root,
+            f"gateway-{name}",
+            spec.serving.durability,
+            loop,
+            model=spec.name,
+            features=spec.features,
+            before_write=vault.flush,
         )
+        log = ProtectedLog(self._log, Protection(vault, spec.features))
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
         self._held: frozenset[int] = frozenset()  # versions, when the roster last changed
         self._roster = Roster(self._load, changed=self._changed)
         self._follower = Follower(feed, self._roster)
         self._shadows = Shadows(self._log, counts)
-        self._decider = Decider(spec, self._roster, self._log, counts, self._shadows, loop)
+        self._decider = Decider(spec, self._roster, log, counts, self._shadows, loop, unit=vault.hash)
+        self._forgetting = Forgetting(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self.door = Door(spec, home, self._roster, self._decider, self._log, self.start, self.stop)
         self.grpc_door = GrpcDoor(spec, home, self._roster, self._decider, local)
@@ -80,6 +93,7 @@ class Replica:
             await self._roster.settled()
         self._follower.start()
         self._shipping.start()
+        self._forgetting.start()
         gatekeeper.guard(self._guarded)
         gc.collect()
         gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
@@ -87,6 +101,7 @@ class Replica:
 
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log."""
+        await self._forgetting.stop()
         await self._follower.stop()
         gatekeeper.leave(self._guarded)
         await self._decider.drain()

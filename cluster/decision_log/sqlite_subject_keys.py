@@ -48,14 +48,18 @@ class SqliteSubjectKeys:
 
     def find(self, subjects: Sequence[bytes]) -> Mapping[bytes, SubjectKey]:
         """One key of each subject that has any."""
-        found: dict[bytes, SubjectKey] = {}
+        return {key.subject: key for key in self.all_of(subjects)}
+
+    def all_of(self, subjects: Sequence[bytes]) -> tuple[SubjectKey, ...]:
+        """Every key of these subjects."""
+        found: list[SubjectKey] = []
         with self._connection() as connection:
             for first in range(0, len(subjects), _ASKED_AT_ONCE):
                 part = subjects[first : first + _ASKED_AT_ONCE]
                 places = ",".join("?" * len(part))
                 query = f"SELECT subject, id, wrapped FROM subject_keys WHERE subject IN ({places})"  # noqa: S608
-                found |= {row[0]: SubjectKey(*row) for row in connection.execute(query, part)}
-        return found
+                found += [SubjectKey(*row) for row in connection.execute(query, part)]
+        return tuple(found)
 
     def get(self, subject: bytes, id: bytes) -> SubjectKey | None:
         """That key, unless it was destroyed."""

@@ -35,6 +35,9 @@ class SubjectKeys(Protocol):
     def find(self, subjects: Sequence[bytes]) -> Mapping[bytes, SubjectKey]:
         """One key of each subject that has any."""
 
+    def all_of(self, subjects: Sequence[bytes]) -> tuple[SubjectKey, ...]:
+        """Every key of these subjects."""
+
     def get(self, subject: bytes, id: bytes) -> SubjectKey | None:
         """That key, unless it was destroyed."""
 

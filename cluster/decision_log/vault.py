@@ -75,7 +75,8 @@ class Vault:
 
     def hash(self, subject: str) -> str:
         """How the log names the subject."""
-        return self._digest(subject).hex()
+        held = self._held.get(subject)
+        return self._digest(subject).hex() if held is None else held.subject
 
     def protect(self, subject: str, about: str, personal: bytes) -> Protected:
         """The subject and its personal fields as they may be written; `about` names the record, a decision's id."""
@@ -126,11 +127,33 @@ class Vault:
         key = self._keys.get(subject, id) or self._unstored(subject, id)
         if key is None:
             raise NotFound(f"the personal fields of subject {subject_hash} were erased")
-        cipher = AESGCM(self._kms.unwrap(key.wrapped, subject + id))
-        try:
-            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
-        except (InvalidTag, ValueError) as error:
-            raise Invalid(f"the personal fields of {about} were changed, or are another record's") from error
+        return _opened(AESGCM(self._kms.unwrap(key.wrapped, subject + id)), sealed, about)
+
+    def reveal_all(self, asked: Sequence[tuple[str, str, bytes]]) -> list[bytes | None]:
+        """`reveal` for each (subject's hash, about, personal fields), None where the subject was erased.
+
+        Keys are asked for once, as they stand now; raises Invalid when a message is not of its record.
+        """
+        subjects = {subject: bytes.fromhex(subject) for subject, _, _ in asked}
+        keys = {key.subject + key.id: key for key in self._keys.all_of(list(subjects.values()))}
+        ciphers: dict[bytes, AESGCM] = {}
+        revealed: list[bytes | None] = []
+        for subject, about, personal in asked:
+            if personal[:1] != _FORMAT:
+                raise Invalid("the personal fields are not in a format that this Windvane knows: update it")
+            name = subjects[subject] + personal[1:_PREFIX_BYTES]
+            key = keys.get(name) or self._unstored(subjects[subject], personal[1:_PREFIX_BYTES])
+            if key is None:
+                revealed.append(None)
+                continue
+            if name not in ciphers:
+                ciphers[name] = AESGCM(self._kms.unwrap(key.wrapped, name))
+            revealed.append(_opened(ciphers[name], personal[_PREFIX_BYTES:], about))
+        return revealed
+
+    def erased(self) -> frozenset[str]:
+        """The hashes of all subjects that were ever erased."""
+        return frozenset(erasure.subject for erasure in self._keys.erasures(0))
 
     def erase(self, subject: str, at: float) -> Erasure:
         """Destroy the subject's keys; what is returned belongs into the log. Erasing twice is recorded twice."""
@@ -198,3 +221,10 @@ class Vault:
         with self._lock:
             unstored = [*self._new, *self._storing]
         return next((key for key in unstored if (key.subject, key.id) == (subject, id)), None)
+
+
+def _opened(cipher: AESGCM, sealed: bytes, about: str) -> bytes:
+    try:
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
+    except (InvalidTag, ValueError) as error:
+        raise Invalid(f"the personal fields of {about} were changed, or are another record's") from error

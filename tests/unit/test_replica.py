@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cluster.decision_log.personal import open_personal
 from cluster.decision_log.record import Decision, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound
@@ -14,10 +15,11 @@ from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged
 from serve_apps import gatekeeper
 from serve_apps.replica import Replica, load_spec
-from serve_apps.router import SPLIT, Split
+from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
 from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import DECIDE, FakeFeed, asked, call, canary, champion, settled
+from tests.vault import open_vault
 
 READY = "/v2/models/trips/ready"
 
@@ -47,7 +49,9 @@ class Place:
 
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]]) -> None:
         async def act() -> None:
-            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, self.feed, self.line)
+            replica = Replica(
+                SPEC, self.home, "r1", self.store, self.registry, self.feed, self.line, open_vault(self.home)
+            )
             try:
                 await replica.start()
                 await scenario(replica)
@@ -89,6 +93,47 @@ def test_a_replica_serves_the_stored_split_without_any_switchboard(place: Place)
     assert sum(counts.decisions for counts in place.line.merged.traffic.values()) == 10
     assert {window.features is not None for window in place.line.merged.windows.values()} == {True}
     assert place.feed.left
+
+
+def test_the_log_names_subjects_by_their_hash_and_assigns_by_it(place: Place) -> None:
+    place.publish(canary(weight=0.5))
+
+    async def scenario(replica: Replica) -> None:
+        body = {"instances": [asked(str(subject)) for subject in range(16)]}
+        assert (await ask(replica, DECIDE, json.dumps(body).encode())).status == 200
+
+    place.play(scenario)
+    decisions = [record for record in place.records() if isinstance(record, Decision)]
+    vault = open_vault(place.home)
+    assert {record.subject for record in decisions} == {vault.hash(str(subject)) for subject in range(16)}
+    for record in decisions:  # recomputed from the log and the split, without knowing the subject
+        assert record.unit_hash == bucket("salt", record.subject)
+        assert record.arm == ("candidate" if record.unit_hash < 1 << 31 else "champion")
+        assert record.personal is not None
+        assert open_personal(vault.reveal(record.subject, record.decision_id, record.personal)).subject in map(
+            str, range(16)
+        )
+
+
+def test_a_replica_forgets_the_answer_about_a_subject_that_was_erased(place: Place) -> None:
+    place.publish(champion())
+
+    async def scenario(replica: Replica) -> None:
+        body = json.dumps(asked("Ana", id="order-1")).encode()
+        for _ in range(2):
+            assert (await ask(replica, DECIDE, body)).status == 200
+        open_vault(place.home).erase("Ana", 1.0)
+        replica._forgetting.look()
+        assert (await ask(replica, DECIDE, body)).status == 200
+
+    place.play(scenario)
+    decisions = [record for record in place.records() if isinstance(record, Decision)]
+    assert [record.decision_id == decisions[0].decision_id for record in decisions] == [True, True]
+    first, second = (
+        open_vault(place.home).reveal_all([(d.subject, d.decision_id, d.personal or b"")]) for d in decisions
+    )
+    assert first == [None]  # under a key that is destroyed
+    assert second != [None]  # who returns after an erasure is somebody new
 
 
 def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: Place) -> None:

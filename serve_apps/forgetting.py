@@ -1,0 +1,51 @@
+"""Makes a replica forget the subjects that were erased anywhere: their keys, and answers kept to be repeated."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from cluster.decision_log.vault import Vault
+from cluster.errors import WindvaneError
+
+SECONDS = 1.0
+logger = logging.getLogger(__name__)
+
+
+class Forgetting:
+    """Looks once a second, on the event loop that the vault belongs to."""
+
+    def __init__(self, vault: Vault, forget: Callable[[Callable[[str], bool]], None], seconds: float = SECONDS) -> None:
+        """`forget` is called with what tells an erased subject."""
+        self._vault = vault
+        self._forget = forget
+        self._seconds = seconds
+        self._task: asyncio.Task[None] | None = None
+        self._told = ""
+
+    def start(self) -> None:
+        """Look until stopped."""
+        self._task = asyncio.ensure_future(self._work())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def look(self) -> None:
+        """Forget who was erased since the last look; what cannot be asked now is asked again."""
+        try:
+            erased = {erasure.subject for erasure in self._vault.catch_up()}
+            self._told = ""
+        except WindvaneError as error:
+            if self._told != str(error):
+                self._told = str(error)
+                logger.warning("It is not known which subjects were erased: %s", error)
+            return
+        if erased:
+            self._forget(lambda subject: self._vault.hash(subject) in erased)
+
+    async def _work(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(self._seconds)

@@ -1,0 +1,30 @@
+"""The decision log behind the vault: nothing personal goes on unencrypted."""
+
+import asyncio
+
+from cluster.decision_log.personal import Protection
+from cluster.decision_log.record import Decision, Record
+from serve_apps.sinks import Log
+
+
+class ProtectedLog:
+    """Keeps a group's decisions until their commit, which encrypts them together: subjects are looked up in one go."""
+
+    def __init__(self, log: Log, protection: Protection) -> None:
+        self._log = log
+        self._protection = protection
+        self._group: list[Decision] = []
+
+    def append(self, record: Record) -> None:
+        """Take the record into the group of this turn; decisions go on with their commit."""
+        if isinstance(record, Decision):
+            self._group.append(record)
+        else:
+            self._log.append(record)
+
+    def commit(self) -> "asyncio.Future[None]":
+        """Done when what was appended is durable; Unavailable when it is not, or when the vault does not answer."""
+        group, self._group = self._group, []
+        for decision in self._protection.protect_all(group) if group else ():
+            self._log.append(decision)
+        return self._log.commit()

@@ -1,0 +1,12 @@
+"""A vault for tests, with its keys under a folder; every one made from the same folder is another process."""
+
+from pathlib import Path
+
+from cluster.decision_log.file_kms import FileKms
+from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from cluster.decision_log.vault import Vault
+
+
+def open_vault(home: Path) -> Vault:
+    """As `AuditPlace` opens it."""
+    return Vault(SqliteSubjectKeys(home / "vault" / "subjects.db"), FileKms(home / "keys" / "master.key"))
