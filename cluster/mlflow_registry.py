@@ -211,4 +211,5 @@ def _version(made: Any) -> Version:
         run_id=made.run_id,
         request_id=tags.get("request_id"),
         metrics=msgspec.json.decode(tags.get("metrics", "{}"), type=dict[str, float]),
+        tags={name: value for name, value in made.tags.items() if not name.startswith(_TAG)},
     )

@@ -1,8 +1,10 @@
 """Port to the model registry, the single source of truth for which versions exist and which one is champion."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -25,6 +27,7 @@ class Version:
     run_id: str
     request_id: str | None
     metrics: Mapping[str, float]
+    tags: Mapping[str, str] = field(default_factory=dict)  # as its registration had them
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,19 @@ class Registry(Protocol):
 
     def fetch(self, model: str, number: int, into: Path) -> Path:
         """A local folder that holds the version's bundle, copied below `into` at most once."""
+
+
+def registry_state(registry: Registry, models: Iterable[str]) -> str:
+    """A hash of which versions these models have, how each stands and which is champion, as checkpoints name it."""
+    state = [
+        (
+            model,
+            registry.champion(model),
+            [(each.number, each.standing, each.run_id) for each in registry.versions(model)],
+        )
+        for model in sorted(models)
+    ]
+    return sha256(json.dumps(state).encode()).hexdigest()
 
 
 def require_files(bundle: Path) -> None:

@@ -13,16 +13,20 @@ from typing import Any
 from ray import serve
 
 from cluster.access import read_digest
+from cluster.audit_place import AuditPlace
+from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.ray_jobs import RayJobs
+from cluster.registry import registry_state
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
 from configs.settings import Settings
 from monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
+from serve_apps.auditing import Auditing
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
 from serve_apps.inference_server import server_metadata, server_routes, unready
@@ -37,6 +41,7 @@ logger = logging.getLogger("windvane.control")
 ROLLOUT_SECONDS = 0.2  # between looks: part of the way from a breach to the rollback
 WATCH_SECONDS = 1.0
 SEAL_SECONDS = 5.0
+AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 
 
@@ -54,7 +59,9 @@ class Control:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
-        self._log = home / "log"
+        place = AuditPlace(self._settings)
+        self._log = place.logs
+        self._trail = place.trail("control")
         self._clocks: dict[str, datetime] = {}
         store = StampedStore(SqlStore(self._settings.store_url), self._clocks.get)
         registry = MlflowRegistry(self._settings.mlflow_uri, self._settings.artifacts)
@@ -66,6 +73,13 @@ class Control:
         self._desk = Desk(store, registry, self._rollouts, self._monitors)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
+        self._auditing = Auditing(
+            self._log,
+            store,
+            self._trail,
+            lambda: Auditor(self._log, place.checkpoints()),
+            lambda: registry_state(registry, [spec.name for spec in self._desk.models()]),
+        )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
         self._told: dict[str, str] = {}
@@ -73,7 +87,8 @@ class Control:
         for name, period, act, before in (
             ("rollout", ROLLOUT_SECONDS, self._roll, None),
             ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
-            ("seal", SEAL_SECONDS, self._seal, None),
+            ("seal", SEAL_SECONDS, self._seal, self._seal_others),
+            ("audit", AUDIT_SECONDS, None, self._audit),
             ("metrics", METRICS_SECONDS, self._tell_ray, None),
         ):
             threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
@@ -108,7 +123,7 @@ class Control:
         self,
         name: str,
         period: float,
-        act: Callable[[ModelSpec, datetime], None],
+        act: Callable[[ModelSpec, datetime], None] | None,
         before: Callable[[Sequence[ModelSpec]], None] | None,
     ) -> None:
         """Every model, for ever; one model's trouble is said once and never stops the others."""
@@ -120,6 +135,8 @@ class Control:
                 if before is not None:
                     before(models)
             for spec in models:
+                if act is None:
+                    break
                 with self._going_on(f"{name}:{spec.name}"):
                     act(spec, datetime.now(UTC))
             self._stopping.wait(max(0.0, period - (time.monotonic() - start)))
@@ -160,6 +177,16 @@ class Control:
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])
+
+    def _audit(self, models: Sequence[ModelSpec]) -> None:
+        self._auditing.tick(models, datetime.now(UTC))
+
+    def _seal_others(self, models: Sequence[ModelSpec]) -> None:
+        """The logs of control and of models that were taken out of service."""
+        deployed = {spec.name for spec in models}
+        for root in sorted(self._log.iterdir()) if self._log.is_dir() else ():
+            if root.is_dir() and root.name not in deployed:
+                Sealer(root).seal()
 
     def _seal(self, spec: ModelSpec, _: datetime) -> None:
         Sealer(self._log / spec.name).seal()

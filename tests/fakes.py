@@ -73,6 +73,7 @@ class FakeRegistry:
             run_id=f"run-{registration.model}-{len(earlier) + 1}",
             request_id=registration.request_id,
             metrics=dict(registration.metrics),
+            tags=dict(registration.tags),
         )
         if self._root is not None:
             copytree(bundle, self._root / registration.model / str(version.number))

@@ -57,6 +57,7 @@ class RegistryContract:
         assert (first.model, first.number, first.owner, first.reason) == (model, 1, "team@example.org", "first")
         assert (first.standing, first.parent, first.request_id) == ("champion", None, None)
         assert dict(first.metrics) == {"auc": 0.71, "log_loss": 0.5}
+        assert dict(registry.version(model, 1).tags) == dict(FIRST.tags)
         assert (second.number, second.parent, second.request_id) == (2, 1, "r-1")
         assert second.reason == "drift: temp moved — stark"
         assert first.run_id != second.run_id

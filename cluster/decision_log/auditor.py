@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cluster.decision_log.checkpoint import Checkpoint
+from cluster.decision_log.checkpoint import Checkpoint, Vouched
 from cluster.decision_log.checkpoints import Checkpoints
 from cluster.decision_log.fault import Fault
 from cluster.decision_log.heads import Heads
@@ -17,6 +17,11 @@ class Auditor:
         self._checkpoints = checkpoints
         self._heads: dict[str, Heads] = {}
 
+    def check(self) -> list[Fault]:
+        """What is wrong with the checkpoints so far, each told once; raises as `tick` does."""
+        self._checkpoints.refresh()
+        return self._checkpoints.take_faults()
+
     def tick(
         self, at: float, *, policies: Mapping[str, str] | None = None, registry: str = ""
     ) -> tuple[Checkpoint | None, list[Fault]]:
@@ -25,7 +30,8 @@ class Auditor:
         Raises Unavailable when the checkpoints cannot be kept, Conflict when they were tampered with.
         """
         standing = self._checkpoints.refresh()
-        news, faults = [], []
+        news: list[Vouched] = []
+        faults: list[Fault] = []
         for root in sorted(path for path in self._logs.iterdir() if path.is_dir()) if self._logs.is_dir() else []:
             found, wrong = self._heads.setdefault(root.name, Heads(root)).news(standing)
             news += found

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from cluster.decision_log import disk
 from cluster.decision_log.checkpoint import Checkpoint, Standing, Vouched, fingerprint, follow, sign
+from cluster.decision_log.fault import Fault
 from cluster.errors import Conflict, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Checkpoints:
         self._copy = copy
         self._known = {fingerprint(public): public for public in (key.public_key(), *former)}
         self._read = 0  # bytes of the file that `standing` knows
+        self._faults: list[Fault] = []
         self.standing = Standing()
         self.refresh()
 
@@ -41,6 +43,11 @@ class Checkpoints:
         with self._locked() as descriptor:
             self._catch_up(descriptor)
         return self.standing
+
+    def take_faults(self) -> list[Fault]:
+        """What is wrong with checkpoints that were read, each told once."""
+        faults, self._faults = self._faults, []
+        return faults
 
     def append(
         self,
@@ -101,6 +108,7 @@ class Checkpoints:
         for line in new[:whole].splitlines():
             for fault in follow(self.standing, line, self._known):
                 _log.error("%s", fault)
+                self._faults.append(fault)
         self._read += whole
 
     def _follow_with_copy(self) -> None:

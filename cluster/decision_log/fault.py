@@ -20,6 +20,11 @@ class Fault:
     position: int | None = None  # of the record in its segment, from 0
     decision_id: str | None = None
 
+    @property
+    def log(self) -> str | None:
+        """Whose log it is in; None for a checkpoint's."""
+        return self.place.partition("/")[0] if "/" in self.place else None
+
     def __str__(self) -> str:
         record = "" if self.position is None else f" record {self.position}"
         name = "" if self.decision_id is None else f" (decision {self.decision_id})"

@@ -64,7 +64,12 @@ def verify(
     faults += [] if copy is None else _against_copy(lines, _lines(copy))
     records, segments, notices = 0, 0, []
     here: set[tuple[str, str]] = set()
-    chosen = [(log, name) for log in _logs(logs) for name in _between(_names(log), since, until)]
+    chosen = [
+        (log, name)
+        for log in _logs(logs)
+        for name in _between(_names(log), since, until)
+        if (log.name, name) not in standing.retired  # their time is over, and a kill may have come before their end
+    ]
     ends: dict[tuple[str, str], set[bytes]] = {}
     with _mapping(processes or min(os.cpu_count() or 1, 1 + len(chosen) // _PER_PROCESS)) as mapping:
         for (root, name), looked_at in zip(chosen, mapping(inspect, chosen), strict=True):
