@@ -16,6 +16,7 @@ from cluster.errors import Invalid
 from configs.schema import ModelSpec, Source
 from training.coerce import MOMENT, coerce
 from training.sources import read
+from training.subjects import Subjects, allowed
 
 
 class LabelledLog(Protocol):
@@ -67,12 +68,15 @@ class Examples:
         )
 
 
-def gather(spec: ModelSpec, until: datetime | None = None, log: LabelledLog | None = None) -> Examples:
+def gather(
+    spec: ModelSpec, until: datetime | None = None, log: LabelledLog | None = None, subjects: Subjects | None = None
+) -> Examples:
     """Base rows before `data.until` and logged decisions with their outcomes, all before `until`.
 
+    Of base rows those of erased subjects are left out; the log leaves them out itself.
     The log answers for what was served: it holds the values that serving sent, which is what a version will meet.
     """
-    base = _before(coerce(read(spec), spec), spec, spec.data.until)
+    base = _of(_before(coerce(read(spec), spec), spec, spec.data.until), spec, subjects)
     tables = [base]
     if log is not None:
         logged = log.training_rows(None, until.timestamp() if until else None)
@@ -81,14 +85,20 @@ def gather(spec: ModelSpec, until: datetime | None = None, log: LabelledLog | No
     return encode(_before(pa.concat_tables(tables), spec, until), spec)
 
 
-def gather_from(spec: ModelSpec, address: str, query: str | None = None, until: datetime | None = None) -> Examples:
+def gather_from(
+    spec: ModelSpec,
+    address: str,
+    query: str | None = None,
+    until: datetime | None = None,
+    subjects: Subjects | None = None,
+) -> Examples:
     """Rows of another source alone, instead of the declared one and the log."""
     try:
         source = Source.model_validate({**spec.data.model_dump(), "source": address, "query": query})
     except ValidationError as error:
         what = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
         raise Invalid(f"--source {address}: {what}") from error
-    return encode(_before(coerce(read(spec, source), spec), spec, until), spec)
+    return encode(_of(_before(coerce(read(spec, source), spec), spec, until), spec, subjects), spec)
 
 
 def encode(table: pa.Table, spec: ModelSpec) -> Examples:
@@ -129,6 +139,10 @@ def _before(table: pa.Table, spec: ModelSpec, until: datetime | None) -> pa.Tabl
     if until is None or not spec.data.time:
         return table
     return table.filter(pc.less(table.column(spec.data.time), pa.scalar(until, MOMENT)))
+
+
+def _of(table: pa.Table, spec: ModelSpec, subjects: Subjects | None) -> pa.Table:
+    return table if subjects is None or spec.data.subject is None else allowed(table, spec.data.subject, subjects)
 
 
 def _renamed(logged: pa.Table, spec: ModelSpec) -> pa.Table:

@@ -12,7 +12,10 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from cluster.audit_place import AuditPlace
 from cluster.decision_log.query import Query
+from cluster.decision_log.revealed import RevealedLog
+from cluster.decision_log.vault import Vault
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration, Registry, Version
@@ -45,6 +48,7 @@ class Workplace:
     registry: Registry
     store: Store
     engine: Engine
+    vault: Vault
     pictures: Pictures = plots
 
 
@@ -57,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         spec = load_model(order.model, settings)
         registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
         engine = RayEngine(settings.ray_address)
-        at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine)
+        vault = AuditPlace(settings).vault()
+        at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
         version = retrain(order, spec, at, progress)
     except WindvaneError as error:
         progress.say(f"FAILED: {error}")
@@ -85,6 +90,7 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
         with progress.stage("cluster"):
             at.engine.start()
         with progress.stage("data"):
+            erased = len(at.vault.erased())
             reading = aside.submit(_rows, order, spec, at)
             at.engine.warm_up()
             declared, learnt = reading.result()
@@ -131,7 +137,10 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             request_id=order.request_id,
             params={**found.best.described(), "trials": str(len(found.trials))},
             metrics=figures(comparison, learnt, manifest, progress),
-            tags=describe(order, spec, _findings(order, at.store), learnt, reference, ruling),
+            tags={
+                **describe(order, spec, _findings(order, at.store), learnt, reference, ruling),
+                "erased_subjects": str(erased),  # of whom it has no row
+            },
         )
         version = at.registry.register(registration, bundle, report)
         _hand_over(version, ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)
@@ -144,10 +153,11 @@ def _rows(order: Order, spec: ModelSpec, at: Workplace) -> tuple[Examples, Examp
 
     Rows of another source are judged on the declared ones: what they got wrong shows there.
     """
-    declared = gather(spec, order.until, Query(at.home / "log" / spec.name, spec.features))
+    log = RevealedLog(Query(at.home / "log" / spec.name, spec.features), at.vault, spec.features)
+    declared = gather(spec, order.until, log, at.vault)
     if order.source is None:
         return declared, declared
-    return declared, gather_from(spec, order.source, order.query, order.until)
+    return declared, gather_from(spec, order.source, order.query, order.until, at.vault)
 
 
 def _warm_up(at: Workplace, model: str) -> None:

@@ -184,7 +184,7 @@ def _feature_columns(unopened: Sequence[msgspec.Raw], features: Sequence[Column]
     values = [_open_features(raw) for raw in unopened]
     if any(len(row) != width for row in values):
         values = [(*row[:width], *(None,) * (width - len(row))) for row in values]
-    return [_typed(column, feature.type) for column, feature in zip(zip(*values, strict=True), features, strict=True)]
+    return [typed(column, feature.type) for column, feature in zip(zip(*values, strict=True), features, strict=True)]
 
 
 def _numbers(unopened: Sequence[msgspec.Raw], width: int) -> NDArray[np.float64] | None:
@@ -199,7 +199,8 @@ def _numbers(unopened: Sequence[msgspec.Raw], width: int) -> NDArray[np.float64]
     return np.ascontiguousarray(rows["values"]["number"].T, np.float64)
 
 
-def _typed(values: Sequence[Value], type_: ColumnType) -> Any:
+def typed(values: Sequence[Value], type_: ColumnType) -> Any:
+    """The values as a column of the declared type; one that is not of it is null."""
     try:
         return pa.array(values, FEATURE_TYPES[type_])
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):

@@ -1,6 +1,6 @@
 """Questions to the log: DuckDB over sealed Parquet and what is still live, shut off from everything else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 
 from cluster.decision_log.columns import DATASETS, Dataset, Table, conform, rows, schema, table
 from cluster.decision_log.segment import Column, live_names, live_path, read_header, scan, sealed_path
+from cluster.decision_log.selection import Selection
 from cluster.errors import Invalid, TooLarge
 from configs.schema import Feature
 
@@ -43,6 +44,7 @@ _SETTINGS = {
     "threads": "2",
 }
 _SHUT = "SET python_enable_replacements = false; SET enable_external_access = false; SET lock_configuration = true"
+NAME, MESSAGE = "#decision", "#personal"  # columns that no feature can be called
 _TRAINING_COLUMNS = ("label", "event_time", "subject")
 
 
@@ -53,7 +55,7 @@ class Query:
     (each decision once, with its newest label) and `acts` (who did what). Times are Unix seconds.
     """
 
-    def __init__(self, root: Path, features: Sequence[Feature], *, memory_limit: str = "1GB") -> None:
+    def __init__(self, root: Path, features: Sequence[Feature | Column], *, memory_limit: str = "1GB") -> None:
         """`features` as declared today; columns that older records lack are null."""
         folded = [feature.name.casefold() for feature in features]
         if len(set(folded)) != len(folded):
@@ -67,14 +69,24 @@ class Query:
         with self._connected() as connection:
             return _answer(connection, text, timeout_seconds, max_rows)
 
-    def training_rows(self, since: float | None = None, until: float | None = None) -> Table:
-        """Labelled decisions with event time in [since, until): features by plain name, label, event_time, subject."""
+    def select(self, wanted: Selection, *, timeout_seconds: float = 30.0) -> Table:
+        """The decisions that are wanted; raises Invalid."""
+        text, parameters = wanted.sql()
+        with self._connected() as connection:
+            return _answer(connection, text, timeout_seconds, wanted.limit, parameters)
+
+    def training_rows(self, since: float | None = None, until: float | None = None, *, messages: bool = False) -> Table:
+        """Labelled decisions with event time in [since, until): features by plain name, label, event_time, subject.
+
+        With `messages` also what is encrypted and the decision that it is about, as `MESSAGE` and `NAME`.
+        """
         taken = [column.name for column in self._features if column.name.casefold() in _TRAINING_COLUMNS]
         if taken:
             raise Invalid(f"feature {taken[0]!r} has the name of a column that training rows have: rename it")
         # The names come from the declaration, which allows no quotation marks.
         columns = [f'"x_{column.name}" AS "{column.name}"' for column in self._features]
-        text = f"""SELECT {", ".join((*columns, *_TRAINING_COLUMNS))} FROM labelled
+        more = (f'decision_id AS "{NAME}"', f'personal AS "{MESSAGE}"') if messages else ()
+        text = f"""SELECT {", ".join((*columns, *_TRAINING_COLUMNS, *more))} FROM labelled
                    WHERE ($since IS NULL OR event_time >= $since) AND ($until IS NULL OR event_time < $until)
                    ORDER BY event_time, decision_id"""  # noqa: S608
         with self._connected() as connection:
@@ -125,7 +137,9 @@ class Query:
         return segments
 
 
-def _answer(connection: Any, text: str, timeout_seconds: float, max_rows: int) -> Table:
+def _answer(
+    connection: Any, text: str, timeout_seconds: float, max_rows: int, parameters: Mapping[str, Any] | None = None
+) -> Table:
     try:
         statements = connection.extract_statements(text)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
@@ -133,7 +147,7 @@ def _answer(connection: Any, text: str, timeout_seconds: float, max_rows: int) -
         timer = Timer(timeout_seconds, connection.interrupt)
         timer.start()
         try:
-            reader = connection.sql(text).to_arrow_reader(65_536)
+            reader = connection.sql(text, params=parameters).to_arrow_reader(65_536)
             batches: list[Any] = []
             for batch in reader:
                 batches.append(batch)

@@ -7,11 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cluster.decision_log.personal import Protection
 from cluster.decision_log.query import Query
 from cluster.decision_log.record import Decision, Outcome
+from cluster.decision_log.revealed import RevealedLog
 from cluster.decision_log.writer import Writer
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
+from serve_apps.protected_log import ProtectedLog
+from tests.vault import open_vault
 from training.data import encode, gather, gather_from, holdout_start
 
 CSV = "asked_at,customer,income,bad\n2024-01-03,c,3,1\n2024-01-01,a,1,0\n2024-01-02,b,2,1\n2024-02-01,d,4,0\n"
@@ -164,3 +168,46 @@ def test_encoding_leaves_the_table_beside_the_rows_it_became(tmp_path: Path) -> 
     )
     examples = encode(table, loans(tmp_path, subject=None))
     assert examples.table.column("income").to_pylist() == examples.rows[:, 0].tolist() == [1, 2]
+
+
+def served(folder: Path, spec: ModelSpec, *subjects: str) -> None:
+    """One decision about each of the subjects, income 10, 11, …, logged as a replica does, and its outcome."""
+
+    async def serve() -> None:
+        loop, vault = asyncio.get_running_loop(), open_vault(folder)
+        writer = Writer(
+            folder / "log", "w", "committed", loop, model="loans", features=spec.features, before_write=vault.flush
+        )
+        log = ProtectedLog(writer, Protection(vault, spec.features))
+        for place, subject in enumerate(subjects):
+            at = moment("2024-05-01").timestamp() + place
+            log.append(Decision(f"d{place}", at, at, 1, "champion", 1, subject, 1, (10.0 + place,), 0.5, "grant"))
+            log.append(Outcome(f"d{place}", at, True))
+        await log.commit()
+        await asyncio.to_thread(writer.close)
+
+    asyncio.run(serve())
+
+
+def learnt(folder: Path, spec: ModelSpec) -> list[tuple[float, str]]:
+    """Income and subject of every row that the next training would learn from."""
+    vault = open_vault(folder)
+    log = RevealedLog(Query(folder / "log", spec.features), vault, spec.features)
+    examples = gather(spec, None, log, vault)
+    assert examples.rows[:, 0].tolist() == examples.table["income"].to_pylist()
+    names = {vault.hash(name): name for name in ("a", "b", "c", "d", "e")}
+    subjects = [names[each] for each in examples.table["customer"].to_pylist()]
+    return list(zip(examples.table["income"].to_pylist(), subjects, strict=True))
+
+
+@pytest.mark.parametrize("personal", [False, True])
+def test_of_an_erased_subject_no_row_is_learnt_from_wherever_it_came_from(tmp_path: Path, personal: bool) -> None:
+    spec = loans(tmp_path)
+    spec = spec.model_copy(
+        update={"features": (spec.features[0].model_copy(update={"personal": personal}),), "name": "loans"}
+    )
+    served(tmp_path, spec, "a", "e", "b", "a")
+    base = [(1.0, "a"), (2.0, "b"), (3.0, "c"), (4.0, "d")]
+    assert learnt(tmp_path, spec) == [*base, (10.0, "a"), (11.0, "e"), (12.0, "b"), (13.0, "a")]
+    open_vault(tmp_path).erase("a", 1.0)
+    assert learnt(tmp_path, spec) == [*base[1:], (11.0, "e"), (12.0, "b")]

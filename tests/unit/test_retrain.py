@@ -18,6 +18,7 @@ from configs.schema import ModelSpec, Training
 from monitoring.profile import Profile
 from monitoring.requests import open_request, shelf
 from tests.fakes import FakeRegistry, FakeStore
+from tests.vault import open_vault
 from training.data import Examples
 from training.engine import Fitted, Search, Trial
 from training.export import check, export, probes, sample, to_onnx
@@ -80,9 +81,8 @@ GOOD = FitSettings(max_depth=3, min_child_weight=5, rounds=20)
 
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
-    return Workplace(
-        tmp_path, KeptRegistrations(tmp_path / "registry"), FakeStore(), PlainEngine(GOOD), PlainPictures()
-    )
+    registry, vault = KeptRegistrations(tmp_path / "registry"), open_vault(tmp_path)
+    return Workplace(tmp_path, registry, FakeStore(), PlainEngine(GOOD), vault, PlainPictures())
 
 
 def write_rows(path: Path, days: int, unit: float = 1.0, seed: int = 5) -> Path:

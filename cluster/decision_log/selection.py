@@ -1,0 +1,65 @@
+"""Which decisions somebody wants to see: filters and pages, as one SELECT with parameters. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Every filter that is set must hold; oldest first. Times are Unix seconds, [since, until)."""
+
+    since: float | None = None
+    until: float | None = None
+    version: int | None = None
+    action: str | None = None
+    decision_id: str | None = None
+    subject: str | None = None  # its keyed hash
+    after: str | None = None  # where the page before ended: what `mark` said of its last row
+    limit: int = 100
+
+    def sql(self) -> tuple[str, dict[str, Any]]:
+        """The SELECT over `decisions` and its parameters; raises Invalid for a mark that is none.
+
+        >>> Selection(version=3, limit=5).sql()[1]
+        {'version': 3, 'limit': 5}
+        """
+        given = {
+            "recorded_at >= $since": ("since", self.since),
+            "recorded_at < $until": ("until", self.until),
+            "version = $version": ("version", self.version),
+            "action = $action": ("action", self.action),
+            "decision_id = $decision_id": ("decision_id", self.decision_id),
+            "subject = $subject": ("subject", self.subject),
+        }
+        held = {condition: pair for condition, pair in given.items() if pair[1] is not None}
+        parameters: dict[str, Any] = dict(held.values())
+        conditions = list(held)
+        if self.after is not None:
+            parameters |= _place(self.after)
+            conditions.append("(recorded_at, decision_id) > ($last_at, $last_id)")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        parameters["limit"] = self.limit
+        text = f"SELECT * FROM decisions {where} ORDER BY recorded_at, decision_id LIMIT $limit"  # noqa: S608
+        return text, parameters
+
+
+def mark(row: Mapping[str, Any]) -> str:
+    """Where a page ends that ends with this row.
+
+    >>> mark({"recorded_at": 1.5, "decision_id": "d1"})
+    '1.5/d1'
+    """
+    return f"{row['recorded_at']!r}/{row['decision_id']}"
+
+
+def _place(after: str) -> dict[str, Any]:
+    at, slash, decision_id = after.partition("/")
+    try:
+        if not slash:
+            raise ValueError("it has no `/`")
+        return {"last_at": float(at), "last_id": decision_id}
+    except ValueError as error:
+        raise Invalid(f"{after[:60]!a} marks no place: send what the page before gave as `next`") from error
