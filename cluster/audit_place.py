@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cluster.decision_log.checkpoints import Checkpoints
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.key_file import public_key, signing_key
+from cluster.decision_log.rotation import rotate
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.trail import Trail
 from cluster.decision_log.vault import Vault
@@ -42,6 +43,10 @@ class AuditPlace:
     def vault(self) -> Vault:
         """The subjects' keys; makes the master key at first use."""
         return Vault(SqliteSubjectKeys(self.vault_file), FileKms(self._settings.master_key_file))
+
+    def rotate_master_key(self) -> int:
+        """See `rotation.rotate`."""
+        return rotate(SqliteSubjectKeys(self.vault_file), self._settings.master_key_file)
 
     def trail(self, process: str) -> Trail:
         """A writer of acts for this process, which `process` names in a word."""

@@ -67,6 +67,18 @@ class ControlApi:
         """Versions that are always scored as shadows."""
         return self._object("PUT", f"{_api(model)}/pins", {"versions": versions})
 
+    def lineage(self, decision_id: str) -> dict[str, Any]:
+        """Where a decision came from."""
+        return self._object("GET", f"/api/decisions/{quote(decision_id, safe='')}/lineage")
+
+    def export_subject(self, subject: str, reason: str) -> dict[str, Any]:
+        """Everything that is held about a subject, readable."""
+        return self._object("POST", "/api/privacy/export", {"subject": subject, "reason": reason})
+
+    def erase_subject(self, subject: str, reason: str) -> dict[str, Any]:
+        """Destroy the subject's keys."""
+        return self._object("POST", "/api/privacy/erase", {"subject": subject, "reason": reason})
+
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for a decision."""
         return self._object("POST", f"{_door(model)}/decide", request)

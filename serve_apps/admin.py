@@ -18,9 +18,12 @@ from configs.schema import ModelSpec
 from serve_apps import replies
 from serve_apps.desk import Desk
 from serve_apps.openapi.document import document
+from serve_apps.orders import Orders
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal_at
 from serve_apps.protocol.problem import MethodNotAllowed, UnsupportedMediaType
+from serve_apps.records_desk import RecordsDesk
+from serve_apps.records_routes import records_routes
 from serve_apps.reference import page
 
 CONSOLE = Path(__file__).parent / "console"
@@ -63,8 +66,14 @@ class Pins(BaseModel):
     versions: Annotated[list[Number], Field(max_length=8)]
 
 
-def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: bool) -> FastAPI:
-    """The ASGI app; with `open_reading` (loopback only) GET needs no token."""
+def make_app(
+    desk: Desk,
+    owner_digest: Callable[[], str | None],
+    open_reading: bool,
+    records: RecordsDesk | None = None,
+    orders: Orders | None = None,
+) -> FastAPI:
+    """The ASGI app; with `open_reading` (loopback only) GET needs no token, but for records."""
 
     def demand_owner(request: Request) -> None:
         if not is_owner(request.headers.get("authorization"), owner_digest()):
@@ -85,9 +94,16 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
                 return answer
 
             async def guarded(request: Request) -> Response:
-                demand_owner(request)
+                try:
+                    demand_owner(request)
+                except Forbidden as error:
+                    if orders is not None:
+                        await orders.refused(request, "", error)
+                    raise
                 _demand_json(request.headers.get("content-type", ""))
-                strict_json.parse(await request.body())
+                body = strict_json.parse(await request.body())
+                if orders is not None:
+                    await orders.given(request, OWNER, body)
                 return await answer(request)
 
             return guarded
@@ -190,6 +206,9 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
     def reference() -> HTMLResponse:
         written = page(document(desk.models(), app.openapi(), open_reading))
         return HTMLResponse(written, headers={"content-security-policy": CONTENT_POLICY})
+
+    if records is not None:
+        app.include_router(records_routes(records, Guarded, demand_owner, lambda _: OWNER))
 
     app.add_exception_handler(WindvaneError, _windvane_error)
     app.add_exception_handler(RequestValidationError, _invalid)

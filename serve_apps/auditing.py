@@ -1,6 +1,7 @@
 """What control does for the audit trail: tell it what happened, sign what stands, delete what is too old."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from cluster.decision_log.fault import Fault
 from cluster.decision_log.record import Act
 from cluster.decision_log.retention import delete, expired
 from cluster.decision_log.trail import TRAIL, Trail
-from cluster.errors import Conflict
+from cluster.errors import Conflict, Unavailable
 from cluster.store import Event, Shelf, Store
 from configs.schema import ModelSpec
 from monitoring.notices import Notice, tell
@@ -47,6 +48,7 @@ class Auditing:
         self._open = auditor
         self._auditor: Auditor | None = None
         self._registry = registry
+        self._state = ""
         self._policies = policies
         self._signs_at: datetime | None = None
         self._clears_at: datetime | None = None
@@ -80,7 +82,9 @@ class Auditing:
             if self._auditor is None:
                 self._auditor = self._open()
             self._tell(self._auditor.check(), now)
-            _, faults = self._auditor.tick(now.timestamp(), policies=self._policies(), registry=self._registry())
+            with suppress(Unavailable):  # a registry that is away stops no signature: what it last said holds
+                self._state = self._registry()
+            _, faults = self._auditor.tick(now.timestamp(), policies=self._policies(), registry=self._state)
             self._tell(faults, now)
         except Conflict as error:
             self._tell([Fault("changed", "checkpoints", str(error))], now)
@@ -96,7 +100,7 @@ class Auditing:
             if names:
                 self._auditor.retire(now.timestamp(), [(spec.name, name) for name in names])
                 sentence = f"{len(names)} segments are deleted: their records are older than {spec.retention}"
-                self._trail.tell("retired", WINDVANE, sentence, spec.name, segments=" ".join(names))
+                self._trail.tell("retired", WINDVANE, sentence, spec.name, {"segments": " ".join(names)})
                 delete(root, names)
 
     def _tell(self, faults: Sequence[Fault], now: datetime) -> None:

@@ -30,10 +30,12 @@ from serve_apps.auditing import Auditing
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
 from serve_apps.inference_server import server_metadata, server_routes, unready
+from serve_apps.orders import Orders
 from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
+from serve_apps.records_desk import RecordsDesk
 from serve_apps.rollout.controller import RolloutController
 
 logger = logging.getLogger("windvane.control")
@@ -73,6 +75,7 @@ class Control:
         self._desk = Desk(store, registry, self._rollouts, self._monitors)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
+        self._records = RecordsDesk(self._log, place.vault, self._trail, store, registry)
         self._auditing = Auditing(
             self._log,
             store,
@@ -96,7 +99,8 @@ class Control:
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
         home = Path(self._settings.home)
-        app = make_app(self._desk, lambda: read_digest(home), self._settings.is_local)
+        orders = Orders(self._trail)
+        app = make_app(self._desk, lambda: read_digest(home), self._settings.is_local, self._records, orders)
         app.include_router(server_routes(self._desk.models, self._switchboard))
         return app
 

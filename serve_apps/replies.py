@@ -1,7 +1,7 @@
 """What the control API answers with, as types: `status.py` fills them, FastAPI's schema tells of them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
@@ -186,3 +186,63 @@ class Events(TypedDict):
     """What happened, oldest first."""
 
     events: list[EventStatus]
+
+
+class DecisionsPage(TypedDict):
+    """Decisions as they were logged, oldest first; `next` is `after` of the page that follows."""
+
+    decisions: list[dict[str, Any]]
+    next: str | None
+
+
+class Lineage(TypedDict):
+    """Where a decision came from; null where it is not known."""
+
+    decision_id: str
+    model: str
+    decided_at: Moment
+    version: int
+    arm: str
+    split: int  # revision that was in force
+    policy: str | None  # hash of the policy set
+    policies: list[str]  # that determined the verdict
+    run: str
+    registered_at: Moment
+    parent: int | None
+    data_sha256: str | None
+    source: str | None
+    code_revision: str | None
+    environment: str | None
+    declaration_sha256: str | None
+    request: str | None
+    cause: str | None
+    reason: str
+    findings: list[str]  # that caused the version
+
+
+class SubjectLog(TypedDict):
+    """What one model's log holds about a subject."""
+
+    decisions: list[dict[str, Any]]
+    outcomes: list[dict[str, Any]]
+    shadows: list[dict[str, Any]]
+
+
+class SubjectHeld(TypedDict):
+    """Everything that is held about a subject, readable."""
+
+    subject: str
+    subject_hash: str
+    models: dict[str, SubjectLog]
+    elsewhere: dict[str, Any]
+    acts: list[dict[str, Any]]  # that were about the subject: exports, erasures
+
+
+class Erased(TypedDict):
+    """That a subject's keys are destroyed; `digest` is over them as they were wrapped."""
+
+    number: int
+    at: Moment
+    subject: str  # as the log names it
+    keys: int
+    digest: str

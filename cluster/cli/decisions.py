@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cluster.audit_place import AuditPlace
 from cluster.cli.operate import api
+from cluster.cli.told import tell_of
+from cluster.decision_log import tabular
 from cluster.decision_log.query import Query
+from cluster.decision_log.trail import TRAIL
 from cluster.errors import Malformed
 from configs.load import load_model, load_settings
+from configs.schema import Feature
+from configs.settings import Settings
 
 MOST_ROWS_SHOWN = 50
 
@@ -40,30 +47,46 @@ def outcomes(model: str, outcomes: str) -> None:
     "--sql",
     default="select * from decisions order by recorded_at desc limit 10",
     show_default=True,
-    help="One SELECT over decisions, outcomes, shadows and labelled.",
+    help="One SELECT over decisions, outcomes, shadows, labelled and acts.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
 def decisions(model: str, sql: str, out: Path | None) -> None:
-    """Read MODEL's decision log with SQL."""
+    """Read MODEL's decision log with SQL, or `control`'s: who did what. That it was read goes on record."""
     settings = load_settings()
-    query = Query(Path(settings.home) / "log" / model, load_model(model, settings).features)
+    query = Query(settings.log / model, _features(model, settings))
+    tell_of(AuditPlace(settings), "read", "read the decision log", model, sql=sql)
     found = query.sql(sql)
     if out is None:
         _print(found)
         return
     if out.suffix == ".parquet":
-        import pyarrow.parquet as parquet
-
-        parquet.write_table(found, out)
+        out.write_bytes(tabular.parquet(found))
     elif out.suffix == ".csv":
-        import pyarrow.csv as csv
-
-        csv.write_csv(found, out)
+        out.write_bytes(tabular.csv(found))
     elif out.suffix == ".json":
         out.write_text(json.dumps(found.to_pylist(), default=str, indent=1))
     else:
         raise click.BadParameter(f"{out} ends neither in .parquet nor .csv nor .json", param_hint="--out")
     click.echo(f"{found.num_rows} rows written to {out}")
+
+
+@click.command()
+@click.argument("decision_id")
+@click.option("--json", "as_json", is_flag=True, help="Print the document itself.")
+def lineage(decision_id: str, as_json: bool) -> None:
+    """Where a decision came from: version, run, data, code, policy, and the findings that caused the version."""
+    found = api().lineage(decision_id)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        if isinstance(value, list):
+            value = "; ".join(map(str, value))
+        click.echo(f"{name:<16}{'-' if value in (None, '') else value}")
+
+
+def _features(model: str, settings: Settings) -> Sequence[Feature]:
+    return () if model == TRAIL else load_model(model, settings).features
 
 
 def _read_json(source: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Proof of one decision for somebody who has nothing else: its record, the way to a root, and who signed that root."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,17 +52,22 @@ class Proven:
         )
 
 
-def prove(root: Path, decision_id: str, checkpoints: Path, key: Ed25519PublicKey) -> Proof:
+def prove(root: Path, decision_id: str, checkpoints: Path, keys: Sequence[Ed25519PublicKey]) -> Proof:
     """The proof of a decision in the log under `root`.
 
-    Raises NotFound when the log has no such decision, and Unavailable while no checkpoint vouches for its segment.
+    `keys` are those that may have signed. Raises NotFound when the log has no such decision, Unavailable while no
+    checkpoint vouches for its segment, and Invalid when its segment or its checkpoint is not what was written.
     """
     name, position = _find(root, decision_id)
     records = stored_records(root, name)
     leaves = merkle.leaves(records)
     signed = _vouching(checkpoints, root.name, name, merkle.root(leaves).hex())
     path = tuple(step.hex() for step in merkle.path(leaves, position))
-    public = key.public_bytes_raw().hex()
+    public = next((key.public_bytes_raw().hex() for key in keys if is_signed(signed, key)), None)
+    if public is None:
+        raise Invalid(
+            f"none of the known keys signed the checkpoint of {root.name}/{name}: run `windvane audit verify`"
+        )
     return Proof(decision_id, records[position], root.name, name, position, len(records), path, signed, public)
 
 

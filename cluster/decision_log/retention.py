@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cluster.decision_log import disk
+from cluster.decision_log.checkpoint import opened_at
 from cluster.decision_log.columns import DATASETS
 from cluster.decision_log.heads import sealed_names
 from cluster.decision_log.segment import live_path, sealed_path
@@ -18,7 +19,9 @@ def expired(root: Path, before: float) -> list[str]:
     """The sealed segments of which every record is older than `before` (Unix seconds), by name."""
     found = []
     for name in sorted(sealed_names(root)):
-        if not live_path(root, name).exists() and all(newest < before for newest in _newest(root, name)):
+        if opened_at(name) >= before or live_path(root, name).exists():
+            continue
+        if all(newest < before for newest in _newest(root, name)):
             found.append(name)
     return found
 

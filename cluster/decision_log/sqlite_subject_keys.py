@@ -9,7 +9,7 @@ blocks) is not reached from here; there a key is still wrapped by the master key
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -104,6 +104,24 @@ class SqliteSubjectKeys:
         query = "SELECT number, at, subject, keys, digest FROM erasures WHERE number > ? ORDER BY number"
         with self._connection() as connection:
             return tuple(_erasure(row) for row in connection.execute(query, (after,)))
+
+    def rewrap(self, anew: Callable[[bytes, bytes], bytes]) -> int:
+        """Replace every wrapped key by what `anew` makes of it and its context, all or none; returns how many."""
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            secrets = connection.execute("SELECT name, wrapped FROM secrets").fetchall()
+            keys = connection.execute("SELECT subject, id, wrapped FROM subject_keys").fetchall()
+            connection.executemany(
+                "UPDATE secrets SET wrapped = ? WHERE name = ?",
+                [(anew(wrapped, name.encode()), name) for name, wrapped in secrets],
+            )
+            connection.executemany(
+                "UPDATE subject_keys SET wrapped = ? WHERE subject = ? AND id = ?",
+                [(anew(wrapped, subject + id), subject, id) for subject, id, wrapped in keys],
+            )
+        with self._connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(secrets) + len(keys)
 
     def close(self) -> None:
         """Let go of this thread's connection."""

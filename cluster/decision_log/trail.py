@@ -1,13 +1,13 @@
 """The writer of what people and Windvane itself did: few records, each on disk before anybody goes on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 
 import msgspec
 
-from cluster.decision_log.record import Act
+from cluster.decision_log.record import Act, Value
 from cluster.decision_log.rolling import RollingSegments
 from cluster.decision_log.segment import Header, frames
 from cluster.errors import Unavailable
@@ -32,10 +32,7 @@ class Trail:
         self._lock = Lock()
 
     def record(self, *acts: Act) -> None:
-        """Return when they are on disk, all in one group; raises Unavailable, and then what they tell must not happen.
-
-        Acts that were refused may not be recorded later in place of others: whoever tells of them tells again.
-        """
+        """Return when they are on disk, all in one group; raises Unavailable, and then none of them is."""
         with self._lock:
             refusal = self._segments.write(frames(map(msgspec.msgpack.encode, acts)))
             if refusal is None:
@@ -43,9 +40,9 @@ class Trail:
         if refusal is not None:
             raise Unavailable(refusal)
 
-    def tell(self, kind: str, who: str, detail: str, model: str = "", **facts: float | str | bool | None) -> None:
+    def tell(self, kind: str, who: str, detail: str, model: str = "", facts: Mapping[str, Value] | None = None) -> None:
         """Record one act of this moment."""
-        self.record(Act(self.clock(), kind, who, model, None, detail, facts))
+        self.record(Act(self.clock(), kind, who, model, None, detail, dict(facts or {})))
 
     def roll(self) -> None:
         """Close a segment that is old enough, so that it can be sealed; to be called every few seconds."""

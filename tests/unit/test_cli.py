@@ -98,7 +98,7 @@ def test_help_lists_every_verb(down: Shell) -> None:
     shown = down.says("--help")
     verbs = (
         "up down env status events demo validate init train retrain deploy undeploy versions report "
-        "decide outcomes decisions"
+        "decide outcomes decisions lineage audit privacy"
     )
     for verb in (*verbs.split(), "rollout"):
         assert f"\n  {verb} " in shown
@@ -368,6 +368,8 @@ def test_the_log_can_be_written_to_a_file(logged: Shell, tmp_path: Path, suffix:
 
 def test_the_log_is_shown_as_it_is(logged: Shell) -> None:
     assert "d1" in logged.says("decisions", MODEL)
+    told = logged.says("decisions", "control", "--sql", "select kind, model from acts where kind = 'read' limit 1")
+    assert MODEL in told  # reading is on record, and reading that is read in turn
     assert "[/x]" in logged.says("decisions", MODEL, "--sql", "select '[/x]' as a from decisions")
 
 

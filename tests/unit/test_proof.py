@@ -34,7 +34,7 @@ def world(tmp_path: Path) -> World:
 
 
 def proof(world: World, name: str = "d1c") -> Proof:
-    return prove(world.root, name, world.file, KEY.public_key())
+    return prove(world.root, name, world.file, [KEY.public_key()])
 
 
 @pytest.mark.parametrize("name", ["d0a", "d0b", "d0c", "d1a", "d1c"])

@@ -1,0 +1,74 @@
+"""For auditors: whether the log is what was written, and the proof of one decision."""
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from cluster.audit_place import AuditPlace
+from cluster.cli.told import tell_of
+from cluster.decision_log.key_file import public_key
+from cluster.decision_log.logs import find_decision
+from cluster.decision_log.proof import prove as prove_decision
+from cluster.decision_log.verify import Report
+from cluster.decision_log.verify import verify as verify_logs
+from configs.load import load_settings
+
+_TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+
+
+@click.group()
+def audit() -> None:
+    """Check the decision log, and prove what stands in it."""
+
+
+@audit.command()
+@click.option("--from", "since", type=_TIMES, help="Only segments that may hold records since then (UTC).")
+@click.option("--to", "until", type=_TIMES, help="Only segments opened before then (UTC).")
+@click.option(
+    "--key",
+    "keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A public key that may have signed, as you know it from elsewhere; else this Windvane's own are believed.",
+)
+def verify(since: datetime | None, until: datetime | None, keys: tuple[Path, ...]) -> None:
+    """Find every record that was changed, dropped, moved or put in; exits with 1 when there is one."""
+    place = AuditPlace(load_settings())
+    known = [public_key(path) for path in keys] or place.public_keys()
+    started = time.perf_counter()
+    report = verify_logs(
+        place.logs,
+        place.checkpoints_file,
+        known,
+        since=since.replace(tzinfo=UTC).timestamp() if since else 0.0,
+        until=until.replace(tzinfo=UTC).timestamp() if until else float("inf"),
+        copy=place.copy,
+    )
+    _show(report, time.perf_counter() - started)
+    if report.faults:
+        sys.exit(1)
+
+
+@audit.command()
+@click.argument("decision_id")
+def prove(decision_id: str) -> None:
+    """Print the proof of a decision, which `python -m cluster.decision_log.verify` checks without any Windvane."""
+    place = AuditPlace(load_settings())
+    model, _ = find_decision(place.logs, decision_id)
+    proof = prove_decision(place.logs / model, decision_id, place.checkpoints_file, place.public_keys())
+    tell_of(place, "proved", f"asked for the proof of decision {decision_id}", model, decision_id=decision_id)
+    click.echo(msgspec.json.format(msgspec.json.encode(proof)).decode())
+
+
+def _show(report: Report, seconds: float) -> None:
+    for fault in report.faults:
+        click.secho(str(fault), fg="red")
+    for notice in report.notices:
+        click.echo(f"notice: {notice}")
+    what = f"{report.records:,} records in {report.segments} segments, {report.checkpoints} checkpoints"
+    found = f"{len(report.faults)} faults" if report.faults else "nothing was changed"
+    click.echo(f"{what}: {found} ({seconds:.1f} s, {report.records / max(seconds, 1e-9):,.0f} records/s)")

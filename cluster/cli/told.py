@@ -1,0 +1,14 @@
+"""What the command line reads of the log is on the log."""
+
+import getpass
+
+from cluster.audit_place import AuditPlace
+
+
+def tell_of(place: AuditPlace, kind: str, detail: str, model: str = "", **facts: str) -> None:
+    """Record a read before its answer is shown; raises Unavailable, and then nothing may be shown."""
+    trail = place.trail("cli")
+    try:
+        trail.tell(kind, f"{getpass.getuser()} (command line)", detail, model, facts)
+    finally:
+        trail.close()

@@ -1,0 +1,31 @@
+"""Another master key: every key that the former one wraps is wrapped anew, all of them or none."""
+
+from pathlib import Path
+
+from cluster.decision_log import disk
+from cluster.decision_log.file_kms import FileKms
+from cluster.decision_log.kms import WrongKey
+from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+
+FRESH = ".new"  # beside the master key's file, until it takes its place
+
+
+def rotate(keys: SqliteSubjectKeys, path: Path) -> int:
+    """Put a fresh master key in the file and return how many keys it wraps; nothing may use the vault meanwhile.
+
+    Killed anywhere, it is run again: the fresh key lies beside the former one from before the first key is wrapped anew
+    until all are. Raises WrongKey when neither of the two opens the vault.
+    """
+    fresh = path.with_name(path.name + FRESH)
+    former, new = FileKms(path), FileKms(fresh)
+
+    def anew(wrapped: bytes, context: bytes) -> bytes:
+        return new.wrap(former.unwrap(wrapped, context), context)
+
+    try:
+        count = keys.rewrap(anew)
+    except WrongKey:
+        count = keys.rewrap(lambda wrapped, context: new.wrap(new.unwrap(wrapped, context), context))
+    disk.rename(fresh, path)
+    disk.sync_folder(path.parent)
+    return count

@@ -1,0 +1,213 @@
+"""The control API about records: for whoever may, page by page or as a file, and every question on the log before."""
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from cluster.access import digest
+from cluster.decision_log.personal import Protection
+from cluster.decision_log.record import Act
+from cluster.decision_log.tail import Tail
+from cluster.decision_log.trail import TRAIL, Trail
+from cluster.decision_log.verify import verify
+from cluster.errors import Unavailable
+from cluster.registry import Registration
+from monitoring.requests import open_request
+from serve_apps.admin import make_app
+from serve_apps.openapi.document import document
+from serve_apps.orders import Orders
+from serve_apps.records_desk import RecordsDesk
+from tests.conformity import Conformity
+from tests.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
+from tests.desk_world import Client, DeskWorld
+from tests.fakes import FakeRegistry, FakeStore
+from tests.gateway_world import Reply
+from tests.vault import open_vault
+
+LOG, TOKEN = "flight-delay", "secret"
+OWNER = {"authorization": f"Bearer {TOKEN}"}
+PEOPLE = tuple(feature.model_copy(update={"personal": feature.name == "temp"}) for feature in FEATURES)
+NOW = 1_800_000_000.0
+
+
+class Consents:
+    """Another place that holds something about people."""
+
+    name = "consents"
+
+    def __init__(self) -> None:
+        self.held = {"Ana": {"lending": True}}
+
+    def export(self, subject: str) -> Any:
+        return self.held.get(subject)
+
+    def erase(self, subject: str) -> None:
+        self.held.pop(subject, None)
+
+
+class Office:
+    """Control over a log of six decisions about two people, of which version 1 was trained for a request."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.logs = home, home / "log"
+        vault = open_vault(home)
+        plain = [
+            msgspec.structs.replace(decision(f"d{n}", at=10.0 + n), subject="Ana" if n % 2 else "Ben", version=1)
+            for n in range(6)
+        ]
+        protected = Protection(vault, PEOPLE).protect_all(plain)
+        vault.flush()
+        written(self.logs / LOG, *protected, outcome("d1"), shadow(["d1", "d2"]))
+        self.store, self.registry, self.consents = FakeStore(), FakeRegistry(), Consents()
+        request, _ = open_request(
+            self.store, LOG, "temp drifts", "findings", ("feature_psi:temp",), datetime(2026, 3, 1, tzinfo=UTC)
+        )
+        tags = {"data_sha256": "ab12", "code_revision": "c0ffee", "source": "flights.csv"}
+        self.registry.register(
+            Registration(LOG, "ops", "temp drifts", "champion", None, request.request_id, {}, {}, tags), home
+        )
+        self.trail = Trail(self.logs, "control-1", lambda: NOW)
+        desk = RecordsDesk(self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents])
+        world = DeskWorld()
+        app = make_app(world.desk, lambda: digest(TOKEN), True, desk, Orders(self.trail))
+        self.client = Client(app)
+        self.conformity = Conformity(document([], app.openapi(), True))
+
+    def ask(self, path: str, body: Any = None, **headers: str) -> Reply:
+        """A request with the owner's token; the reply is one that the document tells of."""
+        method = "GET" if body is None else "POST"
+        found = self.client.request(method, path, json=body, headers=headers or OWNER)
+        reply = Reply(found.status_code, found.headers, found.content)
+        assert self.conformity.of(method, path.partition("?")[0], reply) == []
+        return reply
+
+    def acts(self) -> list[Act]:
+        return [record for record in Tail(self.logs / TRAIL).read() if isinstance(record, Act)]
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    skip_syncs(monkeypatch)
+    return Office(tmp_path)
+
+
+def test_pages_are_read_by_whoever_may_and_every_read_is_on_the_log(office: Office) -> None:
+    seen, after = [], ""
+    while True:
+        page = office.ask(f"/api/decisions?model={LOG}&limit=4{after}").json
+        seen += [each["decision_id"] for each in page["decisions"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert seen == [f"d{n}" for n in range(6)]
+    assert [(act.kind, act.who, act.model, act.facts["limit"]) for act in office.acts()] == [
+        ("read", "owner", LOG, 4)
+    ] * 2
+
+
+def test_personal_fields_are_told_when_they_are_asked_for(office: Office) -> None:
+    hidden = office.ask(f"/api/decisions?model={LOG}&decision_id=d1").json["decisions"]
+    shown = office.ask(f"/api/decisions?model={LOG}&decision_id=d1&personal=true").json["decisions"]
+    assert (hidden[0]["features"]["temp"], "Ana" in json.dumps(hidden)) == (None, False)
+    assert (shown[0]["features"]["temp"], shown[0]["subject"]) == (20.5, "Ana")
+    assert [act.facts["personal"] for act in office.acts()] == [False, True]
+
+
+def test_exports_are_files_of_every_row(office: Office) -> None:
+    found = office.ask(f"/api/decisions?model={LOG}&format=parquet&since=1970-01-01T00:00:12Z")
+    assert pyarrow.parquet.read_table(io.BytesIO(found.body))["decision_id"].to_pylist() == ["d2", "d3", "d4", "d5"]
+    found = office.ask(f"/api/decisions?model={LOG}&format=csv&personal=true")
+    assert pyarrow.csv.read_csv(io.BytesIO(found.body))["subject"].to_pylist() == ["Ben", "Ana"] * 3
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 422), ("model=churn", 404), (f"model={LOG}&limit=0", 422), (f"model={LOG}&after=x", 422)],
+)
+def test_a_wrong_question_is_refused_in_a_sentence(office: Office, query: str, status: int) -> None:
+    assert office.ask(f"/api/decisions?{query}").status == status
+
+
+@pytest.mark.parametrize("path", [f"/api/decisions?model={LOG}", "/api/decisions/d1/lineage"])
+def test_on_loopback_too_nobody_reads_without_the_token(office: Office, path: str) -> None:
+    assert office.ask(path, authorization="Bearer guessed").status == 403
+    assert office.acts() == []
+
+
+def test_what_cannot_be_put_on_the_log_is_not_answered(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Act) -> None:
+        raise Unavailable("the decision log cannot be written")
+
+    monkeypatch.setattr(office.trail, "record", full)
+    asked = {"subject": "Ana", "reason": "she asked"}
+    assert office.ask(f"/api/decisions?model={LOG}").status == 503
+    for verb in ("export", "erase"):
+        assert office.ask(f"/api/privacy/{verb}", asked).status == 503
+    assert office.consents.held == {"Ana": {"lending": True}}
+    assert open_vault(office.home).erased() == frozenset()
+
+
+def test_lineage_leads_from_a_decision_to_the_findings(office: Office) -> None:
+    found = office.ask("/api/decisions/d1/lineage").json
+    assert (found["version"], found["run"], found["data_sha256"]) == (1, f"run-{LOG}-1", "ab12")
+    assert (found["code_revision"], found["cause"], found["findings"]) == ("c0ffee", "findings", ["feature_psi:temp"])
+    assert (found["request"], found["policy"], found["split"]) == ("0001", None, 4)
+    assert office.ask("/api/decisions/d77/lineage").status == 404
+
+
+def test_an_export_holds_everything_and_only_of_that_subject(office: Office) -> None:
+    found = office.ask("/api/privacy/export", {"subject": "Ana", "reason": "she asked"}).json
+    log = found["models"][LOG]
+    assert [(each["decision_id"], each["subject"], each["features"]["temp"]) for each in log["decisions"]] == [
+        (name, "Ana", 20.5) for name in ("d1", "d3", "d5")
+    ]
+    assert [each["decision_id"] for each in log["outcomes"]] == ["d1"]
+    assert [each["decision_id"] for each in log["shadows"]] == ["d1"]
+    assert found["elsewhere"] == {"consents": {"lending": True}}
+    assert [act["kind"] for act in found["acts"]] == ["exported"]
+    assert office.ask("/api/privacy/export", {"subject": "Nobody", "reason": "x"}).json["models"] == {}
+
+
+def test_an_erasure_ends_what_is_personal_and_the_log_still_holds(office: Office) -> None:
+    erased = office.ask("/api/privacy/erase", {"subject": "Ana", "reason": "she asked"}).json
+    hashed = open_vault(office.home).hash("Ana")
+    assert (erased["number"], erased["keys"], erased["subject"]) == (1, 1, hashed)
+    found = office.ask("/api/privacy/export", {"subject": "Ana", "reason": "is it gone?"}).json
+    assert {(each["erased"], each["features"]["temp"]) for each in found["models"][LOG]["decisions"]} == {(True, None)}
+    assert found["elsewhere"] == {}
+    assert [act["kind"] for act in found["acts"]] == ["erasure_ordered", "erased", "exported"]
+    assert verify(office.logs, office.home / "none", [], processes=1).faults == ()
+    assert all(b"Ana" not in path.read_bytes() for path in office.logs.rglob("*.seg"))
+
+
+def test_orders_are_on_the_log_before_they_are_carried_out_and_so_are_refusals(office: Office) -> None:
+    stored = {"reason": "because"}
+    assert office.client.post(f"/api/models/{LOG}/rollout/pause", json=stored, headers=OWNER).status_code == 404
+    assert office.client.post(f"/api/models/{LOG}/retrain", json=stored).status_code == 403
+    given, refused = office.acts()
+    assert (given.kind, given.who, given.model, given.detail) == ("ordered", "owner", LOG, "because")
+    assert given.facts == {"order": "POST /api/models/{model}/rollout/{verb}", "verb": "pause"}
+    assert (refused.kind, refused.model, refused.facts) == (
+        "refused",
+        LOG,
+        {"order": "POST /api/models/{model}/retrain"},
+    )
+
+
+def test_an_order_that_cannot_be_put_on_the_log_is_not_carried_out(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Act) -> None:
+        raise Unavailable("the decision log cannot be written")
+
+    monkeypatch.setattr(office.trail, "record", full)
+    path, body = f"/api/models/{LOG}/retrain", {"reason": "because"}
+    assert office.client.post(path, json=body, headers=OWNER).status_code == 503
+    assert office.client.post(path, json=body).status_code == 403  # a refusal stands without a record
