@@ -2,6 +2,7 @@
 
 python -m benchmarks.budget            # the table
 python -m benchmarks.budget --explain  # the same with every decision explained
+python -m benchmarks.budget --personal 8  # the same with eight of the 24 features declared personal
 
 CPU time of the process (its threads too) per decision, different rows every time. Each step is timed by itself; what
 is left of the whole is the loop, the futures and the door. The steps are those of `Door`, over one real log on disk.
@@ -21,7 +22,11 @@ import click
 import uvloop
 
 from benchmarks import model
+from cluster.decision_log.file_kms import FileKms
+from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import Decision
+from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
@@ -29,6 +34,7 @@ from monitoring.profile import Profile
 from serve_apps import decision_id
 from serve_apps.decider import Decider
 from serve_apps.door import Door
+from serve_apps.protected_log import ProtectedLog
 from serve_apps.protocol.decide import Decide
 from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster
@@ -49,10 +55,14 @@ class Budget:
         self.spec = spec
         self.version = load_version(1, model.bundle().folder, spec.features)
         self.profiles = {1: Profile.from_json(model.bundle().profile_path.read_bytes())}
-        self.log = Writer(root, "budget", spec.serving.durability, loop, model=spec.name, features=spec.features)
+        self.vault = Vault(SqliteSubjectKeys(root / "vault.db"), FileKms(root / "master.key"))
+        self.protection = Protection(self.vault, spec.features)
+        durability, flush = spec.serving.durability, self.vault.flush
+        self.log = Writer(root, "budget", durability, loop, model=spec.name, features=spec.features, before_write=flush)
         self.roster = Roster(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
-        decider = Decider(spec, self.roster, self.log, counts, Shadows(self.log, counts), loop)
+        log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
+        decider = Decider(spec, self.roster, log, counts, shadows, loop, unit=self.vault.hash)
         self.door = Door(spec, root, self.roster, decider, self.log, _nothing, _nothing)
 
     async def ask(self, body: bytes) -> None:
@@ -106,7 +116,10 @@ class Budget:
 
         timed: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "decode": (lambda body: [protocol.decode(body, 0.0) for _ in range(requests)], sent),
-            "route": (lambda batch: [router.pick(router.bucket(question.subject)) for question in batch], questions),
+            "route": (
+                lambda batch: [router.pick(router.bucket(self.vault.hash(question.subject))) for question in batch],
+                questions,
+            ),
             "encode rows": (self.version.encoder.rows, records),
             "score": (self.version._predictor.probabilities, encoded),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
@@ -118,20 +131,22 @@ class Budget:
         }
         if explain:
             timed["explain"] = (lambda batch: [tuple(row) for row in self.version.explain(batch).tolist()], encoded)
+        explanation = (0.1,) * (1 + model.FEATURES) if explain else None
+        both = list(zip(answers, questions, strict=True))
+        plain = [_decisions(*each, explanation) for each in both]
+        timed["make records"] = (lambda given: _decisions(*given, explanation), both)
+        timed["encrypt"] = (self.protection.protect_all, plain)
         found = {name: _cpu(work, given) / n for name, (work, given) in timed.items()}
-        found["log"] = await self._log(answers, questions, (0.1,) * (1 + model.FEATURES) if explain else None) / n
+        found["log"] = await self._log([self.protection.protect_all(batch) for batch in plain]) / n
         return found
 
-    async def _log(
-        self, answers: list[list[Answer]], questions: list[list[Question]], explanation: tuple[float, ...] | None
-    ) -> float:
-        """Records made, framed, written and synced, with the log's thread."""
-        given = cycle(list(zip(answers, questions, strict=True)))
+    async def _log(self, batches: list[list[Decision]]) -> float:
+        """Records framed, chained, written and synced, with the log's thread."""
+        given = cycle(batches)
         start, groups = time.process_time(), 0
         while (spent := time.process_time() - start) < SECONDS or not groups:
-            batch, asked = next(given)
-            for name, answer, question in zip(decision_id.series(1e9, len(batch)), batch, asked, strict=True):
-                self.log.append(_decision(name, answer, question, explanation))
+            for record in next(given):
+                self.log.append(record)
             await self.log.commit()
             groups += 1
         return spent / groups
@@ -153,11 +168,14 @@ def bodies(rows: int, count: int = 512) -> list[bytes]:
     ]
 
 
-async def measure(explain: bool) -> dict[tuple[int, int], dict[str, float]]:
+async def measure(explain: bool, personal: int = 0) -> dict[tuple[int, int], dict[str, float]]:
     """Microseconds of CPU per decision by shape, and by step with the whole and the rest."""
     serving = model.SPEC.serving.model_copy(update={"explanations": "always" if explain else "requested"})
     patient = model.SPEC.slo.model_copy(update={"latency_p99_ms": 60_000.0})  # nothing is refused here
-    spec = model.SPEC.model_copy(update={"serving": serving, "slo": patient})
+    features = tuple(
+        feature.model_copy(update={"personal": place < personal}) for place, feature in enumerate(model.SPEC.features)
+    )
+    spec = model.SPEC.model_copy(update={"serving": serving, "slo": patient, "features": features})
     found = {}
     with _replica(spec) as budget:
         budget.roster.take(SPLIT)
@@ -199,6 +217,11 @@ def _answers(scores: Sequence[float]) -> list[Answer]:
     return [Answer("0" * 36, 1, "champion", score, "keep", ("score >= 0",)) for score in scores]
 
 
+def _decisions(answers: list[Answer], asked: list[Question], explanation: tuple[float, ...] | None) -> list[Decision]:
+    names = decision_id.series(1e9, len(asked))
+    return [_decision(*each, explanation) for each in zip(names, answers, asked, strict=True)]
+
+
 def _decision(name: str, answer: Answer, question: Question, explanation: tuple[float, ...] | None) -> Decision:
     return Decision(
         *(name, 1e9, 1e9, 1, "champion", 1, question.subject, 7, question.row),
@@ -212,9 +235,10 @@ async def _nothing() -> None:
 
 @click.command()
 @click.option("--explain", is_flag=True, help="Explain every decision.")
-def main(explain: bool) -> None:
+@click.option("--personal", default=0, help="How many features are declared personal.")
+def main(explain: bool, personal: int) -> None:
     """Print the table."""
-    found = uvloop.run(measure(explain))
+    found = uvloop.run(measure(explain, personal))
     names = list(next(iter(found.values())))
     click.echo("us of CPU per decision   " + "".join(f"{f'{r} x {n} rows':>14}" for r, n in found))
     for name in names:

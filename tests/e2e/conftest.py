@@ -14,6 +14,9 @@ import httpx
 import psutil
 import pytest
 
+from cluster.audit_place import AuditPlace
+from configs.load import load_settings
+
 PORT, GRPC_PORT, DASHBOARD_PORT = 18000, 19000, 18265
 
 
@@ -43,6 +46,10 @@ class Place:
         """What happened to the model, of these kinds."""
         found = self.http.get(f"/api/models/{model}/events").json()["events"]
         return [each for each in found if not kinds or each["kind"] in kinds]
+
+    def logged_as(self, subject: str) -> str:
+        """How the log names the subject."""
+        return AuditPlace(load_settings(self.environment)).vault().hash(subject)
 
     def processes(self, title: str) -> list[psutil.Process]:
         """Processes of this Windvane whose title contains the text, such as `ServeReplica:control`."""

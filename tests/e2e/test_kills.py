@@ -61,6 +61,7 @@ def test_a_kill_in_the_middle_of_a_rollout_loses_nothing(deployed: Place, victim
     missing = [each for each, _, _ in traffic.acknowledged if each not in written]
     assert missing == []
     assert all(written[each] == version for each, version, _ in traffic.acknowledged)
+    assert "nothing was changed" in place.windvane("audit", "verify")
 
 
 def _ended(place: Place, *kinds: str) -> list[dict[str, object]]:

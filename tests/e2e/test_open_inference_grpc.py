@@ -100,7 +100,7 @@ def test_a_decision_over_grpc_is_in_the_log(client: triton.InferenceServerClient
     answer = client.infer(TRIPS, one_tensor(), parameters={"subject": "logged-over-grpc"})
     decision_id = answer.as_numpy("decision_id")[0].decode()
     found = {record.decision_id: record for record in decisions(deployed, TRIPS)}
-    assert found[decision_id].subject == "logged-over-grpc"
+    assert found[decision_id].subject == deployed.logged_as("logged-over-grpc")
     assert found[decision_id].prediction == pytest.approx(answer.as_numpy("prediction")[0])
 
 
