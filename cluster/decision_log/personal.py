@@ -80,3 +80,15 @@ def open_personal(content: bytes) -> Personal:
         return _decode(content)
     except msgspec.DecodeError as error:
         raise Invalid(f"personal fields that this Windvane does not know: {error}; update it") from error
+
+
+def restored(decision: Decision, personal: Personal, features: Sequence[str]) -> Decision:
+    """The decision as it was before `Protection`; `features` names its row, as its segment's header does."""
+    row = tuple(personal.features.get(name, value) for name, value in zip(features, decision.features, strict=False))
+    return msgspec.structs.replace(
+        decision,
+        subject=personal.subject,
+        features=row,
+        context={**decision.context, **personal.context},
+        explanation=decision.explanation if personal.explanation is None else personal.explanation,
+    )

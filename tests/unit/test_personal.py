@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cluster.decision_log.personal import Personal, Protection, open_personal
+from cluster.decision_log.personal import Personal, Protection, open_personal, restored
 from cluster.decision_log.record import Decision
 from cluster.errors import Invalid
 from tests.decision_log import FEATURES, decision
@@ -31,6 +31,9 @@ def test_of_people_nothing_personal_stays_in_the_record(tmp_path: Path) -> None:
         assert after.personal is not None
         opened = open_personal(open_vault(tmp_path).reveal(after.subject, after.decision_id, after.personal))
         assert opened == Personal(before.subject, {"temp": 20.5, "carrier": "UA"}, {"k": 1}, before.explanation)
+        assert restored(after, opened, [feature.name for feature in PEOPLE]) == msgspec.structs.replace(
+            before, personal=after.personal
+        )
 
 
 def test_of_things_only_the_subject_does(tmp_path: Path) -> None:
