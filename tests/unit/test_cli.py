@@ -368,7 +368,7 @@ def test_the_log_can_be_written_to_a_file(logged: Shell, tmp_path: Path, suffix:
 
 def test_the_log_is_shown_as_it_is(logged: Shell) -> None:
     assert "d1" in logged.says("decisions", MODEL)
-    told = logged.says("decisions", "control", "--sql", "select kind, model from acts where kind = 'read' limit 1")
+    told = logged.says("decisions", "control", "--sql", "select model from acts order by recorded_at limit 1")
     assert MODEL in told  # reading is on record, and reading that is read in turn
     assert "[/x]" in logged.says("decisions", MODEL, "--sql", "select '[/x]' as a from decisions")
 
