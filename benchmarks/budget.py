@@ -47,7 +47,7 @@ class Budget:
 
     def __init__(self, root: Path, loop: asyncio.AbstractEventLoop, spec: ModelSpec) -> None:
         self.spec = spec
-        self.version = load_version(1, model.bundle().folder, spec.features)
+        self.version = load_version(1, model.bundle().folder, spec)
         self.profiles = {1: Profile.from_json(model.bundle().profile_path.read_bytes())}
         self.log = Writer(root, "budget", spec.serving.durability, loop, model=spec.name, features=spec.features)
         self.roster = Roster(lambda _: self.version)

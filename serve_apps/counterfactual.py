@@ -8,10 +8,10 @@ box*, Harvard Journal of Law & Technology 31 (2), 2018, with a robust standard d
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.decision_log.grounds import Change, Counterfactual, NoneFound
 from cluster.decision_log.record import Value
 from cluster.encoding import Encoder, Rows
 from configs.schema import ModelSpec
@@ -24,33 +24,6 @@ from serve_apps.ruling import Thresholds
 from serve_apps.search import Search
 
 Score: TypeAlias = Callable[[Rows], NDArray[np.float64]]
-
-
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """One feature that would have been another."""
-
-    feature: str
-    before: Value
-    after: Value
-
-
-class Counterfactual(msgspec.Struct, frozen=True, tag="found"):
-    """The smallest change found, and what the version says of the record with it."""
-
-    changes: tuple[Change, ...]
-    prediction: float
-    action: str
-    cost: float
-    proven: int  # no cheaper change of up to so many features does it; further ones were searched in part
-    rows: int  # scored to find it
-
-
-class NoneFound(msgspec.Struct, frozen=True, tag="none found"):
-    """Nothing within the searched changes leads to a wanted action; not that nothing could."""
-
-    searched: tuple[str, ...]  # the features that could be changed
-    proven: int  # no change of up to so many of them does it; further ones were searched in part
-    rows: int
 
 
 class Counterfactuals:
@@ -84,7 +57,7 @@ class Counterfactuals:
         """The least change of `record`, a row in the declaration's order, that leads to a wanted action.
 
         The same record always gets the same answer. Scores at most `explanation.search_rows` rows, and the answer.
-        Raises ValueError where its action is wanted already.
+        Raises Reached where its action is wanted already.
         """
         policy = self._spec.explanation
         open_to_change = [(place, choices.instead_of(record[place])) for place, choices in self._choices]
@@ -103,36 +76,42 @@ class Counterfactuals:
             if action in self._goal.actions:
                 names = [feature.name for feature in self._spec.features]
                 changes = tuple(Change(names[place], record[place], value) for place, value in picks)
-                return Counterfactual(changes, prediction, action, search.cost(chosen), search.proven, search.rows)
-        names = [self._spec.features[place].name for place, _ in open_to_change]
-        return NoneFound(tuple(names), search.proven, search.rows)
+                text, cost = would_have(changes, action, self._spec), search.cost(chosen)
+                return Counterfactual(text, changes, prediction, action, cost, search.proven, search.rows)
+        searched = tuple(self._spec.features[place].name for place, _ in open_to_change)
+        return NoneFound(none_within(searched), searched, search.proven, search.rows)
 
     def _encode(self, record: Sequence[Value]) -> Rows:
         """float32[1, F] in the version's order."""
         return self._encoder.rows([[record[place] for place in self._places]])
 
 
-def tell(found: Counterfactual | NoneFound, spec: ModelSpec) -> str:
-    """One sentence for people.
+def would_have(changes: Sequence[Change], action: str, spec: ModelSpec) -> str:
+    """A counterfactual as one sentence for people.
 
     >>> spec = ModelSpec.model_validate({
     ...     "name": "loan", "owner": "x", "unit": "loan", "target": {"name": "refused"}, "data": {"source": "x.csv"},
     ...     "features": [{"name": "debt_ratio", "type": "number", "unit": "%"}],
     ...     "decision": {"actions": [{"name": "lend", "at_least": 0.0}]}})
-    >>> tell(Counterfactual((Change("debt_ratio", 41.5, 33.0),), 0.4, "lend", 1.0, 1, 12), spec)
+    >>> would_have([Change("debt_ratio", 41.5, 33.0)], "lend", spec)
     'If debt ratio had been 33 % rather than 41.5 %, the action would have been lend.'
-    >>> tell(NoneFound(("debt_ratio",), 1, 12), spec)
-    'None found within the searched changes, which were those of debt ratio.'
     """
-    if isinstance(found, NoneFound):
-        names = ", ".join(name.replace("_", " ") for name in found.searched)
-        return f"None found within the searched changes, which were those of {names or 'nothing'}."
     parts = []
-    for change in found.changes:
+    for change in changes:
         unit = spec.feature(change.feature).unit
         after, before = (f"{_exact(value)} {unit}".rstrip() for value in (change.after, change.before))
         parts.append(f"{change.feature.replace('_', ' ')} had been {after} rather than {before}")
-    return f"If {' and '.join(parts)}, the action would have been {found.action}."
+    return f"If {' and '.join(parts)}, the action would have been {action}."
+
+
+def none_within(searched: Sequence[str]) -> str:
+    """What is said where nothing is found.
+
+    >>> none_within(["debt_ratio"])
+    'None found within the searched changes, which were those of debt ratio.'
+    """
+    names = ", ".join(name.replace("_", " ") for name in searched)
+    return f"None found within the searched changes, which were those of {names or 'nothing'}."
 
 
 def _exact(value: Value) -> str:

@@ -2,20 +2,10 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
+from cluster.decision_log.grounds import Reason
 from cluster.decision_log.record import Value
 from configs.feature import VALUE, Feature
 from configs.schema import ModelSpec
-
-
-class Reason(msgspec.Struct, frozen=True, gc=False):
-    """One feature's part in a score, in log-odds, with the value that was asked about."""
-
-    feature: str
-    value: Value
-    weight: float
-    text: str
 
 
 class Reasons:

@@ -19,6 +19,10 @@ MOST_PAIRS = 400_000  # combinations looked at, before any is scored, to find th
 MOST_HELPFUL = 512  # single changes that are combined where not all can be
 
 
+class Reached(ValueError):
+    """The row reaches the goal as it is, so there is nothing to search for."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Tried:
     """Sets of changes with what they cost and the log-odds by which they miss the goal, 0 where they reach it."""
@@ -62,11 +66,11 @@ class Search:
     def run(self, most: int) -> list[int] | None:
         """The alternative picked of each feature, -1 for none, with at most `most` changes; None when none is found.
 
-        Raises ValueError for a row that reaches the goal as it is.
+        Raises Reached for a row that reaches the goal as it is.
         """
         self._start = float(self._try(np.full((1, len(self._alternatives)), -1, np.int32)).missed[0])
         if self._start == 0.0:
-            raise ValueError("The row reaches the goal as it is: search for rows that do not")
+            raise Reached("The row reaches the goal as it is: search for rows that do not")
         every = self._singles()
         complete = len(every) <= self._left
         singles = self._try(every[: self._left])

@@ -11,6 +11,7 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 
+from cluster.decision_log.grounds import NoneFound
 from cluster.decision_log.record import Value
 from cluster.encoding import Encoder
 from configs.load import load_model, load_settings, validate_file
@@ -18,7 +19,7 @@ from configs.schema import ModelSpec
 from examples import mortgages as example
 from monitoring.profile import Profile
 from serve_apps.booster.forest import read_forest
-from serve_apps.counterfactual import Counterfactuals, NoneFound, tell
+from serve_apps.counterfactual import Counterfactuals
 from serve_apps.reasons import Reasons
 from serve_apps.ruling import Thresholds
 from serve_apps.treeshap.quadrature import Quadrature
@@ -206,7 +207,7 @@ def test_one_application_from_its_score_to_the_letter(spec: ModelSpec, version: 
         "Bankruptcy on public record: yes",
         "The loan comes to 95.61 % of the price",
     ]
-    assert tell(answer, spec) == (
+    assert answer.text == (
         "If obligations ratio had been 40.99 % rather than 54 % and loan to price had been 93.5 % rather than 95.61 % "
         "and liquid assets had been 23 thousand US dollars rather than 14 thousand US dollars, "
         "the action would have been refer."

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cluster.encoding import Rows
 from serve_apps.alternatives import Alternatives
-from serve_apps.search import Search
+from serve_apps.search import Reached, Search
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def test_without_anything_to_change_none_is_found() -> None:
 
 
 def test_a_row_that_reaches_the_goal_needs_no_search() -> None:
-    with pytest.raises(ValueError, match="reaches the goal as it is"):
+    with pytest.raises(Reached, match="reaches the goal as it is"):
         search_of([[1.0]], lambda x: 0.0).run(1)
 
 
