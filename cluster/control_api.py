@@ -47,6 +47,10 @@ class ControlApi:
         found: list[dict[str, Any]] = self._object("GET", path)["events"]
         return found
 
+    def explain(self, model: str, decision_id: str) -> dict[str, Any]:
+        """Why a recorded decision is what it is, from the log and the registered version."""
+        return self._object("GET", f"{_api(model)}/decisions/{quote(decision_id, safe='')}/explanation")
+
     def retrain(self, model: str, reason: str) -> dict[str, Any]:
         """Open a retrain request by hand; the loop submits, proves and rolls out."""
         return self._object("POST", f"{_api(model)}/retrain", {"reason": reason})

@@ -30,6 +30,7 @@ from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
+from serve_apps.retelling import Retelling
 from serve_apps.rollout.controller import RolloutController
 
 logger = logging.getLogger("windvane.control")
@@ -63,7 +64,8 @@ class Control:
         cache = home / "cache" / "versions"
         self._switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
-        self._desk = Desk(store, registry, self._rollouts, self._monitors)
+        retelling = Retelling(registry, self._log, cache)
+        self._desk = Desk(store, registry, self._rollouts, self._monitors, retelling)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
         self._ray_metrics = RayMetrics()

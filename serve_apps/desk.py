@@ -26,6 +26,7 @@ from serve_apps.replies import (
     ModelStatus,
     Overview,
     Pinned,
+    Retold,
     RetrainStatus,
     RolloutStatus,
     Undeployed,
@@ -44,6 +45,13 @@ class Monitors(Protocol):
         """Totals, rates and latencies."""
 
 
+class Records(Protocol):
+    """What is known of single decisions."""
+
+    def explain(self, model: str, decision_id: str) -> Retold:
+        """Why that decision of a registered model is what it is; raises NotFound."""
+
+
 class Desk:
     """One per control replica; every verb may be called twice."""
 
@@ -53,12 +61,14 @@ class Desk:
         registry: Registry,
         rollouts: RolloutController,
         monitors: Monitors,
+        records: Records,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._registry = registry
         self._rollouts = rollouts
         self._monitors = monitors
+        self._records = records
         self._clock = clock
         self._splits = Shelf(store, SPLIT, Split)
         self._lock = threading.Lock()
@@ -120,6 +130,12 @@ class Desk:
         if not found:
             self.spec(model)
         return [status.version_status(each) for each in found]
+
+    def explain(self, model: str, decision_id: str) -> Retold:
+        """One decision told again; of a model that is out of service, too."""
+        if not self._registry.versions(model):
+            self.spec(model)
+        return self._records.explain(model, decision_id)
 
     def events(self, model: str, after: int, limit: int) -> list[EventStatus]:
         """What happened to the model after that event; a model that nothing ever happened to is NotFound."""

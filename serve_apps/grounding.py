@@ -40,17 +40,21 @@ class Grounding:
 
     def explained(self, question: Question, action: str, weights: tuple[float, ...]) -> Explained:
         """What goes on record and what is told; an adverse action owes its grounds whoever asked."""
-        owed = action in self._adverse
-        top = self._reasons.top(question.row, weights, TOP_FEATURES) if owed or question.explain else ()
+        owed = self.owes(action)
+        top = self.top(question.row, weights) if owed or question.explain else ()
         return Explained(weights, top, self.grounds(question.row, weights) if owed else None)
 
     def grounds(self, record: Sequence[Value], weights: Sequence[float]) -> Grounds:
         """What is owed with an adverse action; milliseconds where a counterfactual is declared (docs/reasons.md)."""
         return Grounds(self._reasons.adverse(record, weights), self._counterfactual(record))
 
-    def top(self, record: Sequence[Value], weights: Sequence[float]) -> tuple[Reason, ...]:
-        """The features that weighed most."""
-        return self._reasons.top(record, weights, TOP_FEATURES)
+    def top(self, record: Sequence[Value], weights: Sequence[float], most: int = TOP_FEATURES) -> tuple[Reason, ...]:
+        """The features that weighed most, whichever way."""
+        return self._reasons.top(record, weights, most)
+
+    def owes(self, action: str) -> bool:
+        """Whether it goes against its subject."""
+        return action in self._adverse
 
     def _counterfactual(self, record: Sequence[Value]) -> Counterfactual | NoneFound | None:
         if self._counterfactuals is None:

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cluster.cli import decisions, models, operate, rollouts
+from cluster.cli import decisions, explanations, models, operate, rollouts
 from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
@@ -45,7 +45,7 @@ for command in (
     *(operate.up, operate.down, operate.env, operate.status, operate.events, operate.demo),
     *(models.validate, models.init, models.train, models.retrain, models.deploy, models.undeploy),
     *(models.versions, models.report),
-    *(decisions.decide, decisions.outcomes, decisions.decisions),
+    *(decisions.decide, decisions.outcomes, decisions.decisions, explanations.explain),
     rollouts.rollout,
 ):
     main.add_command(command)

@@ -19,6 +19,7 @@ from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.desk_world import ControlClient, DeskWorld
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
+from tests.unit.test_explanations_command import PLAIN
 
 DECLARATION = f"""\
 name: {MODEL}
@@ -98,7 +99,7 @@ def test_help_lists_every_verb(down: Shell) -> None:
     shown = down.says("--help")
     verbs = (
         "up down env status events demo validate init train retrain deploy undeploy versions report "
-        "decide outcomes decisions"
+        "decide outcomes decisions explain"
     )
     for verb in (*verbs.split(), "rollout"):
         assert f"\n  {verb} " in shown
@@ -118,6 +119,7 @@ def test_help_lists_every_verb(down: Shell) -> None:
         ("train", MODEL),
         ("decide", MODEL, "{}"),
         ("outcomes", MODEL, "{}"),
+        ("explain", "d1"),
         ("rollout", "abort", MODEL),
         ("env",),
     ],
@@ -208,6 +210,15 @@ def test_a_retraining_asked_for_says_where_to_follow_it(up: Shell) -> None:
     assert up.says("retrain", MODEL, "--reason", "winter") == (
         f"Retrain request 0001 is open; follow it with `windvane events {MODEL} --follow`.\n"
     )
+
+
+def test_a_decision_is_explained_in_whichever_deployed_models_log_it_stands(up: Shell) -> None:
+    up.world.records.told = {(MODEL, "d1"): PLAIN}
+    assert "Log-odds:\n   -1.000000  base value" in up.says("explain", "d1")
+    assert up.says("explain", "d1", "--model", MODEL) == up.says("explain", "d1")
+    assert json.loads(up.says("explain", "d1", "--json")) == PLAIN
+    assert f"No deployed model's log has decision 'd2'; deployed are: {MODEL}" in sentence_of(up("explain", "d2"))
+    assert f"The log of {MODEL} has no decision 'd2'" in sentence_of(up("explain", "d2", "--model", MODEL))
 
 
 def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:

@@ -27,6 +27,7 @@ from tests.desk_world import Client, DeskWorld
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
 from tests.rollout_world import MODEL
 from tests.rollout_world import SPEC as DEPLOYED
+from tests.unit.test_explanations_command import ADVERSE, PLAIN
 
 TOKEN = "an owner's token"
 OWNER = {"authorization": f"Bearer {TOKEN}"}
@@ -142,7 +143,7 @@ def test_the_token_is_asked_for_where_the_document_says_so(desk: DeskWorld, open
     told = document([], api.app.openapi(), open_reading)["paths"]
     for path, methods in told.items():
         for method, operation in methods.items():
-            where = path.format(model=MODEL, verb="abort")
+            where = path.format(model=MODEL, verb="abort", decision_id="d1")
             reply = api.request(method.upper(), where, headers={"content-type": "application/json"})
             assert (reply.status_code == 403) == ("security" in operation), (method, where)
             if "security" in operation:
@@ -154,6 +155,7 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
     conformity = Conformity(api.get("/openapi.json").json())
     declaration = DEPLOYED.model_dump(mode="json")
     candidate = desk.register("candidate")
+    desk.records.told = {(MODEL, "d1"): PLAIN, (MODEL, "d2"): ADVERSE}
     order = {"version": candidate, **REASON}
     for method, path, body, status in [
         ("GET", "/api/health", None, 200),
@@ -170,6 +172,9 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("POST", f"{MODELS}/retrain", REASON, 202),
         ("PUT", f"{MODELS}/pins", {"versions": [1]}, 200),
         ("GET", f"{MODELS}/events", None, 200),
+        ("GET", f"{MODELS}/decisions/d1/explanation", None, 200),
+        ("GET", f"{MODELS}/decisions/d2/explanation", None, 200),
+        ("GET", f"{MODELS}/decisions/d3/explanation", None, 404),
         ("GET", "/api/status", None, 200),
         ("GET", "/metrics", None, 200),
         ("GET", "/api/models/nobody", None, 404),
