@@ -41,6 +41,10 @@ class ControlApi:
         found: list[dict[str, Any]] = self._object("GET", f"{_api(model)}/versions")["versions"]
         return found
 
+    def card(self, model: str, version: int) -> dict[str, Any]:
+        """What people should know of a version, in Markdown."""
+        return self._object("GET", f"{_api(model)}/versions/{version}/card")
+
     def events(self, model: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         """What happened to the model, oldest first."""
         path = f"{_api(model)}/events?after={after}&limit={limit}"

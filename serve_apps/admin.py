@@ -144,6 +144,11 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         """What happened, oldest first."""
         return {"events": desk.events(model, after, limit)}
 
+    @app.get("/api/models/{model}/versions/{version}/card", dependencies=reading)
+    def card(model: str, version: Number) -> replies.CardStatus:
+        """What people should know of a version."""
+        return desk.card(model, version)
+
     @app.get("/api/models/{model}/decisions/{decision_id}/explanation", dependencies=[Depends(demand_owner)])
     def explain(model: str, decision_id: str) -> replies.Retold:
         """Why a recorded decision is what it is: what was told, and what its version says of it now."""

@@ -23,6 +23,7 @@ from configs.settings import Settings
 from monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
+from serve_apps.archive import Archive
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
 from serve_apps.inference_server import server_metadata, server_routes, unready
@@ -30,7 +31,6 @@ from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
-from serve_apps.retelling import Retelling
 from serve_apps.rollout.controller import RolloutController
 
 logger = logging.getLogger("windvane.control")
@@ -64,8 +64,8 @@ class Control:
         cache = home / "cache" / "versions"
         self._switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
-        retelling = Retelling(registry, self._log, cache)
-        self._desk = Desk(store, registry, self._rollouts, self._monitors, retelling)
+        archive = Archive(registry, self._log, cache)
+        self._desk = Desk(store, registry, self._rollouts, self._monitors, archive)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
         self._ray_metrics = RayMetrics()

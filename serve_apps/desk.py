@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from cluster.lifecycle import spec_digest
+from cluster.model_card import Card, page
 from cluster.registry import Registry
 from cluster.serve_apps_api import CONTROL
 from cluster.store import DECLARATION, Event, Shelf, Store
@@ -21,6 +22,7 @@ from monitoring.snapshot import Snapshot
 from serve_apps import status
 from serve_apps.protocol.strict_json import pointer_to
 from serve_apps.replies import (
+    CardStatus,
     Deployed,
     EventStatus,
     ModelStatus,
@@ -36,6 +38,8 @@ from serve_apps.rollout.controller import RolloutController
 from serve_apps.router import SPLIT, Split
 
 NEWEST_EVENTS = 20
+MOST_EVENTS = 1_000_000  # of one model that are looked through
+ON_CARDS = ("approved", "promoted", "rolled_back", "aborted")  # kinds of events
 
 
 class Monitors(Protocol):
@@ -46,10 +50,13 @@ class Monitors(Protocol):
 
 
 class Records(Protocol):
-    """What is known of single decisions."""
+    """What is kept of single decisions and single versions."""
 
     def explain(self, model: str, decision_id: str) -> Retold:
         """Why that decision of a registered model is what it is; raises NotFound."""
+
+    def card(self, model: str, number: int) -> Card:
+        """That version's card as it was registered; raises NotFound."""
 
 
 class Desk:
@@ -136,6 +143,14 @@ class Desk:
         if not self._registry.versions(model):
             self.spec(model)
         return self._records.explain(model, decision_id)
+
+    def card(self, model: str, number: int) -> CardStatus:
+        """A version's card, and what happened to the version since it was written."""
+        version = self._registry.version(model, number)
+        card = self._records.card(model, number)
+        events = [event for event in self._store.events(model, 0, MOST_EVENTS) if event.version == number]
+        since = [f"{event.at:%Y-%m-%d %H:%M} {event.detail}" for event in events if event.kind in ON_CARDS]
+        return {"model": model, "version": number, "standing": version.standing, "page": page(card, number, since)}
 
     def events(self, model: str, after: int, limit: int) -> list[EventStatus]:
         """What happened to the model after that event; a model that nothing ever happened to is NotFound."""

@@ -265,3 +265,12 @@ class Retold(TypedDict):
     grounds: GroundsStatus | None
     recorded: RecordedStatus
     again: AgainStatus
+
+
+class CardStatus(TypedDict):
+    """One version's card in Markdown, with what happened to it since."""
+
+    model: str
+    version: int
+    standing: Standing
+    page: str

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from cluster.access import digest
 from cluster.errors import NotFound, Unavailable
+from cluster.model_card import Card
 from monitoring.snapshot import Snapshot
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
@@ -50,15 +51,21 @@ class FakeMonitors:
 
 
 class FakeRecords:
-    """Explains what was put into `told`, by model and decision."""
+    """Knows what was put into `told`, by model and decision, and into `cards`, by model and version."""
 
     def __init__(self) -> None:
         self.told: dict[tuple[str, str], Retold] = {}
+        self.cards: dict[tuple[str, int], Card] = {}
 
     def explain(self, model: str, decision_id: str) -> Retold:
         if (model, decision_id) not in self.told:
             raise NotFound(f"The log of {model} has no decision {decision_id!r}")
         return self.told[model, decision_id]
+
+    def card(self, model: str, number: int) -> Card:
+        if (model, number) not in self.cards:
+            raise NotFound(f"Version {number} of {model} was registered without a card")
+        return self.cards[model, number]
 
 
 class Client:

@@ -70,7 +70,8 @@ class Examples:
 def gather(spec: ModelSpec, until: datetime | None = None, log: LabelledLog | None = None) -> Examples:
     """Base rows before `data.until` and logged decisions with their outcomes, all before `until`.
 
-    The log answers for what was served: it holds the values that serving sent, which is what a version will meet.
+    The log answers for what was served: it holds the values that serving sent, which is what a version will meet. What
+    versions are audited by stands in base rows alone.
     """
     base = _before(coerce(read(spec), spec), spec, spec.data.until)
     tables = [base]
@@ -78,11 +79,12 @@ def gather(spec: ModelSpec, until: datetime | None = None, log: LabelledLog | No
         logged = log.training_rows(None, until.timestamp() if until else None)
         if logged.num_rows:
             tables.append(coerce(_renamed(logged.sort_by("event_time"), spec), _as_logged(spec)))
-    return encode(_before(pa.concat_tables(tables), spec, until), spec)
+    return encode(_before(pa.concat_tables(tables, promote_options="default"), spec, until), spec)
 
 
 def gather_from(spec: ModelSpec, address: str, query: str | None = None, until: datetime | None = None) -> Examples:
-    """Rows of another source alone, instead of the declared one and the log."""
+    """Rows of another source alone, instead of the declared one and the log; nothing is audited on them."""
+    spec = spec.model_copy(update={"audit": ()})
     try:
         source = Source.model_validate({**spec.data.model_dump(), "source": address, "query": query})
     except ValidationError as error:
@@ -139,8 +141,8 @@ def _renamed(logged: pa.Table, spec: ModelSpec) -> pa.Table:
 
 
 def _as_logged(spec: ModelSpec) -> ModelSpec:
-    """Outcomes are logged as true or false, whatever the base data calls them."""
-    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None})})
+    """Outcomes are logged as true or false, whatever the base data calls them, and protected attributes not at all."""
+    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None}), "audit": ()})
 
 
 def _day(moment: float) -> str:

@@ -12,9 +12,11 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from cluster.bundle import CARD
 from cluster.decision_log.query import Query
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
+from cluster.model_card import page, write_card
 from cluster.registry import Registration, Registry, Version
 from cluster.sql_store import SqlStore
 from cluster.store import Event, Store
@@ -23,6 +25,7 @@ from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from monitoring.requests import record_version, shelf
 from training import export, plots
+from training.card import fill
 from training.champion import Champion, open_champion
 from training.data import Examples, gather, gather_from, holdout_start
 from training.engine import Engine
@@ -115,6 +118,11 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
         report.mkdir()
         reference = learnt.window(found.best.window)
         profile = Profile.learn(spec.features, reference.rows, ours, held.labels)
+        parent = champion.number if champion else None
+        tags = describe(order, spec, _findings(order, at.store), learnt, reference, ruling)
+        card = fill(order, spec, learnt, held, ours, comparison, ruling, tags, parent, datetime.now(UTC))
+        (bundle / CARD).write_bytes(write_card(card))
+        (report / "card.md").write_text(page(card))
         manifest = export.export(fitted, spec, profile, reference, start, bundle).manifest
         at.pictures.draw(report, held.labels, ours, theirs, fitted.judged, held.rows, manifest.features)
     progress.say(
@@ -127,11 +135,11 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             owner=spec.owner,
             reason=order.reason,
             standing=ruling.standing,
-            parent=champion.number if champion else None,
+            parent=parent,
             request_id=order.request_id,
             params={**found.best.described(), "trials": str(len(found.trials))},
             metrics=figures(comparison, learnt, manifest, progress),
-            tags=describe(order, spec, _findings(order, at.store), learnt, reference, ruling),
+            tags=tags,
         )
         version = at.registry.register(registration, bundle, report)
         _hand_over(version, ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cluster.cli import decisions, explanations, models, operate, rollouts
+from cluster.cli import cards, decisions, explanations, models, operate, rollouts
 from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
@@ -47,5 +47,6 @@ for command in (
     *(models.versions, models.report),
     *(decisions.decide, decisions.outcomes, decisions.decisions, explanations.explain),
     rollouts.rollout,
+    cards.model,
 ):
     main.add_command(command)

@@ -16,6 +16,7 @@ from serve_apps.admin import make_app
 from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.rollout_world import MODEL, SPEC
 from tests.unit.test_explanations_command import PLAIN
+from tests.unit.test_model_card import CARD
 
 OWNER = {"authorization": "Bearer secret"}
 JSON = {"content-type": "application/json"}
@@ -47,7 +48,7 @@ def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
     """Method and path of every route that can, or cannot, change something."""
-    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1"}
+    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1}
     for route in app.routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
@@ -79,7 +80,7 @@ def test_without_a_digest_nobody_may_change_anything(world: DeskWorld) -> None:
 def test_reading_needs_the_token_as_soon_as_strangers_can_reach_it(world: DeskWorld) -> None:
     api = client_of(world, open_reading=False)
     world.start_rollout()
-    world.records.told = {(MODEL, "d1"): PLAIN}
+    world.records.told, world.records.cards = {(MODEL, "d1"): PLAIN}, {(MODEL, 1): CARD}
     public = {"/", "/api/health", "/console", "/console/console.js"}
     for method, path in routes(api.app, mutating=False):
         reply = api.request(method, path)
