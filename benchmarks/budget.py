@@ -53,7 +53,7 @@ class Budget:
 
     def __init__(self, root: Path, loop: asyncio.AbstractEventLoop, spec: ModelSpec) -> None:
         self.spec = spec
-        self.version = load_version(1, model.bundle().folder, spec.features)
+        self.version = load_version(1, model.bundle().folder, spec)
         self.profiles = {1: Profile.from_json(model.bundle().profile_path.read_bytes())}
         self.vault = Vault(SqliteSubjectKeys(root / "vault.db"), FileKms(root / "master.key"))
         self.protection = Protection(self.vault, spec.features)

@@ -16,6 +16,7 @@ BOOSTER = "model.ubj"
 SPEC = "spec.json"  # the ModelSpec it was trained with
 PROFILE = "profile.json"  # monitoring.profile.Profile of the rows it was trained on
 JUDGED = "judged.ubj"  # optional: the booster that was judged offline, which learnt nothing of the held-out rows
+CARD = "card.json"  # optional: cluster.model_card.Card, what people should know of it
 MANIFEST = "manifest.json"
 FILES = (ONNX, BOOSTER, SPEC, PROFILE)
 ONNX_INPUT = "rows"
@@ -60,6 +61,11 @@ class Bundle:
         return self.folder / JUDGED if JUDGED in self.manifest.files else None
 
     @property
+    def card_path(self) -> Path | None:
+        """The version's card; versions of earlier releases have none."""
+        return self.folder / CARD if CARD in self.manifest.files else None
+
+    @property
     def profile_path(self) -> Path:
         """The reference profile that monitors compare with."""
         return self.folder / PROFILE
@@ -70,7 +76,7 @@ class Bundle:
         absent = [name for name in FILES if not (folder / name).is_file()]
         if absent:
             raise Invalid(f"Bundle {folder} lacks {', '.join(absent)}: write every file before sealing it")
-        present = [*FILES, *([JUDGED] if (folder / JUDGED).is_file() else [])]
+        present = [*FILES, *(name for name in (JUDGED, CARD) if (folder / name).is_file())]
         files = {name: _sha256(folder / name) for name in present}
         sealed = replace(manifest, files=files)
         (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(sealed), indent=1))

@@ -16,12 +16,15 @@ class Wording(Declared):
 
     raises: str = ""  # said where the feature raised the score
     lowers: str = ""  # said where it lowered the score
+    missing: str = ""  # said where its value was not given, whichever way that went
 
     @model_validator(mode="after")
     def _holds_nothing_but_the_value(self) -> Self:
         for direction, text in (("raises", self.raises), ("lowers", self.lowers)):
             if re.search(r"[{}]", text.replace(VALUE, "")):
                 raise wrong(f"holds braces that are not {VALUE}, the only thing that is filled in", direction)
+        if re.search(r"[{}]", self.missing):
+            raise wrong("holds braces, and there is no value that could be filled in", "missing")
         return self
 
 

@@ -176,6 +176,8 @@ class ModelSpec(Declared):
     description: str = ""  # the question it answers
     review_by: Moment | None = None  # when its owner must have looked at it again
     purposes: tuple[Purpose, ...] = ()  # what its decisions may be used for
+    # what it is not fit for and what cannot be concluded from it, in words; stands on the card of every version
+    limits: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = ()
     # how long decisions are kept in the log; for ever without one
     retention: Duration | None = None
     unit: Annotated[str, Field(min_length=1)]  # what one decision is about, and what assignment to a version sticks to

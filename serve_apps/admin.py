@@ -160,6 +160,16 @@ def make_app(
         """What happened, oldest first."""
         return {"events": desk.events(model, after, limit)}
 
+    @app.get("/api/models/{model}/versions/{version}/card", dependencies=reading)
+    def card(model: str, version: Number) -> replies.CardStatus:
+        """What people should know of a version."""
+        return desk.card(model, version)
+
+    @app.get("/api/models/{model}/decisions/{decision_id}/explanation", dependencies=[Depends(demand_owner)])
+    def explain(model: str, decision_id: str) -> replies.Retold:
+        """Why a recorded decision is what it is: what was told, and what its version says of it now."""
+        return desk.explain(model, decision_id, OWNER)
+
     @app.post("/api/models/{model}/retrain", status_code=202)
     def retrain(model: str, body: Reason) -> replies.RetrainStatus:
         """Open a retrain request by hand, or return the one that is open."""

@@ -26,6 +26,7 @@ from configs.settings import Settings
 from monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
+from serve_apps.archive import Archive
 from serve_apps.auditing import Auditing
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
@@ -72,7 +73,8 @@ class Control:
         cache = home / "cache" / "versions"
         self._switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
-        self._desk = Desk(store, registry, self._rollouts, self._monitors)
+        archive = Archive(registry, self._log, cache, place.vault, self._trail)
+        self._desk = Desk(store, registry, self._rollouts, self._monitors, archive)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
         self._records = RecordsDesk(self._log, place.vault, self._trail, store, registry)

@@ -12,6 +12,7 @@ from configs.schema import ModelSpec
 from serve_apps import decision_id
 from serve_apps.admission import Admission
 from serve_apps.explaining import Explaining, Explanations
+from serve_apps.grounding import UNEXPLAINED
 from serve_apps.pending import Pending, Row, Scored, block, parts
 from serve_apps.question import Answer, Question
 from serve_apps.repeats import Repeats
@@ -45,7 +46,6 @@ class Decider:
         """`unit` gives what an assignment sticks to: the subject as the log names it."""
         self._model = spec.name
         self._thresholds = Thresholds(spec.decision)
-        self._explains_all = spec.serving.explanations == "always"
         self._roster = roster
         self._log = log
         self._counts = counts
@@ -59,7 +59,7 @@ class Decider:
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
         self.turnstile = Turnstile(loop)  # for doors, before they read a body
         self._waiting = WaitingRoom(self._answer, self._most_rows, self.admission, loop, ticks)
-        self._explaining = Explaining(loop, self._explained)
+        self._explaining = Explaining(spec, loop, self._explained)
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
     async def decide(
@@ -170,15 +170,8 @@ class Decider:
         except WindvaneError as error:
             self._fall_back(in_force, arm, version, rows, error)
             return
-        scored = Scored(in_force, arm, loaded, rows, encoded, scores)
-        asked = [place for place, row in enumerate(rows) if self._explains_all or row.question.explain]
-        if not asked:
-            self._log_and_answer(scored)
-        elif len(asked) == len(rows):
-            self._explaining.explain(scored)
-        else:
-            self._log_and_answer(scored.only(sorted(set(range(len(rows))).difference(asked))))
-            self._explaining.explain(scored.only(asked))
+        rulings = self._thresholds.rule(scores.tolist())
+        self._explaining.take(Scored(in_force, arm, loaded, rows, encoded, scores, rulings))
 
     def _explained(self, scored: Scored, explanations: Explanations | None, error: BaseException | None) -> None:
         if error is None:
@@ -203,7 +196,7 @@ class Decider:
         """Append every decision of the group and commit in the same step; answers go out when the log has them."""
         at = self._now()
         try:
-            answers = self._log_all(scored, explanations or (None,) * len(scored.rows), at)
+            answers = self._log_all(scored, explanations or (UNEXPLAINED,) * len(scored.rows), at)
             committed = self._log.commit()
             self._waiting.hold()
         except WindvaneError as error:
@@ -220,10 +213,9 @@ class Decider:
         names, append = scored.loaded.names, self._log.append
         ids = decision_id.series(at, len(scored.rows))
         scores: list[float] = scored.scores.tolist()
-        rulings = self._thresholds.rule(scores)
         answers = []
-        for row, name, score, (action, reasons), explanation in zip(
-            scored.rows, ids, scores, rulings, explanations, strict=True
+        for row, name, score, (action, reasons), (weights, top, grounds) in zip(
+            scored.rows, ids, scores, scored.rulings, explanations, strict=True
         ):
             question = row.question
             key = question.request_id
@@ -245,11 +237,12 @@ class Decider:
                     reasons,
                     question.context,
                     key,
-                    explanation,
+                    weights,
+                    grounds,
                 )
             )
-            told = explanation if question.explain else None
-            answers.append(Answer(name, version, arm, score, action, reasons, names, told))
+            told = weights if question.explain or grounds is not None else None
+            answers.append(Answer(name, version, arm, score, action, reasons, names, told, top, grounds))
         return answers
 
     def _committed(self, scored: Scored, answers: list[Answer], at: float, error: BaseException | None) -> None:

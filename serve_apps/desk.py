@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from cluster.lifecycle import spec_digest
+from cluster.model_card import Card, page
 from cluster.registry import Registry
 from cluster.serve_apps_api import CONTROL
 from cluster.store import DECLARATION, Event, Shelf, Store
@@ -21,11 +22,13 @@ from monitoring.snapshot import Snapshot
 from serve_apps import status
 from serve_apps.protocol.strict_json import pointer_to
 from serve_apps.replies import (
+    CardStatus,
     Deployed,
     EventStatus,
     ModelStatus,
     Overview,
     Pinned,
+    Retold,
     RetrainStatus,
     RolloutStatus,
     Undeployed,
@@ -35,6 +38,8 @@ from serve_apps.rollout.controller import RolloutController
 from serve_apps.router import SPLIT, Split
 
 NEWEST_EVENTS = 20
+MOST_EVENTS = 1_000_000  # of one model that are looked through
+ON_CARDS = ("approved", "promoted", "rolled_back", "aborted")  # kinds of events
 
 
 class Monitors(Protocol):
@@ -42,6 +47,16 @@ class Monitors(Protocol):
 
     def snapshot(self, model: str) -> Snapshot:
         """Totals, rates and latencies."""
+
+
+class Records(Protocol):
+    """What is kept of single decisions and single versions."""
+
+    def explain(self, model: str, decision_id: str, by: str) -> Retold:
+        """Why that decision of a registered model is what it is; raises NotFound."""
+
+    def card(self, model: str, number: int) -> Card:
+        """That version's card as it was registered; raises NotFound."""
 
 
 class Desk:
@@ -53,12 +68,14 @@ class Desk:
         registry: Registry,
         rollouts: RolloutController,
         monitors: Monitors,
+        records: Records,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._registry = registry
         self._rollouts = rollouts
         self._monitors = monitors
+        self._records = records
         self._clock = clock
         self._splits = Shelf(store, SPLIT, Split)
         self._lock = threading.Lock()
@@ -120,6 +137,20 @@ class Desk:
         if not found:
             self.spec(model)
         return [status.version_status(each) for each in found]
+
+    def explain(self, model: str, decision_id: str, by: str) -> Retold:
+        """One decision told again; of a model that is out of service, too."""
+        if not self._registry.versions(model):
+            self.spec(model)
+        return self._records.explain(model, decision_id, by)
+
+    def card(self, model: str, number: int) -> CardStatus:
+        """A version's card, and what happened to the version since it was written."""
+        version = self._registry.version(model, number)
+        card = self._records.card(model, number)
+        events = [event for event in self._store.events(model, 0, MOST_EVENTS) if event.version == number]
+        since = [f"{event.at:%Y-%m-%d %H:%M} {event.detail}" for event in events if event.kind in ON_CARDS]
+        return {"model": model, "version": number, "standing": version.standing, "page": page(card, number, since)}
 
     def events(self, model: str, after: int, limit: int) -> list[EventStatus]:
         """What happened to the model after that event; a model that nothing ever happened to is NotFound."""

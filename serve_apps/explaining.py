@@ -1,4 +1,4 @@
-"""When and where rows are explained: on the loop where that was quick lately, else in a thread."""
+"""Which rows are explained, when and where: on the loop where that was quick lately, else in a thread."""
 
 import asyncio
 import time
@@ -7,52 +7,83 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cluster.encoding import Rows
-from cluster.errors import WindvaneError
+from cluster.errors import Unavailable, WindvaneError
+from configs.schema import ModelSpec
+from serve_apps.grounding import Explained
 from serve_apps.pace import Pace
 from serve_apps.pending import Scored
 from serve_apps.scorer import LoadedVersion
 
 LONGEST_HELD_SECONDS = 0.002  # explaining that is expected to take longer leaves the loop to others
-Explanations: TypeAlias = Sequence[tuple[float, ...] | None]
-Explained: TypeAlias = Callable[[Scored, Explanations | None, BaseException | None], None]
+Explanations: TypeAlias = Sequence[Explained]
+Told: TypeAlias = Callable[[Scored, Explanations | None, BaseException | None], None]
 
 
 class Explaining:
-    """Explains every row of what it is given and says so on the loop: explanations, or the error instead of them."""
+    """Takes scored rows, and tells on the loop of each with its explanation, with none, or with the error instead."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, explained: Explained) -> None:
+    def __init__(self, spec: ModelSpec, loop: asyncio.AbstractEventLoop, told: Told) -> None:
+        self._every = spec.serving.explanations == "always"
+        self._adverse = frozenset(spec.decision.adverse)
+        self._searches = spec.explanation.counterfactual
         self._loop = loop
-        self._explained = explained
-        self._threads = ThreadPoolExecutor(1, "explain")
+        self._told = told
+        self._explainer = ThreadPoolExecutor(1, "explain")
+        self._searcher = ThreadPoolExecutor(1, "search")
         self._paces: WeakKeyDictionary[LoadedVersion, Pace] = WeakKeyDictionary()  # one goes with its version
 
-    def explain(self, scored: Scored) -> None:
+    def take(self, scored: Scored) -> None:
+        """Tell at once of rows without an explanation, and of those asked for or owed one when it is there."""
+        every, adverse, rows = self._every, self._adverse, scored.rows
+        asked = [place for place, row in enumerate(rows) if every or row.question.explain]
+        owed = [place for place, (action, _) in enumerate(scored.rulings) if action in adverse] if adverse else []
+        if not asked and not owed:
+            self._told(scored, None, None)
+            return
+        searched = set(owed) if self._searches else set()
+        explained = set(asked).union(owed) - searched
+        plain = set(range(len(rows))) - explained - searched
+        if plain:
+            self._told(scored.only(sorted(plain)), None, None)
+        if explained:
+            self._explain(scored if len(explained) == len(rows) else scored.only(sorted(explained)))
+        for place in sorted(searched):  # one by one: each takes milliseconds, and nobody waits for the last
+            self._beside(self._searcher, scored.only([place]), Pace())
+
+    def _explain(self, scored: Scored) -> None:
         """Here when that is quick, else in a thread, so that nobody waits long for what others asked."""
         pace = self._paces.setdefault(scored.loaded, Pace())
-        if pace.expected(len(scored.rows)) <= LONGEST_HELD_SECONDS:
-            try:
-                explanations = _explained(scored.loaded, scored.encoded, pace)
-            except WindvaneError as error:
-                self._explained(scored, None, error)
-            else:
-                self._explained(scored, explanations, None)
+        if pace.expected(len(scored.rows)) > LONGEST_HELD_SECONDS:
+            self._beside(self._explainer, scored, pace)
             return
-        explaining = self._loop.run_in_executor(self._threads, _explained, scored.loaded, scored.encoded, pace)
+        try:
+            explanations = _explained(scored, pace)
+        except WindvaneError as error:
+            self._told(scored, None, error)
+        else:
+            self._told(scored, explanations, None)
+
+    def _beside(self, threads: ThreadPoolExecutor, scored: Scored, pace: Pace) -> None:
+        explaining = self._loop.run_in_executor(threads, _explained, scored, pace)
 
         def explained(done: "asyncio.Future[Explanations]") -> None:
             error = done.exception()
-            self._explained(scored, done.result() if error is None else None, error)
+            self._told(scored, done.result() if error is None else None, error)
 
         explaining.add_done_callback(explained)
 
 
-def _explained(loaded: LoadedVersion, encoded: Rows, pace: Pace) -> Explanations:
-    """One tuple a row, base value first; raises Unavailable. What is measured is this thread's own time."""
+def _explained(scored: Scored, pace: Pace) -> Explanations:
+    """What each row is told; raises Unavailable. What is measured is this thread's own time."""
     start = time.thread_time()
-    contributions: NDArray[np.float64] = loaded.explain(encoded)
-    pace.took(len(encoded), time.thread_time() - start)
-    return [tuple(row) for row in contributions.tolist()]
+    loaded = scored.loaded
+    grounding, contributions = loaded.grounding, loaded.explain(scored.encoded).tolist()
+    try:
+        told = [
+            grounding.explained(row.question, action, tuple(weights))
+            for row, (action, _), weights in zip(scored.rows, scored.rulings, contributions, strict=True)
+        ]
+    except Exception as error:
+        raise Unavailable(f"Version {loaded.number} cannot explain: {error}") from error
+    pace.took(len(told), time.thread_time() - start)
+    return told

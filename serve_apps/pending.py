@@ -11,6 +11,7 @@ from cluster.encoding import Rows
 from serve_apps.predictor import Scores
 from serve_apps.question import Answer, Question
 from serve_apps.roster import InForce
+from serve_apps.ruling import Ruling
 from serve_apps.scorer import LoadedVersion
 
 
@@ -65,7 +66,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Rows of one batch that one version scored for one arm: float32[n, F] encoded, float64[n] scores."""
+    """Rows of one batch that one version scored for one arm: float32[n, F] encoded, float64[n] scores, and actions."""
 
     in_force: InForce
     arm: str
@@ -73,12 +74,13 @@ class Scored:
     rows: list[Row]
     encoded: Rows
     scores: Scores
+    rulings: list[Ruling]
 
     def only(self, places: Sequence[int]) -> "Scored":
         """The rows that stand at these places."""
         chosen = list(places)
-        rows = [self.rows[place] for place in chosen]
-        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen])
+        rows, rulings = [self.rows[place] for place in chosen], [self.rulings[place] for place in chosen]
+        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen], rulings=rulings)
 
 
 def block(rows: list[Row]) -> Rows | None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from cluster.decision_log.grounds import Grounds, Reason
 from cluster.decision_log.record import Value
 
 
@@ -27,3 +28,5 @@ class Answer(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
     features: tuple[str, ...] = ()  # the names behind `explanation`, in its order
     explanation: tuple[float, ...] | None = None
+    top: tuple[Reason, ...] = ()  # what weighed most, heaviest first, where there is an explanation
+    grounds: Grounds | None = None  # what is owed with an adverse action

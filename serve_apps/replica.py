@@ -121,7 +121,7 @@ class Replica:
     def _load(self, number: int) -> LoadedVersion:
         """Blocking: runs in the roster's thread."""
         folder = self._registry.fetch(self.spec.name, number, self._cache)
-        version = load_version(number, folder, self.spec.features)
+        version = load_version(number, folder, self.spec)
         self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())
         return version
 

@@ -246,3 +246,89 @@ class Erased(TypedDict):
     subject: str  # as the log names it
     keys: int
     digest: str
+class ReasonStatus(TypedDict):
+    """One feature's part in a score, in log-odds and in words."""
+
+    feature: str
+    value: float | int | bool | str | None
+    weight: float
+    text: str
+
+
+class ChangeStatus(TypedDict):
+    """One feature that would have been another."""
+
+    feature: str
+    before: float | int | bool | str | None
+    after: float | int | bool | str | None
+
+
+class FoundStatus(TypedDict):
+    """The smallest change found that leads to another action."""
+
+    outcome: Literal["found"]
+    text: str
+    changes: list[ChangeStatus]
+    prediction: float
+    action: str
+    cost: float
+    proven: int
+    rows: int
+
+
+class NoneFoundStatus(TypedDict):
+    """Nothing within the searched changes leads there."""
+
+    outcome: Literal["none found"]
+    text: str
+    searched: list[str]
+    proven: int
+    rows: int
+
+
+class GroundsStatus(TypedDict):
+    """What is owed with an adverse action."""
+
+    reasons: list[ReasonStatus]
+    counterfactual: FoundStatus | NoneFoundStatus | None
+
+
+class RecordedStatus(TypedDict):
+    """What of it stood in the record; the rest is told from the version now."""
+
+    explanation: bool
+    grounds: bool
+
+
+class AgainStatus(TypedDict):
+    """What the registered version says of the same row now; null where nothing is on record to compare with."""
+
+    prediction: float
+    largest_difference: float | None
+    same_grounds: bool | None
+
+
+class Retold(TypedDict):
+    """Why one recorded decision is what it is."""
+
+    decision_id: str
+    model: str
+    version: int
+    at: Moment
+    subject: str
+    action: str
+    prediction: float
+    base_value: float
+    contributions: list[ReasonStatus]
+    grounds: GroundsStatus | None
+    recorded: RecordedStatus
+    again: AgainStatus
+
+
+class CardStatus(TypedDict):
+    """One version's card in Markdown, with what happened to it since."""
+
+    model: str
+    version: int
+    standing: Standing
+    page: str

@@ -2,8 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from configs.schema import DecisionRule
+
+Ruling: TypeAlias = tuple[str, tuple[str, ...]]  # an action, and the reasons for it
 
 
 class Thresholds:
@@ -20,7 +23,7 @@ class Thresholds:
         self._starts = [action.at_least for action in actions]
         self._rulings = [(action.name, (f"score >= {action.at_least:g}",)) for action in actions]
 
-    def rule(self, scores: Sequence[float]) -> list[tuple[str, tuple[str, ...]]]:
+    def rule(self, scores: Sequence[float]) -> list[Ruling]:
         """The action for each score in [0, 1], and the reasons for it."""
         starts, rulings = self._starts, self._rulings
         return [rulings[bisect_right(starts, score) - 1] for score in scores]

@@ -10,8 +10,9 @@ from cluster.bundle import Bundle
 from cluster.decision_log.record import Value
 from cluster.encoding import Encoder, Rows
 from cluster.errors import Invalid, Unavailable
-from configs.schema import Feature
+from configs.schema import Feature, ModelSpec
 from serve_apps.explain import Explainer, load_explainer
+from serve_apps.grounding import Grounding, ground
 from serve_apps.predictor import Scores, load_predictor
 
 
@@ -30,6 +31,7 @@ class LoadedVersion:
         except Exception as error:
             raise Unavailable(f"Version {number} cannot score: {error}") from error
         self._explainer: Explainer | None = None
+        self._grounding: Grounding | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,21 +76,32 @@ class LoadedVersion:
         except Exception as error:
             raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
 
-    def prepare(self, rows: Rows, scores: Scores) -> None:
-        """Load what explains, and let it explain rows whose scores are known; raises Unavailable when nothing does."""
+    @property
+    def grounding(self) -> Grounding:
+        """What tells people of its decisions; raises Unavailable when it was not prepared."""
+        if self._grounding is None:
+            raise Unavailable(f"Version {self.number} cannot explain: nothing was prepared for it")
+        return self._grounding
+
+    def prepare(self, rows: Rows, scores: Scores, spec: ModelSpec) -> None:
+        """Load what explains, and let it explain rows whose scores are known; `spec` is the served declaration.
+
+        Raises Unavailable when nothing explains as it is declared.
+        """
         try:
             self._explainer = load_explainer(self.bundle.booster_path, rows, scores)
+            self._grounding = ground(spec, self.bundle, self.encoder, self._predictor.probabilities)
         except Exception as error:
             raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
 
 
-def load_version(number: int, folder: Path, served: Sequence[Feature]) -> LoadedVersion:
+def load_version(number: int, folder: Path, spec: ModelSpec) -> LoadedVersion:
     """Open and prove the bundle in `folder`, score and explain once, so that the first request pays nothing.
 
     Raises Invalid when the bundle does not fit what is served, Unavailable when it does not score or explain.
     """
-    version = LoadedVersion(number, Bundle.open(folder), served)
-    version.prepare(*version.score([[_example(feature) for feature in served]]))
+    version = LoadedVersion(number, Bundle.open(folder), spec.features)
+    version.prepare(*version.score([[_example(feature) for feature in spec.features]]), spec)
     return version
 
 

@@ -78,7 +78,7 @@ def make_bundle(root: Path, seed: int, spec: ModelSpec = SPEC, learnt: Labelled 
     if not (folder / MANIFEST).exists():
         if learnt is not None:
             rows, labels = learnt
-        elif spec.features == SPEC.features:
+        elif [feature.name for feature in spec.features] == [feature.name for feature in SPEC.features]:
             rows = make_rows(600, seed)
             labels = (rows[:, 1] / 800 + 2.0 * rows[:, 3] + np.random.default_rng(seed).normal(0, 1, 600)) > 1.5
         else:

@@ -9,10 +9,12 @@ import httpx
 from fastapi import FastAPI
 
 from cluster.access import digest
-from cluster.errors import Unavailable
+from cluster.errors import NotFound, Unavailable
+from cluster.model_card import Card
 from monitoring.snapshot import Snapshot
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
+from serve_apps.replies import Retold
 from serve_apps.rollout.plan import Rollout
 from tests.rollout_world import MODEL, World
 
@@ -46,6 +48,24 @@ class FakeMonitors:
         if self.away:
             raise Unavailable("the monitor is restarting")
         return replace(self.seen, model=model)
+
+
+class FakeRecords:
+    """Knows what was put into `told`, by model and decision, and into `cards`, by model and version."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], Retold] = {}
+        self.cards: dict[tuple[str, int], Card] = {}
+
+    def explain(self, model: str, decision_id: str) -> Retold:
+        if (model, decision_id) not in self.told:
+            raise NotFound(f"The log of {model} has no decision {decision_id!r}")
+        return self.told[model, decision_id]
+
+    def card(self, model: str, number: int) -> Card:
+        if (model, number) not in self.cards:
+            raise NotFound(f"Version {number} of {model} was registered without a card")
+        return self.cards[model, number]
 
 
 class Client:
@@ -106,7 +126,8 @@ class DeskWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.monitors = FakeMonitors()
-        self.desk = Desk(self.store, self.registry, self.controller, self.monitors, lambda: self.now)
+        self.records = FakeRecords()
+        self.desk = Desk(self.store, self.registry, self.controller, self.monitors, self.records, lambda: self.now)
 
     def start_rollout(self) -> Rollout:
         return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")

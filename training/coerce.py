@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cluster.errors import Invalid
-from configs.schema import Feature, ModelSpec, Target
+from configs.schema import Attribute, Feature, ModelSpec, Target
 
 FLOAT32_MAX = 3.4028234663852886e38
 _TRUE, _FALSE = ("true", "t", "yes", "1"), ("false", "f", "no", "0")
@@ -27,6 +27,8 @@ def coerce(table: pa.Table, spec: ModelSpec) -> pa.Table:
     columns: dict[str, pa.ChunkedArray] = {}
     for feature in spec.features:
         columns[feature.name] = _feature(table.column(feature.name), feature, where)
+    for attribute in spec.audit:
+        columns[attribute.name] = _typed(table.column(attribute.name), attribute, where)
     columns[target] = _label(table.column(target), spec.target, where)
     if spec.data.time:
         columns[spec.data.time] = _moment(table.column(spec.data.time), spec.data.time, where)
@@ -36,14 +38,19 @@ def coerce(table: pa.Table, spec: ModelSpec) -> pa.Table:
 
 
 def _feature(column: pa.ChunkedArray, feature: Feature, where: pa.ChunkedArray) -> pa.ChunkedArray:
-    convert = {"number": _as_number, "integer": _as_integer, "boolean": _as_boolean, "category": _as_text}[feature.type]
-    values = convert(column, feature.name, where)
-    if not feature.missing:
-        _refuse(pc.is_null(values), column, feature.name, where, "is missing; say `missing: true` if that may be")
+    values = _typed(column, feature, where)
     if feature.min is not None:
         _refuse(pc.less(values, feature.min), column, feature.name, where, f"is below min {feature.min:g}")
     if feature.max is not None:
         _refuse(pc.greater(values, feature.max), column, feature.name, where, f"is above max {feature.max:g}")
+    return values
+
+
+def _typed(column: pa.ChunkedArray, declared: Feature | Attribute, where: pa.ChunkedArray) -> pa.ChunkedArray:
+    kinds = {"number": _as_number, "integer": _as_integer, "boolean": _as_boolean, "category": _as_text}
+    values = kinds[declared.type](column, declared.name, where)
+    if not declared.missing:
+        _refuse(pc.is_null(values), column, declared.name, where, "is missing; say `missing: true` if that may be")
     return values
 
 

@@ -74,7 +74,8 @@ def gather(
     """Base rows before `data.until` and logged decisions with their outcomes, all before `until`.
 
     Of base rows those of erased subjects are left out; the log leaves them out itself.
-    The log answers for what was served: it holds the values that serving sent, which is what a version will meet.
+    The log answers for what was served: it holds the values that serving sent, which is what a version will meet. What
+    versions are audited by stands in base rows alone.
     """
     base = _of(_before(coerce(read(spec), spec), spec, spec.data.until), spec, subjects)
     tables = [base]
@@ -82,7 +83,7 @@ def gather(
         logged = log.training_rows(None, until.timestamp() if until else None)
         if logged.num_rows:
             tables.append(coerce(_renamed(logged.sort_by("event_time"), spec), _as_logged(spec)))
-    return encode(_before(pa.concat_tables(tables), spec, until), spec)
+    return encode(_before(pa.concat_tables(tables, promote_options="default"), spec, until), spec)
 
 
 def gather_from(
@@ -92,7 +93,8 @@ def gather_from(
     until: datetime | None = None,
     subjects: Subjects | None = None,
 ) -> Examples:
-    """Rows of another source alone, instead of the declared one and the log."""
+    """Rows of another source alone, instead of the declared one and the log; nothing is audited on them."""
+    spec = spec.model_copy(update={"audit": ()})
     try:
         source = Source.model_validate({**spec.data.model_dump(), "source": address, "query": query})
     except ValidationError as error:
@@ -153,8 +155,8 @@ def _renamed(logged: pa.Table, spec: ModelSpec) -> pa.Table:
 
 
 def _as_logged(spec: ModelSpec) -> ModelSpec:
-    """Outcomes are logged as true or false, whatever the base data calls them."""
-    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None})})
+    """Outcomes are logged as true or false, whatever the base data calls them, and protected attributes not at all."""
+    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None}), "audit": ()})
 
 
 def _day(moment: float) -> str:

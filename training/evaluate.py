@@ -91,12 +91,19 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
     return Ruling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
 
 
-def decision_costs(labels: Labels, scores: Floats, decision: DecisionRule) -> Floats:
-    """float[n]: what the action that each score leads to costs, given the truth."""
+def actions_of(scores: Floats, decision: DecisionRule) -> tuple[list[str], NDArray[np.intp]]:
+    """The actions by rising threshold, and int[n], which of them each score leads to."""
     actions = sorted(decision.actions, key=lambda action: action.at_least)
     chosen = np.searchsorted([action.at_least for action in actions], scores, side="right") - 1
-    if_true = np.array([action.cost_if_true for action in actions])[chosen]
-    if_false = np.array([action.cost_if_false for action in actions])[chosen]
+    return [action.name for action in actions], chosen
+
+
+def decision_costs(labels: Labels, scores: Floats, decision: DecisionRule) -> Floats:
+    """float[n]: what the action that each score leads to costs, given the truth."""
+    names, chosen = actions_of(scores, decision)
+    actions = {action.name: action for action in decision.actions}
+    if_true = np.array([actions[name].cost_if_true for name in names])[chosen]
+    if_false = np.array([actions[name].cost_if_false for name in names])[chosen]
     return np.where(labels, if_true, if_false)
 
 

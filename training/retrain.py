@@ -13,11 +13,13 @@ import xgboost
 from numpy.typing import NDArray
 
 from cluster.audit_place import AuditPlace
+from cluster.bundle import CARD
 from cluster.decision_log.query import Query
 from cluster.decision_log.revealed import RevealedLog
 from cluster.decision_log.vault import Vault
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
+from cluster.model_card import page, write_card
 from cluster.registry import Registration, Registry, Version
 from cluster.sql_store import SqlStore
 from cluster.store import Event, Store
@@ -26,6 +28,7 @@ from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from monitoring.requests import record_version, shelf
 from training import export, plots
+from training.card import fill
 from training.champion import Champion, open_champion
 from training.data import Examples, gather, gather_from, holdout_start
 from training.engine import Engine
@@ -121,6 +124,14 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
         report.mkdir()
         reference = learnt.window(found.best.window)
         profile = Profile.learn(spec.features, reference.rows, ours, held.labels)
+        parent = champion.number if champion else None
+        tags = {
+            **describe(order, spec, _findings(order, at.store), learnt, reference, ruling),
+            "erased_subjects": str(erased),  # of whom it has no row
+        }
+        card = fill(order, spec, learnt, held, ours, comparison, ruling, tags, parent, datetime.now(UTC))
+        (bundle / CARD).write_bytes(write_card(card))
+        (report / "card.md").write_text(page(card))
         manifest = export.export(fitted, spec, profile, reference, start, bundle).manifest
         at.pictures.draw(report, held.labels, ours, theirs, fitted.judged, held.rows, manifest.features)
     progress.say(
@@ -133,14 +144,11 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             owner=spec.owner,
             reason=order.reason,
             standing=ruling.standing,
-            parent=champion.number if champion else None,
+            parent=parent,
             request_id=order.request_id,
             params={**found.best.described(), "trials": str(len(found.trials))},
             metrics=figures(comparison, learnt, manifest, progress),
-            tags={
-                **describe(order, spec, _findings(order, at.store), learnt, reference, ruling),
-                "erased_subjects": str(erased),  # of whom it has no row
-            },
+            tags=tags,
         )
         version = at.registry.register(registration, bundle, report)
         _hand_over(version, ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from cluster.errors import Invalid, NotFound
-from configs.schema import ModelSpec, Source
+from configs.schema import Attribute, Feature, ModelSpec, Source
 
 LARGE_BYTES = 512 * 2**20  # from here on Ray Data reads, in parallel and over nodes; below, starting it costs more
 MANY_FILES = 64
@@ -41,9 +41,10 @@ def read(spec: ModelSpec, source: Source | None = None) -> pa.Table:
 
 
 def columns_of(spec: ModelSpec) -> list[str]:
-    """Every column that training reads: features, target, event time, subject."""
+    """Every column that training reads: features, target, event time, subject, and what versions are audited by."""
     roles = [spec.target.name, spec.data.time, spec.data.subject]
-    return [feature.name for feature in spec.features] + [name for name in roles if name]
+    declared: list[Feature | Attribute] = [*spec.features, *spec.audit]
+    return [column.name for column in declared] + [name for name in roles if name]
 
 
 def public(address: str) -> str:
@@ -137,8 +138,9 @@ def _dialect(path: Path) -> pa.csv.ParseOptions:
 
 def _conversion(spec: ModelSpec) -> pa.csv.ConvertOptions:
     """Categories stay text (`01` is not 1), and a declared category such as `NA` is a value, not a missing one."""
-    declared = {category for feature in spec.features for category in feature.categories}
-    text = [feature.name for feature in spec.features if feature.type == "category"]
+    columns: list[Feature | Attribute] = [*spec.features, *spec.audit]
+    declared = {category for column in columns for category in column.categories}
+    text = [column.name for column in columns if column.type == "category"]
     text += [spec.data.subject] if spec.data.subject else []
     return pa.csv.ConvertOptions(
         column_types=dict.fromkeys(text, pa.string()),

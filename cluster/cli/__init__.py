@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cluster.cli import audit, decisions, models, operate, privacy, rollouts
+from cluster.cli import audit, cards, decisions, explanations, models, operate, privacy, rollouts
 from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
@@ -45,8 +45,9 @@ for command in (
     *(operate.up, operate.down, operate.env, operate.status, operate.events, operate.demo),
     *(models.validate, models.init, models.train, models.retrain, models.deploy, models.undeploy),
     *(models.versions, models.report),
-    *(decisions.decide, decisions.outcomes, decisions.decisions, decisions.lineage),
+    *(decisions.decide, decisions.outcomes, decisions.decisions, decisions.lineage, explanations.explain),
     *(audit.audit, privacy.privacy),
     rollouts.rollout,
+    cards.model,
 ):
     main.add_command(command)

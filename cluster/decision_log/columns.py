@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.record import Act, Decision, Outcome, Record, Shadow, Unopened, Value
 from cluster.decision_log.segment import Column, ColumnType
 
@@ -55,11 +56,17 @@ class Proof:
 _FLOAT64 = 0xCB  # stands before a float64 in msgpack, as https://github.com/msgpack/msgpack/blob/master/spec.md has it
 _open_context = msgspec.msgpack.Decoder(dict[str, Value]).decode
 _open_features = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
+_open_grounds = msgspec.msgpack.Decoder(Grounds | None).decode
 
 
 def _context(decision: Unopened) -> str:
     context = decision.context
     return "{}" if len(context) == 1 else msgspec.json.encode(_open_context(context)).decode()
+
+
+def _grounds(decision: Unopened) -> str | None:
+    grounds = decision.grounds
+    return None if len(grounds) == 1 else msgspec.json.encode(_open_grounds(grounds)).decode()
 
 
 _TRACE: dict[str, Any] = {
@@ -84,6 +91,7 @@ _FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
         "context": (pa.string(), _context),
         "request_id": (pa.string(), attrgetter("request_id")),
         "explanation": (pa.list_(pa.float64()), attrgetter("explanation")),
+        "grounds": (pa.string(), _grounds),
         "personal": (pa.binary(), attrgetter("personal")),
     },
     "shadows": {

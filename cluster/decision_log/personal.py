@@ -1,14 +1,15 @@
 """What a decision says of a person: taken out of the record and encrypted for its subject, before anything is hashed.
 
 The subject always; the features that are declared `personal`. Where a model has such features, its decisions are about
-people, and then what else tells of them goes the same way: the caller's own context, and the explanation, whose numbers
-are made of the features.
+people, and then what else tells of them goes the same way: the caller's own context, the explanation, whose numbers are
+made of the features, and the grounds, which name their values.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
+from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.record import Decision, Value
 from cluster.decision_log.vault import Vault
 from cluster.errors import Invalid
@@ -22,6 +23,7 @@ class Personal(msgspec.Struct, frozen=True, array_like=True):
     features: dict[str, Value] = {}
     context: dict[str, Value] = {}
     explanation: tuple[float, ...] | None = None
+    grounds: Grounds | None = None
 
 
 _decode = msgspec.msgpack.Decoder(Personal).decode
@@ -55,6 +57,7 @@ class Protection:
                 features=kept(each.features),
                 context={},
                 explanation=None,
+                grounds=None,
                 personal=protected.personal,
             )
             for each, protected in zip(decisions, self._vault.protect_all(asked), strict=True)
@@ -65,7 +68,7 @@ class Protection:
 
     def _of_people(self, decision: Decision) -> Personal:
         features = {name: decision.features[place] for place, name in self._personal}
-        return Personal(decision.subject, features, decision.context, decision.explanation)
+        return Personal(decision.subject, features, decision.context, decision.explanation, decision.grounds)
 
     def _kept(self, features: tuple[Value, ...]) -> tuple[Value, ...]:
         kept = list(features)
@@ -91,4 +94,5 @@ def restored(decision: Decision, personal: Personal, features: Sequence[str]) ->
         features=row,
         context={**decision.context, **personal.context},
         explanation=decision.explanation if personal.explanation is None else personal.explanation,
+        grounds=decision.grounds if personal.grounds is None else personal.grounds,
     )

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import msgspec
 
-Value: TypeAlias = float | int | bool | str | None
+from cluster.decision_log.grounds import Grounds
+from cluster.decision_log.value import Value as Value
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decision"):
@@ -29,6 +30,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
     context: dict[str, Value] = {}
     request_id: str | None = None
     explanation: tuple[float, ...] | None = None  # base value, then one contribution per feature
+    grounds: Grounds | None = None  # what was told of an adverse action
     personal: bytes | None = None  # what is told about the subject, encrypted (`personal.py`)
 
 
@@ -66,7 +68,7 @@ Record: TypeAlias = Decision | Shadow | Outcome | Act
 
 
 class Unopened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decision"):
-    """A decision whose features and context stay in msgpack: 24 numbers are 24 objects that columns do not need."""
+    """A decision with its larger parts left in msgpack: 24 numbers are 24 objects that columns do not need."""
 
     decision_id: str
     at: float
@@ -83,6 +85,7 @@ class Unopened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
     context: msgspec.Raw = msgspec.Raw(b"\x80")
     request_id: str | None = None
     explanation: tuple[float, ...] | None = None
+    grounds: msgspec.Raw = msgspec.Raw(b"\xc0")
     personal: bytes | None = None
 
 

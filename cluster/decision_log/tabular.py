@@ -57,10 +57,8 @@ def table_of(told: Sequence[Row]) -> Table:
     plain = []
     for row in told:
         features = {f"{_FEATURE}{name}": value for name, value in row["features"].items()}
-        context = msgspec.json.encode(row["context"]).decode()
-        plain.append(
-            {name: value for name, value in row.items() if name != "features"} | features | {"context": context}
-        )
+        texts = {name: msgspec.json.encode(row[name]).decode() for name in ("context", "grounds") if row.get(name)}
+        plain.append({name: value for name, value in row.items() if name != "features"} | features | texts)
     return pa.Table.from_pylist(plain)
 
 
@@ -75,6 +73,8 @@ def _row(found: Mapping[str, Any]) -> Row:
     row = {name: plain(value) for name, value in found.items() if not name.startswith(_FEATURE)}
     if "context" in row:
         row["context"] = msgspec.json.decode(row["context"])
+    if row.get("grounds") is not None:
+        row["grounds"] = msgspec.json.decode(row["grounds"])
     row["features"] = {
         name.removeprefix(_FEATURE): plain(value) for name, value in found.items() if name.startswith(_FEATURE)
     }
@@ -98,7 +98,8 @@ def _with(row: Row, personal: Personal) -> Row:
     features = row["features"] | {name: plain(value) for name, value in personal.features.items()}
     told = {"subject": personal.subject, "features": features, "context": {**row["context"], **personal.context}}
     explanation = row["explanation"] if personal.explanation is None else plain(list(personal.explanation))
-    return row | told | {"explanation": explanation}
+    grounds = row.get("grounds") if personal.grounds is None else msgspec.to_builtins(personal.grounds)
+    return row | told | {"explanation": explanation, "grounds": grounds}
 
 
 def _flat(found: Table) -> Table:

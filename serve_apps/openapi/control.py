@@ -11,7 +11,11 @@ Json: TypeAlias = dict[str, Any]
 
 OPEN_PATHS = frozenset({"/api/health", "/v2", "/v2/health/live", "/v2/health/ready"})  # probes ask without a token
 CLOSED_PATHS = frozenset(
-    {"/api/decisions", "/api/decisions/{decision_id}/lineage"}
+    {
+        "/api/decisions",
+        "/api/decisions/{decision_id}/lineage",
+        "/api/models/{model}/decisions/{decision_id}/explanation",
+    }
 )  # asked for a token on loopback, too
 OWNER: list[Json] = [{"ownerToken": []}]
 FASTAPI_S_OWN = frozenset({"HTTPValidationError", "ValidationError"})  # what it would send, were it asked

@@ -3,13 +3,8 @@
 from typing import Any, TypeAlias
 
 from configs.schema import Feature, ModelSpec
-from serve_apps.protocol.decide import (
-    CONTEXT_MEMBERS,
-    LONGEST_CONTEXT_TEXT,
-    LONGEST_ID,
-    LONGEST_SUBJECT,
-    TOP_FEATURES,
-)
+from serve_apps.openapi.explanation import explanation_schema
+from serve_apps.protocol.decide import CONTEXT_MEMBERS, LONGEST_CONTEXT_TEXT, LONGEST_ID, LONGEST_SUBJECT
 from serve_apps.protocol.features import LARGEST_INTEGER, LARGEST_NUMBER, LONGEST_TEXT
 from serve_apps.protocol.outcomes import MOST_KPIS
 
@@ -28,24 +23,6 @@ SCALAR: Json = {
         {"type": "boolean"},
         {"type": "null"},
     ]
-}
-EXPLANATION: Json = {
-    "type": "object",
-    "description": "Exact TreeSHAP: the base value and the weights of all features add up to the score's log-odds.",
-    "required": ["base_value", "top_features"],
-    "properties": {
-        "base_value": {"type": "number"},
-        "top_features": {
-            "type": "array",
-            "description": "The features that weigh most, heaviest first",
-            "maxItems": TOP_FEATURES,
-            "items": {
-                "type": "object",
-                "required": ["feature", "weight"],
-                "properties": {"feature": {"type": "string"}, "weight": {"type": "number"}},
-            },
-        },
-    },
 }
 
 
@@ -165,7 +142,7 @@ def decision_schema(spec: ModelSpec) -> Json:
                     "reasons": {"type": "array", "items": {"type": "string"}},
                 },
             },
-            "explanation": EXPLANATION,
+            "explanation": explanation_schema(spec),
         },
     }
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from cluster.decision_log.grounds import Counterfactual, NoneFound, Reason
 from cluster.decision_log.record import Value
 from cluster.errors import Invalid, Problem, TooLarge
 from configs.schema import ModelSpec
@@ -22,7 +23,6 @@ LONGEST_CONTEXT_TEXT = 1024
 CONTEXT_MEMBERS = 64
 PROBLEMS_LISTED = 10_000
 HINTED = 20  # instances that get a "did you mean"; each costs a search
-TOP_FEATURES = 10
 TOMORROW = 86_400.0  # how far an event time may lie ahead of the clock, in seconds
 FIELDS = ("subject", "features", "context", "explain", "id")
 
@@ -43,18 +43,16 @@ class Ruling(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
 
 
-class Weight(msgspec.Struct, frozen=True):
-    """What one feature added to the score, in log-odds."""
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The score's parts: `base_value` and the weights of all features add up to its log-odds.
 
-    feature: str
-    weight: float
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """The score's parts: `base_value` and the weights of all features add up to its log-odds."""
+    `reasons` and `counterfactual` are what an adverse action owes.
+    """
 
     base_value: float
-    top_features: tuple[Weight, ...]
+    top_features: tuple[Reason, ...]
+    reasons: tuple[Reason, ...] | None = None
+    counterfactual: Counterfactual | NoneFound | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -131,7 +129,7 @@ class Decide:
             answer.arm,
             answer.prediction,
             Ruling(answer.action, answer.reasons),
-            None if answer.explanation is None else explain(answer.features, answer.explanation),
+            None if answer.explanation is None else _explanation(answer.explanation[0], answer),
         )
 
     def _question(self, instance: Any) -> tuple[Question, int]:
@@ -264,8 +262,8 @@ def moment(value: Value) -> float:
     return math.nan if isinstance(value, bool) or value is None else float(value)
 
 
-def explain(names: Sequence[str], explanation: Sequence[float]) -> Explanation:
-    """The base value and the features that weigh most, heaviest first."""
-    weights = explanation[1:]
-    heaviest = sorted(range(len(weights)), key=lambda place: -abs(weights[place]))[:TOP_FEATURES]
-    return Explanation(explanation[0], tuple(Weight(names[place], weights[place]) for place in heaviest))
+def _explanation(base_value: float, answer: Answer) -> Explanation:
+    grounds = answer.grounds
+    if grounds is None:
+        return Explanation(base_value, answer.top)
+    return Explanation(base_value, answer.top, grounds.reasons, grounds.counterfactual)

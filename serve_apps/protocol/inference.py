@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 
+from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.record import Value
 from cluster.encoding import Rows
 from cluster.errors import Invalid
@@ -20,7 +22,8 @@ from serve_apps.question import Answer, Question
 
 SUBJECT, CONTEXT, EXPLAIN = "subject", "context", "explain"
 PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION = "prediction", "action", "decision_id", "explanation", "version"
-OUTPUTS = (PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION)
+GROUNDS = "grounds"
+OUTPUTS = (PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION, GROUNDS)
 USUAL = (PREDICTION, ACTION, DECISION_ID)  # what a request that names no outputs gets
 
 
@@ -42,6 +45,7 @@ class Inference:
         self._columns = Columns(spec.features, spec.serving.max_instances)
         self._places = {feature.name: 1 + place for place, feature in enumerate(spec.features)}
         self._has_time = spec.data.time is not None
+        self._usual = (*USUAL, *([GROUNDS] if spec.decision.adverse else []))  # who is owed them, is told
         self._fresh = fresh
 
     def questions(self, request: InferRequest, now: float) -> list[Question]:
@@ -78,7 +82,7 @@ class Inference:
 
     def wanted(self, request: InferRequest) -> tuple[str, ...]:
         """The names of the outputs to answer with, in their order."""
-        return request.outputs or (*USUAL, *([EXPLANATION] if self.explains(request) else []))
+        return request.outputs or (*self._usual, *([EXPLANATION] if self.explains(request) else []))
 
     def outputs(self, answers: Sequence[Answer], requested: Sequence[str]) -> tuple[Tensor, ...]:
         """The tensors of these names, one row an answer; `requested` as `wanted` gave it."""
@@ -96,6 +100,8 @@ class Inference:
                 return Tensor(name, BYTES, (count,), [answer.decision_id for answer in answers])
             case "version":
                 return Tensor(name, "INT64", (count,), np.array([answer.version for answer in answers], np.int64))
+            case "grounds":
+                return Tensor(name, BYTES, (count,), [_written(answer.grounds) for answer in answers])
         weights = np.zeros((count, 1 + len(self._places)))  # a feature that the version does not know adds nothing
         for row, answer in enumerate(answers):
             explanation = answer.explanation or ()
@@ -144,6 +150,10 @@ class Inference:
                 raise Invalid(f"Input {SUBJECT!a} of row {row} {complaint}")
             subjects.append(text)
         return subjects
+
+
+def _written(grounds: Grounds | None) -> str:
+    return "" if grounds is None else msgspec.json.encode(grounds).decode()
 
 
 def version_of(answers: Sequence[Answer]) -> str:

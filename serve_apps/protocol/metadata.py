@@ -25,12 +25,20 @@ def metadata(spec: ModelSpec, versions: Iterable[int]) -> dict[str, Any]:
             {"name": "decision_id", "datatype": "BYTES", "shape": [-1]},
             {"name": "explanation", "datatype": "FP64", "shape": [-1, 1 + width], "parameters": {"usual": False}},
             {"name": "version", "datatype": "INT64", "shape": [-1], "parameters": {"usual": False}},
+            {
+                "name": "grounds",
+                "datatype": "BYTES",
+                "shape": [-1],
+                "parameters": {"usual": bool(spec.decision.adverse)},
+            },
         ],
         "properties": {
             "inputs": f"either those listed, each [rows] or [rows, 1], or one input of any other name [rows, {width}] "
             "with the features in the order listed: a boolean is 0 or 1, a category its zero-based place among its "
             "categories or -1 for any other, NaN is missing",
             "explanation": "the base value, then what each feature added, in the order listed, in log-odds",
+            "grounds": "JSON of the reasons, and of the counterfactual where one is declared, for an action that is "
+            "adverse; empty for any other",
             "parameters": "subject (text; or an input `subject`, BYTES [rows]), context (an object, its JSON, or "
             "context.<name> for each of its members), explain (true or false)",
         },
@@ -38,7 +46,9 @@ def metadata(spec: ModelSpec, versions: Iterable[int]) -> dict[str, Any]:
 
 
 def _input(feature: Feature) -> dict[str, Any]:
-    declared = feature.model_dump(exclude_defaults=True, exclude={"name", "type", "personal"})
+    declared = feature.model_dump(
+        exclude_defaults=True, include={"unit", "description", "min", "max", "categories", "missing"}
+    )
     return {
         "name": feature.name,
         "datatype": DATATYPES[feature.type],

@@ -39,4 +39,4 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersio
     from tests.bundles import SPEC, make_bundle
 
     root = tmp_path_factory.mktemp("bundles")
-    return {number: load_version(number, make_bundle(root, number), SPEC.features) for number in (1, 2)}
+    return {number: load_version(number, make_bundle(root, number), SPEC) for number in (1, 2)}

@@ -15,6 +15,8 @@ from cluster.serve_apps_api import CONTROL
 from serve_apps.admin import make_app
 from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.rollout_world import MODEL, SPEC
+from tests.unit.test_explanations_command import PLAIN
+from tests.unit.test_model_card import CARD
 
 OWNER = {"authorization": "Bearer secret"}
 JSON = {"content-type": "application/json"}
@@ -46,7 +48,7 @@ def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
     """Method and path of every route that can, or cannot, change something."""
-    names = {"model": MODEL, "verb": "abort", "name": "console.js"}
+    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1}
     for route in app.routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
@@ -78,6 +80,7 @@ def test_without_a_digest_nobody_may_change_anything(world: DeskWorld) -> None:
 def test_reading_needs_the_token_as_soon_as_strangers_can_reach_it(world: DeskWorld) -> None:
     api = client_of(world, open_reading=False)
     world.start_rollout()
+    world.records.told, world.records.cards = {(MODEL, "d1"): PLAIN}, {(MODEL, 1): CARD}
     public = {"/", "/api/health", "/console", "/console/console.js"}
     for method, path in routes(api.app, mutating=False):
         reply = api.request(method, path)
@@ -93,6 +96,15 @@ def test_reading_is_open_on_loopback(api: Client) -> None:
     assert api.get("/api/health").json() == {"status": "ok"}
     assert api.get(MODELS).json() == DECLARATION
     assert [each["number"] for each in api.get(f"{MODELS}/versions").json()["versions"]] == [1]
+
+
+def test_why_somebody_was_decided_about_is_never_open(world: DeskWorld, api: Client) -> None:
+    world.records.told = {(MODEL, "d1"): PLAIN}
+    problem_of(api.get(f"{MODELS}/decisions/d1/explanation"), 403)
+    assert api.get(f"{MODELS}/decisions/d1/explanation", headers=OWNER).json() == PLAIN
+    detail = problem_of(api.get(f"{MODELS}/decisions/d2/explanation", headers=OWNER), 404)["detail"]
+    assert detail == f"The log of {MODEL} has no decision 'd2'"
+    problem_of(api.get("/api/models/trips/decisions/d1/explanation", headers=OWNER), 404)
 
 
 @pytest.mark.parametrize(

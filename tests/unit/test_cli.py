@@ -19,6 +19,8 @@ from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.desk_world import ControlClient, DeskWorld
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
+from tests.unit.test_explanations_command import PLAIN
+from tests.unit.test_model_card import CARD
 
 DECLARATION = f"""\
 name: {MODEL}
@@ -98,9 +100,9 @@ def test_help_lists_every_verb(down: Shell) -> None:
     shown = down.says("--help")
     verbs = (
         "up down env status events demo validate init train retrain deploy undeploy versions report "
-        "decide outcomes decisions lineage audit privacy"
+        "decide outcomes decisions lineage explain audit privacy"
     )
-    for verb in (*verbs.split(), "rollout"):
+    for verb in (*verbs.split(), "rollout", "model"):
         assert f"\n  {verb} " in shown
     for verb in ("start", "status", "pause", "resume", "promote", "abort", "undo"):
         assert f"\n  {verb} " in down.says("rollout", "--help")
@@ -118,6 +120,8 @@ def test_help_lists_every_verb(down: Shell) -> None:
         ("train", MODEL),
         ("decide", MODEL, "{}"),
         ("outcomes", MODEL, "{}"),
+        ("explain", "d1"),
+        ("model", "card", MODEL),
         ("rollout", "abort", MODEL),
         ("env",),
     ],
@@ -208,6 +212,27 @@ def test_a_retraining_asked_for_says_where_to_follow_it(up: Shell) -> None:
     assert up.says("retrain", MODEL, "--reason", "winter") == (
         f"Retrain request 0001 is open; follow it with `windvane events {MODEL} --follow`.\n"
     )
+
+
+def test_a_decision_is_explained_in_whichever_deployed_models_log_it_stands(up: Shell) -> None:
+    up.world.records.told = {(MODEL, "d1"): PLAIN}
+    assert "Log-odds:\n   -1.000000  base value" in up.says("explain", "d1")
+    assert up.says("explain", "d1", "--model", MODEL) == up.says("explain", "d1")
+    assert json.loads(up.says("explain", "d1", "--json")) == PLAIN
+    assert f"No deployed model's log has decision 'd2'; deployed are: {MODEL}" in sentence_of(up("explain", "d2"))
+    assert f"The log of {MODEL} has no decision 'd2'" in sentence_of(up("explain", "d2", "--model", MODEL))
+
+
+def test_the_champions_card_is_shown_unless_a_version_is_named(up: Shell) -> None:
+    candidate = up.world.register("candidate")
+    up.world.records.cards = {(MODEL, 1): CARD, (MODEL, candidate): CARD}
+    up.world.store.append(Event(up.world.now, "promoted", MODEL, 1, "v1 is champion"))
+    up.world.store.append(Event(up.world.now, "promoted", MODEL, candidate, "v2 is champion"))
+    shown = up.says("model", "card", MODEL)
+    assert shown.startswith("# loans, version 1\n")
+    assert shown.endswith(f"- {up.world.now:%Y-%m-%d %H:%M} v1 is champion\n")
+    assert up.says("model", "card", MODEL, str(candidate)).startswith(f"# loans, version {candidate}\n")
+    assert "has no version 7" in sentence_of(up("model", "card", MODEL, "7"))
 
 
 def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:

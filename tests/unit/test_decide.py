@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster.decision_log.grounds import Change, Counterfactual, Grounds, NoneFound, Reason
 from cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
 from configs.schema import Feature
-from serve_apps.protocol.decide import Decide, explain
+from serve_apps.protocol.decide import Decide
 from serve_apps.protocol.features import complain
 from serve_apps.question import Answer, Question
 from tests.bundles import SPEC
@@ -256,14 +257,34 @@ def test_the_reply_names_the_decision_and_only_an_asked_explanation() -> None:
         "prediction": 0.75,
         "decision": {"action": "warn", "reasons": ["score >= 0.5"]},
     }
-    explained = Answer("id-2", 3, "champion", 0.75, "warn", (), ("a", "b"), (0.1, 0.2, -0.3))
+    top = (Reason("b", None, -0.3, "b was not given"), Reason("a", 2.5, 0.2, "a: 2.5"))
+    explained = Answer("id-2", 3, "champion", 0.75, "warn", (), ("a", "b"), (0.1, 0.2, -0.3), top)
     decisions = json.loads(DECIDE.encode([answer, explained], many=True))["decisions"]
     assert [each["decision_id"] for each in decisions] == ["id-1", "id-2"]
-    weights = [{"feature": "b", "weight": -0.3}, {"feature": "a", "weight": 0.2}]
+    weights = [
+        {"feature": "b", "value": None, "weight": -0.3, "text": "b was not given"},
+        {"feature": "a", "value": 2.5, "weight": 0.2, "text": "a: 2.5"},
+    ]
     assert decisions[1]["explanation"] == {"base_value": 0.1, "top_features": weights}
 
 
-def test_only_the_heaviest_features_are_shown() -> None:
-    names = [f"f{place}" for place in range(12)]
-    shown = explain(names, (0.0, *(float(place) for place in range(12))))
-    assert [weight.feature for weight in shown.top_features] == [f"f{place}" for place in range(11, 1, -1)]
+def test_an_adverse_action_is_told_its_reasons_and_what_would_have_led_elsewhere() -> None:
+    reason = Reason("a", 2.5, 0.2, "A is high")
+    none = NoneFound("None found", ("a",), 1, 12)
+    found = Counterfactual("If a …", (Change("a", 2.5, 2.0),), 0.4, "keep", 0.1, 1, 3)
+    told = []
+    for counterfactual in (None, none, found):
+        grounds = Grounds((reason,), counterfactual)
+        answer = Answer("id", 3, "champion", 0.75, "warn", (), ("a",), (0.1, 0.2), (reason,), grounds)
+        told.append(json.loads(DECIDE.encode([answer], many=False))["explanation"])
+    shown = {"feature": "a", "value": 2.5, "weight": 0.2, "text": "A is high"}
+    assert told[0] == {"base_value": 0.1, "top_features": [shown], "reasons": [shown]}
+    assert told[1]["counterfactual"] == {
+        "outcome": "none found",
+        "text": "None found",
+        "searched": ["a"],
+        "proven": 1,
+        "rows": 12,
+    }
+    assert told[2]["counterfactual"]["outcome"] == "found"
+    assert told[2]["counterfactual"]["changes"] == [{"feature": "a", "before": 2.5, "after": 2.0}]

@@ -6,13 +6,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from cluster.decision_log.grounds import Counterfactual
 from cluster.errors import Conflict, Expired, NotFound, Overloaded, Unavailable
 from serve_apps.decision_id import fixed
 from serve_apps.question import Answer, Question
 from serve_apps.router import bucket
-from serve_apps.scorer import LoadedVersion
-from tests.bundles import SPEC
+from serve_apps.scorer import LoadedVersion, load_version
+from tests.bundles import SPEC, make_bundle
 from tests.gateway_world import NOW, BrokenVersion, World, canary, champion, gateway, settled
+from tests.unit.test_explaining import spec_of
 
 ROW = (3.5, 1200.0, 1, True, "JFK")
 CANDIDATE_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") < 1 << 31]
@@ -377,3 +379,35 @@ def test_versions_that_do_not_answer_score_after_the_reply(versions: dict[int, L
 def test_without_a_split_nothing_is_decided(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
     with gateway(versions, None, tmp_path) as world, pytest.raises(Unavailable, match="no version in force"):
         ask(world, Question("N1", ROW))
+
+
+def test_an_adverse_action_is_answered_and_logged_with_its_reasons_and_counterfactual(tmp_path: Path) -> None:
+    spec = spec_of(adverse=True, counterfactual=True)
+    version = load_version(1, make_bundle(tmp_path / "bundles", 1), spec)
+    adverse, fine = (12.0, 2500.0, 3, True, "EWR"), (12.0, 10.0, 0, False, "EWR")
+    with gateway({1: version}, champion(), tmp_path, spec) as world:
+        answers = ask(world, Question("a", fine), Question("b", adverse), Question("c", fine, explain=True))
+        assert [(answer.action, answer.grounds is not None) for answer in answers] == [
+            ("keep", False),
+            ("warn", True),
+            ("keep", False),
+        ]
+        assert [answer.explanation is not None for answer in answers] == [False, True, True]
+        logged = {decision.subject: decision for decision in world.decisions}
+        assert logged["a"].explanation is None
+        assert logged["b"].grounds == answers[1].grounds
+        assert logged["b"].explanation == answers[1].explanation
+        assert logged["c"].grounds is None
+        assert answers[1].grounds is not None
+        assert isinstance(answers[1].grounds.counterfactual, Counterfactual)
+
+
+def test_where_the_grounds_cannot_be_given_nothing_adverse_is_answered(tmp_path: Path) -> None:
+    spec = spec_of(adverse=True)
+    version = load_version(1, make_bundle(tmp_path / "bundles", 1), spec)
+    version._explainer = None
+    with gateway({1: version}, champion(), tmp_path, spec) as world:
+        with pytest.raises(Unavailable, match="Version 1 cannot explain"):
+            ask(world, Question("b", (12.0, 2500.0, 3, True, "EWR")))
+        assert world.decisions == []
+        assert ask(world, Question("a", (12.0, 10.0, 0, False, "EWR")))[0].action == "keep"

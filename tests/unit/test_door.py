@@ -89,6 +89,7 @@ def test_metadata_has_the_shape_of_the_open_inference_protocol(door: World, path
         "decision_id": vector,
         "explanation": [-1, 6],
         "version": vector,
+        "grounds": vector,
     }
     assert all(isinstance(text, str) for text in found["properties"].values())
 

@@ -114,12 +114,17 @@ def test_a_boolean_may_be_mutable_one_way() -> None:
         (
             "{raises: The term",
             "{rises: The term",
-            "12: features[1].reason.rises: unknown field; known here: raises, lowers (did you mean `raises`?)",
+            "12: features[1].reason.rises: unknown field; known here: raises, lowers, missing (did you mean `raises`?)",
         ),
         (
             "Debts of {value}",
             "Debts of {debt}",
             "11: features[0].reason.raises: holds braces that are not {value}, the only thing that is filled in",
+        ),
+        (
+            "{raises: The area",
+            "{missing: 'no {value}', raises: The area",
+            "13: features[2].reason.missing: holds braces, and there is no value that could be filled in",
         ),
         (
             "raises: The area",

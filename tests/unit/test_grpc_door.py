@@ -59,7 +59,7 @@ class FakeContext:
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersion]:
     root = tmp_path_factory.mktemp("bundles")
-    return {number: load_version(number, make_bundle(root, number), SPEC.features) for number in (1, 2)}
+    return {number: load_version(number, make_bundle(root, number), SPEC) for number in (1, 2)}
 
 
 @pytest.fixture

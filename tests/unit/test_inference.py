@@ -1,15 +1,18 @@
+import json
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cluster.decision_log.grounds import Grounds, Reason
 from cluster.errors import Invalid
 from serve_apps.protocol.inference import Inference, InferRequest, version_of
 from serve_apps.protocol.tensors import BYTES, Tensor
 from serve_apps.question import Answer
 from tests.bundles import SPEC
 from tests.gateway_world import NOW
+from tests.unit.test_explaining import spec_of
 
 INFERENCE = Inference(SPEC, fresh=lambda: "fresh")
 ROWS = Tensor("all", "FP64", (2, 5), np.array([3.5, 1200, 1, 1, 1, math.nan, 7, 2, 0, -1]))
@@ -83,6 +86,18 @@ def test_contributions_are_asked_for_by_parameter_or_by_output() -> None:
     assert INFERENCE.wanted(request()) == ("prediction", "action", "decision_id")
     assert INFERENCE.wanted(request(explain=True)) == ("prediction", "action", "decision_id", "explanation")
     assert INFERENCE.wanted(request(outputs=("version",), explain=True)) == ("version",)
+
+
+def test_what_an_adverse_action_owes_is_an_usual_output_where_one_is_declared() -> None:
+    assert Inference(spec_of(adverse=True)).wanted(request()) == ("prediction", "action", "decision_id", "grounds")
+    grounds = Grounds((Reason("stops", 3, 0.5, "Many stops"),))
+    (told,) = INFERENCE.outputs([answer(1, grounds=grounds), answer(2)], ("grounds",))
+    assert (told.datatype, told.shape) == (BYTES, (2,))
+    assert told.values[1] == ""
+    assert json.loads(told.values[0]) == {
+        "reasons": [{"feature": "stops", "value": 3, "weight": 0.5, "text": "Many stops"}],
+        "counterfactual": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.decision_log.columns import Rows, rows, table
+from cluster.decision_log.grounds import Grounds, NoneFound, Reason
 from cluster.decision_log.record import Value
 from cluster.decision_log.segment import Column
 from tests.decision_log import COLUMNS, decision, outcome, shadow
@@ -75,6 +76,15 @@ def test_no_context_is_an_empty_object() -> None:
     bare = msgspec.structs.replace(decision("d1"), context={})
     found = rows([msgspec.msgpack.encode(bare)])["decisions"]
     assert table("decisions", found, COLUMNS)["context"].to_pylist() == ["{}"]
+
+
+def test_grounds_are_kept_as_text_and_absent_where_nothing_was_owed() -> None:
+    grounds = Grounds((Reason("debt", 41.0, 0.5, "Debts are high"),), NoneFound("None found", ("debt",), 1, 9))
+    told = msgspec.structs.replace(decision("d2"), explanation=(0.1, 0.5), grounds=grounds)
+    found = rows([msgspec.msgpack.encode(decision("d1")), msgspec.msgpack.encode(told)])["decisions"]
+    none, text = table("decisions", found, COLUMNS, trace=False)["grounds"].to_pylist()
+    assert none is None
+    assert msgspec.json.decode(text, type=Grounds) == grounds
 
 
 def test_each_record_goes_to_its_own_dataset_with_its_place() -> None:

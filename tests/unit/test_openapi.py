@@ -27,6 +27,8 @@ from tests.desk_world import Client, DeskWorld
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
 from tests.rollout_world import MODEL
 from tests.rollout_world import SPEC as DEPLOYED
+from tests.unit.test_explanations_command import ADVERSE, PLAIN
+from tests.unit.test_model_card import CARD
 
 TOKEN = "an owner's token"
 OWNER = {"authorization": f"Bearer {TOKEN}"}
@@ -142,7 +144,7 @@ def test_the_token_is_asked_for_where_the_document_says_so(desk: DeskWorld, open
     told = document([], api.app.openapi(), open_reading)["paths"]
     for path, methods in told.items():
         for method, operation in methods.items():
-            where = path.format(model=MODEL, verb="abort")
+            where = path.format(model=MODEL, verb="abort", decision_id="d1", version=1)
             reply = api.request(method.upper(), where, headers={"content-type": "application/json"})
             assert (reply.status_code == 403) == ("security" in operation), (method, where)
             if "security" in operation:
@@ -154,6 +156,8 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
     conformity = Conformity(api.get("/openapi.json").json())
     declaration = DEPLOYED.model_dump(mode="json")
     candidate = desk.register("candidate")
+    desk.records.told = {(MODEL, "d1"): PLAIN, (MODEL, "d2"): ADVERSE}
+    desk.records.cards = {(MODEL, 1): CARD}
     order = {"version": candidate, **REASON}
     for method, path, body, status in [
         ("GET", "/api/health", None, 200),
@@ -170,6 +174,11 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("POST", f"{MODELS}/retrain", REASON, 202),
         ("PUT", f"{MODELS}/pins", {"versions": [1]}, 200),
         ("GET", f"{MODELS}/events", None, 200),
+        ("GET", f"{MODELS}/versions/1/card", None, 200),
+        ("GET", f"{MODELS}/versions/2/card", None, 404),
+        ("GET", f"{MODELS}/decisions/d1/explanation", None, 200),
+        ("GET", f"{MODELS}/decisions/d2/explanation", None, 200),
+        ("GET", f"{MODELS}/decisions/d3/explanation", None, 404),
         ("GET", "/api/status", None, 200),
         ("GET", "/metrics", None, 200),
         ("GET", "/api/models/nobody", None, 404),

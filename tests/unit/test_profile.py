@@ -104,6 +104,20 @@ def test_a_feature_without_any_value_has_a_profile() -> None:
     assert profile.features[0].counts == (10, 0)
 
 
+def test_a_spread_is_the_standard_deviation_of_a_normal_feature_whatever_its_tails() -> None:
+    rows = encoded()
+    wild = np.where(rows[:, :1] > 85.0, np.float32(1e9), rows[:, :1])
+    scores, labels = np.linspace(0, 1, 10), np.arange(10) % 2 == 0
+    for column in (rows[:, :1], wild):
+        [feature] = Profile.learn(FEATURES[:1], column, scores, labels).features
+        assert feature.spread == pytest.approx(20.0, rel=0.05)
+
+
+def test_what_does_not_vary_or_has_no_order_has_no_spread() -> None:
+    profile = Profile.learn(FEATURES, encoded(), np.linspace(0, 1, 10), np.arange(10) % 2 == 0)
+    assert [feature.spread is None for feature in profile.features] == [False, False, True, True, True]
+
+
 def test_json_gives_the_same_profile() -> None:
     profile = learnt(encoded())
     assert Profile.from_json(profile.to_json()) == profile

@@ -13,6 +13,7 @@ import xgboost
 
 from cluster.bundle import Bundle
 from cluster.errors import WindvaneError
+from cluster.model_card import read_card
 from cluster.registry import Registration
 from configs.schema import ModelSpec, Training
 from monitoring.profile import Profile
@@ -132,7 +133,14 @@ def test_the_first_version_becomes_champion_with_a_bundle_that_opens(place: Work
     profile = Profile.from_json(bundle.profile_path.read_bytes())
     assert sum(profile.features[0].counts) == 800
     assert profile.performance.auc > 0.7
-    assert place.registry.extras == ["roc.png"]  # type: ignore[attr-defined]
+    assert place.registry.extras == ["card.md", "roc.png"]  # type: ignore[attr-defined]
+    assert bundle.card_path is not None
+    card = read_card(bundle.card_path.read_bytes())
+    assert (card.model, card.owner, card.rows.learnt, card.rows.digest) == (
+        *("loans", "credit", 800),
+        place.registry.registration.tags["data_sha256"],  # type: ignore[attr-defined]
+    )
+    assert card.metrics["auc"].value == version.metrics["auc"]
     tags = place.registry.registration.tags  # type: ignore[attr-defined]
     assert {"data_sha256", "code_revision", "environment", "spec_sha256", "source", "gate"} <= set(tags)
     assert version.metrics["auc_low"] < version.metrics["auc"] < version.metrics["auc_high"]

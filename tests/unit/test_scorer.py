@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +7,15 @@ import xgboost
 
 from cluster.bundle import Bundle
 from cluster.errors import Invalid, Unavailable
-from configs.schema import Feature
+from configs.schema import Feature, ModelSpec
 from serve_apps.scorer import LoadedVersion, load_version
 from tests.bundles import SPEC, make_bundle
 
 ROWS = [(3.5, 1200.0, 1, True, "JFK"), (None, 80.0, 4, False, None), (21.0, 0.0, 0, False, "SFO")]
+
+
+def served_with(features: Sequence[Feature]) -> ModelSpec:
+    return SPEC.model_copy(update={"features": tuple(features)})
 
 
 def test_scores_are_the_boosters(versions: dict[int, LoadedVersion]) -> None:
@@ -35,21 +40,21 @@ def test_contributions_add_up_to_the_log_odds_base_value_first(versions: dict[in
 
 def test_a_version_trained_in_another_order_scores_the_same(tmp_path: Path, versions: dict[int, LoadedVersion]) -> None:
     served = (*reversed(SPEC.features), Feature(name="new", type="number"))
-    version = load_version(1, versions[1].bundle.folder, served)
+    version = load_version(1, versions[1].bundle.folder, served_with(served))
     shuffled = [(*reversed(row), 7.0) for row in ROWS]
     assert version.score(shuffled)[1].tolist() == versions[1].score(ROWS)[1].tolist()
 
 
 def test_a_version_that_needs_what_is_no_longer_declared_is_refused(versions: dict[int, LoadedVersion]) -> None:
     with pytest.raises(Invalid, match="Version 1 needs number 'temp', which is no longer declared"):
-        load_version(1, versions[1].bundle.folder, SPEC.features[1:])
+        load_version(1, versions[1].bundle.folder, served_with(SPEC.features[1:]))
     retyped = (Feature(name="temp", type="boolean"), *SPEC.features[1:])
     with pytest.raises(Invalid, match="which is now of type boolean"):
-        load_version(1, versions[1].bundle.folder, retyped)
+        load_version(1, versions[1].bundle.folder, served_with(retyped))
 
 
 def test_a_version_that_cannot_score_says_so_whatever_the_reason(tmp_path: Path) -> None:
-    version = load_version(1, make_bundle(tmp_path, 1), SPEC.features)
+    version = load_version(1, make_bundle(tmp_path, 1), SPEC)
     with pytest.raises(Unavailable, match="Version 1 cannot score"):
         version.score([("warm", 1.0, 1, True, "JFK")])
 
@@ -75,16 +80,16 @@ def test_a_version_that_cannot_be_walked_scores_all_the_same(
 
 
 def test_a_version_that_cannot_explain_says_so(tmp_path: Path) -> None:
-    version = load_version(1, make_bundle(tmp_path, 1), SPEC.features)
+    version = load_version(1, make_bundle(tmp_path, 1), SPEC)
     with pytest.raises(Unavailable, match="Version 1 cannot explain: Rows of shape"):
         version.explain(np.zeros((1, 4), np.float32))
     version.bundle.booster_path.write_bytes(b"no booster")
     with pytest.raises(Unavailable, match="Version 1 cannot explain"):
-        version.prepare(*version.score(ROWS))
+        version.prepare(*version.score(ROWS), SPEC)
 
 
 def test_the_first_explained_request_finds_everything_ready(tmp_path: Path) -> None:
-    version = load_version(1, make_bundle(tmp_path, 1), SPEC.features)
+    version = load_version(1, make_bundle(tmp_path, 1), SPEC)
     version.bundle.booster_path.unlink()
     assert version.explain(version.score(ROWS)[0]).shape == (3, 6)
 
@@ -93,4 +98,4 @@ def test_a_changed_bundle_is_not_served(tmp_path: Path) -> None:
     folder = make_bundle(tmp_path, 1)
     (folder / "model.onnx").write_bytes(b"something else")
     with pytest.raises(Invalid, match="sha256 differs"):
-        load_version(1, folder, SPEC.features)
+        load_version(1, folder, SPEC)

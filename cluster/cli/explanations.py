@@ -1,0 +1,67 @@
+"""For whoever must answer for a decision: why it is what it is."""
+
+import json
+from typing import Any
+
+import click
+
+from cluster.cli.operate import api
+from cluster.errors import NotFound
+
+CLOSE = 1e-6  # log-odds: what explaining a row alone or among others changes
+
+
+@click.command()
+@click.argument("decision_id")
+@click.option("--model", help="The model that decided; without it those that are deployed are searched.")
+@click.option("--json", "as_json", is_flag=True, help="Print the document itself.")
+def explain(decision_id: str, model: str | None, as_json: bool) -> None:
+    """Tell why DECISION_ID was decided so, from the log and the registered version."""
+    found = _find(decision_id, model)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+
+
+def _find(decision_id: str, model: str | None) -> dict[str, Any]:
+    control = api()
+    names = [model] if model else [each["name"] for each in control.status()["models"]]
+    for name in names:
+        try:
+            return control.explain(name, decision_id)
+        except NotFound:
+            if model:
+                raise
+    raise NotFound(f"No deployed model's log has decision {decision_id!r}; deployed are: {', '.join(names) or 'none'}")
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The explanation as people read it."""
+    told = [
+        f"{found['decision_id']}  {found['at'][:19]}  {found['subject']}",
+        f"{found['model']} version {found['version']}: {found['action']}, score {found['prediction']:.6f}",
+    ]
+    grounds = found["grounds"]
+    if grounds is not None:
+        told += ["", "What was told:" if found["recorded"]["grounds"] else "Not on record; as it would be told now:"]
+        told += [f"  {reason['text']}" for reason in grounds["reasons"]] or ["  no reason pushed that way"]
+        told += [f"  {grounds['counterfactual']['text']}"] if grounds["counterfactual"] else []
+    told += ["", "Log-odds:", f"  {found['base_value']:+10.6f}  base value"]
+    told += [f"  {each['weight']:+10.6f}  {each['text']}" for each in found["contributions"]]
+    sum_ = found["base_value"] + sum(each["weight"] for each in found["contributions"])
+    return [*told, f"  {sum_:+10.6f}  in all", "", *_checks(found)]
+
+
+def _checks(found: dict[str, Any]) -> list[str]:
+    """Whether the registered version says today what is on record."""
+    again = found["again"]
+    same = "the same score" if again["prediction"] == found["prediction"] else f"a score of {again['prediction']:.6f}"
+    told = [f"Version {found['version']} gives {same} for this row."]
+    difference = again["largest_difference"]
+    if difference is None:
+        told.append("Its contributions were not recorded; these are computed now.")
+    elif difference <= CLOSE:
+        told.append(f"Its contributions are those on record (largest difference {difference:.0e}).")
+    else:
+        told.append(f"Its contributions are NOT those on record: they differ by up to {difference:.6f}.")
+    if again["same_grounds"] is False:
+        told.append("By the declaration it was trained with, it would be told otherwise than is on record.")
+    return told

@@ -1,0 +1,33 @@
+"""What the archive hands out of real bundles."""
+
+from pathlib import Path
+
+import pytest
+
+from cluster.bundle import CARD, MANIFEST, Bundle
+from cluster.errors import NotFound
+from cluster.model_card import write_card
+from serve_apps.archive import Archive
+from tests.bundles import make_bundle
+from tests.fakes import FakeRegistry
+from tests.unit.test_model_card import CARD as WRITTEN
+from tests.unit.test_retelling import MADE
+
+
+def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None:
+    registry = FakeRegistry(tmp_path / "registry")
+    folder = make_bundle(tmp_path / "bundles", 1)
+    registry.register(MADE, folder)
+    bundle = Bundle.open(folder)
+    (folder / CARD).write_bytes(write_card(WRITTEN))
+    (folder / MANIFEST).unlink()
+    Bundle.seal(folder, bundle.manifest)
+    registry.register(MADE, folder)
+    archive = Archive(registry, tmp_path / "log", tmp_path / "cache")
+    assert archive.card("trips", 2) == WRITTEN
+    with pytest.raises(NotFound, match="Version 1 of trips was registered without a card"):
+        archive.card("trips", 1)
+    with pytest.raises(NotFound, match="has no version 3"):
+        archive.card("trips", 3)
+    with pytest.raises(NotFound, match="has no decision"):
+        archive.explain("trips", "d1")

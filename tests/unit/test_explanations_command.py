@@ -1,0 +1,88 @@
+"""How `windvane explain` tells of a decision, and that it says so when the numbers are not those on record."""
+
+from typing import Any
+
+import pytest
+
+from cluster.cli.explanations import lines
+from serve_apps.replies import Retold
+
+PLAIN: Retold = {
+    "decision_id": "d1",
+    "model": "loans",
+    "version": 3,
+    "at": "2026-01-01T10:00:00+00:00",
+    "subject": "A7",
+    "action": "keep",
+    "prediction": 0.25,
+    "base_value": -1.0,
+    "contributions": [
+        {"feature": "debt", "value": 41.0, "weight": 0.5, "text": "Debts take 41 %"},
+        {"feature": "home", "value": None, "weight": -0.25, "text": "home was not given"},
+    ],
+    "grounds": None,
+    "recorded": {"explanation": False, "grounds": False},
+    "again": {"prediction": 0.25, "largest_difference": None, "same_grounds": None},
+}
+ADVERSE: Retold = {
+    **PLAIN,
+    "decision_id": "d2",
+    "grounds": {
+        "reasons": [{"feature": "debt", "value": 41.0, "weight": 0.5, "text": "Debts take 41 %"}],
+        "counterfactual": {
+            "outcome": "none found",
+            "text": "None found within the searched changes, which were those of debt.",
+            "searched": ["debt"],
+            "proven": 1,
+            "rows": 9,
+        },
+    },
+    "recorded": {"explanation": True, "grounds": True},
+    "again": {"prediction": 0.25, "largest_difference": 2e-15, "same_grounds": True},
+}
+
+
+def told(found: Any) -> str:
+    return "\n".join(lines(found))
+
+
+def test_what_was_not_recorded_is_computed_now_and_said_to_be() -> None:
+    assert (
+        told(PLAIN)
+        == """d1  2026-01-01T10:00:00  A7
+loans version 3: keep, score 0.250000
+
+Log-odds:
+   -1.000000  base value
+   +0.500000  Debts take 41 %
+   -0.250000  home was not given
+   -0.750000  in all
+
+Version 3 gives the same score for this row.
+Its contributions were not recorded; these are computed now."""
+    )
+
+
+def test_what_was_told_stands_first_and_is_held_against_the_version() -> None:
+    assert told(ADVERSE).splitlines()[3:6] == [
+        "What was told:",
+        "  Debts take 41 %",
+        "  None found within the searched changes, which were those of debt.",
+    ]
+    assert "those on record (largest difference 2e-15)" in told(ADVERSE)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"again": {**ADVERSE["again"], "prediction": 0.26}}, "Version 3 gives a score of 0.260000 for this row."),
+        (
+            {"again": {**ADVERSE["again"], "largest_difference": 0.3}},
+            "are NOT those on record: they differ by up to 0.300000",
+        ),
+        ({"again": {**ADVERSE["again"], "same_grounds": False}}, "it would be told otherwise than is on record"),
+        ({"recorded": {"explanation": True, "grounds": False}}, "Not on record; as it would be told now:"),
+    ],
+)
+def test_what_does_not_fit_the_record_is_said(changed: dict[str, Any], sentence: str) -> None:
+    assert sentence in told({**ADVERSE, **changed})
