@@ -153,6 +153,7 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
     api = api_of(desk)
     conformity = Conformity(api.get("/openapi.json").json())
     declaration = DEPLOYED.model_dump(mode="json")
+    declaration["rollout"]["approval"] = "required"
     candidate = desk.register("candidate")
     order = {"version": candidate, **REASON}
     for method, path, body, status in [
@@ -164,6 +165,9 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("GET", f"{MODELS}/rollout", None, 404),
         ("POST", f"{MODELS}/rollout", order, 202),
         ("POST", f"{MODELS}/rollout", order, 409),
+        ("POST", f"{MODELS}/rollout/approve", order, 403),
+        ("POST", f"{MODELS}/rollout/approve", {"version": 1, **REASON}, 409),
+        ("POST", f"{MODELS}/rollout/approve", REASON, 422),
         ("POST", f"{MODELS}/rollout/pause", REASON, 200),
         ("POST", f"{MODELS}/rollout/pause", {}, 422),
         ("GET", f"{MODELS}/rollout", None, 200),
@@ -175,6 +179,7 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("GET", "/api/models/nobody", None, 404),
         ("PUT", "/api/models/nobody", {}, 422),
         ("POST", f"{MODELS}/undeploy", REASON, 409),
+        ("POST", f"{MODELS}/rollout/reject", order, 200),
         ("POST", f"{MODELS}/rollout/abort", REASON, 200),
         ("POST", f"{MODELS}/undeploy", REASON, 200),
         ("POST", "/api/models/nobody/rollout/abort", REASON, 404),
