@@ -71,6 +71,10 @@ class ControlApi:
         """`pause`, `resume`, `promote`, `abort` or `undo`."""
         return self._object("POST", f"{_api(model)}/rollout/{verb}", {"reason": reason})
 
+    def answer_rollout(self, model: str, verb: str, order: Mapping[str, Any]) -> dict[str, Any]:
+        """`approve` or `reject`; see `ApprovalOrder` in serve_apps/admin.py for the fields."""
+        return self._object("POST", f"{_api(model)}/rollout/{verb}", order)
+
     def pin(self, model: str, versions: list[int]) -> dict[str, Any]:
         """Versions that are always scored as shadows."""
         return self._object("PUT", f"{_api(model)}/pins", {"versions": versions})

@@ -140,6 +140,8 @@ class Plan(Declared):
     """Shadow, canary steps, full, bake; blue/green is one step of weight 1."""
 
     shadow: Flag = True  # score the candidate on every request before it answers any
+    # whether somebody other than who asked for it must approve a candidate before it answers any request
+    approval: Literal["none", "required"] = "none"
     min_outcomes: Count = 1000  # paired outcomes before the loss guardrail can pass
     shadow_min_duration: Duration = timedelta(minutes=5)  # wall clock time the shadow phase lasts at least
     # canary steps, the last of weight 1.0

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from cluster.errors import Conflict, NotFound
+from cluster.gate import LOOP
 from cluster.store import Shelf, Store
 from monitoring.notices import Notice
 
@@ -32,6 +33,7 @@ class RetrainRequest:
     version: int | None = None  # set by the job when it has registered
     message: str = ""  # what the last failed job said
     untold: tuple[Notice, ...] = ()  # events that belong to this state and may not be written yet
+    requested_by: str = LOOP  # the person who asked, and may not approve what comes of it
 
     @property
     def closed(self) -> bool:
@@ -62,6 +64,7 @@ def open_request(
     findings: Sequence[str],
     now: datetime,
     event_time: datetime | None = None,
+    by: str = LOOP,
 ) -> tuple[RetrainRequest, bool]:
     """A new request, or the one that is open already; the flag says whether it is new.
 
@@ -90,6 +93,7 @@ def open_request(
                     facts={"request": f"{len(known) + 1:04d}", "cause": cause},
                 ),
             ),
+            requested_by=by,
         )
         try:
             shelf(store).save(request.key, request, 0)

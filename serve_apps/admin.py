@@ -59,6 +59,13 @@ class StartOrder(Reason):
     override_gate: bool = False
 
 
+class ApprovalOrder(Reason):
+    """An answer to exactly what was looked at: the version, and the plan's digest or how it begins."""
+
+    version: Number
+    plan: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None
+
+
 class Pins(BaseModel):
     """Versions that are always scored as shadows."""
 
@@ -184,6 +191,16 @@ def make_app(
     def start(model: str, body: StartOrder) -> replies.RolloutStatus:
         """Begin to prove a version."""
         return desk.start(model, body.version, body.reason, OWNER, body.skip_shadow, body.override_gate)
+
+    @app.post("/api/models/{model}/rollout/approve")
+    def approve(model: str, body: ApprovalOrder) -> replies.RolloutStatus:
+        """Let the version leave the shadow once it is proven; not for who asked for its rollout."""
+        return desk.approve(model, body.version, body.plan, body.reason, OWNER)
+
+    @app.post("/api/models/{model}/rollout/reject")
+    def reject(model: str, body: ApprovalOrder) -> replies.RolloutStatus:
+        """End the rollout before the version answers anything."""
+        return desk.reject(model, body.version, body.plan, body.reason, OWNER)
 
     @app.post("/api/models/{model}/rollout/{verb}")
     def steer(model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:

@@ -111,6 +111,8 @@ class Desk:
                 saved or self._splits.load(model)[0]
             ):  # the first time, the controller tells of the split that begins to serve
                 told = f"{by} declared {model} anew" if saved else f"{by} took {model} into service again"
+                if saved and ModelSpec.model_validate_json(saved.body).rollout.approval != spec.rollout.approval:
+                    told += f"; approval of its rollouts: {spec.rollout.approval}"
                 self._store.append(Event(self._clock(), "deployed", model, champion, told))
         return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
 
@@ -163,7 +165,7 @@ class Desk:
         """Open a retrain request, or return the open one."""
         self.spec(model)
         request, _ = open_request(
-            self._store, model, f"{by} asked: {reason}", "manual", (), self._clock(), self._event_time(model)
+            self._store, model, f"{by} asked: {reason}", "manual", (), self._clock(), self._event_time(model), by
         )
         return status.request_status(request)
 
@@ -196,6 +198,16 @@ class Desk:
             return status.rollout_status(self._rollouts.resume(model, now, f"{by} ({reason})"))
         act = {"promote": self._rollouts.promote, "abort": self._rollouts.abort, "undo": self._rollouts.undo}[verb]
         return status.rollout_status(act(model, now, reason, by))
+
+    def approve(self, model: str, version: int, plan: str | None, reason: str, by: str) -> RolloutStatus:
+        """Let that version leave the shadow; Forbidden for who asked for its rollout, Conflict for another version."""
+        self.spec(model)
+        return status.rollout_status(self._rollouts.approve(model, version, self._clock(), reason, by, plan))
+
+    def reject(self, model: str, version: int, plan: str | None, reason: str, by: str) -> RolloutStatus:
+        """End its rollout instead."""
+        self.spec(model)
+        return status.rollout_status(self._rollouts.reject(model, version, self._clock(), reason, by, plan))
 
     def pin(self, model: str, versions: tuple[int, ...]) -> Pinned:
         """Versions scored as shadows from the next tick on."""

@@ -66,6 +66,24 @@ class VerdictStatus(TypedDict):
     guardrails: list[GuardrailStatus]
 
 
+class AnswerStatus(TypedDict):
+    """What one person said to a change that needs two."""
+
+    by: str
+    at: Moment
+    reason: str
+
+
+class ApprovalStatus(TypedDict):
+    """The gate before the first step: who asked for the rollout, and what was said to it."""
+
+    requester: str
+    plan: str
+    waits: str | None
+    approval: AnswerStatus | None
+    rejection: AnswerStatus | None
+
+
 class RolloutStatus(TypedDict):
     """The phase, why, and the last verdict with its evidence."""
 
@@ -85,6 +103,7 @@ class RolloutStatus(TypedDict):
     in_force: bool
     rolled_back_in_ms: float | None
     verdict: VerdictStatus | None
+    approval: ApprovalStatus | None
 
 
 class RetrainStatus(TypedDict):
@@ -96,6 +115,7 @@ class RetrainStatus(TypedDict):
     reason: str
     findings: list[str]
     requested_at: Moment
+    requested_by: str
     job_id: str | None
     attempts: int
     version: int | None

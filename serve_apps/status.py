@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from cluster.gate import Answer
 from cluster.registry import Version
 from cluster.store import Event
 from configs.schema import ModelSpec
 from monitoring.requests import RetrainRequest
 from monitoring.snapshot import Snapshot
 from serve_apps.replies import (
+    AnswerStatus,
+    ApprovalStatus,
     EventStatus,
     ModelStatus,
     RetrainStatus,
@@ -18,6 +21,7 @@ from serve_apps.replies import (
     VerdictStatus,
     VersionStatus,
 )
+from serve_apps.rollout.approval import plan_digest, required, waits
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Verdict
 from serve_apps.router import Split
@@ -91,6 +95,18 @@ def rollout_status(rollout: Rollout) -> RolloutStatus:
         "in_force": rollout.in_force_at is not None,
         "rolled_back_in_ms": rollout.rolled_back_in_ms,
         "verdict": verdict_status(rollout.verdict) if rollout.verdict else None,
+        "approval": approval_status(rollout) if required(rollout) else None,
+    }
+
+
+def approval_status(rollout: Rollout) -> ApprovalStatus:
+    """Who asked, by which plan, whom it waits for, and who said what."""
+    return {
+        "requester": rollout.gate.requester,
+        "plan": plan_digest(rollout),
+        "waits": waits(rollout),
+        "approval": _answer_status(rollout.gate.approval),
+        "rejection": _answer_status(rollout.gate.rejection),
     }
 
 
@@ -122,6 +138,7 @@ def request_status(request: RetrainRequest) -> RetrainStatus:
         "reason": request.reason,
         "findings": list(request.findings),
         "requested_at": request.requested_at.isoformat(),
+        "requested_by": request.requested_by,
         "job_id": request.job_id,
         "attempts": request.attempts,
         "version": request.version,
@@ -156,6 +173,10 @@ def version_status(version: Version) -> VersionStatus:
         "created_at": version.created_at.isoformat(),
         "metrics": dict(version.metrics),
     }
+
+
+def _answer_status(answer: Answer | None) -> AnswerStatus | None:
+    return {"by": answer.by, "at": answer.at.isoformat(), "reason": answer.reason} if answer else None
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cluster.errors import Unavailable
+from cluster.gate import LOOP
 from cluster.registry import Registration, Standing
 from configs.schema import ModelSpec
 from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
@@ -175,10 +176,10 @@ class World:
         registration = Registration(MODEL, "ops", "because", standing, None, request_id, {}, {}, {})
         return self.registry.register(registration, Path()).number
 
-    def retrained(self, standing: Standing = "candidate") -> int:
+    def retrained(self, standing: Standing = "candidate", by: str = LOOP) -> int:
         """A version that a finished retraining made; not a part of what is killed."""
         self.killer.sleeps = True
-        request, _ = open_request(self.store, MODEL, "drift", "findings", (), self.now)
+        request, _ = open_request(self.store, MODEL, "drift", "findings", (), self.now, by=by)
         number = self.register(standing, request.request_id)
         record_version(self.store, MODEL, request.request_id, number)
         known, revision = shelf(self.store).load(request.key)

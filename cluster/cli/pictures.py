@@ -12,7 +12,10 @@ COLOURS = {
     "assessment": "yellow",
     "verdict": "cyan",
     "phase": "cyan",
+    "approval_requested": "yellow",
+    "approved": "green",
     "promoted": "green",
+    "rejected": "red",
     "rolled_back": "red",
     "job_failed": "red",
 }
@@ -66,7 +69,7 @@ def traffic_line(traffic: dict[str, Any]) -> str:
 
 
 def rollout_lines(rollout: dict[str, Any]) -> list[str]:
-    """The phase and why, then each guardrail of the last verdict."""
+    """The phase and why, whom it waits for, then each guardrail of the last verdict."""
     head = f"v{rollout['candidate']} against v{rollout['champion']}: {rollout['phase']}"
     if rollout.get("weight") is not None:
         head += f" at {rollout['weight']:.0%}"
@@ -74,6 +77,10 @@ def rollout_lines(rollout: dict[str, Any]) -> list[str]:
         head += " (paused)"
     verdict = rollout.get("verdict")
     lines = [head + (f" · {rollout['reason']}" if rollout.get("reason") else "")]
+    waits = (rollout.get("approval") or {}).get("waits")
+    if waits:
+        command = f"windvane rollout approve {rollout['model']} --version {rollout['candidate']} --reason …"
+        lines.append(f"v{rollout['candidate']} {waits}: {command}")
     if verdict:
         lines.append(f"{verdict['outcome']}: {verdict['summary']}")
         lines += [f"  {each['outcome']:<8} {each['sentence']}" for each in verdict.get("guardrails", [])]

@@ -56,6 +56,25 @@ abort = _verb("abort", "Give all traffic back to the champion now.")
 undo = _verb("undo", "After a promotion: go back to the champion before.")
 
 
+def _answer(name: str, text: str) -> Callable[..., Any]:
+    @rollout.command(name, help=text)
+    @click.argument("model")
+    @click.option("--version", type=int, help="What you looked at; without it, whatever is in rollout now.")
+    @click.option("--reason", required=True, help="Goes on the record.")
+    def command(model: str, version: int | None, reason: str) -> None:
+        control = api()
+        found = control.rollout(model)
+        order = {"version": found["candidate"] if version is None else version, "reason": reason}
+        plan = (found.get("approval") or {}).get("plan")
+        _show(control.answer_rollout(model, name, {**order, "plan": plan} if plan else order))
+
+    return command
+
+
+approve = _answer("approve", "Let the version leave the shadow; not for who asked for its rollout.")
+reject = _answer("reject", "End the rollout before the version answers anything.")
+
+
 def _show(found: dict[str, Any]) -> None:
     for line in rollout_lines(found):
         click.echo(line)

@@ -29,14 +29,16 @@ function splitBar(split) {
 function rolloutPart(rollout) {
   if (!rollout) return [element("p", {}, "no rollout yet")];
   const head = element("p", {}, `v${rollout.candidate} against v${rollout.champion}: ${rollout.where} · ${rollout.reason}`);
-  if (!rollout.verdict) return [head];
+  const approval = rollout.approval;
+  const gate = approval && approval.waits ? [element("p", { class: "NOT_YET" }, `v${rollout.candidate} ${approval.waits}`)] : [];
+  if (!rollout.verdict) return [head, ...gate];
   const table = element("table");
   for (const guardrail of rollout.verdict.guardrails) {
     table.append(element("tr", {},
       element("td", { class: guardrail.outcome }, guardrail.outcome.replace("_", " ")),
       element("td", {}, guardrail.name), element("td", {}, guardrail.sentence)));
   }
-  return [head, table];
+  return [head, ...gate, table];
 }
 
 function eventTable(events) {

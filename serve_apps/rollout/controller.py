@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cluster.errors import Conflict, Invalid, NotFound, Unavailable
+from cluster.gate import LOOP
 from cluster.registry import Registry
 from cluster.store import DECLARATION, Store
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
 from monitoring.requests import requests_of
+from serve_apps.rollout import approval
 from serve_apps.rollout.effects import Effects, Held
 from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
 from serve_apps.rollout.machine import (
@@ -17,6 +19,7 @@ from serve_apps.rollout.machine import (
     begin,
     come_into_force,
     go_back,
+    heed,
     pause,
     promote,
     resume,
@@ -62,8 +65,8 @@ class RolloutController:
             self._effects.keep_steady(model, now)
         picked = self._next_candidate(model, held)
         if picked is not None:
-            number, reason = picked
-            return self.start(model, number, now, reason, by="windvane")
+            number, reason, requester = picked
+            return self.start(model, number, now, reason, LOOP, requester=requester)
         return None if held is None else held.rollout
 
     def status(self, model: str) -> Rollout | None:
@@ -80,8 +83,12 @@ class RolloutController:
         by: str = "operator",
         skip_shadow: bool = False,
         override_gate: bool = False,
+        requester: str | None = None,
     ) -> Rollout:
-        """Begin to prove a version; Conflict while another rollout runs, Invalid when the gate says no."""
+        """Begin to prove a version; Conflict while another rollout runs, Invalid when the gate says no.
+
+        `requester` is who may not approve it: without one, who starts it.
+        """
         before = self._effects.catch_up(model, now)
         if before is None:
             self._effects.keep_steady(model, now)
@@ -108,6 +115,7 @@ class RolloutController:
             now,
             skip_shadow,
             overridden,
+            requester or by,
         )
         return self._effects.begin(rollout, before).rollout
 
@@ -122,6 +130,17 @@ class RolloutController:
     def promote(self, model: str, now: datetime, reason: str, by: str = "operator") -> Rollout:
         """Give the candidate everything now and bake it; recorded as overridden."""
         return self._change(model, now, lambda rollout: promote(rollout, by, reason, now))
+
+    def approve(
+        self, model: str, version: int, now: datetime, reason: str, by: str, plan: str | None = None
+    ) -> Rollout:
+        """Open the gate before the first step to that version; Forbidden for who asked for it."""
+        return self._change(model, now, lambda rollout: approval.approve(rollout, version, plan, by, reason, now))
+
+    def reject(self, model: str, version: int, now: datetime, reason: str, by: str, plan: str | None = None) -> Rollout:
+        """Close it and end the rollout: the word is on record first, so that the next tick heeds a killed call."""
+        self._change(model, now, lambda rollout: approval.reject(rollout, version, plan, by, reason, now))
+        return self._change(model, now, lambda rollout: heed(rollout, now))
 
     def abort(self, model: str, now: datetime, reason: str, by: str = "operator") -> Rollout:
         """End a running rollout: the champion answers everything again."""
@@ -216,8 +235,11 @@ class RolloutController:
         except Unavailable as error:
             return None, f"the monitor does not answer ({error})"
 
-    def _next_candidate(self, model: str, held: Held | None) -> tuple[int, str] | None:
-        """The newest version that a retraining made and no rollout has tried; older ones are superseded."""
+    def _next_candidate(self, model: str, held: Held | None) -> tuple[int, str, str] | None:
+        """The newest version that a retraining made and no rollout has tried, why, and who asked for the retraining.
+
+        Older ones are superseded.
+        """
         split = self._effects.split(model)
         if split is None:
             return None
@@ -228,7 +250,7 @@ class RolloutController:
                 continue
             version = self._registry.version(model, number)
             if version.standing == "candidate":
-                return number, version.reason
+                return number, version.reason, request.requested_by
             self._unfit.add((model, number))  # the registry is slow: ask once
         return None
 

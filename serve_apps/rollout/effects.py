@@ -7,8 +7,8 @@ from cluster.errors import Conflict, Unavailable
 from cluster.registry import Registry
 from cluster.store import Shelf, Store
 from monitoring.notices import Notice, tell
-from serve_apps.rollout.machine import go_back, note, same_routing, split_of, steady
-from serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout
+from serve_apps.rollout.machine import go_back, same_routing, split_of, steady
+from serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
 from serve_apps.rollout.ports import SwitchboardPort
 from serve_apps.router import SPLIT, Split
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cluster.errors import Conflict
+from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
-from monitoring.notices import Notice
-from serve_apps.rollout.plan import Phase, Rollout
+from serve_apps.rollout import approval
+from serve_apps.rollout.plan import Phase, Rollout, note
 from serve_apps.rollout.verdict import Verdict
 from serve_apps.router import Arm, Split
 
@@ -24,8 +25,12 @@ def begin(
     now: datetime,
     skip_shadow: bool = False,
     overridden: tuple[str, ...] = (),
+    requester: str = LOOP,
 ) -> Rollout:
-    """A rollout in its first phase; it always loads and scores the candidate before it lets it answer."""
+    """A rollout in its first phase; it always loads and scores the candidate before it lets it answer.
+
+    `requester` is who may not approve it, where the plan asks for approval.
+    """
     skip_shadow = skip_shadow or not plan.shadow
     rollout = Rollout(
         id=f"{revision}-v{candidate}",
@@ -43,28 +48,31 @@ def begin(
         cause=cause,
         skip_shadow=skip_shadow,
         overridden=overridden,
+        gate=Gate(requester),
     )
     overrides = f" Overridden: {'; '.join(overridden)}." if overridden else ""
     opening = "load" if skip_shadow else "shadow"
-    return note(rollout, "phase", f"v{candidate} enters {opening} against v{champion}: {cause}.{overrides}", now)
-
-
-def note(rollout: Rollout, kind: str, detail: str, now: datetime, **facts: str | float | int | None) -> Rollout:
-    """The record with one more event promised."""
-    facts = {"rollout": rollout.id, "phase": rollout.phase, "weight": rollout.weight, **facts}
-    serial = rollout.noticed + 1
-    notice = Notice(f"rollout:{rollout.id}/{serial}", now, kind, rollout.candidate, detail, facts=facts)
-    return replace(rollout, untold=(*rollout.untold, notice), noticed=serial)
+    begun = note(rollout, "phase", f"v{candidate} enters {opening} against v{champion}: {cause}.{overrides}", now)
+    return approval.request(begun, now)
 
 
 def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
-    """What the verdict makes of the rollout: FAIL goes back (also while paused), PASS goes on, NOT_YET holds."""
+    """What the verdict makes of the rollout: FAIL goes back (also while paused), PASS goes on, NOT_YET holds.
+
+    Before the gate nothing passes without approval; `max_phase` ends what is not proven, never what only waits for it.
+    """
+    rollout = heed(rollout, now)
     if not rollout.active:
         return rollout
+    verdict = approval.gated(rollout, verdict)
     rollout = _record(rollout, verdict, now)
     if verdict.outcome == "FAIL":
         return go_back(rollout, "rolled_back", verdict.summary, now)
     if rollout.paused:
+        return rollout
+    if rollout.ready_at is None and approval.lacks_nothing_else(verdict):
+        return replace(rollout, ready_at=now)
+    if rollout.ready_at is not None and approval.waits(rollout) is not None:
         return rollout
     if verdict.outcome == "PASS":
         return _enter_next(rollout, verdict.summary, now)
@@ -73,6 +81,14 @@ def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
         reason = f"not proven in time ({_span(limit)}): {verdict.summary}"
         return go_back(rollout, "rolled_back", reason, now)
     return rollout
+
+
+def heed(rollout: Rollout, now: datetime) -> Rollout:
+    """Go back because somebody said that it may not go on."""
+    said = rollout.gate.rejection
+    if said is None or not rollout.active:
+        return rollout
+    return go_back(rollout, "aborted", f"{said.by} rejected it: {said.reason}", now)
 
 
 def go_back(rollout: Rollout, phase: Phase, reason: str, now: datetime) -> Rollout:
@@ -130,6 +146,9 @@ def promote(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
     _require_active(rollout, "promote")
     if rollout.in_force_at is None:
         raise Conflict(f"v{rollout.candidate} is not loaded everywhere yet: promote when {rollout.where()} is in force")
+    waiting = approval.waits(rollout)
+    if waiting is not None:
+        raise Conflict(f"v{rollout.candidate} {waiting}: a promotion by hand needs that too")
     override = f"{by} promoted it in {rollout.where()}: {why}"
     rollout = replace(rollout, waived=True, paused=False, overridden=(*rollout.overridden, override))
     if rollout.phase == "bake":
@@ -193,7 +212,8 @@ def same_routing(one: Split, other: Split) -> bool:
 def _enter_next(rollout: Rollout, evidence: str, now: datetime) -> Rollout:
     last, passed = len(rollout.declared.steps) - 1, f"{rollout.where()} passed"
     if rollout.phase == "shadow":
-        return _enter(rollout, "step", 0, passed, now)
+        given = rollout.gate.approval
+        return _enter(rollout, "step", 0, passed + (f", {given.by} approved" if given else ""), now)
     if rollout.phase == "step" and rollout.step < last:
         return _enter(rollout, "step", rollout.step + 1, passed, now)
     if rollout.phase == "step":

@@ -1,10 +1,11 @@
 """The persisted record of one rollout: what is being proven, how far it is, and why it stands there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from cluster.gate import Gate
 from configs.schema import Objectives, Plan, Step
 from monitoring.notices import Notice
 from serve_apps.rollout.verdict import Verdict
@@ -55,6 +56,8 @@ class Rollout:
     settled: bool = True  # the registry says what the phase says
     untold: tuple[Notice, ...] = ()  # events that belong to this state and may not be written yet
     noticed: int = 0  # events promised so far
+    gate: Gate = field(default_factory=Gate)  # who asked for it, and what was said to it
+    ready_at: datetime | None = None  # when the approval was first all that it waited for
 
     @property
     def active(self) -> bool:
@@ -96,3 +99,11 @@ class Rollout:
         if self.phase == "step":
             return f"step {self.step + 1} of {len(self.declared.steps)} ({100 * self.weight:.3g} %)"
         return self.phase.replace("_", " ")
+
+
+def note(rollout: Rollout, kind: str, detail: str, now: datetime, **facts: str | float | int | None) -> Rollout:
+    """The record with one more event promised."""
+    facts = {"rollout": rollout.id, "phase": rollout.phase, "weight": rollout.weight, **facts}
+    serial = rollout.noticed + 1
+    notice = Notice(f"rollout:{rollout.id}/{serial}", now, kind, rollout.candidate, detail, facts=facts)
+    return replace(rollout, untold=(*rollout.untold, notice), noticed=serial)

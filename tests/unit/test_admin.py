@@ -64,7 +64,7 @@ def test_nothing_is_changed_without_the_owners_token(world: DeskWorld, api: Clie
     """Also with a body that cannot be read: who may not ask learns nothing about the answer."""
     before = world.contents()
     asked = list(routes(api.app, mutating=True))
-    assert len(asked) == 6
+    assert len(asked) == 8
     for method, path in asked:
         for body in (b"{}", b"{", b"\xff", b""):
             reply = api.request(method, path, content=body, headers=JSON | header)
@@ -118,6 +118,7 @@ def test_why_somebody_was_decided_about_is_never_open(world: DeskWorld, api: Cli
         ("POST", "/api/models/trips/undeploy", REASON),
         ("POST", "/api/models/trips/rollout", {"version": 1, **REASON}),
         ("POST", "/api/models/trips/rollout/abort", REASON),
+        ("POST", "/api/models/trips/rollout/approve", {"version": 1, **REASON}),
         ("PUT", "/api/models/trips/pins", {"versions": []}),
     ],
 )
@@ -291,3 +292,31 @@ def test_metrics_are_prometheus_text(api: Client) -> None:
     reply = api.get("/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert f'model="{MODEL}"' in reply.text
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        REASON,
+        {"version": 2},
+        {"version": 0, **REASON},
+        {"version": 2, "plan": "4F2A", **REASON},
+        {"version": 2, "by": 1},
+    ],
+)
+def test_an_answer_has_to_say_what_it_is_given_for(api: Client, verb: str, order: dict[str, Any]) -> None:
+    assert problem_of(api.post(f"{MODELS}/rollout/{verb}", json=order, headers=OWNER), 422)["errors"]
+
+
+def test_the_owner_cannot_approve_what_the_owner_began_and_can_reject_it(world: DeskWorld, api: Client) -> None:
+    plan = {**DECLARATION["rollout"], "approval": "required"}
+    api.put(MODELS, json=DECLARATION | {"rollout": plan}, headers=OWNER)
+    order = {"version": world.register("candidate"), **REASON}
+    begun = api.post(f"{MODELS}/rollout", json=order, headers=OWNER).json()["approval"]
+    assert (begun["requester"], begun["waits"]) == ("owner", "waits for approval by somebody other than owner")
+    refused = problem_of(api.post(f"{MODELS}/rollout/approve", json=order, headers=OWNER), 403)
+    assert refused["detail"].endswith("let somebody else approve it, with a key of their own")
+    problem_of(api.post(f"{MODELS}/rollout/approve", json=order | {"version": 1}, headers=OWNER), 409)
+    ended = api.post(f"{MODELS}/rollout/reject", json=order | {"plan": begun["plan"]}, headers=OWNER).json()
+    assert (ended["phase"], ended["approval"]["rejection"]["reason"]) == ("aborted", "because")

@@ -18,7 +18,7 @@ from cluster.store import Event
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.desk_world import ControlClient, DeskWorld
 from tests.fakes import FakeJobs
-from tests.rollout_world import MODEL
+from tests.rollout_world import MODEL, SPEC
 from tests.unit.test_explanations_command import PLAIN
 from tests.unit.test_model_card import CARD
 
@@ -104,7 +104,7 @@ def test_help_lists_every_verb(down: Shell) -> None:
     )
     for verb in (*verbs.split(), "rollout", "model"):
         assert f"\n  {verb} " in shown
-    for verb in ("start", "status", "pause", "resume", "promote", "abort", "undo"):
+    for verb in ("start", "status", "pause", "resume", "approve", "reject", "promote", "abort", "undo"):
         assert f"\n  {verb} " in down.says("rollout", "--help")
 
 
@@ -201,6 +201,22 @@ def test_a_rollout_is_steered_and_read(up: Shell) -> None:
     assert json.loads(up.says("rollout", "status", MODEL, "--json"))["phase"] == "shadow"
     assert "aborted" in up.says("rollout", "abort", MODEL, "--reason", "enough")
     assert "Cannot pause: the rollout of v2 is over" in sentence_of(up("rollout", "pause", MODEL))
+
+
+def test_a_rollout_is_approved_by_who_did_not_ask_for_it_and_rejected_by_anybody(up: Shell) -> None:
+    plan = {**SPEC.rollout.model_dump(mode="json"), "approval": "required"}
+    up.world.desk.deploy(MODEL, SPEC.model_dump(mode="json") | {"rollout": plan}, "owner")
+    candidate = up.world.retrained(by="ada")
+    up.world.tick()
+    waits = "waits for approval by somebody other than ada"
+    assert f"v2 {waits}: windvane rollout approve {MODEL} --version 2" in up.says("status")
+    assert up("rollout", "approve", MODEL).exit_code == 2, "a reason is asked for"
+    mistaken = up("rollout", "approve", MODEL, "--version", "0", "--reason", "fine")
+    assert "/version" in sentence_of(mistaken)
+    assert waits not in up.says("rollout", "approve", MODEL, "--version", str(candidate), "--reason", "fine")
+    shown = up.says("rollout", "reject", MODEL, "--reason", "a bug")
+    assert "aborted" in shown
+    assert "owner rejected it: a bug" in shown
 
 
 def test_without_the_token_nothing_is_changed(up: Shell) -> None:

@@ -51,6 +51,7 @@ def test_every_verb_asks_what_its_name_says() -> None:
     api.rollout("trips")
     api.start_rollout("trips", {"version": 2})
     api.steer_rollout("trips", "pause", "lunch")
+    api.answer_rollout("trips", "approve", {"version": 2, "reason": "fine"})
     api.pin("trips", [1])
     api.decide("trips", {"features": {}})
     api.outcomes("trips", {"outcomes": []})
@@ -65,6 +66,7 @@ def test_every_verb_asks_what_its_name_says() -> None:
         ("GET", "/api/models/trips/rollout", None),
         ("POST", "/api/models/trips/rollout", {"version": 2}),
         ("POST", "/api/models/trips/rollout/pause", {"reason": "lunch"}),
+        ("POST", "/api/models/trips/rollout/approve", {"version": 2, "reason": "fine"}),
         ("PUT", "/api/models/trips/pins", {"versions": [1]}),
         ("POST", "/v2/models/trips/decide", {"features": {}}),
         ("POST", "/v2/models/trips/outcomes", {"outcomes": []}),

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from cluster.errors import Conflict, NotFound
+from cluster.errors import Conflict, Forbidden, NotFound
 from cluster.store import Event
 from monitoring.requests import requests_of
 from serve_apps.desk import NEWEST_EVENTS
@@ -201,3 +201,44 @@ def test_a_promotion_can_be_undone_and_pauses_held(world: DeskWorld) -> None:
     world.now += timedelta(seconds=5)
     assert world.desk.steer(MODEL, "undo", "complaints", "owner")["phase"] == "rolled_back"
     assert world.registry.champion(MODEL) == 1
+
+
+def gated(world: DeskWorld) -> None:
+    plan = {**DECLARATION["rollout"], "approval": "required"}
+    world.desk.deploy(MODEL, DECLARATION | {"rollout": plan}, "owner")
+
+
+def test_the_status_says_whom_a_rollout_waits_for_and_then_who_approved(world: DeskWorld) -> None:
+    gated(world)
+    candidate = world.register("candidate")
+    begun = world.desk.start(MODEL, candidate, "try it", "ada", skip_shadow=False, override_gate=False)["approval"]
+    assert begun is not None
+    assert begun == {
+        "requester": "ada",
+        "plan": begun["plan"],
+        "waits": "waits for approval by somebody other than ada",
+        "approval": None,
+        "rejection": None,
+    }
+    with pytest.raises(Forbidden, match="let somebody else approve it"):
+        world.desk.approve(MODEL, candidate, None, "mine", "ada")
+    found = world.desk.approve(MODEL, candidate, begun["plan"], "read it", "bob")["approval"]
+    assert found is not None
+    assert (found["waits"], found["approval"]) == (
+        None,
+        {"by": "bob", "at": world.now.isoformat(), "reason": "read it"},
+    )
+    assert world.desk.reject(MODEL, candidate, None, "a bug", "carol")["phase"] == "aborted"
+
+
+def test_who_asks_to_retrain_is_who_may_not_approve(world: DeskWorld) -> None:
+    assert world.desk.retrain(MODEL, "winter", "ada")["requested_by"] == "ada"
+
+
+def test_taking_the_approval_out_of_a_plan_is_told(world: DeskWorld) -> None:
+    gated(world)
+    world.desk.deploy(MODEL, DECLARATION, "ada")
+    assert [event.detail for event in world.store.events(MODEL)] == [
+        f"owner declared {MODEL} anew; approval of its rollouts: required",
+        f"ada declared {MODEL} anew; approval of its rollouts: none",
+    ]

@@ -155,6 +155,7 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
     api = api_of(desk)
     conformity = Conformity(api.get("/openapi.json").json())
     declaration = DEPLOYED.model_dump(mode="json")
+    declaration["rollout"]["approval"] = "required"
     candidate = desk.register("candidate")
     desk.records.told = {(MODEL, "d1"): PLAIN, (MODEL, "d2"): ADVERSE}
     desk.records.cards = {(MODEL, 1): CARD}
@@ -168,6 +169,9 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("GET", f"{MODELS}/rollout", None, 404),
         ("POST", f"{MODELS}/rollout", order, 202),
         ("POST", f"{MODELS}/rollout", order, 409),
+        ("POST", f"{MODELS}/rollout/approve", order, 403),
+        ("POST", f"{MODELS}/rollout/approve", {"version": 1, **REASON}, 409),
+        ("POST", f"{MODELS}/rollout/approve", REASON, 422),
         ("POST", f"{MODELS}/rollout/pause", REASON, 200),
         ("POST", f"{MODELS}/rollout/pause", {}, 422),
         ("GET", f"{MODELS}/rollout", None, 200),
@@ -184,6 +188,7 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("GET", "/api/models/nobody", None, 404),
         ("PUT", "/api/models/nobody", {}, 422),
         ("POST", f"{MODELS}/undeploy", REASON, 409),
+        ("POST", f"{MODELS}/rollout/reject", order, 200),
         ("POST", f"{MODELS}/rollout/abort", REASON, 200),
         ("POST", f"{MODELS}/undeploy", REASON, 200),
         ("POST", "/api/models/nobody/rollout/abort", REASON, 404),

@@ -65,6 +65,16 @@ def test_a_rollout_shows_every_guardrail_under_its_verdict() -> None:
     ]
 
 
+def test_a_rollout_says_whom_it_waits_for_and_what_to_run() -> None:
+    rollout = {"model": "trips", "candidate": 3, "champion": 2, "phase": "shadow", "weight": 0.0}
+    waits = "waits for approval by somebody other than ada"
+    assert rollout_lines({**rollout, "approval": {"waits": waits}})[1:] == [
+        f"v3 {waits}: windvane rollout approve trips --version 3 --reason …"
+    ]
+    for approval in (None, {"waits": None}):
+        assert len(rollout_lines({**rollout, "approval": approval})) == 1
+
+
 def test_an_event_shows_the_models_own_day_where_it_has_one() -> None:
     assert event_line(EVENT) == "12:30:01  promoted          v3   v3 took over"
     dated = {**EVENT, "event_time": "2013-07-02T00:00:00+00:00", "version": None}

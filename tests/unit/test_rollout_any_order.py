@@ -8,11 +8,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cluster.errors import Conflict, Invalid, NotFound
+from cluster.errors import Conflict, Forbidden, Invalid, NotFound
+from cluster.gate import LOOP, same_person
 from serve_apps.rollout.plan import RETURNED
 from tests.rollout_world import MODEL, Killed, World
 
-REFUSALS = (Conflict, Invalid, NotFound)
+REFUSALS = (Conflict, Forbidden, Invalid, NotFound)
+PEOPLE = st.sampled_from(("ada", "bob"))
+ANSWERED = ("step", "bake", "done")  # phases of splits in which the candidate answers
 MAY_DIE_IN = st.one_of(st.none(), st.integers(1, 8))
 
 
@@ -23,9 +26,13 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.taken_back: set[tuple[str, int]] = set()  # salt and candidate of splits that went back
+        self.gated = False
+        self.approved: set[str] = set()  # salts of rollouts that a second person let go on
 
-    @initialize()
-    def deploy(self) -> None:
+    @initialize(gated=st.booleans())
+    def deploy(self, gated: bool) -> None:
+        self.gated = gated
+        self.world = World(plan={"approval": "required"} if gated else None)
         self.world.tick()
 
     @contextmanager
@@ -62,16 +69,21 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.switchboard.slow = slow
         self.world.switchboard.spread()
 
-    @rule()
-    def retrained(self) -> None:
-        self.world.retrained()
+    @rule(by=st.sampled_from(("ada", LOOP)))
+    def retrained(self, by: str) -> None:
+        self.world.retrained(by=by)
 
-    @rule(version=st.integers(1, 4), override=st.booleans(), skip=st.booleans(), dies_in=MAY_DIE_IN)
-    def start(self, version: int, override: bool, skip: bool, dies_in: int | None) -> None:
+    @rule(version=st.integers(1, 4), by=PEOPLE, override=st.booleans(), skip=st.booleans(), dies_in=MAY_DIE_IN)
+    def start(self, version: int, by: str, override: bool, skip: bool, dies_in: int | None) -> None:
         with self.perhaps_killed(dies_in):
-            self.world.controller.start(
-                MODEL, version, self.world.now, "by hand", skip_shadow=skip, override_gate=override
-            )
+            self.world.controller.start(MODEL, version, self.world.now, "by hand", by, skip, override)
+
+    @precondition(lambda self: self.gated and self.world.controller.status(MODEL) is not None)
+    @rule(verb=st.sampled_from(("approve", "approve", "reject")), by=PEOPLE, stale=st.booleans(), dies_in=MAY_DIE_IN)
+    def answer(self, verb: str, by: str, stale: bool, dies_in: int | None) -> None:
+        version = self.world.rollout().candidate - stale
+        with self.perhaps_killed(dies_in):
+            getattr(self.world.controller, verb)(MODEL, version, self.world.now, "because", by)
 
     @rule(verb=st.sampled_from(("pause", "resume", "promote", "abort", "undo")), dies_in=MAY_DIE_IN)
     def operate(self, verb: str, dies_in: int | None) -> None:
@@ -136,6 +148,22 @@ class AnyOrder(RuleBasedStateMachine):
         if known is not None and split.salt == known.salt and split.phase in RETURNED:
             self.taken_back.add((split.salt, known.candidate))
         assert not any((split.salt, arm.version) in self.taken_back for arm in split.arms)
+
+    @invariant()
+    def nothing_answers_that_a_second_person_has_to_approve_and_did_not(self) -> None:
+        known = self.world.controller.status(MODEL)
+        if known is not None and known.gate.approval is not None:
+            assert not same_person(known.gate.approval.by, known.gate.requester)
+            self.approved.add(known.salt)
+        if self.gated:
+            answering = {split.salt for split in self.world.switchboard.published if split.phase in ANSWERED}
+            assert answering <= self.approved
+
+    @invariant()
+    def what_was_rejected_is_over_after_one_tick_that_lives(self) -> None:
+        known = self.world.controller.status(MODEL)
+        if known is not None and known.gate.rejection is not None:
+            assert self.world.weight(known.candidate) == 0.0
 
     @invariant()
     def the_alias_is_the_version_that_answers_once_a_rollout_is_settled(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.errors import Conflict, Invalid, NotFound
-from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.plan import RETURNED, Rollout
 from serve_apps.router import Arm
 from tests.rollout_world import MODEL, Killed, Killer, Report, World
 
@@ -308,6 +308,26 @@ def undone(made: World) -> None:
     _tick_through(made, lambda rollout: rollout.rolled_back_in_ms is not None)
 
 
+def approved(made: World) -> None:
+    made.retrained(by="ada")
+    _tick_through(made, lambda rollout: rollout.ready_at is not None)
+    candidate = made.rollout().candidate
+    _retry(made, lambda: made.controller.approve(MODEL, candidate, made.now, "read the report", "bob"))
+    _tick_through(made, lambda rollout: rollout.phase == "step" and rollout.in_force_at is not None)
+
+
+def rejected(made: World) -> None:
+    made.retrained(by="ada")
+    _tick_through(made, lambda rollout: rollout.phase == "shadow" and rollout.in_force_at is not None)
+    candidate = made.rollout().candidate
+    _retry(made, lambda: made.controller.reject(MODEL, candidate, made.now, "biased", "bob"))
+    _tick_through(made, lambda rollout: rollout.rolled_back_in_ms is not None)
+
+
+GATED = {"approval": "required", "steps": [{"weight": 0.1, "min_duration": "600s"}, {"weight": 1.0}]}
+PLANS = {approved: GATED, rejected: GATED}  # a first step that is still running when the story ends
+
+
 def _tick_through(made: World, reached: Callable[[Rollout], bool]) -> None:
     for _ in range(80):
         _retry(made, lambda: made.tick(60))
@@ -319,7 +339,7 @@ def _tick_through(made: World, reached: Callable[[Rollout], bool]) -> None:
 
 def _retry(made: World, verb: Callable[[], object]) -> None:
     """Do it; when it is killed, check the promises at that very point, then do it again with a new process."""
-    taken_back = made.split().phase == "rolled_back" if made.switchboard.published else False
+    taken_back = made.split().phase in RETURNED if made.switchboard.published else False
     try:
         verb()
     except Killed:
@@ -330,25 +350,29 @@ def _retry(made: World, verb: Callable[[], object]) -> None:
             assert answering <= split.versions()
             in_force = [published.revision for published in made.switchboard.published]
             assert max(in_force, default=0) <= split.revision, "nothing is in force that is not stored"
-            if taken_back or split.phase == "rolled_back":
+            if taken_back or split.phase in RETURNED:
                 assert answering == {1}, "a candidate that was taken back answers again"
-            elif known is not None and known.phase == "rolled_back":
+            elif known is not None and known.phase in RETURNED:
                 raise AssertionError("the record was written before the split was back") from None
         made.now += timedelta(seconds=1)
         verb()
 
 
-@pytest.mark.parametrize("story", [promoted, failed, undone])
+@pytest.mark.parametrize("story", [promoted, failed, undone, approved, rejected])
 def test_a_tick_killed_between_any_two_effects_is_simply_run_again(story: Callable[[World], None]) -> None:
-    calm = world()
+    plan = PLANS.get(story)
+    calm = world(plan=plan)
     story(calm)
     total = calm.killer.effects
     assert total > 20
     for at in range(1, total + 1):
-        shaken = World(Killer(at))
+        shaken = World(Killer(at), plan)
         _retry(shaken, lambda shaken=shaken: shaken.tick())  # type: ignore[misc]
         story(shaken)
         assert _summary(shaken) == _summary(calm), f"killed before effect {at} of {total}"
+
+
+TOLD = ("deployed", "phase", "promoted", "rolled_back", "approval_requested", "approved", "rejected", "aborted")
 
 
 def _summary(made: World) -> dict[str, Any]:
@@ -364,7 +388,7 @@ def _summary(made: World) -> dict[str, Any]:
         "events": [
             (event.kind, event.version, event.facts.get("phase"))
             for event in made.store.events(MODEL)
-            if event.kind in ("deployed", "phase", "promoted", "rolled_back")
+            if event.kind in TOLD
         ],
         "failing verdicts": sum(event.facts.get("outcome") == "FAIL" for event in made.store.events(MODEL)),
         "events are told once": len({event.facts["notice"] for event in made.store.events(MODEL)})

@@ -1,0 +1,103 @@
+"""A gate on a change: it opens when somebody other than who asked has approved exactly this change. Pure.
+
+Rollouts keep one each (serve_apps/rollout/approval.py); whatever else needs four eyes, such as a policy set that is to
+go live, keeps one beside the change and asks `waits_for` before it acts.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cluster.errors import Conflict, Forbidden, Invalid
+
+LOOP = "windvane"  # who asks where no person did; it approves nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Exactly what is to be approved; the same words with another digest are another change."""
+
+    what: str  # in words: `v3 of flight-delay`
+    digest: str  # of its content, hexadecimal: the plan of a rollout, the files of a policy set
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one person said to one change."""
+
+    by: str
+    at: datetime  # wall clock
+    reason: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Who asked for a change, and what was said to it; what the change is now, its keeper knows.
+
+    >>> from datetime import UTC, datetime
+    >>> now, old, new = datetime(2026, 1, 1, tzinfo=UTC), Change("the policy set", "4f"), Change("the policy set", "a0")
+    >>> gate = approve(Gate("ada"), old, "bob", "read it", now)
+    >>> gate.waits_for(old), gate.waits_for(new)
+    (None, "waits for approval by somebody other than ada (bob's was given for something else)")
+    """
+
+    requester: str = LOOP
+    approval: Answer | None = None
+    rejection: Answer | None = None
+
+    def waits_for(self, change: Change) -> str | None:
+        """Why it is closed to that change, in words; None when it is open."""
+        given = self.approval
+        if self.rejection is not None:
+            return f"was rejected by {self.rejection.by}: {self.rejection.reason}"
+        if given is not None and given.change == change and not self._may_not(given.by):
+            return None
+        stray = "" if given is None else f" ({given.by}'s was given for something else)"
+        return f"waits for approval by somebody other than {self.requester}{stray}"
+
+    def _may_not(self, by: str) -> bool:
+        return same_person(by, self.requester) or same_person(by, LOOP)
+
+
+def approve(gate: Gate, change: Change, by: str, reason: str, now: datetime) -> Gate:
+    """The gate, open to that change; approving twice is approving once.
+
+    Raises Forbidden for who asked, Conflict when somebody has answered already, Invalid without a reason.
+    """
+    if same_person(by, LOOP):
+        raise Forbidden(f"Nobody approves under the name {LOOP!r}, which stands for the loop: use a key of your own")
+    if same_person(by, gate.requester):
+        raise Forbidden(
+            f"{by!r} asked for {change.what}, and whoever asks may not approve: "
+            "let somebody else approve it, with a key of their own"
+        )
+    if gate.rejection is not None:
+        raise Conflict(f"{change.what} {gate.waits_for(change)}: ask for it anew")
+    given = gate.approval
+    if given is not None and gate.waits_for(change) is None:
+        if same_person(given.by, by):
+            return gate
+        raise Conflict(f"{given.by} has approved {change.what} already: {given.reason}")
+    return replace(gate, approval=Answer(by, now, _given(reason), change))
+
+
+def reject(gate: Gate, change: Change, by: str, reason: str, now: datetime) -> Gate:
+    """The gate, closed for good; whoever asked may do it too. Rejecting twice is rejecting once."""
+    if gate.rejection is not None:
+        return gate
+    return replace(gate, rejection=Answer(by, now, _given(reason), change))
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are the same caller's, however they are written.
+
+    >>> same_person("Ada", " ada"), same_person("ada", "bob")
+    (True, False)
+    """
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise Invalid("An answer needs a reason: it stays on the record")
+    return reason
