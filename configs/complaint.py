@@ -91,7 +91,7 @@ def _fault(detail: Any, root: type[BaseModel], value: Mapping[str, Any]) -> Faul
         names = re.findall(r"'([^']*)'", context["expected"])
         return Fault(path, f"{_shown(detail['input'])} is none of {', '.join(names)}", nearest(detail["input"], names))
     if kind == "declaration":
-        return Fault((*path, *context["path"]), context["what"])
+        return Fault((*path, *context["path"]), context["what"], context["nearest"])
     if kind == "value_error":
         return Fault(path, str(context["error"]))
     if kind == "string_type":

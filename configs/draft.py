@@ -14,7 +14,19 @@ from configs.complaint import nearest
 from configs.document import parse
 from configs.guess import Guess, guess, words
 from configs.sample import Sample, read_sample, refuse
-from configs.schema import COLUMN, NAME, Feature, ModelSpec, Monitor, Objectives, Plan, Retrain, Serving, Training
+from configs.schema import (
+    COLUMN,
+    NAME,
+    ExplanationPolicy,
+    Feature,
+    ModelSpec,
+    Monitor,
+    Objectives,
+    Plan,
+    Retrain,
+    Serving,
+    Training,
+)
 
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0"})  # as training reads labels
 _POSITIVE = frozenset(
@@ -35,6 +47,7 @@ _POSITIVE = frozenset(
     )
 )
 _DEFAULTS = {
+    "explanation": ExplanationPolicy,
     "slo": Objectives,
     "training": Training,
     "serving": Serving,

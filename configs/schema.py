@@ -1,69 +1,27 @@
 """What a model declares: one frozen, fully validated record per YAML in `configs/models/`."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
+from configs.complaint import nearest
+from configs.decision import Action as Action
+from configs.decision import DecisionRule as DecisionRule
+from configs.declared import COLUMN as COLUMN
+from configs.declared import NAME as NAME
+from configs.declared import Declared as Declared
+from configs.declared import repeated
+from configs.declared import wrong as wrong
+from configs.feature import Attribute as Attribute
+from configs.feature import Feature as Feature
+from configs.feature import Wording as Wording
+from configs.governance import ExplanationPolicy as ExplanationPolicy
+from configs.governance import Purpose as Purpose
 from configs.quantities import Count, Duration, Figure, Flag, Moment, Share, Whole
 from configs.settings import Settings as Settings
 
-NAME = r"^[a-z][a-z0-9-]{0,62}$"
-# A letter or digit of any script first; no quotes, brackets or slashes, which columns and pointers are written with.
-COLUMN = r"^\w[\w .()%#&+-]{0,126}$"
-
 RESERVED = frozenset({"label", "event_time", "subject"})  # what the decision log calls a row's other columns
-
-
-def wrong(what: str, *path: str | int) -> PydanticCustomError:
-    """A fault at `path` below the record that is being validated, so that a complaint can name the very field."""
-    return PydanticCustomError("declaration", "{what}", {"what": what, "path": path})
-
-
-def _repeated(values: Sequence[object]) -> int | None:
-    """The position of the first value that stood before."""
-    return next((i for i, value in enumerate(values) if value in values[:i]), None)
-
-
-class Declared(BaseModel):
-    """Base of everything a YAML can say: frozen, no unknown fields, no silent coercion of text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Feature(Declared):
-    """One model input: its type, unit, allowed range and whether it may be missing."""
-
-    name: Annotated[str, Field(pattern=COLUMN)]  # column name, and the name in requests
-    # what a value is; a category is one of a declared list of texts
-    type: Literal["number", "integer", "boolean", "category"]
-    unit: str = ""  # of measurement, for people
-    description: str = ""  # what it means, for people
-    min: Figure | None = None  # smallest value accepted, in training and in requests
-    max: Figure | None = None  # largest value accepted
-    categories: tuple[str, ...] = ()  # the values a category can take; any other counts as unknown
-    missing: Flag = False  # whether a value may be absent
-    personal: Flag = False  # whether it tells something about a person
-
-    @model_validator(mode="after")
-    def _fits_its_type(self) -> Self:
-        if self.type == "category":
-            if not self.categories:
-                raise wrong("a category needs `categories`, the values it can take", "categories")
-            if len(set(self.categories)) != len(self.categories):
-                raise wrong("names a value twice", "categories")
-        elif self.categories:
-            raise wrong(f"belongs to type category, not {self.type}", "categories")
-        for bound, value in (("min", self.min), ("max", self.max)):
-            if value is not None and self.type in ("category", "boolean"):
-                raise wrong(f"belongs to numbers, not to type {self.type}", bound)
-            if value is not None and self.type == "integer" and not value.is_integer():
-                raise wrong(f"{value:g} is not a whole number, as type integer needs", bound)
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise wrong(f"{self.min:g} is above max {self.max:g}", "min")
-        return self
 
 
 class Target(Declared):
@@ -94,33 +52,6 @@ class Source(Declared):
             raise wrong(f"{self.source!r} is not python:module:function", "source")
         if self.until is not None and self.time is None:
             raise wrong("needs `time`, the column it is compared with", "until")
-        return self
-
-
-class Action(Declared):
-    """An action taken when the score is at least `at_least`, with its cost for each truth."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]  # what is done
-    at_least: Share  # score from which it is taken
-    cost_if_true: Figure = 0.0  # what it costs when the target turns out true
-    cost_if_false: Figure = 0.0  # what it costs when it turns out false
-
-
-class DecisionRule(Declared):
-    """Score thresholds, highest that is reached wins; one action starts at 0."""
-
-    actions: Annotated[tuple[Action, ...], Field(min_length=1)]  # the highest threshold a score reaches decides
-
-    @model_validator(mode="after")
-    def _covers_every_score(self) -> Self:
-        starts = [action.at_least for action in self.actions]
-        names = [action.name for action in self.actions]
-        if (again := _repeated(names)) is not None:
-            raise wrong(f"another action is named {names[again]!r}", "actions", again, "name")
-        if (again := _repeated(starts)) is not None:
-            raise wrong(f"another action starts at {starts[again]:g}", "actions", again, "at_least")
-        if 0.0 not in starts:
-            raise wrong("no action starts at 0.0, so low scores would have none", "actions")
         return self
 
 
@@ -243,11 +174,17 @@ class ModelSpec(Declared):
     name: Annotated[str, Field(pattern=NAME)]  # of the model; equals the file's name
     owner: Annotated[str, Field(min_length=1)]  # who answers for it
     description: str = ""  # the question it answers
+    review_by: Moment | None = None  # when its owner must have looked at it again
+    purposes: tuple[Purpose, ...] = ()  # what its decisions may be used for
+    # how long decisions are kept in the log; for ever without one
+    retention: Duration | None = None
     unit: Annotated[str, Field(min_length=1)]  # what one decision is about, and what assignment to a version sticks to
     target: Target  # what is predicted
     features: Annotated[tuple[Feature, ...], Field(min_length=1)]  # what it is predicted from
+    audit: tuple[Attribute, ...] = ()  # what versions are audited by, and never see
     data: Source  # where labelled rows come from
     decision: DecisionRule  # what is done at which score
+    explanation: ExplanationPolicy = ExplanationPolicy()  # what is owed with an adverse action
     slo: Objectives = Objectives()  # what callers were promised
     training: Training = Training()  # how a version is made
     serving: Serving = Serving()  # how it is served
@@ -258,7 +195,7 @@ class ModelSpec(Declared):
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
         names = [feature.name.casefold() for feature in self.features]  # SQL columns differ by more than case
-        if (again := _repeated(names)) is not None:
+        if (again := repeated(names)) is not None:
             raise wrong("another feature has this name", "features", again, "name")
         for position, name in enumerate(names):
             if name in RESERVED:
@@ -271,6 +208,59 @@ class ModelSpec(Declared):
             column = getattr(self.data, role)
             if column is not None and column.casefold() in names:
                 raise wrong(f"{column!r} is also a feature; take it from one of the two", "data", role)
+        return self
+
+    @model_validator(mode="after")
+    def _audited_is_no_feature(self) -> Self:
+        names = [attribute.name.casefold() for attribute in self.audit]
+        if (again := repeated(names)) is not None:
+            raise wrong("another audited column has this name", "audit", again, "name")
+        taken = {self.target.name: "the target", self.data.time: "the event time", self.data.subject: "the subject"}
+        for place, attribute in enumerate(self.audit):
+            for name, role in taken.items():
+                if name is not None and name.casefold() == names[place]:
+                    raise wrong(f"{attribute.name!r} is {role}, which is no group to compare", "audit", place, "name")
+        kept = {name: attribute.name for name, attribute in zip(names, self.audit, strict=True)}
+        kept |= {proxy.casefold(): attribute.name for attribute in self.audit for proxy in attribute.proxies}
+        for place, feature in enumerate(self.features):
+            why = kept.get(feature.name.casefold())
+            if why is not None:
+                told = "" if why.casefold() == feature.name.casefold() else f"tells {why!r}, which "
+                raise wrong(
+                    f"{feature.name!r} {told}stands under `audit` and may not decide", "features", place, "name"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _adverse_can_be_explained(self) -> Self:
+        policy, adverse = self.explanation, self.decision.adverse
+        hoped = [action.name for action in self.decision.actions if not action.adverse]
+        if policy.aim is not None and policy.aim not in hoped:
+            what = (
+                f"is adverse; {', '.join(hoped)} would do"
+                if policy.aim in adverse
+                else f"is none of {', '.join(hoped)}"
+            )
+            raise wrong(f"{policy.aim!r} {what}", "explanation", "aim", nearest=nearest(policy.aim, hoped))
+        for field in ("counterfactual", "aim"):
+            if getattr(policy, field) and not adverse:
+                raise wrong("no action is `adverse`, so it would never be used", "explanation", field)
+        if policy.counterfactual and all(feature.mutable is False for feature in self.features):
+            raise wrong("no feature is `mutable`, so none could ever be found", "explanation", "counterfactual")
+        side = "raises" if self.decision.adverse_is_high else "lowers"
+        silent = [place for place, feature in enumerate(self.features) if not getattr(feature.reason, side)]
+        if adverse and silent:
+            others = ", ".join(repr(self.features[place].name) for place in silent[1:])
+            what = f"is missing; it is what people are told when it led to {' or '.join(map(repr, adverse))}"
+            raise wrong(what + (f" (missing too: {others})" if others else ""), "features", silent[0], "reason", side)
+        return self
+
+    @model_validator(mode="after")
+    def _uses_are_clear(self) -> Self:
+        if (again := repeated([purpose.name for purpose in self.purposes])) is not None:
+            raise wrong("another purpose has this name", "purposes", again, "name")
+        if self.retention == timedelta(0):
+            raise wrong("keeps no decision at all; leave it out to keep them for ever", "retention")
         return self
 
     @model_validator(mode="after")

@@ -85,7 +85,7 @@ def _takes(how: dict[str, Any], path: str) -> str:
     if "anyOf" in how:
         return " or ".join(_takes(one, path) for one in how["anyOf"] if one.get("type") != "null")
     if "$ref" in how:
-        return f"[mapping](#{path.replace('.', '')})"
+        return f"[mapping](#{path.replace('.', '').replace('[]', '')})"
     if "enum" in how or "const" in how:
         return ", ".join(f"`{value}`" for value in how.get("enum", [how.get("const")]))
     if how["type"] == "array":
