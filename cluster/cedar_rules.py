@@ -10,10 +10,13 @@ from cedarpy.pst import Template
 
 from cluster.cedar_entities import misfits
 from cluster.errors import Invalid, Problem
+from cluster.policy import APPROVAL, EXPLANATION
+
 from cluster.policy_set import PolicySet, Rule
 
 _WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;|[^\s"/;]+|/', re.DOTALL)
 _KNOWN = frozenset({"id", "owner", "review_by", "reason", "otherwise", "requires"})
+_REQUIRABLE = (EXPLANATION, APPROVAL)  # what nobody provides would be silently left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ def _rule(template: Template, file: str, line: int, problems: list[Problem]) -> 
         problems.append(Problem(place, f"@{name} means nothing here; known are {', '.join(sorted(_KNOWN))}"))
     if said.get("otherwise", "refer") != "refer":
         problems.append(Problem(place, f'@otherwise("{said["otherwise"]}"): the only other way is "refer"'))
+    if said.get("requires", _REQUIRABLE[0]) not in _REQUIRABLE:
+        problems.append(Problem(place, f'@requires("{said["requires"]}"): known are {", ".join(_REQUIRABLE)}'))
     for name, effect in (("otherwise", "forbid"), ("requires", "permit")):
         if name in said and template.effect != effect:
             problems.append(Problem(place, f"@{name} belongs to a {effect}; a {template.effect} has none"))

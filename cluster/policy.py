@@ -17,6 +17,7 @@ UNEVALUATED = "The policy could not be evaluated, and without its answer nothing
 WHOLE = 1_000_000  # ppm
 
 DECIDE, ACT, APPROVE = "decide", "act", "approve"  # the actions that are judged by a context
+EXPLANATION, APPROVAL = "explanation", "approval"  # what a verdict can require: of `act`, and of `change_policy`
 # What else may be asked about one model, and what about Windvane itself.
 ON_MODEL = frozenset(
     {"report_outcome", "train", "deploy", "undeploy", "promote", "roll_back", "choose_version"}
@@ -92,7 +93,8 @@ class Verdict:
     reason: str  # empty when it is allowed
     version: str  # of the policy set: its hash
     refer: bool = False  # not allowed to be automated, but a person may decide it
-    requires: tuple[str, ...] = ()  # what an allowed action brings with it, such as `explanation`
+    requires: tuple[str, ...] = ()  # what an allowed action brings with it: `EXPLANATION`, `APPROVAL`
+
     errors: tuple[str, ...] = ()  # for operators only: may quote what was sent
 
     @property

@@ -103,6 +103,7 @@ def test_a_forbid_has_one_other_way() -> None:
     found = problems(written(rule("forbid (principal, action, resource)", otherwise="maybe", requires="x")))
     assert [detail for _, detail in found] == [
         '@otherwise("maybe"): the only other way is "refer"',
+        '@requires("x"): known are explanation, approval',
         "@requires belongs to a permit; a forbid has none",
     ]
 
