@@ -11,7 +11,6 @@ from cedarpy.pst import Template
 from cluster.cedar_entities import misfits
 from cluster.errors import Invalid, Problem
 from cluster.policy import APPROVAL, EXPLANATION
-
 from cluster.policy_set import PolicySet, Rule
 
 _WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;|[^\s"/;]+|/', re.DOTALL)
