@@ -17,7 +17,9 @@ from cluster.errors import Invalid, TooLarge
 from configs.schema import Feature
 
 _VIEWS = """
-CREATE VIEW decisions AS FROM sealed_decisions UNION ALL FROM live_decisions;
+CREATE VIEW asked AS FROM sealed_decisions UNION ALL FROM live_decisions;
+CREATE VIEW decisions AS FROM asked WHERE coalesce(verdict, 'allow') <> 'deny';
+CREATE VIEW denials AS FROM asked WHERE verdict = 'deny';
 CREATE VIEW outcomes AS FROM sealed_outcomes UNION ALL FROM live_outcomes;
 CREATE VIEW shadows AS
   SELECT recorded_at, version, unnest(decision_ids) AS decision_id, unnest(predictions) AS prediction
@@ -48,8 +50,9 @@ _TRAINING_COLUMNS = ("label", "event_time", "subject")
 class Query:
     """Asks the log under `root`; every call sees everything that was committed before it.
 
-    Views: `decisions` (features as `x_<name>`), `outcomes`, `shadows` (one row per decision and version) and `labelled`
-    (each decision once, with its newest label). Times are Unix seconds.
+    Views: `decisions` (features as `x_<name>`), `denials` (what policy did not let be answered), `asked` (both of
+    them), `outcomes`, `shadows` (one row per decision and version) and `labelled` (each decision once, with its newest
+    label). Times are Unix seconds.
     """
 
     def __init__(self, root: Path, features: Sequence[Feature], *, memory_limit: str = "1GB") -> None:
