@@ -4,6 +4,7 @@ WindvaneError                 500
 ├── Invalid                   422  what was sent or declared is wrong; change it
 │   └── Malformed             400  it cannot even be read
 ├── Forbidden                 403  the caller may not do this
+│   └── Denied                403  a policy says so; `policies` of policy set `version` determined it
 ├── NotFound                  404  no such model, version, record
 ├── Conflict                  409  somebody else changed it first, or the state does not allow it
 ├── TooLarge                  413  send less at once
@@ -53,6 +54,17 @@ class Forbidden(WindvaneError):
 
     status = 403
     title = "Forbidden"
+
+
+class Denied(Forbidden):
+    """A policy does not allow it; the text is the reason for people, never the rule's internals."""
+
+    title = "Denied by policy"
+
+    def __init__(self, reason: str, policies: tuple[str, ...], version: str) -> None:
+        super().__init__(reason)
+        self.policies = policies
+        self.version = version
 
 
 class NotFound(WindvaneError):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -116,12 +116,16 @@ def _present(location: Sequence[str | int], value: Any) -> Path:
 
 def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
     """The names a mapping at `path` may have."""
+    free = False  # whether the next part is a key of somebody's own choice
     for part in path:
-        if isinstance(part, int):
+        if free or isinstance(part, int):
+            free = False
             continue
-        inner = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        inner = _model_in(annotation)
         if inner is None:
             return []
+        free = get_origin(annotation) is Mapping
         model = inner
     return list(model.model_fields)
 

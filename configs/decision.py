@@ -16,12 +16,14 @@ class Action(Declared):
     cost_if_true: Figure = 0.0  # what it costs when the target turns out true
     cost_if_false: Figure = 0.0  # what it costs when it turns out false
     adverse: Flag = False  # whether it goes against its subject, who is then owed what `explanation` says
+    manual: Flag = False  # whether only a person may take it: the answer is then `refer`, and nothing is done
 
 
 class DecisionRule(Declared):
     """Score thresholds, highest that is reached wins; one action starts at 0."""
 
     actions: Annotated[tuple[Action, ...], Field(min_length=1)]  # the highest threshold a score reaches decides
+    refer_from: Share | None = None  # score from which a person takes any action: the answer is then `refer`
 
     @model_validator(mode="after")
     def _covers_every_score(self) -> Self:

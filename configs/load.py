@@ -109,6 +109,12 @@ def writable_models_dir(settings: Settings) -> Path:
     return Path.cwd() / "configs" / "models" if packaged else folder
 
 
+def policies_dir(settings: Settings) -> Path:
+    """Where the policies lie: beside the models folder, else the packaged ones."""
+    own = Path(settings.models_dir).parent / "policies"
+    return own if own.is_dir() else PACKAGED / "policies"
+
+
 def overlay_file(name: str, settings: Settings) -> Path | None:
     """This model's overlay, beside the models folder or packaged; an overlay nobody wrote is an error."""
     if settings.overlay is None:

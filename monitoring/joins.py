@@ -60,19 +60,19 @@ class Joins:
         return joined
 
     def _decision(self, decision: Decision | Brief, joined: Joined) -> None:
-        key = decision.decision_id
-        if key in self._waiting or key in self._recent:
+        key, score = decision.decision_id, decision.prediction
+        if score is None or decision.is_denied or key in self._waiting or key in self._recent:
             return
         window = floor(decision.event_time / self._window_seconds)
-        entry: _Entry = (decision.at, window, ((decision.version, decision.prediction),))
+        entry: _Entry = (decision.at, window, ((decision.version, score),))
         joined.scored.append((decision.version, window))
         self._waiting[key] = entry
         if len(self._waiting) > self._most_waiting:
             self._waiting.popitem(last=False)
             self.dropped += 1
         if self._early_scores:
-            for version, score in self._early_scores.pop(key, ()):
-                self._score(key, version, score, joined)
+            for version, early in self._early_scores.pop(key, ()):
+                self._score(key, version, early, joined)
         if self._early_labels:
             label = self._early_labels.pop(key, None)
             if label is not None:

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cluster.cli import audit, cards, decisions, explanations, models, operate, privacy, rollouts
+from cluster.cli import audit, cards, decisions, explanations, models, operate, policies, privacy, rollouts
 from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
@@ -49,5 +49,6 @@ for command in (
     *(audit.audit, privacy.privacy),
     rollouts.rollout,
     cards.model,
+    policies.policy,
 ):
     main.add_command(command)

@@ -18,7 +18,9 @@ from cluster.errors import Invalid, TooLarge
 from configs.schema import Feature
 
 _VIEWS = """
-CREATE VIEW decisions AS FROM sealed_decisions UNION ALL FROM live_decisions;
+CREATE VIEW asked AS FROM sealed_decisions UNION ALL FROM live_decisions;
+CREATE VIEW decisions AS FROM asked WHERE coalesce(verdict, 'allow') <> 'deny';
+CREATE VIEW denials AS FROM asked WHERE verdict = 'deny';
 CREATE VIEW outcomes AS FROM sealed_outcomes UNION ALL FROM live_outcomes;
 CREATE VIEW acts AS FROM sealed_acts UNION ALL FROM live_acts;
 CREATE VIEW shadows AS
@@ -51,8 +53,9 @@ _TRAINING_COLUMNS = ("label", "event_time", "subject")
 class Query:
     """Asks the log under `root`; every call sees everything that was committed before it.
 
-    Views: `decisions` (features as `x_<name>`), `outcomes`, `shadows` (one row per decision and version), `labelled`
-    (each decision once, with its newest label) and `acts` (who did what). Times are Unix seconds.
+    Views: `decisions` (features as `x_<name>`), `denials` (what policy did not let be answered), `asked` (both of
+    them), `outcomes`, `shadows` (one row per decision and version), `labelled` (each decision once, with its newest
+    label) and `acts` (who did what). Times are Unix seconds.
     """
 
     def __init__(self, root: Path, features: Sequence[Feature | Column], *, memory_limit: str = "1GB") -> None:

@@ -11,12 +11,19 @@ import msgspec
 from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.value import Value as Value
 
+ALLOW, REFER, DENY = "allow", "refer", "deny"  # what policy said; `deny` was not answered
+DENIED = "denied"  # the arm of what was not answered: a word that stands early in the record, and that no split has
+
 
 class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decision"):
-    """One answered decision; times are Unix seconds, `features` are the raw values in the spec's order."""
+    """One decision; times are Unix seconds, `features` are the raw values in the spec's order.
+
+    One that policy denied is on record, too: before a model was asked with version 0 and neither prediction nor action,
+    after it with what was proposed and blocked.
+    """
 
     decision_id: str
-    at: float  # when it was answered
+    at: float  # when it was answered, or denied
     event_time: float  # the model's own clock; equals `at` when the caller gave none
     version: int
     arm: str
@@ -24,14 +31,29 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
     subject: str  # its keyed hash, once the vault protects it
     unit_hash: int
     features: tuple[Value, ...]  # None where one is personal
-    prediction: float
+    prediction: float | None
     action: str
     reasons: tuple[str, ...] = ()
     context: dict[str, Value] = {}
     request_id: str | None = None
     explanation: tuple[float, ...] | None = None  # base value, then one contribution per feature
     grounds: Grounds | None = None  # what was told of an adverse action
+    caller: str = ""  # who asked
+    roles: tuple[str, ...] = ()  # of the caller, at the time
+    scope: tuple[str, ...] | None = None  # models that the caller might use, at the time; None is all of them
+    purpose: str = ""  # what the decision was asked for
+    consent: bool | None = None  # the subject's, where the purpose needs one; None when it never said
+    proposed: str = ""  # the action that the score led to; empty where no model was asked
+    verdict: str = ALLOW
+    policies: tuple[str, ...] = ()  # ids of those that determined it, before the model and after
+    policy_version: str = ""  # hash of the policy set that they are of
+    mandate: str = ""  # digest of what the model was meant for, at the time
     personal: bytes | None = None  # what is told about the subject, encrypted (`personal.py`)
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether it was not answered."""
+        return self.arm == DENIED
 
 
 class Shadow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="shadow"):
@@ -79,13 +101,23 @@ class Unopened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
     subject: str
     unit_hash: int
     features: msgspec.Raw
-    prediction: float
+    prediction: float | None
     action: str
     reasons: tuple[str, ...] = ()
     context: msgspec.Raw = msgspec.Raw(b"\x80")
     request_id: str | None = None
     explanation: tuple[float, ...] | None = None
     grounds: msgspec.Raw = msgspec.Raw(b"\xc0")
+    caller: str = ""
+    roles: tuple[str, ...] = ()
+    scope: tuple[str, ...] | None = None
+    purpose: str = ""
+    consent: bool | None = None
+    proposed: str = ""
+    verdict: str = ALLOW
+    policies: tuple[str, ...] = ()
+    policy_version: str = ""
+    mandate: str = ""
     personal: bytes | None = None
 
 
@@ -101,7 +133,13 @@ class Brief(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decisio
     subject: msgspec.Raw
     unit_hash: int
     features: msgspec.Raw
-    prediction: float
+    prediction: float | None
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether it was not answered."""
+        return self.arm == _DENIED
 
 
+_DENIED = msgspec.Raw(msgspec.msgpack.encode(DENIED))
 BriefRecord: TypeAlias = Brief | Shadow | Outcome | Act

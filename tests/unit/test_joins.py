@@ -4,7 +4,7 @@ from itertools import permutations
 
 import msgspec
 
-from cluster.decision_log.record import Brief, Decision, Outcome, Record, Shadow
+from cluster.decision_log.record import DENIED, Brief, Decision, Outcome, Record, Shadow
 from monitoring.joins import Joined, Joins
 
 
@@ -99,3 +99,13 @@ def test_what_never_meets_its_decision_is_forgotten() -> None:
 def test_many_decisions_of_one_shadow_record_are_scored_each() -> None:
     joined = read(Joins(10.0), decision("a"), decision("b", event_time=25.0), shadow(("a", "b"), (0.6, 0.7)))
     assert joined.scored == [(2, 1), (2, 2), (1, 1), (1, 2)]
+
+
+def test_what_policy_denied_is_no_decision_whether_read_in_brief_or_whole() -> None:
+    whole = [
+        Decision("a", 100.0, 15.0, 0, DENIED, 1, "N1", 7, (), None, "", verdict="deny"),
+        Decision("b", 100.0, 15.0, 2, DENIED, 1, "N1", 7, (), 0.9, "hold", verdict="deny"),
+    ]
+    brief = [msgspec.msgpack.decode(msgspec.msgpack.encode(each), type=Brief) for each in whole]
+    for records in (whole, brief):
+        assert Joins(10.0).read([*records, outcome("a"), outcome("b")]) == Joined()

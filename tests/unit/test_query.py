@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from cluster.decision_log import query as query_module
 from cluster.decision_log.query import Query
+from cluster.decision_log.record import DENIED
 from cluster.decision_log.sealer import Sealer
 from cluster.decision_log.segment import Column, live_path
 from cluster.errors import Invalid, TooLarge
@@ -171,3 +173,21 @@ def test_a_feature_named_like_a_training_column_is_refused(tmp_path: Path) -> No
     with pytest.raises(Invalid, match="rename it"):
         query.training_rows()
     assert query.sql("SELECT x_Label FROM decisions").num_rows == 0
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_policy_denied_has_a_view_of_its_own_and_is_never_learnt_from(tmp_path: Path, sealed: bool) -> None:
+    denied = msgspec.structs.replace(decision("b"), arm=DENIED, verdict="deny", action="", policies=("purpose",))
+    refused = msgspec.structs.replace(denied, decision_id="c", version=0, prediction=None)
+    written(tmp_path, decision("a"), denied, refused, *map(outcome, "abc"))
+    if sealed:
+        Sealer(tmp_path).seal()
+    query = Query(tmp_path, FEATURES)
+    for view, ids in (("decisions", ["a"]), ("denials", ["b", "c"]), ("asked", ["a", "b", "c"]), ("labelled", ["a"])):
+        found = query.sql(f"SELECT decision_id FROM {view} ORDER BY 1")
+        assert found["decision_id"].to_pylist() == ids
+    assert query.training_rows().num_rows == 1
+    assert query.sql("SELECT prediction, policies FROM denials ORDER BY decision_id").to_pylist() == [
+        {"prediction": 0.7, "policies": ["purpose"]},
+        {"prediction": None, "policies": ["purpose"]},
+    ]

@@ -1,0 +1,146 @@
+"""The reader brings every post to its subscriber, and knows when it may be behind."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from cluster.errors import Unavailable
+from serve_apps.bulletin_reader import FRESH_SECONDS, BulletinReader
+from serve_apps.bulletins import POLICY, News, Place
+
+
+class Line:
+    """Answers the next thing of a list at each poll, then nothing for ever; an error is raised."""
+
+    def __init__(self, *answers: News | Exception | None) -> None:
+        self.answers = list(answers)
+        self.polls: list[Place] = []
+        self.left = False
+        self.idle = asyncio.Event()
+
+    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+        assert topics == (POLICY,)
+        self.polls.append(place)
+        if not self.answers:
+            self.idle.set()
+            await asyncio.get_running_loop().create_future()
+        found = self.answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def leave(self) -> None:
+        self.left = True
+
+
+class Subscriber:
+    """Notes what it is told; `trouble` is raised once by the next reload."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.trouble: Exception | None = None
+
+    async def reload(self) -> None:
+        trouble, self.trouble = self.trouble, None
+        if trouble is not None:
+            raise trouble
+        self.told.append("reload")
+
+    async def take(self, posts: tuple[str, ...]) -> None:
+        self.told += posts
+
+
+HERE = Place("one", {POLICY: 4})
+
+
+def follow(
+    *answers: News | Exception | None, prepare: Callable[[Subscriber], None] = lambda _: None
+) -> tuple[Line, Subscriber, BulletinReader, list[float]]:
+    """Start, and stop once every answer was given."""
+
+    async def scenario() -> tuple[Line, Subscriber, BulletinReader, list[float]]:
+        line, subscriber, pauses = Line(*answers), Subscriber(), []
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+
+        reader = BulletinReader(line, {POLICY: subscriber}, lambda: 50.0, pause)
+        await reader.start()
+        assert not reader.is_fresh
+        prepare(subscriber)
+        await line.idle.wait()
+        await reader.stop()
+        return line, subscriber, reader, pauses
+
+    return asyncio.run(scenario())
+
+
+def test_it_goes_by_the_store_first_and_then_by_what_it_is_told() -> None:
+    line, subscriber, reader, _ = follow(
+        News(HERE, {}, (POLICY,)), None, News(Place("one", {POLICY: 6}), {POLICY: ("5", "6")})
+    )
+    assert subscriber.told == ["reload", "reload", "5", "6"]
+    assert line.polls == [Place(), HERE, HERE, Place("one", {POLICY: 6})]
+    assert line.left
+    assert reader.is_fresh
+
+
+def test_while_nobody_answers_it_is_not_fresh_and_asks_again_later_and_later() -> None:
+    _, subscriber, reader, pauses = follow(*[Unavailable("gone") for _ in range(7)])
+    assert not reader.is_fresh
+    assert subscriber.told == ["reload"]
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+
+
+def test_what_could_not_be_reloaded_is_asked_for_again_and_until_then_it_is_not_fresh() -> None:
+    def trouble(subscriber: Subscriber) -> None:
+        subscriber.trouble = Unavailable("the store is away")
+
+    line, subscriber, reader, _ = follow(News(HERE, {}, (POLICY,)), News(HERE, {}, (POLICY,)), prepare=trouble)
+    assert line.polls == [Place(), Place(), HERE]
+    assert subscriber.told == ["reload", "reload"]
+    assert reader.is_fresh
+
+
+def test_an_unforeseen_error_of_a_subscriber_does_not_end_the_reading(caplog: pytest.LogCaptureFixture) -> None:
+    def trouble(subscriber: Subscriber) -> None:
+        subscriber.trouble = KeyError("x")
+
+    line, *_ = follow(News(HERE, {}, (POLICY,)), News(HERE, {}, (POLICY,)), prepare=trouble)
+    assert line.polls[-1] == HERE
+    assert "unforeseen" in caplog.text
+
+
+def test_it_is_fresh_for_less_long_than_it_is_waited_for_counted_from_when_it_asked() -> None:
+    now = [0.0]
+
+    class Slow(Line):
+        async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+            if self.polls:
+                return await super().read(topics, place)
+            now[0] += 1.0  # while it waited for an answer
+            return await super().read(topics, place)
+
+    async def scenario() -> None:
+        line = Slow(News(HERE, {}, (POLICY,)))
+        reader = BulletinReader(line, {POLICY: Subscriber()}, lambda: now[0])
+        await reader.start()
+        await line.idle.wait()
+        now[0] = FRESH_SECONDS - 0.1
+        assert reader.is_fresh
+        now[0] = FRESH_SECONDS
+        assert not reader.is_fresh
+        await reader.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_is_away_at_the_start_stops_the_start() -> None:
+    async def scenario() -> None:
+        subscriber = Subscriber()
+        subscriber.trouble = Unavailable("away")
+        with pytest.raises(Unavailable):
+            await BulletinReader(Line(), {POLICY: subscriber}).start()
+
+    asyncio.run(scenario())
