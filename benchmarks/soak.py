@@ -93,7 +93,8 @@ def offer(place: World, file: Path, arguments: Sequence[str], seconds: float) ->
     """Start the generator; it prints a tally every minute."""
     url = f"{place.url}{place.path}/decide"
     command = [sys.executable, "-m", "benchmarks.offer", url, str(file), "--seconds", str(seconds)]
-    return subprocess.Popen([*command, "--period", str(REPORT_SECONDS), *arguments], stdout=subprocess.PIPE)
+    shown = [word for line in place.header_lines for word in ("--header", line)]
+    return subprocess.Popen([*command, "--period", str(REPORT_SECONDS), *shown, *arguments], stdout=subprocess.PIPE)
 
 
 def soak(place: World, minutes: float, share: float, file: Path) -> Soaked:

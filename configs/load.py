@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from configs.access import TokenIssuer
 from configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
 from configs.document import Document, Unreadable, merge, read
 from configs.schema import ModelSpec
@@ -24,13 +25,16 @@ _VARIABLES = {
     "mlflow_uri": "WINDVANE_MLFLOW",
     "models_dir": "WINDVANE_MODELS",
     "overlay": "WINDVANE_OVERLAY",
+    "access": "WINDVANE_ACCESS",
+    "issuer_file": "WINDVANE_TOKEN_ISSUER",
+    "key_path": "WINDVANE_KEY_FILE",
     "ray_token_path": "RAY_AUTH_TOKEN_PATH",
     "signing_key_path": "WINDVANE_SIGNING_KEY",
     "former_keys": "WINDVANE_FORMER_KEYS",
     "checkpoint_copy": "WINDVANE_CHECKPOINT_COPY",
     "master_key_path": "WINDVANE_MASTER_KEY",
 }
-_FILES = ("signing_key_path", "checkpoint_copy", "master_key_path")  # every process has to find them, wherever it runs
+_FILES = ("issuer_file", "signing_key_path", "checkpoint_copy", "master_key_path")  # every process has to find them, wherever it runs
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -62,7 +66,30 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         wrong = faults(error, Settings, values)
         raise BadDeclaration(
-            [Complaint("environment", _VARIABLES[str(fault.path[0])], None, fault.what) for fault in wrong]
+            [
+                Complaint("environment", _VARIABLES[str(fault.path[0])], None, fault.what, fault.nearest)
+                for fault in wrong
+            ]
+        ) from error
+
+
+def load_issuer(settings: Settings) -> TokenIssuer | None:
+    """Whose bearer tokens are taken beside keys, None when nobody's are; raises BadDeclaration with every complaint."""
+    if settings.issuer_file is None:
+        return None
+    file = Path(settings.issuer_file)
+    try:
+        document = read(file)
+    except Unreadable as error:
+        raise BadDeclaration([Complaint(str(file), spelled(error.path), error.line, error.what)]) from error
+    try:
+        return TokenIssuer.model_validate(document.value).beside(file.parent)
+    except ValidationError as error:
+        raise BadDeclaration(
+            [
+                Complaint(str(file), spelled(fault.path), document.line(fault.path), fault.what, fault.nearest)
+                for fault in faults(error, TokenIssuer, document.value)
+            ]
         ) from error
 
 

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from configs.access import FIRST_KEY, LOOPBACK, Access
+
 GRPC_OFFSET = 1000  # from the HTTP port, so that two Windvanes on one machine differ in both
 
 
@@ -25,16 +26,38 @@ class Settings(BaseModel):
     mlflow_uri: str
     models_dir: str
     overlay: str | None = None
+    access: Access = "keys"  # open: who sends no key may decide all the same, on loopback only
+    issuer_file: str | None = None  # a YAML that says whose JWT bearer tokens are taken beside keys
+    key_path: str = Field("", exclude=True)  # what the command line shows, for itself alone; empty: home/admin.key
     ray_token_path: str = ""  # the token of Ray's dashboard and job API; empty: home/ray_token
     signing_key_path: str = ""  # what checkpoints of the log are signed with; empty: home/keys/signing.pem
     former_keys: tuple[str, ...] = ()  # files of the public keys that signed before that one
     checkpoint_copy: str | None = None  # a second place for checkpoints, which who can write here cannot change
     master_key_path: str = ""  # what subjects' keys are wrapped with; empty: home/keys/master.key
 
+    @field_validator("access")
+    @classmethod
+    def _open_to_this_machine_only(cls, access: Access, given: ValidationInfo) -> Access:
+        if access == "open":
+            if given.data.get("host", "") not in LOOPBACK:
+                raise ValueError(
+                    "'open' lets everybody decide who reaches WINDVANE_HOST: leave that at 127.0.0.1, or take 'keys'"
+                )
+            if given.data.get("ray_address"):
+                raise ValueError(
+                    "'open' is for a cluster of Windvane's own on this machine: unset RAY_ADDRESS, or take 'keys'"
+                )
+        return access
+
     @property
     def is_local(self) -> bool:
         """Whether only programs on this machine are meant to reach it."""
         return self.host in LOOPBACK
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key lies that the command line shows."""
+        return Path(self.key_path or Path(self.home) / FIRST_KEY)
 
     @property
     def ray_token_file(self) -> Path:
@@ -67,12 +90,14 @@ class Settings(BaseModel):
             "WINDVANE_STORE": self.store_url,
             "WINDVANE_MLFLOW": self.mlflow_uri,
             "WINDVANE_MODELS": self.models_dir,
+            "WINDVANE_ACCESS": self.access,
             "WINDVANE_SIGNING_KEY": str(self.signing_key_file),
             "WINDVANE_MASTER_KEY": str(self.master_key_file),
             "RAY_AUTH_TOKEN_PATH": str(self.ray_token_file),
         }
         chosen = {
             "WINDVANE_OVERLAY": self.overlay,
+            "WINDVANE_TOKEN_ISSUER": self.issuer_file,
             "WINDVANE_CHECKPOINT_COPY": self.checkpoint_copy,
             "WINDVANE_FORMER_KEYS": os.pathsep.join(self.former_keys),
         }

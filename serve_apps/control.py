@@ -4,16 +4,19 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from ray import serve
+from tritonclient.grpc import service_pb2 as messages
 
-from cluster.access import read_digest
 from cluster.audit_place import AuditPlace
+from cluster.callers.declared import declared
+from cluster.callers.key_book import KeyBook
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
@@ -30,7 +33,10 @@ from serve_apps.archive import Archive
 from serve_apps.auditing import Auditing
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
-from serve_apps.inference_server import server_metadata, server_routes, unready
+from serve_apps.grpc_reception import GrpcReception
+from serve_apps.guarded import Keeper, demand_guards
+from serve_apps.inference_server import add_server_routes, server_metadata, unready
+from serve_apps.key_desk import KeyDesk
 from serve_apps.orders import Orders
 from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
@@ -38,10 +44,12 @@ from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.rollout.controller import RolloutController
+from serve_apps.turned_away import TurnedAway
 
 logger = logging.getLogger("windvane.control")
 
 ROLLOUT_SECONDS = 0.2  # between looks: part of the way from a breach to the rollback
+KEYS_SECONDS = 0.5
 WATCH_SECONDS = 1.0
 SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
@@ -71,10 +79,16 @@ class Control:
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
         self._monitors = RayMonitors()
         cache = home / "cache" / "versions"
-        self._switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
+        switchboard = RaySwitchboard(self._settings.store_url)
+        self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
         self._desk = Desk(store, registry, self._rollouts, self._monitors, archive)
+        self._authenticator = declared(self._settings)
+        self._turned_away = TurnedAway()
+        self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
+        self._key_desk.look()
+        self._reception = GrpcReception(self._authenticator, self._turned_away, self._settings.is_local)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
         self._records = RecordsDesk(self._log, place.vault, self._trail, store, registry)
@@ -91,6 +105,7 @@ class Control:
         self._watched: tuple[str, ...] | None = None
         for name, period, act, before in (
             ("rollout", ROLLOUT_SECONDS, self._roll, None),
+            ("keys", KEYS_SECONDS, None, self._refresh_keys),
             ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
             ("seal", SEAL_SECONDS, self._seal, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
@@ -100,11 +115,17 @@ class Control:
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
-        home = Path(self._settings.home)
-        orders = Orders(self._trail)
-        app = make_app(self._desk, lambda: read_digest(home), self._settings.is_local, self._records, orders)
-        app.include_router(server_routes(self._desk.models, self._switchboard))
+        keeper = Keeper(self._authenticator, self._turned_away, Orders(self._trail))
+        app = make_app(self._desk, keeper, self._key_desk, self._records, self._lifespan)
+        add_server_routes(app, self._desk.models, self._switchboard)
+        demand_guards(app)
         return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self._authenticator.start()
+        yield
+        await self._authenticator.stop()
 
     async def ServerLive(self, _: Any) -> Any:  # noqa: N802  the protocol's name
         """Over gRPC: control answers (Serve finds these methods by name)."""
@@ -121,6 +142,18 @@ class Control:
     async def ServerMetadata(self, _: Any) -> Any:  # noqa: N802
         """Over gRPC: who answers, and what of the protocol it speaks."""
         return oip_grpc.server_of(server_metadata())
+
+    async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """Over gRPC: of a model that is not deployed."""
+        return await self._reception.answer(request.model_name, messages.ModelInferResponse(), grpc_context)
+
+    async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """Over gRPC: of a model that is not deployed."""
+        return await self._reception.answer(request.name, messages.ModelMetadataResponse(), grpc_context)
+
+    async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """Over gRPC: of a model that is not deployed."""
+        return await self._reception.answer(request.name, messages.ModelReadyResponse(), grpc_context)
 
     def __del__(self) -> None:
         self._stopping.set()
@@ -163,6 +196,9 @@ class Control:
         if self._told.get(where) != sentence:
             self._told[where] = sentence
             logger.warning("%s: %s", where, sentence)
+
+    def _refresh_keys(self, _: Sequence[ModelSpec]) -> None:
+        self._key_desk.refresh()
 
     def _roll(self, spec: ModelSpec, now: datetime) -> None:
         self._rollouts.tick(spec.name, now)

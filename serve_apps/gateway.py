@@ -10,6 +10,7 @@ from ray.serve.schema import LoggingConfig
 
 from cluster import haproxy, haproxy_queue
 from cluster.audit_place import AuditPlace
+from cluster.callers.declared import declared
 from cluster.haproxy_queue import Queue
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.sql_store import SqlStore
@@ -51,6 +52,7 @@ class Gateway:
             RayFeed(self._model, name),
             RayMonitorLine(self._model, name),
             AuditPlace(settings).vault(),
+            declared(settings),
             settings.is_local,
         )
         self._replica = replica

@@ -1,17 +1,19 @@
 """The control API's part about records: thin routes over the RecordsDesk, for compliance only, reading too."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from cluster.callers.caller import demand_model
 from cluster.decision_log.selection import Selection
+from configs.access import Role
 from serve_apps import replies
+from serve_apps.guarded import caller_of, needs, needs_all_models
 from serve_apps.records_desk import RecordsDesk
 
+AUDITORS: tuple[Role, ...] = ("compliance", "admin")
 MOST_ROWS, MOST_EXPORTED = 1000, 1_000_000
 _FORMS = {
     200: {
@@ -32,16 +34,10 @@ class SubjectAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def records_routes(
-    desk: RecordsDesk,
-    route_class: type[APIRoute],
-    allow: Callable[[Request], None],
-    name_of: Callable[[Request], str],
-) -> APIRouter:
-    """`allow` raises unless the request may be made, `name_of` says whose it is, `route_class` reads its body."""
-    router = APIRouter(route_class=route_class, dependencies=[Depends(allow)])
+def add_records_routes(app: FastAPI, desk: RecordsDesk) -> None:
+    """A subject and a decision's id may be of any model, so who asks by these has to do with all of them."""
 
-    @router.get("/api/decisions", responses=_FORMS)  # type: ignore[arg-type]
+    @app.get("/api/decisions", responses=_FORMS, openapi_extra=needs(*AUDITORS))  # type: ignore[arg-type]
     def decisions(
         request: Request,
         model: _Name,
@@ -56,30 +52,30 @@ def records_routes(
         personal: bool = False,
     ) -> replies.DecisionsPage:
         """Decisions as they were logged, oldest first; `personal` decrypts. As JSON a page has at most 1000."""
+        caller = caller_of(request)
+        demand_model(caller, model)
         most = min(limit, MOST_ROWS) if form == "json" else limit
         wanted = Selection(_unix(since), _unix(until), version, action, decision_id, None, after, most)
         if form == "json":
-            return desk.page(model, wanted, personal, name_of(request))
-        content = desk.export(model, wanted, personal, form, name_of(request))
+            return desk.page(model, wanted, personal, caller.name)
+        content = desk.export(model, wanted, personal, form, caller.name)
         kind = "text/csv" if form == "csv" else "application/vnd.apache.parquet"
         return Response(content, media_type=kind)  # type: ignore[return-value]
 
-    @router.get("/api/decisions/{decision_id}/lineage")
+    @app.get("/api/decisions/{decision_id}/lineage", openapi_extra=needs_all_models(*AUDITORS))
     def lineage(request: Request, decision_id: str) -> replies.Lineage:
         """Where the decision came from: version, run, data, code, policy, and what caused the version."""
-        return desk.lineage(decision_id, name_of(request))
+        return desk.lineage(decision_id, caller_of(request).name)
 
-    @router.post("/api/privacy/export")
+    @app.post("/api/privacy/export", openapi_extra=needs_all_models(*AUDITORS))
     def export_subject(request: Request, body: SubjectAsked) -> replies.SubjectHeld:
         """Everything that is held about a subject, readable."""
-        return desk.export_subject(body.subject, body.reason, name_of(request))
+        return desk.export_subject(body.subject, body.reason, caller_of(request).name)
 
-    @router.post("/api/privacy/erase")
+    @app.post("/api/privacy/erase", openapi_extra=needs_all_models(*AUDITORS))
     def erase_subject(request: Request, body: SubjectAsked) -> replies.Erased:
         """Destroy the subject's keys: what is personal in the log can be read by nobody any more."""
-        return desk.erase(body.subject, body.reason, name_of(request))
-
-    return router
+        return desk.erase(body.subject, body.reason, caller_of(request).name)
 
 
 def _unix(moment: datetime | None) -> float | None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from ray import serve
 
 from cluster.audit_place import AuditPlace
+from cluster.callers.declared import declared
 from cluster.decision_log.record import Record
 from cluster.decision_log.writer import Writer
 from cluster.mlflow_registry import MlflowRegistry
@@ -67,6 +68,7 @@ class Unlogged:
             RayFeed(self._model, name),
             RayMonitorLine(self._model, name),
             AuditPlace(settings).vault(),
+            declared(settings),
             writer=NullWriter,
         )
         return replica.door

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cluster.cli import audit, cards, decisions, explanations, models, operate, policies, privacy, rollouts
+from cluster.cli import audit, cards, decisions, explanations, keys, models, operate, policies, privacy, rollouts
 from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
@@ -50,5 +50,6 @@ for command in (
     rollouts.rollout,
     cards.model,
     policies.policy,
+    keys.keys,
 ):
     main.add_command(command)

@@ -11,7 +11,9 @@ from cluster.errors import (
     Malformed,
     NotFound,
     Overloaded,
+    TooFast,
     TooLarge,
+    Unauthorized,
     Unavailable,
     WindvaneError,
 )
@@ -22,6 +24,7 @@ Json: TypeAlias = dict[str, Any]
 
 ERRORS: tuple[type[WindvaneError], ...] = (
     Malformed,
+    Unauthorized,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -30,6 +33,7 @@ ERRORS: tuple[type[WindvaneError], ...] = (
     UnsupportedMediaType,
     Invalid,
     Overloaded,
+    TooFast,
     WindvaneError,
     Unavailable,
     Expired,
@@ -126,6 +130,14 @@ def _headers(error: type[WindvaneError]) -> Mapping[str, Json]:
                 "description": "Seconds to wait before asking again",
                 "required": True,
                 "schema": {"type": "integer", "minimum": 1},
+            }
+        }
+    if issubclass(error, Unauthorized):
+        return {
+            "WWW-Authenticate": {
+                "description": "What to send: a bearer (RFC 6750)",
+                "required": True,
+                "schema": {"type": "string"},
             }
         }
     if issubclass(error, MethodNotAllowed):

@@ -11,7 +11,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from cluster.access import digest
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.key_book import KeyBook
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import Act
 from cluster.decision_log.tail import Tail
@@ -21,9 +22,13 @@ from cluster.errors import Unavailable
 from cluster.registry import Registration
 from monitoring.requests import open_request
 from serve_apps.admin import make_app
+from serve_apps.guarded import Keeper
+from serve_apps.key_desk import KeyDesk
 from serve_apps.openapi.document import document
 from serve_apps.orders import Orders
 from serve_apps.records_desk import RecordsDesk
+from serve_apps.turned_away import TurnedAway
+from tests.callers import BOSS, knowing
 from tests.conformity import Conformity
 from tests.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
 from tests.desk_world import Client, DeskWorld
@@ -31,8 +36,7 @@ from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import Reply
 from tests.vault import open_vault
 
-LOG, TOKEN = "flight-delay", "secret"
-OWNER = {"authorization": f"Bearer {TOKEN}"}
+LOG = "flight-delay"
 PEOPLE = tuple(feature.model_copy(update={"personal": feature.name == "temp"}) for feature in FEATURES)
 NOW = 1_800_000_000.0
 
@@ -76,14 +80,16 @@ class Office:
         self.trail = Trail(self.logs, "control-1", lambda: NOW)
         desk = RecordsDesk(self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents])
         world = DeskWorld()
-        app = make_app(world.desk, lambda: digest(TOKEN), True, desk, Orders(self.trail))
+        keeper = Keeper(knowing(), TurnedAway(lambda _: None), Orders(self.trail))
+        keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())
+        app = make_app(world.desk, keeper, keys, desk)
         self.client = Client(app)
-        self.conformity = Conformity(document([], app.openapi(), True))
+        self.conformity = Conformity(document([], app.openapi()))
 
     def ask(self, path: str, body: Any = None, **headers: str) -> Reply:
         """A request with the owner's token; the reply is one that the document tells of."""
         method = "GET" if body is None else "POST"
-        found = self.client.request(method, path, json=body, headers=headers or OWNER)
+        found = self.client.request(method, path, json=body, headers=headers or BOSS)
         reply = Reply(found.status_code, found.headers, found.content)
         assert self.conformity.of(method, path.partition("?")[0], reply) == []
         return reply
@@ -108,7 +114,7 @@ def test_pages_are_read_by_whoever_may_and_every_read_is_on_the_log(office: Offi
         after = f"&after={page['next']}"
     assert seen == [f"d{n}" for n in range(6)]
     assert [(act.kind, act.who, act.model, act.facts["limit"]) for act in office.acts()] == [
-        ("read", "owner", LOG, 4)
+        ("read", "boss", LOG, 4)
     ] * 2
 
 
@@ -189,7 +195,7 @@ def test_an_erasure_ends_what_is_personal_and_the_log_still_holds(office: Office
 
 def test_orders_are_on_the_log_before_they_are_carried_out_and_so_are_refusals(office: Office) -> None:
     stored = {"reason": "because"}
-    assert office.client.post(f"/api/models/{LOG}/rollout/pause", json=stored, headers=OWNER).status_code == 404
+    assert office.client.post(f"/api/models/{LOG}/rollout/pause", json=stored, headers=BOSS).status_code == 404
     assert office.client.post(f"/api/models/{LOG}/retrain", json=stored).status_code == 403
     given, refused = office.acts()
     assert (given.kind, given.who, given.model, given.detail) == ("ordered", "owner", LOG, "because")
@@ -209,5 +215,5 @@ def test_an_order_that_cannot_be_put_on_the_log_is_not_carried_out(
 
     monkeypatch.setattr(office.trail, "record", full)
     path, body = f"/api/models/{LOG}/retrain", {"reason": "because"}
-    assert office.client.post(path, json=body, headers=OWNER).status_code == 503
+    assert office.client.post(path, json=body, headers=BOSS).status_code == 503
     assert office.client.post(path, json=body).status_code == 403  # a refusal stands without a record
