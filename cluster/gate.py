@@ -1,9 +1,10 @@
 """A gate on a change: it opens when somebody other than who asked has approved exactly this change. Pure.
 
-Rollouts keep one each (serve_apps/rollout/approval.py); whatever else needs four eyes, such as a policy set that is to
-go live, keeps one beside the change and asks `waits_for` before it acts.
+Rollouts keep one each (serve_apps/rollout/approval.py). Whatever else needs four eyes keeps one beside the change and
+asks `waits_for` before it acts, or, where the approval is the act, calls `approve` and acts when it does not raise.
 """
 
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -89,12 +90,16 @@ def reject(gate: Gate, change: Change, by: str, reason: str, now: datetime) -> G
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names are the same caller's, however they are written.
+    """Whether two names are the same caller's to a reader, however they are written.
 
     >>> same_person("Ada", " ada"), same_person("ada", "bob")
     (True, False)
     """
-    return one.strip().casefold() == other.strip().casefold()
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def _given(reason: str) -> str:

@@ -24,7 +24,7 @@ def test_a_second_person_opens_it() -> None:
     assert opened.approval == Answer("bob", NOW, "read the report", VERSION)
 
 
-@pytest.mark.parametrize("name", ["ada", "Ada", " ADA "])
+@pytest.mark.parametrize("name", ["ada", "Ada", " ADA ", "\uff41da"])
 def test_who_asked_is_told_to_let_somebody_else(name: str) -> None:
     with pytest.raises(Forbidden, match=r"asked for v3 of trips, .* let somebody else approve it, with a key of their"):
         approve(Gate("ada"), VERSION, name, "mine", NOW)
