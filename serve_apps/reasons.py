@@ -1,11 +1,41 @@
 """What people are told: the features that weighed most in a score, in the declared words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cluster.decision_log.grounds import Reason
 from cluster.decision_log.record import Value
 from configs.feature import VALUE, Feature
 from configs.schema import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said of one feature, the declared words or plain ones, ready to take a value.
+
+    >>> worth, term = Feature(name="net_worth", type="number", unit="$1000"), Feature(name="term", type="number")
+    >>> Words.of(worth).tell(-12.25, 0.3), Words.of(term).tell(None, 0.3)
+    ('net worth: -12.25 $1000', 'term was not given')
+    """
+
+    raises: str
+    lowers: str
+    missing: str
+    unit: str  # as it stands behind a value
+
+    @staticmethod
+    def of(feature: Feature) -> "Words":
+        """The feature's own."""
+        name, said = feature.name.replace("_", " "), feature.reason
+        plain, unit = f"{name}: {VALUE}", f" {feature.unit}" if feature.unit else ""
+        return Words(said.raises or plain, said.lowers or plain, said.missing or f"{name} was not given", unit)
+
+    def tell(self, value: Value, weight: float) -> str:
+        """The words for a value that moved the score by `weight`."""
+        if value is None:
+            return self.missing
+        text = self.raises if weight > 0.0 else self.lowers
+        return text.replace(VALUE, spell(value) + self.unit) if VALUE in text else text
 
 
 class Reasons:
@@ -22,9 +52,8 @@ class Reasons:
     """
 
     def __init__(self, spec: ModelSpec, names: Sequence[str]) -> None:
-        self._features = [spec.feature(name) for name in names]
         places = {feature.name: place for place, feature in enumerate(spec.features)}
-        self._places = [places[name] for name in names]
+        self._features = [(name, places[name], Words.of(spec.feature(name))) for name in names]
         self._most = spec.explanation.reasons
         self._towards = 1.0 if spec.decision.adverse_is_high else -1.0
 
@@ -36,41 +65,24 @@ class Reasons:
         """
         towards = self._towards
         pushes = [(-towards * weight, place) for place, weight in enumerate(explanation[1:]) if towards * weight > 0.0]
-        return self._told(pushes, record, explanation, self._most)
-
-    def top(self, record: Sequence[Value], explanation: Sequence[float], most: int) -> tuple[Reason, ...]:
-        """The `most` features that weighed most, whichever way they pushed."""
-        weights = [(-abs(weight), place) for place, weight in enumerate(explanation[1:]) if weight]
-        return self._told(weights, record, explanation, most)
-
-    def _told(
-        self, ranked: list[tuple[float, int]], record: Sequence[Value], explanation: Sequence[float], most: int
-    ) -> tuple[Reason, ...]:
-        ranked.sort()  # equals by their place: the same numbers give the same reasons
         told: dict[str, Reason] = {}
-        for _, place in ranked:
-            feature, value, weight = self._features[place], record[self._places[place]], explanation[1 + place]
-            text = word(feature, value, weight)
-            told.setdefault(text, Reason(feature.name, value, weight, text))
-            if len(told) == most:
+        for _, place in sorted(pushes):  # equals by their place: the same numbers give the same reasons
+            reason = self._reason(place, record, explanation)
+            told.setdefault(reason.text, reason)
+            if len(told) == self._most:
                 break
         return tuple(told.values())
 
+    def top(self, record: Sequence[Value], explanation: Sequence[float], most: int) -> tuple[Reason, ...]:
+        """The `most` features that weighed most, whichever way they pushed, each with its own words."""
+        weights = [(-abs(weight), place) for place, weight in enumerate(explanation[1:]) if weight]
+        weights.sort()
+        return tuple([self._reason(place, record, explanation) for _, place in weights[:most]])
 
-def word(feature: Feature, value: Value, weight: float) -> str:
-    """The declared words for a feature that moved the score by `weight`; plain ones where none are declared.
-
-    >>> word(Feature(name="net_worth", type="number", unit="$1000"), -12.25, 0.3), word(
-    ...     Feature(name="net_worth", type="number", missing=True), None, 0.3)
-    ('net worth: -12.25 $1000', 'net worth was not given')
-    """
-    if value is None:
-        return feature.reason.missing or f"{feature.name.replace('_', ' ')} was not given"
-    declared = feature.reason.raises if weight > 0.0 else feature.reason.lowers
-    if declared and VALUE not in declared:
-        return declared
-    spelled = f"{spell(value)} {feature.unit}" if feature.unit else spell(value)
-    return declared.replace(VALUE, spelled) if declared else f"{feature.name.replace('_', ' ')}: {spelled}"
+    def _reason(self, place: int, record: Sequence[Value], explanation: Sequence[float]) -> Reason:
+        name, own, words = self._features[place]
+        value, weight = record[own], explanation[1 + place]
+        return Reason(name, value, weight, words.tell(value, weight))
 
 
 def spell(value: Value) -> str:

@@ -74,6 +74,16 @@ def test_the_same_words_are_said_once_for_the_feature_that_weighed_more() -> Non
     assert found == (Reason("term", "long", 0.4, "The income does not bear it"),)
 
 
+def test_top_leaves_none_out_for_its_words_so_that_all_of_them_add_up() -> None:
+    document = spec_of().model_dump(mode="json")
+    for feature in document["features"]:
+        feature["reason"] = {"raises": "The income does not bear it"}
+    found = Reasons(ModelSpec.model_validate(document), NAMES).top(
+        (1.0, "long", 1.0, 1.0), (0.5, 0.1, 0.4, 0.3, 0.2), 9
+    )
+    assert [reason.weight for reason in found] == [0.4, 0.3, 0.2, 0.1]
+
+
 def test_a_version_with_its_features_in_another_order_is_told_by_name() -> None:
     record, weights = (41.0, "long", 80.0, 5.0), (0.1, 0.2, 0.3, 0.4)
     turned = Reasons(spec_of(), NAMES[::-1]).adverse(record, (0.0, *weights[::-1]))
