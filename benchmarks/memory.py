@@ -85,10 +85,10 @@ class Memory:
             first = [each for each in samples if warm_up <= each.at <= warm_up + edge]
             last = [each for each in samples if each.at >= end - edge]
             if first and last:
-                resident = [median(each.resident for each in part) for part in (first, last)]
-                own = [median(each.own for each in part) for part in (first, last)]
+                before, after = (median(each.resident for each in part) for part in (first, last))
+                own_before, own_after = (median(each.own for each in part) for part in (first, last))
                 most = max(each.resident for each in samples if each.at >= warm_up)
-                found.append(Growth(self.names[pid], pid, *resident, most, *own))
+                found.append(Growth(self.names[pid], pid, before, after, most, own_before, own_after))
         return sorted(found, key=lambda growth: (growth.name, growth.pid))
 
 

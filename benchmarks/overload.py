@@ -3,10 +3,10 @@
     python -m benchmarks.overload
 
 A Windvane of its own without control: monitors and the log's sealer follow what is decided, and on a small machine
-their share of it changes from minute to minute, which would be measured too. First requests of a thousand rows as binary
-tensors, whose cost is the model's and not that of moving bytes, at three times the peak; peak and flood take turns, so
-that what else the machine does meets both. Then single rows of JSON from ever more callers, each of which asks again at
-once, refused or not.
+their share of it changes from minute to minute, which would be measured too. First requests of a thousand rows as
+binary tensors, whose cost is the model's and not that of moving bytes, at three times the peak; peak and flood take
+turns, so that what else the machine does meets both. Then single rows of JSON from ever more callers, each of which
+asks again at once, refused or not.
 """
 
 import json

@@ -89,43 +89,46 @@ def bodies(count: int = BODIES) -> Iterator[bytes]:
         yield json.dumps(asked, separators=(",", ":")).encode()
 
 
-def offer(place: World, file: Path, arguments: Sequence[str], seconds: float) -> "subprocess.Popen[bytes]":
-    """Start the generator; it prints a tally every minute."""
-    url = f"{place.url}{place.path}/decide"
-    command = [sys.executable, "-m", "benchmarks.offer", url, str(file), "--seconds", str(seconds)]
-    shown = [word for line in place.header_lines for word in ("--header", line)]
-    return subprocess.Popen([*command, "--period", str(REPORT_SECONDS), *shown, *arguments], stdout=subprocess.PIPE)
+class Generator:
+    """The load, from a process of its own; it tells a tally every minute, into a file: a pipe that nobody empties in
+    half an hour would stop it."""
+
+    def __init__(self, place: World, bodies: Path, arguments: Sequence[str], seconds: float) -> None:
+        url = f"{place.url}{place.path}/decide"
+        command = [sys.executable, "-m", "benchmarks.offer", url, str(bodies), "--seconds", str(seconds)]
+        command += [word for line in place.header_lines for word in ("--header", line)]
+        self._told = bodies.with_name("tallies.ndjson")
+        with self._told.open("wb") as file:
+            self.process = subprocess.Popen([*command, "--period", str(REPORT_SECONDS), *arguments], stdout=file)
+
+    def total(self) -> Tally:
+        """The sum of everything it has told, once it has ended."""
+        if self.process.wait():
+            raise RuntimeError(f"The load generator failed with {self.process.returncode}; see above")
+        tally = Tally(0.0)
+        for line in self._told.read_bytes().splitlines():
+            tally.merge(msgspec.json.decode(line, type=Tally))
+        return tally
 
 
 def soak(place: World, minutes: float, share: float, file: Path) -> Soaked:
     """Measure the peak, then offer `share` of it for so many minutes and watch."""
     closed = ["--concurrency", str(PEAK_CONCURRENCY)]
     for _ in range(2):  # the first warms up: monitor and sealer have work only when something was decided
-        peak = last(offer(place, file, closed, PEAK_SECONDS)).rate
+        peak = Generator(place, file, closed, PEAK_SECONDS).total().rate
     seconds = 60.0 * minutes
     say(f"peak {peak:.0f}/s; offering {share * peak:.0f}/s for {minutes:g} minutes")
-    generator = offer(place, file, ["--rate", str(share * peak)], seconds)
+    generator = Generator(place, file, ["--rate", str(share * peak)], seconds)
     start, found = time.monotonic(), Memory()
-    while generator.poll() is None:
+    while generator.process.poll() is None:
         found.sample(time.monotonic() - start, place.family())
         try:
-            generator.wait(SAMPLE_SECONDS)
+            generator.process.wait(SAMPLE_SECONDS)
         except subprocess.TimeoutExpired:
             minute, second = divmod(int(time.monotonic() - start), 60)
             if second < SAMPLE_SECONDS:
                 say(f"{minute:3d} min: replica {place.replica().memory_info().rss / 1e6:.0f} MB")
-    return Soaked(peak, share * peak, last(generator), found, seconds)
-
-
-def last(generator: "subprocess.Popen[bytes]") -> Tally:
-    """The sum of everything a generator has told, once it has ended."""
-    told, _ = generator.communicate()
-    if generator.returncode:
-        raise RuntimeError(f"The load generator failed with {generator.returncode}; see above")
-    tally = Tally(0.0)
-    for line in told.splitlines():
-        tally.merge(msgspec.json.decode(line, type=Tally))
-    return tally
+    return Soaked(peak, share * peak, generator.total(), found, seconds)
 
 
 def say(line: str) -> None:
