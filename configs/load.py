@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from configs.access import TokenIssuer
 from configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
 from configs.document import Document, Unreadable, merge, read
 from configs.schema import ModelSpec
@@ -24,6 +25,8 @@ _VARIABLES = {
     "mlflow_uri": "WINDVANE_MLFLOW",
     "models_dir": "WINDVANE_MODELS",
     "overlay": "WINDVANE_OVERLAY",
+    "access": "WINDVANE_ACCESS",
+    "issuer_file": "WINDVANE_TOKEN_ISSUER",
     "ray_token_path": "RAY_AUTH_TOKEN_PATH",
 }
 
@@ -38,6 +41,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     models = given.get("models_dir", own_models if own_models.is_dir() else PACKAGED / "models")
     if given.get("ray_address"):  # a cluster that somebody else started, with Ray's usual token
         given.setdefault("ray_token_path", str(Path("~/.ray/auth_token").expanduser()))
+    if "issuer_file" in given:
+        given["issuer_file"] = str(Path(given["issuer_file"]).expanduser().absolute())
     values = {
         "store_url": f"sqlite:///{home}/windvane.db",
         "mlflow_uri": f"sqlite:///{home}/mlflow/mlflow.db",
@@ -52,7 +57,30 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         wrong = faults(error, Settings, values)
         raise BadDeclaration(
-            [Complaint("environment", _VARIABLES[str(fault.path[0])], None, fault.what) for fault in wrong]
+            [
+                Complaint("environment", _VARIABLES[str(fault.path[0])], None, fault.what, fault.nearest)
+                for fault in wrong
+            ]
+        ) from error
+
+
+def load_issuer(settings: Settings) -> TokenIssuer | None:
+    """Whose bearer tokens are taken beside keys, None when nobody's are; raises BadDeclaration with every complaint."""
+    if settings.issuer_file is None:
+        return None
+    file = Path(settings.issuer_file)
+    try:
+        document = read(file)
+    except Unreadable as error:
+        raise BadDeclaration([Complaint(str(file), spelled(error.path), error.line, error.what)]) from error
+    try:
+        return TokenIssuer.model_validate(document.value).beside(file.parent)
+    except ValidationError as error:
+        raise BadDeclaration(
+            [
+                Complaint(str(file), spelled(fault.path), document.line(fault.path), fault.what, fault.nearest)
+                for fault in faults(error, TokenIssuer, document.value)
+            ]
         ) from error
 
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from configs.access import LOOPBACK, Access
+
 GRPC_OFFSET = 1000  # from the HTTP port, so that two Windvanes on one machine differ in both
 
 
@@ -24,7 +25,23 @@ class Settings(BaseModel):
     mlflow_uri: str
     models_dir: str
     overlay: str | None = None
+    access: Access = "keys"  # open: who sends no key may decide all the same, on loopback only
+    issuer_file: str | None = None  # a YAML that says whose JWT bearer tokens are taken beside keys
     ray_token_path: str = ""  # the token of Ray's dashboard and job API; empty: home/ray_token
+
+    @field_validator("access")
+    @classmethod
+    def _open_to_this_machine_only(cls, access: Access, given: ValidationInfo) -> Access:
+        if access == "open":
+            if given.data.get("host", "") not in LOOPBACK:
+                raise ValueError(
+                    "'open' lets everybody decide who reaches WINDVANE_HOST: leave that at 127.0.0.1, or take 'keys'"
+                )
+            if given.data.get("ray_address"):
+                raise ValueError(
+                    "'open' is for a cluster of Windvane's own on this machine: unset RAY_ADDRESS, or take 'keys'"
+                )
+        return access
 
     @property
     def is_local(self) -> bool:
@@ -47,9 +64,11 @@ class Settings(BaseModel):
             "WINDVANE_STORE": self.store_url,
             "WINDVANE_MLFLOW": self.mlflow_uri,
             "WINDVANE_MODELS": self.models_dir,
+            "WINDVANE_ACCESS": self.access,
             "RAY_AUTH_TOKEN_PATH": str(self.ray_token_file),
         }
-        return pairs | ({"WINDVANE_OVERLAY": self.overlay} if self.overlay else {})
+        chosen = {"WINDVANE_OVERLAY": self.overlay, "WINDVANE_TOKEN_ISSUER": self.issuer_file}
+        return pairs | {name: value for name, value in chosen.items() if value}
 
     @property
     def artifacts(self) -> Path:
