@@ -3,12 +3,14 @@
 WindvaneError                 500
 ├── Invalid                   422  what was sent or declared is wrong; change it
 │   └── Malformed             400  it cannot even be read
+├── Unauthorized              401  who calls is not known; send a key or a token that is good
 ├── Forbidden                 403  the caller may not do this
 ├── NotFound                  404  no such model, version, record
 ├── Conflict                  409  somebody else changed it first, or the state does not allow it
 ├── TooLarge                  413  send less at once
 └── Unavailable               503  not now; try again after `retry_after_seconds`
     ├── Overloaded            429  too many at once; try again after `retry_after_seconds`
+    │   └── TooFast           429  this caller asks faster than its key allows
     └── Expired               504  its deadline passed before it was decided; allow it more time
 """
 
@@ -46,6 +48,25 @@ class Malformed(Invalid):
 
     status = 400
     title = "Malformed request"
+
+
+class Unauthorized(WindvaneError):
+    """Nobody knows who calls: no credential was sent, or not one that is good.
+
+    `invalid` says that one was sent, for `WWW-Authenticate` (RFC 6750, section 3); the text never repeats it.
+    """
+
+    status = 401
+    title = "Unauthorized"
+
+    def __init__(self, detail: str, invalid: bool = True) -> None:
+        super().__init__(detail)
+        self.invalid = invalid
+
+    @property
+    def challenge(self) -> str:
+        """The value of `WWW-Authenticate` that has to go with a 401."""
+        return 'Bearer realm="windvane"' + (', error="invalid_token"' if self.invalid else "")
 
 
 class Forbidden(WindvaneError):
@@ -92,6 +113,12 @@ class Overloaded(Unavailable):
 
     status = 429
     title = "Overloaded"
+
+
+class TooFast(Overloaded):
+    """The caller asks faster than its key allows."""
+
+    title = "Too fast"
 
 
 class Expired(Unavailable):

@@ -12,6 +12,7 @@ from cluster.errors import (
     NotFound,
     Overloaded,
     TooLarge,
+    Unauthorized,
     Unavailable,
     WindvaneError,
 )
@@ -22,6 +23,7 @@ Json: TypeAlias = dict[str, Any]
 
 ERRORS: tuple[type[WindvaneError], ...] = (
     Malformed,
+    Unauthorized,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -126,6 +128,14 @@ def _headers(error: type[WindvaneError]) -> Mapping[str, Json]:
                 "description": "Seconds to wait before asking again",
                 "required": True,
                 "schema": {"type": "integer", "minimum": 1},
+            }
+        }
+    if issubclass(error, Unauthorized):
+        return {
+            "WWW-Authenticate": {
+                "description": "What to send: a bearer (RFC 6750)",
+                "required": True,
+                "schema": {"type": "string"},
             }
         }
     if issubclass(error, MethodNotAllowed):

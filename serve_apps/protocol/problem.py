@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from cluster.errors import Invalid, Unavailable, WindvaneError
+from cluster.errors import Invalid, Unauthorized, Unavailable, WindvaneError
 
 MEDIA_TYPE = b"application/problem+json"
 
@@ -61,6 +61,8 @@ def problem(error: WindvaneError, path: str) -> Response:
     headers = [(b"content-type", MEDIA_TYPE)]
     if isinstance(error, Unavailable):
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_seconds))))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", error.challenge.encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
     return Response(error.status, msgspec.json.encode(details), tuple(headers))
