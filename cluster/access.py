@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from cluster.errors import Forbidden, Invalid
@@ -19,11 +20,11 @@ def ensure_token(home: Path) -> str:
     return token
 
 
-def ensure_secret(path: Path) -> str:
+def ensure_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_hex(32)) -> str:
     """The random secret in that file, made at first use with mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        _write_once(path, secrets.token_hex(32))
+        _write_once(path, make())
     secret = read_secret(path)
     if not secret:
         raise Invalid(f"{path} is empty, and an empty secret would let everybody in: remove it and start again.")

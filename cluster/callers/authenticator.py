@@ -1,0 +1,95 @@
+"""Turns an Authorization header into a Caller: keys from the ring, tokens by their issuer, nobody by default."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from cluster.callers.api_key import digest_of
+from cluster.callers.bearer import bearer_token
+from cluster.callers.caller import Caller
+from cluster.callers.key_ring import EMPTY, KeyRing
+from cluster.callers.rate import Rates
+from cluster.callers.tokens import TokenVerifier, UnknownSigningKey, Verified
+from cluster.errors import Unauthorized
+
+MOST_VERIFIED = 16_384  # tokens remembered
+UNKNOWN = "This key is not known here; it may have been revoked: ask an admin for one (`windvane keys create`)"
+
+
+class Authenticator:
+    """One per replica, on its event loop; whose keys these are does not matter to it, nor on which door they came."""
+
+    def __init__(
+        self,
+        tokens: TokenVerifier | None = None,
+        anybody: Caller | None = None,
+        now: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+        most_verified: int = MOST_VERIFIED,
+    ) -> None:
+        """Without `tokens` only keys are taken; `anybody` is who sends no credential where access is open."""
+        self._tokens = tokens
+        self._anybody = anybody
+        self._now = now
+        self._most_verified = most_verified
+        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
+        self._generation = 0  # of the issuer's keys that these were verified with
+        self.ring: KeyRing = EMPTY
+        self.rates = Rates(ticks)
+
+    def take(self, ring: KeyRing) -> bool:
+        """Go by this ring from now on; an older one changes nothing and is False."""
+        if ring.revision < self.ring.revision:
+            return False
+        self.ring = ring
+        return True
+
+    def authenticate(self, authorization: bytes | None) -> Caller:
+        """Who calls; raises Unauthorized, or Unavailable when a token's issuer cannot be asked for its keys.
+
+        A credential that is not good is refused where access is open, too: its sender relies on being somebody.
+        """
+        if authorization is None and self._anybody is not None:
+            return self._anybody
+        token = bearer_token(authorization)
+        digest, now = digest_of(token), self._now()
+        caller = self.ring.find(digest, now)
+        if caller is not None:
+            return caller
+        if self._tokens is None or token.count(b".") != 2:  # a key has no dot, a signed token has two
+            raise Unauthorized(UNKNOWN)
+        return self._verify(self._tokens, token, digest, now)
+
+    async def admit(self, authorization: bytes | None) -> Caller:
+        """The same; a token signed with a key that its issuer published just now is given a second look."""
+        try:
+            return self.authenticate(authorization)
+        except UnknownSigningKey:
+            if self._tokens is None or not await self._tokens.look_again():
+                raise
+        return self.authenticate(authorization)
+
+    def charge(self, caller: Caller, count: int = 1) -> None:
+        """Take `count` requests out of what the caller may ask; raises TooFast with the seconds to wait."""
+        if caller.key_id is not None:
+            limit, bucket = self.ring.limit_of(caller.key_id), caller.key_id
+        elif self._tokens is None or caller is self._anybody:
+            return
+        else:
+            limit, bucket = self._tokens.limit, f"token:{caller.name}"
+        if limit is not None:
+            self.rates.charge(bucket, limit, count)
+
+    def _verify(self, tokens: TokenVerifier, token: bytes, digest: bytes, now: float) -> Caller:
+        """Who the token is of; a signature costs a hundred times a look-up, so a good token is remembered."""
+        if self._generation != tokens.generation:  # the key it was signed with may have been taken back
+            self._verified.clear()
+            self._generation = tokens.generation
+        found = self._verified.get(digest)
+        if found is None or now >= found.until:
+            self._verified.pop(digest, None)
+            found = tokens.verify(token, now)
+            self._verified[digest] = found
+            while len(self._verified) > self._most_verified:
+                self._verified.popitem(last=False)
+        return found.caller

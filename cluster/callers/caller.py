@@ -1,0 +1,46 @@
+"""Who calls, as every door knows it, and what the caller's roles and models let it do."""
+
+from dataclasses import dataclass
+
+from cluster.errors import Forbidden
+from configs.access import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who is known; nothing of the credential is in it, so it may be logged."""
+
+    name: str
+    roles: frozenset[Role]
+    models: frozenset[str] | None  # None: all
+    key_id: str | None  # of the key that was shown; None for a bearer token and for anybody
+
+    def may_use(self, model: str) -> bool:
+        """Whether the model is within the caller's scope."""
+        return self.models is None or model in self.models
+
+
+ANYBODY = Caller("anybody", frozenset({"client"}), None, None)  # with access `open`, who sends no credential
+
+
+def demand_role(caller: Caller, *roles: Role) -> None:
+    """Raise Forbidden unless the caller has one of the roles.
+
+    >>> demand_role(ANYBODY, "admin")
+    Traceback (most recent call last):
+    cluster.errors.Forbidden: This needs the role admin; 'anybody' is client: ask an admin for a key with that role
+    """
+    if caller.roles.isdisjoint(roles):
+        has = ", ".join(sorted(caller.roles)) or "without a role"
+        needed = " or ".join(roles)
+        raise Forbidden(
+            f"This needs the role {needed}; {caller.name[:80]!a} is {has}: ask an admin for a key with that role"
+        )
+
+
+def demand_model(caller: Caller, model: str) -> None:
+    """Raise Forbidden unless the model is within the caller's scope; does not tell which models there are."""
+    if not caller.may_use(model):
+        raise Forbidden(
+            f"{caller.name[:80]!a} may not use {model[:80]!a}: ask an admin for a key that names this model"
+        )

@@ -1,0 +1,266 @@
+"""From a header to a caller: keys, tokens, nobody; and how fast each may ask."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.callers.api_key import KeyOrder
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.caller import ANYBODY, Caller, demand_model, demand_role
+from cluster.callers.key_book import KeyBook
+from cluster.callers.key_ring import KeyRing
+from cluster.callers.rate import Limit
+from cluster.callers.tokens import UnknownSigningKey, Verified
+from cluster.errors import Forbidden, TooFast, Unauthorized
+from tests.fakes import FakeStore
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW.timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeTokens:
+    """Takes what `good` says; counts how often a signature is checked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.limit: Limit | None = None
+        self.generation = 1
+        self.checked = 0
+        self.looked = 0
+        self.good: dict[bytes, Verified] = {}
+        self.published_since: Callable[[], bool] = lambda: False
+        self._clock = clock
+
+    def add(self, token: bytes, name: str, seconds: float = 60.0) -> None:
+        self.good[token] = Verified(Caller(name, frozenset({"client"}), None, None), self._clock.now + seconds)
+
+    def verify(self, token: bytes, now: float) -> Verified:
+        self.checked += 1
+        if token not in self.good:
+            raise UnknownSigningKey("no such key is published")
+        if now >= self.good[token].until:
+            raise Unauthorized("The token is over")
+        return self.good[token]
+
+    async def look_again(self) -> bool:
+        self.looked += 1
+        return self.published_since()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tokens(clock: Clock) -> FakeTokens:
+    return FakeTokens(clock)
+
+
+@pytest.fixture
+def book() -> KeyBook:
+    return KeyBook(FakeStore())
+
+
+@pytest.fixture
+def asked(tokens: FakeTokens, clock: Clock) -> Authenticator:
+    return Authenticator(tokens, None, clock, clock)
+
+
+def header(secret: str) -> bytes:
+    return b"Bearer " + secret.encode()
+
+
+def test_a_key_says_who_calls(asked: Authenticator, book: KeyBook) -> None:
+    key, secret = book.create(KeyOrder("ann", ("client", "owner"), ("churn",)), "up", NOW)
+    asked.take(KeyRing(book.snapshot()))
+    assert asked.authenticate(header(secret)) == Caller(
+        "ann", frozenset({"client", "owner"}), frozenset({"churn"}), key.key_id
+    )
+
+
+def test_a_revoked_key_is_refused_from_the_moment_the_ring_is_taken(asked: Authenticator, book: KeyBook) -> None:
+    key, secret = book.create(KeyOrder("ann", ("client",)), "up", NOW)
+    asked.take(KeyRing(book.snapshot()))
+    asked.authenticate(header(secret))
+    book.revoke(key.key_id, "up", "lost", NOW)
+    assert asked.take(KeyRing(book.snapshot()))
+    with pytest.raises(Unauthorized, match="may have been revoked"):
+        asked.authenticate(header(secret))
+
+
+def test_an_older_ring_brings_no_revoked_key_back(asked: Authenticator, book: KeyBook) -> None:
+    """Two pushes may overtake each other."""
+    key, secret = book.create(KeyOrder("ann", ("client",)), "up", NOW)
+    older = KeyRing(book.snapshot())
+    book.revoke(key.key_id, "up", "lost", NOW)
+    assert asked.take(KeyRing(book.snapshot()))
+    assert not asked.take(older)
+    with pytest.raises(Unauthorized):
+        asked.authenticate(header(secret))
+
+
+def test_a_key_ends_without_a_push(asked: Authenticator, book: KeyBook, clock: Clock) -> None:
+    _, secret = book.create(KeyOrder("ann", ("client",), expires_at=NOW + timedelta(hours=1)), "up", NOW)
+    asked.take(KeyRing(book.snapshot()))
+    asked.authenticate(header(secret))
+    clock.now += 3600
+    with pytest.raises(Unauthorized, match="expired"):
+        asked.authenticate(header(secret))
+
+
+def test_before_a_ring_was_taken_nobody_is_let_in(asked: Authenticator, book: KeyBook) -> None:
+    _, secret = book.create(KeyOrder("ann", ("client",)), "up", NOW)
+    with pytest.raises(Unauthorized, match="not known here"):
+        asked.authenticate(header(secret))
+
+
+def test_a_token_is_checked_once_until_it_ends(asked: Authenticator, tokens: FakeTokens, clock: Clock) -> None:
+    tokens.add(b"a.b.c", "ann", 60)
+    for _ in range(5):
+        assert asked.authenticate(b"Bearer a.b.c").name == "ann"
+    assert tokens.checked == 1
+    clock.now += 60
+    with pytest.raises(Unauthorized, match="over"):
+        asked.authenticate(b"Bearer a.b.c")
+
+
+def test_a_token_is_checked_anew_when_its_issuers_keys_change(asked: Authenticator, tokens: FakeTokens) -> None:
+    """An issuer takes a stolen key back; what was signed with it may not live on in our memory."""
+    tokens.add(b"a.b.c", "ann")
+    asked.authenticate(b"Bearer a.b.c")
+    tokens.good.clear()
+    tokens.generation += 1
+    with pytest.raises(Unauthorized):
+        asked.authenticate(b"Bearer a.b.c")
+
+
+def test_a_refused_token_is_not_remembered(asked: Authenticator, tokens: FakeTokens) -> None:
+    for _ in range(3):
+        with pytest.raises(Unauthorized):
+            asked.authenticate(b"Bearer a.b.c")
+    assert tokens.checked == 3
+    assert len(asked._verified) == 0
+
+
+def test_tokens_without_end_do_not_fill_the_memory(tokens: FakeTokens, clock: Clock) -> None:
+    asked = Authenticator(tokens, None, clock, clock, most_verified=10)
+    for number in range(100):
+        tokens.add(b"a.b.%d" % number, "ann")
+        asked.authenticate(b"Bearer a.b.%d" % number)
+    assert len(asked._verified) == 10
+
+
+def test_a_token_signed_with_a_key_just_published_is_let_in(asked: Authenticator, tokens: FakeTokens) -> None:
+    def published() -> bool:
+        tokens.add(b"a.b.c", "ann")
+        return True
+
+    tokens.published_since = published
+    with pytest.raises(UnknownSigningKey):
+        asked.authenticate(b"Bearer a.b.c")
+    assert asyncio.run(asked.admit(b"Bearer a.b.c")).name == "ann"
+    assert tokens.looked == 1
+
+
+def test_without_news_the_refusal_stands(asked: Authenticator, tokens: FakeTokens) -> None:
+    with pytest.raises(UnknownSigningKey):
+        asyncio.run(asked.admit(b"Bearer a.b.c"))
+    assert (tokens.looked, tokens.checked) == (1, 1)
+
+
+def test_nothing_but_an_unknown_signing_key_makes_us_ask_the_issuer(asked: Authenticator, tokens: FakeTokens) -> None:
+    for sent in (None, b"", b"Bearer x", b"Basic a.b.c", b"Bearer a.b", b"Bearer a.b.c.d.e"):
+        with pytest.raises(Unauthorized):
+            asyncio.run(asked.admit(sent))
+    assert (tokens.looked, tokens.checked) == (0, 0)
+
+
+def test_without_an_issuer_no_token_is_taken(clock: Clock) -> None:
+    asked = Authenticator(None, None, clock, clock)
+    for sent in (b"Bearer a.b.c", b"Bearer x"):
+        with pytest.raises(Unauthorized, match="windvane keys create"):
+            asyncio.run(asked.admit(sent))
+
+
+def test_where_access_is_open_who_sends_nothing_may_decide_and_no_more(clock: Clock) -> None:
+    asked = Authenticator(None, ANYBODY, clock, clock)
+    caller = asked.authenticate(None)
+    assert (caller.roles, caller.key_id) == (frozenset({"client"}), None)
+    for role in ("owner", "operator", "compliance", "admin"):
+        with pytest.raises(Forbidden):
+            demand_role(caller, role)
+
+
+@pytest.mark.parametrize("sent", [b"", b"Bearer", b"Bearer wrong", b"Basic x"])
+def test_where_access_is_open_a_bad_key_is_still_refused(clock: Clock, sent: bytes) -> None:
+    """Who relies on being somebody is not quietly taken for anybody."""
+    with pytest.raises(Unauthorized):
+        Authenticator(None, ANYBODY, clock, clock).authenticate(sent)
+
+
+@given(st.none() | st.binary(max_size=100))
+def test_whatever_is_sent_is_refused_while_there_are_no_keys(sent: bytes | None) -> None:
+    with pytest.raises(Unauthorized):
+        Authenticator().authenticate(sent)
+
+
+def test_each_key_has_its_own_limit(asked: Authenticator, book: KeyBook, clock: Clock) -> None:
+    _, slow = book.create(KeyOrder("ann", ("client",), limit=Limit(1.0, 2)), "up", NOW)
+    _, free = book.create(KeyOrder("bob", ("client",)), "up", NOW)
+    asked.take(KeyRing(book.snapshot()))
+    ann, bob = asked.authenticate(header(slow)), asked.authenticate(header(free))
+    for _ in range(100):
+        asked.charge(bob)
+    asked.charge(ann, 2)
+    with pytest.raises(TooFast) as refused:
+        asked.charge(ann)
+    assert refused.value.retry_after_seconds == 1.0
+    clock.now += 1
+    asked.charge(ann)
+
+
+def test_a_name_in_a_token_does_not_take_from_a_key_of_that_id(
+    asked: Authenticator, book: KeyBook, tokens: FakeTokens
+) -> None:
+    key, secret = book.create(KeyOrder("ann", ("client",), limit=Limit(1.0, 1)), "up", NOW)
+    asked.take(KeyRing(book.snapshot()))
+    tokens.limit = Limit(1.0, 1)
+    tokens.add(b"a.b.c", key.key_id)
+    asked.charge(asked.authenticate(b"Bearer a.b.c"))
+    asked.charge(asked.authenticate(header(secret)))
+    with pytest.raises(TooFast):
+        asked.charge(asked.authenticate(b"Bearer a.b.c"))
+
+
+def test_who_is_anybody_has_no_limit(clock: Clock, tokens: FakeTokens) -> None:
+    tokens.limit = Limit(1.0, 1)
+    asked = Authenticator(tokens, ANYBODY, clock, clock)
+    for _ in range(10):
+        asked.charge(asked.authenticate(None))
+
+
+def test_a_caller_without_roles_may_do_nothing() -> None:
+    with pytest.raises(Forbidden, match=r"needs the role client or owner; 'ann' is without a role"):
+        demand_role(Caller("ann", frozenset(), None, None), "client", "owner")
+
+
+def test_a_model_outside_the_scope_is_refused_whether_it_exists_or_not() -> None:
+    caller = Caller("ann", frozenset({"client"}), frozenset({"churn"}), "k")
+    demand_model(caller, "churn")
+    demand_model(replace(caller, models=None), "fraud")
+    with pytest.raises(Forbidden, match="'ann' may not use 'fraud'"):
+        demand_model(caller, "fraud")
+    with pytest.raises(Forbidden):
+        demand_model(replace(caller, models=frozenset()), "churn")
