@@ -8,10 +8,10 @@ from urllib.parse import quote
 import httpx
 
 from cluster.access import TOKEN_FILE, bearer
-from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable, WindvaneError
+from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable, WindvaneError
 
 TIMEOUT_SECONDS = 30.0
-_KINDS: dict[int, type[WindvaneError]] = {403: Forbidden, 404: NotFound, 409: Conflict}
+_KINDS: dict[int, type[WindvaneError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict}
 
 
 class ControlApi:
@@ -66,6 +66,19 @@ class ControlApi:
     def pin(self, model: str, versions: list[int]) -> dict[str, Any]:
         """Versions that are always scored as shadows."""
         return self._object("PUT", f"{_api(model)}/pins", {"versions": versions})
+
+    def create_key(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a key; its `key` is shown in this reply and never again. See `KeyAsked` in serve_apps/key_routes.py."""
+        return self._object("POST", "/api/keys", order)
+
+    def list_keys(self) -> list[dict[str, Any]]:
+        """Every key on record, oldest first, without what opens anything."""
+        found: list[dict[str, Any]] = self._object("GET", "/api/keys")["keys"]
+        return found
+
+    def revoke_key(self, key_id: str, reason: str) -> dict[str, Any]:
+        """The key opens nothing any more."""
+        return self._object("POST", f"/api/keys/{quote(key_id, safe='')}/revoke", {"reason": reason})
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for a decision."""

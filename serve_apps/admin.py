@@ -17,6 +17,8 @@ from cluster.errors import Forbidden, Invalid, Malformed, NotFound, Problem, Win
 from configs.schema import ModelSpec
 from serve_apps import replies
 from serve_apps.desk import Desk
+from serve_apps.key_desk import KeyDesk
+from serve_apps.key_routes import key_routes
 from serve_apps.openapi.document import document
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal_at
@@ -63,8 +65,10 @@ class Pins(BaseModel):
     versions: Annotated[list[Number], Field(max_length=8)]
 
 
-def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: bool) -> FastAPI:
-    """The ASGI app; with `open_reading` (loopback only) GET needs no token."""
+def make_app(
+    desk: Desk, owner_digest: Callable[[], str | None], open_reading: bool, keys: KeyDesk | None = None
+) -> FastAPI:
+    """The ASGI app; with `open_reading` (loopback only) GET needs no token, apart from that of the keys."""
 
     def demand_owner(request: Request) -> None:
         if not is_owner(request.headers.get("authorization"), owner_digest()):
@@ -190,6 +194,9 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
     def reference() -> HTMLResponse:
         written = page(document(desk.models(), app.openapi(), open_reading))
         return HTMLResponse(written, headers={"content-security-policy": CONTENT_POLICY})
+
+    if keys is not None:
+        app.include_router(key_routes(keys, Guarded, demand_owner, lambda _: OWNER))
 
     app.add_exception_handler(WindvaneError, _windvane_error)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -7,6 +7,7 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
 from cluster.registry import Standing
+from configs.access import Role
 from monitoring import requests
 from serve_apps.rollout.plan import Phase
 from serve_apps.rollout.verdict import Outcome
@@ -186,3 +187,42 @@ class Events(TypedDict):
     """What happened, oldest first."""
 
     events: list[EventStatus]
+
+
+class KeyStatus(TypedDict):
+    """One key on record, without what opens anything."""
+
+    key_id: str
+    name: str
+    roles: list[Role]
+    models: list[str] | None  # null: every model
+    standing: Literal["good", "expired", "revoked"]
+    made_at: Moment
+    made_by: str
+    expires_at: Moment | None
+    requests_per_second: float | None
+    burst: int | None
+    revoked_at: Moment | None
+    revoked_by: str
+    reason: str
+
+
+class KeyMade(TypedDict):
+    """A new key: the only reply that ever holds it."""
+
+    key: str
+    status: KeyStatus
+    replicas_told: bool  # false: they will be, as soon as the Switchboard answers
+
+
+class KeyRevoked(TypedDict):
+    """A key that opens nothing any more."""
+
+    status: KeyStatus
+    replicas_told: bool
+
+
+class Keys(TypedDict):
+    """Every key on record, oldest first."""
+
+    keys: list[KeyStatus]

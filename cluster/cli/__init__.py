@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cluster.cli import decisions, models, operate, rollouts
+from cluster.cli import decisions, keys, models, operate, rollouts
 from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
@@ -47,5 +47,6 @@ for command in (
     *(models.versions, models.report),
     *(decisions.decide, decisions.outcomes, decisions.decisions),
     rollouts.rollout,
+    keys.keys,
 ):
     main.add_command(command)

@@ -1,0 +1,76 @@
+"""The control API's part about keys: thin routes over the KeyDesk, for admins only, reading too."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.types import AwareDatetime
+
+from cluster.callers.api_key import KeyOrder
+from cluster.callers.rate import Limit
+from configs.access import FASTEST, Role
+from serve_apps import replies
+from serve_apps.key_desk import KeyDesk
+
+KEYS = "/api/keys"
+
+
+class RateAsked(BaseModel):
+    """How fast the key may ask; `burst` is what it may ask at once after a rest."""
+
+    model_config = ConfigDict(extra="forbid")
+    per_second: Annotated[float, Field(gt=0, le=FASTEST)]
+    burst: Annotated[int, Field(ge=1, le=FASTEST)]
+
+
+class KeyAsked(BaseModel):
+    """The key that is to be made; without `models` it is for every model, without `expires_at` it does not end."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    roles: Annotated[list[Role], Field(min_length=1, max_length=5)]
+    models: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=100)] | None = None
+    expires_at: AwareDatetime | None = None
+    limit: RateAsked | None = None
+
+    def order(self) -> KeyOrder:
+        """As the book takes it."""
+        models = None if self.models is None else tuple(self.models)
+        limit = None if self.limit is None else Limit(self.limit.per_second, self.limit.burst)
+        expires_at: datetime | None = self.expires_at
+        return KeyOrder(self.name, tuple(self.roles), models, expires_at, limit)
+
+
+class RevokeAsked(BaseModel):
+    """Why the key is revoked; it goes on the record."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def key_routes(
+    desk: KeyDesk, route_class: type[APIRoute], admin: Callable[[Request], None], name_of: Callable[[Request], str]
+) -> APIRouter:
+    """`admin` raises unless the request is an admin's, `name_of` says whose it is, `route_class` reads its body."""
+    router = APIRouter(route_class=route_class, dependencies=[Depends(admin)])
+
+    @router.post(KEYS, status_code=201)
+    def create_key(request: Request, response: Response, body: KeyAsked) -> replies.KeyMade:
+        """Make a key; it is in this reply and can never be shown again."""
+        response.headers["cache-control"] = "no-store"
+        return desk.create(body.order(), name_of(request))
+
+    @router.get(KEYS)
+    def keys() -> replies.Keys:
+        """Every key on record, oldest first, without what opens anything."""
+        return {"keys": desk.keys()}
+
+    @router.post(f"{KEYS}/{{key_id}}/revoke")
+    def revoke_key(request: Request, key_id: str, body: RevokeAsked) -> replies.KeyRevoked:
+        """The key opens nothing any more, on any replica, within a second."""
+        return desk.revoke(key_id, body.reason, name_of(request))
+
+    return router

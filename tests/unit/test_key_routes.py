@@ -1,0 +1,169 @@
+"""The control API's keys: for the owner only, each shown once, and no change is lost when the replicas are away."""
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from cluster.access import digest
+from cluster.callers.api_key import digest_of
+from cluster.callers.key_book import KeyBook
+from cluster.callers.key_ring import KeyRing, KeySnapshot
+from cluster.errors import Unavailable
+from serve_apps.admin import make_app
+from serve_apps.desk import Desk
+from serve_apps.key_desk import KeyDesk
+from serve_apps.openapi.document import document
+from tests.desk_world import Client
+from tests.fakes import FakeStore
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OWNER = {"authorization": "Bearer secret"}
+KEYS = "/api/keys"
+ORDER = {"name": "night-batch", "roles": ["client"]}
+FULL = ORDER | {
+    "models": ["churn"],
+    "expires_at": "2026-04-01T00:00:00+02:00",
+    "limit": {"per_second": 5, "burst": 10},
+}
+
+
+class Replicas:
+    """What was last told to them; they may be away."""
+
+    def __init__(self) -> None:
+        self.told: list[KeySnapshot] = []
+        self.away = False
+
+    def publish(self, snapshot: KeySnapshot) -> None:
+        if self.away:
+            raise Unavailable("the Switchboard does not answer")
+        self.told.append(snapshot)
+
+
+@pytest.fixture
+def replicas() -> Replicas:
+    return Replicas()
+
+
+@pytest.fixture
+def desk(replicas: Replicas) -> KeyDesk:
+    return KeyDesk(KeyBook(FakeStore()), replicas.publish, lambda: NOW)
+
+
+@pytest.fixture
+def api(desk: KeyDesk) -> Client:
+    return Client(make_app(cast(Desk, None), lambda: digest("secret"), True, desk))
+
+
+def made(api: Client, **order: Any) -> dict[str, Any]:
+    reply = api.post(KEYS, json=ORDER | order, headers=OWNER)
+    assert reply.status_code == 201, reply.text
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+def test_a_key_is_shown_once_and_opens_on_the_replicas(api: Client, replicas: Replicas) -> None:
+    reply = made(api, **FULL)
+    caller = KeyRing(replicas.told[-1]).find(digest_of(reply["key"].encode()), NOW.timestamp())
+    assert caller is not None
+    assert (caller.name, caller.models) == ("night-batch", frozenset({"churn"}))
+    assert reply["replicas_told"]
+    listed = api.get(KEYS, headers=OWNER).text
+    assert reply["key"] not in listed
+    assert digest_of(reply["key"].encode()).hex() not in listed
+
+
+def test_no_cache_on_the_way_keeps_a_key(api: Client) -> None:
+    assert api.post(KEYS, json=ORDER, headers=OWNER).headers["cache-control"] == "no-store"
+
+
+def test_what_is_listed_says_whose_what_for_and_until_when(api: Client) -> None:
+    status = made(api, **FULL)["status"]
+    assert api.get(KEYS, headers=OWNER).json() == {"keys": [status]}
+    assert status == {
+        "key_id": status["key_id"],
+        "name": "night-batch",
+        "roles": ["client"],
+        "models": ["churn"],
+        "standing": "good",
+        "made_at": "2026-03-01T12:00:00+00:00",
+        "made_by": "owner",
+        "expires_at": "2026-04-01T00:00:00+02:00",
+        "requests_per_second": 5.0,
+        "burst": 10,
+        "revoked_at": None,
+        "revoked_by": "",
+        "reason": "",
+    }
+
+
+def test_a_revoked_key_is_gone_from_the_replicas_and_stays_on_record(api: Client, replicas: Replicas) -> None:
+    key_id = made(api)["status"]["key_id"]
+    reply = api.post(f"{KEYS}/{key_id}/revoke", json={"reason": "lost"}, headers=OWNER)
+    assert (reply.status_code, reply.json()["status"]["standing"]) == (200, "revoked")
+    assert replicas.told[-1].keys == ()
+    assert [key["reason"] for key in api.get(KEYS, headers=OWNER).json()["keys"]] == ["lost"]
+
+
+def test_while_the_replicas_are_away_a_change_stands_and_says_so(
+    api: Client, desk: KeyDesk, replicas: Replicas
+) -> None:
+    """A key whose reply failed would be on record with nobody who knows it."""
+    replicas.away = True
+    reply = made(api)
+    assert (reply["replicas_told"], bool(reply["key"])) == (False, True)
+    key_id = reply["status"]["key_id"]
+    assert not api.post(f"{KEYS}/{key_id}/revoke", json={"reason": "x"}, headers=OWNER).json()["replicas_told"]
+    replicas.away = False
+    desk.publish()
+    assert (replicas.told[-1].revision, replicas.told[-1].keys) == (2, ())
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}])
+def test_only_the_owner_sees_or_changes_keys_on_loopback_too(
+    api: Client, replicas: Replicas, headers: dict[str, str]
+) -> None:
+    asked = [("GET", KEYS), ("POST", KEYS), ("POST", f"{KEYS}/x/revoke")]
+    for method, path in asked:
+        for body in (b"{}", b"{"):
+            reply = api.request(method, path, content=body, headers={"content-type": "application/json"} | headers)
+            assert (reply.status_code, reply.headers["content-type"]) == (403, "application/problem+json")
+    assert replicas.told == []
+
+
+@pytest.mark.parametrize(
+    ("order", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": "no blanks"}, "/name"),
+        ({"roles": []}, "/roles"),
+        ({"roles": ["root"]}, "/roles/0"),
+        ({"models": []}, "/models"),
+        ({"models": ["../x"]}, "/models/0"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
+        ({"expires_at": "2027-01-01T00:00:00"}, "/expires_at"),  # of which zone?
+        ({"limit": {"per_second": 0, "burst": 1}}, "/limit/per_second"),
+        ({"limit": {"per_second": 1}}, "/limit/burst"),
+        ({"key": "mine"}, "/key"),
+    ],
+)
+def test_an_order_that_does_not_fit_names_the_place(api: Client, order: dict[str, Any], pointer: str) -> None:
+    reply = api.post(KEYS, json=ORDER | order, headers=OWNER)
+    assert reply.status_code == 422
+    assert [each["pointer"] for each in reply.json()["errors"]] == [pointer]
+
+
+def test_a_key_that_is_not_there_or_revoked_already_is_told(api: Client) -> None:
+    assert api.post(f"{KEYS}/nope/revoke", json={"reason": "x"}, headers=OWNER).status_code == 404
+    key_id = made(api)["status"]["key_id"]
+    for status in (200, 409):
+        assert api.post(f"{KEYS}/{key_id}/revoke", json={"reason": "x"}, headers=OWNER).status_code == status
+
+
+def test_the_document_tells_of_the_keys_and_that_reading_them_is_never_open(api: Client) -> None:
+    paths = document([], api.app.openapi(), True)["paths"]
+    assert set(paths[KEYS]) == {"get", "post"}
+    for operation in (*paths[KEYS].values(), *paths[f"{KEYS}/{{key_id}}/revoke"].values()):
+        assert operation["security"] == [{"ownerToken": []}]
+        assert "403" in operation["responses"]
