@@ -1,14 +1,14 @@
-"""Turns an Authorization header into a Caller: keys from the ring, tokens by their issuer, nobody by default."""
+"""Turns what a request shows into a Caller: keys from the ring, tokens by their issuer, nobody by default."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from cluster.callers.api_key import digest_of
-from cluster.callers.bearer import bearer_token
 from cluster.callers.caller import Caller
+from cluster.callers.credential import credential_of
 from cluster.callers.key_ring import EMPTY, KeyRing
-from cluster.callers.rate import Rates
+from cluster.callers.rate import Limit, Rates
 from cluster.callers.tokens import TokenVerifier, UnknownSigningKey, Verified
 from cluster.errors import Unauthorized
 
@@ -37,6 +37,16 @@ class Authenticator:
         self.ring: KeyRing = EMPTY
         self.rates = Rates(ticks)
 
+    def start(self) -> None:
+        """Keep the issuer's keys fresh until stopped; call it on the loop that will ask."""
+        if self._tokens is not None:
+            self._tokens.start()
+
+    async def stop(self) -> None:
+        """Look at nothing any more."""
+        if self._tokens is not None:
+            await self._tokens.stop()
+
     def take(self, ring: KeyRing) -> bool:
         """Go by this ring from now on; an older one changes nothing and is False."""
         if ring.revision < self.ring.revision:
@@ -44,14 +54,15 @@ class Authenticator:
         self.ring = ring
         return True
 
-    def authenticate(self, authorization: bytes | None) -> Caller:
-        """Who calls; raises Unauthorized, or Unavailable when a token's issuer cannot be asked for its keys.
+    def authenticate(self, authorization: bytes | None, api_key: bytes | None = None) -> Caller:
+        """Who calls, by the values of these two headers.
 
-        A credential that is not good is refused where access is open, too: its sender relies on being somebody.
+        Raises Unauthorized, or Unavailable when a token's issuer cannot be asked for its keys. A credential that is not
+        good is refused where access is open, too: its sender relies on being somebody.
         """
-        if authorization is None and self._anybody is not None:
+        if authorization is None and api_key is None and self._anybody is not None:
             return self._anybody
-        token = bearer_token(authorization)
+        token = credential_of(authorization, api_key)
         digest, now = digest_of(token), self._now()
         caller = self.ring.find(digest, now)
         if caller is not None:
@@ -60,25 +71,33 @@ class Authenticator:
             raise Unauthorized(UNKNOWN)
         return self._verify(self._tokens, token, digest, now)
 
-    async def admit(self, authorization: bytes | None) -> Caller:
+    async def admit(self, authorization: bytes | None, api_key: bytes | None = None) -> Caller:
         """The same; a token signed with a key that its issuer published just now is given a second look."""
         try:
-            return self.authenticate(authorization)
+            return self.authenticate(authorization, api_key)
         except UnknownSigningKey:
             if self._tokens is None or not await self._tokens.look_again():
                 raise
-        return self.authenticate(authorization)
+        return self.authenticate(authorization, api_key)
 
-    def charge(self, caller: Caller, count: int = 1) -> None:
-        """Take `count` requests out of what the caller may ask; raises TooFast with the seconds to wait."""
-        if caller.key_id is not None:
-            limit, bucket = self.ring.limit_of(caller.key_id), caller.key_id
-        elif self._tokens is None or caller is self._anybody:
-            return
-        else:
-            limit, bucket = self._tokens.limit, f"token:{caller.name}"
+    def charge(self, caller: Caller) -> None:
+        """Take one out of what the caller may ask; raises TooFast with the seconds to wait."""
+        bucket, limit = self._bucket(caller)
         if limit is not None:
-            self.rates.charge(bucket, limit, count)
+            self.rates.charge(bucket, limit)
+
+    def debit(self, caller: Caller, count: int) -> None:
+        """Take `count` more, for a request that turned out to ask for as many; the next one may have to wait for it."""
+        bucket, limit = self._bucket(caller)
+        if limit is not None:
+            self.rates.debit(bucket, limit, count)
+
+    def _bucket(self, caller: Caller) -> tuple[str, Limit | None]:
+        if caller.key_id is not None:
+            return caller.key_id, self.ring.limit_of(caller.key_id)
+        if self._tokens is None or caller is self._anybody:
+            return "", None
+        return f"token:{caller.name}", self._tokens.limit
 
     def _verify(self, tokens: TokenVerifier, token: bytes, digest: bytes, now: float) -> Caller:
         """Who the token is of; a signature costs a hundred times a look-up, so a good token is remembered."""

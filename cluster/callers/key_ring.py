@@ -63,7 +63,8 @@ class KeyRing:
         return self._limits.get(key_id)
 
 
-EMPTY = KeyRing(KeySnapshot(0, ()))
+EMPTY_SNAPSHOT = KeySnapshot(0, ())
+EMPTY = KeyRing(EMPTY_SNAPSHOT)
 
 
 def encode_snapshot(snapshot: KeySnapshot) -> str:

@@ -78,11 +78,11 @@ class PyjwtTokens:
         return self._keys.generation
 
     def start(self) -> None:
-        """Keep the issuer's keys fresh until stopped."""
+        """See `TokenVerifier`."""
         self._keys.start()
 
     async def stop(self) -> None:
-        """Look no more."""
+        """See `TokenVerifier`."""
         await self._keys.stop()
 
     async def look_again(self) -> bool:

@@ -21,22 +21,21 @@ class Limit:
         return self if replicas < 2 else Limit(self.per_second / replicas, max(1, round(self.burst / replicas)))
 
 
-def take(limit: Limit, full_at: float, now: float, count: int = 1) -> tuple[float, float]:
-    """When the bucket is full again once `count` are taken, and the seconds to wait first: 0 when they are taken now.
+def take(limit: Limit, full_at: float, now: float) -> tuple[float, float]:
+    """When the bucket is full again once one is taken, and the seconds to wait first: 0 when it is taken now.
 
-    `full_at` is a time on the clock of `now`, in seconds; a bucket never used is full at any moment before. More than
-    the bucket holds is let through when it is full, and waited for by those that follow. With the time a token takes
-    to run in as its unit this is the virtual scheduling algorithm of ITU-T I.371 (GCRA).
+    `full_at` is a time on the clock of `now`, in seconds; a bucket never used is full at any moment before. With the
+    time a token takes to run in as its unit this is the virtual scheduling algorithm of ITU-T I.371 (GCRA).
 
     >>> limit = Limit(per_second=2.0, burst=2)
     >>> take(limit, 0.0, 100.0), take(limit, 100.5, 100.0), take(limit, 101.0, 100.0)
     ((100.5, 0.0), (101.0, 0.0), (101.0, 0.5))
     """
     missing = max(0.0, full_at - now)
-    room = (limit.burst - min(count, limit.burst)) / limit.per_second
+    room = (limit.burst - 1) / limit.per_second
     if missing > room + 1e-9:  # a sum of thirds is not a whole
         return full_at, missing - room
-    return now + missing + count / limit.per_second, 0.0
+    return now + missing + 1 / limit.per_second, 0.0
 
 
 class Rates:
@@ -49,10 +48,10 @@ class Rates:
         self._full_at: dict[str, float] = {}
         self.replicas = 1  # that share the callers' requests
 
-    def charge(self, caller: str, limit: Limit, count: int = 1) -> None:
-        """Take `count` out of the caller's bucket; raises TooFast, which takes nothing."""
+    def charge(self, caller: str, limit: Limit) -> None:
+        """Take one out of the caller's bucket; raises TooFast, which takes nothing."""
         now = self._now()
-        full_at, wait = take(limit.share(self.replicas), self._full_at.get(caller, -inf), now, count)
+        full_at, wait = take(limit.share(self.replicas), self._full_at.get(caller, -inf), now)
         if wait > 0:
             raise TooFast(
                 f"This caller may send {limit.per_second:g} a second and {limit.burst} at once: "
@@ -62,6 +61,11 @@ class Rates:
         if len(self._full_at) >= self._most_kept and caller not in self._full_at:
             self._let_go(now)
         self._full_at[caller] = full_at
+
+    def debit(self, caller: str, limit: Limit, count: int) -> None:
+        """Take `count` more for what was let in already; what the bucket lacks is waited for by those that follow."""
+        full_at = max(self._full_at.get(caller, -inf), self._now())
+        self._full_at[caller] = full_at + count / limit.share(self.replicas).per_second
 
     def _let_go(self, now: float) -> None:
         """Buckets that are full again; were there none, the half that is full soonest."""

@@ -29,6 +29,12 @@ class TokenVerifier(Protocol):
     def generation(self) -> int:
         """Another one each time the issuer's keys change: what was verified before is to be verified anew."""
 
+    def start(self) -> None:
+        """Keep the issuer's keys fresh until stopped."""
+
+    async def stop(self) -> None:
+        """Look no more."""
+
     def verify(self, token: bytes, now: float) -> Verified:
         """Who the token is of; `now` in Unix seconds.
 

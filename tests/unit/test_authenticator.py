@@ -38,6 +38,7 @@ class FakeTokens:
         self.generation = 1
         self.checked = 0
         self.looked = 0
+        self.started = 0
         self.good: dict[bytes, Verified] = {}
         self.published_since: Callable[[], bool] = lambda: False
         self._clock = clock
@@ -56,6 +57,12 @@ class FakeTokens:
     async def look_again(self) -> bool:
         self.looked += 1
         return self.published_since()
+
+    def start(self) -> None:
+        self.started += 1
+
+    async def stop(self) -> None:
+        self.started -= 1
 
 
 @pytest.fixture
@@ -223,7 +230,9 @@ def test_each_key_has_its_own_limit(asked: Authenticator, book: KeyBook, clock: 
     ann, bob = asked.authenticate(header(slow)), asked.authenticate(header(free))
     for _ in range(100):
         asked.charge(bob)
-    asked.charge(ann, 2)
+    asked.debit(bob, 1000)
+    asked.charge(ann)
+    asked.debit(ann, 1)
     with pytest.raises(TooFast) as refused:
         asked.charge(ann)
     assert refused.value.retry_after_seconds == 1.0
@@ -249,6 +258,29 @@ def test_who_is_anybody_has_no_limit(clock: Clock, tokens: FakeTokens) -> None:
     asked = Authenticator(tokens, ANYBODY, clock, clock)
     for _ in range(10):
         asked.charge(asked.authenticate(None))
+
+
+def test_two_credentials_are_refused_where_access_is_open_too(clock: Clock, book: KeyBook) -> None:
+    _, secret = book.create(KeyOrder("ann", ("client",)), "up", NOW)
+    asked = Authenticator(None, ANYBODY, clock, clock)
+    asked.take(KeyRing(book.snapshot()))
+    assert asked.authenticate(None, secret.encode()).name == "ann"
+    for authorization, api_key in ((header(secret), secret.encode()), (b"", secret.encode()), (None, b"")):
+        with pytest.raises(Unauthorized):
+            asked.authenticate(authorization, api_key)
+
+
+def test_the_issuers_keys_are_looked_after_while_somebody_may_ask(asked: Authenticator, tokens: FakeTokens) -> None:
+    async def scenario() -> None:
+        asked.start()
+        assert tokens.started == 1
+        await asked.stop()
+        assert tokens.started == 0
+        nobodys = Authenticator()
+        nobodys.start()
+        await nobodys.stop()
+
+    asyncio.run(scenario())
 
 
 def test_a_caller_without_roles_may_do_nothing() -> None:

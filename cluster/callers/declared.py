@@ -1,0 +1,14 @@
+"""The Authenticator that this Windvane's settings declare."""
+
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.caller import ANYBODY
+from cluster.callers.pyjwt_tokens import tokens_of
+from configs.load import load_issuer
+from configs.settings import Settings
+
+
+def declared(settings: Settings) -> Authenticator:
+    """It knows no keys yet, and no tokens until it is started; raises BadDeclaration."""
+    issuer = load_issuer(settings)
+    tokens = None if issuer is None else tokens_of(issuer)
+    return Authenticator(tokens, ANYBODY if settings.access == "open" else None)

@@ -1,0 +1,106 @@
+"""Who may ask what of the control API: every route says it, and one that does not stops the start."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.caller import Caller, demand_model, demand_role
+from cluster.callers.credential import credentials_in
+from cluster.errors import WindvaneError
+from configs.access import ROLES, Role
+from serve_apps.protocol import strict_json
+from serve_apps.protocol.problem import UnsupportedMediaType
+from serve_apps.turned_away import TurnedAway
+
+Json: TypeAlias = dict[str, Any]
+READERS: tuple[Role, ...] = ("owner", "operator", "compliance", "admin")
+SCHEMES = ("bearer", "apiKey")  # as the document calls the two headers that a key may stand in
+
+
+def needs(*roles: Role, **more: Any) -> Json:
+    """A route's `openapi_extra`: whoever has one of these roles may ask, in OpenAPI 3.1's own words.
+
+    >>> needs("admin")
+    {'security': [{'bearer': ['admin']}, {'apiKey': ['admin']}]}
+    """
+    return {"security": [{scheme: [role]} for role in roles for scheme in SCHEMES], **more}
+
+
+def open_to_all(**more: Any) -> Json:
+    """A route's `openapi_extra`: it tells nothing that is anybody's, and so it asks for no key."""
+    return {"security": [], **more}
+
+
+def roles_of(route: APIRoute) -> tuple[Role, ...] | None:
+    """The roles of which a caller needs one, None when it is open; raises ValueError when the route does not say."""
+    said = (route.openapi_extra or {}).get("security")
+    if said is None:
+        raise ValueError(f"{route.path} does not say who may ask: give it openapi_extra=needs(...) or open_to_all()")
+    named = {role for requirement in said for roles in requirement.values() for role in roles}
+    return tuple(role for role in ROLES if role in named) if said else None
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks, once a route that needs roles has let the request in."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+class Keeper:
+    """Lets requests of the control API in."""
+
+    def __init__(self, authenticator: Authenticator, turned_away: TurnedAway) -> None:
+        self._authenticator = authenticator
+        self._turned_away = turned_away
+
+    async def admit(self, request: Request, roles: tuple[Role, ...], model: str | None) -> Caller:
+        """Who asks; raises Unauthorized, TooFast, or Forbidden without one of the roles or for another's model."""
+        caller = None
+        try:
+            caller = await self._authenticator.admit(*credentials_in(request.headers.raw))
+            self._authenticator.charge(caller)
+            if model is not None:
+                demand_model(caller, model)
+            demand_role(caller, *roles)
+        except WindvaneError as error:
+            self._turned_away.note(error, f"{request.method} {request.url.path}", caller)
+            raise
+        return caller
+
+    def route_class(self) -> type[APIRoute]:
+        """Routes that ask who calls before they read a byte of the body, and then read it strictly."""
+        keeper = self
+
+        class Guarded(APIRoute):
+            guarded = True
+
+            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+                answer, roles = super().get_route_handler(), roles_of(self)
+                reads = not (self.methods or set()).difference(("GET", "HEAD"))
+
+                async def guarded(request: Request) -> Response:
+                    if roles is not None:
+                        request.state.caller = await keeper.admit(request, roles, request.path_params.get("model"))
+                    if not reads:
+                        _demand_json(request.headers.get("content-type", ""))
+                        strict_json.parse(await request.body())
+                    return await answer(request)
+
+                return guarded
+
+        return Guarded
+
+
+def demand_guards(app: FastAPI) -> None:
+    """Raise ValueError when the app has a route that would answer and never asked who calls."""
+    for route in app.routes:
+        if not getattr(route, "guarded", False):
+            raise ValueError(f"{route} is not guarded: add routes to the app itself, whose route class is the Keeper's")
+
+
+def _demand_json(kind: str) -> None:
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType(f"Content-Type is {kind[:60]!a}; send application/json in UTF-8")

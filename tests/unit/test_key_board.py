@@ -1,0 +1,63 @@
+"""Whoever waits for keys is told of newer ones at once, and never of older ones."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from cluster.callers.api_key import KeyOrder
+from cluster.callers.key_book import KeyBook
+from cluster.callers.key_ring import EMPTY_SNAPSHOT, KeySnapshot, decode_snapshot, encode_snapshot
+from cluster.errors import Invalid
+from serve_apps.key_board import KeyBoard
+from tests.fakes import FakeStore
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def snapshots() -> list[KeySnapshot]:
+    """Of revisions 1, 2 and 3."""
+    book = KeyBook(FakeStore())
+    found = []
+    for name in "abc":
+        book.create(KeyOrder(name, ("client",)), "up", NOW)
+        found.append(book.snapshot())
+    return found
+
+
+def test_whoever_waits_is_told_at_once(snapshots: list[KeySnapshot]) -> None:
+    async def scenario() -> None:
+        board = KeyBoard(EMPTY_SNAPSHOT, poll_seconds=60.0)
+        waits = [asyncio.ensure_future(board.wait(0)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert board.publish(encode_snapshot(snapshots[0])) == 1
+        assert [decode_snapshot(str(found)) for found in await asyncio.gather(*waits)] == [snapshots[0]] * 2
+        assert await board.wait(0) == encode_snapshot(snapshots[0])  # who comes late, too
+
+    asyncio.run(scenario())
+
+
+def test_what_the_store_had_is_told_without_being_published(snapshots: list[KeySnapshot]) -> None:
+    board = KeyBoard(snapshots[2])
+    assert asyncio.run(board.wait(1)) == encode_snapshot(snapshots[2])
+
+
+def test_who_knows_the_newest_hears_nothing_new(snapshots: list[KeySnapshot]) -> None:
+    for known in 3, 9:
+        assert asyncio.run(KeyBoard(snapshots[2], poll_seconds=0.0).wait(known)) is None
+
+
+def test_an_older_snapshot_takes_nothing_back(snapshots: list[KeySnapshot]) -> None:
+    """Two changes of keys may be published in either order; a revoked key may not come back."""
+    board = KeyBoard(snapshots[1])
+    assert board.publish(encode_snapshot(snapshots[0])) == 2
+    assert asyncio.run(board.wait(0)) == encode_snapshot(snapshots[1])
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"revision": 9, "keys": [{}]}'])
+def test_what_is_no_snapshot_changes_nothing(snapshots: list[KeySnapshot], text: str) -> None:
+    board = KeyBoard(snapshots[0])
+    with pytest.raises(Invalid, match="no snapshot"):
+        board.publish(text)
+    assert asyncio.run(board.wait(0)) == encode_snapshot(snapshots[0])

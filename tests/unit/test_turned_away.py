@@ -1,0 +1,59 @@
+"""Whoever is refused is on record with the reason, and nobody can fill the disk with it."""
+
+import pytest
+
+from cluster.callers.caller import Caller
+from cluster.errors import Forbidden, Invalid, NotFound, Overloaded, TooFast, Unauthorized, WindvaneError
+from serve_apps.turned_away import MOST_LINES, PERIOD_SECONDS, TurnedAway
+
+ANN = Caller("ann", frozenset({"client"}), None, "3f9a0c51b2de")
+DOOR = "POST /v2/models/trips/decide"
+
+
+class World:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.now = 0.0
+        self.away = TurnedAway(self.lines.append, lambda: self.now)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_line_says_who_where_and_why(world: World) -> None:
+    world.away.note(Unauthorized("Send your key"), DOOR, None)
+    world.away.note(Forbidden("'ann' may not use 'trips'"), DOOR, ANN)
+    world.away.note(TooFast("wait 1 seconds", 1.0), DOOR, Caller("bob\n2026", frozenset(), None, None))
+    assert world.lines == [
+        "401 for nobody known at 'POST /v2/models/trips/decide': Send your key",
+        "403 for 'ann' (3f9a0c51b2de) at 'POST /v2/models/trips/decide': 'ann' may not use 'trips'",
+        r"429 for 'bob\n2026' (without a key) at 'POST /v2/models/trips/decide': wait 1 seconds",
+    ]
+
+
+@pytest.mark.parametrize("error", [Invalid("x"), NotFound("x"), Overloaded("x", 1.0), WindvaneError("x")])
+def test_what_is_not_about_who_calls_is_none_of_it(world: World, error: WindvaneError) -> None:
+    world.away.note(error, DOOR, ANN)
+    assert (world.lines, world.away.count) == ([], 0)
+
+
+def test_a_path_cannot_write_lines_of_its_own(world: World) -> None:
+    world.away.note(Unauthorized("x"), "POST /\n200 for 'admin'" + "a" * 10_000, None)
+    [line] = world.lines
+    assert "\n" not in line
+    assert len(line) < 300
+
+
+def test_a_crowd_is_counted_and_later_ones_are_told_again(world: World) -> None:
+    for _ in range(MOST_LINES + 40):
+        world.away.note(Unauthorized("x"), DOOR, None)
+    assert len(world.lines) == MOST_LINES
+    world.now = PERIOD_SECONDS
+    world.away.note(Forbidden("y"), DOOR, ANN)
+    assert world.lines[MOST_LINES:] == [
+        "40 more were turned away before this",
+        f"403 for 'ann' (3f9a0c51b2de) at '{DOOR}': y",
+    ]
+    assert world.away.count == MOST_LINES + 41
