@@ -15,6 +15,7 @@ Role: TypeAlias = Literal["client", "owner", "operator", "compliance", "admin"]
 Algorithm: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
+FIRST_KEY = "admin.key"  # the file in WINDVANE_HOME
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LARGEST_SKEW = timedelta(minutes=5)
 FASTEST = 1e6  # requests a second that a limit may name

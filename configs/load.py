@@ -27,6 +27,7 @@ _VARIABLES = {
     "overlay": "WINDVANE_OVERLAY",
     "access": "WINDVANE_ACCESS",
     "issuer_file": "WINDVANE_TOKEN_ISSUER",
+    "key_path": "WINDVANE_KEY_FILE",
     "ray_token_path": "RAY_AUTH_TOKEN_PATH",
 }
 

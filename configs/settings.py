@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from configs.access import LOOPBACK, Access
+from configs.access import FIRST_KEY, LOOPBACK, Access
 
 GRPC_OFFSET = 1000  # from the HTTP port, so that two Windvanes on one machine differ in both
 
@@ -27,6 +27,7 @@ class Settings(BaseModel):
     overlay: str | None = None
     access: Access = "keys"  # open: who sends no key may decide all the same, on loopback only
     issuer_file: str | None = None  # a YAML that says whose JWT bearer tokens are taken beside keys
+    key_path: str = Field("", exclude=True)  # what the command line shows, for itself alone; empty: home/admin.key
     ray_token_path: str = ""  # the token of Ray's dashboard and job API; empty: home/ray_token
 
     @field_validator("access")
@@ -47,6 +48,11 @@ class Settings(BaseModel):
     def is_local(self) -> bool:
         """Whether only programs on this machine are meant to reach it."""
         return self.host in LOOPBACK
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key lies that the command line shows."""
+        return Path(self.key_path or Path(self.home) / FIRST_KEY)
 
     @property
     def ray_token_file(self) -> Path:

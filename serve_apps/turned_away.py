@@ -2,13 +2,14 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.callers.caller import Caller
 from cluster.errors import Forbidden, TooFast, Unauthorized, WindvaneError
 
-MOST_LINES, PERIOD_SECONDS = 60, 60.0  # anybody can have refusals written: those beyond are counted
+MOST_LINES, PERIOD_SECONDS = 60, 60.0  # of each caller, and of all who are not known: those beyond are counted
 LONGEST_DOOR = 120
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class TurnedAway:
         self._tell = tell
         self._ticks = ticks
         self._since = ticks()
-        self._lines = 0
+        self._lines: Counter[str | None] = Counter()  # by who was refused, in this period
         self.count = 0
 
     def note(self, error: WindvaneError, door: str, caller: Caller | None) -> None:
@@ -48,10 +49,11 @@ class TurnedAway:
         self.count += 1
         now = self._ticks()
         if now - self._since >= PERIOD_SECONDS:
-            if self._lines > MOST_LINES:
-                self._tell(f"{self._lines - MOST_LINES} more were turned away before this")
-            self._since, self._lines = now, 0
-        self._lines += 1
-        if self._lines <= MOST_LINES:
-            name, key_id = (None, None) if caller is None else (caller.name, caller.key_id)
+            untold = sum(max(0, lines - MOST_LINES) for lines in self._lines.values())
+            if untold:
+                self._tell(f"{untold} more were turned away before this")
+            self._since, self._lines = now, Counter()
+        name, key_id = (None, None) if caller is None else (caller.name, caller.key_id)
+        self._lines[name] += 1
+        if self._lines[name] <= MOST_LINES:
             self._tell(Refused(door[:LONGEST_DOOR], error.status, str(error), name, key_id).line())

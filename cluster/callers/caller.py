@@ -38,6 +38,15 @@ def demand_role(caller: Caller, *roles: Role) -> None:
         )
 
 
+def demand_all_models(caller: Caller) -> None:
+    """Raise Forbidden when the caller's key is for single models: who makes keys could make one for the others."""
+    if caller.models is not None:
+        raise Forbidden(
+            f"{caller.name[:80]!a} has to do with single models only, and this is about all of them: "
+            "ask an admin for a key without --model"
+        )
+
+
 def demand_model(caller: Caller, model: str) -> None:
     """Raise Forbidden unless the model is within the caller's scope; does not tell which models there are."""
     if not caller.may_use(model):

@@ -6,9 +6,8 @@ from pathlib import Path
 from cluster.access import ensure_secret
 from cluster.callers.api_key import KeyOrder, fresh_secret
 from cluster.callers.key_book import KeyBook
-from configs.access import ROLES
+from configs.access import FIRST_KEY, ROLES
 
-KEY_FILE = "admin.key"
 NAME = "admin"
 
 
@@ -18,7 +17,7 @@ def ensure_first_key(home: Path, book: KeyBook, now: datetime) -> Path:
     Whoever may write here may write the store too, so that a lost admin key shuts nobody out for good. May be called
     by several at once, and after a death anywhere: the file comes first, and the record follows it.
     """
-    path = home / KEY_FILE
+    path = home / FIRST_KEY
     order = KeyOrder(NAME, ROLES)
     key = book.adopt(order, ensure_secret(path, fresh_secret), "windvane up", now)
     if not key.is_good(now):

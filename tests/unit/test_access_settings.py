@@ -65,6 +65,16 @@ def test_settings_of_access_reach_other_processes(tmp_path: Path) -> None:
     assert load_settings(settings.environment()) == settings
 
 
+def test_the_key_that_the_command_line_shows_is_nobody_elses_setting(tmp_path: Path) -> None:
+    """In the arguments of an application it would make every deploy with another key a new declaration."""
+    settings = load_settings({"WINDVANE_HOME": str(tmp_path)})
+    assert settings.key_file == tmp_path / "admin.key"
+    mine = load_settings({"WINDVANE_HOME": str(tmp_path), "WINDVANE_KEY_FILE": "/keys/mine"})
+    assert mine.key_file == Path("/keys/mine")
+    assert mine.model_dump(mode="json") == settings.model_dump(mode="json")
+    assert mine.environment() == settings.environment()
+
+
 def test_nobodys_tokens_are_taken_unless_somebody_is_named() -> None:
     assert load_issuer(load_settings({})) is None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import ANYBODY, Caller, demand_model, demand_role
+from cluster.callers.caller import ANYBODY, Caller, demand_all_models, demand_model, demand_role
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeyRing
 from cluster.callers.rate import Limit
@@ -296,3 +296,11 @@ def test_a_model_outside_the_scope_is_refused_whether_it_exists_or_not() -> None
         demand_model(caller, "fraud")
     with pytest.raises(Forbidden):
         demand_model(replace(caller, models=frozenset()), "churn")
+
+
+def test_a_key_for_single_models_has_no_say_in_what_is_about_all() -> None:
+    caller = Caller("ann", frozenset({"admin"}), None, "k")
+    demand_all_models(caller)
+    for models in ("churn",), ():
+        with pytest.raises(Forbidden, match="'ann' has to do with single models only"):
+            demand_all_models(replace(caller, models=frozenset(models)))

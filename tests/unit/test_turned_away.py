@@ -50,10 +50,12 @@ def test_a_crowd_is_counted_and_later_ones_are_told_again(world: World) -> None:
     for _ in range(MOST_LINES + 40):
         world.away.note(Unauthorized("x"), DOOR, None)
     assert len(world.lines) == MOST_LINES
+    world.away.note(Forbidden("no"), DOOR, ANN)  # strangers' noise hides nobody who is known
     world.now = PERIOD_SECONDS
-    world.away.note(Forbidden("y"), DOOR, ANN)
+    world.away.note(Unauthorized("y"), DOOR, None)
     assert world.lines[MOST_LINES:] == [
+        f"403 for 'ann' (3f9a0c51b2de) at '{DOOR}': no",
         "40 more were turned away before this",
-        f"403 for 'ann' (3f9a0c51b2de) at '{DOOR}': y",
+        f"401 for nobody known at '{DOOR}': y",
     ]
-    assert world.away.count == MOST_LINES + 41
+    assert world.away.count == MOST_LINES + 42
