@@ -66,12 +66,13 @@ class Decider:
         override: int | None = None,
         deadline: float | None = None,
         block: Rows | None = None,
+        caller: str = "",
     ) -> list[Answer]:
         """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
         `override` is a version that an owner wants. `block` float32[n, F] spares encoding when a door has it: the
         questions' rows as the served spec's `Encoder` encodes them. What a caller asked that has gone away is not
-        decided, unless it has an id: then the caller may come again for the answer.
+        decided, unless it has an id: then the caller may come again for the answer. Ids are the caller's own.
         Raises Unavailable, Overloaded, Expired (not decided before its deadline), NotFound (no such version loaded) or
         Conflict (an id used twice).
         """
@@ -80,10 +81,10 @@ class Decider:
         if override is not None and override not in self._roster.loaded:
             raise self._not_loaded(override)
         if len(questions) == 1 and questions[0].request_id is None:
-            alone = Pending(questions, arrived, override, deadline, block, self._loop.create_future())
+            alone = Pending(questions, arrived, override, deadline, block, self._loop.create_future(), caller)
             self._waiting.take((alone,), arrived, deadline)
             return await alone.answer
-        return await self._decide_in_parts(questions, arrived, override, deadline, block)
+        return await self._decide_in_parts(questions, arrived, override, deadline, block, caller)
 
     async def _decide_in_parts(
         self,
@@ -92,6 +93,7 @@ class Decider:
         override: int | None,
         deadline: float | None,
         block: Rows | None,
+        caller: str,
     ) -> list[Answer]:
         fresh: list[Pending] = []
         answers: list[tuple[asyncio.Future[list[Answer]], bool]] = []
@@ -99,13 +101,13 @@ class Decider:
             for part in parts(questions, self._most_rows):
                 first = questions[part.start]
                 keyed = first.request_id is not None
-                known = self._repeats.find(first, override) if keyed else None
+                known = self._repeats.find(first, override, caller) if keyed else None
                 if known is None:
                     known = self._loop.create_future()
                     rows = None if block is None else block[part]
-                    fresh.append(Pending(questions[part], arrived, override, deadline, rows, known))
+                    fresh.append(Pending(questions[part], arrived, override, deadline, rows, known, caller))
                     if keyed:
-                        self._repeats.open(first, override, known)
+                        self._repeats.open(first, override, known, caller)
                 answers.append((known, keyed))
             if fresh:
                 self._waiting.take(fresh, arrived, deadline)
@@ -221,7 +223,7 @@ class Decider:
             question = row.question
             key = question.request_id
             if key is not None:
-                name = decision_id.fixed(self._model, key)
+                name = decision_id.fixed(self._model, key, row.pending.caller)
             append(
                 Decision(
                     name,

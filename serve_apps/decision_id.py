@@ -29,6 +29,6 @@ def series(now: float, count: int) -> list[str]:
     ]
 
 
-def fixed(model: str, request_id: str) -> str:
-    """The same id for the same request, on every replica and after every restart."""
-    return str(uuid5(NAMESPACE, f"{model}/{request_id}"))
+def fixed(model: str, request_id: str, caller: str = "") -> str:
+    """The same id for the same request of the same caller, on every replica and after every restart."""
+    return str(uuid5(NAMESPACE, f"{model}/{len(caller)}:{caller}/{request_id}"))

@@ -17,7 +17,7 @@ from serve_apps.scorer import LoadedVersion
 class Pending:
     """Rows of one request that are decided in one batch, and the future that gets all of their answers at once."""
 
-    __slots__ = ("_answers", "_left", "answer", "arrived", "block", "deadline", "override", "questions")
+    __slots__ = ("_answers", "_left", "answer", "arrived", "block", "caller", "deadline", "override", "questions")
 
     def __init__(
         self,
@@ -27,6 +27,7 @@ class Pending:
         deadline: float | None,
         block: Rows | None,
         answer: "asyncio.Future[list[Answer]]",
+        caller: str = "",
     ) -> None:
         self.questions = questions
         self.arrived = arrived  # seconds of the monotonic clock, as is the deadline
@@ -34,6 +35,7 @@ class Pending:
         self.deadline = deadline
         self.block = block  # float32[n, F] when the door had the rows encoded
         self.answer = answer
+        self.caller = caller  # who asked, by name
         self._left = len(questions)
         self._answers: list[Answer | None] = [None] * self._left
 

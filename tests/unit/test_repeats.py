@@ -32,6 +32,18 @@ def test_a_key_means_one_question_and_one_wish() -> None:
     asyncio.run(scenario())
 
 
+def test_a_key_is_its_callers_own() -> None:
+    async def scenario() -> None:
+        repeats = Repeats()
+        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        repeats.open(asked("a"), None, future, "ann")
+        assert repeats.find(asked("a"), None, "ann") is future
+        for caller in "bob", "":
+            assert repeats.find(asked("a", "N2"), None, caller) is None
+
+    asyncio.run(scenario())
+
+
 def test_only_the_newest_keys_are_remembered() -> None:
     async def scenario() -> None:
         repeats = Repeats(most=2)
