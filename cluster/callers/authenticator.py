@@ -37,10 +37,10 @@ class Authenticator:
         self.ring: KeyRing = EMPTY
         self.rates = Rates(ticks)
 
-    def start(self) -> None:
-        """Keep the issuer's keys fresh until stopped; call it on the loop that will ask."""
+    async def start(self) -> None:
+        """Look for the issuer's keys, and keep them fresh until stopped; on the loop that will ask."""
         if self._tokens is not None:
-            self._tokens.start()
+            await self._tokens.start()
 
     async def stop(self) -> None:
         """Look at nothing any more."""

@@ -77,9 +77,9 @@ class PyjwtTokens:
         """See `TokenVerifier`."""
         return self._keys.generation
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """See `TokenVerifier`."""
-        self._keys.start()
+        await self._keys.start()
 
     async def stop(self) -> None:
         """See `TokenVerifier`."""

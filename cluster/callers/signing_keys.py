@@ -49,8 +49,9 @@ class SigningKeys(Generic[T]):
             raise Unavailable(f"The public keys of the tokens' issuer are not known: {self._trouble}")
         return self._keys
 
-    def start(self) -> None:
-        """Read, and read again, until stopped."""
+    async def start(self) -> None:
+        """Return when they were looked for once, found or not; look again until stopped."""
+        await self._look_safely()
         self._task = asyncio.ensure_future(self._run())
 
     async def stop(self) -> None:
@@ -100,8 +101,11 @@ class SigningKeys(Generic[T]):
 
     async def _run(self) -> None:
         while True:
-            try:
-                await self.refresh()
-            except Exception:
-                logger.exception("Reading the public keys of the tokens' issuer met an unforeseen error; it goes on")
             await asyncio.sleep(self._refresh_seconds)
+            await self._look_safely()
+
+    async def _look_safely(self) -> None:
+        try:
+            await self.refresh()
+        except Exception:
+            logger.exception("Reading the public keys of the tokens' issuer met an unforeseen error; it goes on")

@@ -29,8 +29,8 @@ class TokenVerifier(Protocol):
     def generation(self) -> int:
         """Another one each time the issuer's keys change: what was verified before is to be verified anew."""
 
-    def start(self) -> None:
-        """Keep the issuer's keys fresh until stopped."""
+    async def start(self) -> None:
+        """Look for the issuer's keys, and keep them fresh until stopped."""
 
     async def stop(self) -> None:
         """Look no more."""

@@ -58,7 +58,7 @@ class FakeTokens:
         self.looked += 1
         return self.published_since()
 
-    def start(self) -> None:
+    async def start(self) -> None:
         self.started += 1
 
     async def stop(self) -> None:
@@ -272,12 +272,12 @@ def test_two_credentials_are_refused_where_access_is_open_too(clock: Clock, book
 
 def test_the_issuers_keys_are_looked_after_while_somebody_may_ask(asked: Authenticator, tokens: FakeTokens) -> None:
     async def scenario() -> None:
-        asked.start()
+        await asked.start()
         assert tokens.started == 1
         await asked.stop()
         assert tokens.started == 0
         nobodys = Authenticator()
-        nobodys.start()
+        await nobodys.start()
         await nobodys.stop()
 
     asyncio.run(scenario())

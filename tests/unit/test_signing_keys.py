@@ -107,12 +107,14 @@ def test_the_last_keys_stay_while_the_issuer_is_away_but_not_for_ever(trouble: t
 
 def test_it_reads_from_the_start_until_it_is_stopped() -> None:
     async def story() -> None:
-        keys = Issuer(b"a").keys()
-        keys.start()
-        while keys.generation == 0:
+        issuer = Issuer(b"a", b"b")
+        keys = SigningKeys(issuer.read, issuer.parse, lambda: issuer.now, refresh_seconds=0.0)
+        await keys.start()
+        assert keys.keys == "a"
+        while keys.generation == 1:
             await asyncio.sleep(0)
         await keys.stop()
-        assert keys.keys == "a"
+        assert keys.keys == "b"
 
     run(story())
 
@@ -130,7 +132,7 @@ def test_an_unforeseen_error_does_not_end_the_reading(caplog: pytest.LogCaptureF
             return issuer.read()
 
         keys = SigningKeys(read, issuer.parse, lambda: issuer.now, refresh_seconds=0.0)
-        keys.start()
+        await keys.start()
         while keys.generation == 0:
             await asyncio.sleep(0)
         await keys.stop()
