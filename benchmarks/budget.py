@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,12 @@ import click
 import uvloop
 
 from benchmarks import model
+from cluster.callers import api_key
+from cluster.callers.api_key import KeyOrder
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.caller import demand_role
+from cluster.callers.key_ring import KeyRing, KeySnapshot
+from cluster.callers.rate import Limit
 from cluster.decision_log.record import Decision
 from cluster.decision_log.writer import Writer
 from configs.schema import ModelSpec
@@ -29,6 +36,7 @@ from monitoring.profile import Profile
 from serve_apps import decision_id
 from serve_apps.decider import Decider
 from serve_apps.door import Door
+from serve_apps.entrance import CLIENTS, Entrance
 from serve_apps.protocol.decide import Decide
 from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster
@@ -53,7 +61,19 @@ class Budget:
         self.roster = Roster(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         decider = Decider(spec, self.roster, self.log, counts, Shadows(self.log, counts), loop)
-        self.door = Door(spec, root, self.roster, decider, self.log, _nothing, _nothing)
+        made = api_key.fresh_secret()
+        limit = Limit(1e6, 1_000_000)  # so that a limit is looked at, and keeps nobody out
+        order = KeyOrder("bench", ("client",), (spec.name,), None, limit)
+        authenticator = Authenticator()
+        keys = (api_key.make(order, made, "bench", datetime.now(UTC)),)
+        authenticator.take(KeyRing(KeySnapshot(1, keys)))
+        self.key = f"Bearer {made}".encode()
+        self.entrance = Entrance(spec.name, authenticator)
+        self.door = Door(spec, self.entrance, self.roster, decider, self.log, _nothing, _nothing)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """As many as clients send."""
+        return [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"authorization", self.key)]
 
     async def ask(self, body: bytes) -> None:
         """One request through the door."""
@@ -65,7 +85,7 @@ class Budget:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers = [*self.headers(), (b"content-length", b"%d" % len(body))]
         path = f"/v2/models/{self.spec.name}/decide"
         await self.door({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
         assert sent[0]["status"] == 200, sent[1]["body"]
@@ -119,8 +139,21 @@ class Budget:
         if explain:
             timed["explain"] = (lambda batch: [tuple(row) for row in self.version.explain(batch).tolist()], encoded)
         found = {name: _cpu(work, given) / n for name, (work, given) in timed.items()}
+        found["access"] = await self._access(rows) / rows
         found["log"] = await self._log(answers, questions, (0.1,) * (1 + model.FEATURES) if explain else None) / n
         return found
+
+    async def _access(self, rows: int) -> float:
+        """CPU seconds a request: who calls, what it may, how fast."""
+        start, calls = time.process_time(), 0
+        while (spent := time.process_time() - start) < SECONDS:
+            for _ in range(100):
+                caller = await self.entrance.admit(self.headers())
+                self.entrance.demand(caller)
+                demand_role(caller, *CLIENTS)
+                self.entrance.debit(caller, rows)
+            calls += 100
+        return spent / calls
 
     async def _log(
         self, answers: list[list[Answer]], questions: list[list[Question]], explanation: tuple[float, ...] | None

@@ -4,7 +4,7 @@ Every server gets the same rows, in the format that its own documentation shows 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,14 +31,14 @@ class Dialect:
     grpc: bool = False
     predicts: bool = True
 
-    def requests(self, rows: Rows, host: str = "127.0.0.1") -> tuple[bytes, ...]:
-        """The rows as whole HTTP requests, or as gRPC messages, each with the next `rows` of them."""
+    def requests(self, rows: Rows, more: Mapping[str, str] | None = None) -> tuple[bytes, ...]:
+        """The rows as whole HTTP requests with `more` headers, or as gRPC messages, each with the next `rows`."""
         parts = np.split(rows, len(rows) // self.rows)
-        return tuple(body if self.grpc else self._http(body, host) for body in map(self.write, parts))
+        return tuple(body if self.grpc else self._http(body, more or {}) for body in map(self.write, parts))
 
-    def _http(self, body: bytes, host: str) -> bytes:
-        lines = [f"POST {self.path} HTTP/1.1", f"host: {host}", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in self.headers(body)]
+    def _http(self, body: bytes, more: Mapping[str, str]) -> bytes:
+        lines = [f"POST {self.path} HTTP/1.1", "host: 127.0.0.1", f"content-length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in (*self.headers(body), *more.items())]
         return "\r\n".join([*lines, "", ""]).encode() + body
 
 

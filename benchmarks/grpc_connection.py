@@ -6,6 +6,7 @@ that failed ends with trailers and no message, and that is how it is told.
 
 import asyncio
 import struct
+from collections.abc import Mapping
 
 from benchmarks.connection import LOST, Answered
 
@@ -22,7 +23,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
 
 
-def header_block(path: str, authority: str) -> bytes:
+def header_block(path: str, authority: str, metadata: Mapping[str, str]) -> bytes:
     """The request's headers in HPACK (RFC 7541), as literals that no table remembers."""
 
     def text(value: str) -> bytes:
@@ -35,6 +36,7 @@ def header_block(path: str, authority: str) -> bytes:
             b"\x01" + text(authority),
             b"\x0f\x10" + text("application/grpc"),  # content-type is entry 31
             b"\x00" + text("te") + text("trailers"),
+            *(b"\x00" + text(name) + text(value) for name, value in metadata.items()),
         )
     )
 
@@ -42,8 +44,8 @@ def header_block(path: str, authority: str) -> bytes:
 class GrpcConnection(asyncio.Protocol):
     """Sends serialized messages to one method."""
 
-    def __init__(self, path: str, authority: str = "127.0.0.1") -> None:
-        self._headers = header_block(path, authority)
+    def __init__(self, path: str, authority: str = "127.0.0.1", metadata: Mapping[str, str] | None = None) -> None:
+        self._headers = header_block(path, authority, metadata or {})
         self._transport: asyncio.WriteTransport | None = None
         self._answered: Answered | None = None
         self._received = b""

@@ -109,7 +109,7 @@ def ray_in_our_mode(place: World, wanted: Wanted) -> Iterator[Turn]:
         if wanted(name):
             builder = f"{RAY}:build_{name.removeprefix('ray-')}"
             place.declare("/", builder, {"path": _model(), "quiet": True}, "/")
-            yield Entry(name, dialect, _running(place))
+            yield Entry(name, dialect, Running(place.settings.port, place.family))
             place.clear()
 
 
@@ -123,7 +123,8 @@ def windvane(place: World, wanted: Wanted) -> Iterator[Turn]:
         place.serve(_declared())
         for name, dialect in governed.items():
             port = place.settings.grpc_port if dialect.grpc else place.settings.port
-            yield Entry(name, dialect, Running(port, place.family), LEVELS if dialect.rows == 1 else FEW)
+            running = Running(port, place.family, place.headers)
+            yield Entry(name, dialect, running, LEVELS if dialect.rows == 1 else FEW)
     if wanted("windvane-explained"):
         place.serve(_declared(explanations="always"))
         yield Entry("windvane-explained", dialects.EXPLAINED, _running(place))
@@ -136,7 +137,7 @@ def _declared(**serving: str) -> ModelSpec:
 
 
 def _running(place: World) -> Running:
-    return Running(place.settings.port, place.family)
+    return Running(place.settings.port, place.family, place.headers)
 
 
 def _model() -> str:

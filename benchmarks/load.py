@@ -1,7 +1,7 @@
 """Load from this process: a closed loop, and an open loop whose schedule is fixed before it begins.
 
-    python -m benchmarks.load --port 8000 --dialect DECIDE --concurrency 64
-    python -m benchmarks.load --port 8000 --dialect DECIDE --rate 1000
+    python -m benchmarks.load --port 8000 --key-file var/admin.key --dialect DECIDE --concurrency 64
+    python -m benchmarks.load --port 8000 --key-file var/admin.key --dialect DECIDE --rate 1000
 
 In the open loop a latency counts from the moment the request was due, whether or not it could be sent then (no
 coordinated omission); what is unanswered at the end counts with the time it has waited.
@@ -13,8 +13,9 @@ import gc
 import selectors
 import sys
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ import numpy as np
 from benchmarks import dialects, model
 from benchmarks.connection import LOST, Connection, HttpConnection
 from benchmarks.grpc_connection import GrpcConnection
+from cluster.access import bearer
 
 GENERATOR = "asyncio"
 OPEN_CONNECTIONS = 64
@@ -33,11 +35,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Prepared requests and where they go: HTTP requests, or messages to the gRPC method at `method`."""
+    """Prepared requests and where they go: over HTTP, or as messages with `metadata` to the gRPC method `method`."""
 
     port: int
     requests: tuple[bytes, ...]
     method: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ async def _answer(connection: Connection, request: bytes) -> bytes:
 
 async def _connect(traffic: Traffic) -> Connection:
     def make() -> HttpConnection | GrpcConnection:
-        return HttpConnection() if traffic.method is None else GrpcConnection(traffic.method)
+        return HttpConnection() if traffic.method is None else GrpcConnection(traffic.method, metadata=traffic.metadata)
 
     _, connection = await asyncio.get_running_loop().create_connection(make, "127.0.0.1", traffic.port)
     return connection
@@ -220,10 +223,12 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rate", type=float, help="requests a second of an open loop")
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--key-file", type=Path, help="of the Windvane that is asked, such as var/admin.key")
     order = parser.parse_args()
+    key = bearer(order.key_file) if order.key_file else {}
     dialect: dialects.Dialect = getattr(dialects, order.dialect)
-    requests = dialect.requests(model.make_rows(2000 if dialect.rows == 1 else 64 * dialect.rows))
-    traffic = Traffic(order.port, requests, dialect.path if dialect.grpc else None)
+    requests = dialect.requests(model.make_rows(2000 if dialect.rows == 1 else 64 * dialect.rows), key)
+    traffic = Traffic(order.port, requests, dialect.path if dialect.grpc else None, key)
     if order.rate:
         found = open_loop(traffic, order.rate, order.seconds)
     else:

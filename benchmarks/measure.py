@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from time import perf_counter
 
 import numpy as np
@@ -59,7 +59,8 @@ def measure(
     """All figures of one server in this round; raises Wrong when an answer differs or a request fails."""
     dialect = entry.dialect
     rows = make_rows(REQUESTS if dialect.rows == 1 else REQUESTS_OF_MANY_ROWS * dialect.rows)
-    traffic = Traffic(entry.running.port, dialect.requests(rows), dialect.path if dialect.grpc else None)
+    shown = entry.running.headers
+    traffic = Traffic(entry.running.port, dialect.requests(rows, shown), dialect.path if dialect.grpc else None, shown)
     check(entry, traffic, rows, session)
     figures = []
     for concurrency in entry.levels:
@@ -75,7 +76,7 @@ def measure(
 def check(entry: Entry, traffic: Traffic, rows: Rows, session: onnxruntime.InferenceSession) -> None:
     """Compare the first answers with ONNX Runtime's, to 1e-5."""
     size = entry.dialect.rows
-    first = Traffic(traffic.port, traffic.requests[:CHECKED], traffic.method)
+    first = replace(traffic, requests=traffic.requests[:CHECKED])
     try:
         for place, reply in enumerate(_settled(first)):
             found = np.asarray(entry.dialect.read(reply))

@@ -43,10 +43,10 @@ HURRIED = SPEC.model_copy(update={"slo": SPEC.slo.model_copy(update={"latency_p9
 Results = Sequence[tuple[str, Tally]]
 
 
-def large(file: Path) -> Path:
+def large(file: Path, place: World) -> Path:
     """Requests of ROWS rows, whole, written there."""
     dialect = replace(dialects.BINARY, rows=ROWS)
-    file.write_bytes(b"\n".join(map(b64encode, dialect.requests(model.make_rows(REQUESTS * ROWS)))))
+    file.write_bytes(b"\n".join(map(b64encode, dialect.requests(model.make_rows(REQUESTS * ROWS), place.headers))))
     return file
 
 
@@ -67,6 +67,7 @@ def offered(place: World, bodies: Path, seconds: float, *load: str) -> Tally:
     """What came of a load from a process of its own."""
     url = f"{place.url}{place.path}/decide"
     command = [sys.executable, "-m", "benchmarks.offer", url, str(bodies), "--seconds", str(seconds), *load]
+    command += [word for line in place.header_lines for word in ("--header", line)]
     told = subprocess.run(command, capture_output=True, check=True, timeout=seconds + 60.0).stdout
     return msgspec.json.decode(told, type=Tally)
 
@@ -101,7 +102,7 @@ def table(results: Results) -> Iterator[str]:
 def main() -> None:
     """The command line."""
     with tempfile.TemporaryDirectory(prefix="wvo") as folder, world(SPEC) as place:
-        peak, flood = flooded(place, large(Path(folder) / "large.base64"))
+        peak, flood = flooded(place, large(Path(folder) / "large.base64", place))
         results = [(f"{ROWS:,} rows, 8 callers", peak), (f"{ROWS:,} rows, {TIMES:g} x that, open loop", flood)]
         place.serve(HURRIED)
         bodies = single(Path(folder) / "single.ndjson")

@@ -5,9 +5,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -30,6 +30,7 @@ class Running:
 
     port: int
     family: Callable[[], list[psutil.Process]]
+    headers: Mapping[str, str] = field(default_factory=dict)  # that every request is sent with
 
 
 @contextmanager

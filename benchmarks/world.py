@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ import psutil
 
 from benchmarks import model
 from cluster import haproxy, processes, ray_head
-from cluster.access import ensure_token
+from cluster.access import bearer
+from cluster.callers.first_key import ensure_first_key
+from cluster.callers.key_book import KeyBook
 from cluster.errors import Unavailable
 from cluster.lifecycle import spec_digest
 from cluster.mlflow_registry import MlflowRegistry
@@ -64,6 +67,16 @@ class World:
         return f"http://127.0.0.1:{self.settings.port}"
 
     @property
+    def headers(self) -> dict[str, str]:
+        """What shows its first key."""
+        return bearer(self.settings.key_file)
+
+    @property
+    def header_lines(self) -> list[str]:
+        """The same, as lines of a request."""
+        return [f"{name}: {value}" for name, value in self.headers.items()]
+
+    @property
     def path(self) -> str:
         """The bench model's route."""
         return f"/v2/models/{NAME}"
@@ -83,7 +96,7 @@ class World:
         self.clear()
         self.applications.declare(NAME, route, builder, dict(arguments))
         self.applications.wait_running(NAME, PATIENCE_SECONDS, lambda _: None)
-        wait_for(f"{self.url}{ready}")
+        wait_for(f"{self.url}{ready}", self.headers)
 
     def clear(self) -> None:
         """Take the application down, control stays; returns when its processes are gone."""
@@ -154,12 +167,12 @@ def free_port(offsets: tuple[int, ...] = (0,)) -> int:
     raise Unavailable("There is no free port: end servers that are left from another run")
 
 
-def wait_for(url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+def wait_for(url: str, headers: Mapping[str, str] | None = None, patience_seconds: float = PATIENCE_SECONDS) -> None:
     """Return when GET gives 200."""
 
     def ready() -> bool:
         try:
-            return httpx.get(url, timeout=5.0, trust_env=False).status_code == 200
+            return httpx.get(url, headers=headers, timeout=5.0, trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -168,7 +181,6 @@ def wait_for(url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
 
 def _settings(home: Path) -> Settings:
     """Settings with ports that are free."""
-    ensure_token(home)
     port = free_port(OFFSETS)
     return Settings(
         home=str(home),
@@ -182,13 +194,15 @@ def _settings(home: Path) -> Settings:
 
 
 def _register(settings: Settings) -> None:
-    """The bench model as champion in registry and store."""
+    """The bench model as champion in registry and store, and the key to ask it with."""
     registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
     order = Registration(NAME, model.SPEC.owner, "first", "champion", None, None, {}, {}, {})
     version = registry.register(order, model.bundle().folder)
     registry.set_champion(NAME, version.number)
     split = Split(NAME, 1, "bench", (Arm("champion", version.number, 1.0),))
-    Shelf(SqlStore(settings.store_url), SPLIT, Split).save(NAME, split, 0)
+    store = SqlStore(settings.store_url)
+    Shelf(store, SPLIT, Split).save(NAME, split, 0)
+    ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
 
 
 def _is_free(port: int) -> bool:

@@ -1,23 +1,11 @@
-"""The owner's token: made once, kept readable by its owner only, compared in constant time."""
+"""Secrets in files: made once, kept readable by their owner only, shown as a bearer."""
 
-import hashlib
-import hmac
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from cluster.errors import Forbidden, Invalid
-
-TOKEN_FILE = "token"  # noqa: S105  a file name
-DIGEST_FILE = "token.sha256"
-
-
-def ensure_token(home: Path) -> str:
-    """The token of this Windvane, made at first use with mode 0600; its digest lies beside it for the servers."""
-    token = ensure_secret(home / TOKEN_FILE)
-    _write_digest(home / DIGEST_FILE, digest(token))
-    return token
 
 
 def ensure_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_hex(32)) -> str:
@@ -49,36 +37,6 @@ def bearer(file: Path) -> dict[str, str]:
     return {"authorization": f"Bearer {secret}"} if secret else {}
 
 
-def read_digest(home: Path) -> str | None:
-    """The digest the servers compare with; None when no token was made, and then nobody is the owner."""
-    try:
-        return (home / DIGEST_FILE).read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
-def digest(token: str) -> str:
-    """SHA-256 of a token, hexadecimal.
-
-    >>> digest("a")[:8]
-    'ca978112'
-    """
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def is_owner(authorization: str | None, expected_digest: str | None) -> bool:
-    """Whether an `Authorization` header carries the owner's token; always False without a digest.
-
-    >>> is_owner("Bearer a", digest("a")), is_owner("Bearer b", digest("a")), is_owner("Bearer a", None)
-    (True, False, False)
-    """
-    if authorization is None or expected_digest is None:
-        return False
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip()
-    return scheme.lower() == "bearer" and token != "" and hmac.compare_digest(digest(token), expected_digest)
-
-
 def _write_once(path: Path, text: str) -> None:
     """Whole or not at all, readable by its owner only; who comes second leaves the first one's."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -90,11 +48,3 @@ def _write_once(path: Path, text: str) -> None:
         return
     finally:
         fresh.unlink()
-
-
-def _write_digest(path: Path, text: str) -> None:
-    if path.exists() and path.read_text().strip() == text:
-        return
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text + "\n")
-    fresh.replace(path)

@@ -7,19 +7,21 @@ from urllib.parse import quote
 
 import httpx
 
-from cluster.access import TOKEN_FILE, bearer
+from cluster.access import bearer
 from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable, WindvaneError
 
 TIMEOUT_SECONDS = 30.0
-_KINDS: dict[int, type[WindvaneError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict}
+_KINDS: dict[int, type[WindvaneError]] = {403: Forbidden, 404: NotFound, 409: Conflict}
 
 
 class ControlApi:
-    """One Windvane at `url`; reads the owner's token from `home` when it is there."""
+    """One Windvane at `url`; shows the key in `key_file` when there is one."""
 
-    def __init__(self, url: str, home: Path, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, key_file: Path, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url
-        headers = bearer(home / TOKEN_FILE)
+        self._key_file = key_file
+        headers = bearer(key_file)
+        self._shows = bool(headers)
         self._http = httpx.Client(
             base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport
         )
@@ -100,6 +102,13 @@ class ControlApi:
             reply = self._http.request(method, path, json=None if body is None else dict(body))
         except httpx.HTTPError as error:
             raise Unavailable(f"{self._url} does not answer ({error}); start it with `windvane up`.") from error
+        if reply.status_code == 401:
+            raise Unauthorized(
+                f"{_error(reply)}\nThe key in {self._key_file} was shown; name another file with WINDVANE_KEY_FILE."
+                if self._shows
+                else f"There is no key in {self._key_file}: `windvane up` makes the first one; another file is named "
+                "by WINDVANE_KEY_FILE."
+            )
         if reply.status_code >= 400:
             raise _error(reply)
         try:

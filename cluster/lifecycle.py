@@ -4,12 +4,14 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
 from cluster import ray_head
-from cluster.access import ensure_token
+from cluster.callers.first_key import ensure_first_key
+from cluster.callers.key_book import KeyBook
 from cluster.errors import Unavailable, WindvaneError
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
@@ -36,8 +38,7 @@ class Place:
 
 def up(settings: Settings, progress: Progress) -> Place:
     """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing."""
-    home = Path(settings.home)
-    ensure_token(home)
+    ensure_first_key(Path(settings.home), KeyBook(SqlStore(settings.store_url)), datetime.now(UTC))
     dashboard = dashboard_url(settings)
     started = False
     if dashboard is None:

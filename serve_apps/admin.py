@@ -1,10 +1,11 @@
-"""The control API and the console: FastAPI over the Desk; changing anything needs the owner's token."""
+"""The control API and the console: FastAPI over the Desk; every route says which roles may ask."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
@@ -12,22 +13,33 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from cluster.access import is_owner
-from cluster.errors import Forbidden, Invalid, Malformed, NotFound, Problem, WindvaneError
+from cluster.callers.caller import demand_role
+from cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
+from configs.access import ROLES, Role
 from configs.schema import ModelSpec
 from serve_apps import replies
 from serve_apps.desk import Desk
+from serve_apps.guarded import READERS, Keeper, caller_of, needs, open_to_all
 from serve_apps.key_desk import KeyDesk
-from serve_apps.key_routes import key_routes
+from serve_apps.key_routes import add_key_routes
 from serve_apps.openapi.document import document
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal_at
-from serve_apps.protocol.problem import MethodNotAllowed, UnsupportedMediaType
+from serve_apps.protocol.problem import MethodNotAllowed
 from serve_apps.reference import page
 
 CONSOLE = Path(__file__).parent / "console"
-OWNER = "owner"  # who did it, on the record; one token, one owner
 VERBS = Literal["pause", "resume", "promote", "abort", "undo"]
+OWNERS: tuple[Role, ...] = ("owner", "admin")
+TRAINERS: tuple[Role, ...] = ("owner", "operator", "admin")
+HOLDERS: tuple[Role, ...] = ("owner", "operator", "compliance", "admin")  # who may stop a version from going on
+STEERING: dict[str, tuple[Role, ...]] = {
+    "pause": HOLDERS,
+    "abort": HOLDERS,
+    "undo": HOLDERS,
+    "resume": OWNERS,
+    "promote": OWNERS,
+}
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -66,80 +78,57 @@ class Pins(BaseModel):
 
 
 def make_app(
-    desk: Desk, owner_digest: Callable[[], str | None], open_reading: bool, keys: KeyDesk | None = None
+    desk: Desk,
+    keeper: Keeper,
+    keys: KeyDesk,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
-    """The ASGI app; with `open_reading` (loopback only) GET needs no token, apart from that of the keys."""
-
-    def demand_owner(request: Request) -> None:
-        if not is_owner(request.headers.get("authorization"), owner_digest()):
-            raise Forbidden(
-                "This needs the owner's token as `Authorization: Bearer …`; it lies in WINDVANE_HOME/token."
-            )
-
-    def reader(request: Request) -> None:
-        if not open_reading:
-            demand_owner(request)
-
-    class Guarded(APIRoute):
-        """Whatever can change something asks who calls before it reads a byte of the body, then reads it strictly."""
-
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            answer = super().get_route_handler()
-            if self.methods == {"GET"}:
-                return answer
-
-            async def guarded(request: Request) -> Response:
-                demand_owner(request)
-                _demand_json(request.headers.get("content-type", ""))
-                strict_json.parse(await request.body())
-                return await answer(request)
-
-            return guarded
-
+    """The ASGI app."""
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
+        redoc_url=None,
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
+        lifespan=lifespan,
     )  # the document below tells of every door, not only of these
-    app.router.route_class = Guarded
-    reading = [Depends(reader)]
+    app.router.route_class = keeper.route_class()
 
-    @app.get("/", include_in_schema=False)
+    @app.get("/", include_in_schema=False, openapi_extra=open_to_all())
     def root() -> RedirectResponse:
         return RedirectResponse("console")
 
-    @app.get("/api/health")
+    @app.get("/api/health", openapi_extra=open_to_all())
     def health() -> replies.Health:
         """Control answers."""
         return {"status": "ok"}
 
-    @app.get("/api/status", dependencies=reading)
-    def status() -> replies.Overview:
-        """Champion, split, phase and why, findings, jobs and rates of every model."""
-        return desk.status()
+    @app.get("/api/status", openapi_extra=needs(*READERS))
+    def status(request: Request) -> replies.Overview:
+        """Champion, split, phase and why, findings, jobs and rates of every model that the caller may see."""
+        return desk.status(caller_of(request).may_use)
 
-    @app.put("/api/models/{model}", openapi_extra=DECLARATION)
-    def deploy(model: str, spec: dict[str, Any]) -> replies.Deployed:
+    @app.put("/api/models/{model}", openapi_extra=needs(*OWNERS, **DECLARATION))
+    def deploy(request: Request, model: str, spec: dict[str, Any]) -> replies.Deployed:
         """Make this declaration the one that serves."""
-        return desk.deploy(model, spec, OWNER)
+        return desk.deploy(model, spec, caller_of(request).name)
 
-    @app.post("/api/models/{model}/undeploy")
-    def undeploy(model: str, body: Reason) -> replies.Undeployed:
+    @app.post("/api/models/{model}/undeploy", openapi_extra=needs(*OWNERS))
+    def undeploy(request: Request, model: str, body: Reason) -> replies.Undeployed:
         """Take the model out of service; its versions, its history and its decision log stay."""
-        return desk.undeploy(model, body.reason, OWNER)
+        return desk.undeploy(model, body.reason, caller_of(request).name)
 
-    @app.get("/api/models/{model}", dependencies=reading)
+    @app.get("/api/models/{model}", openapi_extra=needs(*READERS))
     def describe(model: str) -> ModelSpec:
         """The deployed declaration."""
         return desk.spec(model)
 
-    @app.get("/api/models/{model}/versions", dependencies=reading)
+    @app.get("/api/models/{model}/versions", openapi_extra=needs(*READERS))
     def versions(model: str) -> replies.Versions:
         """All registered versions, oldest first."""
         return {"versions": desk.versions(model)}
 
-    @app.get("/api/models/{model}/events", dependencies=reading)
+    @app.get("/api/models/{model}/events", openapi_extra=needs(*READERS))
     def events(
         model: str,
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
@@ -148,59 +137,77 @@ def make_app(
         """What happened, oldest first."""
         return {"events": desk.events(model, after, limit)}
 
-    @app.post("/api/models/{model}/retrain", status_code=202)
-    def retrain(model: str, body: Reason) -> replies.RetrainStatus:
+    @app.post("/api/models/{model}/retrain", status_code=202, openapi_extra=needs(*TRAINERS))
+    def retrain(request: Request, model: str, body: Reason) -> replies.RetrainStatus:
         """Open a retrain request by hand, or return the one that is open."""
-        return desk.retrain(model, body.reason, OWNER)
+        return desk.retrain(model, body.reason, caller_of(request).name)
 
-    @app.get("/api/models/{model}/rollout", dependencies=reading)
+    @app.get("/api/models/{model}/rollout", openapi_extra=needs(*READERS))
     def rollout(model: str) -> replies.RolloutStatus:
         """The current or last rollout."""
         return desk.rollout(model)
 
-    @app.post("/api/models/{model}/rollout", status_code=202)
-    def start(model: str, body: StartOrder) -> replies.RolloutStatus:
+    @app.post("/api/models/{model}/rollout", status_code=202, openapi_extra=needs(*OWNERS))
+    def start(request: Request, model: str, body: StartOrder) -> replies.RolloutStatus:
         """Begin to prove a version."""
-        return desk.start(model, body.version, body.reason, OWNER, body.skip_shadow, body.override_gate)
+        by = caller_of(request).name
+        return desk.start(model, body.version, body.reason, by, body.skip_shadow, body.override_gate)
 
-    @app.post("/api/models/{model}/rollout/{verb}")
-    def steer(model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:
-        """Pause, resume, promote, abort or undo."""
-        return desk.steer(model, verb, body.reason, OWNER)
+    @app.post("/api/models/{model}/rollout/{verb}", openapi_extra=needs(*HOLDERS))
+    def steer(request: Request, model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:
+        """Pause, abort, undo; resume and promote are for owners and admins."""
+        caller = caller_of(request)
+        demand_role(caller, *STEERING[verb])
+        return desk.steer(model, verb, body.reason, caller.name)
 
-    @app.put("/api/models/{model}/pins")
+    @app.put("/api/models/{model}/pins", openapi_extra=needs(*OWNERS))
     def pin(model: str, body: Pins) -> replies.Pinned:
         """Score these versions as shadows in every split."""
         return desk.pin(model, tuple(body.versions))
 
-    @app.get("/metrics", dependencies=reading, response_class=PlainTextResponse)
-    def metrics() -> Response:
-        """Prometheus metrics of every model."""
-        return Response(desk.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    @app.get("/metrics", response_class=PlainTextResponse, openapi_extra=needs(*READERS))
+    def metrics(request: Request) -> Response:
+        """Prometheus metrics of every model that the caller may see."""
+        written = desk.metrics(caller_of(request).may_use)
+        return Response(written, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @app.get("/console", include_in_schema=False)
+    @app.get("/console", include_in_schema=False, openapi_extra=open_to_all())
     def console() -> FileResponse:
         return FileResponse(CONSOLE / "index.html", headers={"content-security-policy": CONTENT_POLICY})
 
-    @app.get("/console/{name}", include_in_schema=False)
+    @app.get("/console/{name}", include_in_schema=False, openapi_extra=open_to_all())
     def console_file(name: Literal["console.css", "console.js"]) -> FileResponse:
         return FileResponse(CONSOLE / name)
 
-    @app.get("/openapi.json", dependencies=reading, include_in_schema=False)
-    def described() -> JSONResponse:
-        return JSONResponse(document(desk.models(), app.openapi(), open_reading))
+    def told(request: Request) -> dict[str, Any]:
+        models = [spec for spec in desk.models() if caller_of(request).may_use(spec.name)]
+        return document(models, app.openapi())
 
-    @app.get("/docs", dependencies=reading, include_in_schema=False)
-    def reference() -> HTMLResponse:
-        written = page(document(desk.models(), app.openapi(), open_reading))
-        return HTMLResponse(written, headers={"content-security-policy": CONTENT_POLICY})
+    @app.get("/openapi.json", include_in_schema=False, openapi_extra=needs(*ROLES))
+    def described(request: Request) -> JSONResponse:
+        return JSONResponse(told(request))
 
-    if keys is not None:
-        app.include_router(key_routes(keys, Guarded, demand_owner, lambda _: OWNER))
+    @app.get("/docs", include_in_schema=False, openapi_extra=needs(*ROLES))
+    def reference(request: Request) -> HTMLResponse:
+        return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
+
+    add_key_routes(app, keys)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        """What no route answers; whether there is such a model nobody learns who may not use it."""
+        assert isinstance(error, HTTPException)
+        parts = request.url.path.split("/")
+        if parts[1:3] == ["v2", "models"] and len(parts) > 3 and parts[3]:
+            try:
+                await keeper.admit(request, ROLES, parts[3])
+            except WindvaneError as refused:
+                keeper.refused(refused, request)
+                return _refuse(refused, request.url.path)
+        return _http_error(request, error)
 
     app.add_exception_handler(WindvaneError, _windvane_error)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
     return app
 
 
@@ -221,8 +228,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return _refuse(invalid, request.url.path)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http_error(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
         told = (error.headers or {}).get("Allow", "").split(", ")  # of the first route only
         allowed = ", ".join(sorted(_methods_at(request).union(told)))
@@ -258,11 +264,6 @@ def _problem(location: Sequence[str | int], message: str) -> Problem:
     if where != "body":
         return Problem("", f"{where} parameter {'.'.join(map(str, path))}: {message}")
     return Problem(strict_json.pointer_to(path), message)
-
-
-def _demand_json(kind: str) -> None:
-    if kind.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType(f"Content-Type is {kind[:60]!a}; send application/json in UTF-8")
 
 
 def _refuse(error: WindvaneError, path: str) -> Response:

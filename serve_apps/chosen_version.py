@@ -21,7 +21,7 @@ def choose(version: str, roster: Roster, owns: Callable[[], bool]) -> int | None
     if not owns():
         raise Forbidden(
             f"The split decides who answers, and version {number} is not its only answer: leave the version out, or "
-            "send an owner's Authorization: Bearer <token>"
+            "send the key of an owner"
         )
     return number
 

@@ -4,15 +4,18 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from ray import serve
+from tritonclient.grpc import service_pb2 as messages
 
-from cluster.access import read_digest
+from cluster.callers.declared import declared
+from cluster.callers.key_book import KeyBook
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
@@ -25,16 +28,21 @@ from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
-from serve_apps.inference_server import server_metadata, server_routes, unready
+from serve_apps.grpc_reception import GrpcReception
+from serve_apps.guarded import Keeper, demand_guards
+from serve_apps.inference_server import add_server_routes, server_metadata, unready
+from serve_apps.key_desk import KeyDesk
 from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
 from serve_apps.rollout.controller import RolloutController
+from serve_apps.turned_away import TurnedAway
 
 logger = logging.getLogger("windvane.control")
 
 ROLLOUT_SECONDS = 0.2  # between looks: part of the way from a breach to the rollback
+KEYS_SECONDS = 0.5
 WATCH_SECONDS = 1.0
 SEAL_SECONDS = 5.0
 METRICS_SECONDS = 5.0
@@ -61,9 +69,15 @@ class Control:
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
         self._monitors = RayMonitors()
         cache = home / "cache" / "versions"
-        self._switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
+        switchboard = RaySwitchboard(self._settings.store_url)
+        self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         self._desk = Desk(store, registry, self._rollouts, self._monitors)
+        self._authenticator = declared(self._settings)
+        self._turned_away = TurnedAway()
+        self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
+        self._key_desk.look()
+        self._reception = GrpcReception(self._authenticator, self._turned_away, self._settings.is_local)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
         self._ray_metrics = RayMetrics()
@@ -72,6 +86,7 @@ class Control:
         self._watched: tuple[str, ...] | None = None
         for name, period, act, before in (
             ("rollout", ROLLOUT_SECONDS, self._roll, None),
+            ("keys", KEYS_SECONDS, self._nothing, self._refresh_keys),
             ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
             ("seal", SEAL_SECONDS, self._seal, None),
             ("metrics", METRICS_SECONDS, self._tell_ray, None),
@@ -80,10 +95,18 @@ class Control:
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
-        home = Path(self._settings.home)
-        app = make_app(self._desk, lambda: read_digest(home), self._settings.is_local)
-        app.include_router(server_routes(self._desk.models, self._switchboard))
+        app = make_app(
+            self._desk, Keeper(self._authenticator, self._turned_away), self._key_desk, lifespan=self._lifespan
+        )
+        add_server_routes(app, self._desk.models, self._switchboard)
+        demand_guards(app)
         return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self._authenticator.start()
+        yield
+        await self._authenticator.stop()
 
     async def ServerLive(self, _: Any) -> Any:  # noqa: N802  the protocol's name
         """Over gRPC: control answers (Serve finds these methods by name)."""
@@ -100,6 +123,18 @@ class Control:
     async def ServerMetadata(self, _: Any) -> Any:  # noqa: N802
         """Over gRPC: who answers, and what of the protocol it speaks."""
         return oip_grpc.server_of(server_metadata())
+
+    async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """Over gRPC: of a model that is not deployed."""
+        return await self._reception.answer(request.model_name, messages.ModelInferResponse(), grpc_context)
+
+    async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """Over gRPC: of a model that is not deployed."""
+        return await self._reception.answer(request.name, messages.ModelMetadataResponse(), grpc_context)
+
+    async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
+        """Over gRPC: of a model that is not deployed."""
+        return await self._reception.answer(request.name, messages.ModelReadyResponse(), grpc_context)
 
     def __del__(self) -> None:
         self._stopping.set()
@@ -140,6 +175,12 @@ class Control:
         if self._told.get(where) != sentence:
             self._told[where] = sentence
             logger.warning("%s: %s", where, sentence)
+
+    def _nothing(self, _: ModelSpec, __: datetime) -> None:
+        """Keys are no model's."""
+
+    def _refresh_keys(self, _: Sequence[ModelSpec]) -> None:
+        self._key_desk.refresh()
 
     def _roll(self, spec: ModelSpec, now: datetime) -> None:
         self._rollouts.tick(spec.name, now)

@@ -76,9 +76,10 @@ class Desk:
             raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
         return ModelSpec.model_validate_json(saved.body)
 
-    def status(self) -> Overview:
-        """Everything `windvane status` and the console show."""
-        return {"at": self._clock().isoformat(), "models": [self._status_of(spec) for spec in self.models()]}
+    def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
+        """Everything `windvane status` and the console show of the models that may be seen."""
+        seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
+        return {"at": self._clock().isoformat(), "models": seen}
 
     def deploy(self, model: str, declaration: Mapping[str, Any], by: str) -> Deployed:
         """Store the declaration that serves from now on; Conflict when the model has no champion to serve."""
@@ -172,9 +173,9 @@ class Desk:
         self._rollouts.pin(model, versions)
         return {"model": model, "pins": list(versions)}
 
-    def metrics(self) -> bytes:
-        """Prometheus text of everything control knows."""
-        return exposition([self.state(spec.name) for spec in self.models()])
+    def metrics(self, may_see: Callable[[str], bool] = lambda _: True) -> bytes:
+        """Prometheus text of everything control knows of the models that may be seen."""
+        return exposition([self.state(spec.name) for spec in self.models() if may_see(spec.name)])
 
     def _status_of(self, spec: ModelSpec) -> ModelStatus:
         return status.model_status(

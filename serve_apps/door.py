@@ -3,15 +3,15 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeAlias
 
-from cluster.access import is_owner, read_digest
+from cluster.callers.caller import Caller, demand_role
 from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from configs.schema import ModelSpec
 from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.decider import Decider
 from serve_apps.departures import Departures
+from serve_apps.entrance import CLIENTS, Entrance, chooses
 from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
 from serve_apps.infer_door import JSON, InferDoor, Methods, Route
 from serve_apps.protocol.decide import Decide
@@ -34,7 +34,7 @@ class Door:
     def __init__(
         self,
         spec: ModelSpec,
-        home: Path,
+        entrance: Entrance,
         roster: Roster,
         decider: Decider,
         log: Log,
@@ -44,7 +44,7 @@ class Door:
         ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._spec = spec
-        self._home = home
+        self._entrance = entrance
         self._roster = roster
         self._decider = decider
         self._log = log
@@ -56,10 +56,10 @@ class Door:
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
         self._departures = Departures(ticks)
-        self._inference = InferDoor(spec, roster, decider, self._departures, self._owns, self._override, now, ticks)
+        self._inference = InferDoor(spec, roster, decider, self._departures, entrance, self._override, now, ticks)
         self._own_routes: dict[str, Methods] = {
-            f"/v2/models/{spec.name}/decide": {"POST": self._decide},
-            f"/v2/models/{spec.name}/outcomes": {"POST": self._outcomes},
+            f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},
+            f"/v2/models/{spec.name}/outcomes": {"POST": Route(self._outcomes, CLIENTS)},
         }
         self._routes = self._own_routes | self._inference.routes
 
@@ -83,11 +83,17 @@ class Door:
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         """The reply to one HTTP request, an error's too; None when its client is gone. `headers` are the scope's."""
+        caller = None
         try:
-            return await self._route(scope)(headers, receive)
+            caller = await self._entrance.admit(scope["headers"])
+            self._entrance.demand(caller)
+            route = self._route(scope)
+            demand_role(caller, *route.roles)
+            return await route.answer(headers, receive, caller)
         except ClientGone:
             return None
         except WindvaneError as error:
+            self._entrance.refused(error, f"{scope['method']} {scope['path']}", caller)
             return self._refusal(error, scope["path"])
         except Exception:
             logger.exception("%s %s was not answered", scope["method"], scope["path"])
@@ -123,19 +129,21 @@ class Door:
         """Problem details from our own doors, the protocol's `error` from its own."""
         return problem(error, path) if path in self._own_routes else refusal(error, path)
 
-    async def _decide(self, headers: Headers, receive: Receive) -> Response:
+    async def _decide(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
         arrived = self._ticks() - waited(headers, self._now)
         deadline = deadline_of(headers, arrived)
-        override = self._override(headers)
+        override = self._override(headers, caller)
         body = await self._body(headers, receive)
         await self._decider.turnstile.turn(len(body))
         questions, many = self._decide_protocol.decode(body, self._now())
+        self._entrance.debit(caller, len(questions))
         with self._departures.watch(headers, receive):
-            answers = await self._decider.decide(questions, arrived, override, deadline)
+            answers = await self._decider.decide(questions, arrived, override, deadline, caller=caller.name)
         return Response(200, self._decide_protocol.encode(answers, many), JSON)
 
-    async def _outcomes(self, headers: Headers, receive: Receive) -> Response:
+    async def _outcomes(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
         outcomes = self._outcomes_protocol.decode(await self._body(headers, receive), self._now())
+        self._entrance.debit(caller, len(outcomes))
         for outcome in outcomes:
             self._log.append(outcome)
         await self._log.commit()
@@ -145,17 +153,12 @@ class Door:
         demand_json(headers)
         return await read_body(headers, receive, self._most_bytes)
 
-    def _owns(self, headers: Headers) -> bool:
-        return is_owner(headers.get(b"authorization", b"").decode("latin-1"), read_digest(self._home))
-
-    def _override(self, headers: Headers) -> int | None:
+    def _override(self, headers: Headers, caller: Caller) -> int | None:
         """The version that an owner wants an answer from, if any; raises Forbidden for anybody else."""
         if VERSION_HEADER not in headers:
             return None
-        if not self._owns(headers):
-            raise Forbidden(
-                f"{VERSION_HEADER.decode()} is for the owners of {self._spec.name}: send Authorization: Bearer <token>"
-            )
+        if not chooses(caller):
+            raise Forbidden(f"{VERSION_HEADER.decode()} is for the owners of {self._spec.name}: leave it out")
         text = headers[VERSION_HEADER].decode("latin-1").strip()
         if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < LARGEST_VERSION):
             detail = f"must be the number of a version, such as 3, not {text[:40]!a}"

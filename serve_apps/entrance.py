@@ -13,6 +13,11 @@ CLIENTS: tuple[Role, ...] = ("client", "owner", "admin")  # who may ask for deci
 CHOOSERS: tuple[Role, ...] = ("owner", "admin")  # who may say which version answers
 
 
+def chooses(caller: Caller) -> bool:
+    """Whether the caller may say which version answers."""
+    return not caller.roles.isdisjoint(CHOOSERS)
+
+
 class Entrance:
     """One per replica, under its HTTP and its gRPC door."""
 
@@ -22,14 +27,13 @@ class Entrance:
         self._turned_away = turned_away or TurnedAway()
 
     async def admit(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Who sends these headers, names in lower case; what it may do is still to be asked.
+        """Who sends these headers, names in lower case; raises Unauthorized, Unavailable while none can be known."""
+        return await self._authenticator.admit(*credentials_in(headers))
 
-        Raises Unauthorized, TooFast, Forbidden for another's model, Unavailable while an issuer's keys are not known.
-        """
-        caller = await self._authenticator.admit(*credentials_in(headers))
+    def demand(self, caller: Caller) -> None:
+        """One request less for the caller; raises TooFast, or Forbidden when this is another's model."""
         self._authenticator.charge(caller)
         demand_model(caller, self._model)
-        return caller
 
     def debit(self, caller: Caller, rows: int) -> None:
         """The request that was let in turned out to ask for so many rows."""

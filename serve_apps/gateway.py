@@ -9,6 +9,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
 from cluster import haproxy, haproxy_queue
+from cluster.callers.declared import declared
 from cluster.haproxy_queue import Queue
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.sql_store import SqlStore
@@ -49,6 +50,7 @@ class Gateway:
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
             RayMonitorLine(self._model, name),
+            declared(settings),
             settings.is_local,
         )
         self._replica = replica

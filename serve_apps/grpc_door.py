@@ -3,19 +3,20 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol, TypeVar
 
 import grpc
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.access import is_owner, read_digest
+from cluster.callers.caller import Caller, demand_role
 from cluster.errors import Forbidden, NotFound, TooLarge, Unavailable, WindvaneError
+from configs.access import ROLES, Role
 from configs.schema import ModelSpec
 from serve_apps.chosen_version import choose, loaded_number
 from serve_apps.deadline import HEADER, read_deadline
 from serve_apps.decider import Decider
+from serve_apps.entrance import CLIENTS, Entrance, chooses
 from serve_apps.protocol.inference import Inference, version_of
 from serve_apps.protocol.metadata import metadata
 from serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
@@ -64,7 +65,7 @@ class GrpcDoor:
     def __init__(
         self,
         spec: ModelSpec,
-        home: Path,
+        entrance: Entrance,
         roster: Roster,
         decider: Decider,
         local: bool = True,
@@ -73,7 +74,7 @@ class GrpcDoor:
     ) -> None:
         """`local` refuses callers on other machines, since Ray binds replicas' own gRPC ports on all interfaces."""
         self._spec = spec
-        self._home = home
+        self._entrance = entrance
         self._roster = roster
         self._decider = decider
         self._local = local
@@ -84,32 +85,39 @@ class GrpcDoor:
 
     async def infer(self, request: messages.ModelInferRequest, context: Context) -> messages.ModelInferResponse:
         """Decide every row of the request."""
-        return await self._answered(self._infer(request, context), messages.ModelInferResponse(), context)
+        return await self._answered(
+            lambda caller: self._infer(request, context, caller), CLIENTS, messages.ModelInferResponse(), context
+        )
 
     async def metadata(
         self, request: messages.ModelMetadataRequest, context: Context
     ) -> messages.ModelMetadataResponse:
         """What the model takes and gives."""
-        return await self._answered(self._metadata(request), messages.ModelMetadataResponse(), context)
+        return await self._answered(lambda _: self._metadata(request), ROLES, messages.ModelMetadataResponse(), context)
 
     async def ready(self, request: messages.ModelReadyRequest, context: Context) -> messages.ModelReadyResponse:
         """Whether the model, or the version asked for, can answer here."""
-        return await self._answered(self._ready(request), messages.ModelReadyResponse(), context)
+        return await self._answered(lambda _: self._ready(request), ROLES, messages.ModelReadyResponse(), context)
 
-    async def _infer(self, request: messages.ModelInferRequest, context: Context) -> messages.ModelInferResponse:
+    async def _infer(
+        self, request: messages.ModelInferRequest, context: Context, caller: Caller
+    ) -> messages.ModelInferResponse:
         arrived = self._ticks()
         self._demand(request.model_name)
         if request.ByteSize() > self._most_bytes:
             raise TooLarge(f"The message has {request.ByteSize()} bytes; send at most {self._most_bytes}")
         sent = dict(context.invocation_metadata())
         deadline = read_deadline(sent[HEADER], arrived) if HEADER in sent else None
-        override = self._override(request.model_version, sent) if request.model_version else None
+        override = (
+            choose(request.model_version, self._roster, lambda: chooses(caller)) if request.model_version else None
+        )
         admission = self._decider.admission
         predicted, took = admission.enter(None if deadline is None else deadline - arrived - admission.unseen), 0.0
         try:
             asked = request_of(request)
             questions, block = self._inference.ask(asked, self._now())
-            answers = await self._decider.decide(questions, arrived, override, deadline, block)
+            self._entrance.debit(caller, len(questions))
+            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller.name)
             took = self._ticks() - arrived
         finally:
             admission.leave(predicted if took else 0.0, took)
@@ -125,15 +133,20 @@ class GrpcDoor:
         loaded = not request.version or any(request.version == str(number) for number in self._roster.loaded)
         return messages.ModelReadyResponse(ready=loaded and self._roster.in_force is not None)
 
-    async def _answered(self, reply: Coroutine[Any, Any, Reply], empty: Reply, context: Context) -> Reply:
+    async def _answered(
+        self, answer: Callable[[Caller], Awaitable[Reply]], roles: tuple[Role, ...], empty: Reply, context: Context
+    ) -> Reply:
         """The reply, or `empty` under the status of what went wrong; nothing is raised, since Serve logs each."""
-        if self._local and not context.peer().startswith(LOCAL_PEERS):
-            reply.close()
-            refuse(Forbidden("This Windvane answers its own machine only: set WINDVANE_HOST to open it"), context)
-            return empty
+        caller = None
         try:
-            return await reply
+            if self._local:
+                demand_local(context)
+            caller = await self._entrance.admit(headers_of(context))
+            self._entrance.demand(caller)
+            demand_role(caller, *roles)
+            return await answer(caller)
         except WindvaneError as error:
+            self._entrance.refused(error, f"gRPC {self._spec.name}", caller)
             refuse(error, context)
         except Exception:
             logger.exception("A gRPC request about %s was not answered", self._spec.name)
@@ -146,8 +159,16 @@ class GrpcDoor:
         if version:
             loaded_number(version, self._roster)
 
-    def _override(self, version: str, sent: Mapping[str, str]) -> int | None:
-        return choose(version, self._roster, lambda: is_owner(sent.get("authorization"), read_digest(self._home)))
+
+def headers_of(context: Context) -> list[tuple[bytes, bytes]]:
+    """The metadata as HTTP headers; gRPC has names in lower case."""
+    return [(name.encode(), value.encode()) for name, value in context.invocation_metadata() if isinstance(value, str)]
+
+
+def demand_local(context: Context) -> None:
+    """Raise Forbidden when another machine calls."""
+    if not context.peer().startswith(LOCAL_PEERS):
+        raise Forbidden("This Windvane answers its own machine only: set WINDVANE_HOST to open it")
 
 
 def refuse(error: WindvaneError, context: Context) -> None:

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 
 from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import Caller, demand_model, demand_role
+from cluster.callers.caller import Caller, demand_all_models, demand_model, demand_role
 from cluster.callers.credential import credentials_in
 from cluster.errors import WindvaneError
 from configs.access import ROLES, Role
@@ -17,6 +17,7 @@ from serve_apps.turned_away import TurnedAway
 
 Json: TypeAlias = dict[str, Any]
 READERS: tuple[Role, ...] = ("owner", "operator", "compliance", "admin")
+ALL_MODELS = "x-all-models"
 SCHEMES = ("bearer", "apiKey")  # as the document calls the two headers that a key may stand in
 
 
@@ -26,7 +27,14 @@ def needs(*roles: Role, **more: Any) -> Json:
     >>> needs("admin")
     {'security': [{'bearer': ['admin']}, {'apiKey': ['admin']}]}
     """
+    if not roles:
+        raise ValueError("name the roles of which one is needed, or say open_to_all()")
     return {"security": [{scheme: [role]} for role in roles for scheme in SCHEMES], **more}
+
+
+def needs_all_models(*roles: Role) -> Json:
+    """The same of what is about all models at once, or about who may use them: the key has to be for all of them."""
+    return needs(*roles, **{ALL_MODELS: True})
 
 
 def open_to_all(**more: Any) -> Json:
@@ -56,19 +64,18 @@ class Keeper:
         self._authenticator = authenticator
         self._turned_away = turned_away
 
-    async def admit(self, request: Request, roles: tuple[Role, ...], model: str | None) -> Caller:
-        """Who asks; raises Unauthorized, TooFast, or Forbidden without one of the roles or for another's model."""
-        caller = None
-        try:
-            caller = await self._authenticator.admit(*credentials_in(request.headers.raw))
-            self._authenticator.charge(caller)
-            if model is not None:
-                demand_model(caller, model)
-            demand_role(caller, *roles)
-        except WindvaneError as error:
-            self._turned_away.note(error, f"{request.method} {request.url.path}", caller)
-            raise
-        return caller
+    async def admit(self, request: Request, roles: tuple[Role, ...], model: str | None) -> None:
+        """Raises Unauthorized, TooFast, or Forbidden without one of the roles or for another's model."""
+        caller = await self._authenticator.admit(*credentials_in(request.headers.raw))
+        request.state.caller = caller
+        self._authenticator.charge(caller)
+        if model is not None:
+            demand_model(caller, model)
+        demand_role(caller, *roles)
+
+    def refused(self, error: WindvaneError, request: Request) -> None:
+        """Put it on record when it was for who asks."""
+        self._turned_away.note(error, f"{request.method} {request.url.path}", getattr(request.state, "caller", None))
 
     def route_class(self) -> type[APIRoute]:
         """Routes that ask who calls before they read a byte of the body, and then read it strictly."""
@@ -80,16 +87,26 @@ class Keeper:
             def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
                 answer, roles = super().get_route_handler(), roles_of(self)
                 reads = not (self.methods or set()).difference(("GET", "HEAD"))
+                about_all = ALL_MODELS in (self.openapi_extra or {})
 
                 async def guarded(request: Request) -> Response:
                     if roles is not None:
-                        request.state.caller = await keeper.admit(request, roles, request.path_params.get("model"))
+                        await keeper.admit(request, roles, request.path_params.get("model"))
+                    if about_all:
+                        demand_all_models(caller_of(request))
                     if not reads:
                         _demand_json(request.headers.get("content-type", ""))
                         strict_json.parse(await request.body())
                     return await answer(request)
 
-                return guarded
+                async def recorded(request: Request) -> Response:
+                    try:
+                        return await guarded(request)
+                    except WindvaneError as error:
+                        keeper.refused(error, request)
+                        raise
+
+                return recorded
 
         return Guarded
 

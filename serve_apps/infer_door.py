@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+from cluster.callers.caller import Caller
 from cluster.errors import Invalid, Unavailable
+from configs.access import ROLES, Role
 from configs.schema import ModelSpec
 from serve_apps.chosen_version import choose, loaded_number
 from serve_apps.deadline import deadline_of, waited
 from serve_apps.decider import Decider
 from serve_apps.departures import Departures
+from serve_apps.entrance import CLIENTS, Entrance, chooses
 from serve_apps.http_request import Headers, Receive, json_length, read_body
 from serve_apps.protocol.infer_body import read_infer
 from serve_apps.protocol.infer_reply import infer_reply
@@ -19,9 +23,19 @@ from serve_apps.protocol.metadata import metadata
 from serve_apps.protocol.problem import Response
 from serve_apps.roster import Roster
 
-Route: TypeAlias = Callable[[Headers, Receive], Awaitable[Response]]
-Methods: TypeAlias = Mapping[str, Route]
+Answer: TypeAlias = Callable[[Headers, Receive, Caller], Awaitable[Response]]
 JSON = ((b"content-type", b"application/json"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers, and the roles of which a caller needs one."""
+
+    answer: Answer
+    roles: tuple[Role, ...]
+
+
+Methods: TypeAlias = Mapping[str, Route]
 
 
 class InferDoor:
@@ -33,17 +47,17 @@ class InferDoor:
         roster: Roster,
         decider: Decider,
         departures: Departures,
-        owns: Callable[[Headers], bool],
-        override: Callable[[Headers], int | None],
+        entrance: Entrance,
+        override: Callable[[Headers, Caller], int | None],
         now: Callable[[], float],
         ticks: Callable[[], float],
     ) -> None:
-        """`owns` says whether an owner asks, `override` which version an owner's header wants."""
+        """`override` says which version an owner's header wants."""
         self._spec = spec
         self._roster = roster
         self._decider = decider
         self._departures = departures
-        self._owns = owns
+        self._entrance = entrance
         self._override = override
         self._now = now
         self._ticks = ticks
@@ -52,22 +66,22 @@ class InferDoor:
         prefix = f"/v2/models/{spec.name}"
         self._versions = f"{prefix}/versions/"
         self.routes: dict[str, Methods] = {
-            prefix: {"GET": self._metadata},
-            f"{prefix}/": {"GET": self._metadata},
-            f"{prefix}/ready": {"GET": self._ready},
-            f"{prefix}/infer": {"POST": self._infer},
+            prefix: {"GET": Route(self._metadata, ROLES)},
+            f"{prefix}/": {"GET": Route(self._metadata, ROLES)},
+            f"{prefix}/ready": {"GET": Route(self._ready, ROLES)},
+            f"{prefix}/infer": {"POST": Route(self._infer, CLIENTS)},
         }
-        self._of_a_version: dict[str, tuple[str, Callable[..., Awaitable[Response]]]] = {
-            "": ("GET", self._metadata),
-            "ready": ("GET", self._ready),
-            "infer": ("POST", self._infer),
+        self._of_a_version: dict[str, tuple[str, Callable[..., Awaitable[Response]], tuple[Role, ...]]] = {
+            "": ("GET", self._metadata, ROLES),
+            "ready": ("GET", self._ready, ROLES),
+            "infer": ("POST", self._infer, CLIENTS),
         }
 
     def version_templates(self) -> dict[str, frozenset[str]]:
         """The methods of every path that names a version, which stands as `{version}`."""
         return {
             f"{self._versions}{{version}}{'/' if verb else ''}{verb}": frozenset((method,))
-            for verb, (method, _) in self._of_a_version.items()
+            for verb, (method, _, _) in self._of_a_version.items()
         }
 
     def version_routes(self, path: str) -> Methods | None:
@@ -76,14 +90,18 @@ class InferDoor:
             return None
         version, _, verb = path.removeprefix(self._versions).partition("/")
         found = self._of_a_version.get(verb)
-        return None if found is None else {found[0]: partial(found[1], version=version)}
+        return None if found is None else {found[0]: Route(partial(found[1], version=version), found[2])}
 
-    async def _metadata(self, _headers: Headers, _receive: Receive, version: str | None = None) -> Response:
+    async def _metadata(
+        self, _headers: Headers, _receive: Receive, _caller: Caller, version: str | None = None
+    ) -> Response:
         if version is not None:
             loaded_number(version, self._roster)
         return Response(200, json.dumps(metadata(self._spec, self._roster.loaded)).encode(), JSON)
 
-    async def _ready(self, _headers: Headers, _receive: Receive, version: str | None = None) -> Response:
+    async def _ready(
+        self, _headers: Headers, _receive: Receive, _caller: Caller, version: str | None = None
+    ) -> Response:
         if self._roster.in_force is None:
             trouble = self._roster.report().trouble
             raise Unavailable(f"No version of {self._spec.name} is in force yet{': ' if trouble else ''}{trouble}")
@@ -91,11 +109,11 @@ class InferDoor:
             loaded_number(version, self._roster)
         return Response(200, b'{"ready":true}', JSON)
 
-    async def _infer(self, headers: Headers, receive: Receive, version: str | None = None) -> Response:
+    async def _infer(self, headers: Headers, receive: Receive, caller: Caller, version: str | None = None) -> Response:
         arrived = self._ticks() - waited(headers, self._now)
-        override = self._override(headers)
+        override = self._override(headers, caller)
         if version is not None:
-            chosen = choose(version, self._roster, lambda: self._owns(headers))
+            chosen = choose(version, self._roster, lambda: chooses(caller))
             if override is not None and str(override) != version:
                 raise Invalid(f"The path asks for version {version[:20]!a} and the header for {override}: send one")
             override = chosen if override is None else override
@@ -105,6 +123,7 @@ class InferDoor:
         await self._decider.turnstile.turn(len(raw))
         body = read_infer(raw, json_bytes, self._spec.name)
         questions, block = self._inference.ask(body.request, self._now())
+        self._entrance.debit(caller, len(questions))
         with self._departures.watch(headers, receive):
-            answers = await self._decider.decide(questions, arrived, override, deadline, block)
+            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller.name)
         return infer_reply(self._spec.name, self._inference, body, answers)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from cluster.errors import Unavailable
 from configs.schema import ModelSpec
+from serve_apps.guarded import open_to_all
 from serve_apps.rollout.ports import SwitchboardPort
 
 NAME = "windvane"
@@ -48,27 +49,25 @@ def unready(models: Sequence[ModelSpec], switchboard: SwitchboardPort) -> list[s
     ]
 
 
-def server_routes(models: Callable[[], Sequence[ModelSpec]], switchboard: SwitchboardPort) -> APIRouter:
-    """`/v2` and `/v2/health/…`; what stands under `/v2/models/{model}` that model's Gateway answers."""
-    router = APIRouter()
+def add_server_routes(app: FastAPI, models: Callable[[], Sequence[ModelSpec]], switchboard: SwitchboardPort) -> None:
+    """`/v2` and `/v2/health/…`, for probes; what stands under `/v2/models/{model}` that model's Gateway answers."""
 
-    @router.get("/v2/", include_in_schema=False)
-    @router.get("/v2")
+    @app.get("/v2/", include_in_schema=False, openapi_extra=open_to_all())
+    @app.get("/v2", openapi_extra=open_to_all())
     def server() -> ServerMetadata:
         """Name, version and extensions of the server."""
         return server_metadata()
 
-    @router.get("/v2/health/live")
+    @app.get("/v2/health/live", openapi_extra=open_to_all())
     def live() -> Live:
         """The server answers."""
         return Live(live=True)
 
-    @router.get("/v2/health/ready")
+    @app.get("/v2/health/ready", openapi_extra=open_to_all())
     def ready() -> Ready:
         """Every deployed model has a version in force."""
         waiting = unready(models(), switchboard)
         if waiting:
-            raise Unavailable(f"No version is in force yet of: {', '.join(waiting)}")
+            sentence = f"{len(waiting)} of the models have no version in force yet: `windvane status` names them"
+            raise Unavailable(sentence)
         return Ready(ready=True)
-
-    return router

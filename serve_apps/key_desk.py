@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cluster.callers.api_key import ApiKey, KeyOrder
+from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeySnapshot
+from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.errors import Unavailable
 from serve_apps.replies import KeyMade, KeyRevoked, KeyStatus
 
@@ -14,16 +15,20 @@ logger = logging.getLogger(__name__)
 
 
 class KeyDesk:
-    """One per control replica; `publish` carries a snapshot to the replicas and may raise Unavailable."""
+    """One per control replica; what it changes, control's own doors go by at once, and the replicas are told."""
 
     def __init__(
         self,
         book: KeyBook,
         publish: Callable[[KeySnapshot], None],
+        authenticator: Authenticator,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`publish` carries a snapshot to the replicas and may raise Unavailable; `authenticator` is control's own."""
         self._book = book
         self._publish = publish
+        self._authenticator = authenticator
+        self._told_of = 0  # revision that the replicas were told last
         self._clock = clock
 
     def create(self, order: KeyOrder, by: str) -> KeyMade:
@@ -43,14 +48,27 @@ class KeyDesk:
         key = self._book.revoke(key_id, by, reason, now)
         return {"status": key_status(key, now), "replicas_told": self._told()}
 
-    def publish(self) -> None:
-        """Tell the replicas of the keys as they are on record; whoever steers repeats this until it succeeds."""
-        self._publish(self._book.snapshot())
+    def refresh(self) -> None:
+        """Go by the keys that are on record, and tell the replicas of news; to be repeated, since it may fail.
+
+        Another process may have changed them: `windvane up` makes the first key. Raises Unavailable.
+        """
+        snapshot = self.look()
+        if snapshot.revision > self._told_of:
+            self._publish(snapshot)
+            self._told_of = snapshot.revision
+
+    def look(self) -> KeySnapshot:
+        """Go by the keys that are on record."""
+        snapshot = self._book.snapshot()
+        if snapshot.revision > self._authenticator.ring.revision:
+            self._authenticator.take(KeyRing(snapshot))
+        return snapshot
 
     def _told(self) -> bool:
         """Whether the replicas know; what is on record stands either way, and a key made is still to be shown."""
         try:
-            self.publish()
+            self.refresh()
         except Unavailable as error:
             logger.warning("The keys are changed, and the replicas are not told yet: %s", error)
             return False

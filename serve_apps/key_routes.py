@@ -1,11 +1,9 @@
-"""The control API's part about keys: thin routes over the KeyDesk, for admins only, reading too."""
+"""The control API's part about keys: thin routes over the KeyDesk, for admins of every model only, reading too."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.types import AwareDatetime
 
@@ -13,6 +11,7 @@ from cluster.callers.api_key import KeyOrder
 from cluster.callers.rate import Limit
 from configs.access import FASTEST, Role
 from serve_apps import replies
+from serve_apps.guarded import caller_of, needs_all_models
 from serve_apps.key_desk import KeyDesk
 
 KEYS = "/api/keys"
@@ -51,26 +50,21 @@ class RevokeAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def key_routes(
-    desk: KeyDesk, route_class: type[APIRoute], admin: Callable[[Request], None], name_of: Callable[[Request], str]
-) -> APIRouter:
-    """`admin` raises unless the request is an admin's, `name_of` says whose it is, `route_class` reads its body."""
-    router = APIRouter(route_class=route_class, dependencies=[Depends(admin)])
+def add_key_routes(app: FastAPI, desk: KeyDesk) -> None:
+    """Three routes; who has to do with single models only could make a key for the others, and so may use none."""
 
-    @router.post(KEYS, status_code=201)
+    @app.post(KEYS, status_code=201, openapi_extra=needs_all_models("admin"))
     def create_key(request: Request, response: Response, body: KeyAsked) -> replies.KeyMade:
         """Make a key; it is in this reply and can never be shown again."""
         response.headers["cache-control"] = "no-store"
-        return desk.create(body.order(), name_of(request))
+        return desk.create(body.order(), caller_of(request).name)
 
-    @router.get(KEYS)
+    @app.get(KEYS, openapi_extra=needs_all_models("admin"))
     def keys() -> replies.Keys:
         """Every key on record, oldest first, without what opens anything."""
         return {"keys": desk.keys()}
 
-    @router.post(f"{KEYS}/{{key_id}}/revoke")
+    @app.post(f"{KEYS}/{{key_id}}/revoke", openapi_extra=needs_all_models("admin"))
     def revoke_key(request: Request, key_id: str, body: RevokeAsked) -> replies.KeyRevoked:
         """The key opens nothing any more, on any replica, within a second."""
-        return desk.revoke(key_id, body.reason, name_of(request))
-
-    return router
+        return desk.revoke(key_id, body.reason, caller_of(request).name)

@@ -7,6 +7,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
 from cluster.errors import Unavailable
 from cluster.sql_store import SqlStore
 from serve_apps import switchboard
@@ -59,6 +60,10 @@ class RaySwitchboard:
         """Make it known; a revision that is known already, or older, changes nothing."""
         self._call("publish", encode_split(split))
 
+    def publish_keys(self, snapshot: KeySnapshot) -> None:
+        """Make them known; a revision that is known already, or older, changes nothing."""
+        self._call("publish_keys", encode_snapshot(snapshot))
+
     def in_force(self, model: str) -> dict[str, ReplicaReport]:
         """Where every replica stands."""
         reports: dict[str, ReplicaReport] = self._call("in_force", model)
@@ -84,6 +89,11 @@ class RayFeed:
         """See `Feed`."""
         text = await self._call("wait", known_revision, self._replica, report.revision, report.loaded, report.trouble)
         return None if text is None else decode_split(text)
+
+    async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
+        """See `KeyFeed`."""
+        text, replicas = await self._call("keys", known_revision)
+        return None if text is None else decode_snapshot(text), int(replicas)
 
     async def report(self, report: Report) -> None:
         """See `Feed`."""

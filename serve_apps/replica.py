@@ -4,7 +4,10 @@ import asyncio
 import gc
 import logging
 from pathlib import Path
+from typing import Protocol
 
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.key_book import KeyBook
 from cluster.decision_log.writer import Writer
 from cluster.errors import NotFound
 from cluster.registry import Registry
@@ -15,8 +18,10 @@ from monitoring.profile import Profile
 from serve_apps import gatekeeper
 from serve_apps.decider import Decider
 from serve_apps.door import Door
+from serve_apps.entrance import Entrance
 from serve_apps.follower import Feed, Follower
 from serve_apps.grpc_door import GrpcDoor
+from serve_apps.key_follower import KeyFeed, KeyFollower
 from serve_apps.roster import Roster
 from serve_apps.router import SPLIT, Split
 from serve_apps.scorer import LoadedVersion, load_version
@@ -25,6 +30,10 @@ from serve_apps.shipping import MonitorLine, Shipping
 
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
 logger = logging.getLogger(__name__)
+
+
+class SwitchboardFeed(Feed, KeyFeed, Protocol):
+    """What a replica hears of the Switchboard: splits and keys."""
 
 
 class Replica:
@@ -37,8 +46,9 @@ class Replica:
         name: str,
         store: Store,
         registry: Registry,
-        feed: Feed,
+        feed: SwitchboardFeed,
         monitor: MonitorLine,
+        authenticator: Authenticator,
         local: bool = True,
         writer: type[Writer] = Writer,
     ) -> None:
@@ -60,8 +70,11 @@ class Replica:
         self._shadows = Shadows(self._log, counts)
         self._decider = Decider(spec, self._roster, self._log, counts, self._shadows, loop)
         self._shipping = Shipping(counts, monitor)
-        self.door = Door(spec, home, self._roster, self._decider, self._log, self.start, self.stop)
-        self.grpc_door = GrpcDoor(spec, home, self._roster, self._decider, local)
+        self._authenticator = authenticator
+        self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
+        entrance = Entrance(spec.name, authenticator)
+        self.door = Door(spec, entrance, self._roster, self._decider, self._log, self.start, self.stop)
+        self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, local)
         self._guarded = gatekeeper.Guarded(self._decider.admission, self.door, loop)
 
     @property
@@ -70,7 +83,8 @@ class Replica:
         return self._guarded.ongoing
 
     async def start(self) -> None:
-        """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served.
+        """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served, and
+        when the keys cannot be read.
 
         Without a stored split the replica starts and is not ready until one is published.
         """
@@ -78,6 +92,8 @@ class Replica:
         if split is not None:
             self._roster.take(split)
             await self._roster.settled()
+        await self._keys.start()
+        await self._authenticator.start()
         self._follower.start()
         self._shipping.start()
         gatekeeper.guard(self._guarded)
@@ -92,6 +108,8 @@ class Replica:
         await self._decider.drain()
         await self._shadows.drain()
         await self._shipping.stop()
+        await self._keys.stop()
+        await self._authenticator.stop()
         await self._roster.close()
         await asyncio.to_thread(self._log.close)
 

@@ -1,4 +1,4 @@
-"""Where splits are published and replicas wait for them: one per Windvane, so a split is everywhere in milliseconds."""
+"""Where splits and keys are published and replicas wait: one per Windvane, so they are everywhere in milliseconds."""
 
 import asyncio
 import logging
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from cluster.callers.key_book import KeyBook
 from cluster.errors import Conflict, Invalid
 from cluster.store import Shelf, Store
+from serve_apps.key_board import KeyBoard
 from serve_apps.router import SPLIT, Router, Split
 
 POLL_SECONDS = 2.0  # a wait returns after this, so that a replica which died is missed
@@ -38,7 +40,7 @@ class _Board:
 
 
 class Switchboard:
-    """Keeps the newest split of every model, as the store last had it, and tells it to whoever waits.
+    """Keeps the newest split of every model and the newest keys, as the store last had them, and tells whoever waits.
 
     Splits and reports travel as JSON, so that replicas of two releases understand each other.
     """
@@ -49,6 +51,7 @@ class Switchboard:
         self._boards: dict[str, _Board] = {}
         for split in Shelf(store, SPLIT, Split).all():
             self._board(split.model).split = split
+        self._keys = KeyBoard(KeyBook(store).snapshot())
 
     async def publish(self, split_json: str) -> int:
         """Make a split the newest and return the revision that is; an older one changes nothing.
@@ -81,6 +84,18 @@ class Switchboard:
             except TimeoutError:
                 return None
         return None if board.split is None else encode_split(board.split)
+
+    async def publish_keys(self, snapshot_json: str) -> int:
+        """Make these keys the newest and return the revision that is; older ones change nothing."""
+        return self._keys.publish(snapshot_json)
+
+    async def keys(self, model: str, known_revision: int) -> tuple[str | None, int]:
+        """The newest keys' JSON as soon as they are newer than the known ones, None after a while without any.
+
+        The number is that of the model's replicas, which share its callers' limits.
+        """
+        text = await self._keys.wait(known_revision)
+        return text, len(await self.in_force(model))
 
     async def report(self, model: str, replica: str, in_force: int, loaded: tuple[int, ...], trouble: str = "") -> None:
         """Note where a replica stands, between two waits."""

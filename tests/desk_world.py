@@ -8,12 +8,19 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
-from cluster.access import digest
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.key_book import KeyBook
 from cluster.errors import Unavailable
 from monitoring.snapshot import Snapshot
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
+from serve_apps.guarded import Keeper
+from serve_apps.inference_server import add_server_routes
+from serve_apps.key_desk import KeyDesk
 from serve_apps.rollout.plan import Rollout
+from serve_apps.turned_away import TurnedAway
+from tests.callers import BOSS, knowing
+from tests.fakes import FakeStore
 from tests.rollout_world import MODEL, World
 
 SEEN = Snapshot(
@@ -51,8 +58,10 @@ class FakeMonitors:
 class Client:
     """Asks an ASGI app without a server: Starlette's own test client wants a package beside httpx."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, headers: dict[str, str] | None = None) -> None:
+        """`headers` are sent where a request does not say otherwise."""
         self.app = app
+        self.headers = headers or {}
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)
@@ -66,18 +75,18 @@ class Client:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)  # what the app raises comes out here
-            async with httpx.AsyncClient(transport=transport, base_url="http://windvane") as http:
+            async with httpx.AsyncClient(transport=transport, base_url="http://windvane", headers=self.headers) as http:
                 return await http.request(method, path, **options)
 
         return asyncio.run(ask())
 
 
 class ControlClient(Client):
-    """Asks the control API over one desk."""
+    """Asks the control API over one desk, with the boss's key where a request does not say otherwise."""
 
-    def __init__(self, desk: Desk, token: str, open_reading: bool = True) -> None:
-        app, self._asked = _standing(token, open_reading)
-        super().__init__(app)
+    def __init__(self, desk: Desk, headers: dict[str, str] | None = None) -> None:
+        app, self._asked = _standing()
+        super().__init__(app, BOSS if headers is None else headers)
         self._desk = desk
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -95,9 +104,17 @@ class _Asked:
 
 
 @cache
-def _standing(token: str, open_reading: bool) -> tuple[FastAPI, _Asked]:
+def _standing() -> tuple[FastAPI, _Asked]:
     asked = _Asked()
-    return make_app(cast(Desk, asked), lambda: digest(token), open_reading), asked
+    return control_app(cast(Desk, asked)), asked
+
+
+def control_app(desk: Desk, switchboard: Any = None) -> FastAPI:
+    """The control API as control puts it together, for the boss and for strangers."""
+    keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())  # of its own, so that the boss stays known
+    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys)
+    add_server_routes(app, lambda: desk.models(), switchboard)
+    return app
 
 
 class DeskWorld(World):

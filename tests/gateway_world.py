@@ -10,16 +10,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.key_ring import KeySnapshot
 from cluster.decision_log.record import Decision, Outcome, Record, Shadow
 from cluster.errors import Unavailable
 from configs.schema import ModelSpec
 from serve_apps.decider import Decider
 from serve_apps.door import Door
+from serve_apps.entrance import Entrance
 from serve_apps.roster import Report, Roster
 from serve_apps.router import Arm, Split
 from serve_apps.scorer import LoadedVersion
 from serve_apps.shadows import Shadows
+from serve_apps.turned_away import TurnedAway
 from tests.bundles import SPEC
+from tests.callers import TESTER, knowing
 
 NOW = 1_800_000_000.0
 FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
@@ -115,6 +120,9 @@ class FakeFeed:
             raise found
         return found
 
+    async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
+        return await asyncio.get_running_loop().create_future()
+
     async def report(self, report: Report) -> None:
         self.reports.append(report)
 
@@ -142,7 +150,14 @@ class Reply:
 class World:
     """One replica's parts on their own event loop."""
 
-    def __init__(self, versions: Mapping[int, LoadedVersion], split: Split | None, home: Path, spec: ModelSpec) -> None:
+    def __init__(
+        self,
+        versions: Mapping[int, LoadedVersion],
+        split: Split | None,
+        home: Path,
+        spec: ModelSpec,
+        authenticator: Authenticator,
+    ) -> None:
         self.loop = asyncio.new_event_loop()
         self.log, self.counts, self.ticks = FakeLog(), FakeCounts(), 0.0
         self.roster = Roster(lambda number: versions[number], retry_seconds=0.0)
@@ -150,10 +165,12 @@ class World:
         self.decider = Decider(
             spec, self.roster, self.log, self.counts, self.shadows, self.loop, lambda: NOW, lambda: self.ticks
         )
+        self.turned_away: list[str] = []
+        self.entrance = Entrance(spec.name, authenticator, TurnedAway(self.turned_away.append, lambda: 0.0))
         self.hooks: list[str] = []
         self.door = Door(
             spec,
-            home,
+            self.entrance,
             self.roster,
             self.decider,
             self.log,
@@ -212,8 +229,15 @@ class World:
 
 
 @contextmanager
-def gateway(versions: Mapping[int, Any], split: Split | None, home: Path, spec: ModelSpec = SPEC) -> Iterator[World]:
-    world = World(versions, split, home, spec)
+def gateway(
+    versions: Mapping[int, Any],
+    split: Split | None,
+    home: Path,
+    spec: ModelSpec = SPEC,
+    authenticator: Authenticator | None = None,
+) -> Iterator[World]:
+    """Who sends no key is the tester, unless another authenticator says otherwise."""
+    world = World(versions, split, home, spec, authenticator or knowing(anybody=TESTER))
     try:
         yield world
     finally:

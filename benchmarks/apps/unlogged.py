@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from ray import serve
 
+from cluster.callers.declared import declared
 from cluster.decision_log.record import Record
 from cluster.decision_log.writer import Writer
 from cluster.mlflow_registry import MlflowRegistry
@@ -65,6 +66,7 @@ class Unlogged:
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
             RayMonitorLine(self._model, name),
+            declared(settings),
             writer=NullWriter,
         )
         return replica.door

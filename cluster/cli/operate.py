@@ -27,7 +27,7 @@ def api() -> ControlApi:
     """The control API of the running Windvane."""
     settings = load_settings()
     lifecycle.demand_dashboard(settings)
-    return ControlApi(lifecycle.url(settings), Path(settings.home))
+    return ControlApi(lifecycle.url(settings), settings.key_file)
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def up() -> None:
         ("metrics", f"{lifecycle.url(settings)}/metrics"),
         ("Ray dashboard", place.dashboard),
         ("MLflow UI", place.mlflow_command),
-        ("owner's token", str(Path(settings.home) / "token")),
+        ("first key", str(settings.key_file)),
     ):
         table.add_row(name, Text(value))
     Console(width=200, highlight=False).print(table)

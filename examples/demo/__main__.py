@@ -56,7 +56,7 @@ class Demo:
         flights.start()
         self._view.stage("bringing a Ray cluster up")
         lifecycle.up(self._settings, self._view.stage)
-        self._api = ControlApi(lifecycle.url(self._settings), self._home)
+        self._api = ControlApi(lifecycle.url(self._settings), self._settings.key_file)
         self._jobs = RayJobs(lifecycle.demand_dashboard(self._settings), self._settings.ray_token_file)
         flights.join()
         self._view.stage("training version 1 on January and February")
@@ -119,6 +119,7 @@ class Demo:
         command = [
             *(sys.executable, "-m", "examples.demo.replay"),
             *("--url", lifecycle.url(self._settings), "--model", MODEL, "--file", str(self._file)),
+            *("--key-file", str(self._settings.key_file)),
             *("--columns", json.dumps(columns), "--pace", str(FAST), "--every", "1"),
             *("--since", SINCE.strftime("%Y-%m-%d"), "--until", UNTIL.strftime("%Y-%m-%d")),
         ]

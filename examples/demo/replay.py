@@ -20,6 +20,8 @@ import click
 import httpx
 import pyarrow.parquet as parquet
 
+from cluster.access import bearer
+
 INSTANCES = 24  # decisions in one request
 IN_FLIGHT = 6  # requests at once
 OUTCOMES = 400  # outcomes in one request
@@ -198,12 +200,14 @@ async def _report(progress: Progress) -> None:
         await asyncio.sleep(REPORT_SECONDS)
 
 
-async def replay(url: str, model: str, rows: Iterator[list[dict[str, Any]]], pace: float) -> Progress:
+async def replay(
+    url: str, headers: dict[str, str], model: str, rows: Iterator[list[dict[str, Any]]], pace: float
+) -> Progress:
     """Send everything; returns the totals, which the last line printed says too."""
     progress = Progress(pace=pace)
     threading.Thread(target=_listen, args=(progress,), daemon=True).start()
     reporter = asyncio.create_task(_report(progress))
-    async with httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30.0, trust_env=False) as http:
         await Replay(http, model, progress).run(rows)
     reporter.cancel()
     progress.finished = True
@@ -215,6 +219,7 @@ async def replay(url: str, model: str, rows: Iterator[list[dict[str, Any]]], pac
 @click.command()
 @click.option("--url", required=True)
 @click.option("--model", required=True)
+@click.option("--key-file", type=click.Path(path_type=Path), required=True, help="Where the key lies that is shown.")
 @click.option("--file", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--columns", required=True, help="JSON of Columns.")
 @click.option("--since", type=click.DateTime(), required=True)
@@ -222,7 +227,15 @@ async def replay(url: str, model: str, rows: Iterator[list[dict[str, Any]]], pac
 @click.option("--pace", type=float, default=1000.0)
 @click.option("--every", type=int, default=1)
 def main(
-    url: str, model: str, file: Path, columns: str, since: datetime, until: datetime, pace: float, every: int
+    url: str,
+    model: str,
+    key_file: Path,
+    file: Path,
+    columns: str,
+    since: datetime,
+    until: datetime,
+    pace: float,
+    every: int,
 ) -> None:
     """Replay FILE against MODEL at URL."""
     roles = json.loads(columns)
@@ -233,7 +246,7 @@ def main(
         every,
         Columns(**{**roles, "features": tuple(roles["features"])}),
     )
-    asyncio.run(replay(url, model, rows, pace))
+    asyncio.run(replay(url, bearer(key_file), model, rows, pace))
 
 
 if __name__ == "__main__":

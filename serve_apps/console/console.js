@@ -1,5 +1,6 @@
 "use strict";
-// Draws /api/status once a second. Text is only ever set as textContent: nothing a model says can become markup.
+// Draws /api/status once a second, for whoever has a key; it stays in this tab. Text is only ever set as textContent:
+// nothing a model says can become markup. The API's page comes from the server, which has escaped what was declared.
 
 const element = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
@@ -70,20 +71,73 @@ function modelSection(model) {
     element("h3", {}, "Events"), eventTable(model.events || []));
 }
 
-async function refresh() {
-  const state = document.getElementById("state");
-  try {
-    const reply = await fetch("api/status", { cache: "no-store" });
-    if (!reply.ok) throw new Error(`${reply.status} ${reply.statusText}`);
-    const status = await reply.json();
-    document.getElementById("models").replaceChildren(...status.models.map(modelSection));
-    state.textContent = status.models.length ? `as of ${status.at.slice(11, 19)} UTC` : "no model is deployed yet: windvane train, windvane deploy";
-    state.className = "";
-  } catch (error) {
-    state.textContent = `control does not answer (${error.message}); replicas go on with the last split`;
-    state.className = "bad";
-  }
-  setTimeout(refresh, 1000);
+const KEY = "windvane-key";
+const VIEWS = ["status", "docs", "metrics"];
+let view = "status";
+
+class Unknown extends Error {}
+
+async function ask(path) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = key ? { authorization: `Bearer ${key}` } : {};
+  const reply = await fetch(path, { cache: "no-store", headers });
+  if (reply.status === 401) throw new Unknown(key ? "this key is not known, or no longer" : "who is asking?");
+  if (reply.status === 403) throw new Unknown("this key may not see this: it takes an owner, operator, compliance officer or admin");
+  if (!reply.ok) throw new Error(`${reply.status} ${reply.statusText}`);
+  return reply;
 }
 
-refresh();
+async function drawn() {
+  if (view === "docs") {
+    const page = new DOMParser().parseFromString(await (await ask("docs")).text(), "text/html");
+    return ["described for this key", [...page.querySelector("main").children]];
+  }
+  if (view === "metrics") return ["as of now", [element("pre", {}, await (await ask("metrics")).text())]];
+  const status = await (await ask("api/status")).json();
+  const none = "no model is deployed yet: windvane train, windvane deploy";
+  return [status.models.length ? `as of ${status.at.slice(11, 19)} UTC` : none, status.models.map(modelSection)];
+}
+
+async function refresh() {
+  const state = document.getElementById("state");
+  const entry = document.getElementById("entry");
+  const asked = view;
+  try {
+    const [sentence, nodes] = await drawn();
+    if (asked !== view) return;
+    document.getElementById("models").replaceChildren(...nodes);
+    state.textContent = sentence;
+    state.className = "";
+    entry.hidden = true;
+  } catch (error) {
+    const unknown = error instanceof Unknown;
+    entry.hidden = !unknown;
+    if (unknown) document.getElementById("models").replaceChildren();
+    state.textContent = unknown ? error.message : `control does not answer (${error.message}); replicas go on with the last split`;
+    state.className = "bad";
+  }
+}
+
+async function draw() {
+  if (view === "status" && document.getElementById("entry").hidden) await refresh();
+  setTimeout(draw, 1000);
+}
+
+document.getElementById("entry").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = document.getElementById("key");
+  sessionStorage.setItem(KEY, field.value.trim());
+  field.value = "";
+  refresh();
+});
+
+window.addEventListener("hashchange", () => {
+  const wanted = location.hash.slice(1);
+  if (!VIEWS.includes(wanted)) return; // a place on the API's page
+  view = wanted;
+  refresh();
+});
+
+if (VIEWS.includes(location.hash.slice(1))) view = location.hash.slice(1);
+if (view !== "status") refresh();
+draw();

@@ -3,22 +3,29 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from cluster.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Unavailable, WindvaneError
+from cluster.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    WindvaneError,
+)
 from serve_apps.openapi.refusals import refused, refused_inference
 from serve_apps.protocol.problem import UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
 
-OPEN_PATHS = frozenset({"/api/health", "/v2", "/v2/health/live", "/v2/health/ready"})  # probes ask without a token
-CLOSED_PATHS = frozenset({"/api/keys"})  # asked for a token on loopback, too
-OWNER: list[Json] = [{"ownerToken": []}]
 FASTAPI_S_OWN = frozenset({"HTTPValidationError", "ValidationError"})  # what it would send, were it asked
 
 
-def control_paths(admin: Mapping[str, Any], open_reading: bool) -> Json:
-    """Every operation with its refusals and whether it asks for the owner's token; `admin` is what FastAPI says."""
+def control_paths(admin: Mapping[str, Any]) -> Json:
+    """Every operation with its refusals; `admin` is what FastAPI says, who may ask included."""
     return {
-        path: {method: _operation(path, method, operation, open_reading) for method, operation in methods.items()}
+        path: {method: _operation(path, method, operation) for method, operation in methods.items()}
         for path, methods in admin["paths"].items()
     }
 
@@ -29,7 +36,7 @@ def control_schemas(admin: Mapping[str, Any]) -> Json:
     return {name: schema for name, schema in schemas.items() if name not in FASTAPI_S_OWN}
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any], open_reading: bool) -> Json:
+def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Json:
     changes = method != "get"
     errors: list[type[WindvaneError]] = [WindvaneError, Invalid if _is_protocol(path) else Malformed]
     if path not in ("/api/health", "/v2", "/v2/health/live"):  # which look at nothing
@@ -37,12 +44,11 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], open_readin
     if "{" in path:
         errors.append(NotFound)
     if changes:
-        errors += [Forbidden, Conflict, UnsupportedMediaType, Invalid]
+        errors += [Conflict, UnsupportedMediaType, Invalid]
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         errors.append(Invalid)
-    closed = changes or path in CLOSED_PATHS or not (open_reading or path in OPEN_PATHS)
-    if closed:
-        errors.append(Forbidden)
+    if operation["security"]:
+        errors += [Unauthorized, Forbidden, TooFast]
     refusals = refused_inference(*errors) if _is_protocol(path) else refused(*errors)
     answers = {status: reply for status, reply in operation["responses"].items() if status < "4"}
     return {
@@ -50,7 +56,6 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], open_readin
         "operationId": f"control.{operation['operationId']}",
         "tags": ["control"],
         "responses": dict(sorted((answers | refusals).items())),
-        **({"security": OWNER} if closed else {}),
     }
 
 

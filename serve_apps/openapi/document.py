@@ -13,8 +13,9 @@ Json: TypeAlias = dict[str, Any]
 ABOUT = """Decisions, what happened after them, and the loop behind them.
 
 Errors are problem documents (RFC 9457); those of the Open Inference Protocol's paths are its own `{"error": "…"}`. A
-method that a path does not list is answered with 405, and a path that is not listed with 404. The proxy in front may
-itself answer 502, 503 or 504, without such a document, while nothing behind it does."""
+method that a path does not list is answered with 405, and a path that is not listed with 404. Where `security` names a
+role, one of those named is needed; without a key the answer is 401, without the role, or for another's model, 403. The
+proxy in front may itself answer 502, 503 or 504, without such a document, while nothing behind it does."""
 
 PARAMETERS: Json = {
     "RequestTimeout": {
@@ -28,14 +29,14 @@ PARAMETERS: Json = {
         "name": "x-windvane-version",
         "in": "header",
         "required": False,
-        "description": "The loaded version that is to answer, whatever the split says; for the owner",
+        "description": "The loaded version that is to answer, whatever the split says; for owners",
         "schema": {"type": "integer", "minimum": 1, "maximum": 10**9 - 1},
     },
     "VersionInPath": {
         "name": "version",
         "in": "path",
         "required": True,
-        "description": "A version's number; one that the split would not give is for the owner",
+        "description": "A version's number; one that the split would not give is for owners",
         "schema": {"type": "string"},
     },
     "JsonLength": {
@@ -53,16 +54,14 @@ HEADERS: Json = {
     }
 }
 SECURITY: Json = {
-    "ownerToken": {"type": "http", "scheme": "bearer", "description": "What lies in WINDVANE_HOME/token"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token of the trusted issuer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "A key"},
 }
 
 
-def document(specs: Sequence[ModelSpec], admin: Mapping[str, Any], open_reading: bool) -> Json:
-    """The document for these deployed models; `admin` is what FastAPI says of the control API.
-
-    With `open_reading` the control API's GET needs no token.
-    """
-    paths = control_paths(admin, open_reading)
+def document(specs: Sequence[ModelSpec], admin: Mapping[str, Any]) -> Json:
+    """The document for these deployed models; `admin` is what FastAPI says of the control API."""
+    paths = control_paths(admin)
     schemas = SCHEMAS | model.SCHEMAS | control_schemas(admin)
     tags = [{"name": "control", "description": "The loop: its records, and an operator's hand on it"}]
     for spec in specs:

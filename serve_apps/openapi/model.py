@@ -10,11 +10,16 @@ from cluster.errors import (
     Malformed,
     NotFound,
     Overloaded,
+    TooFast,
     TooLarge,
+    Unauthorized,
     Unavailable,
     WindvaneError,
 )
+from configs.access import ROLES
 from configs.schema import ModelSpec
+from serve_apps.entrance import CLIENTS
+from serve_apps.guarded import needs
 from serve_apps.openapi import examples, inference
 from serve_apps.openapi.questions import decision_schema, features_schema, many_schema, outcome_schema, question_schema
 from serve_apps.openapi.refusals import GIVEN_UP, refused, refused_inference
@@ -23,15 +28,15 @@ from serve_apps.protocol.problem import UnsupportedMediaType
 Json: TypeAlias = dict[str, Any]
 
 OF_A_BODY = (Malformed, TooLarge, UnsupportedMediaType, Invalid)
-ALWAYS = (NotFound, WindvaneError)  # until a deployed model's Gateway runs, control says that there is none
-OF_A_DECISION = (*OF_A_BODY, *ALWAYS, Forbidden, Conflict, Overloaded, Unavailable, Expired)
+# until a deployed model's Gateway runs, control says that there is none; the issuer's keys may be away
+ALWAYS = (NotFound, WindvaneError, Unauthorized, Forbidden, TooFast, Unavailable)
+OF_A_DECISION = (*OF_A_BODY, *ALWAYS, Conflict, Overloaded, Expired)
 # of the protocol's own doors: what cannot be read has the status of what is wrong, and there is no idempotency key
 OF_AN_INFERENCE = tuple(error for error in OF_A_DECISION if error not in (Malformed, Conflict))
 TIMEOUT: Json = {"$ref": "#/components/parameters/RequestTimeout"}
 OVERRIDE: Json = {"$ref": "#/components/parameters/Version"}
 JSON_LENGTH: Json = {"$ref": "#/components/parameters/JsonLength"}
 VERSION_IN_PATH: Json = {"$ref": "#/components/parameters/VersionInPath"}
-ANYBODY_OR_OWNER: list[Json] = [{}, {"ownerToken": []}]
 ACCEPTED: Json = {
     "type": "object",
     "required": ["accepted"],
@@ -93,7 +98,7 @@ def _decide(spec: ModelSpec) -> Json:
             **refused(*OF_A_DECISION),
             **GIVEN_UP,
         },
-        "security": ANYBODY_OR_OWNER,
+        **needs(*CLIENTS),
     }
 
 
@@ -106,8 +111,9 @@ def _outcomes(spec: ModelSpec) -> Json:
         "requestBody": _body({"anyOf": [ref("Outcome"), ref(f"{spec.name}.Outcomes")]}, examples.outcomes()),
         "responses": {
             "200": _answer("They are on the log", ref("Accepted")),
-            **refused(*OF_A_BODY, *ALWAYS, Unavailable),
+            **refused(*OF_A_BODY, *ALWAYS),
         },
+        **needs(*CLIENTS),
     }
 
 
@@ -121,6 +127,7 @@ def _metadata(spec: ModelSpec, *parameters: Json) -> Json:
             "200": _answer("Versions, inputs and outputs", ref("ModelMetadata")),
             **refused_inference(Invalid, *ALWAYS),
         },
+        **needs(*ROLES),
     }
 
 
@@ -132,8 +139,9 @@ def _ready(spec: ModelSpec, *parameters: Json) -> Json:
         "parameters": list(parameters),
         "responses": {
             "200": _answer("They are", ref("ModelReady")),
-            **refused_inference(Invalid, *ALWAYS, Unavailable),
+            **refused_inference(Invalid, *ALWAYS),
         },
+        **needs(*ROLES),
     }
 
 
@@ -156,7 +164,7 @@ def _infer(spec: ModelSpec, *parameters: Json) -> Json:
             **refused_inference(*OF_AN_INFERENCE),
             **GIVEN_UP,
         },
-        "security": ANYBODY_OR_OWNER,
+        **needs(*CLIENTS),
     }
 
 

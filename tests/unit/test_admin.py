@@ -1,4 +1,4 @@
-"""The control API: only the owner changes anything, and whatever is sent gets a problem document, never a fault."""
+"""The control API: who asks has to be allowed to, and whatever is sent gets a problem document, never a fault."""
 
 import json
 from collections.abc import Iterator
@@ -11,20 +11,24 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.key_book import KeyBook
 from cluster.serve_apps_api import CONTROL
+from configs.access import ROLES
 from serve_apps.admin import make_app
+from serve_apps.guarded import READERS, Keeper, roles_of
+from serve_apps.key_desk import KeyDesk
+from serve_apps.turned_away import TurnedAway
+from tests.callers import BOSS as OWNER
+from tests.callers import key, knowing
 from tests.desk_world import Client, ControlClient, DeskWorld
+from tests.fakes import FakeStore
 from tests.rollout_world import MODEL, SPEC
 
-OWNER = {"authorization": "Bearer secret"}
 JSON = {"content-type": "application/json"}
 MODELS = f"/api/models/{MODEL}"
 DECLARATION = SPEC.model_dump(mode="json")
 REASON = {"reason": "because"}
-
-
-def client_of(world: DeskWorld, open_reading: bool = True) -> Client:
-    return ControlClient(world.desk, "secret", open_reading)
 
 
 @pytest.fixture
@@ -34,7 +38,11 @@ def world() -> DeskWorld:
 
 @pytest.fixture
 def api(world: DeskWorld) -> Client:
-    return client_of(world)
+    return ControlClient(world.desk)
+
+
+def keys() -> KeyDesk:
+    return KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())
 
 
 def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
@@ -46,7 +54,7 @@ def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
     """Method and path of every route that can, or cannot, change something."""
-    names = {"model": MODEL, "verb": "abort", "name": "console.js"}
+    names = {"model": MODEL, "verb": "abort", "name": "console.js", "key_id": "x"}
     for route in app.routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
@@ -56,39 +64,84 @@ def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "header",
-    [{}, {"authorization": "Bearer wrong"}, {"authorization": "secret"}, {"authorization": "Basic secret"}],
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "wv_" + "b" * 43},
+        {"authorization": "Basic secret"},
+        {"x-api-key": "Bearer wrong"},
+        {"x-forwarded-user": "boss", "x-role": "admin"},
+    ],
 )
-def test_nothing_is_changed_without_the_owners_token(world: DeskWorld, api: Client, header: dict[str, str]) -> None:
+def test_without_a_key_nothing_is_read_or_changed(world: DeskWorld, header: dict[str, str]) -> None:
     """Also with a body that cannot be read: who may not ask learns nothing about the answer."""
+    api = ControlClient(world.desk, {})
+    world.start_rollout()
     before = world.contents()
-    asked = list(routes(api.app, mutating=True))
-    assert len(asked) == 6
-    for method, path in asked:
+    public = {"/", "/api/health", "/console", "/console/console.js", "/v2", "/v2/", "/v2/health/live"}
+    changing = list(routes(api.app, mutating=True))
+    assert len(changing) == 8
+    for method, path in changing:
         for body in (b"{}", b"{", b"\xff", b""):
             reply = api.request(method, path, content=body, headers=JSON | header)
-            assert "owner's token" in problem_of(reply, 403)["detail"]
+            assert problem_of(reply, 401)
+            assert reply.headers["www-authenticate"].startswith('Bearer realm="windvane"')
+    for method, path in routes(api.app, mutating=False):
+        if path != "/v2/health/ready":
+            status = api.request(method, path, headers=header).status_code
+            assert status in ((200, 307) if path in public else (401,)), path
     assert world.contents() == before
 
 
-def test_without_a_digest_nobody_may_change_anything(world: DeskWorld) -> None:
-    api = Client(make_app(world.desk, lambda: None, True))
-    problem_of(api.post(f"{MODELS}/retrain", json=REASON, headers=OWNER), 403)
+def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> None:
+    secrets = {role: f"wv_{role:x<43}" for role in ROLES}
+    authenticator = knowing(*(key(secret, role, name=role) for role, secret in secrets.items()))
+    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys()))
+    names = {"model": MODEL, "verb": "abort", "name": "console.js", "key_id": "x"}
+    seen = set()
+    for route in api.app.routes:
+        assert isinstance(route, APIRoute)
+        needed = roles_of(route)
+        for method in route.methods or ():
+            for role in ROLES if needed else ():
+                headers = {"x-api-key": secrets[role], "content-type": "application/json"}
+                reply = api.request(method, route.path.format(**names), content=b"[]", headers=headers)
+                assert (reply.status_code == 403) == (role not in (needed or ROLES)), (method, route.path, role)
+        seen.add(needed)
+    assert seen == {None, ROLES, READERS, ("owner", "admin"), ("owner", "operator", "admin"), ("admin",)}
 
 
-def test_reading_needs_the_token_as_soon_as_strangers_can_reach_it(world: DeskWorld) -> None:
-    api = client_of(world, open_reading=False)
+def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> None:
+    secret = "wv_" + "o" * 43
+    authenticator = knowing(key(secret, "operator"))
+    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys()), {"x-api-key": secret})
     world.start_rollout()
-    public = {"/", "/api/health", "/console", "/console/console.js"}
-    for method, path in routes(api.app, mutating=False):
-        reply = api.request(method, path)
-        if path in public:
-            assert reply.status_code in (200, 307)
-        else:
-            problem_of(reply, 403)
-            assert api.request(method, path, headers=OWNER).status_code == 200
+    assert api.post(f"{MODELS}/rollout/pause", json=REASON).json()["paused"] is True
+    for verb in "resume", "promote":
+        problem_of(api.post(f"{MODELS}/rollout/{verb}", json=REASON), 403)
+    assert api.post(f"{MODELS}/rollout/abort", json=REASON).status_code == 200
 
 
-def test_reading_is_open_on_loopback(api: Client) -> None:
+def test_a_key_for_single_models_sees_no_other(world: DeskWorld) -> None:
+    mine, others = "wv_" + "m" * 43, "wv_" + "o" * 43
+    authenticator = knowing(key(mine, *ROLES, models=(MODEL,)), key(others, *ROLES, models=("trips",)))
+    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys()))
+    for path in "/api/status", "/metrics", "/openapi.json", "/docs":
+        assert MODEL in api.get(path, headers={"x-api-key": mine}).text
+        assert MODEL not in api.get(path, headers={"x-api-key": others}).text
+    for method, path in (*routes(api.app, mutating=False), *routes(api.app, mutating=True)):
+        if MODEL in path or "/keys" in path:
+            problem_of(api.request(method, path, headers={"x-api-key": others} | JSON, content=b"{}"), 403)
+    for name in MODEL, "nobodys":
+        reply = api.get(f"/v2/models/{name}/ready", headers={"x-api-key": others})
+        assert (reply.status_code, reply.json()) == (
+            403,
+            {"error": f"'ann' may not use '{name}': ask an admin for a key that names this model"},
+        )
+        assert api.post(f"/v2/models/{name}/decide", headers=JSON).status_code == 401
+
+
+def test_what_there_is_to_read_is_read(api: Client) -> None:
     assert api.get("/api/status").json()["models"][0]["name"] == MODEL
     assert api.get("/api/health").json() == {"status": "ok"}
     assert api.get(MODELS).json() == DECLARATION
@@ -220,7 +273,7 @@ BODIES = TREES | st.dictionaries(NAMES | TEXTS, TREES, max_size=4)
 def test_no_body_is_a_fault_of_the_server(api: Client, body: Any) -> None:
     for method, path in routes(api.app, mutating=True):
         reply = api.request(method, path, content=json.dumps(body).encode(), headers=JSON | OWNER)
-        assert reply.status_code in (200, 202, 404, 409, 422)
+        assert reply.status_code in (200, 201, 202, 404, 409, 422)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -246,7 +299,7 @@ def test_no_model_can_take_the_place_of_control(api: Client) -> None:
 def test_an_owner_can_do_everything(world: DeskWorld, api: Client) -> None:
     assert api.put(MODELS, json=DECLARATION, headers=OWNER).json()["champion"] == 1
     opened = api.post(f"{MODELS}/retrain", json=REASON, headers=OWNER)
-    assert (opened.status_code, opened.json()["reason"]) == (202, "owner asked: because")
+    assert (opened.status_code, opened.json()["reason"]) == (202, "boss asked: because")
     assert api.put(f"{MODELS}/pins", json={"versions": [1]}, headers=OWNER).json()["pins"] == [1]
     candidate = world.register("candidate")
     begun = api.post(f"{MODELS}/rollout", json={"version": candidate, **REASON}, headers=OWNER)

@@ -15,6 +15,7 @@ from cluster.cli import decisions, main, models, operate
 from cluster.control_api import ControlApi
 from cluster.errors import Invalid, Problem, Unavailable
 from cluster.store import Event
+from tests.callers import SECRET
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.desk_world import ControlClient, DeskWorld
 from tests.fakes import FakeJobs
@@ -42,8 +43,8 @@ class Shell:
         self.models.mkdir()
         (self.models / f"{MODEL}.yaml").write_text(DECLARATION)
         self.home.mkdir()
-        (self.home / "token").write_text("secret")
-        self.app = ControlClient(self.world.desk, "secret")
+        (self.home / "admin.key").write_text(SECRET)
+        self.app = ControlClient(self.world.desk, {})
         self.door: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
 
     def __call__(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:
@@ -77,8 +78,8 @@ def down(tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def up(down: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    def control(url: str, home: Path) -> ControlApi:
-        return ControlApi(url, home, httpx.MockTransport(down.answer))
+    def control(url: str, key_file: Path) -> ControlApi:
+        return ControlApi(url, key_file, httpx.MockTransport(down.answer))
 
     monkeypatch.setattr(lifecycle, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
     monkeypatch.setattr(operate, "ControlApi", control)
@@ -199,9 +200,9 @@ def test_a_rollout_is_steered_and_read(up: Shell) -> None:
     assert "Cannot pause: the rollout of v2 is over" in sentence_of(up("rollout", "pause", MODEL))
 
 
-def test_without_the_token_nothing_is_changed(up: Shell) -> None:
-    (up.home / "token").unlink()
-    assert "owner's token" in sentence_of(up("retrain", MODEL))
+def test_without_the_key_nothing_is_changed(up: Shell) -> None:
+    (up.home / "admin.key").unlink()
+    assert "There is no key in" in sentence_of(up("retrain", MODEL))
 
 
 def test_a_retraining_asked_for_says_where_to_follow_it(up: Shell) -> None:
@@ -293,7 +294,7 @@ def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(lifecycle, "up", start)
     result = down("up")
     assert result.exit_code == 0
-    for words in ("/v2/models/<model>/decide", "/console", "http://127.0.0.1:8265", str(down.home / "token")):
+    for words in ("/v2/models/<model>/decide", "/console", "http://127.0.0.1:8265", str(down.home / "admin.key")):
         assert words in result.stdout
     assert "control: [DEPLOYING]" in result.stderr
 

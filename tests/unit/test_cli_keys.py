@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cluster import lifecycle
-from cluster.access import digest
+from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeySnapshot
 from cluster.cli import main, operate
@@ -19,7 +19,10 @@ from cluster.control_api import ControlApi
 from cluster.errors import Unavailable
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
+from serve_apps.guarded import Keeper
 from serve_apps.key_desk import KeyDesk
+from serve_apps.turned_away import TurnedAway
+from tests.callers import SECRET, knowing
 from tests.desk_world import Client
 from tests.fakes import FakeStore
 
@@ -31,8 +34,9 @@ class Shell:
         self.home = home
         self.book = KeyBook(FakeStore())
         self.away = False
-        self.app = Client(make_app(cast(Desk, None), lambda: digest("secret"), True, KeyDesk(self.book, self._publish)))
-        (home / "token").write_text("secret")
+        keys = KeyDesk(self.book, self._publish, Authenticator())
+        self.app = Client(make_app(cast(Desk, None), Keeper(knowing(), TurnedAway(lambda _: None)), keys))
+        (home / "admin.key").write_text(SECRET)
 
     def __call__(self, *arguments: str) -> Result:
         environment = {"WINDVANE_HOME": str(self.home), "RAY_ADDRESS": "", "COLUMNS": "200"}
@@ -52,8 +56,8 @@ class Shell:
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     made = Shell(tmp_path)
 
-    def control(url: str, home: Path) -> ControlApi:
-        return ControlApi(url, home, httpx.MockTransport(made.answer))
+    def control(url: str, key_file: Path) -> ControlApi:
+        return ControlApi(url, key_file, httpx.MockTransport(made.answer))
 
     monkeypatch.setattr(lifecycle, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
     monkeypatch.setattr(operate, "ControlApi", control)
@@ -72,7 +76,7 @@ def test_a_key_made_goes_to_standard_output_alone_so_that_it_can_go_on_to_a_file
     (key,) = shell.book.all()
     assert f"`windvane keys revoke {key.key_id}` ends it" in result.stderr
     assert result.stdout.strip() not in result.stderr
-    assert (key.name, key.roles, key.models, key.made_by) == ("night-batch", ("client",), ("churn",), "owner")
+    assert (key.name, key.roles, key.models, key.made_by) == ("night-batch", ("client",), ("churn",), "boss")
     assert key.limit is not None
     assert (key.limit.per_second, key.limit.burst) == (5.0, 5)
     assert key.expires_at is not None

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from cluster.control_api import ControlApi
-from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Unavailable, WindvaneError
+from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Unauthorized, Unavailable, WindvaneError
 from serve_apps.protocol.problem import problem
 
 URL = "http://127.0.0.1:8000"
@@ -29,9 +29,9 @@ class FakeControl:
         return self.reply
 
 
-def client(reply: httpx.Response, home: Path = Path("nowhere")) -> tuple[ControlApi, FakeControl]:
+def client(reply: httpx.Response, key_file: Path = Path("nowhere")) -> tuple[ControlApi, FakeControl]:
     control = FakeControl(reply)
-    return ControlApi(URL, home, httpx.MockTransport(control)), control
+    return ControlApi(URL, key_file, httpx.MockTransport(control)), control
 
 
 def refusing(error: WindvaneError) -> ControlApi:
@@ -78,14 +78,25 @@ def test_a_strange_name_stays_one_part_of_the_path() -> None:
     assert control.asked[0][1] == "/api/models/..%2Fstatus%3Fx%23y/versions"
 
 
-def test_the_owners_token_is_shown_where_there_is_one(tmp_path: Path) -> None:
-    api, control = client(httpx.Response(200, json={}), tmp_path)
+def test_the_key_is_shown_where_there_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "admin.key"
+    api, control = client(httpx.Response(200, json={}), file)
     api.status()
     assert control.authorization is None
-    (tmp_path / "token").write_text("secret\n")
-    api, control = client(httpx.Response(200, json={}), tmp_path)
+    file.write_text("wv_secret\n")
+    api, control = client(httpx.Response(200, json={}), file)
     api.status()
-    assert control.authorization == "Bearer secret"
+    assert control.authorization == "Bearer wv_secret"
+
+
+def test_a_key_that_is_not_known_or_not_there_is_told_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "admin.key"
+    unknown = httpx.Response(401, json={"detail": "This key is not known here"})
+    with pytest.raises(Unauthorized, match=f"There is no key in {file}: `windvane up` makes the first one"):
+        client(unknown, file)[0].status()
+    file.write_text("wv_secret\n")
+    with pytest.raises(Unauthorized, match=f"not known here\nThe key in {file} was shown; .* WINDVANE_KEY_FILE"):
+        client(unknown, file)[0].status()
 
 
 @pytest.mark.parametrize(

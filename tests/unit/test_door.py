@@ -1,5 +1,4 @@
 import asyncio
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +13,16 @@ from serve_apps.decision_id import fixed
 from serve_apps.departures import UNWATCHED
 from serve_apps.router import bucket
 from serve_apps.scorer import LoadedVersion
+from tests.callers import BOSS, SECRET, key, knowing, limited
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, call, canary, champion, gateway, settled
 
-TOKEN = "an owner's token"
 READY, MODEL = "/v2/models/trips/ready", "/v2/models/trips"
 BODY = json.dumps(asked()).encode()
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    (home / "token.sha256").write_text(hashlib.sha256(TOKEN.encode()).hexdigest() + "\n")
-    return home
+    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +215,15 @@ def test_a_bad_content_length_is_malformed(door: World) -> None:
 
 
 def test_only_owners_may_ask_for_a_version(door: World) -> None:
-    owner = f"Bearer {TOKEN}"
+    owner = BOSS["authorization"]
     reply = door.ask(DECIDE, asked(), x_windvane_version="2", authorization=owner)
     assert (reply.status, reply.json["version"], reply.json["arm"]) == (200, 2, "override")
-    for authorization in ("", "Bearer wrong", TOKEN, "Basic " + TOKEN, "Bearer \xff"):
+    for authorization in ("", "Bearer wrong", SECRET, "Basic " + SECRET, "Bearer \xff"):
         reply = door.ask(DECIDE, asked(), x_windvane_version="2", authorization=authorization)
-        assert reply.status == 403
+        assert reply.status == 401
         assert "version" not in reply.json
+    reply = door.ask(DECIDE, asked(), x_windvane_version="2")
+    assert (reply.status, reply.json["detail"]) == (403, "x-windvane-version is for the owners of trips: leave it out")
     reply = door.ask(DECIDE, asked(), x_windvane_version="7", authorization=owner)
     assert reply.status == 404
     assert "loaded are 1, 2" in reply.json["detail"]
@@ -232,9 +231,104 @@ def test_only_owners_may_ask_for_a_version(door: World) -> None:
         assert door.ask(DECIDE, asked(), x_windvane_version=version, authorization=owner).status == 422
 
 
-def test_without_a_token_nobody_is_the_owner(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
-    with gateway(versions, champion(), tmp_path) as world:
-        assert world.ask(DECIDE, asked(), x_windvane_version="1", authorization="Bearer ").status == 403
+CLIENT, OTHERS, READER = (f"wv_{letter * 43}" for letter in "cor")
+
+
+@pytest.fixture(scope="module")
+def closed(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
+    """Where who sends no key is nobody."""
+    keys = (
+        key(CLIENT, "client", models=("trips",)),
+        key(OTHERS, "client", "owner", "admin", name="eve", models=("loans",)),
+        key(READER, "operator", "compliance", name="cleo"),
+    )
+    with gateway(versions, champion(warm=(2,)), home, authenticator=knowing(*keys)) as world:
+        yield world
+
+
+EVERYTHING = [
+    *(("POST", path) for path in (DECIDE, OUTCOMES, f"{MODEL}/infer", f"{MODEL}/versions/1/infer")),
+    *(("GET", path) for path in (MODEL, READY, f"{MODEL}/versions/1", f"{MODEL}/nothing", DECIDE, "/v2/models/loans")),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), EVERYTHING)
+def test_without_a_key_nothing_is_answered_or_told(closed: World, method: str, path: str) -> None:
+    for sent in {}, {"authorization": "Bearer wrong"}, {"x_windvane_role": "owner"}, {"x_forwarded_user": "boss"}:
+        reply = closed.ask(path, BODY, method, **sent)
+        assert reply.status == 401
+        assert reply.headers["www-authenticate"].startswith('Bearer realm="windvane"')
+        assert b"There is nothing" not in reply.body
+    assert closed.decisions == closed.outcomes == []
+
+
+@pytest.mark.parametrize(("method", "path"), EVERYTHING)
+def test_a_key_for_other_models_is_refused_whatever_its_roles(closed: World, method: str, path: str) -> None:
+    reply = closed.ask(path, BODY, method, x_api_key=OTHERS)
+    assert (reply.status, b"'eve' may not use 'trips'" in reply.body) == (403, True)
+
+
+def test_roles_open_what_names_them(closed: World) -> None:
+    outcome = {"decision_id": fixed("trips", "x"), "label": True}
+    for method, path, body in (
+        ("POST", DECIDE, asked()),
+        ("POST", OUTCOMES, outcome),
+        ("GET", READY, b""),
+        ("GET", MODEL, b""),
+    ):
+        assert closed.ask(path, body, method, x_api_key=CLIENT).status == 200
+        assert closed.ask(path, body, method, x_api_key=READER).status == (200 if method == "GET" else 403)
+    assert closed.ask(DECIDE, asked(), x_api_key=CLIENT, x_windvane_version="2").status == 403
+    assert closed.ask(DECIDE, asked(), x_windvane_version="2", **BOSS).json["version"] == 2
+
+
+def test_a_refusal_says_who_it_was_and_a_mistake_is_none(closed: World) -> None:
+    closed.turned_away.clear()
+    closed.ask(DECIDE, asked(), x_api_key=OTHERS)
+    closed.ask(DECIDE, b"{", x_api_key=CLIENT)
+    closed.ask(DECIDE, asked())
+    assert [line.partition(": ")[0] for line in closed.turned_away] == [
+        f"403 for 'eve' ({key(OTHERS, 'client').key_id}) at 'POST {DECIDE}'",
+        f"401 for nobody known at 'POST {DECIDE}'",
+    ]
+
+
+def test_two_credentials_are_refused(closed: World) -> None:
+    assert closed.ask(DECIDE, asked(), x_api_key=CLIENT, **BOSS).status == 401
+    twice = [(b"x-api-key", CLIENT.encode())] * 2
+
+    async def ask() -> int:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": BODY, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await closed.door({"type": "http", "method": "POST", "path": DECIDE, "headers": twice}, receive, send)
+        return int(sent[0]["status"])
+
+    assert closed.run(ask()) == 401
+
+
+def test_a_limit_counts_rows_and_says_when_to_come_again(versions: dict[int, LoadedVersion], home: Path) -> None:
+    slow = "wv_" + "s" * 43
+    with gateway(versions, champion(), home, authenticator=knowing(limited(slow, 2.0, 3))) as world:
+        assert world.ask(DECIDE, {"instances": [asked()] * 5}, x_api_key=slow).status == 200
+        reply = world.ask(DECIDE, asked(), x_api_key=slow)
+        assert (reply.status, reply.headers["retry-after"]) == (429, "2")  # of five taken three were there
+        assert reply.json["type"] == "urn:windvane:problem:too-fast"
+        assert world.ask(DECIDE, asked(), **BOSS).status == 200
+        assert len(world.decisions) == 6
+
+
+def test_an_id_is_its_callers_own(closed: World) -> None:
+    mine = closed.ask(DECIDE, asked(id="1"), x_api_key=CLIENT)
+    theirs = closed.ask(DECIDE, asked("N000AA", id="1"), **BOSS)
+    assert (mine.status, theirs.status) == (200, 200)
+    assert mine.json["decision_id"] == fixed("trips", "1", "ann") != theirs.json["decision_id"]
+    assert closed.ask(DECIDE, asked(id="1"), x_api_key=CLIENT).body == mine.body
 
 
 def test_too_many_waiting_rows_are_told_when_to_come_again(versions: dict[int, LoadedVersion], home: Path) -> None:
@@ -257,7 +351,7 @@ def test_too_many_waiting_rows_are_told_when_to_come_again(versions: dict[int, L
 def test_an_id_used_for_something_else_is_a_conflict(door: World) -> None:
     first = door.ask(DECIDE, asked(id="k"))
     assert door.ask(DECIDE, asked(id="k")).body == first.body
-    assert first.json["decision_id"] == fixed("trips", "k")
+    assert first.json["decision_id"] == fixed("trips", "k", "tester")
     assert door.ask(DECIDE, asked("another", id="k")).status == 409
 
 
@@ -428,7 +522,7 @@ def test_the_time_in_haproxys_queue_is_the_callers_too(door: World, path: str, b
             return messages.pop()
 
         async def scenario() -> int:
-            response = await door.door.answer({"method": "POST", "path": path}, headers, receive)
+            response = await door.door.answer({"method": "POST", "path": path, "headers": []}, headers, receive)
             assert response is not None
             return response.status
 

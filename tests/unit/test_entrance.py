@@ -33,7 +33,9 @@ class World:
         return b"x-api-key", secret.encode()
 
     def admit(self, *headers: tuple[bytes, bytes]) -> Caller:
-        return asyncio.run(self.entrance.admit(headers))
+        caller = asyncio.run(self.entrance.admit(headers))
+        self.entrance.demand(caller)
+        return caller
 
 
 @pytest.fixture

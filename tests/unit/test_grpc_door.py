@@ -9,7 +9,6 @@ import pytest
 from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.access import ensure_token
 from cluster.errors import (
     Conflict,
     Expired,
@@ -19,12 +18,14 @@ from cluster.errors import (
     NotFound,
     Overloaded,
     TooLarge,
+    Unauthorized,
     Unavailable,
     WindvaneError,
 )
 from serve_apps.grpc_door import LONGEST_DETAILS, GrpcDoor, refuse
 from serve_apps.scorer import LoadedVersion, load_version
 from tests.bundles import SPEC, make_bundle
+from tests.callers import BOSS, key, knowing, limited
 from tests.gateway_world import NOW, World, canary, champion, gateway
 
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
@@ -68,8 +69,8 @@ def world(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World]
         yield found
 
 
-def door(world: World, home: Path, local: bool = True) -> GrpcDoor:
-    return GrpcDoor(SPEC, home, world.roster, world.decider, local, lambda: NOW, lambda: world.ticks)
+def door(world: World, local: bool = True) -> GrpcDoor:
+    return GrpcDoor(SPEC, world.entrance, world.roster, world.decider, local, lambda: NOW, lambda: world.ticks)
 
 
 def asked(rows: int = 1, model: str = "trips", version: str = "", **texts: str) -> messages.ModelInferRequest:
@@ -81,13 +82,13 @@ def asked(rows: int = 1, model: str = "trips", version: str = "", **texts: str) 
     return request
 
 
-def infer(world: World, home: Path, request: Any, context: FakeContext) -> messages.ModelInferResponse:
-    return world.run(door(world, home).infer(request, context))
+def infer(world: World, request: Any, context: FakeContext) -> messages.ModelInferResponse:
+    return world.run(door(world).infer(request, context))
 
 
-def test_a_request_is_decided_logged_and_answered(world: World, tmp_path: Path) -> None:
+def test_a_request_is_decided_logged_and_answered(world: World) -> None:
     context = FakeContext()
-    reply = infer(world, tmp_path, asked(2, subject="N725MQ"), context)
+    reply = infer(world, asked(2, subject="N725MQ"), context)
     assert context.code is None
     assert (reply.model_name, reply.model_version, reply.id) == ("trips", "1", "r-1")
     assert [output.name for output in reply.outputs] == ["prediction", "action", "decision_id"]
@@ -107,45 +108,45 @@ def test_a_request_is_decided_logged_and_answered(world: World, tmp_path: Path) 
         (asked(), {"x_request_timeout_seconds": "soon"}, Code.INVALID_ARGUMENT, "must be a number of seconds"),
     ],
 )
-def test_what_is_wrong_is_said_and_not_logged(world, tmp_path, request_, metadata, code, sentence) -> None:
+def test_what_is_wrong_is_said_and_not_logged(world, request_, metadata, code, sentence) -> None:
     context = FakeContext(**metadata)
-    reply = infer(world, tmp_path, request_, context)
+    reply = infer(world, request_, context)
     assert (context.code, reply) == (code, messages.ModelInferResponse())
     assert sentence in context.details
     assert world.decisions == []
 
 
 def test_a_fault_of_ours_is_internal_and_in_the_log(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("secret")
 
     monkeypatch.setattr("serve_apps.grpc_door.reply_of", broken)
     context = FakeContext()
-    infer(world, tmp_path, asked(), context)
+    infer(world, asked(), context)
     assert context.code is Code.INTERNAL
     assert "secret" not in context.details
     assert "A gRPC request about trips was not answered" in caplog.text
 
 
-def test_the_version_that_answers_anyhow_may_be_named_by_anybody(world: World, tmp_path: Path) -> None:
-    assert infer(world, tmp_path, asked(version="1"), FakeContext()).model_version == "1"
+def test_the_version_that_answers_anyhow_may_be_named_by_anybody(world: World) -> None:
+    assert infer(world, asked(version="1"), FakeContext()).model_version == "1"
     assert [decision.arm for decision in world.decisions] == ["champion"]
 
 
-def test_during_a_rollout_a_version_is_the_owners_to_name(world: World, tmp_path: Path) -> None:
+def test_during_a_rollout_a_version_is_the_owners_to_name(world: World) -> None:
     world.take(canary())
     refused = FakeContext()
-    infer(world, tmp_path, asked(version="2"), refused)
+    infer(world, asked(version="2"), refused)
     assert refused.code is Code.PERMISSION_DENIED
-    owner = FakeContext(authorization=f"Bearer {ensure_token(tmp_path)}")
-    assert infer(world, tmp_path, asked(version="2"), owner).model_version == "2"
+    owner = FakeContext(**BOSS)
+    assert infer(world, asked(version="2"), owner).model_version == "2"
     assert [decision.arm for decision in world.decisions] == ["override"]
 
 
-def test_a_deadline_that_has_passed_is_not_decided(world: World, tmp_path: Path) -> None:
-    found = GrpcDoor(SPEC, tmp_path, world.roster, world.decider, True, lambda: NOW, lambda: 0.0)
+def test_a_deadline_that_has_passed_is_not_decided(world: World) -> None:
+    found = GrpcDoor(SPEC, world.entrance, world.roster, world.decider, True, lambda: NOW, lambda: 0.0)
     world.ticks = 5.0  # by the decider's clock, five seconds after the door's
     context = FakeContext(x_request_timeout_seconds="0.5")
     world.run(found.infer(asked(), context))
@@ -153,19 +154,19 @@ def test_a_deadline_that_has_passed_is_not_decided(world: World, tmp_path: Path)
     assert world.decisions == []
 
 
-def test_what_would_be_answered_too_late_is_refused_unread_and_told_when_to_come(world: World, tmp_path: Path) -> None:
+def test_what_would_be_answered_too_late_is_refused_unread_and_told_when_to_come(world: World) -> None:
     admission = world.decider.admission
     admission.enter()  # somebody is inside
     context = FakeContext(x_request_timeout_seconds="0.000000001")
-    infer(world, tmp_path, messages.ModelInferRequest(model_name="trips"), context)
+    infer(world, messages.ModelInferRequest(model_name="trips"), context)
     assert context.code is Code.RESOURCE_EXHAUSTED
     assert [name for name, _ in context.trailing] == ["grpc-retry-pushback-ms"]
     assert admission.inside == 1
 
 
 @pytest.mark.parametrize("request_", [asked(), asked(17), asked(version="7")])
-def test_nobody_stays_inside_whatever_becomes_of_the_request(world: World, tmp_path: Path, request_: Any) -> None:
-    infer(world, tmp_path, request_, FakeContext())
+def test_nobody_stays_inside_whatever_becomes_of_the_request(world: World, request_: Any) -> None:
+    infer(world, request_, FakeContext())
     assert world.decider.admission.inside == 0
 
 
@@ -179,9 +180,9 @@ def test_nobody_stays_inside_whatever_becomes_of_the_request(world: World, tmp_p
         ("ipv4:10.0.0.7:40312", False, True),
     ],
 )
-def test_a_local_windvane_answers_its_own_machine_only(world, tmp_path, peer, local, taken) -> None:
+def test_a_local_windvane_answers_its_own_machine_only(world, peer, local, taken) -> None:
     context = FakeContext(peer)
-    found = door(world, tmp_path, local)
+    found = door(world, local)
     world.run(found.infer(asked(), context))
     world.run(found.metadata(messages.ModelMetadataRequest(name="trips"), context))
     world.run(found.ready(messages.ModelReadyRequest(name="trips"), context))
@@ -189,8 +190,66 @@ def test_a_local_windvane_answers_its_own_machine_only(world, tmp_path, peer, lo
     assert len(world.decisions) == taken
 
 
-def test_metadata_and_readiness_are_the_models(world: World, tmp_path: Path) -> None:
-    context, found = FakeContext(), door(world, tmp_path)
+CLIENT, OTHERS, READER, SLOW = (f"wv_{letter * 43}" for letter in "cors")
+
+
+@pytest.fixture
+def closed(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World]:
+    """Where who sends no key is nobody."""
+    keys = (
+        key(CLIENT, "client", models=("trips",)),
+        key(OTHERS, "client", "owner", "admin", name="eve", models=("loans",)),
+        key(READER, "operator", name="cleo"),
+        limited(SLOW, 1.0, 2),
+    )
+    with gateway(versions, champion(), tmp_path, authenticator=knowing(*keys)) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("metadata", "infers", "reads"),
+    [
+        ({}, Code.UNAUTHENTICATED, Code.UNAUTHENTICATED),
+        ({"authorization": "Bearer wrong"}, Code.UNAUTHENTICATED, Code.UNAUTHENTICATED),
+        ({"x_api_key": CLIENT, **BOSS}, Code.UNAUTHENTICATED, Code.UNAUTHENTICATED),
+        ({"x_windvane_role": "admin"}, Code.UNAUTHENTICATED, Code.UNAUTHENTICATED),
+        ({"x_api_key": OTHERS}, Code.PERMISSION_DENIED, Code.PERMISSION_DENIED),
+        ({"x_api_key": READER}, Code.PERMISSION_DENIED, None),
+        ({"x_api_key": CLIENT}, None, None),
+        (BOSS, None, None),
+    ],
+)
+def test_every_method_asks_who_calls(closed: World, metadata: dict[str, str], infers: Code, reads: Code) -> None:
+    found = door(closed)
+    for call, code in (
+        (lambda context: found.infer(asked(), context), infers),
+        (lambda context: found.metadata(messages.ModelMetadataRequest(name="trips"), context), reads),
+        (lambda context: found.ready(messages.ModelReadyRequest(name="trips"), context), reads),
+    ):
+        context = FakeContext(**metadata)
+        closed.run(call(context))
+        assert context.code is code
+    assert len(closed.decisions) == (infers is None)
+    assert len(closed.turned_away) == [infers, reads, reads].count(infers) * (infers is not None)
+
+
+def test_who_calls_comes_before_what_is_wrong(closed: World) -> None:
+    for request in (asked(model="loans"), asked(17), asked(version="7"), messages.ModelInferRequest()):
+        context = FakeContext()
+        infer(closed, request, context)
+        assert (context.code, context.details[:13]) == (Code.UNAUTHENTICATED, "Send your key")
+
+
+def test_a_limit_counts_rows(closed: World) -> None:
+    for rows, code in ((5, None), (1, Code.RESOURCE_EXHAUSTED)):
+        context = FakeContext(x_api_key=SLOW)
+        infer(closed, asked(rows), context)
+        assert context.code is code
+    assert context.trailing == [("grpc-retry-pushback-ms", "4000")]
+
+
+def test_metadata_and_readiness_are_the_models(world: World) -> None:
+    context, found = FakeContext(), door(world)
     described = world.run(found.metadata(messages.ModelMetadataRequest(name="trips"), context))
     assert (described.name, list(described.versions)) == ("trips", ["1"])
     assert [each.name for each in described.inputs] == [feature.name for feature in SPEC.features]
@@ -206,8 +265,8 @@ def test_without_a_split_the_model_is_not_ready_and_says_when_to_come_again(vers
     with gateway(versions, None, tmp_path) as world:
         context = FakeContext()
         request = messages.ModelReadyRequest(name="trips")
-        assert not world.run(door(world, tmp_path).ready(request, context)).ready
-        infer(world, tmp_path, asked(), context)
+        assert not world.run(door(world).ready(request, context)).ready
+        infer(world, asked(), context)
         assert context.code is Code.UNAVAILABLE
         assert context.trailing == [("grpc-retry-pushback-ms", "1000")]
 
@@ -218,6 +277,7 @@ def test_without_a_split_the_model_is_not_ready_and_says_when_to_come_again(vers
         (WindvaneError("x"), Code.INTERNAL),
         (Invalid("x"), Code.INVALID_ARGUMENT),
         (Malformed("x"), Code.INVALID_ARGUMENT),
+        (Unauthorized("x"), Code.UNAUTHENTICATED),
         (Forbidden("x"), Code.PERMISSION_DENIED),
         (NotFound("x"), Code.NOT_FOUND),
         (Conflict("x"), Code.ALREADY_EXISTS),

@@ -10,12 +10,13 @@ from fastapi.responses import PlainTextResponse
 
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
+from cluster.callers.caller import demand_role
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeyRing
 from cluster.callers.rate import Limit
 from cluster.errors import Unauthorized, WindvaneError
 from configs.access import ROLES, Role
-from serve_apps.guarded import READERS, Keeper, caller_of, demand_guards, needs, open_to_all
+from serve_apps.guarded import READERS, Keeper, caller_of, demand_guards, needs, needs_all_models, open_to_all
 from serve_apps.turned_away import TurnedAway
 from tests.desk_world import Client
 from tests.fakes import FakeStore
@@ -44,6 +45,15 @@ class World:
         @app.get("/models/{model}", openapi_extra=needs(*READERS))
         def read(request: Request) -> str:
             return caller_of(request).name
+
+        @app.get("/everything", openapi_extra=needs_all_models("admin"))
+        def everything() -> str:
+            return "all"
+
+        @app.get("/models/{model}/deeper", openapi_extra=needs(*READERS))
+        def deeper(request: Request) -> str:
+            demand_role(caller_of(request), "admin")
+            return "deep"
 
         @app.post("/models/{model}", openapi_extra=needs("operator"))
         def change(request: Request) -> str:
@@ -110,6 +120,17 @@ def test_anothers_model_is_refused_in_the_same_words_whether_it_exists_or_not(wo
         )
 
 
+def test_what_is_about_all_models_is_not_for_who_has_to_do_with_one(world: World) -> None:
+    assert world.api.get("/everything", headers=world.key("admin")).status_code == 200
+    assert world.api.get("/everything", headers=world.key("admin", models=("trips",))).status_code == 403
+    assert world.api.get("/everything", headers=world.key("owner")).status_code == 403
+
+
+def test_what_a_route_itself_refuses_is_on_record_too(world: World) -> None:
+    assert world.api.get("/models/trips/deeper", headers=world.key("owner")).status_code == 403
+    assert "at 'GET /models/trips/deeper': This needs the role admin" in world.said[-1]
+
+
 @pytest.mark.parametrize("header", ["x-role", "x-roles", "x-forwarded-user", "x-windvane-role", "role"])
 def test_a_header_that_names_a_role_gives_none(world: World, header: str) -> None:
     assert world.api.get("/models/trips", headers={header: "admin"}).status_code == 401
@@ -143,6 +164,11 @@ def test_a_route_that_does_not_say_who_may_ask_is_not_started() -> None:
         @app.get("/forgotten")
         def forgotten() -> None:
             """Nobody thought of it."""
+
+
+def test_a_route_that_names_no_role_is_not_taken_for_an_open_one() -> None:
+    with pytest.raises(ValueError, match="name the roles"):
+        needs()
 
 
 def test_a_router_that_brings_routes_of_its_own_is_not_started(world: World) -> None:

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,9 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 
 from cluster.decision_log.record import Value
 from serve_apps.scorer import LoadedVersion
+from tests.callers import BOSS as OWNER
 from tests.gateway_world import DECIDE, FEATURES, NOW, Reply, World, canary, champion, gateway
 
-TOKEN = "an owner's token"
-OWNER = {"authorization": f"Bearer {TOKEN}"}
 MODEL = "/v2/models/trips"
 INFER = f"{MODEL}/infer"
 ALL = [3.5, 1200.0, 1.0, 1.0, 1.0]  # FEATURES as one row of numbers
@@ -25,9 +23,7 @@ BODY = {"inputs": [{"name": "all", "datatype": "FP64", "shape": [1, 5], "data": 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    (home / "token.sha256").write_text(hashlib.sha256(TOKEN.encode()).hexdigest() + "\n")
-    return home
+    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,12 @@
 from cluster.errors import Unavailable
-from serve_apps.admin import make_app
-from serve_apps.inference_server import server_routes, unready
+from serve_apps.inference_server import unready
 from serve_apps.router import Arm, Split
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import Client, DeskWorld, control_app
 from tests.rollout_world import MODEL, FakeSwitchboard
 
 
 def client_of(switchboard: FakeSwitchboard) -> Client:
-    world = DeskWorld()
-    app = make_app(world.desk, lambda: None, False)
-    app.include_router(server_routes(world.desk.models, switchboard))
-    return Client(app)
+    return Client(control_app(DeskWorld().desk, switchboard))
 
 
 def published() -> FakeSwitchboard:
@@ -27,7 +23,7 @@ def test_the_server_says_who_it_is() -> None:
         assert found["version"]
 
 
-def test_probes_need_no_token() -> None:
+def test_probes_need_no_key() -> None:
     api = client_of(published())
     assert (api.get("/v2/health/live").status_code, api.get("/v2/health/live").json()) == (200, {"live": True})
     assert (api.get("/v2/health/ready").status_code, api.get("/v2/health/ready").json()) == (200, {"ready": True})
@@ -36,7 +32,7 @@ def test_probes_need_no_token() -> None:
 def test_the_server_is_ready_when_every_model_has_a_version_in_force() -> None:
     reply = client_of(FakeSwitchboard()).get("/v2/health/ready")
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
-    assert reply.json() == {"error": f"No version is in force yet of: {MODEL}"}
+    assert reply.json() == {"error": "1 of the models have no version in force yet: `windvane status` names them"}
     world = DeskWorld()
     assert unready(world.desk.models(), published()) == []
     assert unready((), FakeSwitchboard()) == []

@@ -5,21 +5,25 @@ from typing import Any, cast
 
 import pytest
 
-from cluster.access import digest
-from cluster.callers.api_key import digest_of
+from cluster.callers.api_key import KeyOrder, digest_of
+from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.errors import Unavailable
 from serve_apps.admin import make_app
 from serve_apps.desk import Desk
+from serve_apps.guarded import Keeper
 from serve_apps.key_desk import KeyDesk
 from serve_apps.openapi.document import document
+from serve_apps.turned_away import TurnedAway
+from tests.callers import BOSS as OWNER
+from tests.callers import key, knowing
 from tests.desk_world import Client
 from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-OWNER = {"authorization": "Bearer secret"}
 KEYS = "/api/keys"
+ONE_MODEL, NO_ADMIN = "wv_" + "o" * 43, "wv_" + "n" * 43
 ORDER = {"name": "night-batch", "roles": ["client"]}
 FULL = ORDER | {
     "models": ["churn"],
@@ -48,12 +52,13 @@ def replicas() -> Replicas:
 
 @pytest.fixture
 def desk(replicas: Replicas) -> KeyDesk:
-    return KeyDesk(KeyBook(FakeStore()), replicas.publish, lambda: NOW)
+    return KeyDesk(KeyBook(FakeStore()), replicas.publish, Authenticator(), lambda: NOW)
 
 
 @pytest.fixture
 def api(desk: KeyDesk) -> Client:
-    return Client(make_app(cast(Desk, None), lambda: digest("secret"), True, desk))
+    keys = (key(ONE_MODEL, "admin", models=("churn",)), key(NO_ADMIN, "client", "owner", "operator", "compliance"))
+    return Client(make_app(cast(Desk, None), Keeper(knowing(*keys), TurnedAway(lambda _: None)), desk))
 
 
 def made(api: Client, **order: Any) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def test_what_is_listed_says_whose_what_for_and_until_when(api: Client) -> None:
         "models": ["churn"],
         "standing": "good",
         "made_at": "2026-03-01T12:00:00+00:00",
-        "made_by": "owner",
+        "made_by": "boss",
         "expires_at": "2026-04-01T00:00:00+02:00",
         "requests_per_second": 5.0,
         "burst": 10,
@@ -116,20 +121,59 @@ def test_while_the_replicas_are_away_a_change_stands_and_says_so(
     key_id = reply["status"]["key_id"]
     assert not api.post(f"{KEYS}/{key_id}/revoke", json={"reason": "x"}, headers=OWNER).json()["replicas_told"]
     replicas.away = False
-    desk.publish()
+    desk.refresh()
     assert (replicas.told[-1].revision, replicas.told[-1].keys) == (2, ())
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}])
-def test_only_the_owner_sees_or_changes_keys_on_loopback_too(
-    api: Client, replicas: Replicas, headers: dict[str, str]
+@pytest.mark.parametrize(
+    ("headers", "status"), [({}, 401), ({"x-api-key": "wrong"}, 401), ({"x-api-key": NO_ADMIN}, 403)]
+)
+def test_only_an_admin_sees_or_changes_keys(
+    api: Client, replicas: Replicas, headers: dict[str, str], status: int
 ) -> None:
     asked = [("GET", KEYS), ("POST", KEYS), ("POST", f"{KEYS}/x/revoke")]
     for method, path in asked:
         for body in (b"{}", b"{"):
             reply = api.request(method, path, content=body, headers={"content-type": "application/json"} | headers)
-            assert (reply.status_code, reply.headers["content-type"]) == (403, "application/problem+json")
+            assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
     assert replicas.told == []
+
+
+def test_an_admin_of_one_model_makes_no_key_for_the_others(api: Client, replicas: Replicas) -> None:
+    mine = {"x-api-key": ONE_MODEL}
+    for reply in (
+        api.post(KEYS, json=ORDER, headers=mine),
+        api.post(KEYS, json=FULL, headers=mine),
+        api.get(KEYS, headers=mine),
+        api.post(f"{KEYS}/x/revoke", json={"reason": "x"}, headers=mine),
+    ):
+        assert (reply.status_code, "single models only" in reply.json()["detail"]) == (403, True)
+    assert replicas.told == []
+
+
+def test_control_goes_by_a_change_at_once_and_replicas_are_told_of_each_once(replicas: Replicas) -> None:
+    book, authenticator = KeyBook(FakeStore()), Authenticator()
+    desk = KeyDesk(book, replicas.publish, authenticator, lambda: NOW)
+    desk.refresh()
+    assert replicas.told == []  # there is nothing to tell
+    book.create(KeyOrder("first", ("admin",)), "windvane up", NOW)  # by another process
+    desk.refresh()
+    desk.refresh()
+    assert [snapshot.revision for snapshot in replicas.told] == [1]
+    made_key = desk.create(KeyOrder("second", ("client",)), "first")["key"]
+    assert authenticator.authenticate(None, made_key.encode()).name == "second"
+    assert [snapshot.revision for snapshot in replicas.told] == [1, 2]
+
+
+def test_what_the_replicas_could_not_be_told_is_told_later(replicas: Replicas) -> None:
+    desk = KeyDesk(KeyBook(FakeStore()), replicas.publish, Authenticator(), lambda: NOW)
+    replicas.away = True
+    assert not desk.create(KeyOrder("ann", ("client",)), "boss")["replicas_told"]
+    with pytest.raises(Unavailable):
+        desk.refresh()
+    replicas.away = False
+    desk.refresh()
+    assert [snapshot.revision for snapshot in replicas.told] == [1]
 
 
 @pytest.mark.parametrize(
@@ -161,9 +205,9 @@ def test_a_key_that_is_not_there_or_revoked_already_is_told(api: Client) -> None
         assert api.post(f"{KEYS}/{key_id}/revoke", json={"reason": "x"}, headers=OWNER).status_code == status
 
 
-def test_the_document_tells_of_the_keys_and_that_reading_them_is_never_open(api: Client) -> None:
-    paths = document([], api.app.openapi(), True)["paths"]
+def test_the_document_tells_of_the_keys_and_who_may_ask(api: Client) -> None:
+    paths = document([], api.app.openapi())["paths"]
     assert set(paths[KEYS]) == {"get", "post"}
     for operation in (*paths[KEYS].values(), *paths[f"{KEYS}/{{key_id}}/revoke"].values()):
-        assert operation["security"] == [{"ownerToken": []}]
-        assert "403" in operation["responses"]
+        assert operation["security"] == [{"bearer": ["admin"]}, {"apiKey": ["admin"]}]
+        assert {"401", "403", "429"} <= set(operation["responses"])

@@ -12,34 +12,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
-from cluster.access import digest
 from cluster.errors import Invalid, WindvaneError
-from serve_apps.admin import make_app
-from serve_apps.inference_server import server_routes
 from serve_apps.openapi.document import document
 from serve_apps.openapi.questions import features_schema
 from serve_apps.openapi.refusals import ERRORS
 from serve_apps.protocol.decide import Decide
 from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
+from tests.callers import BOSS as OWNER
+from tests.callers import key, knowing, limited
 from tests.conformity import Conformity
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import Client, DeskWorld, control_app
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
 from tests.rollout_world import MODEL
 from tests.rollout_world import SPEC as DEPLOYED
 
-TOKEN = "an owner's token"
-OWNER = {"authorization": f"Bearer {TOKEN}"}
 TRIPS = "/v2/models/trips"
 MODELS = f"/api/models/{MODEL}"
 REASON = {"reason": "because"}
 UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}")  # pages, and other spellings
 
 
-def api_of(world: DeskWorld, open_reading: bool = True) -> Client:
-    app = make_app(world.desk, lambda: digest(TOKEN), open_reading)
-    app.include_router(server_routes(world.desk.models, world.switchboard))
-    return Client(app)
+def api_of(world: DeskWorld) -> Client:
+    return Client(control_app(world.desk, world.switchboard), OWNER)
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def desk() -> DeskWorld:
 
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Any]:
-    return document([SPEC], api_of(DeskWorld()).app.openapi(), open_reading=True)
+    return document([SPEC], api_of(DeskWorld()).app.openapi())
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +54,7 @@ def conformity(whole: dict[str, Any]) -> Conformity:
 
 @pytest.fixture(scope="module")
 def door(versions: dict[int, LoadedVersion], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    home = tmp_path_factory.mktemp("home")
-    (home / "token.sha256").write_text(digest(TOKEN) + "\n")
-    with gateway(versions, champion(warm=(2,)), home) as world:
+    with gateway(versions, champion(warm=(2,)), tmp_path_factory.mktemp("home")) as world:
         yield world
 
 
@@ -117,36 +110,53 @@ def test_every_route_of_the_door_is_in_the_document_and_no_other(door: World, wh
 
 def test_every_route_of_the_control_api_is_in_the_document_and_no_other(desk: DeskWorld) -> None:
     app = api_of(desk).app
-    routes = [*app.routes, *server_routes(desk.desk.models, desk.switchboard).routes]
     served = {
         (method, route.path)
-        for route in routes
+        for route in app.routes
         if isinstance(route, Route | APIRoute) and route.path not in UNTOLD
         for method in (route.methods or set()) - {"HEAD"}
     }
-    told = document([], app.openapi(), True)["paths"]
+    told = document([], app.openapi())["paths"]
     assert {(method.upper(), path) for path, methods in told.items() for method in methods} == served
 
 
 def test_the_control_app_serves_the_document_of_the_models_that_are_deployed(desk: DeskWorld) -> None:
     api = api_of(desk)
     found = api.get("/openapi.json").json()
-    assert found == json.loads(json.dumps(document([DEPLOYED], api.app.openapi(), True)))
+    assert found == json.loads(json.dumps(document([DEPLOYED], api.app.openapi())))
     assert f"/v2/models/{MODEL}/decide" in found["paths"]
 
 
-@pytest.mark.parametrize("open_reading", [True, False])
-def test_the_token_is_asked_for_where_the_document_says_so(desk: DeskWorld, open_reading: bool) -> None:
-    api = api_of(desk, open_reading)
+def test_a_key_is_asked_for_where_the_document_says_so(desk: DeskWorld) -> None:
+    api = api_of(desk)
     desk.start_rollout()
-    told = document([], api.app.openapi(), open_reading)["paths"]
-    for path, methods in told.items():
+    told = document([], api.app.openapi())
+    conformity = Conformity(told)
+    for path, methods in told["paths"].items():
         for method, operation in methods.items():
-            where = path.format(model=MODEL, verb="abort")
-            reply = api.request(method.upper(), where, headers={"content-type": "application/json"})
-            assert (reply.status_code == 403) == ("security" in operation), (method, where)
-            if "security" in operation:
-                assert operation["security"] == [{"ownerToken": []}]
+            where = path.format(model=MODEL, verb="abort", key_id="x")
+            json_and_no_key = {"content-type": "application/json", "authorization": "Bearer nobodys"}
+            found = api.request(method.upper(), where, headers=json_and_no_key)
+            assert (found.status_code == 401) == bool(operation["security"]), (method, where)
+            if operation["security"]:
+                reply = Reply(401, dict(found.headers), found.content)
+                assert conformity.of(method, where, reply) == []
+                assert {scheme for each in operation["security"] for scheme in each} == {"bearer", "apiKey"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", DECIDE), ("POST", OUTCOMES), ("GET", TRIPS), ("POST", f"{TRIPS}/infer")]
+)
+def test_who_is_not_let_in_is_answered_as_the_document_says(
+    versions: dict[int, LoadedVersion], tmp_path: Path, conformity: Conformity, method: str, path: str
+) -> None:
+    others, slow = "wv_" + "o" * 43, "wv_" + "s" * 43
+    keys = (key(others, "client", models=("loans",)), limited(slow, 1.0, 1))
+    with gateway(versions, champion(), tmp_path, authenticator=knowing(*keys)) as world:
+        world.ask(path, {"instances": []}, method, x_api_key=slow)
+        for sent, status in (({}, 401), ({"x_api_key": others}, 403), ({"x_api_key": slow}, 429)):
+            reply = world.ask(path, {}, method, **sent)
+            assert (reply.status, conformity.of(method, path, reply)) == (status, [])
 
 
 def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) -> None:
@@ -190,7 +200,7 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
             for headers, content, refused in [
                 (kind, b"{}", 415),
                 (open_body | OWNER, b"{", 400),
-                (open_body, b"", 403),
+                (open_body | {"authorization": "Bearer nobodys"}, b"", 401),
             ]:
                 found = api.request(method, path, content=content, headers=headers)
                 assert found.status_code == refused

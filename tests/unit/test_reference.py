@@ -3,18 +3,17 @@
 import re
 from html import unescape
 
-from cluster.access import digest
-from serve_apps.admin import make_app
 from serve_apps.openapi.document import document
 from serve_apps.reference import page
 from tests.bundles import SPEC
-from tests.desk_world import Client, DeskWorld
+from tests.callers import BOSS
+from tests.desk_world import Client, DeskWorld, control_app
 
 ADMIN = {"paths": {}}
 
 
 def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewhere() -> None:
-    told = document([SPEC], make_app(DeskWorld().desk, lambda: None, True).openapi(), True)
+    told = document([SPEC], control_app(DeskWorld().desk).openapi())
     written = page(told)
     for path, methods in told["paths"].items():
         for method in methods:
@@ -27,15 +26,13 @@ def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewher
 def test_nothing_that_was_declared_becomes_markup() -> None:
     wicked = "<script>alert('&')</script>"
     spec = SPEC.model_copy(update={"description": wicked, "unit": wicked})
-    written = page(document([spec], ADMIN, True))
+    written = page(document([spec], ADMIN))
     assert "<script" not in written
     assert wicked in unescape(written)
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
-    api = Client(make_app(DeskWorld().desk, lambda: digest("secret"), False))
-    assert api.get("/docs").status_code == 403
-    found = api.get("/docs", headers={"authorization": "Bearer secret"})
+    found = Client(control_app(DeskWorld().desk)).get("/docs", headers=BOSS)
     assert found.headers["content-type"] == "text/html; charset=utf-8"
     assert found.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"(src|href)=.?(https?:|//)", found.text)

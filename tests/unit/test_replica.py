@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from cluster.callers.api_key import KeyOrder
+from cluster.callers.authenticator import Authenticator
+from cluster.callers.key_book import KeyBook
 from cluster.decision_log.record import Decision, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound
@@ -16,6 +19,7 @@ from serve_apps import gatekeeper
 from serve_apps.replica import Replica, load_spec
 from serve_apps.router import SPLIT, Split
 from tests.bundles import SPEC, make_bundle
+from tests.callers import MADE, TESTER
 from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import DECIDE, FakeFeed, asked, call, canary, champion, settled
 
@@ -47,7 +51,8 @@ class Place:
 
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]]) -> None:
         async def act() -> None:
-            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, self.feed, self.line)
+            anybody = Authenticator(None, TESTER)
+            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, self.feed, self.line, anybody)
             try:
                 await replica.start()
                 await scenario(replica)
@@ -101,6 +106,17 @@ def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: 
         assert await ready() == 503
         await settled(lambda: replica._roster.in_force is not None)
         assert await ready() == 200
+
+    place.play(scenario)
+
+
+def test_a_replica_knows_the_stored_keys_before_it_answers(place: Place) -> None:
+    place.publish(champion())
+    _, secret = KeyBook(place.store).create(KeyOrder("ann", ("client",), ("loans",)), "up", MADE)
+
+    async def scenario(replica: Replica) -> None:
+        for sent, status in (({}, 200), ({"x-api-key": secret}, 403), ({"x-api-key": "wv_nobodys"}, 401)):
+            assert (await call(replica.door, "GET", READY, [b""], sent)).status == status
 
     place.play(scenario)
 

@@ -2,10 +2,14 @@ import asyncio
 
 import pytest
 
+from cluster.callers.api_key import KeyOrder
+from cluster.callers.key_book import KeyBook
+from cluster.callers.key_ring import decode_snapshot, encode_snapshot
 from cluster.errors import Conflict, Invalid
 from cluster.store import Shelf
 from serve_apps.router import SPLIT, Arm, Split
 from serve_apps.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
+from tests.callers import MADE
 from tests.fakes import FakeStore
 from tests.gateway_world import canary, champion
 
@@ -107,5 +111,24 @@ def test_replicas_are_reported_as_they_said_last_until_they_leave_or_fall_silent
         clock.now += 0.1
         assert await switchboard.in_force("trips") == {"b": ReplicaReport("b", 3, (1,), 100.0 + FORGET_SECONDS)}
         assert await switchboard.in_force("loans") == {}
+
+    asyncio.run(scenario())
+
+
+def test_whoever_waits_gets_published_keys_at_once_and_hears_how_many_share_a_limit() -> None:
+    async def scenario() -> None:
+        store = FakeStore()
+        book = KeyBook(store)
+        book.create(KeyOrder("ann", ("client",)), "up", MADE)
+        switchboard = Switchboard(store, Clock())
+        known, replicas = await switchboard.keys("trips", 0)
+        assert (decode_snapshot(str(known)), replicas) == (book.snapshot(), 0)
+        for replica in "ab":
+            await switchboard.report("trips", replica, 0, ())
+        waiting = asyncio.ensure_future(switchboard.keys("trips", 1))
+        await asyncio.sleep(0)
+        book.create(KeyOrder("bob", ("client",)), "up", MADE)
+        assert await switchboard.publish_keys(encode_snapshot(book.snapshot())) == 2
+        assert await waiting == (encode_snapshot(book.snapshot()), 2)
 
     asyncio.run(scenario())
