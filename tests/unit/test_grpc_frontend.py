@@ -43,9 +43,10 @@ def test_it_listens_where_http_does_on_a_port_of_its_own(tmp_path: Path, host: s
     assert bound in (tmp_path / "h" / "grpc.cfg").read_text()
 
 
-def test_rays_haproxy_takes_it_beside_rays_own_configuration(tmp_path: Path) -> None:
+@pytest.mark.parametrize("control", ["", "backend grpc-control\n    server a 127.0.0.1:2 proto h2\n"])
+def test_rays_haproxy_takes_it_beside_rays_own_configuration(tmp_path: Path, control: str) -> None:
     rays = tmp_path / "it's rays.cfg"
-    rays.write_text(RAYS)
+    rays.write_text(RAYS + control)
     folder = tmp_path / "a folder"
     grpc_frontend.write(folder, settings(), "control")
     haproxy_queue.declare(folder, "trips", Queue(80, 20))
