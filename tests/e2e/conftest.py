@@ -13,6 +13,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from tritonclient.http import InferenceServerClientPlugin
+
+from cluster.access import bearer
+from configs.access import FIRST_KEY
+from tests import issuer
 
 PORT, GRPC_PORT, DASHBOARD_PORT = 18000, 19000, 18265
 
@@ -25,6 +30,11 @@ class Place:
     models: Path
     environment: dict[str, str]
     http: httpx.Client = field(repr=False)
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What shows the first key."""
+        return bearer(self.home / FIRST_KEY)
 
     def windvane(self, *arguments: str, check: bool = True, timeout: float = 400.0) -> str:
         """Run the command line and return what it printed."""
@@ -59,6 +69,16 @@ class Place:
             return False
 
 
+class Shown(InferenceServerClientPlugin):
+    """Triton's clients, over HTTP and gRPC, send these headers with everything once it is registered."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: Any) -> None:
+        request.headers.update(self._headers)
+
+
 def wait_for(what: str, ready: Callable[[], Any], patience_seconds: float = 120.0) -> Any:
     """Ask until the answer is truthy; a condition with a deadline, not a pause."""
     deadline = time.monotonic() + patience_seconds
@@ -77,19 +97,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     root = tmp_path_factory.mktemp("windvane")
     models = root / "models"
     models.mkdir()
+    (root / "jwks.json").write_bytes(issuer.jwks())
+    (root / "issuer.yaml").write_text(
+        f"issuer: {issuer.ISSUER}\naudience: {issuer.AUDIENCE}\nkeys: jwks.json\nalgorithms: [ES256]\n"
+        "roles: {ml: client, boss: admin}\n"
+    )
     environment = os.environ | {
         "WINDVANE_HOME": str(root / "home"),
         "WINDVANE_MODELS": str(models),
         "WINDVANE_PORT": str(PORT),
         "WINDVANE_GRPC_PORT": str(GRPC_PORT),
         "WINDVANE_DASHBOARD_PORT": str(DASHBOARD_PORT),
+        "WINDVANE_TOKEN_ISSUER": str(root / "issuer.yaml"),
         "OMP_NUM_THREADS": "1",
     }
     with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False) as http:
         found = Place(root / "home", models, dict(environment), http)
         found.windvane("up")
-        token = (found.home / "token").read_text().strip()
-        http.headers["authorization"] = f"Bearer {token}"
+        http.headers |= found.key
         try:
             yield found
         finally:

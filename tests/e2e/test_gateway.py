@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ import psutil
 import pytest
 
 from cluster import ray_head
+from cluster.access import bearer
+from cluster.callers.api_key import KeyOrder
+from cluster.callers.first_key import ensure_first_key
+from cluster.callers.key_book import KeyBook
 from cluster.decision_log.record import Decision, Outcome, Record, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import Unavailable
@@ -128,6 +133,7 @@ def fill(settings: Settings, folder: Path) -> None:
     store = SqlStore(settings.store_url)
     store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
     Shelf(store, SPLIT, Split).save("trips", champion(), 0)
+    ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +154,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         head = ray_head.start(settings)
     try:
         filled.result()
-        http = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False)
+        http = httpx.Client(
+            base_url=f"http://127.0.0.1:{PORT}", headers=bearer(settings.key_file), timeout=30.0, trust_env=False
+        )
         with Operator(settings, head) as operator, http:
             wait_for("the dashboard", lambda: operator.ask("dashboard", ""))
             operator.publish(champion())
@@ -187,7 +195,9 @@ def test_errors_reach_the_caller_through_haproxy_as_they_are(served: Served) -> 
 def test_a_body_that_never_comes_whole_is_no_decision(served: Served) -> None:
     before = len(served.log())
     with socket.create_connection(("127.0.0.1", PORT), timeout=10.0) as line:
-        line.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{}" % DECIDE.encode())
+        shown = served.http.headers["authorization"]
+        head = f"POST {DECIDE} HTTP/1.1\r\nHost: x\r\nAuthorization: {shown}\r\nContent-Length: 100\r\n\r\n"
+        line.sendall(head.encode() + b"{}")
     assert served.http.post(DECIDE, json=asked()).status_code == 200
     assert len(served.log()) == before + 1
 
@@ -224,6 +234,30 @@ def test_shadows_are_logged_after_the_reply(served: Served) -> None:
     wait_for("the shadow's score", scored, 10.0)
 
 
+def test_a_revoked_key_is_refused_within_a_second_though_nobody_tells(served: Served) -> None:
+    """No control runs here, and the Switchboard is stopped: the store is all there is."""
+    book = KeyBook(SqlStore(served.settings.store_url))
+    key, secret = book.create(KeyOrder("ann", ("client",)), "test", datetime.now(UTC))
+    shown = {"authorization": f"Bearer {secret}"}
+    [process] = served.processes("ray::Switchboard")
+    process.suspend()
+    try:
+        wait_for("the key", lambda: served.http.post(DECIDE, json=asked(), headers=shown).status_code == 200, 5.0)
+        took = []
+        for _ in range(3):
+            key, secret = book.create(KeyOrder("ann", ("client",)), "test", datetime.now(UTC))
+            shown = {"authorization": f"Bearer {secret}"}
+            wait_for("the key", lambda: served.http.post(DECIDE, json=asked(), headers=shown).status_code == 200, 5.0)  # noqa: B023
+            book.revoke(key.key_id, "test", "lost", datetime.now(UTC))
+            start = time.perf_counter()
+            while served.http.post(DECIDE, json=asked(), headers=shown).status_code == 200:
+                assert time.perf_counter() - start < 5.0
+            took.append(time.perf_counter() - start)
+    finally:
+        process.resume()
+    assert sorted(took)[1] < 1.5, took  # a second, and what a busy machine adds; while it is silent
+
+
 def test_a_lost_switchboard_stops_nobody_and_comes_back_with_the_last_split(served: Served) -> None:
     [process] = served.processes("ray::Switchboard")
     process.kill()
@@ -250,6 +284,7 @@ def test_kill_9_of_a_replica_loses_no_acknowledged_decision(served: Served) -> N
 
     def traffic() -> None:
         with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=5.0, trust_env=False) as http:
+            http.headers |= bearer(served.settings.key_file)
             while not stop.is_set():
                 try:
                     reply = http.post(DECIDE, json=asked())

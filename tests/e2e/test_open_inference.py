@@ -16,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 from cluster.decision_log.record import Decision
 from cluster.decision_log.tail import Tail
 from tests.bundles import SPEC
-from tests.e2e.conftest import PORT, Place
+from tests.e2e.conftest import PORT, Place, Shown
 from tests.e2e.untrained import untrained
 
 MODEL = "oip-http"
@@ -63,6 +63,7 @@ def decided(deployed: Place) -> Answers:
 @pytest.fixture(scope="module")
 def client(deployed: Place) -> Iterator[triton.InferenceServerClient]:
     with triton.InferenceServerClient(URL) as found:
+        found.register_plugin(Shown(deployed.key))
         yield found
 
 
@@ -188,7 +189,7 @@ def test_kserves_client_gets_what_decide_gives(deployed: Place, decided: Answers
     }
     done = subprocess.run(
         [command_of("kserve", "python"), str(SCRIPTS / "ask_kserve.py"), f"http://{URL}", MODEL],
-        input=json.dumps({"one": ROWS, "each": columns}),
+        input=json.dumps({"one": ROWS, "each": columns, "headers": deployed.key}),
         capture_output=True,
         text=True,
         timeout=120,
@@ -227,6 +228,7 @@ def test_mlservers_infer_gets_what_decide_gives(
     for form, requests in forms.items():
         (tmp_path / f"{form}-asked").write_text("".join(json.dumps(request) + "\n" for request in requests))
     command = [command_of("mlserver", "mlserver"), "infer", "--url", URL, "--model-name", MODEL, "--retries", "1"]
+    command += ["--request-headers", f"authorization:{deployed.key['authorization']}"]
     started = [
         subprocess.Popen(
             [*command, "--input-data-path", f"{form}-asked", "--output-data-path", f"{form}-told", *options],

@@ -16,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 from cluster.decision_log.record import Decision
 from cluster.decision_log.tail import Tail
 from tests.bundles import SPEC
-from tests.e2e.conftest import GRPC_PORT, Place, wait_for
+from tests.e2e.conftest import GRPC_PORT, Place, Shown, wait_for
 from tests.e2e.untrained import untrained
 
 TRIPS, RIDES = "oip-trips", "oip-rides"
@@ -39,6 +39,7 @@ def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def client(deployed: Place) -> Iterator[triton.InferenceServerClient]:
     with triton.InferenceServerClient(f"127.0.0.1:{GRPC_PORT}") as found:
+        found.register_plugin(Shown(deployed.key))
         wait_for("both models", lambda: all(_ready(found, model) for model in (TRIPS, RIDES)))
         yield found
 
@@ -116,7 +117,7 @@ def test_typed_contents_are_answered_with_typed_contents(deployed: Place) -> Non
     with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
         request = messages.ModelInferRequest(model_name=TRIPS)
         request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend(ROW)
-        reply = stubs.GRPCInferenceServiceStub(channel).ModelInfer(request)
+        reply = stubs.GRPCInferenceServiceStub(channel).ModelInfer(request, metadata=list(deployed.key.items()))
     assert not reply.raw_output_contents
     assert len(reply.outputs[0].contents.fp64_contents) == 1
 

@@ -53,7 +53,7 @@ def suspended(process: psutil.Process) -> Iterator[None]:
 
 
 def decide(served: World, sent: bytes, timeout: str) -> httpx.Response:
-    headers = {"content-type": "application/json", "x-request-timeout-seconds": timeout}
+    headers = served.headers | {"content-type": "application/json", "x-request-timeout-seconds": timeout}
     return httpx.post(f"{served.url}{served.path}/decide", content=sent, headers=headers, timeout=60.0, trust_env=False)
 
 
@@ -67,7 +67,7 @@ def decided(served: World, subjects: str) -> int:
 def test_at_three_times_its_capacity_what_is_taken_is_in_time_and_the_rest_is_refused_at_once(
     served: World, tmp_path: Path
 ) -> None:
-    bodies = overload.large(tmp_path / "large.base64")
+    bodies = overload.large(tmp_path / "large.base64", served)
     offered(served, bodies, 3.0, "--whole", "--concurrency", "8")
     before = served.replica().memory_info().rss
     peak, flood = flooded(served, bodies)
@@ -109,7 +109,8 @@ def test_clients_that_go_away_are_not_scored(served: World) -> None:
             for place in range(CLIENTS):
                 client = leaving.enter_context(connection(served)) if place else first
                 sent = instances(f"gone-{place}" if place else "stayed", MANY)
-                client.sendall(request(f"{served.path}/decide", "localhost", sent, ["x-request-timeout-seconds: 60"]))
+                lines = [*served.header_lines, "x-request-timeout-seconds: 60"]
+                client.sendall(request(f"{served.path}/decide", "localhost", sent, lines))
         assert first.recv(12) == b"HTTP/1.1 200"
     wait_for("an answer to who comes last", lambda: decide(served, instances("last", 1), "60").status_code == 200)
     assert decided(served, "stayed") == MANY
@@ -136,7 +137,7 @@ def test_a_crowd_that_asks_again_at_once_for_single_rows_leaves_the_replica_work
 def test_callers_that_stall_in_their_bodies_keep_nobody_out(hurried: World) -> None:
     """More of them than may be in a replica at a time."""
     sent = instances("stalled", 1)
-    whole = request(f"{hurried.path}/decide", "localhost", sent)
+    whole = request(f"{hurried.path}/decide", "localhost", sent, hurried.header_lines)
     with ExitStack() as leaving:
         for _ in range(100):
             leaving.enter_context(connection(hurried)).sendall(whole[: -len(sent) // 2])

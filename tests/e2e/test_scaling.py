@@ -49,12 +49,13 @@ class Traffic:
         features = [{f"f{place}": value for place, value in enumerate(row)} for row in rows]
         self._body = {"instances": [{"subject": "N725MQ", "features": each} for each in features]}
         self._url = f"{place.url}{place.path}"
+        self._headers = place.headers
         self._ended = threading.Event()
         self.seen: Counter[str] = Counter()
 
     def call(self) -> None:
         """One decision after the other on a connection that is kept."""
-        with httpx.Client(timeout=30.0, trust_env=False) as http:
+        with httpx.Client(headers=self._headers, timeout=30.0, trust_env=False) as http:
             while not self._ended.is_set():
                 try:
                     decided = http.post(f"{self._url}/decide", json=self._body)

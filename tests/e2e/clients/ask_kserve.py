@@ -1,6 +1,6 @@
 """Runs where KServe's client is installed: asks a model in every form and prints what came back, as JSON.
 
-ask_kserve.py BASE_URL MODEL < {"one": [[…]], "each": {"name": {"datatype": …, "values": […]}}}
+ask_kserve.py BASE_URL MODEL < {"one": [[…]], "each": {"name": {"datatype": …, "values": […]}}, "headers": {…}}
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def filled(name: str, datatype: str, values: list[Any], binary: bool) -> InferIn
 
 
 async def ask(base_url: str, model: str, asked: dict[str, Any]) -> dict[str, Any]:
-    answers = {}
+    answers, shown = {}, asked["headers"]
     async with InferenceRESTClient(RESTConfig(protocol="v2", retries=0)) as client:
         for binary in (False, True):
             forms = {
@@ -37,7 +37,7 @@ async def ask(base_url: str, model: str, asked: dict[str, Any]) -> dict[str, Any
             wanted = [RequestedOutput(name, {"binary_data": binary}) for name in OUTPUTS]
             for form, inputs in forms.items():
                 request = InferRequest(model, inputs, parameters={"subject": "kserve"}, request_outputs=wanted)
-                reply = await client.infer(base_url, request, model_name=model)
+                reply = await client.infer(base_url, request, headers=dict(shown), model_name=model)
                 answers[f"{form} {'binary' if binary else 'json'}"] = {
                     output.name: [
                         each.decode() if isinstance(each, bytes) else each for each in output.as_numpy().tolist()
@@ -47,8 +47,8 @@ async def ask(base_url: str, model: str, asked: dict[str, Any]) -> dict[str, Any
         return {
             "live": await client.is_server_live(base_url),
             "ready": await client.is_server_ready(base_url),
-            "model ready": await client.is_model_ready(base_url, model),
-            "other model ready": await client.is_model_ready(base_url, "nobody"),
+            "model ready": await client.is_model_ready(base_url, model, headers=shown),
+            "other model ready": await client.is_model_ready(base_url, "nobody", headers=shown),
             "answers": answers,
         }
 

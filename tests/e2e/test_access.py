@@ -1,0 +1,370 @@
+"""Whoever may not is refused, at every door of a real Windvane: never answered, never by a fault, always on record."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import httpx
+import jwt
+import pytest
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc import service_pb2_grpc as stubs
+
+from cluster.decision_log.record import Decision, Outcome, Record
+from cluster.decision_log.tail import Tail
+from tests import issuer
+from tests.bundles import SPEC
+from tests.e2e.conftest import DASHBOARD_PORT, GRPC_PORT, PORT, Place, wait_for
+from tests.e2e.untrained import untrained
+from tests.gateway_world import asked
+
+MINE, OTHERS = "access-mine", "access-others"
+DECIDE = f"/v2/models/{MINE}/decide"
+INFER = f"/v2/models/{MINE}/infer"
+ROW = {"inputs": [{"name": "input", "shape": [1, 5], "datatype": "FP32", "data": [1, 2, 3, 0, 1]}]}
+
+
+@pytest.fixture(scope="module")
+def doors(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Two models, of two tenants."""
+    folders = [tmp_path_factory.mktemp(name) for name in (MINE, OTHERS)]
+    mine, others = (SPEC.model_copy(update={"name": name}) for name in (MINE, OTHERS))
+    with untrained(place, mine, folders[0], 1), untrained(place, others, folders[1], 2):
+        yield place
+
+
+@pytest.fixture(scope="module")
+def stranger(place: Place) -> Iterator[httpx.Client]:
+    """Sends what it is told to and nothing of its own."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False) as http:
+        yield http
+
+
+def make(place: Place, **order: Any) -> tuple[str, dict[str, str]]:
+    """A key's id, and the header that shows the key."""
+    made = place.http.post("/api/keys", json={"name": "tester", "roles": ["client"]} | order)
+    assert made.status_code == 201, made.text
+    assert made.json()["replicas_told"]
+    return made.json()["status"]["key_id"], bearer(made.json()["key"])
+
+
+def bearer(text: str | bytes) -> dict[str, str]:
+    return {"authorization": f"Bearer {text if isinstance(text, str) else text.decode()}"}
+
+
+def signed(key: Any = None, **said: Any) -> bytes:
+    now = int(time.time())
+    return issuer.token(issuer.claims(iat=now, exp=now + 600, **said), key)
+
+
+def records(place: Place, model: str = MINE) -> list[Record]:
+    return Tail(place.home / "log" / model).read(limit=1_000_000)
+
+
+def said_of_refusals(place: Place) -> str:
+    """What replicas and control have put on record."""
+    logs = (place.home / "run" / "ray" / "session_latest" / "logs").rglob("*")
+    texts = [file.read_text(errors="replace") for file in logs if file.is_file() and "serve" in str(file)]
+    return "\n".join(texts)
+
+
+def code_of(metadata: list[tuple[str, str]], model: str = MINE) -> grpc.StatusCode:
+    """How one inference over gRPC ends."""
+    request = messages.ModelInferRequest(model_name=model)
+    tensor = request.inputs.add(name="input", datatype="FP32", shape=[1, 5])
+    tensor.contents.fp32_contents.extend([1, 2, 3, 0, 1])
+    with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
+        try:
+            stubs.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=20.0, metadata=metadata)
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
+
+
+def test_nobody_is_told_which_models_there_are(doors: Place, stranger: httpx.Client) -> None:
+    """Ray Serve has a list of its applications that anybody may read."""
+    for path in "/-/routes", "/-/ROUTES", "/-/healthz", "/v2", "/v2/health/ready", "/api/health", "/console":
+        reply = stranger.get(path)
+        assert reply.status_code in ((404,) if "outes" in path.lower() else (200, 503))
+        assert MINE not in reply.text
+
+
+def test_without_a_key_no_door_opens(doors: Place, stranger: httpx.Client) -> None:
+    before = len(records(doors))
+    for method, path, body in (
+        ("POST", DECIDE, asked()),
+        ("POST", INFER, ROW),
+        ("POST", f"/v2/models/{MINE}/outcomes", {"decision_id": "x", "label": True}),
+        ("GET", f"/v2/models/{MINE}", None),
+        ("GET", f"/v2/models/{MINE}/ready", None),
+        ("GET", f"/v2/models/{MINE}/nothing", None),
+        ("GET", "/v2/models/nobodys/ready", None),
+        ("POST", "/v2/models/nobodys/decide", asked()),
+        ("GET", "/api/status", None),
+        ("GET", "/api/keys", None),
+        ("POST", "/api/keys", {"name": "me", "roles": ["admin"]}),
+        ("POST", f"/api/models/{MINE}/undeploy", {"reason": "because"}),
+        ("GET", "/metrics", None),
+        ("GET", "/openapi.json", None),
+        ("GET", "/docs", None),
+    ):
+        reply = stranger.request(method, path, json=body)
+        assert reply.status_code == 401, f"{method} {path}: {reply.status_code} {reply.text}"
+        assert reply.headers["www-authenticate"] == 'Bearer realm="windvane"'
+    assert code_of([]) is grpc.StatusCode.UNAUTHENTICATED
+    assert code_of([], "nobodys") is grpc.StatusCode.UNAUTHENTICATED
+    assert len(records(doors)) == before
+
+
+def test_a_key_decides_at_every_door_and_its_name_is_in_no_reply(doors: Place, stranger: httpx.Client) -> None:
+    _, key = make(doors, models=[MINE])
+    assert stranger.post(DECIDE, json=asked(), headers=key).status_code == 200
+    bare = {"x-api-key": key["authorization"].removeprefix("Bearer ")}
+    assert stranger.post(INFER, json=ROW, headers=bare).status_code == 200
+    assert code_of([("authorization", key["authorization"])]) is grpc.StatusCode.OK
+    assert code_of(list(bare.items())) is grpc.StatusCode.OK
+
+
+def test_a_revoked_key_is_refused_within_a_second_on_every_door(doors: Place, stranger: httpx.Client) -> None:
+    key_id, key = make(doors)
+    assert stranger.post(DECIDE, json=asked(), headers=key).status_code == 200
+    assert doors.http.post(f"/api/keys/{key_id}/revoke", json={"reason": "lost"}).json()["replicas_told"]
+    since = time.monotonic()
+    while stranger.post(DECIDE, json=asked(), headers=key).status_code == 200:
+        assert time.monotonic() - since < 1.0
+    reply = stranger.post(INFER, json=ROW, headers=key)
+    assert (reply.status_code, reply.headers["www-authenticate"][-14:]) == (401, '"invalid_token"'[-14:])
+    assert code_of([("authorization", key["authorization"])]) is grpc.StatusCode.UNAUTHENTICATED
+    assert stranger.get("/openapi.json", headers=key).status_code == 401
+
+
+def test_an_expired_key_is_refused_without_anybody_telling(doors: Place, stranger: httpx.Client) -> None:
+    end = datetime.now(UTC) + timedelta(seconds=2)
+    _, key = make(doors, expires_at=end.isoformat())
+    assert stranger.post(DECIDE, json=asked(), headers=key).status_code == 200
+    wait_for("its end", lambda: stranger.post(DECIDE, json=asked(), headers=key).status_code == 401, 10.0)
+    assert datetime.now(UTC) >= end
+    assert "expired" in stranger.post(DECIDE, json=asked(), headers=key).json()["detail"]
+
+
+def test_a_key_of_another_tenant_learns_nothing(doors: Place, stranger: httpx.Client) -> None:
+    """One that is there, and one that is not: the same words."""
+    _, key = make(doors, models=[OTHERS], roles=["client", "owner", "operator", "compliance"])
+    for verb, body in ("decide", asked()), ("infer", ROW), ("outcomes", {"decision_id": "x", "label": True}):
+        replies = [
+            stranger.post(f"/v2/models/{model}/{verb}", json=body, headers=key) for model in (MINE, "access-none")
+        ]
+        assert [reply.status_code for reply in replies] == [403, 403]
+        assert replies[0].text.replace(MINE, "M") == replies[1].text.replace("access-none", "M")
+    for path in "ready", "", "nothing", "versions/1/infer":
+        for model in MINE, "access-none":
+            assert stranger.get(f"/v2/models/{model}/{path}", headers=key).status_code == 403, path
+    for model in MINE, "access-none":
+        assert stranger.get(f"/api/models/{model}", headers=key).status_code == 403
+        assert code_of([("authorization", key["authorization"])], model) is grpc.StatusCode.PERMISSION_DENIED
+    told = stranger.get("/api/status", headers=key).text + stranger.get("/metrics", headers=key).text
+    assert MINE not in told + stranger.get("/openapi.json", headers=key).text
+    assert OTHERS in told
+
+
+def test_another_tenants_decision_is_not_reached_by_its_id(doors: Place, stranger: httpx.Client) -> None:
+    theirs = doors.http.post(DECIDE, json=asked()).json()["decision_id"]
+    _, key = make(doors, models=[OTHERS])
+    outcome = {"decision_id": theirs, "label": True}
+    assert stranger.post(f"/v2/models/{MINE}/outcomes", json=outcome, headers=key).status_code == 403
+    assert not [each for each in records(doors) if isinstance(each, Outcome) and each.decision_id == theirs]
+
+
+def test_an_id_that_somebody_else_used_gives_no_answer_of_theirs(doors: Place, stranger: httpx.Client) -> None:
+    """Ids are the callers' own: two may count from 1."""
+    first, second = (make(doors, name=name)[1] for name in ("ann", "bob"))
+    mine = stranger.post(DECIDE, json=asked(id="request-1"), headers=first).json()
+    theirs = stranger.post(DECIDE, json=asked("N000AA", id="request-1"), headers=second)
+    assert theirs.status_code == 200
+    assert theirs.json()["decision_id"] != mine["decision_id"]
+    assert stranger.post(DECIDE, json=asked(id="request-1"), headers=first).json() == mine
+
+
+@pytest.mark.parametrize("role", ["client", "operator", "compliance"])
+def test_a_role_opens_nothing_but_what_names_it(doors: Place, stranger: httpx.Client, role: str) -> None:
+    _, key = make(doors, roles=[role])
+    for smuggled in ({}, {"x-windvane-role": "admin"}, {"x-roles": "admin"}, {"x-forwarded-user": "admin"}):
+        sent = key | smuggled
+        assert stranger.get("/api/keys", headers=sent).status_code == 403
+        undeployed = stranger.post(f"/api/models/{MINE}/undeploy", json={"reason": "because"}, headers=sent)
+        assert undeployed.status_code == 403
+        version = stranger.post(DECIDE, json=asked(), headers=sent | {"x-windvane-version": "1"})
+        assert version.status_code == 403
+    assert stranger.post(DECIDE, json=asked(), headers=key).status_code == (200 if role == "client" else 403)
+    assert stranger.get("/api/status", headers=key).status_code == (403 if role == "client" else 200)
+
+
+def test_an_admin_of_one_model_makes_no_key_for_the_others(doors: Place, stranger: httpx.Client) -> None:
+    _, key = make(doors, roles=["admin"], models=[MINE])
+    for reply in (
+        stranger.post("/api/keys", json={"name": "me", "roles": ["admin"]}, headers=key),
+        stranger.get("/api/keys", headers=key),
+    ):
+        assert reply.status_code == 403
+
+
+def test_two_credentials_are_none(doors: Place, stranger: httpx.Client) -> None:
+    _, key = make(doors)
+    bare = key["authorization"].removeprefix("Bearer ")
+    assert stranger.post(DECIDE, json=asked(), headers=key | {"x-api-key": bare}).status_code == 401
+    for twice in [("authorization", f"Bearer {bare}")] * 2, [("x-api-key", bare)] * 2:
+        assert stranger.post(DECIDE, json=asked(), headers=httpx.Headers(twice)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"//v2/models/{MINE}/decide",
+        f"/v2//models/{MINE}/decide",
+        f"/v2/models/{MINE}//decide",
+        f"/v2/models/{OTHERS}/../{MINE}/decide",
+        f"/v2/models/{OTHERS}/%2e%2e/{MINE}/decide",
+        f"/v2/models/{OTHERS}%2f..%2f{MINE}/decide",
+        f"/v2/models/{MINE}/decide/",
+        f"/v2/models/{MINE}/decide%00",
+        f"/v2/models/{MINE}/decide;a=b",
+        f"/V2/MODELS/{MINE}/DECIDE",
+        "/v2/models/%61ccess-mine/decide",
+        f"/console/../v2/models/{MINE}/decide",
+        "/api/health/../keys",
+        "/api/keys/",
+        "/api//keys",
+        "/console/..%2fcontrol.py",
+        "/-/healthz/../api/keys",
+    ],
+)
+def test_no_way_of_writing_a_path_goes_round_the_keys(doors: Place, path: str) -> None:
+    """Sent as it is written: httpx would tidy it up."""
+    import http.client
+
+    _, key = make(doors, models=[OTHERS])
+    before = len(records(doors))
+    for sent in {}, key:
+        for method in "POST", "GET":
+            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30.0)
+            body = json.dumps(asked()) if method == "POST" else None
+            connection.request(method, path, body, {"content-type": "application/json"} | sent)
+            reply = connection.getresponse()
+            text = reply.read().decode()
+            connection.close()
+            assert reply.status in (307, 400, 401, 403, 404, 405, 415), f"{method} {path}: {reply.status} {text}"
+            assert MINE not in text or reply.status in (401, 403, 404)
+    assert len(records(doors)) == before
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        signed(iss="https://eve.example.org/"),
+        signed(aud="somebody-else"),
+        signed(issuer.private_key("ES256", 1)),
+        signed()[:-4] + b"AAAA",
+        jwt.encode(issuer.claims(), None, "none", {"kid": "one"}).encode(),
+        jwt.encode(issuer.claims(), "secret" * 10, "HS256", {"kid": "one"}).encode(),
+        issuer.token(issuer.claims(exp=1)),
+        signed(exp=None),
+        b"wv_" + b"A" * 43,
+        b"wv_",
+        b"a.b.c",
+        b"..",
+        b"A" * 20_000,
+    ],
+)
+def test_a_credential_that_is_not_good_is_refused_at_every_door(
+    doors: Place, stranger: httpx.Client, sent: bytes
+) -> None:
+    for reply in (
+        stranger.post(DECIDE, json=asked(), headers=bearer(sent)),
+        stranger.post(INFER, json=ROW, headers=bearer(sent)),
+        stranger.get("/api/status", headers=bearer(sent)),
+        stranger.get("/v2/models/nobodys", headers=bearer(sent)),
+    ):
+        assert reply.status_code in (400, 401, 431) if len(sent) > 8192 else reply.status_code == 401, reply.text
+    if len(sent) < 8192:
+        assert code_of([("authorization", bearer(sent)["authorization"])]) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_token_of_the_trusted_issuer_is_taken_for_what_its_roles_mean_here(
+    doors: Place, stranger: httpx.Client
+) -> None:
+    client, boss = bearer(signed()), bearer(signed(roles=["boss"]))
+    assert stranger.post(DECIDE, json=asked(), headers=client).status_code == 200
+    assert stranger.get("/api/keys", headers=client).status_code == 403
+    assert stranger.get("/api/keys", headers=boss).status_code == 200
+    made = stranger.post("/api/keys", json={"name": "by-token", "roles": ["client"]}, headers=boss)
+    assert made.json()["status"]["made_by"] == "ann"
+    assert code_of(list(client.items())) is grpc.StatusCode.OK
+
+
+def test_who_asks_too_fast_waits_as_told_and_others_do_not(doors: Place, stranger: httpx.Client) -> None:
+    _, slow = make(doors, limit={"per_second": 0.5, "burst": 2})
+    replies = [stranger.post(DECIDE, json=asked(), headers=slow) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    assert replies[-1].json()["type"] == "urn:windvane:problem:too-fast"
+    assert 1 <= int(replies[-1].headers["retry-after"]) <= 2
+    assert code_of(list(slow.items())) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert doors.http.post(DECIDE, json=asked()).status_code == 200
+    wait_for("its turn", lambda: stranger.post(DECIDE, json=asked(), headers=slow).status_code == 200, 10.0)
+
+
+def test_rays_own_doors_ask_for_a_token(doors: Place) -> None:
+    """An open job API runs anybody's code."""
+    token = (doors.home / "ray_token").read_text().strip()
+    assert (doors.home / "ray_token").stat().st_mode & 0o777 == 0o600
+    job = {"entrypoint": "touch /tmp/never"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{DASHBOARD_PORT}", timeout=30.0, trust_env=False) as ray:
+        for method, path, body in (
+            ("POST", "/api/jobs/", job),
+            ("GET", "/api/jobs/", None),
+            ("GET", "/api/serve/applications/", None),
+            ("PUT", "/api/serve/applications/", {"applications": []}),
+            ("GET", "/nodes?view=summary", None),
+        ):
+            assert ray.request(method, path, json=body).status_code == 401, path
+            key = doors.http.headers["authorization"]
+            assert ray.request(method, path, json=body, headers={"authorization": key}).status_code == 403, path
+        assert ray.get("/api/jobs/", headers=bearer(token)).status_code == 200
+
+
+def test_the_first_key_lies_where_its_owner_alone_can_read_it(doors: Place) -> None:
+    file = doors.home / "admin.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    secret = file.read_text().strip()
+    for where in doors.home.rglob("*"):
+        if where.is_file() and where != file and not where.is_symlink() and where.stat().st_size < 50_000_000:
+            assert secret.encode() not in where.read_bytes(), where
+
+
+def test_every_kind_of_refusal_is_on_record_without_the_credential(doors: Place, stranger: httpx.Client) -> None:
+    key_id, key = make(doors, name="on-record", models=[OTHERS])
+    stranger.post(DECIDE, json=asked(), headers=key)
+    stranger.post(DECIDE, json=asked())
+    stranger.get("/api/status", headers=key)
+
+    def told() -> bool:
+        text = said_of_refusals(doors)
+        return all(
+            re.search(pattern, text)
+            for pattern in (
+                rf"403 for 'on-record' \({key_id}\) at 'POST {DECIDE}'",
+                rf"401 for nobody known at 'POST {DECIDE}'",
+                rf"403 for 'on-record' \({key_id}\) at 'GET /api/status'",
+            )
+        )
+
+    wait_for("the lines", told, 15.0)
+    assert key["authorization"].removeprefix("Bearer ") not in said_of_refusals(doors)
+
+
+def test_every_decision_has_been_logged_that_was_answered(doors: Place) -> None:
+    answered = doors.http.post(DECIDE, json=asked()).json()["decision_id"]
+    assert answered in {each.decision_id for each in records(doors) if isinstance(each, Decision)}
