@@ -4,19 +4,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
-from cluster.decision_log.record import Decision
 from cluster.encoding import Rows
 from cluster.errors import NotFound, Unavailable, WindvaneError
+from cluster.policy import EXPLANATION, Principal
 from configs.schema import ModelSpec
-from serve_apps import decision_id
 from serve_apps.admission import Admission
 from serve_apps.explaining import Explaining, Explanations
+from serve_apps.gate import ANYBODY, Gate, Grounds, denied
 from serve_apps.pending import Pending, Row, Scored, block, parts
 from serve_apps.question import Answer, Question
+from serve_apps.records import Records
 from serve_apps.repeats import Repeats
 from serve_apps.roster import InForce, Roster
-from serve_apps.ruling import Thresholds
+from serve_apps.ruling import Ruling
 from serve_apps.shadows import Answered, Shadows
 from serve_apps.sinks import Counts, Log
 from serve_apps.turnstile import Turnstile
@@ -37,12 +39,15 @@ class Decider:
         log: Log,
         counts: Counts,
         shadows: Shadows,
+        gate: Gate,
         loop: asyncio.AbstractEventLoop,
         now: Clock = time.time,
         ticks: Clock = time.perf_counter,
     ) -> None:
         self._model = spec.name
-        self._thresholds = Thresholds(spec.decision)
+        self._gate = gate
+        self._ruling = Ruling(spec.decision, gate)
+        self._records = Records(spec.name, log)
         self._explains_all = spec.serving.explanations == "always"
         self._roster = roster
         self._log = log
@@ -66,28 +71,43 @@ class Decider:
         override: int | None = None,
         deadline: float | None = None,
         block: Rows | None = None,
+        caller: Principal = ANYBODY,
     ) -> list[Answer]:
         """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
         `override` is a version that an owner wants. `block` float32[n, F] spares encoding when a door has it: the
         questions' rows as the served spec's `Encoder` encodes them. What a caller asked that has gone away is not
         decided, unless it has an id: then the caller may come again for the answer.
-        Raises Unavailable, Overloaded, Expired (not decided before its deadline), NotFound (no such version loaded) or
-        Conflict (an id used twice).
+        Raises Denied (policy does not allow it for one of the questions, which is on record), Unavailable, Overloaded,
+        Expired (not decided before its deadline), NotFound (no such version loaded) or Conflict (an id used twice).
         """
         if self._roster.in_force is None:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
         if override is not None and override not in self._roster.loaded:
             raise self._not_loaded(override)
+        grounds = self._gate.grounds(caller, questions)
+        for each in grounds:
+            if not each.verdict.allowed:
+                await self._refuse(questions, grounds, self._roster.in_force)
         if len(questions) == 1 and questions[0].request_id is None:
-            alone = Pending(questions, arrived, override, deadline, block, self._loop.create_future())
+            alone = Pending(questions, grounds, arrived, override, deadline, block, self._loop.create_future())
             self._waiting.take((alone,), arrived, deadline)
             return await alone.answer
-        return await self._decide_in_parts(questions, arrived, override, deadline, block)
+        return await self._decide_in_parts(questions, grounds, arrived, override, deadline, block)
+
+    async def _refuse(self, questions: Sequence[Question], grounds: Sequence[Grounds], in_force: InForce) -> NoReturn:
+        """Raise Denied once every denial is on record; none of the questions is decided, also not those allowed."""
+        places = [place for place, each in enumerate(grounds) if not each.verdict.allowed]
+        buckets = [in_force.router.bucket(questions[place].subject) for place in places]
+        refused, why = [questions[place] for place in places], [grounds[place] for place in places]
+        ids = self._records.refused(refused, why, buckets, in_force.split.revision, self._now())
+        await self._log.commit()
+        raise denied(why[0].verdict, ids)
 
     async def _decide_in_parts(
         self,
         questions: Sequence[Question],
+        grounds: Sequence[Grounds],
         arrived: float,
         override: int | None,
         deadline: float | None,
@@ -99,13 +119,15 @@ class Decider:
             for part in parts(questions, self._most_rows):
                 first = questions[part.start]
                 keyed = first.request_id is not None
-                known = self._repeats.find(first, override) if keyed else None
+                asker = grounds[part.start].caller.name
+                known = self._repeats.find(first, override, asker) if keyed else None
                 if known is None:
                     known = self._loop.create_future()
                     rows = None if block is None else block[part]
-                    fresh.append(Pending(questions[part], arrived, override, deadline, rows, known))
+                    pending = Pending(questions[part], grounds[part], arrived, override, deadline, rows, known)
+                    fresh.append(pending)
                     if keyed:
-                        self._repeats.open(first, override, known)
+                        self._repeats.open(first, override, asker, known)
                 answers.append((known, keyed))
             if fresh:
                 self._waiting.take(fresh, arrived, deadline)
@@ -163,15 +185,46 @@ class Decider:
         except WindvaneError as error:
             self._fall_back(in_force, arm, version, rows, error)
             return
-        scored = Scored(in_force, arm, loaded, rows, encoded, scores)
-        asked = [place for place, row in enumerate(rows) if self._explains_all or row.question.explain]
-        if not asked:
-            self._log_and_answer(scored)
-        elif len(asked) == len(rows):
-            self._explaining.explain(scored)
+        ruled = self._ruling.rule(rows, scores.tolist())
+        scored = Scored(in_force, arm, loaded, rows, encoded, scores, ruled)
+        blocked = [place for place, each in enumerate(ruled) if not (each.verdict.allowed or each.verdict.refer)]
+        if blocked:
+            self._block(scored.only(blocked))
+            scored = scored.only(sorted(set(range(len(rows))).difference(blocked)))
+        self._explain_where_asked(scored)
+
+    def _explain_where_asked(self, scored: Scored) -> None:
+        """By the caller, by the declaration for all, or by policy for what goes against its subject."""
+        asked = [
+            place
+            for place, (row, ruled) in enumerate(zip(scored.rows, scored.ruled, strict=True))
+            if self._explains_all or row.question.explain or EXPLANATION in ruled.verdict.requires
+        ]
+        if len(asked) < len(scored.rows):
+            rest = sorted(set(range(len(scored.rows))).difference(asked))
+            self._log_and_answer(scored.only(rest) if asked else scored)
+        if asked:
+            self._explaining.explain(scored.only(asked) if len(asked) < len(scored.rows) else scored)
+
+    def _block(self, scored: Scored) -> None:
+        """Actions that policy denies: on record first, and then refused."""
+        at = self._now()
+
+        def recorded(done: "asyncio.Future[None]") -> None:
+            error = done.exception()
+            for row, ruled, name in zip(scored.rows, scored.ruled, ids, strict=True):
+                row.pending.fail(denied(ruled.verdict, (name,)) if error is None else error)
+            self._waiting.finished(len(scored.rows))
+
+        try:
+            ids = self._records.blocked(scored, at)
+            committed = self._log.commit()
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            if not isinstance(error, WindvaneError):
+                logger.exception("%d denials could not be logged", len(scored.rows))
+            self._fail(scored.rows, error)
         else:
-            self._log_and_answer(scored.only(sorted(set(range(len(rows))).difference(asked))))
-            self._explaining.explain(scored.only(asked))
+            committed.add_done_callback(recorded)
 
     def _explained(self, scored: Scored, explanations: Explanations | None, error: BaseException | None) -> None:
         if error is None:
@@ -196,7 +249,7 @@ class Decider:
         """Append every decision of the group and commit in the same step; answers go out when the log has them."""
         at = self._now()
         try:
-            answers = self._log_all(scored, explanations or (None,) * len(scored.rows), at)
+            answers = self._records.decided(scored, explanations or (None,) * len(scored.rows), at)
             committed = self._log.commit()
             self._waiting.hold()
         except WindvaneError as error:
@@ -207,43 +260,6 @@ class Decider:
             self._fail(scored.rows, error)
             return
         committed.add_done_callback(lambda done: self._committed(scored, answers, at, done.exception()))
-
-    def _log_all(self, scored: Scored, explanations: Explanations, at: float) -> list[Answer]:
-        arm, version, revision = scored.arm, scored.loaded.number, scored.in_force.split.revision
-        names, append = scored.loaded.names, self._log.append
-        ids = decision_id.series(at, len(scored.rows))
-        scores: list[float] = scored.scores.tolist()
-        rulings = self._thresholds.rule(scores)
-        answers = []
-        for row, name, score, (action, reasons), explanation in zip(
-            scored.rows, ids, scores, rulings, explanations, strict=True
-        ):
-            question = row.question
-            key = question.request_id
-            if key is not None:
-                name = decision_id.fixed(self._model, key)
-            append(
-                Decision(
-                    name,
-                    at,
-                    at if question.event_time is None else question.event_time,
-                    version,
-                    arm,
-                    revision,
-                    question.subject,
-                    row.bucket,
-                    question.row,
-                    score,
-                    action,
-                    reasons,
-                    question.context,
-                    key,
-                    explanation,
-                )
-            )
-            told = explanation if question.explain else None
-            answers.append(Answer(name, version, arm, score, action, reasons, names, told))
-        return answers
 
     def _committed(self, scored: Scored, answers: list[Answer], at: float, error: BaseException | None) -> None:
         """The log has the group, or refused it: nothing is answered that is not logged."""

@@ -12,6 +12,7 @@ from configs.schema import ModelSpec
 from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.decider import Decider
 from serve_apps.departures import Departures
+from serve_apps.gate import ANYBODY, Gate
 from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
 from serve_apps.infer_door import JSON, InferDoor, Methods, Route
 from serve_apps.protocol.decide import Decide
@@ -24,6 +25,7 @@ from serve_apps.sinks import Log
 Hook: TypeAlias = Callable[[], Awaitable[None]]
 
 VERSION_HEADER = b"x-windvane-version"
+REPORT_OUTCOME = "report_outcome"  # as policies name it
 LARGEST_VERSION = 10**9
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Door:
         home: Path,
         roster: Roster,
         decider: Decider,
+        gate: Gate,
         log: Log,
         start: Hook,
         stop: Hook,
@@ -47,6 +50,7 @@ class Door:
         self._home = home
         self._roster = roster
         self._decider = decider
+        self._gate = gate
         self._log = log
         self._start = start
         self._stop = stop
@@ -135,6 +139,7 @@ class Door:
         return Response(200, self._decide_protocol.encode(answers, many), JSON)
 
     async def _outcomes(self, headers: Headers, receive: Receive) -> Response:
+        self._gate.demand(ANYBODY, REPORT_OUTCOME)
         outcomes = self._outcomes_protocol.decode(await self._body(headers, receive), self._now())
         for outcome in outcomes:
             self._log.append(outcome)

@@ -153,7 +153,7 @@ class GrpcDoor:
 def refuse(error: WindvaneError, context: Context) -> None:
     """Set the error's status, its sentence and, where trying again may help, when to."""
     context.set_code(CODES.get(error.status, grpc.StatusCode.INTERNAL))
-    context.set_details(str(error)[:LONGEST_DETAILS])
+    context.set_details(error.line[:LONGEST_DETAILS])
     if isinstance(error, Unavailable):
         wait_ms = math.ceil(1000.0 * error.retry_after_seconds)
         context.set_trailing_metadata([("grpc-retry-pushback-ms", str(wait_ms))])

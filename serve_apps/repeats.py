@@ -20,35 +20,36 @@ class Remembered:
 
 
 class Repeats:
-    """The last `most` keys of this replica; a key that fell out, or came to another replica, is decided again.
+    """The last `most` keys of this replica, each a caller's own; one that fell out, or came to another replica, is
+    decided again.
 
     It then has the same `decision_id`, and whoever reads the log counts it once.
     """
 
     def __init__(self, most: int = 8192) -> None:
         self._most = most
-        self._remembered: OrderedDict[str, Remembered] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, str], Remembered] = OrderedDict()
 
-    def find(self, question: Question, version: int | None) -> asyncio.Future[list[Answer]] | None:
-        """The answer under the question's key, perhaps still coming; raises Conflict when the key meant another."""
-        found = self._remembered.get(question.request_id or "")
+    def find(self, question: Question, version: int | None, caller: str) -> asyncio.Future[list[Answer]] | None:
+        """The answer under the caller's key, perhaps still coming; raises Conflict when the key meant another."""
+        found = self._remembered.get((caller, question.request_id or ""))
         if found is None:
             return None
         if found.asked != _digest(question, version):
             raise Conflict(f"The id {question.request_id!a} was used for another request: give every request its own")
         return found.answer
 
-    def open(self, question: Question, version: int | None, answer: asyncio.Future[list[Answer]]) -> None:
+    def open(self, question: Question, version: int | None, caller: str, answer: asyncio.Future[list[Answer]]) -> None:
         """Remember a question that has a key and is being decided; a failed one is forgotten."""
-        key = question.request_id
-        if key is None:
+        if question.request_id is None:
             return
+        key = (caller, question.request_id)
         self._remembered[key] = Remembered(_digest(question, version), answer)
         answer.add_done_callback(lambda done: self._forget_failed(key, done))
         while len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
 
-    def _forget_failed(self, key: str, done: asyncio.Future[list[Answer]]) -> None:
+    def _forget_failed(self, key: tuple[str, str], done: asyncio.Future[list[Answer]]) -> None:
         if not done.cancelled() and done.exception() is None:
             return
         found = self._remembered.get(key)

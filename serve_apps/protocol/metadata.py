@@ -32,7 +32,7 @@ def metadata(spec: ModelSpec, versions: Iterable[int]) -> dict[str, Any]:
             "categories or -1 for any other, NaN is missing",
             "explanation": "the base value, then what each feature added, in the order listed, in log-odds",
             "parameters": "subject (text; or an input `subject`, BYTES [rows]), context (an object, its JSON, or "
-            "context.<name> for each of its members), explain (true or false)",
+            "context.<name> for each of its members), explain (true or false), purpose (text; what for)",
         },
     }
 

@@ -20,5 +20,5 @@ def test_ids_of_the_same_moment_differ() -> None:
 
 
 def test_a_request_id_gives_the_same_id_for_the_same_model_only() -> None:
-    assert fixed("trips", "a") == fixed("trips", "a")
-    assert len({fixed("trips", "a"), fixed("trips", "b"), fixed("loans", "a")}) == 3
+    assert fixed("trips", "anybody", "a") == fixed("trips", "anybody", "a")
+    assert len({fixed("trips", "anybody", "a"), fixed("trips", "anybody", "b"), fixed("loans", "anybody", "a")}) == 3

@@ -35,7 +35,7 @@ class Version:
 def scored(version: Version, rows: int = 2) -> Scored:
     encoded = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
     parts: Any = (None, "champion", version, [None] * rows)
-    return Scored(*parts, encoded, np.zeros(rows))
+    return Scored(*parts, encoded, np.zeros(rows), [])
 
 
 def explain(version: Version) -> tuple[Explanations | None, BaseException | None]:

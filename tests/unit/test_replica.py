@@ -1,14 +1,17 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.cedar_rules import compile_policies
 from cluster.decision_log.record import Decision, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound
+from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registration
 from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged
@@ -17,7 +20,8 @@ from serve_apps.replica import Replica, load_spec
 from serve_apps.router import SPLIT, Split
 from tests.bundles import SPEC, make_bundle
 from tests.fakes import FakeRegistry, FakeStore
-from tests.gateway_world import DECIDE, FakeFeed, asked, call, canary, champion, settled
+from tests.gateway_world import DECIDE, FakeBulletins, FakeFeed, asked, call, canary, champion, settled
+from tests.policies import PACKAGED
 
 READY = "/v2/models/trips/ready"
 
@@ -41,13 +45,14 @@ class Place:
         for number in (1, 2):
             registration = Registration("trips", "ops", "first", "champion", None, None, {}, {}, {})
             self.registry.register(registration, make_bundle(bundles, number))
+        PolicyLibrary(self.store, compile_policies).install(PACKAGED, "windvane", "first start", datetime.now(UTC))
 
     def publish(self, split: Split) -> None:
         Shelf(self.store, SPLIT, Split).save("trips", split, 0)
 
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]]) -> None:
         async def act() -> None:
-            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, self.feed, self.line)
+            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, self.feed, FakeBulletins(), self.line)
             try:
                 await replica.start()
                 await scenario(replica)
