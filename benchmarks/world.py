@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from benchmarks import model
 from cluster import haproxy, processes, ray_head
 from cluster.access import ensure_token
 from cluster.errors import Unavailable
+from cluster.first_policies import first_policies
 from cluster.lifecycle import spec_digest
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.ray_head import Head
@@ -128,6 +130,7 @@ def world(spec: ModelSpec | None = None) -> Iterator[World]:
         settings = _settings(home)
         with ThreadPoolExecutor() as meanwhile:  # MLflow takes seconds to make its database, and Ray to start
             registered = meanwhile.submit(_register, settings)
+            first_policies(settings, datetime.now(UTC))
             head = ray_head.start(settings)
         try:
             registered.result()

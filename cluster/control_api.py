@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
@@ -66,6 +66,23 @@ class ControlApi:
     def pin(self, model: str, versions: list[int]) -> dict[str, Any]:
         """Versions that are always scored as shadows."""
         return self._object("PUT", f"{_api(model)}/pins", {"versions": versions})
+
+    def policies(self) -> dict[str, Any]:
+        """The policy set in force, the one that waits, and those before."""
+        return self._object("GET", "/api/policies")
+
+    def publish_policies(self, files: Mapping[str, str], reason: str) -> dict[str, Any]:
+        """Propose a policy set, by file name."""
+        return self._object("POST", "/api/policies", {"files": dict(files), "reason": reason})
+
+    def decide_policies(self, version: str, verb: Literal["approve", "withdraw"], reason: str) -> dict[str, Any]:
+        """Put the set that waits in force, or let it go."""
+        return self._object("POST", f"/api/policies/{quote(version, safe='')}/{verb}", {"reason": reason})
+
+    def record_consent(self, subject: str, purposes: Mapping[str, bool], model: str | None = None) -> dict[str, Any]:
+        """Note what a subject agreed to or withdrew; answered once every replica goes by it."""
+        order = {"purposes": dict(purposes), **({} if model is None else {"model": model})}
+        return self._object("PUT", f"/api/subjects/{quote(subject, safe='')}/consent", order)
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for a decision."""

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import httpx
 from cluster import ray_head
 from cluster.access import ensure_token
 from cluster.errors import Unavailable, WindvaneError
+from cluster.first_policies import first_policies
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
 from cluster.store import DECLARATION
@@ -38,6 +40,9 @@ def up(settings: Settings, progress: Progress) -> Place:
     """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing."""
     home = Path(settings.home)
     ensure_token(home)
+    told = first_policies(settings, datetime.now(UTC))
+    if told:
+        progress(told)
     dashboard = dashboard_url(settings)
     started = False
     if dashboard is None:

@@ -1,4 +1,4 @@
-"""The control API and the console: FastAPI over the Desk; changing anything needs the owner's token."""
+"""The control API and the console: FastAPI over the Desk; changing anything needs the owner's token, and policy."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -14,9 +14,11 @@ from starlette.routing import Match
 
 from cluster.access import is_owner
 from cluster.errors import Forbidden, Invalid, Malformed, NotFound, Problem, WindvaneError
+from cluster.policy import Principal, Standing
 from configs.schema import ModelSpec
 from serve_apps import replies
 from serve_apps.desk import Desk
+from serve_apps.governance_routes import Governance, add_routes
 from serve_apps.openapi.document import document
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal_at
@@ -25,7 +27,10 @@ from serve_apps.reference import page
 
 CONSOLE = Path(__file__).parent / "console"
 OWNER = "owner"  # who did it, on the record; one token, one owner
+# Who that is to policies: the one place to change when keys say who asks.
+OWNER_CALLER = Standing(OWNER, frozenset({"owner", "operator", "compliance", "admin"}))
 VERBS = Literal["pause", "resume", "promote", "abort", "undo"]
+STEERING = {"pause": "roll_back", "abort": "roll_back", "undo": "roll_back"}  # as policies name it; the others promote
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -63,7 +68,7 @@ class Pins(BaseModel):
     versions: Annotated[list[Number], Field(max_length=8)]
 
 
-def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: bool) -> FastAPI:
+def make_app(desk: Desk, governance: Governance, owner_digest: Callable[[], str | None], open_reading: bool) -> FastAPI:
     """The ASGI app; with `open_reading` (loopback only) GET needs no token."""
 
     def demand_owner(request: Request) -> None:
@@ -71,6 +76,19 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
             raise Forbidden(
                 "This needs the owner's token as `Authorization: Bearer …`; it lies in WINDVANE_HOME/token."
             )
+
+    def caller_of(request: Request) -> Principal:
+        demand_owner(request)
+        return OWNER_CALLER
+
+    def may(action: str) -> Any:
+        """A dependency: policy allows this of the model in the path."""
+
+        def demand(request: Request) -> None:
+            asked = STEERING.get(request.path_params.get("verb", ""), action)
+            governance.gate.demand(caller_of(request), asked, request.path_params.get("model"))
+
+        return Depends(demand)
 
     def reader(request: Request) -> None:
         if not open_reading:
@@ -115,12 +133,12 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         """Champion, split, phase and why, findings, jobs and rates of every model."""
         return desk.status()
 
-    @app.put("/api/models/{model}", openapi_extra=DECLARATION)
+    @app.put("/api/models/{model}", openapi_extra=DECLARATION, dependencies=[may("deploy")])
     def deploy(model: str, spec: dict[str, Any]) -> replies.Deployed:
         """Make this declaration the one that serves."""
         return desk.deploy(model, spec, OWNER)
 
-    @app.post("/api/models/{model}/undeploy")
+    @app.post("/api/models/{model}/undeploy", dependencies=[may("undeploy")])
     def undeploy(model: str, body: Reason) -> replies.Undeployed:
         """Take the model out of service; its versions, its history and its decision log stay."""
         return desk.undeploy(model, body.reason, OWNER)
@@ -144,7 +162,7 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         """What happened, oldest first."""
         return {"events": desk.events(model, after, limit)}
 
-    @app.post("/api/models/{model}/retrain", status_code=202)
+    @app.post("/api/models/{model}/retrain", status_code=202, dependencies=[may("train")])
     def retrain(model: str, body: Reason) -> replies.RetrainStatus:
         """Open a retrain request by hand, or return the one that is open."""
         return desk.retrain(model, body.reason, OWNER)
@@ -154,20 +172,22 @@ def make_app(desk: Desk, owner_digest: Callable[[], str | None], open_reading: b
         """The current or last rollout."""
         return desk.rollout(model)
 
-    @app.post("/api/models/{model}/rollout", status_code=202)
+    @app.post("/api/models/{model}/rollout", status_code=202, dependencies=[may("promote")])
     def start(model: str, body: StartOrder) -> replies.RolloutStatus:
         """Begin to prove a version."""
         return desk.start(model, body.version, body.reason, OWNER, body.skip_shadow, body.override_gate)
 
-    @app.post("/api/models/{model}/rollout/{verb}")
+    @app.post("/api/models/{model}/rollout/{verb}", dependencies=[may("promote")])
     def steer(model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:
         """Pause, resume, promote, abort or undo."""
         return desk.steer(model, verb, body.reason, OWNER)
 
-    @app.put("/api/models/{model}/pins")
+    @app.put("/api/models/{model}/pins", dependencies=[may("promote")])
     def pin(model: str, body: Pins) -> replies.Pinned:
         """Score these versions as shadows in every split."""
         return desk.pin(model, tuple(body.versions))
+
+    add_routes(app, governance, caller_of, reading)
 
     @app.get("/metrics", dependencies=reading, response_class=PlainTextResponse)
     def metrics() -> Response:

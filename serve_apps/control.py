@@ -13,9 +13,13 @@ from typing import Any
 from ray import serve
 
 from cluster.access import read_digest
+from cluster.cedar_policy import taken
+from cluster.cedar_rules import compile_policies
+from cluster.consent import ConsentRecords
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
+from cluster.policy_library import PolicyLibrary
 from cluster.ray_jobs import RayJobs
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
@@ -23,13 +27,18 @@ from configs.settings import Settings
 from monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
+from serve_apps.admin_gate import AdminGate
+from serve_apps.consent_desk import ConsentDesk
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
+from serve_apps.governance_routes import Governance
 from serve_apps.inference_server import server_metadata, server_routes, unready
+from serve_apps.policy_desk import PolicyDesk
 from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
+from serve_apps.review_watch import ReviewWatch
 from serve_apps.rollout.controller import RolloutController
 
 logger = logging.getLogger("windvane.control")
@@ -38,6 +47,7 @@ ROLLOUT_SECONDS = 0.2  # between looks: part of the way from a breach to the rol
 WATCH_SECONDS = 1.0
 SEAL_SECONDS = 5.0
 METRICS_SECONDS = 5.0
+POLICY_SECONDS = 1.0
 
 
 @serve.deployment(
@@ -61,9 +71,16 @@ class Control:
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
         self._monitors = RayMonitors()
         cache = home / "cache" / "versions"
-        self._switchboard = Prefetching(RaySwitchboard(self._settings.store_url), registry, cache)
+        board = RaySwitchboard(self._settings.store_url)
+        self._switchboard = Prefetching(board, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         self._desk = Desk(store, registry, self._rollouts, self._monitors)
+        library = PolicyLibrary(store, compile_policies)
+        gate = AdminGate(library, taken, self._desk.mandate)
+        self._policies = PolicyDesk(library, gate, board.post)
+        consents = ConsentDesk(ConsentRecords(store), gate, self._desk.mandate, board.post)
+        self._governance = Governance(gate, self._policies, consents)
+        self._reviews = ReviewWatch(store, gate)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
         self._ray_metrics = RayMetrics()
@@ -75,13 +92,14 @@ class Control:
             ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
             ("seal", SEAL_SECONDS, self._seal, None),
             ("metrics", METRICS_SECONDS, self._tell_ray, None),
+            ("policies", POLICY_SECONDS, self._no_more, self._govern),
         ):
             threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
         home = Path(self._settings.home)
-        app = make_app(self._desk, lambda: read_digest(home), self._settings.is_local)
+        app = make_app(self._desk, self._governance, lambda: read_digest(home), self._settings.is_local)
         app.include_router(server_routes(self._desk.models, self._switchboard))
         return app
 
@@ -157,6 +175,14 @@ class Control:
         if watermark is not None and spec.data.time is not None:
             self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
         self._watcher.tick(spec.name, now)
+
+    def _govern(self, models: Sequence[ModelSpec]) -> None:
+        """Replicas go by the set in force whoever put it there, and reviews that are overdue are told."""
+        self._policies.tell()
+        self._reviews.tick(models, datetime.now(UTC))
+
+    def _no_more(self, _: ModelSpec, __: datetime) -> None:
+        """Nothing for each model by itself."""
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from cluster.lifecycle import spec_digest
+from cluster.mandate import mandate_of
+from cluster.policy import Mandate
 from cluster.registry import Registry
 from cluster.serve_apps_api import CONTROL
 from cluster.store import DECLARATION, Event, Shelf, Store
@@ -75,6 +77,11 @@ class Desk:
             names = ", ".join(each.name for each in self.models()) or "none"
             raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
         return ModelSpec.model_validate_json(saved.body)
+
+    def mandate(self, model: str) -> Mandate | None:
+        """What the deployed declaration permits; None when none is deployed."""
+        saved = self._store.get(DECLARATION, model)
+        return None if saved is None else mandate_of(ModelSpec.model_validate_json(saved.body))
 
     def status(self) -> Overview:
         """Everything `windvane status` and the console show."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
@@ -9,11 +10,22 @@ import httpx
 from fastapi import FastAPI
 
 from cluster.access import digest
+from cluster.cedar_rules import compile_policies
+from cluster.consent import ConsentRecords
 from cluster.errors import Unavailable
+from cluster.policy_library import PolicyLibrary
+from cluster.store import Store
 from monitoring.snapshot import Snapshot
 from serve_apps.admin import make_app
+from serve_apps.admin_gate import AdminGate
+from serve_apps.consent_desk import ConsentDesk
 from serve_apps.desk import Desk
+from serve_apps.governance_routes import Governance
+from serve_apps.policy_desk import PolicyDesk
 from serve_apps.rollout.plan import Rollout
+from tests.fakes import FakeStore
+from tests.gateway_world import PACKAGED_POLICY
+from tests.policies import PACKAGED
 from tests.rollout_world import MODEL, World
 
 SEEN = Snapshot(
@@ -97,7 +109,21 @@ class _Asked:
 @cache
 def _standing(token: str, open_reading: bool) -> tuple[FastAPI, _Asked]:
     asked = _Asked()
-    return make_app(cast(Desk, asked), lambda: digest(token), open_reading), asked
+    return make_app(cast(Desk, asked), governance(), lambda: digest(token), open_reading), asked
+
+
+def governance(store: Store | None = None) -> Governance:
+    """The packaged policies in force, and replicas that are always told."""
+    found = store or FakeStore()
+    library = PolicyLibrary(found, compile_policies)
+    library.install(PACKAGED, "windvane", "the first set", datetime.now(UTC))
+    gate = AdminGate(library, lambda _: PACKAGED_POLICY, lambda _: None)
+
+    def post(*_: object) -> bool:
+        return True
+
+    consents = ConsentDesk(ConsentRecords(found), gate, lambda _: None, post)
+    return Governance(gate, PolicyDesk(library, gate, post), consents)
 
 
 class DeskWorld(World):

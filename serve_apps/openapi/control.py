@@ -10,6 +10,7 @@ from serve_apps.protocol.problem import UnsupportedMediaType
 Json: TypeAlias = dict[str, Any]
 
 OPEN_PATHS = frozenset({"/api/health", "/v2", "/v2/health/live", "/v2/health/ready"})  # probes ask without a token
+CLOSED_PATHS = frozenset({"/api/subjects/{subject}/consent"})  # asked for a token on loopback, too
 OWNER: list[Json] = [{"ownerToken": []}]
 FASTAPI_S_OWN = frozenset({"HTTPValidationError", "ValidationError"})  # what it would send, were it asked
 
@@ -39,7 +40,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], open_readin
         errors += [Forbidden, Conflict, UnsupportedMediaType, Invalid]
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         errors.append(Invalid)
-    closed = changes or not (open_reading or path in OPEN_PATHS)
+    closed = changes or path in CLOSED_PATHS or not (open_reading or path in OPEN_PATHS)
     if closed:
         errors.append(Forbidden)
     refusals = refused_inference(*errors) if _is_protocol(path) else refused(*errors)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from cluster import ray_head
 from cluster.decision_log.record import Decision, Outcome, Record, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import Unavailable
+from cluster.first_policies import first_policies
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
 from cluster.sql_store import SqlStore
@@ -126,6 +128,7 @@ def fill(settings: Settings, folder: Path) -> None:
         registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
         assert registry.register(registration, make_bundle(folder, number)).number == number
     store = SqlStore(settings.store_url)
+    first_policies(settings, datetime.now(UTC))
     store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
     Shelf(store, SPLIT, Split).save("trips", champion(), 0)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cluster.serve_apps_api import CONTROL
 from serve_apps.admin import make_app
-from tests.desk_world import Client, ControlClient, DeskWorld
+from tests.desk_world import Client, ControlClient, DeskWorld, governance
 from tests.rollout_world import MODEL, SPEC
 
 OWNER = {"authorization": "Bearer secret"}
@@ -46,12 +46,12 @@ def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
     """Method and path of every route that can, or cannot, change something."""
-    names = {"model": MODEL, "verb": "abort", "name": "console.js"}
+    names = {"model": MODEL, "verb": "abort", "name": "console.js", "version": "0" * 64, "subject": "ann"}
     for route in app.routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
                 if (method != "GET") == mutating:
-                    yield method, route.path.format(**names)
+                    yield method, route.path_format.format(**names)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_nothing_is_changed_without_the_owners_token(world: DeskWorld, api: Clie
     """Also with a body that cannot be read: who may not ask learns nothing about the answer."""
     before = world.contents()
     asked = list(routes(api.app, mutating=True))
-    assert len(asked) == 6
+    assert len(asked) == 10
     for method, path in asked:
         for body in (b"{}", b"{", b"\xff", b""):
             reply = api.request(method, path, content=body, headers=JSON | header)
@@ -71,7 +71,7 @@ def test_nothing_is_changed_without_the_owners_token(world: DeskWorld, api: Clie
 
 
 def test_without_a_digest_nobody_may_change_anything(world: DeskWorld) -> None:
-    api = Client(make_app(world.desk, lambda: None, True))
+    api = Client(make_app(world.desk, governance(), lambda: None, True))
     problem_of(api.post(f"{MODELS}/retrain", json=REASON, headers=OWNER), 403)
 
 

@@ -2,13 +2,13 @@ from cluster.errors import Unavailable
 from serve_apps.admin import make_app
 from serve_apps.inference_server import server_routes, unready
 from serve_apps.router import Arm, Split
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import Client, DeskWorld, governance
 from tests.rollout_world import MODEL, FakeSwitchboard
 
 
 def client_of(switchboard: FakeSwitchboard) -> Client:
     world = DeskWorld()
-    app = make_app(world.desk, lambda: None, False)
+    app = make_app(world.desk, governance(), lambda: None, False)
     app.include_router(server_routes(world.desk.models, switchboard))
     return Client(app)
 

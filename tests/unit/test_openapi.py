@@ -23,7 +23,7 @@ from serve_apps.protocol.decide import Decide
 from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
 from tests.conformity import Conformity
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import Client, DeskWorld, governance
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
 from tests.rollout_world import MODEL
 from tests.rollout_world import SPEC as DEPLOYED
@@ -37,7 +37,7 @@ UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}") 
 
 
 def api_of(world: DeskWorld, open_reading: bool = True) -> Client:
-    app = make_app(world.desk, lambda: digest(TOKEN), open_reading)
+    app = make_app(world.desk, governance(), lambda: digest(TOKEN), open_reading)
     app.include_router(server_routes(world.desk.models, world.switchboard))
     return Client(app)
 
@@ -119,7 +119,7 @@ def test_every_route_of_the_control_api_is_in_the_document_and_no_other(desk: De
     app = api_of(desk).app
     routes = [*app.routes, *server_routes(desk.desk.models, desk.switchboard).routes]
     served = {
-        (method, route.path)
+        (method, route.path_format)
         for route in routes
         if isinstance(route, Route | APIRoute) and route.path not in UNTOLD
         for method in (route.methods or set()) - {"HEAD"}
@@ -142,7 +142,7 @@ def test_the_token_is_asked_for_where_the_document_says_so(desk: DeskWorld, open
     told = document([], api.app.openapi(), open_reading)["paths"]
     for path, methods in told.items():
         for method, operation in methods.items():
-            where = path.format(model=MODEL, verb="abort")
+            where = path.format(model=MODEL, verb="abort", version="0" * 64, subject="ann")
             reply = api.request(method.upper(), where, headers={"content-type": "application/json"})
             assert (reply.status_code == 403) == ("security" in operation), (method, where)
             if "security" in operation:

@@ -8,13 +8,13 @@ from serve_apps.admin import make_app
 from serve_apps.openapi.document import document
 from serve_apps.reference import page
 from tests.bundles import SPEC
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import Client, DeskWorld, governance
 
 ADMIN = {"paths": {}}
 
 
 def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewhere() -> None:
-    told = document([SPEC], make_app(DeskWorld().desk, lambda: None, True).openapi(), True)
+    told = document([SPEC], make_app(DeskWorld().desk, governance(), lambda: None, True).openapi(), True)
     written = page(told)
     for path, methods in told["paths"].items():
         for method in methods:
@@ -33,7 +33,7 @@ def test_nothing_that_was_declared_becomes_markup() -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
-    api = Client(make_app(DeskWorld().desk, lambda: digest("secret"), False))
+    api = Client(make_app(DeskWorld().desk, governance(), lambda: digest("secret"), False))
     assert api.get("/docs").status_code == 403
     found = api.get("/docs", headers={"authorization": "Bearer secret"})
     assert found.headers["content-type"] == "text/html; charset=utf-8"
