@@ -19,6 +19,7 @@ from cluster.policy import (
     Verdict,
     act_context,
     decide_context,
+    ppm,
     require,
 )
 from serve_apps.question import Question
@@ -54,6 +55,7 @@ class Grounds(msgspec.Struct, frozen=True, gc=False):
     mandate: str  # digest
     policy: Policy  # the same set judges what comes out: no decision is judged by two
     verdict: Verdict
+    acts: dict[str, Verdict]  # by action: the newest verdict on it, where it holds for more than one risk
 
 
 class Gate:
@@ -91,9 +93,19 @@ class Gate:
         return found
 
     def act(self, grounds: Grounds, action: str, score: float) -> Verdict:
-        """Whether the action may be taken without a person."""
+        """Whether the action may be taken without a person; `score` in [0, 1].
+
+        A verdict says for which risks it holds, all else being equal; here all else is: caller, purpose and policy set
+        are those of the grounds, the mandate is the one of this gate.
+        """
+        known, risk = grounds.acts.get(action), ppm(score)
+        if known is not None and known.alike is not None and known.alike[0] <= risk <= known.alike[1]:
+            return known
         context = act_context(grounds.purpose, action, score)
-        return grounds.policy.judge(Request(grounds.caller, ACT, self._mandate, context))
+        verdict = grounds.policy.judge(Request(grounds.caller, ACT, self._mandate, context))
+        if verdict.alike is not None:
+            grounds.acts[action] = verdict
+        return verdict
 
     def demand(self, caller: Principal, action: str) -> None:
         """Raise Denied unless the caller may do this to the model, and Unavailable where no policy is in force."""
@@ -117,7 +129,7 @@ class Gate:
         verdict = policy.judge(Request(caller, DECIDE, self._mandate, decide_context(purpose, consent)))
         roles = tuple(sorted(caller.roles))
         scope = None if caller.models is None else tuple(sorted(caller.models))
-        grounds = Grounds(caller, roles, scope, purpose, consent, self._digest, policy, verdict)
+        grounds = Grounds(caller, roles, scope, purpose, consent, self._digest, policy, verdict, {})
         if len(self._known) >= MOST_KEPT:  # a caller who makes purposes up cannot fill memory
             self._known.clear()
         self._known[caller, purpose, consent] = grounds

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
+from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.record import DENIED, Decision
 from cluster.errors import Denied, Unavailable
 from cluster.mandate import digest_of, mandate_of
-from cluster.policy import Closed, Mandate, Policy, Standing
+from cluster.policy import Closed, Mandate, Policy, Request, Standing, act_context
 from configs.schema import Action, DecisionRule, Purpose
 from serve_apps import gate as gate_module
 from serve_apps.gate import ANYBODY, Gate
@@ -388,6 +389,17 @@ def test_grounds_are_judged_once_and_memory_is_bounded(monkeypatch: pytest.Monke
     judged.clear()
     gate.grounds(ANYBODY, [questions[-1]] * 5)
     assert judged == []
+
+
+def test_a_verdict_on_an_action_is_remembered_for_the_risks_that_it_holds_for(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    with gateway(versions, champion(), tmp_path, deciding(refer_from=0.6)) as world:
+        [grounds] = world.gate.grounds(ANYBODY, [Question("N1", ROW, purpose="planning")])
+        for score in (0.1, 0.599999, 0.6, 0.7, 0.2, 1.0, 0.0, float("nan"), 0.3):
+            context = act_context("planning", "keep", score)
+            fresh = CedarPolicy(PACKAGED).judge(Request(ANYBODY, "act", mandate_of(deciding(refer_from=0.6)), context))
+            assert world.gate.act(grounds, "keep", score) == fresh
 
 
 def test_what_is_unavailable_is_said_before_anything_is_remembered() -> None:
