@@ -31,10 +31,15 @@ from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.callers.rate import Limit
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.personal import Protection
+from benchmarks.policy import FOLDER as POLICIES
+from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.record import Decision
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
+from cluster.mandate import mandate_of
+from cluster.policy import Policy
+from cluster.policy_set import read_policies
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.profile import Profile
@@ -43,6 +48,7 @@ from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import CLIENTS, Entrance
 from serve_apps.protected_log import ProtectedLog
+from serve_apps.gate import ANYBODY, Gate
 from serve_apps.protocol.decide import Decide
 from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster
@@ -54,6 +60,21 @@ from serve_apps.shadows import Shadows
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
 SECONDS = 0.4  # of CPU time per figure
 SPLIT = Split("bench", 1, "salt", (Arm("champion", 1, 1.0),))
+
+
+class Packaged:
+    """The packaged policies are in force."""
+
+    def __init__(self) -> None:
+        self.policy: Policy = CedarPolicy(read_policies(POLICIES))
+
+
+class Nobody:
+    """Nobody ever said anything."""
+
+    def of(self, subject: str, purpose: str) -> bool | None:  # noqa: ARG002  whoever is asked about
+        """None."""
+        return None
 
 
 class Budget:
@@ -84,6 +105,9 @@ class Budget:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As many as clients send."""
         return [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"authorization", self.key)]
+        self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
+        decider = Decider(spec, self.roster, self.log, counts, Shadows(self.log, counts), self.gate, loop)
+        self.door = Door(spec, root, self.roster, decider, self.gate, self.log, _nothing, _nothing)
 
     async def ask(self, body: bytes) -> None:
         """One request through the door."""
@@ -128,6 +152,7 @@ class Budget:
         scored = [self.version.score(batch)[1] for batch in records]
         answers = [_answers(scores.tolist()) for scores in scored]
         many = rows > 1
+        grounds = self.gate.grounds(ANYBODY, questions[0])[0]
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
 
         def count(batch: Any) -> None:
@@ -142,6 +167,14 @@ class Budget:
             ),
             "encode rows": (self.version.encoder.rows, records),
             "score": (self.version._predictor.probabilities, encoded),
+            "policy before": (
+                lambda batch: [self.gate.grounds(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
+                questions,
+            ),
+            "policy after": (
+                lambda scores: [self.gate.act(grounds, "keep", score) for score in scores],
+                [scores.tolist() for scores in scored],
+            ),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
             "count": (count, list(zip(encoded, scored, strict=True))),
             "encode reply": (

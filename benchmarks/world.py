@@ -29,6 +29,7 @@ from cluster.access import bearer
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
 from cluster.errors import Unavailable
+from cluster.first_policies import first_policies
 from cluster.lifecycle import spec_digest
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.ray_head import Head
@@ -141,6 +142,7 @@ def world(spec: ModelSpec | None = None) -> Iterator[World]:
         settings = _settings(home)
         with ThreadPoolExecutor() as meanwhile:  # MLflow takes seconds to make its database, and Ray to start
             registered = meanwhile.submit(_register, settings)
+            first_policies(settings, datetime.now(UTC))
             head = ray_head.start(settings)
         try:
             registered.result()

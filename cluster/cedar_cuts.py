@@ -13,6 +13,8 @@ from dataclasses import fields, is_dataclass
 
 from cedarpy.pst import BinaryOp, GetAttr, HasAttr, LongLit, Template, Var
 
+from cluster.policy import WHOLE
+
 RISK, LIMIT = "risk_ppm", "refer_from_ppm"
 _COMPARISONS = frozenset({"eq", "not_eq", "less", "less_eq", "greater", "greater_eq"})
 _CONTEXT, _THE_RISK = Var("context"), GetAttr(Var("context"), RISK)
@@ -33,6 +35,20 @@ def cell(risk_ppm: int, sorted_cuts: Sequence[int]) -> int:
     [0, 1, 2, 2, 3, 4]
     """
     return bisect_left(sorted_cuts, risk_ppm) + bisect_right(sorted_cuts, risk_ppm)
+
+
+def bounds(risk_ppm: int, sorted_cuts: Sequence[int]) -> tuple[int, int]:
+    """The smallest and the largest risk of its cell, within [0, 1].
+
+    >>> [bounds(risk, (10, 20)) for risk in (9, 10, 11, 21)]
+    [(0, 9), (10, 10), (11, 19), (21, 1000000)]
+    """
+    below, upto = bisect_left(sorted_cuts, risk_ppm), bisect_right(sorted_cuts, risk_ppm)
+    if below != upto:
+        return risk_ppm, risk_ppm
+    low = sorted_cuts[below - 1] + 1 if below else 0
+    high = sorted_cuts[below] - 1 if below < len(sorted_cuts) else WHOLE
+    return max(low, 0), min(high, WHOLE)
 
 
 def _walk(node: object, found: set[int]) -> bool:

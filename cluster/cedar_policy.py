@@ -11,11 +11,11 @@ short text) is evaluated every time.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cedarpy
 
-from cluster.cedar_cuts import RISK, cell, cuts
+from cluster.cedar_cuts import RISK, bounds, cell, cuts
 from cluster.cedar_entities import Uid, caller_uid, entities, question, resource_uid
 from cluster.cedar_rules import Compiled, compile_policies
 from cluster.errors import Invalid
@@ -67,7 +67,7 @@ class CedarPolicy:
                 return self._evaluate(request, pair)
             verdict = pair.verdicts.get(key)
             if verdict is None:
-                verdict = self._evaluate(request, pair)
+                verdict = replace(self._evaluate(request, pair), alike=_alike(request, pair.cuts))
                 self._keep()
                 pair.verdicts[key] = verdict
         except Exception as error:  # whatever it is, nobody gets through by causing it
@@ -159,3 +159,11 @@ def _key(request: Request, sorted_cuts: tuple[int, ...] | None) -> tuple[object,
             return None
         parts += (name, type(value), value)
     return tuple(parts)
+
+
+def _alike(request: Request, sorted_cuts: tuple[int, ...] | None) -> tuple[int, int] | None:
+    """The risks that the rules cannot tell from the request's own; None where each is judged for itself."""
+    risk = request.context.get(RISK)
+    if type(risk) is not int or sorted_cuts is None or not 0 <= risk <= WHOLE:
+        return None
+    return bounds(risk, sorted_cuts)

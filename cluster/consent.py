@@ -64,24 +64,34 @@ class ConsentRecords:
 
     def record(self, subject: str, purposes: Mapping[str, bool], by: str, now: datetime) -> ConsentChange:
         """Note the subject's word on these purposes and leave the others; saying it again changes who said it when."""
-        key = self._hash_of(subject)
         said = {purpose: Said(given, now, by) for purpose, given in purposes.items()}
+        return self._change(subject, lambda before: Consent({**before.purposes, **said}))
+
+    def forget(self, subject: str) -> ConsentChange:
+        """Keep nothing of what the subject said, as when it is erased: to policies, it never said anything.
+
+        The empty record stays, since a new one under the same hash would begin again at revision 1, and look older.
+        """
+        return self._change(subject, lambda _: Consent())
+
+    def all(self) -> list[ConsentChange]:
+        """Every subject's record."""
+        decode = msgspec.json.Decoder(Consent).decode
+        return [_changed(saved.key, saved.revision, decode(saved.body)) for saved in self._store.list(CONSENT)]
+
+    def _change(self, subject: str, how: Callable[[Consent], Consent]) -> ConsentChange:
+        key = self._hash_of(subject)
         for attempt in range(_ATTEMPTS):
             before, revision = self._shelf.load(key)
-            consent = Consent({**(before or Consent()).purposes, **said})
+            consent = how(before or Consent())
             try:
-                return _change(key, self._shelf.save(key, consent, revision), consent)
+                return _changed(key, self._shelf.save(key, consent, revision), consent)
             except Conflict:
                 if attempt + 1 == _ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def all(self) -> list[ConsentChange]:
-        """Every subject's record."""
-        decode = msgspec.json.Decoder(Consent).decode
-        return [_change(saved.key, saved.revision, decode(saved.body)) for saved in self._store.list(CONSENT)]
 
-
-def _change(key: str, revision: int, consent: Consent) -> ConsentChange:
+def _changed(key: str, revision: int, consent: Consent) -> ConsentChange:
     given = frozenset(purpose for purpose, said in consent.purposes.items() if said.given)
     return ConsentChange(key, revision, given, frozenset(consent.purposes) - given)

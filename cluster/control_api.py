@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
@@ -105,6 +105,23 @@ class ControlApi:
     def revoke_key(self, key_id: str, reason: str) -> dict[str, Any]:
         """The key opens nothing any more."""
         return self._object("POST", f"/api/keys/{quote(key_id, safe='')}/revoke", {"reason": reason})
+
+    def policies(self) -> dict[str, Any]:
+        """The policy set in force, the one that waits, and those before."""
+        return self._object("GET", "/api/policies")
+
+    def publish_policies(self, files: Mapping[str, str], reason: str) -> dict[str, Any]:
+        """Propose a policy set, by file name."""
+        return self._object("POST", "/api/policies", {"files": dict(files), "reason": reason})
+
+    def decide_policies(self, version: str, verb: Literal["approve", "withdraw"], reason: str) -> dict[str, Any]:
+        """Put the set that waits in force, or let it go."""
+        return self._object("POST", f"/api/policies/{quote(version, safe='')}/{verb}", {"reason": reason})
+
+    def record_consent(self, subject: str, purposes: Mapping[str, bool], model: str | None = None) -> dict[str, Any]:
+        """Note what a subject agreed to or withdrew; answered once every replica goes by it."""
+        order = {"purposes": dict(purposes), **({} if model is None else {"model": model})}
+        return self._object("PUT", f"/api/subjects/{quote(subject, safe='')}/consent", order)
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for a decision."""

@@ -24,6 +24,11 @@ class WindvaneError(Exception):
     status = 500
     title = "Internal error"
 
+    @property
+    def line(self) -> str:
+        """All of it in one line, for replies that have no fields."""
+        return str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -82,10 +87,24 @@ class Denied(Forbidden):
 
     title = "Denied by policy"
 
-    def __init__(self, reason: str, policies: tuple[str, ...], version: str) -> None:
+    def __init__(
+        self, reason: str, policies: tuple[str, ...], version: str, decision_ids: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(reason)
         self.policies = policies
         self.version = version
+        self.decision_ids = decision_ids  # under which it is on record, when it was about decisions
+
+    @property
+    def line(self) -> str:
+        """The reason, and what to name when asking about it.
+
+        >>> Denied("Not so.", ("purpose",), "4f2a" * 16, ("d1",)).line
+        'Not so. (by purpose of policy set 4f2a4f2a4f2a, on record as d1)'
+        """
+        by = ", ".join(self.policies) or "no rule"
+        recorded = f", on record as {self.decision_ids[0]}" if self.decision_ids else ""
+        return f"{self} (by {by} of policy set {self.version[:12]}{recorded})"
 
 
 class NotFound(WindvaneError):

@@ -13,6 +13,7 @@ from cluster import ray_head
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
 from cluster.errors import Unavailable, WindvaneError
+from cluster.first_policies import first_policies
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
 from cluster.store import DECLARATION
@@ -39,6 +40,9 @@ class Place:
 def up(settings: Settings, progress: Progress) -> Place:
     """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing."""
     ensure_first_key(Path(settings.home), KeyBook(SqlStore(settings.store_url)), datetime.now(UTC))
+    told = first_policies(settings, datetime.now(UTC))
+    if told:
+        progress(told)
     dashboard = dashboard_url(settings)
     started = False
     if dashboard is None:

@@ -96,6 +96,7 @@ class Verdict:
     requires: tuple[str, ...] = ()  # what an allowed action brings with it: `EXPLANATION`, `APPROVAL`
 
     errors: tuple[str, ...] = ()  # for operators only: may quote what was sent
+    alike: tuple[int, int] | None = None  # risks, from and to, at which the same request has this same verdict
 
     @property
     def outcome(self) -> str:
@@ -140,12 +141,21 @@ def decide_context(purpose: str, consent: bool | None) -> dict[str, Value]:
 
 
 def act_context(purpose: str, action: str, risk: float) -> dict[str, Value]:
-    """What `act` is judged by; `risk` in [0, 1] is rounded to millionths, whatever else it is (NaN too) becomes -1.
+    """What `act` is judged by; `risk` as `ppm` has it.
 
     >>> act_context("credit", "decline", 0.25)
     {'purpose': 'credit', 'action': 'decline', 'risk_ppm': 250000}
     """
-    return {"purpose": purpose, "action": action, "risk_ppm": round(risk * WHOLE) if 0.0 <= risk <= 1.0 else -1}
+    return {"purpose": purpose, "action": action, "risk_ppm": ppm(risk)}
+
+
+def ppm(risk: float) -> int:
+    """A risk in [0, 1] in whole millionths; whatever else it is, NaN too, is -1.
+
+    >>> ppm(0.25), ppm(1.5)
+    (250000, -1)
+    """
+    return round(risk * WHOLE) if 0.0 <= risk <= 1.0 else -1
 
 
 def approve_context(requester: str) -> dict[str, Value]:

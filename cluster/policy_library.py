@@ -83,12 +83,12 @@ class PolicyLibrary:
             now,
         )
 
-    def approve(self, version: str, by: str, now: datetime) -> Register:
+    def approve(self, version: str, by: str, reason: str, now: datetime) -> Register:
         """See `policy_register.approve`; checked again, since a newer release may refuse what an older one took."""
         self._check(self.written(policy_register.proposed(self.register(), version).version))
         return self._change(
             lambda before: policy_register.approve(before, version, by, now),
-            lambda _: f"{by} approved policy set {version[:12]}, which is in force",
+            lambda _: f"{by} approved policy set {version[:12]}, which is in force: {reason}",
             now,
         )
 

@@ -1,6 +1,5 @@
-"""Judge again what is on record, by any policy version: what would that set say, and rule by rule, why? Pure."""
+"""Ask a policy set again what it says of a request, all of it together and rule by rule. Pure."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,47 +28,18 @@ class Scales(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A recorded request judged again: `then` is the verdict on record, `now` that of the set it is replayed with."""
+    """A request judged again: the verdict of the set it is replayed with, and every rule's part in it."""
 
     request: Request
-    then: Verdict | None
     now: Verdict
     weighed: tuple[Weighed, ...]
 
-    @property
-    def same_set(self) -> bool:
-        """Whether the set of the record is the one it is replayed with."""
-        return self.then is not None and self.then.version == self.now.version
 
-    @property
-    def changed(self) -> bool:
-        """Whether the outcome is another one; by the same set that means a record that is not what was judged."""
-        return self.then is not None and self.then.outcome != self.now.outcome
-
-
-def replay(request: Request, then: Verdict | None, policy: Scales) -> Replay:
-    """Judge a recorded request by `policy`; a request that fits no schema is denied and weighs nothing."""
+def replay(request: Request, policy: Scales) -> Replay:
+    """Judge a request by `policy`; one that fits no schema is denied and weighs nothing."""
     now = policy.judge(request)
     try:
         weighed = policy.weigh(request)
     except (ValueError, TypeError):
         weighed = ()
-    return Replay(request, then, now, weighed)
-
-
-def explained(replay: Replay) -> Iterator[str]:
-    """The replay in lines for people: the verdict, what it was, and every rule that applies or failed."""
-    now, then = replay.now, replay.then
-    reason = f": {now.reason}" if now.reason else ""
-    yield f"{now.outcome} by {', '.join(now.policies) or 'no rule'} of {now.version[:12]}{reason}"
-    yield from (f"  error: {error}" for error in now.errors)
-    if then is not None:
-        as_recorded = "the same outcome" if not replay.changed else f"another outcome, {then.outcome}"
-        ids = ", ".join(then.policies) or "no rule"
-        yield f"on record: {as_recorded} by {ids} of {then.version[:12]}"
-        if replay.changed and replay.same_set:
-            yield "  The same set does not judge its own record so: the record is not what was judged."
-    for weighed in replay.weighed:
-        if weighed.applies or weighed.error:
-            what = weighed.error or f"{weighed.rule.effect}s this"
-            yield f"  {weighed.rule.place}: {weighed.rule.id} {what}"
+    return Replay(request, now, weighed)

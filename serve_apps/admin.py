@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
@@ -19,6 +19,7 @@ from configs.access import ROLES, Role
 from configs.schema import ModelSpec
 from serve_apps import replies
 from serve_apps.desk import Desk
+from serve_apps.governance_routes import Governance, add_governance_routes
 from serve_apps.guarded import READERS, Keeper, caller_of, needs, open_to_all
 from serve_apps.key_desk import KeyDesk
 from serve_apps.key_routes import add_key_routes
@@ -44,6 +45,7 @@ STEERING: dict[str, tuple[Role, ...]] = {
     "resume": OWNERS,
     "promote": OWNERS,
 }
+ROLLING_BACK = {"pause": "roll_back", "abort": "roll_back", "undo": "roll_back"}  # as policies name it
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -92,6 +94,7 @@ def make_app(
     desk: Desk,
     keeper: Keeper,
     keys: KeyDesk,
+    governance: Governance,
     records: RecordsDesk | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
@@ -105,6 +108,15 @@ def make_app(
         lifespan=lifespan,
     )  # the document below tells of every door, not only of these
     app.router.route_class = keeper.route_class()
+
+    def may(action: str) -> Any:
+        """A dependency: policy allows this of the model in the path to the caller, whose role the route has let in."""
+
+        def demand(request: Request) -> None:
+            asked = ROLLING_BACK.get(request.path_params.get("verb", ""), action)
+            governance.gate.demand(caller_of(request), asked, request.path_params.get("model"))
+
+        return [Depends(demand)]
 
     @app.get("/", include_in_schema=False, openapi_extra=open_to_all())
     def root() -> RedirectResponse:
@@ -120,12 +132,12 @@ def make_app(
         """Champion, split, phase and why, findings, jobs and rates of every model that the caller may see."""
         return desk.status(caller_of(request).may_use)
 
-    @app.put("/api/models/{model}", openapi_extra=needs(*OWNERS, **DECLARATION))
+    @app.put("/api/models/{model}", openapi_extra=needs(*OWNERS, **DECLARATION), dependencies=may("deploy"))
     def deploy(request: Request, model: str, spec: dict[str, Any]) -> replies.Deployed:
         """Make this declaration the one that serves."""
         return desk.deploy(model, spec, caller_of(request).name)
 
-    @app.post("/api/models/{model}/undeploy", openapi_extra=needs(*OWNERS))
+    @app.post("/api/models/{model}/undeploy", openapi_extra=needs(*OWNERS), dependencies=may("undeploy"))
     def undeploy(request: Request, model: str, body: Reason) -> replies.Undeployed:
         """Take the model out of service; its versions, its history and its decision log stay."""
         return desk.undeploy(model, body.reason, caller_of(request).name)
@@ -159,7 +171,7 @@ def make_app(
         """Why a recorded decision is what it is: what was told, and what its version says of it now."""
         return desk.explain(model, decision_id, caller_of(request).name)
 
-    @app.post("/api/models/{model}/retrain", status_code=202, openapi_extra=needs(*TRAINERS))
+    @app.post("/api/models/{model}/retrain", status_code=202, openapi_extra=needs(*TRAINERS), dependencies=may("train"))
     def retrain(request: Request, model: str, body: Reason) -> replies.RetrainStatus:
         """Open a retrain request by hand, or return the one that is open."""
         return desk.retrain(model, body.reason, caller_of(request).name)
@@ -169,7 +181,7 @@ def make_app(
         """The current or last rollout."""
         return desk.rollout(model)
 
-    @app.post("/api/models/{model}/rollout", status_code=202, openapi_extra=needs(*OWNERS))
+    @app.post("/api/models/{model}/rollout", status_code=202, openapi_extra=needs(*OWNERS), dependencies=may("promote"))
     def start(request: Request, model: str, body: StartOrder) -> replies.RolloutStatus:
         """Begin to prove a version."""
         by = caller_of(request).name
@@ -180,19 +192,19 @@ def make_app(
         """Let the version leave the shadow once it is proven; not for who asked for its rollout."""
         return desk.approve(model, body.version, body.plan, body.reason, caller_of(request).name)
 
-    @app.post("/api/models/{model}/rollout/reject", openapi_extra=needs(*HOLDERS))
+    @app.post("/api/models/{model}/rollout/reject", openapi_extra=needs(*HOLDERS), dependencies=may("roll_back"))
     def reject(request: Request, model: str, body: ApprovalOrder) -> replies.RolloutStatus:
         """End the rollout before the version answers anything."""
         return desk.reject(model, body.version, body.plan, body.reason, caller_of(request).name)
 
-    @app.post("/api/models/{model}/rollout/{verb}", openapi_extra=needs(*HOLDERS))
+    @app.post("/api/models/{model}/rollout/{verb}", openapi_extra=needs(*HOLDERS), dependencies=may("promote"))
     def steer(request: Request, model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:
         """Pause, abort, undo; resume and promote are for owners and admins."""
         caller = caller_of(request)
         demand_role(caller, *STEERING[verb])
         return desk.steer(model, verb, body.reason, caller.name)
 
-    @app.put("/api/models/{model}/pins", openapi_extra=needs(*OWNERS))
+    @app.put("/api/models/{model}/pins", openapi_extra=needs(*OWNERS), dependencies=may("promote"))
     def pin(model: str, body: Pins) -> replies.Pinned:
         """Score these versions as shadows in every split."""
         return desk.pin(model, tuple(body.versions))
@@ -224,6 +236,7 @@ def make_app(
         return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
 
     add_key_routes(app, keys)
+    add_governance_routes(app, governance)
     if records is not None:
         add_records_routes(app, records)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -54,7 +55,7 @@ class BulletinReader:
         self._ticks = ticks
         self._pause = pause
         self._place = Place()
-        self._asked_at = -FRESH_SECONDS  # when the last poll that was answered had begun
+        self._asked_at = -math.inf  # when the last poll that was answered had begun
         self._task: asyncio.Task[None] | None = None
         self._trouble = ""
 
@@ -74,6 +75,7 @@ class BulletinReader:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._asked_at = -math.inf  # who has left is not waited for
         with contextlib.suppress(Unavailable):
             await self._line.leave()
 

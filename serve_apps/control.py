@@ -17,10 +17,14 @@ from tritonclient.grpc import service_pb2 as messages
 from cluster.audit_place import AuditPlace
 from cluster.callers.declared import declared
 from cluster.callers.key_book import KeyBook
+from cluster.cedar_policy import taken
+from cluster.cedar_rules import compile_policies
+from cluster.consent import ConsentRecords
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
+from cluster.policy_library import PolicyLibrary
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
 from cluster.sql_store import SqlStore
@@ -29,20 +33,25 @@ from configs.settings import Settings
 from monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from monitoring.watcher import Watcher
 from serve_apps.admin import make_app
+from serve_apps.admin_gate import AdminGate
 from serve_apps.archive import Archive
 from serve_apps.auditing import Auditing
+from serve_apps.consent_desk import ConsentDesk
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
+from serve_apps.governance_routes import Governance
 from serve_apps.grpc_reception import GrpcReception
 from serve_apps.guarded import Keeper, demand_guards
 from serve_apps.inference_server import add_server_routes, server_metadata, unready
 from serve_apps.key_desk import KeyDesk
 from serve_apps.orders import Orders
+from serve_apps.policy_desk import PolicyDesk
 from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
 from serve_apps.records_desk import RecordsDesk
+from serve_apps.review_watch import ReviewWatch
 from serve_apps.rollout.controller import RolloutController
 from serve_apps.turned_away import TurnedAway
 
@@ -54,6 +63,7 @@ WATCH_SECONDS = 1.0
 SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
+POLICY_SECONDS = 1.0
 
 
 @serve.deployment(
@@ -89,9 +99,17 @@ class Control:
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
         self._key_desk.look()
         self._reception = GrpcReception(self._authenticator, self._turned_away, self._settings.is_local)
+        library = PolicyLibrary(store, compile_policies)
+        gate = AdminGate(library, taken, self._desk.mandate)
+        self._policies = PolicyDesk(library, gate, switchboard.post)
+        self._records = RecordsDesk(self._log, place.vault, self._trail, store, registry)
+        recorded = ConsentRecords(store, self._records.name_of)
+        consents = ConsentDesk(recorded, gate, self._desk.mandate, switchboard.post)
+        self._records.also(consents)
+        self._governance = Governance(gate, self._policies, consents)
+        self._reviews = ReviewWatch(store, gate)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
-        self._records = RecordsDesk(self._log, place.vault, self._trail, store, registry)
         self._auditing = Auditing(
             self._log,
             store,
@@ -110,13 +128,14 @@ class Control:
             ("seal", SEAL_SECONDS, self._seal, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
             ("metrics", METRICS_SECONDS, self._tell_ray, None),
+            ("policies", POLICY_SECONDS, None, self._govern),
         ):
             threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
         keeper = Keeper(self._authenticator, self._turned_away, Orders(self._trail))
-        app = make_app(self._desk, keeper, self._key_desk, self._records, self._lifespan)
+        app = make_app(self._desk, keeper, self._key_desk, self._governance, self._records, self._lifespan)
         add_server_routes(app, self._desk.models, self._switchboard)
         demand_guards(app)
         return app
@@ -216,6 +235,11 @@ class Control:
         if watermark is not None and spec.data.time is not None:
             self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
         self._watcher.tick(spec.name, now)
+
+    def _govern(self, models: Sequence[ModelSpec]) -> None:
+        """Replicas go by the set in force whoever put it there, and reviews that are overdue are told."""
+        self._policies.tell()
+        self._reviews.tick(models, datetime.now(UTC))
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])

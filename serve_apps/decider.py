@@ -4,20 +4,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
-from cluster.decision_log.record import Decision
+from cluster.callers.caller import ANYBODY
 from cluster.encoding import Rows
 from cluster.errors import NotFound, Unavailable, WindvaneError
+from cluster.policy import Principal
 from configs.schema import ModelSpec
-from serve_apps import decision_id
 from serve_apps.admission import Admission
 from serve_apps.explaining import Explaining, Explanations
+from serve_apps.gate import Basis, Gate, denied
 from serve_apps.grounding import UNEXPLAINED
 from serve_apps.pending import Pending, Row, Scored, block, parts
 from serve_apps.question import Answer, Question
+from serve_apps.records import Records
 from serve_apps.repeats import Repeats
 from serve_apps.roster import InForce, Roster
-from serve_apps.ruling import Thresholds
+from serve_apps.ruling import Ruling
 from serve_apps.shadows import Answered, Shadows
 from serve_apps.sinks import Counts, Log
 from serve_apps.turnstile import Turnstile
@@ -38,6 +41,7 @@ class Decider:
         log: Log,
         counts: Counts,
         shadows: Shadows,
+        gate: Gate,
         loop: asyncio.AbstractEventLoop,
         now: Clock = time.time,
         ticks: Clock = time.perf_counter,
@@ -45,7 +49,9 @@ class Decider:
     ) -> None:
         """`unit` gives what an assignment sticks to: the subject as the log names it."""
         self._model = spec.name
-        self._thresholds = Thresholds(spec.decision)
+        self._gate = gate
+        self._ruling = Ruling(spec.decision, gate)
+        self._records = Records(spec.name, log)
         self._roster = roster
         self._log = log
         self._counts = counts
@@ -69,34 +75,47 @@ class Decider:
         override: int | None = None,
         deadline: float | None = None,
         block: Rows | None = None,
-        caller: str = "",
+        caller: Principal = ANYBODY,
     ) -> list[Answer]:
         """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
         `override` is a version that an owner wants. `block` float32[n, F] spares encoding when a door has it: the
         questions' rows as the served spec's `Encoder` encodes them. What a caller asked that has gone away is not
         decided, unless it has an id: then the caller may come again for the answer. Ids are the caller's own.
-        Raises Unavailable, Overloaded, Expired (not decided before its deadline), NotFound (no such version loaded) or
-        Conflict (an id used twice).
+        Raises Denied (policy does not allow it for one of the questions, which is on record), Unavailable, Overloaded,
+        Expired (not decided before its deadline), NotFound (no such version loaded) or Conflict (an id used twice).
         """
         if self._roster.in_force is None:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
         if override is not None and override not in self._roster.loaded:
             raise self._not_loaded(override)
+        bases = self._gate.bases(caller, questions)
+        for each in bases:
+            if not each.verdict.allowed:
+                await self._refuse(questions, bases, self._roster.in_force)
         if len(questions) == 1 and questions[0].request_id is None:
-            alone = Pending(questions, arrived, override, deadline, block, self._loop.create_future(), caller)
+            alone = Pending(questions, bases, arrived, override, deadline, block, self._loop.create_future())
             self._waiting.take((alone,), arrived, deadline)
             return await alone.answer
-        return await self._decide_in_parts(questions, arrived, override, deadline, block, caller)
+        return await self._decide_in_parts(questions, bases, arrived, override, deadline, block)
+
+    async def _refuse(self, questions: Sequence[Question], bases: Sequence[Basis], in_force: InForce) -> NoReturn:
+        """Raise Denied once every denial is on record; none of the questions is decided, also not those allowed."""
+        places = [place for place, each in enumerate(bases) if not each.verdict.allowed]
+        buckets = [in_force.router.bucket(self._unit(questions[place].subject)) for place in places]
+        refused, why = [questions[place] for place in places], [bases[place] for place in places]
+        ids = self._records.refused(refused, why, buckets, in_force.split.revision, self._now())
+        await self._log.commit()
+        raise denied(why[0].verdict, ids)
 
     async def _decide_in_parts(
         self,
         questions: Sequence[Question],
+        bases: Sequence[Basis],
         arrived: float,
         override: int | None,
         deadline: float | None,
         block: Rows | None,
-        caller: str,
     ) -> list[Answer]:
         fresh: list[Pending] = []
         answers: list[tuple[asyncio.Future[list[Answer]], bool]] = []
@@ -104,13 +123,15 @@ class Decider:
             for part in parts(questions, self._most_rows):
                 first = questions[part.start]
                 keyed = first.request_id is not None
-                known = self._repeats.find(first, override, caller) if keyed else None
+                asker = bases[part.start].caller.name
+                known = self._repeats.find(first, override, asker) if keyed else None
                 if known is None:
                     known = self._loop.create_future()
                     rows = None if block is None else block[part]
-                    fresh.append(Pending(questions[part], arrived, override, deadline, rows, known, caller))
+                    pending = Pending(questions[part], bases[part], arrived, override, deadline, rows, known)
+                    fresh.append(pending)
                     if keyed:
-                        self._repeats.open(first, override, known, caller)
+                        self._repeats.open(first, override, asker, known)
                 answers.append((known, keyed))
             if fresh:
                 self._waiting.take(fresh, arrived, deadline)
@@ -172,8 +193,33 @@ class Decider:
         except WindvaneError as error:
             self._fall_back(in_force, arm, version, rows, error)
             return
-        rulings = self._thresholds.rule(scores.tolist())
-        self._explaining.take(Scored(in_force, arm, loaded, rows, encoded, scores, rulings))
+        ruled = self._ruling.rule(rows, scores.tolist())
+        scored = Scored(in_force, arm, loaded, rows, encoded, scores, ruled)
+        blocked = [place for place, each in enumerate(ruled) if not (each.verdict.allowed or each.verdict.refer)]
+        if blocked:
+            self._block(scored.only(blocked))
+            scored = scored.only(sorted(set(range(len(rows))).difference(blocked)))
+        self._explaining.take(scored)
+
+    def _block(self, scored: Scored) -> None:
+        """Actions that policy denies: on record first, and then refused."""
+        at = self._now()
+
+        def recorded(done: "asyncio.Future[None]") -> None:
+            error = done.exception()
+            for row, ruled, name in zip(scored.rows, scored.ruled, ids, strict=True):
+                row.pending.fail(denied(ruled.verdict, (name,)) if error is None else error)
+            self._waiting.finished(len(scored.rows))
+
+        try:
+            ids = self._records.blocked(scored, at)
+            committed = self._log.commit()
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            if not isinstance(error, WindvaneError):
+                logger.exception("%d denials could not be logged", len(scored.rows))
+            self._fail(scored.rows, error)
+        else:
+            committed.add_done_callback(recorded)
 
     def _explained(self, scored: Scored, explanations: Explanations | None, error: BaseException | None) -> None:
         if error is None:
@@ -198,7 +244,7 @@ class Decider:
         """Append every decision of the group and commit in the same step; answers go out when the log has them."""
         at = self._now()
         try:
-            answers = self._log_all(scored, explanations or (UNEXPLAINED,) * len(scored.rows), at)
+            answers = self._records.decided(scored, explanations or (UNEXPLAINED,) * len(scored.rows), at)
             committed = self._log.commit()
             self._waiting.hold()
         except WindvaneError as error:
@@ -209,43 +255,6 @@ class Decider:
             self._fail(scored.rows, error)
             return
         committed.add_done_callback(lambda done: self._committed(scored, answers, at, done.exception()))
-
-    def _log_all(self, scored: Scored, explanations: Explanations, at: float) -> list[Answer]:
-        arm, version, revision = scored.arm, scored.loaded.number, scored.in_force.split.revision
-        names, append = scored.loaded.names, self._log.append
-        ids = decision_id.series(at, len(scored.rows))
-        scores: list[float] = scored.scores.tolist()
-        answers = []
-        for row, name, score, (action, reasons), (weights, top, grounds) in zip(
-            scored.rows, ids, scores, scored.rulings, explanations, strict=True
-        ):
-            question = row.question
-            key = question.request_id
-            if key is not None:
-                name = decision_id.fixed(self._model, key, row.pending.caller)
-            append(
-                Decision(
-                    name,
-                    at,
-                    at if question.event_time is None else question.event_time,
-                    version,
-                    arm,
-                    revision,
-                    question.subject,
-                    row.bucket,
-                    question.row,
-                    score,
-                    action,
-                    reasons,
-                    question.context,
-                    key,
-                    weights,
-                    grounds,
-                )
-            )
-            told = weights if question.explain or grounds is not None else None
-            answers.append(Answer(name, version, arm, score, action, reasons, names, told, top, grounds))
-        return answers
 
     def _committed(self, scored: Scored, answers: list[Answer], at: float, error: BaseException | None) -> None:
         """The log has the group, or refused it: nothing is answered that is not logged."""

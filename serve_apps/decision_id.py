@@ -29,6 +29,10 @@ def series(now: float, count: int) -> list[str]:
     ]
 
 
-def fixed(model: str, request_id: str, caller: str = "") -> str:
-    """The same id for the same request of the same caller, on every replica and after every restart."""
+def fixed(model: str, caller: str, request_id: str) -> str:
+    """The same id for the same request of the same caller, on every replica and after every restart.
+
+    >>> fixed("trips", "ann", "1") == fixed("trips", "bob", "1")
+    False
+    """
     return str(uuid5(NAMESPACE, f"{model}/{len(caller)}:{caller}/{request_id}"))

@@ -12,6 +12,7 @@ from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.decider import Decider
 from serve_apps.departures import Departures
 from serve_apps.entrance import CLIENTS, Entrance, chooses
+from serve_apps.gate import Gate
 from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
 from serve_apps.infer_door import JSON, InferDoor, Methods, Route
 from serve_apps.protocol.decide import Decide
@@ -24,6 +25,7 @@ from serve_apps.sinks import Log
 Hook: TypeAlias = Callable[[], Awaitable[None]]
 
 VERSION_HEADER = b"x-windvane-version"
+REPORT_OUTCOME = "report_outcome"  # as policies name it
 LARGEST_VERSION = 10**9
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Door:
         entrance: Entrance,
         roster: Roster,
         decider: Decider,
+        gate: Gate,
         log: Log,
         start: Hook,
         stop: Hook,
@@ -47,6 +50,7 @@ class Door:
         self._entrance = entrance
         self._roster = roster
         self._decider = decider
+        self._gate = gate
         self._log = log
         self._start = start
         self._stop = stop
@@ -138,10 +142,11 @@ class Door:
         questions, many = self._decide_protocol.decode(body, self._now())
         self._entrance.debit(caller, len(questions))
         with self._departures.watch(headers, receive):
-            answers = await self._decider.decide(questions, arrived, override, deadline, caller=caller.name)
+            answers = await self._decider.decide(questions, arrived, override, deadline, caller=caller)
         return Response(200, self._decide_protocol.encode(answers, many), JSON)
 
     async def _outcomes(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
+        self._gate.demand(caller, REPORT_OUTCOME)
         outcomes = self._outcomes_protocol.decode(await self._body(headers, receive), self._now())
         self._entrance.debit(caller, len(outcomes))
         for outcome in outcomes:

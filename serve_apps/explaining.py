@@ -8,6 +8,7 @@ from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from cluster.errors import Unavailable, WindvaneError
+from cluster.policy import EXPLANATION
 from configs.schema import ModelSpec
 from serve_apps.grounding import Explained
 from serve_apps.pace import Pace
@@ -35,8 +36,12 @@ class Explaining:
     def take(self, scored: Scored) -> None:
         """Tell at once of rows without an explanation, and of those asked for or owed one when it is there."""
         every, adverse, rows = self._every, self._adverse, scored.rows
-        asked = [place for place, row in enumerate(rows) if every or row.question.explain]
-        owed = [place for place, (action, _) in enumerate(scored.rulings) if action in adverse] if adverse else []
+        asked = [
+            place
+            for place, (row, ruled) in enumerate(zip(rows, scored.ruled, strict=True))
+            if every or row.question.explain or EXPLANATION in ruled.verdict.requires
+        ]
+        owed = [place for place, ruled in enumerate(scored.ruled) if ruled.action in adverse] if adverse else []
         if not asked and not owed:
             self._told(scored, None, None)
             return
@@ -80,8 +85,8 @@ def _explained(scored: Scored, pace: Pace) -> Explanations:
     grounding, contributions = loaded.grounding, loaded.explain(scored.encoded).tolist()
     try:
         told = [
-            grounding.explained(row.question, action, tuple(weights))
-            for row, (action, _), weights in zip(scored.rows, scored.rulings, contributions, strict=True)
+            grounding.explained(row.question, ruled.action, tuple(weights))
+            for row, ruled, weights in zip(scored.rows, scored.ruled, contributions, strict=True)
         ]
     except Exception as error:
         raise Unavailable(f"Version {loaded.number} cannot explain: {error}") from error

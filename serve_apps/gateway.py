@@ -18,7 +18,7 @@ from configs.schema import ModelSpec, Serving
 from configs.settings import Settings
 from serve_apps import autoscaling
 from serve_apps.ray_shipping import RayMonitorLine
-from serve_apps.ray_switchboard import RayFeed
+from serve_apps.ray_switchboard import RayBulletins, RayFeed
 from serve_apps.replica import Replica, load_spec
 
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
@@ -50,6 +50,7 @@ class Gateway:
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
+            RayBulletins(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
             AuditPlace(settings).vault(),
             declared(settings),

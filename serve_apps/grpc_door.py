@@ -117,7 +117,7 @@ class GrpcDoor:
             asked = request_of(request)
             questions, block = self._inference.ask(asked, self._now())
             self._entrance.debit(caller, len(questions))
-            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller.name)
+            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller)
             took = self._ticks() - arrived
         finally:
             admission.leave(predicted if took else 0.0, took)
@@ -174,7 +174,7 @@ def demand_local(context: Context) -> None:
 def refuse(error: WindvaneError, context: Context) -> None:
     """Set the error's status, its sentence and, where trying again may help, when to."""
     context.set_code(CODES.get(error.status, grpc.StatusCode.INTERNAL))
-    context.set_details(str(error)[:LONGEST_DETAILS])
+    context.set_details(error.line[:LONGEST_DETAILS])
     if isinstance(error, Unavailable):
         wait_ms = math.ceil(1000.0 * error.retry_after_seconds)
         context.set_trailing_metadata([("grpc-retry-pushback-ms", str(wait_ms))])

@@ -125,5 +125,5 @@ class InferDoor:
         questions, block = self._inference.ask(body.request, self._now())
         self._entrance.debit(caller, len(questions))
         with self._departures.watch(headers, receive):
-            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller.name)
+            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller)
         return infer_reply(self._spec.name, self._inference, body, answers)

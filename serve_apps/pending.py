@@ -8,35 +8,36 @@ import msgspec
 import numpy as np
 
 from cluster.encoding import Rows
+from cluster.policy import Verdict
+from serve_apps.gate import Basis
 from serve_apps.predictor import Scores
 from serve_apps.question import Answer, Question
 from serve_apps.roster import InForce
-from serve_apps.ruling import Ruling
 from serve_apps.scorer import LoadedVersion
 
 
 class Pending:
     """Rows of one request that are decided in one batch, and the future that gets all of their answers at once."""
 
-    __slots__ = ("_answers", "_left", "answer", "arrived", "block", "caller", "deadline", "override", "questions")
+    __slots__ = ("_answers", "_left", "answer", "arrived", "bases", "block", "deadline", "override", "questions")
 
     def __init__(
         self,
         questions: Sequence[Question],
+        bases: Sequence[Basis],
         arrived: float,
         override: int | None,
         deadline: float | None,
         block: Rows | None,
         answer: "asyncio.Future[list[Answer]]",
-        caller: str = "",
     ) -> None:
         self.questions = questions
+        self.bases = bases  # of each question
         self.arrived = arrived  # seconds of the monotonic clock, as is the deadline
         self.override = override
         self.deadline = deadline
         self.block = block  # float32[n, F] when the door had the rows encoded
         self.answer = answer
-        self.caller = caller  # who asked, by name
         self._left = len(questions)
         self._answers: list[Answer | None] = [None] * self._left
 
@@ -66,6 +67,15 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     bucket: int
 
 
+class Ruled(msgspec.Struct, frozen=True, gc=False):
+    """What is done about one row, why, and what policy says of it."""
+
+    proposed: str  # the action that the score leads to
+    action: str
+    reasons: tuple[str, ...]
+    verdict: Verdict
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """Rows of one batch that one version scored for one arm: float32[n, F] encoded, float64[n] scores, and actions."""
@@ -76,13 +86,14 @@ class Scored:
     rows: list[Row]
     encoded: Rows
     scores: Scores
-    rulings: list[Ruling]
+    ruled: list[Ruled]
 
     def only(self, places: Sequence[int]) -> "Scored":
         """The rows that stand at these places."""
         chosen = list(places)
-        rows, rulings = [self.rows[place] for place in chosen], [self.rulings[place] for place in chosen]
-        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen], rulings=rulings)
+        rows = [self.rows[place] for place in chosen]
+        ruled = [self.ruled[place] for place in chosen]
+        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen], ruled=ruled)
 
 
 def block(rows: list[Row]) -> Rows | None:

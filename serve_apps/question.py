@@ -15,6 +15,7 @@ class Question(msgspec.Struct, frozen=True):
     context: dict[str, Value] = {}
     explain: bool = False
     request_id: str | None = None  # idempotency key
+    purpose: str = ""  # what the decision is wanted for; policies say whether it may be
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ import asyncio
 from functools import cache
 from typing import Any
 
+import msgspec
 import ray
 from ray.exceptions import RayError
 
@@ -11,6 +12,7 @@ from cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapsh
 from cluster.errors import Unavailable
 from cluster.sql_store import SqlStore
 from serve_apps import switchboard
+from serve_apps.bulletins import Bulletins, News, Place
 from serve_apps.roster import Report
 from serve_apps.router import Split
 from serve_apps.switchboard import ReplicaReport, decode_split, encode_split
@@ -24,6 +26,20 @@ class Switchboard(switchboard.Switchboard):
 
     def __init__(self, store_url: str) -> None:
         super().__init__(SqlStore(store_url))
+        self._bulletins = Bulletins()
+
+    async def post(self, topic: str, body: str, patience_seconds: float) -> bool:
+        """Tell every replica; whether all of them are known to have it in force, as soon as they are."""
+        return await self._bulletins.known(topic, self._bulletins.post(topic, body), patience_seconds)
+
+    async def read(self, reader: str, topics: tuple[str, ...], place_json: str) -> str | None:
+        """See `Bulletins.read`; places and news travel as JSON."""
+        news = await self._bulletins.read(reader, topics, msgspec.json.decode(place_json, type=Place))
+        return None if news is None else msgspec.json.encode(news).decode()
+
+    async def stop_reading(self, reader: str) -> None:
+        """A replica stops."""
+        self._bulletins.leave(reader)
 
 
 @cache
@@ -69,6 +85,11 @@ class RaySwitchboard:
         reports: dict[str, ReplicaReport] = self._call("in_force", model)
         return reports
 
+    def post(self, topic: str, body: str, patience_seconds: float) -> bool:
+        """Tell every replica; whether all of them have it in force, within the patience."""
+        known: bool = self._call("post", topic, body, patience_seconds)
+        return known
+
     def _call(self, method: str, *arguments: object) -> Any:
         try:
             handle = ensure_switchboard(self._store_url)
@@ -77,17 +98,35 @@ class RaySwitchboard:
             raise Unavailable(f"The Switchboard does not answer: {error}") from error
 
 
+class _Line:
+    """A replica's line to the actor, which is looked up again after it was lost."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    async def call(self, method: str, *arguments: object) -> Any:
+        """Its answer; raises Unavailable."""
+        try:
+            if self._handle is None:  # the look-up blocks
+                self._handle = await asyncio.to_thread(ray.get_actor, NAME, NAMESPACE)
+            return await getattr(self._handle, method).remote(*arguments)
+        except (RayError, ValueError) as error:
+            self._handle = None
+            raise Unavailable(f"the Switchboard does not answer ({type(error).__name__})") from error
+
+
 class RayFeed:
-    """One replica's line; the actor is looked up again after it was lost."""
+    """One replica's line to the splits."""
 
     def __init__(self, model: str, replica: str) -> None:
         self._model = model
         self._replica = replica
-        self._handle: Any = None
+        self._line = _Line()
 
     async def wait(self, known_revision: int, report: Report) -> Split | None:
         """See `Feed`."""
-        text = await self._call("wait", known_revision, self._replica, report.revision, report.loaded, report.trouble)
+        said = (self._replica, report.revision, report.loaded, report.trouble)
+        text = await self._line.call("wait", self._model, known_revision, *said)
         return None if text is None else decode_split(text)
 
     async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
@@ -97,17 +136,26 @@ class RayFeed:
 
     async def report(self, report: Report) -> None:
         """See `Feed`."""
-        await self._call("report", self._replica, report.revision, report.loaded, report.trouble)
+        said = (self._replica, report.revision, report.loaded, report.trouble)
+        await self._line.call("report", self._model, *said)
 
     async def leave(self) -> None:
         """See `Feed`."""
-        await self._call("leave", self._replica)
+        await self._line.call("leave", self._model, self._replica)
 
-    async def _call(self, method: str, *arguments: object) -> Any:
-        try:
-            if self._handle is None:  # the look-up blocks
-                self._handle = await asyncio.to_thread(ray.get_actor, NAME, NAMESPACE)
-            return await getattr(self._handle, method).remote(self._model, *arguments)
-        except (RayError, ValueError) as error:
-            self._handle = None
-            raise Unavailable(f"the Switchboard does not answer ({type(error).__name__})") from error
+
+class RayBulletins:
+    """One replica's line to the bulletins."""
+
+    def __init__(self, replica: str) -> None:
+        self._replica = replica
+        self._line = _Line()
+
+    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+        """See `BulletinLine`."""
+        text = await self._line.call("read", self._replica, topics, msgspec.json.encode(place).decode())
+        return None if text is None else msgspec.json.decode(text, type=News)
+
+    async def leave(self) -> None:
+        """See `BulletinLine`."""
+        await self._line.call("stop_reading", self._replica)

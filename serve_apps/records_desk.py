@@ -56,9 +56,17 @@ class RecordsDesk:
         self._trail = trail
         self._store = store
         self._registry = registry
-        self._holders = holders
+        self._holders = list(holders)
         self._lock = Lock()  # over opening the vault and erasing with it: a vault is one thread's
         self._opened: Vault | None = None
+
+    def also(self, holder: Holder) -> None:
+        """Ask this one too."""
+        self._holders.append(holder)
+
+    def name_of(self, subject: str) -> str:
+        """How the log, and whoever keeps something about subjects, names this one; may raise as the vault does."""
+        return self._vault().hash(subject)
 
     def page(self, model: str, wanted: Selection, personal: bool, by: str) -> DecisionsPage:
         """Decisions, oldest first; with `personal` decrypted. `next` is what asks for the page after."""

@@ -22,7 +22,8 @@ class Remembered:
 
 
 class Repeats:
-    """The last `most` keys of this replica, each its caller's own.
+    """The last `most` keys of this replica, each a caller's own; one that fell out, or came to another replica, is
+    decided again.
 
     One that fell out, or came to another replica, is decided again. It then has the same `decision_id`, and whoever
     reads the log counts it once.
@@ -32,8 +33,8 @@ class Repeats:
         self._most = most
         self._remembered: OrderedDict[tuple[str, str], Remembered] = OrderedDict()
 
-    def find(self, question: Question, version: int | None, caller: str = "") -> asyncio.Future[list[Answer]] | None:
-        """The answer under the question's key, perhaps still coming; raises Conflict when the key meant another."""
+    def find(self, question: Question, version: int | None, caller: str) -> asyncio.Future[list[Answer]] | None:
+        """The answer under the caller's key, perhaps still coming; raises Conflict when the key meant another."""
         found = self._remembered.get((caller, question.request_id or ""))
         if found is None:
             return None
@@ -41,9 +42,7 @@ class Repeats:
             raise Conflict(f"The id {question.request_id!a} was used for another request: give every request its own")
         return found.answer
 
-    def open(
-        self, question: Question, version: int | None, answer: asyncio.Future[list[Answer]], caller: str = ""
-    ) -> None:
+    def open(self, question: Question, version: int | None, caller: str, answer: asyncio.Future[list[Answer]]) -> None:
         """Remember a question that has a key and is being decided; a failed one is forgotten."""
         if question.request_id is None:
             return

@@ -8,23 +8,33 @@ from typing import Protocol
 
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
+from cluster.cedar_policy import taken
+from cluster.cedar_rules import compile_policies
+from cluster.consent import ConsentRecords
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
 from cluster.errors import NotFound
+from cluster.mandate import keep_mandate, mandate_of
+from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registry
 from cluster.store import DECLARATION, Shelf, Store
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.profile import Profile
 from serve_apps import gatekeeper
+from serve_apps.bulletin_reader import BulletinLine, BulletinReader
+from serve_apps.bulletins import CONSENTS, POLICY
+from serve_apps.consents import Consents
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import Entrance
 from serve_apps.follower import Feed, Follower
 from serve_apps.forgetting import Forgetting
+from serve_apps.gate import Gate
 from serve_apps.grpc_door import GrpcDoor
 from serve_apps.key_follower import KeyFeed, KeyFollower
+from serve_apps.policy_in_force import PolicyHolder
 from serve_apps.protected_log import ProtectedLog
 from serve_apps.roster import Roster
 from serve_apps.router import SPLIT, Split
@@ -51,6 +61,7 @@ class Replica:
         store: Store,
         registry: Registry,
         feed: SwitchboardFeed,
+        bulletins: BulletinLine,
         monitor: MonitorLine,
         vault: Vault,
         authenticator: Authenticator,
@@ -80,13 +91,18 @@ class Replica:
         self._roster = Roster(self._load, changed=self._changed)
         self._follower = Follower(feed, self._roster)
         self._shadows = Shadows(self._log, counts)
-        self._decider = Decider(spec, self._roster, log, counts, self._shadows, loop, unit=vault.hash)
+        self._mandate = mandate_of(spec)
+        policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
+        consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
+        self._bulletins = BulletinReader(bulletins, {POLICY: policies, CONSENTS: consents})
+        gate = Gate(self._mandate, policies, consents, lambda: self._bulletins.is_fresh)
+        self._decider = Decider(spec, self._roster, log, counts, self._shadows, gate, loop, unit=vault.hash)
         self._forgetting = Forgetting(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
         entrance = Entrance(spec.name, authenticator)
-        self.door = Door(spec, entrance, self._roster, self._decider, self._log, self.start, self.stop)
+        self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, self.start, self.stop)
         self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, local)
         self._guarded = gatekeeper.Guarded(self._decider.admission, self.door, loop)
 
@@ -99,8 +115,11 @@ class Replica:
         """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served, and
         when the keys cannot be read.
 
-        Without a stored split the replica starts and is not ready until one is published.
+        Without a stored split the replica starts and is not ready until one is published. Without a stored policy set
+        it starts and denies until one is in force.
         """
+        await asyncio.to_thread(keep_mandate, self._store, self._mandate)
+        await self._bulletins.start()
         split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self.spec.name)[0])
         if split is not None:
             self._roster.take(split)
@@ -121,6 +140,7 @@ class Replica:
         await self._follower.stop()
         gatekeeper.leave(self._guarded)
         await self._decider.drain()
+        await self._bulletins.stop()
         await self._shadows.drain()
         await self._shipping.stop()
         await self._keys.stop()

@@ -267,6 +267,8 @@ class Erased(TypedDict):
     subject: str  # as the log names it
     keys: int
     digest: str
+
+
 class ReasonStatus(TypedDict):
     """One feature's part in a score, in log-odds and in words."""
 
@@ -392,3 +394,52 @@ class Keys(TypedDict):
     """Every key on record, oldest first."""
 
     keys: list[KeyStatus]
+
+
+class LivePolicies(TypedDict):
+    """A policy set that is, or was, in force: who asked for it and who approved."""
+
+    number: int
+    version: str
+    requested_by: str
+    approved_by: str | None
+    reason: str
+    since: Moment
+
+
+class ProposedPolicies(TypedDict):
+    """A policy set that waits for a second person."""
+
+    version: str
+    requested_by: str
+    reason: str
+    at: Moment
+
+
+class PolicyStanding(TypedDict):
+    """The policy set in force, the one that waits, and those before, oldest first."""
+
+    live: LivePolicies | None
+    proposal: ProposedPolicies | None
+    before: list[LivePolicies]
+
+
+class PolicyChange(TypedDict):
+    """The standing after a change, and whether every replica goes by the set in force."""
+
+    standing: PolicyStanding
+    replicas_told: bool
+
+
+class SaidStatus(TypedDict):
+    """A subject's last word on one purpose."""
+
+    given: bool
+    at: Moment
+    by: str
+
+
+class ConsentStatus(TypedDict):
+    """Everything a subject said, by purpose."""
+
+    purposes: dict[str, SaidStatus]

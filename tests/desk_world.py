@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
@@ -12,8 +13,14 @@ from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.errors import NotFound, Unavailable
 from cluster.model_card import Card
+from cluster.cedar_rules import compile_policies
+from cluster.consent import ConsentRecords
+from cluster.policy_library import PolicyLibrary
+from cluster.store import Store
 from monitoring.snapshot import Snapshot
 from serve_apps.admin import make_app
+from serve_apps.admin_gate import AdminGate
+from serve_apps.consent_desk import ConsentDesk
 from serve_apps.desk import Desk
 from serve_apps.guarded import Keeper
 from serve_apps.inference_server import add_server_routes
@@ -23,6 +30,12 @@ from serve_apps.rollout.plan import Rollout
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing
 from tests.fakes import FakeStore
+from serve_apps.governance_routes import Governance
+from serve_apps.policy_desk import PolicyDesk
+from serve_apps.rollout.plan import Rollout
+from tests.fakes import FakeStore
+from tests.gateway_world import PACKAGED_POLICY
+from tests.policies import PACKAGED
 from tests.rollout_world import MODEL, World
 
 SEEN = Snapshot(
@@ -132,9 +145,23 @@ def _standing() -> tuple[FastAPI, _Asked]:
 def control_app(desk: Desk, switchboard: Any = None) -> FastAPI:
     """The control API as control puts it together, for the boss and for strangers."""
     keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())  # of its own, so that the boss stays known
-    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys)
+    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys, governance())
     add_server_routes(app, lambda: desk.models(), switchboard)
     return app
+
+
+def governance(store: Store | None = None) -> Governance:
+    """The packaged policies in force, and replicas that are always told."""
+    found = store or FakeStore()
+    library = PolicyLibrary(found, compile_policies)
+    library.install(PACKAGED, "windvane", "the first set", datetime.now(UTC))
+    gate = AdminGate(library, lambda _: PACKAGED_POLICY, lambda _: None)
+
+    def post(*_: object) -> bool:
+        return True
+
+    consents = ConsentDesk(ConsentRecords(found), gate, lambda _: None, post)
+    return Governance(gate, PolicyDesk(library, gate, post), consents)
 
 
 class DeskWorld(World):

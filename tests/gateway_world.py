@@ -12,12 +12,17 @@ import numpy as np
 
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_ring import KeySnapshot
+from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.record import Decision, Outcome, Record, Shadow
 from cluster.errors import Unavailable
+from cluster.mandate import mandate_of
+from cluster.policy import Policy
 from configs.schema import ModelSpec
+from serve_apps.bulletins import Bulletins, News, Place
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import Entrance
+from serve_apps.gate import Gate
 from serve_apps.roster import Report, Roster
 from serve_apps.router import Arm, Split
 from serve_apps.scorer import LoadedVersion
@@ -25,6 +30,7 @@ from serve_apps.shadows import Shadows
 from serve_apps.turned_away import TurnedAway
 from tests.bundles import SPEC
 from tests.callers import TESTER, knowing
+from tests.policies import PACKAGED
 
 NOW = 1_800_000_000.0
 FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
@@ -130,6 +136,19 @@ class FakeFeed:
         self.left = True
 
 
+class FakeBulletins:
+    """Bulletins with a reader of their own, in the same process."""
+
+    def __init__(self, board: Bulletins | None = None) -> None:
+        self.board = board or Bulletins()
+
+    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+        return await self.board.read("r1", topics, place)
+
+    async def leave(self) -> None:
+        self.board.leave("r1")
+
+
 @dataclass(frozen=True)
 class Reply:
     """What came back over HTTP."""
@@ -147,6 +166,16 @@ class Reply:
         return [each["pointer"] for each in self.json.get("errors", [])]
 
 
+@dataclass
+class SetInForce:
+    """The policy set that tests are judged by, until another one is put here."""
+
+    policy: Policy
+
+
+PACKAGED_POLICY = CedarPolicy(PACKAGED)
+
+
 class World:
     """One replica's parts on their own event loop."""
 
@@ -162,8 +191,14 @@ class World:
         self.log, self.counts, self.ticks = FakeLog(), FakeCounts(), 0.0
         self.roster = Roster(lambda number: versions[number], retry_seconds=0.0)
         self.shadows = Shadows(self.log, self.counts, lambda: NOW)
+        self.policies = SetInForce(PACKAGED_POLICY)
+        self.consents: dict[tuple[str, str], bool] = {}
+        self.is_fresh = True
+        self.gate = Gate(mandate_of(spec), self.policies, self, lambda: self.is_fresh)
         self.decider = Decider(
-            spec, self.roster, self.log, self.counts, self.shadows, self.loop, lambda: NOW, lambda: self.ticks
+            *(spec, self.roster, self.log, self.counts, self.shadows, self.gate, self.loop),
+            lambda: NOW,
+            lambda: self.ticks,
         )
         self.turned_away: list[str] = []
         self.entrance = Entrance(spec.name, authenticator, TurnedAway(self.turned_away.append, lambda: 0.0))
@@ -173,6 +208,7 @@ class World:
             self.entrance,
             self.roster,
             self.decider,
+            self.gate,
             self.log,
             self._hook("start"),
             self._hook("stop"),
@@ -181,6 +217,10 @@ class World:
         )
         if split is not None:
             self.take(split)
+
+    def of(self, subject: str, purpose: str) -> bool | None:
+        """What subjects agreed to, as the gate asks for it."""
+        return self.consents.get((subject, purpose))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(coroutine)

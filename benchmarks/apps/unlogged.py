@@ -16,7 +16,7 @@ from cluster.sql_store import SqlStore
 from configs.settings import Settings
 from serve_apps.gateway import MOST_ONGOING_REQUESTS
 from serve_apps.ray_shipping import RayMonitorLine
-from serve_apps.ray_switchboard import RayFeed
+from serve_apps.ray_switchboard import RayBulletins, RayFeed
 from serve_apps.replica import Replica, load_spec
 
 OPTIONS: dict[str, Any] = {
@@ -66,6 +66,7 @@ class Unlogged:
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
+            RayBulletins(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
             AuditPlace(settings).vault(),
             declared(settings),

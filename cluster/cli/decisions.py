@@ -47,7 +47,7 @@ def outcomes(model: str, outcomes: str) -> None:
     "--sql",
     default="select * from decisions order by recorded_at desc limit 10",
     show_default=True,
-    help="One SELECT over decisions, outcomes, shadows, labelled and acts.",
+    help="One SELECT over decisions, denials, asked (both), outcomes, shadows, labelled and acts.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
 def decisions(model: str, sql: str, out: Path | None) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, TypeAlias
 
 from configs.schema import ModelSpec
+from serve_apps.openapi.questions import purpose_schema
 from serve_apps.protocol.columns import KINDS
 from serve_apps.protocol.decide import LONGEST_SUBJECT
 from serve_apps.protocol.infer_body import MOST_TENSORS
@@ -146,6 +147,7 @@ def request_schema(spec: ModelSpec) -> Json:
                     },
                     "context": {"type": ["object", "string"], "description": "Anything to log, or its JSON text"},
                     "explain": {"type": "boolean", "description": "Whether to answer with `explanation` too"},
+                    "purpose": purpose_schema(spec),
                 },
             },
             "inputs": {

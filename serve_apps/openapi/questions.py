@@ -4,9 +4,16 @@ from typing import Any, TypeAlias
 
 from configs.schema import Feature, ModelSpec
 from serve_apps.openapi.explanation import explanation_schema
-from serve_apps.protocol.decide import CONTEXT_MEMBERS, LONGEST_CONTEXT_TEXT, LONGEST_ID, LONGEST_SUBJECT
+from serve_apps.protocol.decide import (
+    CONTEXT_MEMBERS,
+    LONGEST_CONTEXT_TEXT,
+    LONGEST_ID,
+    LONGEST_PURPOSE,
+    LONGEST_SUBJECT,
+)
 from serve_apps.protocol.features import LARGEST_INTEGER, LARGEST_NUMBER, LONGEST_TEXT
 from serve_apps.protocol.outcomes import MOST_KPIS
+from serve_apps.ruling import REFER
 
 Json: TypeAlias = dict[str, Any]
 
@@ -97,6 +104,7 @@ def question_schema(spec: ModelSpec, features: Json) -> Json:
             "features": features,
             "context": context,
             "explain": {"type": "boolean", "default": False, "description": "Whether the reply explains the score"},
+            "purpose": purpose_schema(spec),
             "id": {
                 "type": ["string", "null"],
                 "minLength": 1,
@@ -105,6 +113,14 @@ def question_schema(spec: ModelSpec, features: Json) -> Json:
             },
         },
     }
+
+
+def purpose_schema(spec: ModelSpec) -> Json:
+    """What a decision may be wanted for, by any door."""
+    purposes = [purpose.name for purpose in spec.purposes]
+    said = f"What the decision is wanted for: {', '.join(purposes)}" if purposes else "None is declared: leave it out"
+    purpose = {"type": "string", "minLength": 1, "maxLength": LONGEST_PURPOSE}
+    return purpose | {"description": f"{said}; for any other use it is denied"}
 
 
 def many_schema(name: str, item: Json, most: int) -> Json:
@@ -119,7 +135,7 @@ def many_schema(name: str, item: Json, most: int) -> Json:
 
 def decision_schema(spec: ModelSpec) -> Json:
     """One decision as it is answered."""
-    actions = [action.name for action in spec.decision.actions]
+    actions = list(dict.fromkeys([*(action.name for action in spec.decision.actions), REFER]))
     return {
         "type": "object",
         "required": ["decision_id", "model", "version", "arm", "prediction", "decision"],
@@ -138,7 +154,11 @@ def decision_schema(spec: ModelSpec) -> Json:
                 "type": "object",
                 "required": ["action", "reasons"],
                 "properties": {
-                    "action": {"type": "string", "enum": actions},
+                    "action": {
+                        "type": "string",
+                        "enum": actions,
+                        "description": f"What to do; {REFER!r} where only a person may do what the score says",
+                    },
                     "reasons": {"type": "array", "items": {"type": "string"}},
                 },
             },

@@ -56,6 +56,17 @@ PROBLEM: Json = {
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "description": "One sentence that says what to do next"},
         "instance": {"type": "string", "description": "The path that was asked"},
+        "decision_ids": {
+            "type": "array",
+            "description": "Under which ids what policy denied is on record",
+            "items": {"type": "string"},
+        },
+        "policies": {
+            "type": "array",
+            "description": "The policies that denied it; none where no policy allows it",
+            "items": {"type": "string"},
+        },
+        "policy_version": {"type": "string", "description": "SHA-256 of the policy set that they are of"},
         "errors": {
             "type": "array",
             "description": "Every offending place of the body at once",

@@ -24,7 +24,8 @@ CONTEXT_MEMBERS = 64
 PROBLEMS_LISTED = 10_000
 HINTED = 20  # instances that get a "did you mean"; each costs a search
 TOMORROW = 86_400.0  # how far an event time may lie ahead of the clock, in seconds
-FIELDS = ("subject", "features", "context", "explain", "id")
+LONGEST_PURPOSE = 64
+FIELDS = ("subject", "features", "context", "explain", "id", "purpose")
 
 Scalar = (
     Annotated[int, Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
@@ -81,6 +82,7 @@ class Decide:
             ("context", Context | UnsetType, UNSET),
             ("explain", bool | UnsetType, UNSET),
             ("id", Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)] | None | UnsetType, UNSET),
+            ("purpose", Annotated[str, Meta(min_length=1, max_length=LONGEST_PURPOSE)] | UnsetType, UNSET),
         ]
         one = msgspec.defstruct("Instance", instance, forbid_unknown_fields=True, kw_only=True, frozen=True)
         many = msgspec.defstruct("Instances", [("instances", list[one])], forbid_unknown_fields=True, frozen=True)  # type: ignore[valid-type]
@@ -149,9 +151,15 @@ class Decide:
             texts += "".join(context)
         if request_id is not None:
             texts += request_id
+        purpose = ""
+        if instance.purpose is not UNSET:
+            purpose = instance.purpose
+            texts += purpose
+            members += 1
         members += (instance.context is not UNSET) + (instance.explain is not UNSET) + (instance.id is not UNSET)
         members += texts.count(":")
-        return Question(instance.subject, row, event_time, context, instance.explain is True, request_id), members
+        explain = instance.explain is True
+        return Question(instance.subject, row, event_time, context, explain, request_id, purpose), members
 
     def _refuse_repeated_keys(self, body: bytes) -> None:
         """More colons than members: text was escaped, or a key stands twice, which the strict reader refuses."""
@@ -202,6 +210,7 @@ class Decide:
             else "is missing; it names what the decision is about",
             "explain": None if isinstance(tree.get("explain", False), bool) else "must be true or false",
             "id": complain_text(tree["id"], LONGEST_ID, 1) if tree.get("id") is not None else None,
+            "purpose": complain_text(tree["purpose"], LONGEST_PURPOSE, 1) if "purpose" in tree else None,
         }
         for name, complaint in complaints.items():
             if complaint is not None:

@@ -70,7 +70,7 @@ def refusal(error: WindvaneError, path: str) -> Response:
     usual = problem(error, path)
     status = UNREADABLE if isinstance(error, Invalid) else error.status
     headers = (JSON, *(each for each in usual.headers if each[0] != b"content-type"))
-    return Response(status, _encoder.encode(Refusal(str(error))), headers)
+    return Response(status, _encoder.encode(Refusal(error.line)), headers)
 
 
 def refusal_at(error: WindvaneError, path: str) -> Response:

@@ -14,13 +14,13 @@ from cluster.encoding import Rows
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from serve_apps.protocol.columns import Columns
-from serve_apps.protocol.decide import LONGEST_SUBJECT, context_problems, moment
+from serve_apps.protocol.decide import LONGEST_PURPOSE, LONGEST_SUBJECT, context_problems, moment
 from serve_apps.protocol.features import complain_text, nearest, shown
 from serve_apps.protocol.strict_json import parse
 from serve_apps.protocol.tensors import BYTES, Tensor
 from serve_apps.question import Answer, Question
 
-SUBJECT, CONTEXT, EXPLAIN = "subject", "context", "explain"
+SUBJECT, CONTEXT, EXPLAIN, PURPOSE = "subject", "context", "explain", "purpose"
 PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION = "prediction", "action", "decision_id", "explanation", "version"
 GROUNDS = "grounds"
 OUTPUTS = (PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION, GROUNDS)
@@ -62,8 +62,10 @@ class Inference:
         event_time = moment(context["event_time"]) if self._has_time and "event_time" in context else None
         rows, block = self._columns.rows([tensor for tensor in request.inputs if tensor.name != SUBJECT])
         subjects = self._subjects(request, len(rows))
+        purpose = _purpose(request.parameters)
         return [
-            Question(subject, row, event_time, context, explain) for subject, row in zip(subjects, rows, strict=True)
+            Question(subject, row, event_time, context, explain, None, purpose)
+            for subject, row in zip(subjects, rows, strict=True)
         ], block
 
     def explains(self, request: InferRequest) -> bool:
@@ -154,6 +156,14 @@ class Inference:
 
 def _written(grounds: Grounds | None) -> str:
     return "" if grounds is None else msgspec.json.encode(grounds).decode()
+def _purpose(parameters: Mapping[str, Any]) -> str:
+    """What all rows are decided for; empty when the request does not say."""
+    if PURPOSE not in parameters:
+        return ""
+    complaint = complain_text(parameters[PURPOSE], LONGEST_PURPOSE, 1)
+    if complaint is not None:
+        raise Invalid(f"Parameter {PURPOSE!a} {complaint}")
+    return str(parameters[PURPOSE])
 
 
 def version_of(answers: Sequence[Answer]) -> str:

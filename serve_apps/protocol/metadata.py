@@ -40,7 +40,7 @@ def metadata(spec: ModelSpec, versions: Iterable[int]) -> dict[str, Any]:
             "grounds": "JSON of the reasons, and of the counterfactual where one is declared, for an action that is "
             "adverse; empty for any other",
             "parameters": "subject (text; or an input `subject`, BYTES [rows]), context (an object, its JSON, or "
-            "context.<name> for each of its members), explain (true or false)",
+            "context.<name> for each of its members), explain (true or false), purpose (text; what for)",
         },
     }
 

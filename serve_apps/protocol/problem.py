@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from cluster.errors import Invalid, Unauthorized, Unavailable, WindvaneError
+from cluster.errors import Denied, Invalid, Unauthorized, Unavailable, WindvaneError
 
 MEDIA_TYPE = b"application/problem+json"
 
@@ -25,6 +25,9 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     instance: str
     errors: tuple[Place, ...] = ()
+    decision_ids: tuple[str, ...] = ()  # under which what policy denied is on record
+    policies: tuple[str, ...] = ()
+    policy_version: str = ""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -57,7 +60,8 @@ def problem(error: WindvaneError, path: str) -> Response:
     """The reply for an error at a path."""
     places = tuple(Place(place.pointer, place.detail) for place in error.problems) if isinstance(error, Invalid) else ()
     name = error.title.lower().replace(" ", "-")
-    details = Details(f"urn:windvane:problem:{name}", error.title, error.status, str(error), path, places)
+    why = (error.decision_ids, error.policies, error.version) if isinstance(error, Denied) else ()
+    details = Details(f"urn:windvane:problem:{name}", error.title, error.status, str(error), path, places, *why)
     headers = [(b"content-type", MEDIA_TYPE)]
     if isinstance(error, Unavailable):
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_seconds))))

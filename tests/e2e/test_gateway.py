@@ -25,6 +25,7 @@ from cluster.callers.key_book import KeyBook
 from cluster.decision_log.record import Decision, Outcome, Record, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import Unavailable
+from cluster.first_policies import first_policies
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
 from cluster.sql_store import SqlStore
@@ -131,6 +132,7 @@ def fill(settings: Settings, folder: Path) -> None:
         registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
         assert registry.register(registration, make_bundle(folder, number)).number == number
     store = SqlStore(settings.store_url)
+    first_policies(settings, datetime.now(UTC))
     store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
     Shelf(store, SPLIT, Split).save("trips", champion(), 0)
     ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))

@@ -21,7 +21,7 @@ from serve_apps.key_desk import KeyDesk
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing
-from tests.desk_world import Client, ControlClient, DeskWorld
+from tests.desk_world import Client, ControlClient, DeskWorld, governance
 from tests.fakes import FakeStore
 from tests.rollout_world import MODEL, SPEC
 from tests.unit.test_explanations_command import PLAIN
@@ -56,12 +56,12 @@ def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
     """Method and path of every route that can, or cannot, change something."""
-    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1, "key_id": "x"}
+    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1, "key_id": "x", "subject": "ann"}
     for route in app.routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
                 if (method != "GET") == mutating:
-                    yield method, route.path.format(**names)
+                    yield method, route.path_format.format(**names)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_without_a_key_nothing_is_read_or_changed(world: DeskWorld, header: dict
     before = world.contents()
     public = {"/", "/api/health", "/console", "/console/console.js", "/v2", "/v2/", "/v2/health/live"}
     changing = list(routes(api.app, mutating=True))
-    assert len(changing) == 10
+    assert len(changing) == 14
     for method, path in changing:
         for body in (b"{}", b"{", b"\xff", b""):
             reply = api.request(method, path, content=body, headers=JSON | header)
@@ -98,8 +98,8 @@ def test_without_a_key_nothing_is_read_or_changed(world: DeskWorld, header: dict
 def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> None:
     secrets = {role: f"wv_{role:x<43}" for role in ROLES}
     authenticator = knowing(*(key(secret, role, name=role) for role, secret in secrets.items()))
-    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys()))
-    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1, "key_id": "x"}
+    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()))
+    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1, "key_id": "x", "subject": "ann"}
     seen = set()
     for route in api.app.routes:
         assert isinstance(route, APIRoute)
@@ -116,7 +116,7 @@ def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> N
 def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> None:
     secret = "wv_" + "o" * 43
     authenticator = knowing(key(secret, "operator"))
-    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys()), {"x-api-key": secret})
+    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()), {"x-api-key": secret})
     world.start_rollout()
     assert api.post(f"{MODELS}/rollout/pause", json=REASON).json()["paused"] is True
     for verb in "resume", "promote":
@@ -127,7 +127,7 @@ def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> 
 def test_a_key_for_single_models_sees_no_other(world: DeskWorld) -> None:
     mine, others = "wv_" + "m" * 43, "wv_" + "o" * 43
     authenticator = knowing(key(mine, *ROLES, models=(MODEL,)), key(others, *ROLES, models=("trips",)))
-    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys()))
+    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()))
     for path in "/api/status", "/metrics", "/openapi.json", "/docs":
         assert MODEL in api.get(path, headers={"x-api-key": mine}).text
         assert MODEL not in api.get(path, headers={"x-api-key": others}).text

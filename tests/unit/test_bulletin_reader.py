@@ -56,10 +56,10 @@ HERE = Place("one", {POLICY: 4})
 
 def follow(
     *answers: News | Exception | None, prepare: Callable[[Subscriber], None] = lambda _: None
-) -> tuple[Line, Subscriber, BulletinReader, list[float]]:
+) -> tuple[Line, Subscriber, bool, list[float]]:
     """Start, and stop once every answer was given."""
 
-    async def scenario() -> tuple[Line, Subscriber, BulletinReader, list[float]]:
+    async def scenario() -> tuple[Line, Subscriber, bool, list[float]]:
         line, subscriber, pauses = Line(*answers), Subscriber(), []
 
         async def pause(seconds: float) -> None:
@@ -70,25 +70,27 @@ def follow(
         assert not reader.is_fresh
         prepare(subscriber)
         await line.idle.wait()
+        fresh = reader.is_fresh
         await reader.stop()
-        return line, subscriber, reader, pauses
+        assert not reader.is_fresh  # who has left is not waited for
+        return line, subscriber, fresh, pauses
 
     return asyncio.run(scenario())
 
 
 def test_it_goes_by_the_store_first_and_then_by_what_it_is_told() -> None:
-    line, subscriber, reader, _ = follow(
+    line, subscriber, fresh, _ = follow(
         News(HERE, {}, (POLICY,)), None, News(Place("one", {POLICY: 6}), {POLICY: ("5", "6")})
     )
     assert subscriber.told == ["reload", "reload", "5", "6"]
     assert line.polls == [Place(), HERE, HERE, Place("one", {POLICY: 6})]
     assert line.left
-    assert reader.is_fresh
+    assert fresh
 
 
 def test_while_nobody_answers_it_is_not_fresh_and_asks_again_later_and_later() -> None:
-    _, subscriber, reader, pauses = follow(*[Unavailable("gone") for _ in range(7)])
-    assert not reader.is_fresh
+    _, subscriber, fresh, pauses = follow(*[Unavailable("gone") for _ in range(7)])
+    assert not fresh
     assert subscriber.told == ["reload"]
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
 
@@ -97,10 +99,10 @@ def test_what_could_not_be_reloaded_is_asked_for_again_and_until_then_it_is_not_
     def trouble(subscriber: Subscriber) -> None:
         subscriber.trouble = Unavailable("the store is away")
 
-    line, subscriber, reader, _ = follow(News(HERE, {}, (POLICY,)), News(HERE, {}, (POLICY,)), prepare=trouble)
+    line, subscriber, fresh, _ = follow(News(HERE, {}, (POLICY,)), News(HERE, {}, (POLICY,)), prepare=trouble)
     assert line.polls == [Place(), Place(), HERE]
     assert subscriber.told == ["reload", "reload"]
-    assert reader.is_fresh
+    assert fresh
 
 
 def test_an_unforeseen_error_of_a_subscriber_does_not_end_the_reading(caplog: pytest.LogCaptureFixture) -> None:

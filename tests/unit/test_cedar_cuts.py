@@ -1,5 +1,7 @@
 """Risks are alike exactly where the rules cannot tell them apart."""
 
+from dataclasses import replace
+
 import cedarpy
 import pytest
 from hypothesis import given, settings
@@ -78,4 +80,11 @@ def test_what_is_remembered_is_what_would_be_evaluated(clauses: list[tuple[str, 
     pair = policy._meet(asks("act"))
     for risk in (8, 0, 6, 1, 5, 2, 4, 3, 7):
         request = asks("act", purpose="p", action="a", risk_ppm=risk)
-        assert policy.judge(request) == policy._evaluate(request, pair)
+        verdict = policy.judge(request)
+        assert replace(verdict, alike=None) == policy._evaluate(request, pair)
+        assert verdict.alike is not None
+        low, high = verdict.alike
+        assert low <= risk <= high
+        for other in {low, high, *range(max(low, risk - 3), min(high, risk + 3))}:
+            asked = asks("act", purpose="p", action="a", risk_ppm=other)
+            assert replace(verdict, alike=None) == policy._evaluate(asked, pair)

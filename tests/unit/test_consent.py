@@ -104,3 +104,14 @@ def test_in_whatever_order_changes_arrive_the_newest_counts(order: list[int], re
 def test_a_model_that_asks_for_nobodys_consent_keeps_none(records: ConsentRecords) -> None:
     records.record("ann", {"marketing": True}, "x", NOW)
     assert len(known(records, frozenset())) == 0
+
+
+def test_a_subject_that_is_forgotten_never_said_anything_and_may_say_it_anew(records: ConsentRecords) -> None:
+    records.record("ann", {"marketing": True}, "x", NOW)
+    consents = known(records)
+    asyncio.run(consents.take((encode_change(records.forget("ann")),)))
+    assert (consents.of("ann", "marketing"), records.of("ann")) == (None, Consent())
+    [saved] = records._store.list(CONSENT)
+    assert b"marketing" not in saved.body
+    asyncio.run(consents.take((encode_change(records.record("ann", {"marketing": True}, "x", NOW)),)))
+    assert consents.of("ann", "marketing") is True

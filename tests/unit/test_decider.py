@@ -182,7 +182,7 @@ def test_the_same_id_is_the_same_decision_answered_once_more(
         [first] = ask(world, question)
         [again] = ask(world, Question("N1", ROW, request_id="a"))
         assert again is first
-        assert first.decision_id == fixed("trips", "a")
+        assert first.decision_id == fixed("trips", "anybody", "a")
         assert len(world.decisions) == 1
         assert world.decisions[0].request_id == "a"
 
@@ -206,7 +206,7 @@ def test_the_same_id_sent_while_it_is_being_decided_waits_for_that_answer(
             world.log.release()
             return await again
 
-        assert world.run(hang_up_and_ask_again())[0].decision_id == fixed("trips", "b")
+        assert world.run(hang_up_and_ask_again())[0].decision_id == fixed("trips", "anybody", "b")
         assert len(world.decisions) == 2
 
 
@@ -220,7 +220,7 @@ def test_the_same_id_for_something_else_is_a_conflict_that_decides_nothing(
             with pytest.raises(Conflict, match="'a' was used for another request"):
                 ask(world, *questions)
         assert [decision.subject for decision in world.decisions] == ["N1"]
-        assert ask(world, Question("N5", ROW, request_id="b"))[0].decision_id == fixed("trips", "b")
+        assert ask(world, Question("N5", ROW, request_id="b"))[0].decision_id == fixed("trips", "anybody", "b")
 
 
 def test_a_failed_decision_is_forgotten_so_that_its_id_may_be_sent_again(

@@ -51,11 +51,11 @@ def test_instances_are_answered_in_their_order(door: World) -> None:
 
 
 def test_outcomes_are_logged_before_they_are_accepted(door: World) -> None:
-    outcome = {"decision_id": fixed("trips", "x"), "label": True, "kpis": {"cost": 2}}
+    outcome = {"decision_id": fixed("trips", "tester", "x"), "label": True, "kpis": {"cost": 2}}
     before = len(door.outcomes)
     assert door.ask(OUTCOMES, outcome).json == {"accepted": 1}
     assert door.ask(OUTCOMES, {"outcomes": [outcome, outcome]}).json == {"accepted": 2}
-    assert door.outcomes[before:] == [Outcome(fixed("trips", "x"), NOW, True, {"cost": 2.0})] * 3
+    assert door.outcomes[before:] == [Outcome(fixed("trips", "tester", "x"), NOW, True, {"cost": 2.0})] * 3
     door.log.refusal = "the disk is full"
     try:
         refused = door.ask(OUTCOMES, outcome)
@@ -352,7 +352,7 @@ def test_too_many_waiting_rows_are_told_when_to_come_again(versions: dict[int, L
 def test_an_id_used_for_something_else_is_a_conflict(door: World) -> None:
     first = door.ask(DECIDE, asked(id="k"))
     assert door.ask(DECIDE, asked(id="k")).body == first.body
-    assert first.json["decision_id"] == fixed("trips", "k", "tester")
+    assert first.json["decision_id"] == fixed("trips", "tester", "k")
     assert door.ask(DECIDE, asked("another", id="k")).status == 409
 
 

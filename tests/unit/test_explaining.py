@@ -43,6 +43,11 @@ class Version:
     def explained(self, question: Question, action: str, weights: tuple[float, ...]) -> Explained:
         return Explained(weights, (), Grounds(()) if action == "warn" else None)
 
+def scored(version: Version, rows: int = 2) -> Scored:
+    encoded = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
+    parts: Any = (None, "champion", version, [None] * rows)
+    return Scored(*parts, encoded, np.zeros(rows), [])
+
 
 def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: tuple[int, ...] = ()) -> Scored:
     encoded = np.arange(2.0 * len(explain), dtype=np.float32).reshape(-1, 2)

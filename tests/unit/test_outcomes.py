@@ -11,8 +11,8 @@ from serve_apps.protocol.outcomes import Outcomes
 from tests.bundles import SPEC
 
 OUTCOMES = Outcomes(SPEC)
-ID = fixed("trips", "a")
-OTHER = fixed("trips", "b")
+ID = fixed("trips", "anybody", "a")
+OTHER = fixed("trips", "anybody", "b")
 
 
 def decode(document: object) -> list[Outcome]:

@@ -17,7 +17,7 @@ def answer(name: str) -> Answer:
 
 def pending(rows: int, loop: asyncio.AbstractEventLoop, start: float | None = None) -> Pending:
     ready = None if start is None else np.arange(start, start + rows, dtype=np.float32)[:, None]
-    return Pending([Question("u", ROW)] * rows, 0.0, None, None, ready, loop.create_future())
+    return Pending([Question("u", ROW)] * rows, (), 0.0, None, None, ready, loop.create_future())
 
 
 def rows_of(*requests: Pending) -> list[Row]:

@@ -50,14 +50,14 @@ def test_a_set_goes_from_proposal_to_in_force_and_all_of_it_is_told(library: Pol
     assert library.register().live is not None
     assert library.register().live.version == PACKAGED.version  # type: ignore[union-attr]
     with pytest.raises(Forbidden):
-        library.approve(OTHER.version, "ann", NOW)
-    library.approve(OTHER.version[:12], "bob", NOW)
+        library.approve(OTHER.version, "ann", "looked at", NOW)
+    library.approve(OTHER.version[:12], "bob", "looked at", NOW)
     found = library.in_force()
     assert found is not None
     assert (found.number, found.written) == (2, OTHER)
     assert kinds(store) == ["policy_live", "policy_proposed", "policy_live"]
     last = store.events(EVERY_MODEL)[-1]
-    assert last.detail == f"bob approved policy set {OTHER.version[:12]}, which is in force"
+    assert last.detail == f"bob approved policy set {OTHER.version[:12]}, which is in force: looked at"
     assert dict(last.facts) == {
         "policy_version": OTHER.version,
         "number": 2,
@@ -79,7 +79,7 @@ def test_a_withdrawn_proposal_is_told(library: PolicyLibrary, store: FakeStore) 
     assert kinds(store)[-1] == "policy_withdrawn"
     assert store.events(EVERY_MODEL)[-1].facts["requested_by"] == "ann"
     with pytest.raises(NotFound):
-        library.approve(OTHER.version, "bob", NOW)
+        library.approve(OTHER.version, "bob", "looked at", NOW)
 
 
 def test_a_set_that_cannot_be_taken_is_neither_kept_nor_proposed(library: PolicyLibrary, store: FakeStore) -> None:

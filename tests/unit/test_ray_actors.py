@@ -1,14 +1,17 @@
 """What is asked of Ray again and again: its memory of classes must not grow with that."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from monitoring import ray_monitor
 from serve_apps import ray_switchboard
+from serve_apps.bulletins import POLICY, Bulletins, News, Place
 from tests.gateway_world import SPEC
 
 
@@ -52,3 +55,23 @@ def test_an_actor_that_is_made_sure_of_at_every_tick_has_its_class_wrapped_once(
     finally:
         module.actor_class.cache_clear()
     assert (len(ray.wrapped), len(ray.asked)) == (1, 3)
+
+
+def test_the_switchboard_brings_a_post_to_a_reader_and_knows_when_it_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As replicas and control call it: places and news are JSON."""
+    monkeypatch.setattr(ray_switchboard, "Bulletins", lambda: Bulletins(lambda: 0.0, 60.0, -1.0, "one"))
+
+    async def scenario() -> None:
+        board = ray_switchboard.Switchboard("sqlite://")
+        first = await board.read("r", (POLICY,), encode(Place()))
+        assert msgspec.json.decode(first or "", type=News) == News(Place("one", {POLICY: 0}), {}, (POLICY,))
+        waiting = asyncio.ensure_future(board.read("r", (POLICY,), encode(Place("one", {POLICY: 0}))))
+        assert await board.post(POLICY, "a set", 0.0)  # whoever does not come back at once is forgotten here
+        found = await waiting
+        assert msgspec.json.decode(found or "", type=News).posts == {POLICY: ("a set",)}
+        await board.stop_reading("r")
+
+    def encode(place: Place) -> str:
+        return msgspec.json.encode(place).decode()
+
+    asyncio.run(scenario())

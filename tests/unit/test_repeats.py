@@ -15,19 +15,19 @@ def asked(key: str, subject: str = "N1") -> Question:
 
 async def remember(repeats: Repeats, key: str) -> "asyncio.Future[list[Answer]]":
     future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-    repeats.open(asked(key), None, future)
+    repeats.open(asked(key), None, "ann", future)
     return future
 
 
 def test_a_key_means_one_question_and_one_wish() -> None:
     async def scenario() -> None:
         repeats = Repeats()
-        assert repeats.find(asked("a"), None) is None
+        assert repeats.find(asked("a"), None, "ann") is None
         future = await remember(repeats, "a")
-        assert repeats.find(asked("a"), None) is future
+        assert repeats.find(asked("a"), None, "ann") is future
         for question, version in ((asked("a", "N2"), None), (asked("a"), 3)):
             with pytest.raises(Conflict, match="give every request its own"):
-                repeats.find(question, version)
+                repeats.find(question, version, "ann")
 
     asyncio.run(scenario())
 
@@ -49,8 +49,8 @@ def test_only_the_newest_keys_are_remembered() -> None:
         repeats = Repeats(most=2)
         for key in "abc":
             (await remember(repeats, key)).set_result([ANSWER])
-        assert repeats.find(asked("a", "N2"), None) is None
-        assert repeats.find(asked("c"), None) is not None
+        assert repeats.find(asked("a", "N2"), None, "ann") is None
+        assert repeats.find(asked("c"), None, "ann") is not None
 
     asyncio.run(scenario())
 
@@ -65,7 +65,7 @@ def test_what_failed_is_forgotten(ending: str) -> None:
         else:
             future.cancel()
         await asyncio.sleep(0)
-        assert repeats.find(asked("a", "N2"), None) is None
+        assert repeats.find(asked("a", "N2"), None, "ann") is None
 
     asyncio.run(scenario())
 
@@ -74,7 +74,7 @@ def test_a_question_without_a_key_is_never_remembered() -> None:
     async def scenario() -> None:
         repeats = Repeats()
         plain = Question("N1", (1.0,))
-        repeats.open(plain, None, asyncio.get_running_loop().create_future())
-        assert repeats.find(plain, None) is None
+        repeats.open(plain, None, "ann", asyncio.get_running_loop().create_future())
+        assert repeats.find(plain, None, "ann") is None
 
     asyncio.run(scenario())

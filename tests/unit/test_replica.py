@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.decision_log.personal import open_personal
+from cluster.cedar_rules import compile_policies
 from cluster.decision_log.record import Decision, Shadow
 from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound
+from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registration
 from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged
@@ -22,7 +25,8 @@ from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
 from tests.callers import MADE, TESTER
 from tests.fakes import FakeRegistry, FakeStore
-from tests.gateway_world import DECIDE, FakeFeed, asked, call, canary, champion, settled
+from tests.gateway_world import DECIDE, FakeBulletins, FakeFeed, asked, call, canary, champion, settled
+from tests.policies import PACKAGED
 from tests.vault import open_vault
 
 READY = "/v2/models/trips/ready"
@@ -47,6 +51,7 @@ class Place:
         for number in (1, 2):
             registration = Registration("trips", "ops", "first", "champion", None, None, {}, {}, {})
             self.registry.register(registration, make_bundle(bundles, number))
+        PolicyLibrary(self.store, compile_policies).install(PACKAGED, "windvane", "first start", datetime.now(UTC))
 
     def publish(self, split: Split) -> None:
         Shelf(self.store, SPLIT, Split).save("trips", split, 0)
@@ -54,7 +59,8 @@ class Place:
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]]) -> None:
         async def act() -> None:
             vault, anybody = open_vault(self.home), Authenticator(None, TESTER)
-            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, self.feed, self.line, vault, anybody)
+            told = (self.feed, FakeBulletins(), self.line)
+            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody)
             try:
                 await replica.start()
                 await scenario(replica)

@@ -1,0 +1,98 @@
+"""Policies and consents on a running Windvane: in force everywhere without a restart, and everything on record."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from configs.schema import Purpose
+from tests.bundles import SPEC
+from tests.e2e.conftest import Place, wait_for
+from tests.e2e.untrained import untrained
+from tests.gateway_world import FEATURES
+from tests.policies import FOLDER, rule
+
+MODEL = "policy-e2e"
+PURPOSES = (Purpose(name="planning", consent=False), Purpose(name="research"))
+CHANGES = 20
+
+
+@pytest.fixture(scope="module")
+def door(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    spec = SPEC.model_copy(update={"name": MODEL, "purposes": PURPOSES})
+    with untrained(place, spec, tmp_path_factory.mktemp(MODEL)) as found:
+        yield found
+
+
+def decide(place: Place, door: str, purpose: str | None, subject: str = "N1") -> httpx.Response:
+    asked: dict[str, Any] = {"subject": subject, "features": FEATURES}
+    return place.http.post(f"{door}/decide", json=asked if purpose is None else {**asked, "purpose": purpose})
+
+
+def say(place: Place, subject: str, given: bool) -> None:
+    reply = place.http.put(f"/api/subjects/{subject}/consent", json={"purposes": {"research": given}})
+    assert reply.status_code == 200, reply.text
+
+
+def test_an_undeclared_purpose_is_denied_on_record_and_judged_again_the_same(place: Place, door: str) -> None:
+    assert decide(place, door, "planning").status_code == 200
+    for purpose in ("marketing", None):
+        denied = decide(place, door, purpose)
+        assert (denied.status_code, denied.json()["policies"]) == (403, ["purpose"])
+    [name] = denied.json()["decision_ids"]
+    sql = f"select verdict, caller, policy_version from denials where decision_id = '{name}'"
+    out = place.home / "denied.json"
+    place.windvane("decisions", MODEL, "--sql", sql, "--out", str(out))
+    [row] = json.loads(out.read_text())
+    assert (row["verdict"], row["policy_version"]) == ("deny", denied.json()["policy_version"])
+    explained = place.windvane("policy", "explain", MODEL, name)
+    assert "deny by purpose" in explained
+    assert "The outcome is the one on record." in explained
+
+
+def test_a_consent_that_is_withdrawn_counts_for_the_very_next_request(place: Place, door: str) -> None:
+    assert decide(place, door, "research", "ann").status_code == 403
+    took = []
+    for given in (True, False) * CHANGES:
+        start = time.monotonic()
+        say(place, "ann", given)
+        took.append(time.monotonic() - start)
+        assert decide(place, door, "research", "ann").status_code == (200 if given else 403)
+    assert sorted(took)[CHANGES] < 0.5, took  # by long poll, not by polling
+    assert decide(place, door, "research", "bob").status_code == 403
+
+
+def test_a_policy_set_waits_for_a_second_person(place: Place, door: str, tmp_path: Path) -> None:
+    folder = _stricter(tmp_path)
+    said = place.windvane("policy", "publish", str(folder), "--reason", "freeze")
+    assert "waits for a second person" in said
+    version = place.http.get("/api/policies").json()["proposal"]["version"]
+    assert "second person has to" in place.windvane("policy", "approve", version, check=False)
+    assert decide(place, door, "planning").status_code == 200
+    place.windvane("policy", "withdraw", version, "--reason", "not now")
+    assert place.http.get("/api/policies").json()["proposal"] is None
+
+
+def test_a_policy_set_reaches_the_replicas_without_a_restart(place: Place, door: str, tmp_path: Path) -> None:
+    replicas = {process.pid for process in place.processes(f"ServeReplica:{MODEL}")}
+    place.windvane("policy", "install", str(_stricter(tmp_path)), "--reason", "a test")
+    try:
+        wait_for("the stricter set", lambda: decide(place, door, "planning").status_code == 403, 10.0)
+        assert decide(place, door, "planning").json()["policies"] == ["frozen"]
+    finally:
+        place.windvane("policy", "install", str(FOLDER), "--reason", "after the test")
+        wait_for("the packaged set", lambda: decide(place, door, "planning").status_code == 200, 10.0)
+    assert {process.pid for process in place.processes(f"ServeReplica:{MODEL}")} == replicas
+
+
+def _stricter(tmp_path: Path) -> Path:
+    """The packaged set with one rule more, about this test's model alone."""
+    folder = shutil.copytree(FOLDER, tmp_path / "policies")
+    frozen = rule(f'forbid (principal, action == Action::"decide", resource == Model::"{MODEL}")', "frozen")
+    (folder / "frozen.cedar").write_text(frozen)
+    return folder
