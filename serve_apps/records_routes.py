@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.routing import APIRoute
@@ -37,11 +37,15 @@ def records_routes(
     route_class: type[APIRoute],
     allow: Callable[[Request], None],
     name_of: Callable[[Request], str],
+    told: dict[str, Any] | None = None,
 ) -> APIRouter:
-    """`allow` raises unless the request may be made, `name_of` says whose it is, `route_class` reads its body."""
+    """`allow` raises unless the request may be made, `name_of` says whose it is, `route_class` reads its body.
+
+    `told` is what the document says of every one of these routes beside the rest.
+    """
     router = APIRouter(route_class=route_class, dependencies=[Depends(allow)])
 
-    @router.get("/api/decisions", responses=_FORMS)  # type: ignore[arg-type]
+    @router.get("/api/decisions", responses=_FORMS, openapi_extra=told)  # type: ignore[arg-type]
     def decisions(
         request: Request,
         model: _Name,
@@ -64,17 +68,17 @@ def records_routes(
         kind = "text/csv" if form == "csv" else "application/vnd.apache.parquet"
         return Response(content, media_type=kind)  # type: ignore[return-value]
 
-    @router.get("/api/decisions/{decision_id}/lineage")
+    @router.get("/api/decisions/{decision_id}/lineage", openapi_extra=told)
     def lineage(request: Request, decision_id: str) -> replies.Lineage:
         """Where the decision came from: version, run, data, code, policy, and what caused the version."""
         return desk.lineage(decision_id, name_of(request))
 
-    @router.post("/api/privacy/export")
+    @router.post("/api/privacy/export", openapi_extra=told)
     def export_subject(request: Request, body: SubjectAsked) -> replies.SubjectHeld:
         """Everything that is held about a subject, readable."""
         return desk.export_subject(body.subject, body.reason, name_of(request))
 
-    @router.post("/api/privacy/erase")
+    @router.post("/api/privacy/erase", openapi_extra=told)
     def erase_subject(request: Request, body: SubjectAsked) -> replies.Erased:
         """Destroy the subject's keys: what is personal in the log can be read by nobody any more."""
         return desk.erase(body.subject, body.reason, name_of(request))
