@@ -17,7 +17,7 @@ from configs.settings import Settings
 
 
 class AuditPlace:
-    """Opens nothing before it is asked for; what is opened twice is made once."""
+    """Opens nothing before it is asked for."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

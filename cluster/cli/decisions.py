@@ -45,7 +45,7 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.argument("model")
 @click.option(
     "--sql",
-    default="select * from decisions order by recorded_at desc limit 10",
+    default="select * exclude (personal) from decisions order by recorded_at desc limit 10",
     show_default=True,
     help="One SELECT over decisions, denials, asked (both), outcomes, shadows, labelled and acts.",
 )
@@ -64,7 +64,8 @@ def decisions(model: str, sql: str, out: Path | None) -> None:
     elif out.suffix == ".csv":
         out.write_bytes(tabular.csv(found))
     elif out.suffix == ".json":
-        out.write_text(json.dumps(found.to_pylist(), default=str, indent=1))
+        rows = [{name: tabular.plain(value) for name, value in row.items()} for row in found.to_pylist()]
+        out.write_text(json.dumps(rows, default=str, indent=1))
     else:
         raise click.BadParameter(f"{out} ends neither in .parquet nor .csv nor .json", param_hint="--out")
     click.echo(f"{found.num_rows} rows written to {out}")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from cluster.decision_log.columns import Dataset, Table, rows_of, schema, table
+from cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, schema, table
 from cluster.decision_log.segment import Header
 
 _BATCH = 1024  # rows compared at once: they and what they are made of fit a core's cache
@@ -17,9 +17,11 @@ def changed_cells(
 ) -> Iterator[tuple[int, str]]:
     """Row and column of every cell that is not what its row's record says; ("record") where that is no such record.
 
-    A column that the file lacks counts as changed where the record has something to say in it.
+    A column that the file lacks counts as changed where the record has something to say in it: a field that was added
+    to records after the file was sealed has its default in all of them.
     """
     names = schema(dataset, header.features, trace=False)
+    unsaid = _defaults(dataset)
     held = {kind.name: _conformed(stored, kind) for kind in names if kind.name in stored.column_names}
     for first in range(0, len(payloads), _BATCH):
         batch = payloads[first : first + _BATCH]
@@ -31,8 +33,18 @@ def changed_cells(
         expected = table(dataset, of_batch, header.features)
         for name in names.names:
             wanted = expected[name].combine_chunks()
-            found = held[name].slice(first, len(batch)) if name in held else pa.nulls(len(batch), wanted.type)
-            yield from ((first + row, name) for row in _different(found, wanted))
+            if name in held:
+                yield from ((first + row, name) for row in _different(held[name].slice(first, len(batch)), wanted))
+            else:
+                said = enumerate(wanted.to_pylist())
+                yield from ((first + row, name) for row, value in said if value not in (None, unsaid.get(name)))
+
+
+def _defaults(dataset: Dataset) -> dict[str, Any]:
+    """What a column holds of a record that was written before its field was known."""
+    fields = msgspec.structs.fields(DATASETS[dataset])
+    known = {field.name: field.default for field in fields if field.default is not msgspec.NODEFAULT}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
 
 
 def _conformed(stored: Table, kind: Any) -> Any:

@@ -58,7 +58,7 @@ class Standing:
     at: float = 0.0
     hash: str | None = GENESIS  # of the last one; None when it could not be read
     segments: dict[tuple[str, str], Vouched] = field(default_factory=dict)
-    heads: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)  # all, by how many records they cover
+    heads: dict[tuple[str, str], dict[int, str]] | None = None  # all, by how many records they cover; for `verify`
     retired: set[tuple[str, str]] = field(default_factory=set)
     policies: dict[str, str] = field(default_factory=dict)
     registry: str = ""
@@ -116,7 +116,7 @@ def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]
     faults += [fault for vouched in checkpoint.segments if (fault := contradiction(standing, vouched, place))]
     for vouched in checkpoint.segments:
         standing.segments[vouched.log, vouched.segment] = vouched
-        if vouched.head is not None:
+        if vouched.head is not None and standing.heads is not None:
             standing.heads.setdefault((vouched.log, vouched.segment), {})[vouched.records] = vouched.head
     standing.retired.update(checkpoint.retired)
     standing.policies, standing.registry = checkpoint.policies, checkpoint.registry
@@ -127,7 +127,7 @@ def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]
 def follow_all(lines: Iterable[bytes], keys: Iterable[Ed25519PublicKey]) -> tuple[Standing, list[Fault]]:
     """All checkpoints from the first."""
     known = {fingerprint(key): key for key in keys}
-    standing = Standing()
+    standing = Standing(heads={})
     return standing, [fault for line in lines for fault in follow(standing, line, known)]
 
 

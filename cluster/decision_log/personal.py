@@ -5,15 +5,17 @@ people, and then what else tells of them goes the same way: the caller's own con
 made of the features, and the grounds, which name their values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.record import Decision, Value
-from cluster.decision_log.vault import Vault
+from cluster.decision_log.vault import Protected, Vault
 from cluster.errors import Invalid
 from configs.schema import Feature
+
+UNNAMED = "\x1f"  # begins a subject that a door made up: nobody is called so, and there is nothing to keep of it
 
 
 class Personal(msgspec.Struct, frozen=True, array_like=True):
@@ -39,29 +41,30 @@ class Protection:
 
     def protect_all(self, decisions: Sequence[Decision]) -> list[Decision]:
         """The decisions as they may be written; raises Unavailable when the vault does not answer, and Invalid."""
-        told = self._of_people if self._personal else self._of_things
+        if self._personal:
+            return [self._kept(each, by) for each, by in self._protected(decisions, self._of_people)]
+        named = [each for each in decisions if not each.subject.startswith(UNNAMED)]
+        protected = (
+            msgspec.structs.replace(each, subject=by.subject, personal=by.personal)
+            for each, by in self._protected(named, self._of_things)
+        )
+        if len(named) == len(decisions):
+            return list(protected)
+        return [
+            msgspec.structs.replace(each, subject=self._vault.hash(each.subject))
+            if each.subject.startswith(UNNAMED)
+            else next(protected)
+            for each in decisions
+        ]
+
+    def _protected(
+        self, decisions: Sequence[Decision], told: Callable[[Decision], Personal]
+    ) -> Iterable[tuple[Decision, Protected]]:
         try:
             asked = [(each.subject, each.decision_id, self._encode(told(each))) for each in decisions]
         except (OverflowError, UnicodeEncodeError) as error:
             raise Invalid(f"a value of the record cannot be kept: {error}") from error
-        replace, kept = msgspec.structs.replace, self._kept
-        if not self._personal:
-            return [
-                replace(each, subject=protected.subject, personal=protected.personal)
-                for each, protected in zip(decisions, self._vault.protect_all(asked), strict=True)
-            ]
-        return [
-            replace(
-                each,
-                subject=protected.subject,
-                features=kept(each.features),
-                context={},
-                explanation=None,
-                grounds=None,
-                personal=protected.personal,
-            )
-            for each, protected in zip(decisions, self._vault.protect_all(asked), strict=True)
-        ]
+        return zip(decisions, self._vault.protect_all(asked), strict=True)
 
     def _of_things(self, decision: Decision) -> Personal:
         return Personal(decision.subject)
@@ -70,11 +73,19 @@ class Protection:
         features = {name: decision.features[place] for place, name in self._personal}
         return Personal(decision.subject, features, decision.context, decision.explanation, decision.grounds)
 
-    def _kept(self, features: tuple[Value, ...]) -> tuple[Value, ...]:
-        kept = list(features)
+    def _kept(self, decision: Decision, protected: Protected) -> Decision:
+        features = list(decision.features)
         for place, _ in self._personal:
-            kept[place] = None
-        return tuple(kept)
+            features[place] = None
+        return msgspec.structs.replace(
+            decision,
+            subject=protected.subject,
+            features=tuple(features),
+            context={},
+            explanation=None,
+            grounds=None,
+            personal=protected.personal,
+        )
 
 
 def open_personal(content: bytes) -> Personal:

@@ -1,5 +1,6 @@
 """Labelled decisions for training: personal features decrypted, subjects by their hash, erased ones left out."""
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from cluster.decision_log.personal import open_personal
 from cluster.decision_log.query import MESSAGE, NAME
 from cluster.decision_log.vault import Vault
 from configs.schema import Feature
+
+_HASH = re.compile(r"^[0-9a-f]{32}$")
 
 
 class Labelled(Protocol):
@@ -38,7 +41,7 @@ class RevealedLog:
         kept: list[int] = []
         contents: list[bytes | None] = []
         for place, (subject, _, _) in enumerate(named):
-            hashed = subject if place in opened else self._vault.hash(subject)  # written before there was a vault
+            hashed = subject if _HASH.match(subject) else self._vault.hash(subject)  # written before there was a vault
             if opened[place] is None if place in opened else hashed in erased:
                 continue
             kept.append(place)

@@ -149,7 +149,7 @@ def _against_checkpoints(found: Inspected, standing: Standing, log: str, name: s
     if vouched is None:
         late = unknown(standing, log, name) if found.records else None
         return [late] if late else []
-    wrong = _against_heads(found, standing.heads.get((log, name), {}))
+    wrong = _against_heads(found, (standing.heads or {}).get((log, name), {}))
     if vouched.root is not None:
         return _against_root(found, vouched) or wrong
     if not wrong and vouched.records in found.heads:

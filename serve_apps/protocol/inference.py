@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from cluster.decision_log.grounds import Grounds
+from cluster.decision_log.personal import UNNAMED
 from cluster.decision_log.record import Value
 from cluster.encoding import Rows
 from cluster.errors import Invalid
@@ -40,7 +41,7 @@ class InferRequest:
 class Inference:
     """One model's side of the protocol."""
 
-    def __init__(self, spec: ModelSpec, fresh: Callable[[], str] = lambda: uuid4().hex) -> None:
+    def __init__(self, spec: ModelSpec, fresh: Callable[[], str] = lambda: UNNAMED + uuid4().hex) -> None:
         """`fresh` names what nobody named yet."""
         self._columns = Columns(spec.features, spec.serving.max_instances)
         self._places = {feature.name: 1 + place for place, feature in enumerate(spec.features)}

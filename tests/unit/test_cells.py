@@ -72,6 +72,12 @@ def test_a_column_that_is_gone_or_of_another_type_is_changed() -> None:
     assert changed("decisions", other, payloads) == [(0, "decision_id"), (1, "decision_id")]
 
 
+def test_a_column_that_came_after_the_file_was_sealed_is_no_change() -> None:
+    plain = msgspec.structs.replace(decision("d1"), reasons=())
+    found, payloads = stored("decisions", plain, decision("d2"))
+    assert changed("decisions", found.drop_columns(["reasons", "personal"]), payloads) == [(1, "reasons")]
+
+
 @pytest.mark.parametrize("payload", [msgspec.msgpack.encode(outcome("d2")), b"rubbish", b"\x92\xa8decision\xa1\xff"])
 def test_a_record_of_another_kind_is_named(payload: bytes) -> None:
     found, payloads = stored("decisions", decision("d1"), decision("d2"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cluster.decision_log.personal import Personal, Protection, open_personal, restored
+from cluster.decision_log.personal import UNNAMED, Personal, Protection, open_personal, restored
 from cluster.decision_log.record import Decision
 from cluster.errors import Invalid
 from tests.decision_log import FEATURES, decision
@@ -53,3 +53,16 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_fields_of_a_newer_windvane_are_not_guessed() -> None:
     with pytest.raises(Invalid, match="update it"):
         open_personal(msgspec.msgpack.encode(["N1", 7]))
+
+
+def test_of_a_subject_that_was_made_up_only_the_hash_is_kept_unless_the_decision_is_about_people(
+    tmp_path: Path,
+) -> None:
+    vault = open_vault(tmp_path)
+    mixed = [told("d1", f"{UNNAMED}ab.0"), told("d2", "Ana"), told("d3", f"{UNNAMED}ab.1")]
+    found = Protection(vault, FEATURES).protect_all(mixed)
+    assert [each.decision_id for each in found] == ["d1", "d2", "d3"]
+    assert [each.subject for each in found] == [vault.hash(each.subject) for each in mixed]
+    assert [each.personal is None for each in found] == [True, False, True]
+    assert list(vault._held) == ["Ana"]
+    assert all(each.personal for each in Protection(vault, PEOPLE).protect_all(mixed))

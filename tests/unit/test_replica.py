@@ -13,9 +13,11 @@ from cluster.callers.key_book import KeyBook
 from cluster.decision_log.personal import open_personal
 from cluster.cedar_rules import compile_policies
 from cluster.decision_log.record import Decision, Shadow
+from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.tail import Tail
-from cluster.errors import NotFound
+
 from cluster.policy_library import PolicyLibrary
+from cluster.errors import NotFound, Unavailable
 from cluster.registry import Registration
 from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged
@@ -143,6 +145,24 @@ def test_a_replica_forgets_the_answer_about_a_subject_that_was_erased(place: Pla
     )
     assert first == [None]  # under a key that is destroyed
     assert second != [None]  # who returns after an erasure is somebody new
+
+
+@pytest.mark.parametrize("verb", ["find", "add"])
+def test_without_the_vault_nothing_is_answered(place: Place, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.publish(champion())
+
+    def away(*_: object) -> None:
+        raise Unavailable("the vault does not answer")
+
+    async def scenario(replica: Replica) -> None:
+        body = json.dumps(asked("Ana")).encode()
+        with monkeypatch.context() as patch:
+            patch.setattr(SqliteSubjectKeys, verb, away)
+            assert (await ask(replica, DECIDE, body)).status == 503
+        assert (await ask(replica, DECIDE, body)).status == 200
+
+    place.play(scenario)
+    assert sum(isinstance(record, Decision) for record in place.records()) == 1
 
 
 def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: Place) -> None:
