@@ -23,16 +23,16 @@ import click
 import uvloop
 
 from benchmarks import model
+from benchmarks.policy import FOLDER as POLICIES
 from cluster.callers import api_key
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.caller import demand_role
 from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.callers.rate import Limit
+from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.personal import Protection
-from benchmarks.policy import FOLDER as POLICIES
-from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.record import Decision
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.vault import Vault
@@ -47,8 +47,8 @@ from serve_apps import decision_id
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import CLIENTS, Entrance
-from serve_apps.protected_log import ProtectedLog
 from serve_apps.gate import ANYBODY, Gate
+from serve_apps.protected_log import ProtectedLog
 from serve_apps.protocol.decide import Decide
 from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster

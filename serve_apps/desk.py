@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from cluster.lifecycle import spec_digest
-from cluster.model_card import Card, page
 from cluster.mandate import mandate_of
+from cluster.model_card import Card, page
 from cluster.policy import Mandate
 from cluster.registry import Registry
 from cluster.serve_apps_api import CONTROL
@@ -99,6 +99,7 @@ class Desk:
         """Everything `windvane status` and the console show of the models that may be seen."""
         seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
         return {"at": self._clock().isoformat(), "models": seen}
+
     def mandate(self, model: str) -> Mandate | None:
         """What the deployed declaration permits; None when none is deployed."""
         saved = self._store.get(DECLARATION, model)

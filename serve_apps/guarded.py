@@ -61,9 +61,7 @@ def caller_of(request: Request) -> Caller:
 class Keeper:
     """Lets requests of the control API in."""
 
-    def __init__(
-        self, authenticator: Authenticator, turned_away: TurnedAway, orders: Orders | None = None
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, turned_away: TurnedAway, orders: Orders | None = None) -> None:
         """`orders` puts on the log what is ordered, and what is refused."""
         self._authenticator = authenticator
         self._turned_away = turned_away

@@ -131,7 +131,7 @@ class RayFeed:
 
     async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
         """See `KeyFeed`."""
-        text, replicas = await self._call("keys", known_revision)
+        text, replicas = await self._line.call("keys", self._model, known_revision)
         return None if text is None else decode_snapshot(text), int(replicas)
 
     async def report(self, report: Report) -> None:

@@ -38,7 +38,9 @@ class Records:
             weights, top, grounds = explained
             if question.request_id is not None:
                 name = decision_id.fixed(self._model, basis.caller.name, question.request_id)
-            append(_record(name, at, version, arm, revision, question, row.bucket, score, ruled, basis, weights, grounds))
+            append(
+                _record(name, at, version, arm, revision, question, row.bucket, score, ruled, basis, weights, grounds)
+            )
             told = weights if question.explain or grounds is not None else None
             answers.append(Answer(name, version, arm, score, ruled.action, ruled.reasons, names, told, top, grounds))
         return answers

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import numpy as np
@@ -69,6 +69,8 @@ class Retelling:
     def explain(self, model: str, decision_id: str) -> Retold:
         """One decision of a registered model; raises NotFound, or what keeps its version from being loaded."""
         kept = find(self._logs / model, decision_id)
+        if kept.decision.prediction is None:
+            raise NotFound(f"Decision {decision_id} was denied before a model was asked: there is nothing to explain")
         with self._lock:
             version = self._version(model, kept.decision.version)
             return retold(model, self._revealed(kept, version), version)
@@ -86,7 +88,7 @@ class Retelling:
             return replace(kept, decision=restored(decision, open_personal(content), names))
         if any(feature.personal for feature in version.bundle.spec.features):
             raise NotFound(
-                f"The subject of decision {decision.decision_id} was erased, and with it what the decision was made from"
+                f"The subject of decision {decision.decision_id} was erased, and with it what it was decided by"
             )
         return kept
 
@@ -115,7 +117,7 @@ def retold(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
         "at": datetime.fromtimestamp(decision.at, UTC).isoformat(),
         "subject": decision.subject,
         "action": decision.action,
-        "prediction": decision.prediction,
+        "prediction": cast(float, decision.prediction),  # who was denied before the model is not told of here
         "base_value": weights[0],
         "contributions": contributions,
         "grounds": None if grounds is None else msgspec.to_builtins(grounds),

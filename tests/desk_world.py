@@ -11,10 +11,10 @@ from fastapi import FastAPI
 
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
-from cluster.errors import NotFound, Unavailable
-from cluster.model_card import Card
 from cluster.cedar_rules import compile_policies
 from cluster.consent import ConsentRecords
+from cluster.errors import NotFound, Unavailable
+from cluster.model_card import Card
 from cluster.policy_library import PolicyLibrary
 from cluster.store import Store
 from monitoring.snapshot import Snapshot
@@ -22,17 +22,15 @@ from serve_apps.admin import make_app
 from serve_apps.admin_gate import AdminGate
 from serve_apps.consent_desk import ConsentDesk
 from serve_apps.desk import Desk
+from serve_apps.governance_routes import Governance
 from serve_apps.guarded import Keeper
 from serve_apps.inference_server import add_server_routes
 from serve_apps.key_desk import KeyDesk
+from serve_apps.policy_desk import PolicyDesk
 from serve_apps.replies import Retold
 from serve_apps.rollout.plan import Rollout
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing
-from tests.fakes import FakeStore
-from serve_apps.governance_routes import Governance
-from serve_apps.policy_desk import PolicyDesk
-from serve_apps.rollout.plan import Rollout
 from tests.fakes import FakeStore
 from tests.gateway_world import PACKAGED_POLICY
 from tests.policies import PACKAGED
@@ -77,7 +75,7 @@ class FakeRecords:
         self.told: dict[tuple[str, str], Retold] = {}
         self.cards: dict[tuple[str, int], Card] = {}
 
-    def explain(self, model: str, decision_id: str, by: str) -> Retold:  # noqa: ARG002
+    def explain(self, model: str, decision_id: str, by: str) -> Retold:
         if (model, decision_id) not in self.told:
             raise NotFound(f"The log of {model} has no decision {decision_id!r}")
         return self.told[model, decision_id]

@@ -157,6 +157,8 @@ class Inference:
 
 def _written(grounds: Grounds | None) -> str:
     return "" if grounds is None else msgspec.json.encode(grounds).decode()
+
+
 def _purpose(parameters: Mapping[str, Any]) -> str:
     """What all rows are decided for; empty when the request does not say."""
     if PURPOSE not in parameters:

@@ -16,11 +16,10 @@ import pytest
 from tritonclient.http import InferenceServerClientPlugin
 
 from cluster.access import bearer
-from configs.access import FIRST_KEY
-from tests import issuer
-
 from cluster.audit_place import AuditPlace
+from configs.access import FIRST_KEY
 from configs.load import load_settings
+from tests import issuer
 
 PORT, GRPC_PORT, DASHBOARD_PORT = 18000, 19000, 18265
 

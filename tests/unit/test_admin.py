@@ -25,7 +25,6 @@ from tests.desk_world import Client, ControlClient, DeskWorld, governance
 from tests.fakes import FakeStore
 from tests.rollout_world import MODEL, SPEC
 from tests.unit.test_explanations_command import PLAIN
-from tests.unit.test_model_card import CARD
 
 JSON = {"content-type": "application/json"}
 MODELS = f"/api/models/{MODEL}"
@@ -56,7 +55,15 @@ def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
     """Method and path of every route that can, or cannot, change something."""
-    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1, "key_id": "x", "subject": "ann"}
+    names = {
+        "model": MODEL,
+        "verb": "abort",
+        "name": "console.js",
+        "decision_id": "d1",
+        "version": 1,
+        "key_id": "x",
+        "subject": "ann",
+    }
     for route in app.routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
@@ -99,7 +106,15 @@ def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> N
     secrets = {role: f"wv_{role:x<43}" for role in ROLES}
     authenticator = knowing(*(key(secret, role, name=role) for role, secret in secrets.items()))
     api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()))
-    names = {"model": MODEL, "verb": "abort", "name": "console.js", "decision_id": "d1", "version": 1, "key_id": "x", "subject": "ann"}
+    names = {
+        "model": MODEL,
+        "verb": "abort",
+        "name": "console.js",
+        "decision_id": "d1",
+        "version": 1,
+        "key_id": "x",
+        "subject": "ann",
+    }
     seen = set()
     for route in api.app.routes:
         assert isinstance(route, APIRoute)
@@ -116,7 +131,10 @@ def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> N
 def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> None:
     secret = "wv_" + "o" * 43
     authenticator = knowing(key(secret, "operator"))
-    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()), {"x-api-key": secret})
+    api = Client(
+        make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()),
+        {"x-api-key": secret},
+    )
     world.start_rollout()
     assert api.post(f"{MODELS}/rollout/pause", json=REASON).json()["paused"] is True
     for verb in "resume", "promote":

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cluster.bundle import CARD, MANIFEST, Bundle
+from cluster.decision_log.trail import Trail
 from cluster.errors import NotFound
 from cluster.model_card import write_card
 from serve_apps.archive import Archive
@@ -12,6 +13,7 @@ from tests.bundles import make_bundle
 from tests.fakes import FakeRegistry
 from tests.unit.test_model_card import CARD as WRITTEN
 from tests.unit.test_retelling import MADE
+from tests.vault import open_vault
 
 
 def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None:
@@ -23,11 +25,12 @@ def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None
     (folder / MANIFEST).unlink()
     Bundle.seal(folder, bundle.manifest)
     registry.register(MADE, folder)
-    archive = Archive(registry, tmp_path / "log", tmp_path / "cache")
+    trail = Trail(tmp_path / "log", "control-1")
+    archive = Archive(registry, tmp_path / "log", tmp_path / "cache", lambda: open_vault(tmp_path), trail)
     assert archive.card("trips", 2) == WRITTEN
     with pytest.raises(NotFound, match="Version 1 of trips was registered without a card"):
         archive.card("trips", 1)
     with pytest.raises(NotFound, match="has no version 3"):
         archive.card("trips", 3)
     with pytest.raises(NotFound, match="has no decision"):
-        archive.explain("trips", "d1")
+        archive.explain("trips", "d1", "ann")

@@ -211,6 +211,8 @@ def test_of_an_erased_subject_no_row_is_learnt_from_wherever_it_came_from(tmp_pa
     assert learnt(tmp_path, spec) == [*base, (10.0, "a"), (11.0, "e"), (12.0, "b"), (13.0, "a")]
     open_vault(tmp_path).erase("a", 1.0)
     assert learnt(tmp_path, spec) == [*base[1:], (11.0, "e"), (12.0, "b")]
+
+
 def test_what_versions_are_audited_by_is_read_beside_the_features_and_never_learnt(tmp_path: Path) -> None:
     words = "asked_at,customer,income,bad,race\n2024-01-01,a,1,0,white\n2024-01-02,b,2,1,\n2024-01-03,c,3,1,black\n"
     plain = loans(tmp_path, words)

@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from cluster.decision_log.grounds import Grounds
 from cluster.encoding import Rows
 from cluster.errors import Unavailable
+from cluster.policy import Verdict
 from configs.schema import ModelSpec
 from serve_apps import explaining
 from serve_apps.explaining import Explaining
 from serve_apps.grounding import Explained
 from serve_apps.pace import Pace
-from serve_apps.pending import Row, Scored
+from serve_apps.pending import Row, Ruled, Scored
 from serve_apps.question import Question
 from tests.bundles import SPEC
 
 PLAIN: Any = None
+ALLOWED = Verdict(True, (), "", "")
 Told = tuple[list[int], list[Explained] | None, BaseException | None]  # places, explanations, error
 
 
@@ -43,16 +45,12 @@ class Version:
     def explained(self, question: Question, action: str, weights: tuple[float, ...]) -> Explained:
         return Explained(weights, (), Grounds(()) if action == "warn" else None)
 
-def scored(version: Version, rows: int = 2) -> Scored:
-    encoded = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
-    parts: Any = (None, "champion", version, [None] * rows)
-    return Scored(*parts, encoded, np.zeros(rows), [])
-
 
 def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: tuple[int, ...] = ()) -> Scored:
     encoded = np.arange(2.0 * len(explain), dtype=np.float32).reshape(-1, 2)
     rows = [Row(PLAIN, place, Question("s", (), explain=asked), 0) for place, asked in enumerate(explain)]
-    rulings = [("warn" if place in adverse else "keep", ()) for place in range(len(rows))]
+    actions = ["warn" if place in adverse else "keep" for place in range(len(rows))]
+    rulings = [Ruled(action, action, (), ALLOWED) for action in actions]
     parts: Any = (None, "champion", version, rows)
     return Scored(*parts, encoded, np.zeros(len(rows)), rulings)
 

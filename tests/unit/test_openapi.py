@@ -114,7 +114,7 @@ def test_every_route_of_the_control_api_is_in_the_document_and_no_other(desk: De
     app = api_of(desk).app
     served = {
         (method, route.path_format)
-        for route in routes
+        for route in app.routes
         if isinstance(route, Route | APIRoute) and route.path not in UNTOLD
         for method in (route.methods or set()) - {"HEAD"}
     }

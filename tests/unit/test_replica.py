@@ -10,14 +10,13 @@ import pytest
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
-from cluster.decision_log.personal import open_personal
 from cluster.cedar_rules import compile_policies
+from cluster.decision_log.personal import open_personal
 from cluster.decision_log.record import Decision, Shadow
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.tail import Tail
-
-from cluster.policy_library import PolicyLibrary
 from cluster.errors import NotFound, Unavailable
+from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registration
 from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged

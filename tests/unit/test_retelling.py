@@ -18,6 +18,7 @@ from tests.decision_log import skip_syncs, written
 from tests.fakes import FakeRegistry
 from tests.gateway_world import champion, gateway
 from tests.unit.test_explaining import spec_of
+from tests.vault import open_vault
 
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE, FINE = (12.0, 2500.0, 3, True, "EWR"), (12.0, 10.0, 0, False, "EWR")
@@ -36,7 +37,7 @@ class Past:
         self._written = 0
         self.version = load_as_trained(1, bundle)
         self.logs = folder / "log"
-        self.retelling = Retelling(self.registry, self.logs, folder / "cache", self._load)
+        self.retelling = Retelling(self.registry, self.logs, folder / "cache", lambda: open_vault(folder), self._load)
         with gateway({1: self.version}, champion(), folder, SPEC) as world:
             asked = (Question("late", LATE), Question("fine", FINE), Question("asked", FINE, explain=True))
             world.run(world.decider.decide(asked, 0.0))
