@@ -53,7 +53,7 @@ from serve_apps.protocol.decide import Decide
 from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster
 from serve_apps.router import Arm, Router, Split
-from serve_apps.ruling import Thresholds
+from serve_apps.thresholds import Thresholds
 from serve_apps.scorer import load_version
 from serve_apps.shadows import Shadows
 

@@ -3,7 +3,7 @@ import pytest
 
 from configs.schema import Action, DecisionRule
 from serve_apps.goal import Goal, goal_of
-from serve_apps.ruling import Thresholds
+from serve_apps.thresholds import Thresholds
 
 RULE = DecisionRule(
     actions=(

@@ -21,7 +21,7 @@ from monitoring.profile import Profile
 from serve_apps.booster.forest import read_forest
 from serve_apps.counterfactual import Counterfactuals
 from serve_apps.reasons import Reasons
-from serve_apps.ruling import Thresholds
+from serve_apps.thresholds import Thresholds
 from serve_apps.treeshap.quadrature import Quadrature
 from serve_apps.treewalk.walk import Walk
 from training.data import Examples, gather

@@ -36,7 +36,7 @@ def test_a_key_is_its_callers_own() -> None:
     async def scenario() -> None:
         repeats = Repeats()
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        repeats.open(asked("a"), None, future, "ann")
+        repeats.open(asked("a"), None, "ann", future)
         assert repeats.find(asked("a"), None, "ann") is future
         for caller in "bob", "":
             assert repeats.find(asked("a", "N2"), None, caller) is None
