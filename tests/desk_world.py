@@ -140,10 +140,10 @@ def _standing() -> tuple[FastAPI, _Asked]:
     return control_app(cast(Desk, asked)), asked
 
 
-def control_app(desk: Desk, switchboard: Any = None) -> FastAPI:
+def control_app(desk: Desk, switchboard: Any = None, store: Store | None = None) -> FastAPI:
     """The control API as control puts it together, for the boss and for strangers."""
     keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())  # of its own, so that the boss stays known
-    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys, governance())
+    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys, governance(store))
     add_server_routes(app, lambda: desk.models(), switchboard)
     return app
 

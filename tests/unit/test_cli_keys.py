@@ -23,7 +23,7 @@ from serve_apps.guarded import Keeper
 from serve_apps.key_desk import KeyDesk
 from serve_apps.turned_away import TurnedAway
 from tests.callers import SECRET, knowing
-from tests.desk_world import Client
+from tests.desk_world import Client, governance
 from tests.fakes import FakeStore
 
 
@@ -35,7 +35,7 @@ class Shell:
         self.book = KeyBook(FakeStore())
         self.away = False
         keys = KeyDesk(self.book, self._publish, Authenticator())
-        self.app = Client(make_app(cast(Desk, None), Keeper(knowing(), TurnedAway(lambda _: None)), keys))
+        self.app = Client(make_app(cast(Desk, None), Keeper(knowing(), TurnedAway(lambda _: None)), keys, governance()))
         (home / "admin.key").write_text(SECRET)
 
     def __call__(self, *arguments: str) -> Result:

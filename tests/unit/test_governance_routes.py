@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
+from tests.callers import BOSS
 from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.policies import PACKAGED, rule
 
-TOKEN = "secret"
-HEADERS = {"authorization": f"Bearer {TOKEN}"}
+HEADERS = BOSS
 FILES = {**PACKAGED.files, "more.cedar": rule("forbid (principal, action, resource)", "nothing")}
 
 
 @pytest.fixture
 def api() -> Client:
-    return ControlClient(DeskWorld().desk, TOKEN)
+    return ControlClient(DeskWorld().desk)
 
 
 def publish(api: Client, **changed: Any) -> Any:
@@ -23,7 +23,7 @@ def publish(api: Client, **changed: Any) -> Any:
 
 def test_a_set_is_published_looked_at_and_withdrawn(api: Client) -> None:
     asked = publish(api)
-    assert (asked.status_code, asked.json()["standing"]["proposal"]["requested_by"]) == (202, "owner")
+    assert (asked.status_code, asked.json()["standing"]["proposal"]["requested_by"]) == (202, "boss")
     version = asked.json()["standing"]["proposal"]["version"]
     assert api.get("/api/policies").json()["proposal"]["version"] == version
     refused = api.post(f"/api/policies/{version}/approve", json={"reason": "mine"}, headers=HEADERS)

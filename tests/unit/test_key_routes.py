@@ -18,7 +18,7 @@ from serve_apps.openapi.document import document
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing
-from tests.desk_world import Client
+from tests.desk_world import Client, governance
 from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,7 +58,7 @@ def desk(replicas: Replicas) -> KeyDesk:
 @pytest.fixture
 def api(desk: KeyDesk) -> Client:
     keys = (key(ONE_MODEL, "admin", models=("churn",)), key(NO_ADMIN, "client", "owner", "operator", "compliance"))
-    return Client(make_app(cast(Desk, None), Keeper(knowing(*keys), TurnedAway(lambda _: None)), desk))
+    return Client(make_app(cast(Desk, None), Keeper(knowing(*keys), TurnedAway(lambda _: None)), desk, governance()))
 
 
 def made(api: Client, **order: Any) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from cluster.errors import Denied, Unavailable
 from cluster.mandate import digest_of, mandate_of
 from cluster.policy import Closed, Mandate, Policy, Request, Standing, act_context
 from configs.schema import Action, DecisionRule, Purpose
+from cluster.callers.caller import ANYBODY
 from serve_apps import gate as gate_module
-from serve_apps.gate import ANYBODY, Gate
+from serve_apps.gate import Gate
 from serve_apps.grpc_door import GrpcDoor
 from serve_apps.question import Question
 from serve_apps.scorer import LoadedVersion
@@ -359,10 +360,10 @@ def test_a_decision_is_judged_by_one_set_though_another_comes_in_between(
     versions: dict[int, LoadedVersion], tmp_path: Path
 ) -> None:
     with gateway(versions, champion(), tmp_path) as world:
-        grounds = world.gate.grounds(ANYBODY, [Question("N1", ROW)])[0]
+        basis = world.gate.bases(ANYBODY, [Question("N1", ROW)])[0]
         world.policies.policy = cedar(rule("forbid (principal, action, resource)", "nothing"))
-        assert world.gate.act(grounds, "keep", 0.2).version == grounds.verdict.version == PACKAGED.version
-        [after] = world.gate.grounds(ANYBODY, [Question("N1", ROW)])
+        assert world.gate.act(basis, "keep", 0.2).version == basis.verdict.version == PACKAGED.version
+        [after] = world.gate.bases(ANYBODY, [Question("N1", ROW)])
         assert after.verdict.policies == ("nothing",)
 
 
@@ -384,10 +385,10 @@ def test_grounds_are_judged_once_and_memory_is_bounded(monkeypatch: pytest.Monke
     policy: Policy = Counting()
     gate = Gate(Mandate("trips"), SetInForce(policy), Silent())
     questions = [Question("N", (), purpose=str(number)) for number in range(10)]
-    gate.grounds(ANYBODY, questions)
+    gate.bases(ANYBODY, questions)
     assert len(gate._known) <= 3
     judged.clear()
-    gate.grounds(ANYBODY, [questions[-1]] * 5)
+    gate.bases(ANYBODY, [questions[-1]] * 5)
     assert judged == []
 
 
@@ -395,11 +396,11 @@ def test_a_verdict_on_an_action_is_remembered_for_the_risks_that_it_holds_for(
     versions: dict[int, LoadedVersion], tmp_path: Path
 ) -> None:
     with gateway(versions, champion(), tmp_path, deciding(refer_from=0.6)) as world:
-        [grounds] = world.gate.grounds(ANYBODY, [Question("N1", ROW, purpose="planning")])
+        [basis] = world.gate.bases(ANYBODY, [Question("N1", ROW, purpose="planning")])
         for score in (0.1, 0.599999, 0.6, 0.7, 0.2, 1.0, 0.0, float("nan"), 0.3):
             context = act_context("planning", "keep", score)
             fresh = CedarPolicy(PACKAGED).judge(Request(ANYBODY, "act", mandate_of(deciding(refer_from=0.6)), context))
-            assert world.gate.act(grounds, "keep", score) == fresh
+            assert world.gate.act(basis, "keep", score) == fresh
 
 
 def test_what_is_unavailable_is_said_before_anything_is_remembered() -> None:
@@ -415,7 +416,7 @@ def test_what_is_unavailable_is_said_before_anything_is_remembered() -> None:
         lambda: False,
     )
     with pytest.raises(Unavailable, match="still agrees to research"):
-        gate.grounds(ANYBODY, [Question("N", (), purpose="research")])
+        gate.bases(ANYBODY, [Question("N", (), purpose="research")])
 
 
 def test_denied_records_are_of_the_kind_that_consumers_leave_out() -> None:

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cluster import lifecycle
-from cluster.access import digest
 from cluster.cedar_rules import compile_policies
 from cluster.cli import main, operate
 from cluster.control_api import ControlApi
@@ -20,10 +19,10 @@ from cluster.policy_library import PolicyLibrary
 from cluster.policy_set import read_policies
 from cluster.sql_store import SqlStore
 from configs.schema import Purpose
-from serve_apps.admin import make_app
 from tests.bundles import SPEC
+from tests.callers import SECRET
 from tests.decision_log import written
-from tests.desk_world import Client, DeskWorld, governance
+from tests.desk_world import Client, DeskWorld, control_app
 from tests.gateway_world import FEATURES
 from tests.policies import FOLDER, PACKAGED, rule
 
@@ -39,11 +38,11 @@ class Shell:
         self.home, self.models = root / "home", root / "models"
         for folder in (self.home, self.models):
             folder.mkdir()
-        (self.home / "token").write_text("secret")
+        (self.home / "admin.key").write_text(SECRET)
         (self.models / "trips.yaml").write_text(GOVERNED.model_dump_json(exclude_unset=True))
         self.store = SqlStore(f"sqlite:///{self.home}/windvane.db")
         self.library = PolicyLibrary(self.store, compile_policies)
-        self._app = Client(make_app(DeskWorld().desk, governance(self.store), lambda: digest("secret"), True))
+        self._app = Client(control_app(DeskWorld().desk, store=self.store))
 
     def __call__(self, *arguments: str) -> Result:
         environment = {"WINDVANE_HOME": str(self.home), "WINDVANE_MODELS": str(self.models), "RAY_ADDRESS": ""}
@@ -102,7 +101,7 @@ def test_a_set_is_approved_by_somebody_else(shell: Shell, folder: Path) -> None:
     approved = shell("approve", read_policies(folder).version[:8])
     assert approved.exit_code == 0, approved.output
     assert "is in force" in approved.stdout
-    assert "asked for by ann, approved by owner: freeze" in shell("status").stdout
+    assert "asked for by ann, approved by boss: freeze" in shell("status").stdout
 
 
 def test_whoever_is_locked_out_installs_a_set_and_that_is_on_record(shell: Shell, folder: Path) -> None:

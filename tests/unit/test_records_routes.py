@@ -31,7 +31,7 @@ from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing
 from tests.conformity import Conformity
 from tests.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
-from tests.desk_world import Client, DeskWorld
+from tests.desk_world import Client, DeskWorld, governance
 from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import Reply
 from tests.vault import open_vault
@@ -82,7 +82,7 @@ class Office:
         world = DeskWorld()
         keeper = Keeper(knowing(), TurnedAway(lambda _: None), Orders(self.trail))
         keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())
-        app = make_app(world.desk, keeper, keys, desk)
+        app = make_app(world.desk, keeper, keys, governance(), desk)
         self.client = Client(app)
         self.conformity = Conformity(document([], app.openapi()))
 
@@ -143,8 +143,8 @@ def test_a_wrong_question_is_refused_in_a_sentence(office: Office, query: str, s
 
 @pytest.mark.parametrize("path", [f"/api/decisions?model={LOG}", "/api/decisions/d1/lineage"])
 def test_on_loopback_too_nobody_reads_without_the_token(office: Office, path: str) -> None:
-    assert office.ask(path, authorization="Bearer guessed").status == 403
-    assert office.acts() == []
+    assert office.ask(path, authorization="Bearer guessed").status == 401
+    assert [act.kind for act in office.acts()] == ["refused"]
 
 
 def test_what_cannot_be_put_on_the_log_is_not_answered(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,9 +196,9 @@ def test_an_erasure_ends_what_is_personal_and_the_log_still_holds(office: Office
 def test_orders_are_on_the_log_before_they_are_carried_out_and_so_are_refusals(office: Office) -> None:
     stored = {"reason": "because"}
     assert office.client.post(f"/api/models/{LOG}/rollout/pause", json=stored, headers=BOSS).status_code == 404
-    assert office.client.post(f"/api/models/{LOG}/retrain", json=stored).status_code == 403
+    assert office.client.post(f"/api/models/{LOG}/retrain", json=stored).status_code == 401
     given, refused = office.acts()
-    assert (given.kind, given.who, given.model, given.detail) == ("ordered", "owner", LOG, "because")
+    assert (given.kind, given.who, given.model, given.detail) == ("ordered", "boss", LOG, "because")
     assert given.facts == {"order": "POST /api/models/{model}/rollout/{verb}", "verb": "pause"}
     assert (refused.kind, refused.model, refused.facts) == (
         "refused",
@@ -216,4 +216,4 @@ def test_an_order_that_cannot_be_put_on_the_log_is_not_carried_out(
     monkeypatch.setattr(office.trail, "record", full)
     path, body = f"/api/models/{LOG}/retrain", {"reason": "because"}
     assert office.client.post(path, json=body, headers=BOSS).status_code == 503
-    assert office.client.post(path, json=body).status_code == 403  # a refusal stands without a record
+    assert office.client.post(path, json=body).status_code == 401  # a refusal stands without a record
