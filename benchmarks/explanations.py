@@ -97,7 +97,7 @@ def here(booster: Path, rows: np.ndarray) -> list[Row]:
 
 def peer(name: str, booster: Path, rows: np.ndarray) -> Row:
     """A package in its own environment; raises Unavailable with the last line of what it says."""
-    python = environments.ensure(PEERS[name], lambda line: print(line, file=sys.stderr))  # noqa: T201
+    python = environments.ensure(PEERS[name], lambda line: sys.stderr.write(line + "\n"))
     batches = (*BATCHES, MANY) if name == "woodelf" else BATCHES
     script = Path(__file__).with_name("peers") / "explain.py"
     with TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ import gc
 import selectors
 import sys
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -202,13 +202,16 @@ def _finished(connections: list[Connection], load: Load) -> Load:
     return load
 
 
+def _exact_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
 def _run(main: Coroutine[Any, Any, T]) -> T:
     """On a loop over select(2), whose timers are exact to microseconds; those of epoll come up to 1 ms late."""
-    make: Callable[[], asyncio.AbstractEventLoop] = lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())  # noqa: E731
     gc.collect()
     gc.disable()  # a collection would count as a latency
     try:
-        with asyncio.Runner(loop_factory=make) as runner:
+        with asyncio.Runner(loop_factory=_exact_loop) as runner:
             return runner.run(main)
     finally:
         gc.enable()

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -65,7 +66,7 @@ def measure(
     figures = []
     for concurrency in entry.levels:
         _closed(traffic, concurrency, span.warm_up, entry.name)
-        figures.append(_figure(entry, concurrency, lambda: _closed(traffic, concurrency, span.measured, entry.name)))  # noqa: B023
+        figures.append(_figure(entry, concurrency, partial(_closed, traffic, concurrency, span.measured, entry.name)))
         say(f"{entry.name}, {concurrency} connections: {figures[-1].per_second:,.0f}/s")
     if dialect.rows == 1:
         figures.append(_figure(entry, 0, lambda: load.open_loop(traffic, OPEN_RATE, span.measured)))

@@ -91,6 +91,14 @@ class Memory:
                 found.append(Growth(self.names[pid], pid, before, after, most, own_before, own_after))
         return sorted(found, key=lambda growth: (growth.name, growth.pid))
 
+    def by_minute(self) -> dict[str, list[float]]:
+        """Resident megabytes of every process, the first sample of each minute that it lived."""
+        found = {}
+        for pid, samples in self.samples.items():
+            minutes = {int(each.at // 60.0): each.resident for each in reversed(samples)}
+            found[f"{self.names[pid]} {pid}"] = [round(minutes[at] / 1e6, 1) for at in sorted(minutes)]
+        return found
+
 
 def title(process: psutil.Process) -> str:
     """What a person would call the process.
