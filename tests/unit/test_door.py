@@ -328,7 +328,7 @@ def test_an_id_is_its_callers_own(closed: World) -> None:
     mine = closed.ask(DECIDE, asked(id="1"), x_api_key=CLIENT)
     theirs = closed.ask(DECIDE, asked("N000AA", id="1"), **BOSS)
     assert (mine.status, theirs.status) == (200, 200)
-    assert mine.json["decision_id"] == fixed("trips", "1", "ann") != theirs.json["decision_id"]
+    assert mine.json["decision_id"] == fixed("trips", "ann", "1") != theirs.json["decision_id"]
     assert closed.ask(DECIDE, asked(id="1"), x_api_key=CLIENT).body == mine.body
 
 

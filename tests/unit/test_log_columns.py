@@ -82,7 +82,7 @@ def test_grounds_are_kept_as_text_and_absent_where_nothing_was_owed() -> None:
     grounds = Grounds((Reason("debt", 41.0, 0.5, "Debts are high"),), NoneFound("None found", ("debt",), 1, 9))
     told = msgspec.structs.replace(decision("d2"), explanation=(0.1, 0.5), grounds=grounds)
     found = rows([msgspec.msgpack.encode(decision("d1")), msgspec.msgpack.encode(told)])["decisions"]
-    none, text = table("decisions", found, COLUMNS, trace=False)["grounds"].to_pylist()
+    none, text = table("decisions", found, COLUMNS)["grounds"].to_pylist()
     assert none is None
     assert msgspec.json.decode(text, type=Grounds) == grounds
 
