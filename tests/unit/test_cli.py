@@ -217,7 +217,7 @@ def test_a_rollout_is_approved_by_who_did_not_ask_for_it_and_rejected_by_anybody
     assert waits not in up.says("rollout", "approve", MODEL, "--version", str(candidate), "--reason", "fine")
     shown = up.says("rollout", "reject", MODEL, "--reason", "a bug")
     assert "aborted" in shown
-    assert "owner rejected it: a bug" in shown
+    assert "boss rejected it: a bug" in shown
 
 
 def test_without_the_key_nothing_is_changed(up: Shell) -> None:
