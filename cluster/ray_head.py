@@ -87,6 +87,7 @@ def start(settings: Settings) -> Head:
         processes.end_all(family)
         raise Unavailable(f"Ray did not start (exit {code}); the last lines of {log}:\n{_tail(log)}")
     address = (run / "ray" / "ray_current_cluster").read_text().strip()
+    processes.end_all(processes.mentioning(f"--address={address}"))  # Ray Client's door: nobody of ours goes through it
     head = Head(
         address=address,
         dashboard_url=f"http://127.0.0.1:{settings.dashboard_port}",
