@@ -143,6 +143,10 @@ def test_of_an_erased_subject_nothing_personal_is_read(home: Path, tmp_path: Pat
     assert {row["subject"] for row in shown} == {"Ben", vault.hash("Ana")}
     assert [row["erased"] for row in shown] == [False, True] * 5
     assert {row["features"]["temp"] for row in shown if row["erased"]} == {None}
+    exported = tabular.table_of(shown)  # what is left of the one beside what is told of the other
+    assert exported["context"].to_pylist() == ['{"k":1}', "{}"] * 5
+    assert pq.read_table(pa.BufferReader(tabular.parquet(exported))).equals(exported)
+    assert len(tabular.csv(exported).splitlines()) == 11
 
 
 def test_exports_can_be_read_by_other_programs(home: Path) -> None:
