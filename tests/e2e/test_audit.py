@@ -2,15 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,52 +16,33 @@ import pytest
 from cluster.audit_place import AuditPlace
 from cluster.decision_log.checkpoint import fingerprint
 from cluster.mlflow_registry import MlflowRegistry
-from configs.load import load_model, load_settings
-from configs.schema import ModelSpec
+from configs.load import load_settings
 from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
+from tests.e2e.people import (
+    ANA,
+    ASKED,
+    DECLARATION,
+    DOOR,
+    KNOWN,
+    MODEL,
+    OTHERS,
+    answer,
+    copied,
+    decide,
+    declared,
+    files_with,
+    gathered,
+    held_of,
+    holds,
+    page,
+    windvane,
+)
 from tests.e2e.test_loop import declare
 from tests.e2e.untrained import register
-from tests.e2e.world import REGIONS, START, Row, days, instance, learnt, rows, write_csv
-from training.data import Examples, gather
+from tests.e2e.world import instance, learnt
 
-MODEL, ANA = "audited", "Ana Example"
-DOOR = f"/v2/models/{MODEL}"
-DECLARATION = f"""
-name: {MODEL}
-owner: tests
-unit: customer
-target: {{name: churned, positive: "yes"}}
-data: {{source: FILE, time: seen_at, subject: customer}}
-purposes: [{{name: service, consent: false}}]
-features:
-  - {{name: amount, type: number, min: -200, max: 400, missing: true, personal: true}}
-  - {{name: visits, type: integer, min: 0, max: 50}}
-  - {{name: region, type: category, categories: [{", ".join(REGIONS)}], personal: true}}
-  - {{name: member, type: boolean}}
-decision:
-  actions:
-    - {{name: call, at_least: 0.6}}
-    - {{name: nothing, at_least: 0.0}}
-slo: {{latency_p99_ms: 10000}}
-training: {{trials: 1, tune_budget: 5s, max_rounds: 10, windows: [all], bootstrap: 20}}
-serving: {{min_replicas: 1, max_replicas: 1, num_cpus: 0.05}}
-"""
 FULL_BYTES = 64  # a file may not grow beyond: less than the first bytes of a segment
-
-
-def of_ana(found: Sequence[Row], every: int) -> list[Row]:
-    """The rows, some of which are about Ana."""
-    return [replace(row, subject=ANA) if place % every == 0 else row for place, row in enumerate(found)]
-
-
-KNOWN = of_ana(rows(600, START, START + days(30), seed=21), every=40)  # what stands in the source
-ASKED = of_ana(rows(24, START + days(40), START + days(50), seed=22), every=3)  # decided, and their outcomes told
-OTHERS = rows(8, START + days(60), START + days(61), seed=23)  # decided, and nothing known of them since
-
-
-def declared(place: Place) -> ModelSpec:
-    return load_model(MODEL, load_settings(place.environment))
 
 
 @pytest.fixture(scope="module")
@@ -106,41 +84,6 @@ def retired(deployed: Place, before_erasure: list[dict[str, Any]]) -> Place:
     """Out of service: its writer lets go, so that its segment is sealed now and not in five minutes."""
     deployed.windvane("undeploy", MODEL)
     return deployed
-
-
-def decide(place: Place, row: Row, **more: Any) -> httpx.Response:
-    return place.http.post(f"{DOOR}/decide", json=instance(row) | {"purpose": "service"} | more)
-
-
-def page(place: Place, **wanted: Any) -> list[dict[str, Any]]:
-    """What compliance is shown."""
-    reply = place.http.get("/api/decisions", params={"model": MODEL, "limit": 1000, **wanted})
-    assert reply.status_code == 200, reply.text
-    return list(reply.json()["decisions"])
-
-
-def held_of(place: Place, subject: str) -> list[dict[str, Any]]:
-    reply = place.http.post("/api/privacy/export", json={"subject": subject, "reason": "a test"})
-    return list(reply.json()["models"][MODEL]["decisions"])
-
-
-def answer(place: Place, model: str, sql: str) -> list[dict[str, Any]]:
-    """What `windvane decisions` writes."""
-    file = place.home.parent / "answer.json"
-    place.windvane("decisions", model, "--sql", sql, "--out", str(file))
-    return list(json.loads(file.read_text()))
-
-
-def files_with(folder: Path, text: bytes) -> list[Path]:
-    """Files that say it somewhere."""
-    found = []
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file() and text in path.read_bytes():
-                found.append(path)
-        except OSError:  # gone meanwhile, or a socket's
-            continue
-    return found
 
 
 def test_what_was_asked_denied_and_reported_is_shown_to_who_may_see_it(deployed: Place) -> None:
@@ -241,13 +184,6 @@ def test_the_next_version_has_learnt_no_row_of_whoever_was_erased(retired: Place
     assert files_with(place.home, ANA.encode()) == []
 
 
-def gathered(place: Place, file: Path, found: list[Row]) -> Examples:
-    """What a version learns from these rows and nothing else."""
-    write_csv(file, found)
-    spec = declared(place)
-    return gather(spec.model_copy(update={"data": spec.data.model_copy(update={"source": str(file)})}))
-
-
 def test_a_sealed_decision_is_proven_where_there_is_no_windvane(
     retired: Place, about_ana: list[str], tmp_path: Path
 ) -> None:
@@ -286,8 +222,9 @@ def test_whatever_is_tampered_with_is_named(retired: Place, about_ana: list[str]
     page(place)  # a read is an act, so control has a live segment
     wait_for("a copy in which nothing was changed", lambda: copied(place.home, taken) and holds(environment))
 
-    segment = next((taken / "log" / MODEL / "sealed" / "decisions").glob("*.parquet"))
-    table = pq.read_table(segment)
+    sealed = (taken / "log" / MODEL / "sealed" / "decisions").glob("*.parquet")
+    tables = ((path, pq.read_table(path)) for path in sealed)
+    segment, table = next(found for found in tables if about_ana[0] in found[1]["decision_id"].to_pylist())
     place_of_prediction = table.column_names.index("prediction")
     predictions = table["prediction"].to_pylist()
     row = table["decision_id"].to_pylist().index(about_ana[0])
@@ -312,25 +249,3 @@ def test_whatever_is_tampered_with_is_named(retired: Place, about_ana: list[str]
     ), lines
     assert any(f": control/{live.stem} record " in line for line in lines), lines
     assert "forged: checkpoint 1: its signature is not of its text" in lines
-
-
-def windvane(environment: dict[str, str], *arguments: str, stdout: Any = subprocess.PIPE) -> Any:
-    """The command line as a shell runs it."""
-    command = [str(Path(sys.executable).parent / "windvane"), *arguments]
-    return subprocess.run(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, timeout=120)
-
-
-def copied(home: Path, to: Path) -> bool:
-    """Whether it could be copied while it goes on; checkpoints first, so that they vouch for no more than there is."""
-    shutil.rmtree(to, ignore_errors=True)
-    try:
-        for part in ("keys", "audit", "log"):
-            shutil.copytree(home / part, to / part)
-    except (shutil.Error, OSError):
-        return False
-    return True
-
-
-def holds(environment: dict[str, str]) -> bool:
-    """Whether nothing in it was changed."""
-    return bool(windvane(environment, "audit", "verify").returncode == 0)
