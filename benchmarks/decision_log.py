@@ -17,6 +17,7 @@ from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.checkpoints import Checkpoints
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.key_file import signing_key
+from cluster.decision_log.personal import Protection
 from cluster.decision_log.query import Query
 from cluster.decision_log.record import Decision, Outcome
 from cluster.decision_log.sealer import Sealer
@@ -39,7 +40,7 @@ def say(what: str, figures: str) -> None:
 
 
 def decisions(count: int) -> list[Decision]:
-    """Decisions with 24 different features each."""
+    """Decisions with 24 different features each, as doors make them."""
     draw = random.Random(7).random
     return [
         Decision(
@@ -54,9 +55,24 @@ def decisions(count: int) -> list[Decision]:
             features=(*(draw() for _ in range(22)), "UA", n % 24),
             prediction=draw(),
             action="warn",
+            caller="front-desk",
+            roles=("client",),
+            purpose="service",
+            proposed="warn",
+            policies=("clients-decide", "act"),
+            policy_version=f"{7:064x}",
+            mandate=f"{8:032x}",
         )
         for n in range(count)
     ]
+
+
+def protected(records: list[Decision], home: Path) -> list[Decision]:
+    """The same as they are written: subjects by their keyed hash, their names encrypted."""
+    vault = Vault(SqliteSubjectKeys(home / "subjects.db"), FileKms(home / "subjects.key"))
+    found = Protection(vault, FEATURES).protect_all(records)
+    vault.flush()
+    return found
 
 
 def milliseconds(latencies: list[float]) -> str:
@@ -127,7 +143,7 @@ async def follow(root: Path, records: list[Decision], per_second: int) -> None:
 async def label(root: Path, records: list[Decision]) -> None:
     writer = Writer(root, "bench-outcomes", "buffered", asyncio.get_running_loop(), model="bench", features=FEATURES)
     for record in records:
-        writer.append(Outcome(record.decision_id, record.at + 60, record.prediction > 0.5))
+        writer.append(Outcome(record.decision_id, record.at + 60, record.prediction > 0.5, caller="front-desk"))
     await writer.commit()
     writer.close()
 
@@ -181,8 +197,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000)
     order = parser.parse_args()
     root = Path(tempfile.mkdtemp(dir=order.folder))
-    records = decisions(order.records)
     try:
+        records = protected(decisions(order.records), root)
         asyncio.run(write(root / "committed", "committed", records))
         asyncio.run(write(root / "buffered", "buffered", records))
         asyncio.run(follow(root / "tail", records, 5000))

@@ -1,4 +1,7 @@
-"""A decision on record, judged again by any policy set: before the model, and where it got so far, after it. Pure."""
+"""A decision on record, judged again by any policy set: before the model, and where it got so far, after it. Pure.
+
+Policies see nothing that is personal, so no vault is opened, and an erased subject's decisions are judged like others.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -86,6 +86,17 @@ def proposed(register: Register, version: str) -> Proposal:
     return proposal
 
 
+def hashes(register: Register) -> dict[str, str]:
+    """What checkpoints sign of it: the hash of the set in force, and of the one that waits.
+
+    >>> hashes(Register())
+    {}
+    """
+    live, proposal = register.live, register.proposal
+    held = {"in force": live.version} if live is not None else {}
+    return held if proposal is None else held | {"proposed": proposal.version}
+
+
 def is_same_person(one: str, other: str) -> bool:
     """Whether two callers' names are one to a reader.
 

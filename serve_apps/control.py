@@ -25,6 +25,7 @@ from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.policy_library import PolicyLibrary
+from cluster.policy_register import hashes
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
 from cluster.sql_store import SqlStore
@@ -116,6 +117,7 @@ class Control:
             self._trail,
             lambda: Auditor(self._log, place.checkpoints()),
             lambda: registry_state(registry, [spec.name for spec in self._desk.models()]),
+            lambda: hashes(library.register()),
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()

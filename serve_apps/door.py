@@ -147,7 +147,7 @@ class Door:
 
     async def _outcomes(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
         self._gate.demand(caller, REPORT_OUTCOME)
-        outcomes = self._outcomes_protocol.decode(await self._body(headers, receive), self._now())
+        outcomes = self._outcomes_protocol.decode(await self._body(headers, receive), self._now(), caller.name)
         self._entrance.debit(caller, len(outcomes))
         for outcome in outcomes:
             self._log.append(outcome)

@@ -17,11 +17,12 @@ from cluster.decision_log.vault import Vault
 from cluster.registry import Registry
 from cluster.store import Store
 from monitoring.requests import shelf
+from serve_apps.lineage import lineage
 from serve_apps.replies import DecisionsPage, Erased, Lineage, SubjectHeld, SubjectLog
 
 Format = Literal["json", "csv", "parquet"]
 MOST_OF_A_SUBJECT = 100_000  # decisions that one export holds of each model
-_ABOUT = """SELECT * FROM {view} WHERE decision_id IN (SELECT decision_id FROM decisions WHERE subject = '{subject}')
+_ABOUT = """SELECT * FROM {view} WHERE decision_id IN (SELECT decision_id FROM asked WHERE subject = '{subject}')
             ORDER BY recorded_at"""
 
 
@@ -88,31 +89,11 @@ class RecordsDesk:
             "read", by, f"asked where decision {decision_id} came from", model, {"decision_id": decision_id}
         )
         (row,) = tabular.rows(found)
-        version = self._registry.version(model, row["version"])
-        tags = version.tags
-        request = shelf(self._store).load(f"{model}/{version.request_id}")[0] if version.request_id else None
-        return {
-            "decision_id": decision_id,
-            "model": model,
-            "decided_at": datetime.fromtimestamp(row["recorded_at"], UTC).isoformat(),
-            "version": version.number,
-            "arm": row["arm"],
-            "split": row["revision"],
-            "policy": row.get("policy_version"),
-            "policies": list(row.get("policies") or ()),
-            "run": version.run_id,
-            "registered_at": version.created_at.isoformat(),
-            "parent": version.parent,
-            "data_sha256": tags.get("data_sha256"),
-            "source": tags.get("source"),
-            "code_revision": tags.get("code_revision"),
-            "environment": tags.get("environment"),
-            "declaration_sha256": tags.get("spec_sha256"),
-            "request": version.request_id,
-            "cause": request.cause if request else None,
-            "reason": version.reason,
-            "findings": list(request.findings) if request else [],
-        }
+        version = self._registry.version(model, row["version"]) if row["version"] else None
+        request = None
+        if version is not None and version.request_id:
+            request = shelf(self._store).load(f"{model}/{version.request_id}")[0]
+        return lineage(model, row, version, request)
 
     def export_subject(self, subject: str, reason: str, by: str) -> SubjectHeld:
         """Everything that is held about the subject, readable."""
@@ -169,6 +150,7 @@ class RecordsDesk:
             "until": wanted.until,
             "version": wanted.version,
             "action": wanted.action,
+            "verdict": wanted.verdict,
             "decision_id": wanted.decision_id,
             "after": wanted.after,
             "limit": wanted.limit,

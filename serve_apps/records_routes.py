@@ -43,19 +43,23 @@ def add_records_routes(app: FastAPI, desk: RecordsDesk) -> None:
         model: _Name,
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
-        version: Annotated[int | None, Query(ge=1, le=10**9)] = None,
+        version: Annotated[int | None, Query(ge=0, le=10**9)] = None,
         action: Annotated[str | None, Query(max_length=64)] = None,
+        verdict: Literal["allow", "refer", "deny"] | None = None,
         decision_id: Annotated[str | None, Query(max_length=64)] = None,
         after: Annotated[str | None, Query(max_length=200)] = None,
         limit: Annotated[int, Query(ge=1, le=MOST_EXPORTED)] = 100,
         form: Annotated[Literal["json", "csv", "parquet"], Query(alias="format")] = "json",
         personal: bool = False,
     ) -> replies.DecisionsPage:
-        """Decisions as they were logged, oldest first; `personal` decrypts. As JSON a page has at most 1000."""
+        """Decisions as they were logged, denied ones too, oldest first; `personal` decrypts.
+
+        As JSON a page has at most 1000. Version 0 is what was denied before any model was asked.
+        """
         caller = caller_of(request)
         demand_model(caller, model)
         most = min(limit, MOST_ROWS) if form == "json" else limit
-        wanted = Selection(_unix(since), _unix(until), version, action, decision_id, None, after, most)
+        wanted = Selection(_unix(since), _unix(until), version, action, verdict, decision_id, None, after, most)
         if form == "json":
             return desk.page(model, wanted, personal, caller.name)
         content = desk.export(model, wanted, personal, form, caller.name)

@@ -222,13 +222,18 @@ class Lineage(TypedDict):
     decision_id: str
     model: str
     decided_at: Moment
-    version: int
+    caller: str | None
+    purpose: str | None
+    consent: bool | None
+    verdict: str | None  # allow, refer or deny
+    action: str | None
+    version: int | None  # null where it was denied before a model was asked, and so is all that tells of one
     arm: str
     split: int  # revision that was in force
     policy: str | None  # hash of the policy set
     policies: list[str]  # that determined the verdict
-    run: str
-    registered_at: Moment
+    run: str | None
+    registered_at: Moment | None
     parent: int | None
     data_sha256: str | None
     source: str | None
@@ -237,7 +242,7 @@ class Lineage(TypedDict):
     declaration_sha256: str | None
     request: str | None
     cause: str | None
-    reason: str
+    reason: str | None
     findings: list[str]  # that caused the version
 
 

@@ -20,7 +20,7 @@ from cluster.decision_log.lookup import Kept, find
 from cluster.decision_log.personal import open_personal, restored
 from cluster.decision_log.record import Value
 from cluster.decision_log.vault import Vault
-from cluster.errors import Invalid, NotFound
+from cluster.errors import Conflict, Invalid
 from cluster.registry import Registry
 from serve_apps.replies import ReasonStatus, Retold
 
@@ -67,16 +67,21 @@ class Retelling:
         self._lock = Lock()
 
     def explain(self, model: str, decision_id: str) -> Retold:
-        """One decision of a registered model; raises NotFound, or what keeps its version from being loaded."""
+        """One decision of a registered model; raises NotFound, Conflict when it cannot be explained (any more), or
+        what keeps its version from being loaded.
+        """
         kept = find(self._logs / model, decision_id)
         if kept.decision.prediction is None:
-            raise NotFound(f"Decision {decision_id} was denied before a model was asked: there is nothing to explain")
+            raise Conflict(
+                f"Decision {decision_id} was denied before a model was asked: "
+                f"`windvane policy explain {model} {decision_id}` says why"
+            )
         with self._lock:
             version = self._version(model, kept.decision.version)
             return retold(model, self._revealed(kept, version), version)
 
     def _revealed(self, kept: Kept, version: "LoadedVersion") -> Kept:
-        """As it was before it was protected; raises NotFound where that cannot be known any more."""
+        """As it was before it was protected; raises Conflict where that cannot be known any more."""
         decision = kept.decision
         if decision.personal is None:
             return kept
@@ -87,7 +92,7 @@ class Retelling:
             names = [column.name for column in kept.features]
             return replace(kept, decision=restored(decision, open_personal(content), names))
         if any(feature.personal for feature in version.bundle.spec.features):
-            raise NotFound(
+            raise Conflict(
                 f"The subject of decision {decision.decision_id} was erased, and with it what it was decided by"
             )
         return kept

@@ -45,7 +45,7 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.argument("model")
 @click.option(
     "--sql",
-    default="select * exclude (personal) from decisions order by recorded_at desc limit 10",
+    default="select * exclude (personal) from asked order by recorded_at desc limit 10",
     show_default=True,
     help="One SELECT over decisions, denials, asked (both), outcomes, shadows, labelled and acts.",
 )

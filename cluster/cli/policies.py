@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from cluster.audit_place import AuditPlace
 from cluster.cedar_policy import CedarPolicy
 from cluster.cedar_rules import compile_policies
 from cluster.cli.operate import api
+from cluster.cli.told import tell_of
 from cluster.decision_log.query import Query
 from cluster.decision_replay import explained, recorded, retry
 from cluster.errors import Invalid, NotFound
@@ -146,6 +148,8 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
         raise click.UsageError("give --policies or --version, not both")
     settings = load_settings()
     store = SqlStore(settings.store_url)
+    detail = f"asked why policy judged decision {decision_id[:60]} so"
+    tell_of(AuditPlace(settings), "read", detail, model, decision_id=decision_id[:60])
     found = recorded(
         _row(Query(Path(settings.home) / "log" / model, load_model(model, settings).features), decision_id)
     )

@@ -115,6 +115,7 @@ _FIELDS: Mapping[Dataset, Mapping[str, tuple[Any, Callable[[Any], object]]]] = {
         "recorded_at": (pa.float64(), attrgetter("at")),
         "label": (pa.bool_(), attrgetter("label")),
         "kpis": (pa.map_(pa.string(), pa.float64()), lambda outcome: list(outcome.kpis.items())),
+        "caller": (pa.string(), attrgetter("caller")),
     },
     "acts": {
         "recorded_at": (pa.float64(), attrgetter("at")),

@@ -72,6 +72,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="outco
     at: float
     label: bool | None
     kpis: dict[str, float] = {}
+    caller: str = ""  # who reported it
 
 
 class Act(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="act"):

@@ -1,4 +1,4 @@
-"""Which decisions somebody wants to see: filters and pages, as one SELECT with parameters. Pure."""
+"""Which decisions somebody wants to see, denied ones too: filters and pages, as one SELECT with parameters. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,19 +9,23 @@ from cluster.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Every filter that is set must hold; oldest first. Times are Unix seconds, [since, until)."""
+    """Every filter that is set must hold; oldest first. Times are Unix seconds, [since, until).
+
+    Version 0 is what policy denied before any model was asked.
+    """
 
     since: float | None = None
     until: float | None = None
     version: int | None = None
     action: str | None = None
+    verdict: str | None = None  # allow, refer or deny
     decision_id: str | None = None
     subject: str | None = None  # its keyed hash
     after: str | None = None  # where the page before ended: what `mark` said of its last row
     limit: int = 100
 
     def sql(self) -> tuple[str, dict[str, Any]]:
-        """The SELECT over `decisions` and its parameters; raises Invalid for a mark that is none.
+        """The SELECT over `asked` and its parameters; raises Invalid for a mark that is none.
 
         >>> Selection(version=3, limit=5).sql()[1]
         {'version': 3, 'limit': 5}
@@ -31,6 +35,7 @@ class Selection:
             "recorded_at < $until": ("until", self.until),
             "version = $version": ("version", self.version),
             "action = $action": ("action", self.action),
+            "coalesce(verdict, 'allow') = $verdict": ("verdict", self.verdict),  # null before there were policies
             "decision_id = $decision_id": ("decision_id", self.decision_id),
             "subject = $subject": ("subject", self.subject),
         }
@@ -42,7 +47,7 @@ class Selection:
             conditions.append("(recorded_at, decision_id) > ($last_at, $last_id)")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         parameters["limit"] = self.limit
-        text = f"SELECT * FROM decisions {where} ORDER BY recorded_at, decision_id LIMIT $limit"  # noqa: S608
+        text = f"SELECT * FROM asked {where} ORDER BY recorded_at, decision_id LIMIT $limit"  # noqa: S608
         return text, parameters
 
 

@@ -57,9 +57,13 @@ def table_of(told: Sequence[Row]) -> Table:
     plain = []
     for row in told:
         features = {f"{_FEATURE}{name}": value for name, value in row["features"].items()}
-        texts = {name: msgspec.json.encode(row[name]).decode() for name in ("context", "grounds") if row.get(name)}
+        texts = {name: _json(row[name]) for name in ("context", "grounds") if name in row}
         plain.append({name: value for name, value in row.items() if name != "features"} | features | texts)
     return pa.Table.from_pylist(plain)
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _messages(found: Table) -> Sequence[tuple[str, str, bytes] | None]:

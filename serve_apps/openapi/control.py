@@ -43,6 +43,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Json:
         errors.append(Unavailable)
     if "{" in path or path == "/api/decisions":
         errors.append(NotFound)
+    if "{decision_id}" in path:  # what its record lacks, or does not fit together with
+        errors += [Conflict, Invalid]
     if changes:
         errors += [Conflict, UnsupportedMediaType, Invalid]
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):

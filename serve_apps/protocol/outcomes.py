@@ -45,8 +45,8 @@ class Outcomes:
         self._one = msgspec.json.Decoder(One)
         self._many = msgspec.json.Decoder(Many)
 
-    def decode(self, body: bytes, now: float) -> list[Outcome]:
-        """The records to log, reported at `now` (Unix seconds); raises Malformed, Invalid or TooLarge."""
+    def decode(self, body: bytes, now: float, caller: str) -> list[Outcome]:
+        """The records to log, reported at `now` (Unix seconds) by `caller`; raises Malformed, Invalid or TooLarge."""
         try:
             found = [self._one.decode(body)]
             members = 1
@@ -63,7 +63,7 @@ class Outcomes:
         members += sum((one.label is not None) + len(one.kpis) + bool(one.kpis) for one in found)
         if b"\\" in body or body.count(b":") != members:
             parse(body)  # perhaps a key stands twice, which the strict reader refuses
-        return [Outcome(one.decision_id, now, one.label, one.kpis) for one in found]
+        return [Outcome(one.decision_id, now, one.label, one.kpis, caller) for one in found]
 
     def _refusal(self, body: bytes, reason: str) -> Exception:
         tree = parse(body)

@@ -78,6 +78,15 @@ def test_a_column_that_came_after_the_file_was_sealed_is_no_change() -> None:
     assert changed("decisions", found.drop_columns(["reasons", "personal"]), payloads) == [(1, "reasons")]
 
 
+def test_an_outcome_that_was_sealed_before_it_said_who_reported_it_is_no_change() -> None:
+    older, newer = outcome("d1", cost=1.5), msgspec.structs.replace(outcome("d2"), caller="ann")
+    found, payloads = stored("outcomes", older, newer)
+    payloads[0] = msgspec.msgpack.encode(("outcome", "d1", 11.0, True, {"cost": 1.5}))
+    assert changed("outcomes", found, payloads) == []
+    assert changed("outcomes", found.drop_columns(["caller"]), payloads) == [(1, "caller")]
+    assert changed("outcomes", with_cell(found, 0, "caller", "bob"), payloads) == [(0, "caller")]
+
+
 @pytest.mark.parametrize("payload", [msgspec.msgpack.encode(outcome("d2")), b"rubbish", b"\x92\xa8decision\xa1\xff"])
 def test_a_record_of_another_kind_is_named(payload: bytes) -> None:
     found, payloads = stored("decisions", decision("d1"), decision("d2"))

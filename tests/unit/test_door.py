@@ -55,7 +55,7 @@ def test_outcomes_are_logged_before_they_are_accepted(door: World) -> None:
     before = len(door.outcomes)
     assert door.ask(OUTCOMES, outcome).json == {"accepted": 1}
     assert door.ask(OUTCOMES, {"outcomes": [outcome, outcome]}).json == {"accepted": 2}
-    assert door.outcomes[before:] == [Outcome(fixed("trips", "tester", "x"), NOW, True, {"cost": 2.0})] * 3
+    assert door.outcomes[before:] == [Outcome(fixed("trips", "tester", "x"), NOW, True, {"cost": 2.0}, "tester")] * 3
     door.log.refusal = "the disk is full"
     try:
         refused = door.ask(OUTCOMES, outcome)

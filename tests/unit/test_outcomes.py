@@ -16,7 +16,7 @@ OTHER = fixed("trips", "anybody", "b")
 
 
 def decode(document: object) -> list[Outcome]:
-    return OUTCOMES.decode(document if isinstance(document, bytes) else json.dumps(document).encode(), 5.0)
+    return OUTCOMES.decode(document if isinstance(document, bytes) else json.dumps(document).encode(), 5.0, "ann")
 
 
 def pointers(document: object) -> list[str]:
@@ -26,11 +26,12 @@ def pointers(document: object) -> list[str]:
 
 
 def test_one_outcome_has_a_label_or_kpis_or_both() -> None:
-    assert decode({"decision_id": ID, "label": True}) == [Outcome(ID, 5.0, True)]
-    assert decode({"decision_id": ID, "kpis": {"cost": 3}}) == [Outcome(ID, 5.0, None, {"cost": 3.0})]
+    assert decode({"decision_id": ID, "label": True}) == [Outcome(ID, 5.0, True, {}, "ann")]
+    assert decode({"decision_id": ID, "kpis": {"cost": 3}}) == [Outcome(ID, 5.0, None, {"cost": 3.0}, "ann")]
     both = {"decision_id": ID, "label": False, "kpis": {"a:b": 0.5}}
-    assert decode(both) == [Outcome(ID, 5.0, False, {"a:b": 0.5})]
-    assert decode({"decision_id": ID, "label": None, "kpis": {"cost": 1}}) == [Outcome(ID, 5.0, None, {"cost": 1.0})]
+    assert decode(both) == [Outcome(ID, 5.0, False, {"a:b": 0.5}, "ann")]
+    costly = {"decision_id": ID, "label": None, "kpis": {"cost": 1}}
+    assert decode(costly) == [Outcome(ID, 5.0, None, {"cost": 1.0}, "ann")]
 
 
 def test_many_outcomes_come_in_their_order() -> None:

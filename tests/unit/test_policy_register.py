@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.errors import Conflict, Forbidden, NotFound, WindvaneError
-from cluster.policy_register import Live, Register, approve, is_same_person, propose, withdraw
+from cluster.policy_register import Live, Register, approve, hashes, is_same_person, propose, withdraw
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ONE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64
@@ -26,6 +26,12 @@ def test_a_proposal_changes_nothing_until_a_second_person_approves() -> None:
         Live(2, TWO, "ann", "bob", "lower limits", NOW + timedelta(hours=1)),
         before=(FIRST.live,),  # type: ignore[arg-type]
     )
+
+
+def test_checkpoints_name_what_is_in_force_and_what_waits() -> None:
+    assert hashes(FIRST) == {"in force": ONE}
+    assert hashes(asked()) == {"in force": ONE, "proposed": TWO}
+    assert hashes(approve(asked(), TWO, "bob", NOW)) == {"in force": TWO}
 
 
 @pytest.mark.parametrize("by", ["ann", "Ann", " ann", "ａｎｎ"])

@@ -14,7 +14,7 @@ import pytest
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import Act
+from cluster.decision_log.record import DENIED, DENY, Act
 from cluster.decision_log.tail import Tail
 from cluster.decision_log.trail import TRAIL, Trail
 from cluster.decision_log.verify import verify
@@ -69,6 +69,7 @@ class Office:
         protected = Protection(vault, PEOPLE).protect_all(plain)
         vault.flush()
         written(self.logs / LOG, *protected, outcome("d1"), shadow(["d1", "d2"]))
+        self.vault = vault
         self.store, self.registry, self.consents = FakeStore(), FakeRegistry(), Consents()
         request, _ = open_request(
             self.store, LOG, "temp drifts", "findings", ("feature_psi:temp",), datetime(2026, 3, 1, tzinfo=UTC)
@@ -93,6 +94,23 @@ class Office:
         reply = Reply(found.status_code, found.headers, found.content)
         assert self.conformity.of(method, path.partition("?")[0], reply) == []
         return reply
+
+    def deny(self, name: str) -> None:
+        """One more decision about Ana on the log, that policy denied before the model was asked."""
+        denied = msgspec.structs.replace(
+            decision(name, at=20.0),
+            subject="Ana",
+            version=0,
+            arm=DENIED,
+            prediction=None,
+            action="",
+            caller="teller",
+            purpose="marketing",
+            verdict=DENY,
+            policies=("purpose",),
+            policy_version="4f2a",
+        )
+        written(self.logs / LOG, *Protection(self.vault, PEOPLE).protect_all([denied]), opened_at=2.0)
 
     def acts(self) -> list[Act]:
         return [record for record in Tail(self.logs / TRAIL).read() if isinstance(record, Act)]
@@ -135,7 +153,13 @@ def test_exports_are_files_of_every_row(office: Office) -> None:
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("", 422), ("model=churn", 404), (f"model={LOG}&limit=0", 422), (f"model={LOG}&after=x", 422)],
+    [
+        ("", 422),
+        ("model=churn", 404),
+        (f"model={LOG}&limit=0", 422),
+        (f"model={LOG}&after=x", 422),
+        (f"model={LOG}&verdict=maybe", 422),
+    ],
 )
 def test_a_wrong_question_is_refused_in_a_sentence(office: Office, query: str, status: int) -> None:
     assert office.ask(f"/api/decisions?{query}").status == status
@@ -166,6 +190,20 @@ def test_lineage_leads_from_a_decision_to_the_findings(office: Office) -> None:
     assert (found["code_revision"], found["cause"], found["findings"]) == ("c0ffee", "findings", ["feature_psi:temp"])
     assert (found["request"], found["policy"], found["split"]) == ("0001", None, 4)
     assert office.ask("/api/decisions/d77/lineage").status == 404
+
+
+def test_what_was_denied_is_read_exported_and_led_back_as_far_as_it_came(office: Office) -> None:
+    office.deny("d6")
+    found = office.ask(f"/api/decisions?model={LOG}&verdict=deny").json["decisions"]
+    assert [(each["decision_id"], each["version"], each["policies"]) for each in found] == [("d6", 0, ["purpose"])]
+    assert office.acts()[-1].facts["verdict"] == "deny"
+    exported = office.ask(f"/api/decisions?model={LOG}&format=csv")
+    assert pyarrow.csv.read_csv(io.BytesIO(exported.body))["decision_id"].to_pylist()[-1] == "d6"
+    lineage = office.ask("/api/decisions/d6/lineage").json
+    assert (lineage["caller"], lineage["purpose"], lineage["verdict"]) == ("teller", "marketing", "deny")
+    assert (lineage["policy"], lineage["version"], lineage["run"], lineage["findings"]) == ("4f2a", None, None, [])
+    held = office.ask("/api/privacy/export", {"subject": "Ana", "reason": "she asked"}).json["models"][LOG]["decisions"]
+    assert [each["decision_id"] for each in held] == ["d1", "d3", "d5", "d6"]
 
 
 def test_an_export_holds_everything_and_only_of_that_subject(office: Office) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from cluster.decision_log.record import Decision
+from cluster.decision_log.personal import Protection
+from cluster.decision_log.record import DENIED, DENY, Decision
 from cluster.decision_log.segment import Column
-from cluster.errors import Invalid, NotFound
+from cluster.errors import Conflict, Invalid, NotFound
 from cluster.registry import Registration
+from configs.schema import ModelSpec
 from serve_apps.question import Question
 from serve_apps.retelling import MOST_HELD, Retelling, load_as_trained
 from serve_apps.scorer import LoadedVersion
@@ -29,20 +31,29 @@ MADE = Registration("trips", "x", "first", "champion", None, None, {}, {}, {})
 class Past:
     """Decisions that a gateway made and logged, and where they can be looked up."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spec: ModelSpec = SPEC) -> None:
+        self.folder = folder
         self.registry = FakeRegistry(folder / "registry")
-        bundle = make_bundle(folder / "bundles", 1, SPEC)
+        bundle = make_bundle(folder / "bundles", 1, spec)
         self.registry.register(MADE, bundle)
         self.loads: list[int] = []
         self._written = 0
         self.version = load_as_trained(1, bundle)
         self.logs = folder / "log"
         self.retelling = Retelling(self.registry, self.logs, folder / "cache", lambda: open_vault(folder), self._load)
-        with gateway({1: self.version}, champion(), folder, SPEC) as world:
+        with gateway({1: self.version}, champion(), folder, spec) as world:
             asked = (Question("late", LATE), Question("fine", FINE), Question("asked", FINE, explain=True))
             world.run(world.decider.decide(asked, 0.0))
             self.decisions = {decision.subject: decision for decision in world.decisions}
-        written(self.logs / "trips", *self.decisions.values(), columns=COLUMNS)
+        vault = open_vault(folder)
+        people = any(feature.personal for feature in spec.features)
+        kept = list(self.decisions.values())
+        written(
+            self.logs / "trips",
+            *(Protection(vault, spec.features).protect_all(kept) if people else kept),
+            columns=COLUMNS,
+        )
+        vault.flush()
 
     def _load(self, number: int, folder: Path) -> LoadedVersion:
         self.loads.append(number)
@@ -108,6 +119,28 @@ def test_a_row_is_read_by_the_names_of_its_time(past: Past) -> None:
     assert past.rewrite(turned, COLUMNS[::-1])["again"]["prediction"] == decided.prediction
     with pytest.raises(Invalid, match="holds no 'origin', which version 1 decides by"):
         past.rewrite(msgspec.structs.replace(decided, features=LATE[:4]), COLUMNS[:4])
+
+
+def test_what_is_encrypted_is_told_until_its_subject_is_erased(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_syncs(monkeypatch)
+    personal = tuple(feature.model_copy(update={"personal": feature.name == "distance"}) for feature in SPEC.features)
+    past = Past(tmp_path, SPEC.model_copy(update={"features": personal}))
+    (path,) = (past.logs / "trips" / "live").glob("*.seg")
+    assert b"late" not in path.read_bytes()
+    decided, found = past.decisions["late"], past.explain("late")
+    assert (found["subject"], found["grounds"]) == ("late", msgspec.to_builtins(decided.grounds))
+    assert {each["value"] for each in found["contributions"] if each["feature"] == "distance"} == {2500.0}
+    assert found["again"]["largest_difference"] < 1e-9
+    open_vault(tmp_path).erase("late", 1.0)
+    with pytest.raises(Conflict, match="was erased, and with it what it was decided by"):
+        past.explain("late")
+    assert past.explain("fine")["subject"] == "fine"
+
+
+def test_what_was_denied_before_a_model_was_asked_cannot_be_explained_by_one(past: Past) -> None:
+    denied = msgspec.structs.replace(past.decisions["fine"], version=0, prediction=None, arm=DENIED, verdict=DENY)
+    with pytest.raises(Conflict, match="`windvane policy explain trips .*` says why"):
+        past.rewrite(denied)
 
 
 def test_a_decision_of_another_model_is_not_found(past: Past) -> None:

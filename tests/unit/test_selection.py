@@ -10,7 +10,9 @@ import pytest
 from cluster.decision_log import tabular
 from cluster.decision_log.logs import find_decision, models_of, query_of
 from cluster.decision_log.personal import Protection
+from cluster.decision_log.record import DENIED, DENY, REFER
 from cluster.decision_log.sealer import Sealer
+from cluster.decision_log.segment import sealed_path
 from cluster.decision_log.selection import Selection, mark
 from cluster.errors import Invalid, NotFound
 from tests.decision_log import FEATURES, decision, skip_syncs, written
@@ -32,6 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             subject="Ana" if n % 2 else "Ben",
             version=1 + n % 3,
             action="warn" if n < 5 else "keep",
+            verdict=REFER if n == 6 else "allow",
             explanation=(0.5, 1.0, 1.0, 1.0, 1.0),
         )
         for n in range(10)
@@ -58,6 +61,9 @@ def ids(home: Path, **wanted: object) -> list[str]:
         ({"version": 2, "action": "keep"}, "7"),
         ({"decision_id": "d6"}, "6"),
         ({"limit": 3}, "012"),
+        ({"verdict": "refer"}, "6"),
+        ({"verdict": "allow", "action": "keep"}, "5789"),
+        ({"verdict": "deny"}, ""),
         ({"action": "x' OR '1'='1"}, ""),
     ],
 )
@@ -71,6 +77,37 @@ def test_pages_go_through_all_of_them_once(home: Path) -> None:
         found += [row["decision_id"] for row in page]
         after = mark(page[-1])
     assert found == [f"d{n}" for n in range(10)]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_was_denied_is_seen_like_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool) -> None:
+    skip_syncs(monkeypatch)
+    refused = msgspec.structs.replace(
+        decision("d2", at=12.0), version=0, arm=DENIED, prediction=None, action="", verdict=DENY, policies=("purpose",)
+    )
+    root = tmp_path / "log" / LOG
+    written(root, decision("d1"), refused)
+    if sealed:
+        Sealer(root).seal()
+    assert ids(tmp_path) == ["d1", "d2"]
+    assert ids(tmp_path, verdict="deny") == ids(tmp_path, version=0) == ["d2"]
+    _, found = find_decision(tmp_path / "log", "d2")
+    (row,) = tabular.rows(found)
+    assert (row["verdict"], row["policies"], row["prediction"]) == ("deny", ["purpose"], None)
+    assert len(tabular.csv(found).splitlines()) == 2
+
+
+def test_a_file_of_before_there_were_verdicts_holds_what_was_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_syncs(monkeypatch)
+    root = tmp_path / "log" / LOG
+    name = written(root, decision("d1"))
+    Sealer(root).seal()
+    path = sealed_path(root, "decisions", name)
+    pq.write_table(pq.read_table(path).drop_columns(["verdict"]), path)
+    assert ids(tmp_path, verdict="allow") == ["d1"]
+    assert ids(tmp_path, verdict="deny") == []
 
 
 def test_a_mark_that_is_none_is_refused(home: Path) -> None:
@@ -106,6 +143,10 @@ def test_of_an_erased_subject_nothing_personal_is_read(home: Path, tmp_path: Pat
     assert {row["subject"] for row in shown} == {"Ben", vault.hash("Ana")}
     assert [row["erased"] for row in shown] == [False, True] * 5
     assert {row["features"]["temp"] for row in shown if row["erased"]} == {None}
+    exported = tabular.table_of(shown)  # what is left of the one beside what is told of the other
+    assert exported["context"].to_pylist() == ['{"k":1}', "{}"] * 5
+    assert pq.read_table(pa.BufferReader(tabular.parquet(exported))).equals(exported)
+    assert len(tabular.csv(exported).splitlines()) == 11
 
 
 def test_exports_can_be_read_by_other_programs(home: Path) -> None:
