@@ -10,6 +10,7 @@ from cluster.errors import (
     Malformed,
     NotFound,
     TooFast,
+    TooLarge,
     Unauthorized,
     Unavailable,
     WindvaneError,
@@ -44,7 +45,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Json:
     if "{" in path or path == "/api/decisions":
         errors.append(NotFound)
     if changes:
-        errors += [Conflict, UnsupportedMediaType, Invalid]
+        errors += [Conflict, TooLarge, UnsupportedMediaType, Invalid]
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         errors.append(Invalid)
     if operation["security"]:
