@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import Request
 
 from cluster.decision_log.trail import Trail
-from cluster.errors import Unavailable, WindvaneError
+from cluster.errors import Denied, Unavailable, WindvaneError
 from serve_apps.turned_away import LONGEST_DOOR, LONGEST_WHY, REFUSED
 
 logger = logging.getLogger(__name__)
@@ -27,11 +27,14 @@ class Orders:
         """Raises Unavailable when it cannot be recorded, and then it may not be carried out."""
         reason = body.get("reason") if isinstance(body, dict) else None
         detail = str(reason)[:LONGEST_WHY] if reason else "no reason was given"
-        await asyncio.to_thread(self._tell, "ordered", who, detail, request)
+        await asyncio.to_thread(self._tell, "ordered", who, detail, request, {})
 
     async def refused(self, request: Request, who: str, error: WindvaneError) -> None:
-        """A refusal stands also when it cannot be recorded."""
-        await self._refused(lambda: self._tell(REFUSED, who, str(error)[:LONGEST_WHY], request))
+        """A refusal stands also when it cannot be recorded; a policy's says which, of which set."""
+        by: dict[str, str] = {}
+        if isinstance(error, Denied):
+            by = {"policies": " ".join(error.policies), "policy_version": error.version}
+        await self._refused(lambda: self._tell(REFUSED, who, str(error)[:LONGEST_WHY], request, by))
 
     async def refused_at(self, door: str, model: str, who: str, error: WindvaneError) -> None:
         """The same where there is no HTTP request."""
@@ -44,11 +47,11 @@ class Orders:
         except Unavailable as unrecorded:
             logger.warning("A refused request is not on the log: %s", unrecorded)
 
-    def _tell(self, kind: str, who: str, detail: str, request: Request) -> None:
+    def _tell(self, kind: str, who: str, detail: str, request: Request, more: Mapping[str, str]) -> None:
         given = {name: _legible(str(value)[:LONGEST_NAME]) for name, value in request.path_params.items()}
-        order = {"order": f"{request.method} {route_of(request)}"}
-        facts = order | {name: value for name, value in given.items() if name not in _UNSAID}
-        self._trail.tell(kind, who, _legible(detail), given.get("model", ""), facts)
+        facts = {name: value for name, value in given.items() if name not in _UNSAID}
+        order = {"order": f"{request.method} {route_of(request)}", **facts, **more}
+        self._trail.tell(kind, who, _legible(detail), given.get("model", ""), order)
 
 
 def route_of(request: Request) -> str:
