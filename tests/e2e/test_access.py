@@ -29,6 +29,7 @@ from tests.gateway_world import asked
 MINE, OTHERS = "access-mine", "access-others"
 DECIDE = f"/v2/models/{MINE}/decide"
 INFER = f"/v2/models/{MINE}/infer"
+FORGED = issuer.private_key("ES256", 1)
 ROW = {"inputs": [{"name": "input", "shape": [1, 5], "datatype": "FP32", "data": [1, 2, 3, 0, 1]}]}
 
 
@@ -61,9 +62,14 @@ def bearer(text: str | bytes) -> dict[str, str]:
     return {"authorization": f"Bearer {text if isinstance(text, str) else text.decode()}"}
 
 
-def signed(key: Any = None, **said: Any) -> bytes:
+def said(**more: Any) -> dict[str, Any]:
+    """The claims of a token that is good for longer than all tests take."""
     now = int(time.time())
-    return issuer.token(issuer.claims(iat=now, exp=now + 600, **said), key)
+    return issuer.claims(**{"iat": now, "exp": now + 7200, **more})
+
+
+def signed(key: Any = None, **more: Any) -> bytes:
+    return issuer.token(said(**more), key)
 
 
 def records(place: Place, model: str = MINE) -> list[Record]:
@@ -358,10 +364,10 @@ def test_no_way_of_writing_a_request_goes_round_the_keys(doors: Place, line: str
     head.append(f"Content-Length: {len(RAW) + len(HIDDEN)}")
     with socket.create_connection(("127.0.0.1", PORT), timeout=10.0) as wire:
         wire.sendall("\r\n".join([*head, "", ""]).replace("KEY", bare).encode() + RAW + HIDDEN)
-        said = b"".join(iter(lambda: wire.recv(65536), b""))
-    statuses = re.findall(rb"HTTP/1\.[01] (\d{3}) ", said)
-    assert statuses, said
-    assert set(statuses) <= {b"400", b"401", b"403", b"501"}, said
+        replies = b"".join(iter(lambda: wire.recv(65536), b""))
+    statuses = re.findall(rb"HTTP/1\.[01] (\d{3}) ", replies)
+    assert statuses, replies
+    assert set(statuses) <= {b"400", b"401", b"403", b"501"}, replies
     assert decided(doors) == before
 
 
@@ -393,35 +399,40 @@ def test_the_command_line_is_told_why_it_may_not(doors: Place, tmp_path: Path) -
             file.write_text(shown if isinstance(shown, str) else shown["authorization"].removeprefix("Bearer "))
         caller = replace(doors, environment=doors.environment | {"WINDVANE_KEY_FILE": str(file)})
         for command in ("keys", "list"), ("undeploy", MINE, "--reason", "because"):
-            said = caller.windvane(*command, check=False)
+            told = caller.windvane(*command, check=False)
             needed = "This needs the role" if name == "client" else "WINDVANE_KEY_FILE"
-            assert said.startswith("Error: "), said
-            assert needed in said, said
-            assert "Traceback" not in said
+            assert told.startswith("Error: "), told
+            assert needed in told, told
+            assert "Traceback" not in told
     assert doors.status(MINE)["champion"] == 1
     assert ("cli-client", "GET /api/keys") in {(who, order) for who, order, _ in refusals(doors, "control")}
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "why"),
     [
-        signed(iss="https://eve.example.org/"),
-        signed(aud="somebody-else"),
-        signed(issuer.private_key("ES256", 1)),
-        signed()[:-4] + b"AAAA",
-        jwt.encode(issuer.claims(), None, "none", {"kid": "one"}).encode(),
-        jwt.encode(issuer.claims(), "secret" * 10, "HS256", {"kid": "one"}).encode(),
-        issuer.token(issuer.claims(exp=1)),
-        signed(exp=None),
-        b"wv_" + b"A" * 43,
-        b"wv_",
-        b"a.b.c",
-        b"..",
-        b"A" * 20_000,
+        (signed(iss="https://eve.example.org/"), "of another issuer (iss)"),
+        (signed(aud="somebody-else"), "for somebody else (aud)"),
+        (signed(aud=None), "lacks a claim"),
+        (signed(exp=1), "is over (exp)"),
+        (signed(exp=None), "lacks a claim"),
+        (signed(nbf=4_000_000_000), "not good yet (nbf)"),
+        (signed(FORGED), "signature is not its issuer's"),
+        (signed()[:-4] + b"AAAA", "signature is not its issuer's"),
+        (issuer.token(said(roles=["boss"]), FORGED, jku="http://127.0.0.1:9/jwks.json"), "signature is not"),
+        (issuer.token(said(), kid="../../../../dev/null"), "has not published (kid)"),
+        (jwt.encode(said(), None, "none", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
+        (jwt.encode(said(), issuer.jwks(), "HS256", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
+        (issuer.token(said(), issuer.private_key("RS256"), "RS256"), "not signed with ES256 (alg)"),
+        (b"wv_" + b"A" * 43, "not known here"),
+        (b"wv_", "not known here"),
+        (b"a.b.c", "neither a key nor a token"),
+        (b"..", "neither a key nor a token"),
+        (b"A" * 20_000, ""),
     ],
 )
 def test_a_credential_that_is_not_good_is_refused_at_every_door(
-    doors: Place, stranger: httpx.Client, sent: bytes
+    doors: Place, stranger: httpx.Client, sent: bytes, why: str
 ) -> None:
     for reply in (
         stranger.post(DECIDE, json=asked(), headers=bearer(sent)),
@@ -430,6 +441,7 @@ def test_a_credential_that_is_not_good_is_refused_at_every_door(
         stranger.get("/v2/models/nobodys", headers=bearer(sent)),
     ):
         assert reply.status_code in (400, 401, 431) if len(sent) > 8192 else reply.status_code == 401, reply.text
+        assert why in reply.text
     if len(sent) < 8192:
         assert code_of([("authorization", bearer(sent)["authorization"])]) is grpc.StatusCode.UNAUTHENTICATED
 
