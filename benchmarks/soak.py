@@ -99,7 +99,6 @@ class Generator:
     def __init__(self, place: World, bodies: Path, arguments: Sequence[str], seconds: float) -> None:
         url = f"{place.url}{place.path}/decide"
         command = [sys.executable, "-m", "benchmarks.offer", url, str(bodies), "--seconds", str(seconds)]
-        command += [word for line in place.header_lines for word in ("--header", line)]
         self._told = bodies.with_name("tallies.ndjson")
         with self._told.open("wb") as file:
             shown = [word for line in place.header_lines for word in ("--header", line)]

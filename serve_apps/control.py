@@ -99,7 +99,10 @@ class Control:
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
         self._key_desk.look()
-        self._reception = GrpcReception(self._authenticator, self._turned_away, self._settings.is_local)
+        self._orders = Orders(self._trail)
+        self._reception = GrpcReception(
+            self._authenticator, self._turned_away, self._settings.is_local, self._orders
+        )
         library = PolicyLibrary(store, compile_policies)
         gate = AdminGate(library, taken, self._desk.mandate)
         self._policies = PolicyDesk(library, gate, switchboard.post)
@@ -136,7 +139,7 @@ class Control:
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
-        keeper = Keeper(self._authenticator, self._turned_away, Orders(self._trail))
+        keeper = Keeper(self._authenticator, self._turned_away, self._orders)
         app = make_app(self._desk, keeper, self._key_desk, self._governance, self._records, self._lifespan)
         add_server_routes(app, self._desk.models, self._switchboard)
         demand_guards(app)

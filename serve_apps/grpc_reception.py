@@ -8,6 +8,7 @@ from cluster.callers.caller import demand_model
 from cluster.callers.credential import credentials_in
 from cluster.errors import NotFound, WindvaneError
 from serve_apps.grpc_door import Context, demand_local, headers_of, refuse
+from serve_apps.orders import Orders
 from serve_apps.turned_away import TurnedAway
 
 APPLICATION = "application"  # the metadata by which Ray Serve tells applications apart
@@ -18,11 +19,14 @@ logger = logging.getLogger(__name__)
 class GrpcReception:
     """Refuses in the words of a model's own door, whether there is such a model or not."""
 
-    def __init__(self, authenticator: Authenticator, turned_away: TurnedAway, local: bool) -> None:
-        """`local` refuses callers on other machines, as the `GrpcDoor` does."""
+    def __init__(
+        self, authenticator: Authenticator, turned_away: TurnedAway, local: bool, orders: Orders | None = None
+    ) -> None:
+        """`local` refuses callers on other machines, as the `GrpcDoor` does; `orders` puts refusals on the log."""
         self._authenticator = authenticator
         self._turned_away = turned_away
         self._local = local
+        self._orders = orders
 
     async def answer(self, model: str, empty: Reply, context: Context) -> Reply:
         """`empty`, under the status that says why there is nothing else."""
@@ -40,7 +44,9 @@ class GrpcReception:
                 sentence = f"No model {model[:64]!a} is deployed here: run windvane deploy"
             raise NotFound(sentence)
         except WindvaneError as error:
-            self._turned_away.note(error, f"gRPC {model}", caller)
+            told = self._turned_away.note(error, f"gRPC {model}", caller)
+            if told and self._orders is not None:
+                await self._orders.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
             refuse(error, context)
         except Exception:
             logger.exception("A gRPC request about %a was not answered", model[:64])

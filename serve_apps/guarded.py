@@ -1,6 +1,6 @@
 """Who may ask what of the control API: every route says it, and one that does not stops the start."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request, Response
@@ -9,15 +9,17 @@ from fastapi.routing import APIRoute
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.caller import Caller, demand_all_models, demand_model, demand_role
 from cluster.callers.credential import credentials_in
-from cluster.errors import WindvaneError
+from cluster.errors import Malformed, WindvaneError
 from configs.access import ROLES, Role
-from serve_apps.orders import Orders
+from serve_apps.http_request import ClientGone, Receive, read_body
+from serve_apps.orders import Orders, door_of
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.problem import UnsupportedMediaType
 from serve_apps.turned_away import TurnedAway
 
 Json: TypeAlias = dict[str, Any]
 READERS: tuple[Role, ...] = ("owner", "operator", "compliance", "admin")
+MOST_BYTES = 4 << 20  # of a body; clients may send some too, and control has one replica
 ALL_MODELS = "x-all-models"
 SCHEMES = ("bearer", "apiKey")  # as the document calls the two headers that a key may stand in
 
@@ -79,7 +81,7 @@ class Keeper:
     async def refused(self, error: WindvaneError, request: Request) -> None:
         """Put it on record when it was for who asks; in a flood of them not each."""
         caller = getattr(request.state, "caller", None)
-        told = self._turned_away.note(error, f"{request.method} {request.url.path}", caller)
+        told = self._turned_away.note(error, door_of(request), caller)
         if told and self._orders is not None:
             await self._orders.refused(request, "" if caller is None else caller.name, error)
 
@@ -108,7 +110,9 @@ class Keeper:
                         demand_all_models(caller_of(request))
                     if not reads:
                         _demand_json(request.headers.get("content-type", ""))
-                        await keeper.ordered(request, strict_json.parse(await request.body()))
+                        body = await _whole(request)
+                        await keeper.ordered(request, strict_json.parse(body))
+                        request = Request(request.scope, _again(body, request.receive))
                     return await answer(request)
 
                 async def recorded(request: Request) -> Response:
@@ -128,6 +132,24 @@ def demand_guards(app: FastAPI) -> None:
     for route in app.routes:
         if not getattr(route, "guarded", False):
             raise ValueError(f"{route} is not guarded: add routes to the app itself, whose route class is the Keeper's")
+
+
+async def _whole(request: Request) -> bytes:
+    """The body; raises TooLarge before it is read whole."""
+    try:
+        return await read_body(dict(request.headers.raw), request.receive, MOST_BYTES)
+    except ClientGone as error:
+        raise Malformed("The body did not come whole") from error  # nobody reads this: its sender hung up
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Tells the body that was read, once, and then what follows it."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def told() -> MutableMapping[str, Any]:
+        return left.pop() if left else await receive()
+
+    return told
 
 
 def _demand_json(kind: str) -> None:

@@ -29,8 +29,8 @@ def page(document: Json) -> str:
 
 
 def _operation(document: Json, path: str, method: str, operation: Json) -> Iterator[str]:
-    owner = operation.get("security")
-    who = "" if not owner else " · for the owner" if {} not in owner else " · in part for the owner"
+    roles = [role for scheme in operation.get("security", ()) for each in scheme.values() for role in each]
+    who = f" · for {' or '.join(dict.fromkeys(roles))}" if roles else " · for anybody"
     yield f"<section><h4>{escape(method.upper())} {escape(path)}</h4>"
     yield f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}{who}</p><ul>"
     for parameter in operation.get("parameters", ()):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +42,7 @@ from serve_apps.router import SPLIT, Split
 from serve_apps.scorer import LoadedVersion, load_version
 from serve_apps.shadows import Shadows
 from serve_apps.shipping import MonitorLine, Shipping
+from serve_apps.turned_away import Refused, TurnedAway
 
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
 logger = logging.getLogger(__name__)
@@ -101,7 +103,7 @@ class Replica:
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
-        entrance = Entrance(spec.name, authenticator)
+        entrance = Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record))
         self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, self.start, self.stop)
         self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, local)
         self._guarded = gatekeeper.Guarded(self._decider.admission, self.door, loop)
@@ -147,6 +149,10 @@ class Replica:
         await self._authenticator.stop()
         await self._roster.close()
         await asyncio.to_thread(self._log.close)
+
+    def _put_on_record(self, refused: Refused) -> None:
+        """Whoever is turned away does not wait for the disk; raises Unavailable when that is too far behind."""
+        self._log.append(refused.act(self.spec.name, time.time()))
 
     def _changed(self) -> None:
         """The roster has other versions, or another split: forget what is known of versions that were let go."""

@@ -1,4 +1,4 @@
-"""Who was not let in, or not let do something: in the log, each with its reason, however many come."""
+"""Who was not let in, or not let do something: on record, each with its reason, however many come."""
 
 import logging
 import time
@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.callers.caller import Caller
-from cluster.errors import Forbidden, TooFast, Unauthorized, WindvaneError
+from cluster.decision_log.record import Act, Value
+from cluster.errors import Denied, Forbidden, TooFast, Unauthorized, WindvaneError
 
 MOST_LINES, PERIOD_SECONDS = 60, 60.0  # of each caller, and of all who are not known: those beyond are counted
-LONGEST_DOOR = 120
+LONGEST_DOOR, LONGEST_WHY = 120, 500
+REFUSED = "refused"  # the kind of act that it is
 logger = logging.getLogger(__name__)
 
 
@@ -29,15 +31,25 @@ class Refused:
         who = "nobody known" if self.caller is None else f"{self.caller!a} ({self.key_id or 'without a key'})"
         return f"{self.status} for {who} at {self.door!a}: {self.why}"
 
+    def act(self, model: str, at: float) -> Act:
+        """For the decision log."""
+        facts: dict[str, Value] = {"order": self.door, "status": self.status, "key_id": self.key_id}
+        return Act(at, REFUSED, self.caller or "", model, None, self.why[:LONGEST_WHY], facts)
+
 
 class TurnedAway:
     """One per process."""
 
     def __init__(
-        self, tell: Callable[[str], None] = logger.warning, ticks: Callable[[], float] = time.monotonic
+        self,
+        tell: Callable[[str], None] = logger.warning,
+        ticks: Callable[[], float] = time.monotonic,
+        record: Callable[[Refused], None] | None = None,
     ) -> None:
+        """`record` puts on the decision log what is told; it may raise, and then the refusal stands all the same."""
         self._tell = tell
         self._ticks = ticks
+        self._record = record
         self._since = ticks()
         self._lines: Counter[str | None] = Counter()  # by who was refused, in this period
         self.count = 0
@@ -57,5 +69,11 @@ class TurnedAway:
         self._lines[name] += 1
         if self._lines[name] > MOST_LINES:
             return False
-        self._tell(Refused(door[:LONGEST_DOOR], error.status, str(error), name, key_id).line())
+        refused = Refused(door[:LONGEST_DOOR], error.status, str(error), name, key_id)
+        self._tell(refused.line())
+        if self._record is not None and not (isinstance(error, Denied) and error.decision_ids):  # which are on it
+            try:
+                self._record(refused)
+            except WindvaneError as unrecorded:
+                self._tell(f"A refusal is not on the decision log: {unrecorded}")
         return True

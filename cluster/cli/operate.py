@@ -63,7 +63,7 @@ def up() -> None:
         ("decisions", place.decisions),
         ("gRPC", f"{place.grpc} (inference.GRPCInferenceService)"),
         ("console", place.console),
-        ("API docs", f"{lifecycle.url(settings)}/docs"),
+        ("API docs", f"{place.console}#docs"),  # a browser shows no key at /docs itself
         ("metrics", f"{lifecycle.url(settings)}/metrics"),
         ("Ray dashboard", place.dashboard),
         ("MLflow UI", place.mlflow_command),

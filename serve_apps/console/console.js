@@ -73,7 +73,8 @@ function modelSection(model) {
     element("h3", {}, "Events"), eventTable(model.events || []));
 }
 
-const KEY = "windvane-key";
+const KEY = "windvane-key"; // in sessionStorage: gone with the tab, and in no address
+const SENDABLE = /^[\x21-\x7e]+$/; // what a header can hold; a key pasted with a blank in it is none
 const VIEWS = ["status", "docs", "metrics"];
 let view = "status";
 
@@ -81,6 +82,7 @@ class Unknown extends Error {}
 
 async function ask(path) {
   const key = sessionStorage.getItem(KEY);
+  if (key && !SENDABLE.test(key)) throw new Unknown("this is not a key: copy it whole, without blanks");
   const headers = key ? { authorization: `Bearer ${key}` } : {};
   const reply = await fetch(path, { cache: "no-store", headers });
   if (reply.status === 401) throw new Unknown(key ? "this key is not known, or no longer" : "who is asking?");

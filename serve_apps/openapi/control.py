@@ -10,6 +10,7 @@ from cluster.errors import (
     Malformed,
     NotFound,
     TooFast,
+    TooLarge,
     Unauthorized,
     Unavailable,
     WindvaneError,
@@ -46,7 +47,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Json:
     if "{decision_id}" in path:  # what its record lacks, or does not fit together with
         errors += [Conflict, Invalid]
     if changes:
-        errors += [Conflict, UnsupportedMediaType, Invalid]
+        errors += [Conflict, TooLarge, UnsupportedMediaType, Invalid]
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         errors.append(Invalid)
     if operation["security"]:

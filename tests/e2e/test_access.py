@@ -1,10 +1,14 @@
 """Whoever may not is refused, at every door of a real Windvane: never answered, never by a fault, always on record."""
 
+import http.client
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,7 +18,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as stubs
 
-from cluster.decision_log.record import Decision, Outcome, Record
+from cluster.decision_log.record import Act, Decision, Outcome, Record, Value
 from cluster.decision_log.tail import Tail
 from tests import issuer
 from tests.bundles import SPEC
@@ -25,15 +29,17 @@ from tests.gateway_world import asked
 MINE, OTHERS = "access-mine", "access-others"
 DECIDE = f"/v2/models/{MINE}/decide"
 INFER = f"/v2/models/{MINE}/infer"
+FORGED = issuer.private_key("ES256", 1)
 ROW = {"inputs": [{"name": "input", "shape": [1, 5], "datatype": "FP32", "data": [1, 2, 3, 0, 1]}]}
 
 
 @pytest.fixture(scope="module")
 def doors(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Two models, of two tenants."""
+    """Two models, of two tenants; the second has two replicas."""
     folders = [tmp_path_factory.mktemp(name) for name in (MINE, OTHERS)]
     mine, others = (SPEC.model_copy(update={"name": name}) for name in (MINE, OTHERS))
-    with untrained(place, mine, folders[0], 1), untrained(place, others, folders[1], 2):
+    with untrained(place, mine, folders[0], 1), untrained(place, others, folders[1], 2, replicas=2):
+        wait_for("both replicas", lambda: len(place.processes(f"ServeReplica:{OTHERS}:")) == 2)
         yield place
 
 
@@ -56,13 +62,29 @@ def bearer(text: str | bytes) -> dict[str, str]:
     return {"authorization": f"Bearer {text if isinstance(text, str) else text.decode()}"}
 
 
-def signed(key: Any = None, **said: Any) -> bytes:
+def said(**more: Any) -> dict[str, Any]:
+    """The claims of a token that is good for longer than all tests take."""
     now = int(time.time())
-    return issuer.token(issuer.claims(iat=now, exp=now + 600, **said), key)
+    return issuer.claims(**{"iat": now, "exp": now + 7200, **more})
+
+
+def signed(key: Any = None, **more: Any) -> bytes:
+    return issuer.token(said(**more), key)
 
 
 def records(place: Place, model: str = MINE) -> list[Record]:
     return Tail(place.home / "log" / model).read(limit=1_000_000)
+
+
+def decided(place: Place) -> int:
+    """How many decisions and outcomes of MINE are on the log; refusals are on it, too."""
+    return sum(isinstance(each, Decision | Outcome) for each in records(place))
+
+
+def refusals(place: Place, log: str) -> set[tuple[str, Value, str]]:
+    """Of whom, at which door and why the log has refusals."""
+    acts = (each for each in records(place, log) if isinstance(each, Act) and each.kind == "refused")
+    return {(act.who, act.facts["order"], act.detail) for act in acts}
 
 
 def said_of_refusals(place: Place) -> str:
@@ -72,9 +94,9 @@ def said_of_refusals(place: Place) -> str:
     return "\n".join(texts)
 
 
-def code_of(metadata: list[tuple[str, str]], model: str = MINE) -> grpc.StatusCode:
+def code_of(metadata: list[tuple[str, str]], model: str = MINE, version: str = "") -> grpc.StatusCode:
     """How one inference over gRPC ends."""
-    request = messages.ModelInferRequest(model_name=model)
+    request = messages.ModelInferRequest(model_name=model, model_version=version)
     tensor = request.inputs.add(name="input", datatype="FP32", shape=[1, 5])
     tensor.contents.fp32_contents.extend([1, 2, 3, 0, 1])
     with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
@@ -94,9 +116,10 @@ def test_nobody_is_told_which_models_there_are(doors: Place, stranger: httpx.Cli
 
 
 def test_without_a_key_no_door_opens(doors: Place, stranger: httpx.Client) -> None:
-    before = len(records(doors))
+    before = decided(doors)
     for method, path, body in (
         ("POST", DECIDE, asked()),
+        ("POST", DECIDE, {"instances": [asked()] * 16}),
         ("POST", INFER, ROW),
         ("POST", f"/v2/models/{MINE}/outcomes", {"decision_id": "x", "label": True}),
         ("GET", f"/v2/models/{MINE}", None),
@@ -111,13 +134,21 @@ def test_without_a_key_no_door_opens(doors: Place, stranger: httpx.Client) -> No
         ("GET", "/metrics", None),
         ("GET", "/openapi.json", None),
         ("GET", "/docs", None),
+        ("GET", "/api/policies", None),
+        ("POST", "/api/policies", {"files": {"a.cedar": ""}, "reason": "mine"}),
+        ("PUT", "/api/subjects/N725MQ/consent", {"purposes": {"research": True}}),
+        ("GET", "/api/subjects/N725MQ/consent", None),
+        ("GET", f"/api/decisions?model={MINE}", None),
+        ("GET", "/api/decisions/x/lineage", None),
+        ("POST", "/api/privacy/export", {"subject": "N725MQ", "reason": "curious"}),
+        ("POST", "/api/privacy/erase", {"subject": "N725MQ", "reason": "to hide it"}),
     ):
         reply = stranger.request(method, path, json=body)
         assert reply.status_code == 401, f"{method} {path}: {reply.status_code} {reply.text}"
         assert reply.headers["www-authenticate"] == 'Bearer realm="windvane"'
     assert code_of([]) is grpc.StatusCode.UNAUTHENTICATED
     assert code_of([], "nobodys") is grpc.StatusCode.UNAUTHENTICATED
-    assert len(records(doors)) == before
+    assert decided(doors) == before
 
 
 def test_a_key_decides_at_every_door_and_its_name_is_in_no_reply(doors: Place, stranger: httpx.Client) -> None:
@@ -129,13 +160,18 @@ def test_a_key_decides_at_every_door_and_its_name_is_in_no_reply(doors: Place, s
     assert code_of(list(bare.items())) is grpc.StatusCode.OK
 
 
-def test_a_revoked_key_is_refused_within_a_second_on_every_door(doors: Place, stranger: httpx.Client) -> None:
+def test_a_revoked_key_is_refused_within_a_second_on_every_replica_and_door(
+    doors: Place, stranger: httpx.Client
+) -> None:
     key_id, key = make(doors)
-    assert stranger.post(DECIDE, json=asked(), headers=key).status_code == 200
+    decide = f"/v2/models/{OTHERS}/decide"
+    assert {stranger.post(decide, json=asked(), headers=key).status_code for _ in range(10)} == {200}
     assert doors.http.post(f"/api/keys/{key_id}/revoke", json={"reason": "lost"}).json()["replicas_told"]
-    since = time.monotonic()
-    while stranger.post(DECIDE, json=asked(), headers=key).status_code == 200:
-        assert time.monotonic() - since < 1.0
+    since, row = time.monotonic(), 0
+    while row < 20:  # one after another: HAProxy takes the replicas in turn
+        refused = stranger.post(decide, json=asked(), headers=key).status_code == 401
+        row = row + 1 if refused else 0
+        assert refused or time.monotonic() - since < 1.0
     reply = stranger.post(INFER, json=ROW, headers=key)
     assert (reply.status_code, reply.headers["www-authenticate"][-14:]) == (401, '"invalid_token"'[-14:])
     assert code_of([("authorization", key["authorization"])]) is grpc.StatusCode.UNAUTHENTICATED
@@ -176,6 +212,31 @@ def test_another_tenants_decision_is_not_reached_by_its_id(doors: Place, strange
     _, key = make(doors, models=[OTHERS])
     outcome = {"decision_id": theirs, "label": True}
     assert stranger.post(f"/v2/models/{MINE}/outcomes", json=outcome, headers=key).status_code == 403
+    assert not [each for each in records(doors) if isinstance(each, Outcome) and each.decision_id == theirs]
+
+
+def test_another_tenants_decision_is_read_by_nobody_who_has_its_id(doors: Place, stranger: httpx.Client) -> None:
+    """Not even with every role there is for a model of one's own."""
+    theirs = doors.http.post(DECIDE, json=asked()).json()["decision_id"]
+    assert doors.http.post(f"/v2/models/{OTHERS}/decide", json=asked()).status_code == 200
+    _, key = make(doors, models=[OTHERS], roles=["client", "owner", "operator", "compliance", "admin"])
+    about = {"subject": "N725MQ", "reason": "curious"}
+    for reply in (
+        stranger.get(f"/api/models/{MINE}/decisions/{theirs}/explanation", headers=key),
+        stranger.get(f"/api/decisions?model={MINE}&decision_id={theirs}", headers=key),
+        stranger.get(f"/api/decisions/{theirs}/lineage", headers=key),
+        stranger.post("/api/privacy/export", json=about, headers=key),
+        stranger.post("/api/privacy/erase", json=about, headers=key),
+        stranger.get("/api/subjects/N725MQ/consent", headers=key),
+        stranger.put("/api/subjects/N725MQ/consent", json={"purposes": {"research": True}}, headers=key),
+    ):
+        assert reply.status_code == 403, f"{reply.request.url}: {reply.status_code} {reply.text}"
+    mine = stranger.get(f"/api/models/{OTHERS}/decisions/{theirs}/explanation", headers=key)
+    assert mine.status_code == 404
+    page = stranger.get(f"/api/decisions?model={OTHERS}&decision_id={theirs}", headers=key)
+    assert (page.status_code, page.json()["decisions"]) == (200, [])
+    told = stranger.post(f"/v2/models/{OTHERS}/outcomes", json={"decision_id": theirs, "label": True}, headers=key)
+    assert told.status_code == 200  # of a decision that this model may yet have made
     assert not [each for each in records(doors) if isinstance(each, Outcome) and each.decision_id == theirs]
 
 
@@ -244,10 +305,8 @@ def test_two_credentials_are_none(doors: Place, stranger: httpx.Client) -> None:
 )
 def test_no_way_of_writing_a_path_goes_round_the_keys(doors: Place, path: str) -> None:
     """Sent as it is written: httpx would tidy it up."""
-    import http.client
-
     _, key = make(doors, models=[OTHERS])
-    before = len(records(doors))
+    before = decided(doors)
     for sent in {}, key:
         for method in "POST", "GET":
             connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30.0)
@@ -258,29 +317,122 @@ def test_no_way_of_writing_a_path_goes_round_the_keys(doors: Place, path: str) -
             connection.close()
             assert reply.status in (307, 400, 401, 403, 404, 405, 415), f"{method} {path}: {reply.status} {text}"
             assert MINE not in text or reply.status in (401, 403, 404)
-    assert len(records(doors)) == before
+    assert decided(doors) == before
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+def test_no_method_goes_round_the_keys(doors: Place, method: str) -> None:
+    before = decided(doors)
+    for path in DECIDE, INFER, "/api/keys", "/api/status", f"/api/models/{MINE}", "/metrics":
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30.0)
+        connection.request(method, path, json.dumps(asked()), {"content-type": "application/json"})
+        reply = connection.getresponse()
+        assert reply.status in (400, 401, 405, 501), f"{method} {path}: {reply.status} {reply.read()!r}"
+        connection.close()
+    assert decided(doors) == before
+
+
+RAW = json.dumps(asked()).encode()
+HIDDEN = f"POST {DECIDE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RAW)}\r\n\r\n".encode() + RAW
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("line", "lines"),
     [
-        signed(iss="https://eve.example.org/"),
-        signed(aud="somebody-else"),
-        signed(issuer.private_key("ES256", 1)),
-        signed()[:-4] + b"AAAA",
-        jwt.encode(issuer.claims(), None, "none", {"kid": "one"}).encode(),
-        jwt.encode(issuer.claims(), "secret" * 10, "HS256", {"kid": "one"}).encode(),
-        issuer.token(issuer.claims(exp=1)),
-        signed(exp=None),
-        b"wv_" + b"A" * 43,
-        b"wv_",
-        b"a.b.c",
-        b"..",
-        b"A" * 20_000,
+        (f"POST http://127.0.0.1:{PORT}{DECIDE} HTTP/1.1", ()),
+        (f"POST {DECIDE} HTTP/1.0", ()),
+        (f"POST {DECIDE}?key=KEY HTTP/1.1", ()),
+        (f"POST {DECIDE} HTTP/1.1", ("X_Api_Key: KEY",)),
+        (f"POST {DECIDE} HTTP/1.1", ("Authorization : Bearer KEY",)),
+        (f"POST {DECIDE} HTTP/1.1", ("Accept: x", " Authorization: Bearer KEY")),
+        (f"POST {DECIDE} HTTP/1.1", ("Authorization: Bearer KEY, Bearer KEY",)),
+        (f"POST {DECIDE} HTTP/1.1", ("Authorization: Bearer\x00KEY",)),
+        (f"POST {DECIDE} HTTP/1.1", ("Cookie: authorization=KEY", "Proxy-Authorization: Bearer KEY")),
+        (f"POST {DECIDE} HTTP/1.1", ("X-Original-URL: /api/health", "X-Rewrite-URL: /api/health")),
+        (f"POST {DECIDE} HTTP/1.1", ("X-HTTP-Method-Override: GET", "X-Forwarded-For: 127.0.0.1")),
+        (f"POST {DECIDE} HTTP/1.1", ("Transfer-Encoding: chunked",)),
+        (f"POST {DECIDE} HTTP/1.1", ("Transfer-Encoding: xchunked",)),
+        (f"POST {DECIDE} HTTP/1.1", ("Content-Length: 0",)),
+    ],
+)
+def test_no_way_of_writing_a_request_goes_round_the_keys(doors: Place, line: str, lines: tuple[str, ...]) -> None:
+    """Behind each stands a second request, for whoever takes the first to be shorter than it is."""
+    before = decided(doors)
+    _, key = make(doors, models=[OTHERS])
+    bare = key["authorization"].removeprefix("Bearer ")
+    head = [line, "Host: x", "Content-Type: application/json", "Connection: close", *lines]
+    head.append(f"Content-Length: {len(RAW) + len(HIDDEN)}")
+    with socket.create_connection(("127.0.0.1", PORT), timeout=10.0) as wire:
+        wire.sendall("\r\n".join([*head, "", ""]).replace("KEY", bare).encode() + RAW + HIDDEN)
+        replies = b"".join(iter(lambda: wire.recv(65536), b""))
+    statuses = re.findall(rb"HTTP/1\.[01] (\d{3}) ", replies)
+    assert statuses, replies
+    assert set(statuses) <= {b"400", b"401", b"403", b"501"}, replies
+    assert decided(doors) == before
+
+
+def test_no_metadata_leads_to_another_tenants_model_over_grpc(doors: Place) -> None:
+    _, key = make(doors, models=[OTHERS])
+    shown = list(key.items())
+    denied, unknown = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED
+    assert code_of([*shown, ("application", MINE)], OTHERS) is denied
+    assert code_of([*shown, ("application", MINE)], MINE) is denied
+    assert code_of([*shown, ("application", "control")], MINE) is denied
+    assert code_of([*shown, ("application", OTHERS)], MINE) is grpc.StatusCode.NOT_FOUND
+    assert code_of([*shown, ("x-windvane-role", "admin"), ("x-windvane-model", MINE)]) is denied
+    assert code_of([*shown, *shown], OTHERS) is unknown
+    assert code_of([("x-authorization", key["authorization"])], OTHERS) is unknown
+    for name in f"../{MINE}", f"{OTHERS}/../{MINE}", f"{MINE}\x00", MINE.upper(), f"{MINE}%00", "a" * 200:
+        assert code_of(shown, name) is denied, name
+    assert code_of(shown, OTHERS, version="1") is grpc.StatusCode.OK
+
+
+def test_the_command_line_is_told_why_it_may_not(doors: Place, tmp_path: Path) -> None:
+    """Whoever cannot read the first key's file has to show a key of their own."""
+    revoked_id, revoked = make(doors, roles=["admin"])
+    doors.http.post(f"/api/keys/{revoked_id}/revoke", json={"reason": "left"})
+    _, client = make(doors, name="cli-client")
+    kept = {"none": None, "bad": "wv_nonsense", "revoked": revoked, "client": client}
+    for name, shown in kept.items():
+        file = tmp_path / f"{name}.key"
+        if shown is not None:
+            file.write_text(shown if isinstance(shown, str) else shown["authorization"].removeprefix("Bearer "))
+        caller = replace(doors, environment=doors.environment | {"WINDVANE_KEY_FILE": str(file)})
+        for command in ("keys", "list"), ("undeploy", MINE, "--reason", "because"):
+            told = caller.windvane(*command, check=False)
+            needed = "This needs the role" if name == "client" else "WINDVANE_KEY_FILE"
+            assert told.startswith("Error: "), told
+            assert needed in told, told
+            assert "Traceback" not in told
+    assert doors.status(MINE)["champion"] == 1
+    assert ("cli-client", "GET /api/keys") in {(who, order) for who, order, _ in refusals(doors, "control")}
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (signed(iss="https://eve.example.org/"), "of another issuer (iss)"),
+        (signed(aud="somebody-else"), "for somebody else (aud)"),
+        (signed(aud=None), "lacks a claim"),
+        (signed(exp=1), "is over (exp)"),
+        (signed(exp=None), "lacks a claim"),
+        (signed(nbf=4_000_000_000), "not good yet (nbf)"),
+        (signed(FORGED), "signature is not its issuer's"),
+        (signed()[:-4] + b"AAAA", "signature is not its issuer's"),
+        (issuer.token(said(roles=["boss"]), FORGED, jku="http://127.0.0.1:9/jwks.json"), "signature is not"),
+        (issuer.token(said(), kid="../../../../dev/null"), "has not published (kid)"),
+        (jwt.encode(said(), None, "none", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
+        (jwt.encode(said(), issuer.jwks(), "HS256", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
+        (issuer.token(said(), issuer.private_key("RS256"), "RS256"), "not signed with ES256 (alg)"),
+        (b"wv_" + b"A" * 43, "not known here"),
+        (b"wv_", "not known here"),
+        (b"a.b.c", "neither a key nor a token"),
+        (b"..", "neither a key nor a token"),
+        (b"A" * 20_000, ""),
     ],
 )
 def test_a_credential_that_is_not_good_is_refused_at_every_door(
-    doors: Place, stranger: httpx.Client, sent: bytes
+    doors: Place, stranger: httpx.Client, sent: bytes, why: str
 ) -> None:
     for reply in (
         stranger.post(DECIDE, json=asked(), headers=bearer(sent)),
@@ -289,6 +441,7 @@ def test_a_credential_that_is_not_good_is_refused_at_every_door(
         stranger.get("/v2/models/nobodys", headers=bearer(sent)),
     ):
         assert reply.status_code in (400, 401, 431) if len(sent) > 8192 else reply.status_code == 401, reply.text
+        assert why in reply.text
     if len(sent) < 8192:
         assert code_of([("authorization", bearer(sent)["authorization"])]) is grpc.StatusCode.UNAUTHENTICATED
 
@@ -361,8 +514,16 @@ def test_every_kind_of_refusal_is_on_record_without_the_credential(doors: Place,
             )
         )
 
+    def kept() -> bool:
+        at_mine, at_control = ({(who, order) for who, order, _ in refusals(doors, log)} for log in (MINE, "control"))
+        return at_mine >= {("on-record", f"POST {DECIDE}"), ("", f"POST {DECIDE}")} and (
+            ("on-record", "GET /api/status") in at_control
+        )
+
     wait_for("the lines", told, 15.0)
+    wait_for("the acts", kept, 15.0)
     assert key["authorization"].removeprefix("Bearer ") not in said_of_refusals(doors)
+    assert "nothing was changed" in doors.windvane("audit", "verify")
 
 
 def test_every_decision_has_been_logged_that_was_answered(doors: Place) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import requests
@@ -47,11 +48,13 @@ MODERATE = settings(
 @pytest.fixture(scope="module")
 def door(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with untrained(place, SPEC.model_copy(update={"name": NAME}), tmp_path_factory.mktemp(NAME)) as found:
+        assert place.http.post(f"{found}/decide", json=asked()).status_code == 200  # so that there is a log
         yield found
 
 
 def fuzz(place: Place, folder: Path, paths: str, *options: str, configuration: Path = CONFIGURATION) -> int:
     """Run schemathesis over these paths of our own document; how many cases it tried."""
+    folder = Path(mkdtemp(dir=folder))  # several run at once
     command = [
         *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(configuration)),
         *(
@@ -92,23 +95,36 @@ def test_every_door_of_a_model_answers_as_our_document_says(place: Place, door: 
 
 
 def test_the_control_api_answers_as_our_document_says(place: Place, door: str, tmp_path: Path) -> None:
-    """Whatever there is to read, keys too; changes without a key, and with one those of a model that does not exist."""
+    """Whatever there is to read; changes without a key, and with one those of keys, policies and made-up people.
 
-    def state() -> list[list[object]]:
+    Changes of a model are tried with a key on one that does not exist.
+    """
+
+    def state() -> list[object]:
         models = place.http.get("/api/status").json()["models"]
-        return [[each[name] for name in ("name", "champion", "split", "rollout", "retrain")] for each in models]
+        policies = place.http.get("/api/policies").json()
+        said = [[each[name] for name in ("name", "champion", "split", "rollout", "retrain")] for each in models]
+        return [*said, policies["live"], policies["proposal"]]
 
-    before = state()
-    with ThreadPoolExecutor() as all_three:
-        runs = [all_three.submit(fuzz, place, tmp_path, "^/(api|metrics)", "-n", "10")]
-        reading = ("-n", "30", "-H", bearer(place), "--include-method", "GET")
-        runs.append(all_three.submit(fuzz, place, tmp_path, "^/(api|metrics)", *reading))
-        runs.append(all_three.submit(fuzz, place, tmp_path, "^/api/keys", "-n", "10", "-H", bearer(place)))
-        for model, *token in ((NAME,), ("nobody", "-H", bearer(place))):
-            fixed = tmp_path / f"{model}.toml"
-            fixed.write_text(f'{CONFIGURATION.read_text()}\n[parameters]\n"path.model" = "{model}"\n')
-            paths = r"^/api/models/\{model\}"
-            runs.append(all_three.submit(fuzz, place, tmp_path, paths, "-n", "30", *token, configuration=fixed))
+    def fixed(name: str, **parameters: str) -> Path:
+        lines = [f'"{parameter}" = "{value}"' for parameter, value in parameters.items()]
+        written = tmp_path / f"{name}.toml"
+        written.write_text("\n".join([CONFIGURATION.read_text(), "[parameters]", *lines, ""]))
+        return written
+
+    before, key = state(), ("-H", bearer(place))
+    reading = (*key, "--include-method", "GET")
+    one, nobody = fixed("one", **{"path.model": NAME, "query.model": NAME}), fixed("nobody", **{"path.model": "nobody"})
+    of_a_model = r"^/api/models/\{model\}"
+    with ThreadPoolExecutor(3) as some:
+        runs = [
+            some.submit(fuzz, place, tmp_path, "^/(api|metrics)", "-n", "10"),
+            some.submit(fuzz, place, tmp_path, of_a_model, "-n", "30", configuration=one),
+            some.submit(fuzz, place, tmp_path, "^/(api|metrics)", "-n", "30", *reading, configuration=one),
+            some.submit(fuzz, place, tmp_path, of_a_model, "-n", "30", *key, configuration=nobody),
+            some.submit(fuzz, place, tmp_path, "^/api/(keys|policies)", "-n", "10", *key),
+            some.submit(fuzz, place, tmp_path, "^/api/(subjects|privacy)", "-n", "10", *key),
+        ]
     tried = [run.result() for run in runs]
     assert min(tried) > 100, tried
     assert sum(tried) > 1_500, tried

@@ -26,12 +26,13 @@ def register(place: Place, spec: ModelSpec, *bundles: Path) -> None:
 
 
 @contextmanager
-def untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1) -> Iterator[str]:
+def untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1, replicas: int = 1) -> Iterator[str]:
     """A champion of this declaration, deployed and answering; the path of its doors.
 
     It is taken out of service when the block ends: CPUs that it holds are missed by trainings of other tests.
     """
-    spec = spec.model_copy(update={"serving": spec.serving.model_copy(update={"num_cpus": 0.05, "max_replicas": 1})})
+    small = {"num_cpus": 0.05, "min_replicas": replicas, "max_replicas": replicas}
+    spec = spec.model_copy(update={"serving": spec.serving.model_copy(update=small)})
     (place.models / f"{spec.name}.yaml").write_text(spec.model_dump_json(exclude_unset=True))
     register(place, spec, make_bundle(folder, seed, spec))
     place.windvane("deploy", spec.name)

@@ -1,6 +1,7 @@
 """Every route of the control API names who may ask and asks before it reads; one that does not stops the start."""
 
 import logging
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx
@@ -16,7 +17,16 @@ from cluster.callers.key_ring import KeyRing
 from cluster.callers.rate import Limit
 from cluster.errors import Unauthorized, WindvaneError
 from configs.access import ROLES, Role
-from serve_apps.guarded import READERS, Keeper, caller_of, demand_guards, needs, needs_all_models, open_to_all
+from serve_apps.guarded import (
+    MOST_BYTES,
+    READERS,
+    Keeper,
+    caller_of,
+    demand_guards,
+    needs,
+    needs_all_models,
+    open_to_all,
+)
 from serve_apps.turned_away import TurnedAway
 from tests.desk_world import Client
 from tests.fakes import FakeStore
@@ -54,6 +64,10 @@ class World:
         def deeper(request: Request) -> str:
             demand_role(caller_of(request), "admin")
             return "deep"
+
+        @app.put("/subjects/{subject:path}/consent", openapi_extra=needs(*ROLES))
+        def agree(body: dict[str, int]) -> int:
+            return len(body)
 
         @app.post("/models/{model}", openapi_extra=needs("operator"))
         def change(request: Request) -> str:
@@ -164,6 +178,26 @@ def test_a_route_that_does_not_say_who_may_ask_is_not_started() -> None:
         @app.get("/forgotten")
         def forgotten() -> None:
             """Nobody thought of it."""
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_is_read_up_to_a_limit(world: World, announced: bool) -> None:
+    key = world.key("client") | {"content-type": "application/json"}
+    largest = b'{"a": 1' + b" " * (MOST_BYTES - 8) + b"}"
+
+    async def in_parts(body: bytes) -> AsyncIterator[bytes]:
+        for at in range(0, len(body), 1 << 20):
+            yield body[at : at + (1 << 20)]
+
+    for body, status in ((largest, 200), (largest + b" ", 413)):
+        reply = world.api.put("/subjects/ann/consent", content=body if announced else in_parts(body), headers=key)
+        assert reply.status_code == status, reply.text
+
+
+def test_the_name_of_who_a_request_is_about_is_in_no_line(world: World) -> None:
+    assert world.api.put("/subjects/Ana Example/consent", json={}).status_code == 401
+    assert "Ana" not in world.said[-1]
+    assert "PUT /subjects/{subject:path}/consent" in world.said[-1]
 
 
 def test_a_route_that_names_no_role_is_not_taken_for_an_open_one() -> None:

@@ -1,5 +1,6 @@
 """The control API about records: for whoever may, page by page or as a file, and every question on the log before."""
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import msgspec
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from tritonclient.grpc import service_pb2 as messages
 
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
@@ -22,6 +24,7 @@ from cluster.errors import Unavailable
 from cluster.registry import Registration
 from monitoring.requests import open_request
 from serve_apps.admin import make_app
+from serve_apps.grpc_reception import GrpcReception
 from serve_apps.guarded import Keeper
 from serve_apps.key_desk import KeyDesk
 from serve_apps.openapi.document import document
@@ -34,6 +37,7 @@ from tests.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, 
 from tests.desk_world import Client, DeskWorld, governance
 from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import Reply
+from tests.unit.test_grpc_door import FakeContext
 from tests.vault import open_vault
 
 LOG = "flight-delay"
@@ -255,3 +259,18 @@ def test_an_order_that_cannot_be_put_on_the_log_is_not_carried_out(
     path, body = f"/api/models/{LOG}/retrain", {"reason": "because"}
     assert office.client.post(path, json=body, headers=BOSS).status_code == 503
     assert office.client.post(path, json=body).status_code == 401  # a refusal stands without a record
+
+
+def test_a_reason_that_is_no_text_is_refused_and_on_the_log_as_it_was_sent(office: Office) -> None:
+    """JSON can spell half of a surrogate pair, which no record can hold."""
+    sent = {"content": b'{"reason": "\\ud800"}', "headers": BOSS | {"content-type": "application/json"}}
+    assert office.client.post(f"/api/models/{LOG}/retrain", **sent).status_code == 422
+    assert [(act.kind, act.detail) for act in office.acts()] == [("ordered", "\\ud800")]
+
+
+def test_who_is_refused_over_grpc_is_on_the_log(office: Office) -> None:
+    reception = GrpcReception(knowing(), TurnedAway(lambda _: None), True, Orders(office.trail))
+    asyncio.run(reception.answer("loans", messages.ModelInferResponse(), FakeContext()))
+    [act] = office.acts()
+    assert (act.kind, act.who, act.model, act.facts) == ("refused", "", "loans", {"order": "gRPC loans"})
+    assert "Send your key" in act.detail

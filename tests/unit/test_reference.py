@@ -23,6 +23,12 @@ def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewher
     assert set(re.findall(r'href="#([^"]+)"', written)) <= places
 
 
+def test_who_may_ask_is_said_of_every_operation() -> None:
+    written = page(document([SPEC], control_app(DeskWorld().desk).openapi()))
+    assert "Control answers. · for anybody</p>" in written
+    assert "Governed, logged and counted like `decide`. · for client or owner or admin</p>" in written
+
+
 def test_nothing_that_was_declared_becomes_markup() -> None:
     wicked = "<script>alert('&')</script>"
     spec = SPEC.model_copy(update={"description": wicked, "unit": wicked})

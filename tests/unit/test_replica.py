@@ -12,7 +12,7 @@ from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.cedar_rules import compile_policies
 from cluster.decision_log.personal import open_personal
-from cluster.decision_log.record import Decision, Shadow
+from cluster.decision_log.record import Act, Decision, Shadow
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound, Unavailable
@@ -187,6 +187,12 @@ def test_a_replica_knows_the_stored_keys_before_it_answers(place: Place) -> None
             assert (await call(replica.door, "GET", READY, [b""], sent)).status == status
 
     place.play(scenario)
+    acts = [record for record in place.records() if isinstance(record, Act)]
+    assert [(act.kind, act.who, act.model, act.facts["status"]) for act in acts] == [
+        ("refused", "ann", "trips", 403),
+        ("refused", "", "trips", 401),
+    ]
+    assert {act.facts["order"] for act in acts} == {f"GET {READY}"}
 
 
 def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place) -> None:

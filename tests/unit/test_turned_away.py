@@ -3,8 +3,19 @@
 import pytest
 
 from cluster.callers.caller import Caller
-from cluster.errors import Forbidden, Invalid, NotFound, Overloaded, TooFast, Unauthorized, WindvaneError
-from serve_apps.turned_away import MOST_LINES, PERIOD_SECONDS, TurnedAway
+from cluster.decision_log.record import Act
+from cluster.errors import (
+    Denied,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Overloaded,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    WindvaneError,
+)
+from serve_apps.turned_away import MOST_LINES, PERIOD_SECONDS, Refused, TurnedAway
 
 ANN = Caller("ann", frozenset({"client"}), None, "3f9a0c51b2de")
 DOOR = "POST /v2/models/trips/decide"
@@ -59,3 +70,33 @@ def test_a_crowd_is_counted_and_later_ones_are_told_again(world: World) -> None:
         f"401 for nobody known at '{DOOR}': y",
     ]
     assert world.away.count == MOST_LINES + 42
+
+
+def test_what_is_told_is_put_on_the_decision_log_too() -> None:
+    recorded: list[Refused] = []
+    away = TurnedAway(lambda _: None, lambda: 0.0, recorded.append)
+    for _ in range(MOST_LINES + 5):
+        away.note(Forbidden("'ann' may not use 'trips'"), DOOR, ANN)
+    assert len(recorded) == MOST_LINES  # a crowd fills no log
+    facts = {"order": DOOR, "status": 403, "key_id": "3f9a0c51b2de"}
+    act = Act(7.0, "refused", "ann", "trips", None, "'ann' may not use 'trips'", facts)
+    assert recorded[0].act("trips", 7.0) == act
+
+
+def test_what_policy_denied_is_on_it_already() -> None:
+    recorded: list[Refused] = []
+    away = TurnedAway(lambda _: None, lambda: 0.0, recorded.append)
+    away.note(Denied("no consent", ("consent",), "4f", ("d1",)), DOOR, ANN)
+    assert recorded == []
+    away.note(Denied("not yours", ("model-scope",), "4f"), DOOR, ANN)  # an outcome, of which there is no other record
+    assert [each.why for each in recorded] == ["not yours"]
+
+
+def test_a_refusal_stands_when_the_log_does_not_take_it() -> None:
+    lines: list[str] = []
+
+    def full(_: Refused) -> None:
+        raise Unavailable("the disk is full")
+
+    assert TurnedAway(lines.append, lambda: 0.0, full).note(Unauthorized("x"), DOOR, None)
+    assert lines[1:] == ["A refusal is not on the decision log: the disk is full"]
