@@ -87,7 +87,7 @@ class PolicyLibrary:
         """See `policy_register.approve`; checked again, since a newer release may refuse what an older one took."""
         self._check(self.written(policy_register.proposed(self.register(), version).version))
         return self._change(
-            lambda before: policy_register.approve(before, version, by, now),
+            lambda before: policy_register.approve(before, version, by, reason, now),
             lambda _: f"{by} approved policy set {version[:12]}, which is in force: {reason}",
             now,
         )
