@@ -58,6 +58,12 @@ class PolicyLibrary:
         live = self.register().live
         return None if live is None else PolicyInForce(live.number, self.written(live.version))
 
+    def hashes(self) -> Mapping[str, str]:
+        """Which set is in force and which one waits, for whoever signs what holds now."""
+        register = self.register()
+        known = {"in_force": register.live, "proposed": register.proposal}
+        return {name: found.version for name, found in known.items() if found is not None}
+
     def install(self, written: PolicySet, by: str, reason: str, now: datetime) -> Register:
         """Put a set in force and ask nobody: the first one, or by whoever holds the store, if all else fails."""
         self._keep(written)
