@@ -4,19 +4,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from cluster.callers.caller import demand_role
 from cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
-from cluster.policy import APPROVE, approve_context
 from configs.access import ROLES, Role
 from configs.schema import ModelSpec
 from serve_apps import replies
@@ -33,28 +31,11 @@ from serve_apps.protocol.problem import MethodNotAllowed
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.records_routes import add_records_routes
 from serve_apps.reference import page
+from serve_apps.rollout_routes import OWNERS, Number, Reason, add_rollout_routes
 
 CONSOLE = Path(__file__).parent / "console"
-VERBS = Literal["pause", "resume", "promote", "abort", "undo"]
-OWNERS: tuple[Role, ...] = ("owner", "admin")
 TRAINERS: tuple[Role, ...] = ("owner", "operator", "admin")
-APPROVERS: tuple[Role, ...] = ("owner", "compliance", "admin")
 EXPLAINERS: tuple[Role, ...] = ("owner", "compliance", "admin")
-HOLDERS: tuple[Role, ...] = ("owner", "operator", "compliance", "admin")  # who may stop a version from going on
-STEERING: dict[str, tuple[Role, ...]] = {
-    "pause": HOLDERS,
-    "abort": HOLDERS,
-    "undo": HOLDERS,
-    "resume": OWNERS,
-    "promote": OWNERS,
-}
-AS_POLICIES_NAME_IT = {
-    "pause": "roll_back",
-    "abort": "roll_back",
-    "undo": "roll_back",
-    "resume": "promote",
-    "promote": "promote",
-}
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -66,37 +47,6 @@ DECLARATION = {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ModelSpec"}}},
     }
 }  # what `deploy` validates itself, so that it names every wrong field as `windvane validate` does
-
-Number: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]  # of a version
-
-
-class Reason(BaseModel):
-    """Why somebody does this by hand; it goes on the record."""
-
-    model_config = ConfigDict(extra="forbid")
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class StartOrder(Reason):
-    """A rollout started by hand."""
-
-    version: Number
-    skip_shadow: bool = False
-    override_gate: bool = False
-
-
-class ApprovalOrder(Reason):
-    """An answer to exactly what was looked at: the version, and the plan's digest or how it begins."""
-
-    version: Number
-    plan: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None
-
-
-class Pins(BaseModel):
-    """Versions that are always scored as shadows."""
-
-    model_config = ConfigDict(extra="forbid")
-    versions: Annotated[list[Number], Field(max_length=8)]
 
 
 def make_app(
@@ -182,42 +132,6 @@ def make_app(
         """Open a retrain request by hand, or return the one that is open."""
         return desk.retrain(model, body.reason, caller_of(request).name)
 
-    @app.get("/api/models/{model}/rollout", openapi_extra=needs(*READERS), dependencies=may(VIEW))
-    def rollout(model: str) -> replies.RolloutStatus:
-        """The current or last rollout."""
-        return desk.rollout(model)
-
-    @app.post("/api/models/{model}/rollout", status_code=202, openapi_extra=needs(*OWNERS), dependencies=may("promote"))
-    def start(request: Request, model: str, body: StartOrder) -> replies.RolloutStatus:
-        """Begin to prove a version."""
-        by = caller_of(request).name
-        return desk.start(model, body.version, body.reason, by, body.skip_shadow, body.override_gate)
-
-    @app.post("/api/models/{model}/rollout/approve", openapi_extra=needs(*APPROVERS))
-    def approve(request: Request, model: str, body: ApprovalOrder) -> replies.RolloutStatus:
-        """Let the version leave the shadow once it is proven; not for who asked for its rollout."""
-        caller = caller_of(request)
-        gate.demand(caller, APPROVE, model, approve_context(desk.requester(model)))
-        return desk.approve(model, body.version, body.plan, body.reason, caller.name)
-
-    @app.post("/api/models/{model}/rollout/reject", openapi_extra=needs(*HOLDERS), dependencies=may("roll_back"))
-    def reject(request: Request, model: str, body: ApprovalOrder) -> replies.RolloutStatus:
-        """End the rollout before the version answers anything."""
-        return desk.reject(model, body.version, body.plan, body.reason, caller_of(request).name)
-
-    @app.post("/api/models/{model}/rollout/{verb}", openapi_extra=needs(*HOLDERS))
-    def steer(request: Request, model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:
-        """Pause, abort, undo; resume and promote are for owners and admins."""
-        caller = caller_of(request)
-        demand_role(caller, *STEERING[verb])
-        gate.demand(caller, AS_POLICIES_NAME_IT[verb], model)
-        return desk.steer(model, verb, body.reason, caller.name)
-
-    @app.put("/api/models/{model}/pins", openapi_extra=needs(*OWNERS), dependencies=may("promote"))
-    def pin(model: str, body: Pins) -> replies.Pinned:
-        """Score these versions as shadows in every split."""
-        return desk.pin(model, tuple(body.versions))
-
     @app.get("/metrics", response_class=PlainTextResponse, openapi_extra=needs(*READERS))
     def metrics(request: Request) -> Response:
         """Prometheus metrics of every model that the caller may see."""
@@ -244,6 +158,7 @@ def make_app(
     def reference(request: Request) -> HTMLResponse:
         return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
 
+    add_rollout_routes(app, desk, gate)
     add_key_routes(app, keys, gate)
     add_governance_routes(app, governance)
     if records is not None:
