@@ -8,7 +8,7 @@ import msgspec
 
 from cluster import policy_register
 from cluster.errors import Conflict, Invalid, NotFound
-from cluster.policy_register import Live, Register
+from cluster.policy_register import Live, Proposal, Register
 from cluster.policy_set import PolicySet
 from cluster.store import Event, Shelf, Store
 
@@ -61,7 +61,7 @@ class PolicyLibrary:
     def hashes(self) -> Mapping[str, str]:
         """Which set is in force and which one waits, for whoever signs what holds now."""
         register = self.register()
-        known = {"in_force": register.live, "proposed": register.proposal}
+        known: dict[str, Live | Proposal | None] = {"in_force": register.live, "proposed": register.proposal}
         return {name: found.version for name, found in known.items() if found is not None}
 
     def install(self, written: PolicySet, by: str, reason: str, now: datetime) -> Register:

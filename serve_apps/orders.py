@@ -28,7 +28,7 @@ class Orders:
 
     async def refused(self, request: Request, who: str, error: WindvaneError) -> None:
         """A refusal stands also when it cannot be recorded; a policy's says which, of which set."""
-        by = {}
+        by: dict[str, str] = {}
         if isinstance(error, Denied):
             by = {"policies": " ".join(error.policies), "policy_version": error.version}
         try:
