@@ -27,13 +27,13 @@ from benchmarks.policy import FOLDER as POLICIES
 from cluster.callers import api_key
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import demand_role
+from cluster.callers.caller import ANYBODY, demand_role
 from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.callers.rate import Limit
 from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import Decision
+from cluster.decision_log.record import ALLOW, Decision
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
@@ -47,15 +47,15 @@ from serve_apps import decision_id
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import CLIENTS, Entrance
-from serve_apps.gate import ANYBODY, Gate
+from serve_apps.gate import Basis, Gate
 from serve_apps.protected_log import ProtectedLog
 from serve_apps.protocol.decide import Decide
 from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster
 from serve_apps.router import Arm, Router, Split
-from serve_apps.thresholds import Thresholds
 from serve_apps.scorer import load_version
 from serve_apps.shadows import Shadows
+from serve_apps.thresholds import Thresholds
 
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
 SECONDS = 0.4  # of CPU time per figure
@@ -91,7 +91,8 @@ class Budget:
         self.roster = Roster(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
-        decider = Decider(spec, self.roster, log, counts, shadows, loop, unit=self.vault.hash)
+        self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
+        decider = Decider(spec, self.roster, log, counts, shadows, self.gate, loop, unit=self.vault.hash)
         made = api_key.fresh_secret()
         limit = Limit(1e6, 1_000_000)  # so that a limit is looked at, and keeps nobody out
         order = KeyOrder("bench", ("client",), (spec.name,), None, limit)
@@ -100,14 +101,11 @@ class Budget:
         authenticator.take(KeyRing(KeySnapshot(1, keys)))
         self.key = f"Bearer {made}".encode()
         self.entrance = Entrance(spec.name, authenticator)
-        self.door = Door(spec, self.entrance, self.roster, decider, self.log, _nothing, _nothing)
+        self.door = Door(spec, self.entrance, self.roster, decider, self.gate, self.log, _nothing, _nothing)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As many as clients send."""
         return [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"authorization", self.key)]
-        self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
-        decider = Decider(spec, self.roster, self.log, counts, Shadows(self.log, counts), self.gate, loop)
-        self.door = Door(spec, root, self.roster, decider, self.gate, self.log, _nothing, _nothing)
 
     async def ask(self, body: bytes) -> None:
         """One request through the door."""
@@ -152,7 +150,7 @@ class Budget:
         scored = [self.version.score(batch)[1] for batch in records]
         answers = [_answers(scores.tolist()) for scores in scored]
         many = rows > 1
-        grounds = self.gate.grounds(ANYBODY, questions[0])[0]
+        basis = self.gate.bases(ANYBODY, questions[0])[0]
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
 
         def count(batch: Any) -> None:
@@ -168,11 +166,11 @@ class Budget:
             "encode rows": (self.version.encoder.rows, records),
             "score": (self.version._predictor.probabilities, encoded),
             "policy before": (
-                lambda batch: [self.gate.grounds(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
+                lambda batch: [self.gate.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
                 questions,
             ),
             "policy after": (
-                lambda scores: [self.gate.act(grounds, "keep", score) for score in scores],
+                lambda scores: [self.gate.act(basis, "keep", score) for score in scores],
                 [scores.tolist() for scores in scored],
             ),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
@@ -186,8 +184,8 @@ class Budget:
             timed["explain"] = (lambda batch: [tuple(row) for row in self.version.explain(batch).tolist()], encoded)
         explanation = (0.1,) * (1 + model.FEATURES) if explain else None
         both = list(zip(answers, questions, strict=True))
-        plain = [_decisions(*each, explanation) for each in both]
-        timed["make records"] = (lambda given: _decisions(*given, explanation), both)
+        plain = [_decisions(*each, explanation, basis) for each in both]
+        timed["make records"] = (lambda given: _decisions(*given, explanation, basis), both)
         timed["encrypt"] = (self.protection.protect_all, plain)
         found = {name: _cpu(work, given) / n for name, (work, given) in timed.items()}
         found["access"] = await self._access(rows) / rows
@@ -283,15 +281,21 @@ def _answers(scores: Sequence[float]) -> list[Answer]:
     return [Answer("0" * 36, 1, "champion", score, "keep", ("score >= 0",)) for score in scores]
 
 
-def _decisions(answers: list[Answer], asked: list[Question], explanation: tuple[float, ...] | None) -> list[Decision]:
+def _decisions(
+    answers: list[Answer], asked: list[Question], explanation: tuple[float, ...] | None, basis: Basis
+) -> list[Decision]:
     names = decision_id.series(1e9, len(asked))
-    return [_decision(*each, explanation) for each in zip(names, answers, asked, strict=True)]
+    return [_decision(*each, explanation, basis) for each in zip(names, answers, asked, strict=True)]
 
 
-def _decision(name: str, answer: Answer, question: Question, explanation: tuple[float, ...] | None) -> Decision:
+def _decision(
+    name: str, answer: Answer, question: Question, explanation: tuple[float, ...] | None, basis: Basis
+) -> Decision:
     return Decision(
         *(name, 1e9, 1e9, 1, "champion", 1, question.subject, 7, question.row),
-        *(answer.prediction, answer.action, answer.reasons, {}, None, explanation),
+        *(answer.prediction, answer.action, answer.reasons, {}, None, explanation, None),
+        *(basis.caller.name, basis.roles, basis.scope, basis.purpose, basis.consent, answer.action, ALLOW),
+        *((*basis.verdict.policies, "act"), basis.verdict.version, basis.mandate),
     )
 
 

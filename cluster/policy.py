@@ -20,7 +20,7 @@ DECIDE, ACT, APPROVE = "decide", "act", "approve"  # the actions that are judged
 EXPLANATION, APPROVAL = "explanation", "approval"  # what a verdict can require: of `act`, and of `change_policy`
 # What else may be asked about one model, and what about Windvane itself.
 ON_MODEL = frozenset(
-    {"report_outcome", "train", "deploy", "undeploy", "promote", "roll_back", "choose_version"}
+    {"report_outcome", "train", "deploy", "undeploy", "promote", "roll_back", "choose_version", "explain"}
     | {"view", "read_log", "record_consent"}
 )
 ON_SYSTEM = frozenset({"view", "read_log", "record_consent", "erase", "export", "manage_keys", "change_policy"})
@@ -102,6 +102,15 @@ class Verdict:
     def outcome(self) -> str:
         """`allow`, `refer` or `deny`."""
         return "allow" if self.allowed else "refer" if self.refer else "deny"
+
+    @property
+    def category(self) -> str:
+        """What a denial is counted under: the first policy that determined it, or why none did; of no person's making.
+
+        >>> Closed("no set").judge(Request(None, "decide")).category
+        'not evaluated'
+        """
+        return "not evaluated" if self.errors else self.policies[0] if self.policies else "no policy allows it"
 
 
 class Policy(Protocol):

@@ -8,7 +8,7 @@ import msgspec
 
 from cluster import policy_register
 from cluster.errors import Conflict, Invalid, NotFound
-from cluster.policy_register import Live, Register
+from cluster.policy_register import Live, Proposal, Register
 from cluster.policy_set import PolicySet
 from cluster.store import Event, Shelf, Store
 
@@ -58,6 +58,12 @@ class PolicyLibrary:
         live = self.register().live
         return None if live is None else PolicyInForce(live.number, self.written(live.version))
 
+    def hashes(self) -> Mapping[str, str]:
+        """Which set is in force and which one waits, for whoever signs what holds now."""
+        register = self.register()
+        known: dict[str, Live | Proposal | None] = {"in_force": register.live, "proposed": register.proposal}
+        return {name: found.version for name, found in known.items() if found is not None}
+
     def install(self, written: PolicySet, by: str, reason: str, now: datetime) -> Register:
         """Put a set in force and ask nobody: the first one, or by whoever holds the store, if all else fails."""
         self._keep(written)
@@ -87,7 +93,7 @@ class PolicyLibrary:
         """See `policy_register.approve`; checked again, since a newer release may refuse what an older one took."""
         self._check(self.written(policy_register.proposed(self.register(), version).version))
         return self._change(
-            lambda before: policy_register.approve(before, version, by, now),
+            lambda before: policy_register.approve(before, version, by, reason, now),
             lambda _: f"{by} approved policy set {version[:12]}, which is in force: {reason}",
             now,
         )

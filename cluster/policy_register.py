@@ -1,10 +1,11 @@
 """Which policy set is in force, which one somebody wants instead, who asked and who approved. Pure."""
 
-import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster.errors import Conflict, Forbidden, NotFound
+from cluster import gate
+from cluster.errors import Conflict, NotFound
+from cluster.gate import Change, Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,13 @@ def propose(register: Register, version: str, by: str, reason: str, now: datetim
     return replace(register, proposal=proposal) if second_person else _in_force(register, proposal, None, now)
 
 
-def approve(register: Register, version: str, by: str, now: datetime) -> Register:
+def approve(register: Register, version: str, by: str, reason: str, now: datetime) -> Register:
     """The proposed set is in force; raises Forbidden for whoever asked for it, NotFound when it does not wait.
 
     A policy set forbids the same (`four-eyes`), but a set must not be able to let go of the rule for its own successor.
     """
     proposal = proposed(register, version)
-    if is_same_person(by, proposal.requested_by):
-        raise Forbidden(
-            f"{by} asked for policy set {version[:12]} and may not approve it: a second person has to, "
-            f"with a key of their own"
-        )
+    gate.approve(Gate(proposal.requested_by), _change(proposal), by, reason, now)  # which is the act: it raises, or not
     return _in_force(register, proposal, by, now)
 
 
@@ -86,28 +83,8 @@ def proposed(register: Register, version: str) -> Proposal:
     return proposal
 
 
-def hashes(register: Register) -> dict[str, str]:
-    """What checkpoints sign of it: the hash of the set in force, and of the one that waits.
-
-    >>> hashes(Register())
-    {}
-    """
-    live, proposal = register.live, register.proposal
-    held = {"in force": live.version} if live is not None else {}
-    return held if proposal is None else held | {"proposed": proposal.version}
-
-
-def is_same_person(one: str, other: str) -> bool:
-    """Whether two callers' names are one to a reader.
-
-    >>> is_same_person("Ann", " ann"), is_same_person("ann", "bob")
-    (True, False)
-    """
-    return _plain(one) == _plain(other)
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold().strip()
+def _change(proposal: Proposal) -> Change:
+    return Change(f"policy set {proposal.version[:12]}", proposal.version)
 
 
 def _in_force(register: Register, proposal: Proposal, approved_by: str | None, now: datetime) -> Register:

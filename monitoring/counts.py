@@ -76,6 +76,7 @@ class Merged:
         self.traffic: dict[tuple[int, int, str], TrafficCounts] = {}  # by revision, version, arm
         self.shadows: Counter[tuple[int, int]] = Counter()  # by revision, version: scores
         self.dropped: Counter[int] = Counter()  # by version: shadow rows that were not scored
+        self.denied: Counter[str] = Counter()  # by category: decisions that policy denied
 
     def window(self, version: int, window: int) -> WindowCounts:
         """The counts of that version and window, made when new."""
@@ -112,6 +113,7 @@ class Merged:
         for revision, version, scores in shipped.shadows:
             self.shadows[(revision, version)] += scores
         self.dropped.update(shipped.dropped)
+        self.denied.update(shipped.denied)
 
     def payload(self, tally: str = "", number: int = 0) -> bytes:
         """Everything counted, as that tally's `number`-th shipment."""
@@ -131,7 +133,8 @@ class Merged:
             for (revision, version, arm), c in self.traffic.items()
         ]
         shadows = [(revision, version, scores) for (revision, version), scores in self.shadows.items()]
-        return pack(Payload(self.model, windows, traffic, shadows, dict(self.dropped), tally, number))
+        dropped, denied = dict(self.dropped), dict(self.denied)
+        return pack(Payload(self.model, windows, traffic, shadows, dropped, tally, number, denied))
 
     def _forget_windows(self, version: int) -> None:
         kept = sorted(window for of, window in self.windows if of == version)
@@ -199,6 +202,10 @@ class Tally:
     def dropped(self, version: int, n: int = 1) -> None:
         """Count shadow rows that were not scored because too many waited."""
         self._counts.dropped[version] += n
+
+    def denied(self, category: str, n: int = 1) -> None:
+        """Count decisions that policy denied."""
+        self._counts.denied[category] += n
 
     def drain(self) -> bytes:
         """Everything counted since the last drain, as a shipment; counting starts again from nothing."""

@@ -35,6 +35,12 @@ ERRORS = Definition(
     "Requests a version failed to answer.",
     ("model", "version", "arm", "revision"),
 )
+DENIALS = Definition(
+    "windvane_denials_total",
+    "counter",
+    "Decisions that policy denied, by the policy that did or why none allowed it.",
+    ("model", "reason"),
+)
 SHADOW_SCORES = Definition(
     "windvane_shadow_scores_total",
     "counter",
@@ -70,7 +76,7 @@ BREACH = Definition(
 REQUESTS = Definition("windvane_retrain_requests", "gauge", "Retrain requests by status.", ("model", "status"))
 ALL = (
     *(DECISIONS, ERRORS, SHADOW_SCORES, SHADOW_DROPPED, OUTCOMES, OUTCOMES_DROPPED, WAITING, RATE, LATENCY, REPLICAS),
-    *(CLOCK, CHAMPION, WEIGHT, PHASE, BREACH, REQUESTS),
+    *(CLOCK, CHAMPION, WEIGHT, PHASE, BREACH, REQUESTS, DENIALS),
 )
 
 
@@ -146,6 +152,8 @@ def _traffic(seen: Snapshot) -> Iterator[_Sample]:
         yield ERRORS, labels, arm.errors
         for action, count in arm.actions.items():
             yield DECISIONS, (*labels, action), count
+    for category, denied in seen.denied.items():
+        yield DENIALS, (category,), denied
     for version, scores in seen.shadow_scores.items():
         yield SHADOW_SCORES, (str(version),), scores
     for version, dropped in seen.shadow_dropped.items():

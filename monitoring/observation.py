@@ -181,6 +181,7 @@ class Observation:
             labelled=self._joins.labelled,
             replicas=self._rates.replicas(now),
             profiles=tuple(sorted(self._profiles)),
+            denied=dict(self._merged.denied),
         )
 
     def _complete(self, version: int, window: int, now: float) -> bool:

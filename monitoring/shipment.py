@@ -46,6 +46,7 @@ class Payload(msgspec.Struct, array_like=True):
     dropped: dict[int, int]  # version → shadow rows that were not scored
     tally: str = ""  # which counter sent it, and its how manieth: one delivered twice is known by them
     number: int = 0
+    denied: dict[str, int] = {}  # category → decisions that policy denied
 
 
 _decoder = msgspec.msgpack.Decoder(Payload)

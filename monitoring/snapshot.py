@@ -58,6 +58,7 @@ class Snapshot:
     labelled: int
     replicas: int
     profiles: tuple[int, ...]  # versions whose reference is known
+    denied: Mapping[str, int]  # decisions that policy denied, by category
 
 
 class Rates:

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from cluster.callers.caller import demand_role
 from cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
 from configs.access import ROLES, Role
 from configs.schema import ModelSpec
@@ -24,28 +24,18 @@ from serve_apps.guarded import READERS, Keeper, caller_of, needs, open_to_all
 from serve_apps.key_desk import KeyDesk
 from serve_apps.key_routes import add_key_routes
 from serve_apps.openapi.document import document
+from serve_apps.permitted import VIEW, permitted, seen_by
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal_at
 from serve_apps.protocol.problem import MethodNotAllowed
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.records_routes import add_records_routes
 from serve_apps.reference import page
+from serve_apps.rollout_routes import OWNERS, Number, Reason, add_rollout_routes
 
 CONSOLE = Path(__file__).parent / "console"
-VERBS = Literal["pause", "resume", "promote", "abort", "undo"]
-OWNERS: tuple[Role, ...] = ("owner", "admin")
 TRAINERS: tuple[Role, ...] = ("owner", "operator", "admin")
-APPROVERS: tuple[Role, ...] = ("owner", "compliance", "admin")
 EXPLAINERS: tuple[Role, ...] = ("owner", "compliance", "admin")
-HOLDERS: tuple[Role, ...] = ("owner", "operator", "compliance", "admin")  # who may stop a version from going on
-STEERING: dict[str, tuple[Role, ...]] = {
-    "pause": HOLDERS,
-    "abort": HOLDERS,
-    "undo": HOLDERS,
-    "resume": OWNERS,
-    "promote": OWNERS,
-}
-ROLLING_BACK = {"pause": "roll_back", "abort": "roll_back", "undo": "roll_back"}  # as policies name it
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -57,37 +47,6 @@ DECLARATION = {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ModelSpec"}}},
     }
 }  # what `deploy` validates itself, so that it names every wrong field as `windvane validate` does
-
-Number: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]  # of a version
-
-
-class Reason(BaseModel):
-    """Why somebody does this by hand; it goes on the record."""
-
-    model_config = ConfigDict(extra="forbid")
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class StartOrder(Reason):
-    """A rollout started by hand."""
-
-    version: Number
-    skip_shadow: bool = False
-    override_gate: bool = False
-
-
-class ApprovalOrder(Reason):
-    """An answer to exactly what was looked at: the version, and the plan's digest or how it begins."""
-
-    version: Number
-    plan: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None
-
-
-class Pins(BaseModel):
-    """Versions that are always scored as shadows."""
-
-    model_config = ConfigDict(extra="forbid")
-    versions: Annotated[list[Number], Field(max_length=8)]
 
 
 def make_app(
@@ -108,15 +67,8 @@ def make_app(
         lifespan=lifespan,
     )  # the document below tells of every door, not only of these
     app.router.route_class = keeper.route_class()
-
-    def may(action: str) -> Any:
-        """A dependency: policy allows this of the model in the path to the caller, whose role the route has let in."""
-
-        def demand(request: Request) -> None:
-            asked = ROLLING_BACK.get(request.path_params.get("verb", ""), action)
-            governance.gate.demand(caller_of(request), asked, request.path_params.get("model"))
-
-        return [Depends(demand)]
+    gate = governance.gate
+    may = partial(permitted, gate)
 
     @app.get("/", include_in_schema=False, openapi_extra=open_to_all())
     def root() -> RedirectResponse:
@@ -130,7 +82,7 @@ def make_app(
     @app.get("/api/status", openapi_extra=needs(*READERS))
     def status(request: Request) -> replies.Overview:
         """Champion, split, phase and why, findings, jobs and rates of every model that the caller may see."""
-        return desk.status(caller_of(request).may_use)
+        return desk.status(seen_by(gate, request))
 
     @app.put("/api/models/{model}", openapi_extra=needs(*OWNERS, **DECLARATION), dependencies=may("deploy"))
     def deploy(request: Request, model: str, spec: dict[str, Any]) -> replies.Deployed:
@@ -142,17 +94,17 @@ def make_app(
         """Take the model out of service; its versions, its history and its decision log stay."""
         return desk.undeploy(model, body.reason, caller_of(request).name)
 
-    @app.get("/api/models/{model}", openapi_extra=needs(*READERS))
+    @app.get("/api/models/{model}", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def describe(model: str) -> ModelSpec:
         """The deployed declaration."""
         return desk.spec(model)
 
-    @app.get("/api/models/{model}/versions", openapi_extra=needs(*READERS))
+    @app.get("/api/models/{model}/versions", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def versions(model: str) -> replies.Versions:
         """All registered versions, oldest first."""
         return {"versions": desk.versions(model)}
 
-    @app.get("/api/models/{model}/events", openapi_extra=needs(*READERS))
+    @app.get("/api/models/{model}/events", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def events(
         model: str,
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
@@ -161,12 +113,16 @@ def make_app(
         """What happened, oldest first."""
         return {"events": desk.events(model, after, limit)}
 
-    @app.get("/api/models/{model}/versions/{version}/card", openapi_extra=needs(*READERS))
+    @app.get("/api/models/{model}/versions/{version}/card", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def card(model: str, version: Number) -> replies.CardStatus:
         """What people should know of a version."""
         return desk.card(model, version)
 
-    @app.get("/api/models/{model}/decisions/{decision_id}/explanation", openapi_extra=needs(*EXPLAINERS))
+    @app.get(
+        "/api/models/{model}/decisions/{decision_id}/explanation",
+        openapi_extra=needs(*EXPLAINERS),
+        dependencies=may("explain"),
+    )
     def explain(request: Request, model: str, decision_id: str) -> replies.Retold:
         """Why a recorded decision is what it is: what was told, and what its version says of it now."""
         return desk.explain(model, decision_id, caller_of(request).name)
@@ -176,43 +132,10 @@ def make_app(
         """Open a retrain request by hand, or return the one that is open."""
         return desk.retrain(model, body.reason, caller_of(request).name)
 
-    @app.get("/api/models/{model}/rollout", openapi_extra=needs(*READERS))
-    def rollout(model: str) -> replies.RolloutStatus:
-        """The current or last rollout."""
-        return desk.rollout(model)
-
-    @app.post("/api/models/{model}/rollout", status_code=202, openapi_extra=needs(*OWNERS), dependencies=may("promote"))
-    def start(request: Request, model: str, body: StartOrder) -> replies.RolloutStatus:
-        """Begin to prove a version."""
-        by = caller_of(request).name
-        return desk.start(model, body.version, body.reason, by, body.skip_shadow, body.override_gate)
-
-    @app.post("/api/models/{model}/rollout/approve", openapi_extra=needs(*APPROVERS))
-    def approve(request: Request, model: str, body: ApprovalOrder) -> replies.RolloutStatus:
-        """Let the version leave the shadow once it is proven; not for who asked for its rollout."""
-        return desk.approve(model, body.version, body.plan, body.reason, caller_of(request).name)
-
-    @app.post("/api/models/{model}/rollout/reject", openapi_extra=needs(*HOLDERS), dependencies=may("roll_back"))
-    def reject(request: Request, model: str, body: ApprovalOrder) -> replies.RolloutStatus:
-        """End the rollout before the version answers anything."""
-        return desk.reject(model, body.version, body.plan, body.reason, caller_of(request).name)
-
-    @app.post("/api/models/{model}/rollout/{verb}", openapi_extra=needs(*HOLDERS), dependencies=may("promote"))
-    def steer(request: Request, model: str, verb: VERBS, body: Reason) -> replies.RolloutStatus:
-        """Pause, abort, undo; resume and promote are for owners and admins."""
-        caller = caller_of(request)
-        demand_role(caller, *STEERING[verb])
-        return desk.steer(model, verb, body.reason, caller.name)
-
-    @app.put("/api/models/{model}/pins", openapi_extra=needs(*OWNERS), dependencies=may("promote"))
-    def pin(model: str, body: Pins) -> replies.Pinned:
-        """Score these versions as shadows in every split."""
-        return desk.pin(model, tuple(body.versions))
-
     @app.get("/metrics", response_class=PlainTextResponse, openapi_extra=needs(*READERS))
     def metrics(request: Request) -> Response:
         """Prometheus metrics of every model that the caller may see."""
-        written = desk.metrics(caller_of(request).may_use)
+        written = desk.metrics(seen_by(gate, request))
         return Response(written, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/console", include_in_schema=False, openapi_extra=open_to_all())
@@ -235,10 +158,11 @@ def make_app(
     def reference(request: Request) -> HTMLResponse:
         return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
 
-    add_key_routes(app, keys)
+    add_rollout_routes(app, desk, gate)
+    add_key_routes(app, keys, gate)
     add_governance_routes(app, governance)
     if records is not None:
-        add_records_routes(app, records)
+        add_records_routes(app, records, gate)
 
     async def http_error(request: Request, error: Exception) -> Response:
         """What no route answers; whether there is such a model nobody learns who may not use it."""

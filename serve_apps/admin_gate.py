@@ -30,13 +30,17 @@ class AdminGate:
 
         A model that is not deployed is asked about by its name alone: policies see a scope, and no purposes.
         """
-        policy = self.policy()
-        if isinstance(policy, Closed):
-            raise Unavailable("No policy set is in force, and without one nothing is: `windvane policy install DIR`")
-        mandate = None if model is None else self._mandate_of(model) or Mandate(model)
-        verdict = policy.judge(Request(caller, action, mandate, context or {}))
+        verdict = self._judge(caller, action, model, context or {})
         require(verdict)
         return verdict
+
+    def allows(self, caller: Principal, action: str, model: str) -> bool:
+        """Whether the caller may do this to the model; raises Unavailable as `demand` does."""
+        return self._judge(caller, action, model, {}).allowed
+
+    def demand_open(self) -> None:
+        """Raise Unavailable where no set is in force: whatever is asked would be refused."""
+        self._open()
 
     def policy(self) -> Policy:
         """The set in force, or one that denies everything."""
@@ -44,3 +48,14 @@ class AdminGate:
         if live is not None and live.version != self._policy.version:
             self._policy = self._take(self._library.written(live.version))
         return self._policy
+
+    def _judge(self, caller: Principal, action: str, model: str | None, context: Mapping[str, Value]) -> Verdict:
+        policy = self._open()
+        mandate = None if model is None else self._mandate_of(model) or Mandate(model)
+        return policy.judge(Request(caller, action, mandate, context))
+
+    def _open(self) -> Policy:
+        policy = self.policy()
+        if isinstance(policy, Closed):
+            raise Unavailable("No policy set is in force, and without one nothing is: `windvane policy install DIR`")
+        return policy

@@ -25,7 +25,6 @@ from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.policy_library import PolicyLibrary
-from cluster.policy_register import hashes
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
 from cluster.sql_store import SqlStore
@@ -120,7 +119,7 @@ class Control:
             self._trail,
             lambda: Auditor(self._log, place.checkpoints()),
             lambda: registry_state(registry, [spec.name for spec in self._desk.models()]),
-            lambda: hashes(library.register()),
+            library.hashes,
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
@@ -141,7 +140,7 @@ class Control:
         """What Serve answers HTTP with."""
         keeper = Keeper(self._authenticator, self._turned_away, self._orders)
         app = make_app(self._desk, keeper, self._key_desk, self._governance, self._records, self._lifespan)
-        add_server_routes(app, self._desk.models, self._switchboard)
+        add_server_routes(app, self._desk.models, self._switchboard, self._governance.gate.demand_open)
         demand_guards(app)
         return app
 
@@ -156,8 +155,9 @@ class Control:
         return oip_grpc.live()
 
     async def ServerReady(self, _: Any) -> Any:  # noqa: N802
-        """Over gRPC: every deployed model has a version in force."""
+        """Over gRPC: a policy set is in force, and a version of every deployed model."""
         try:
+            await asyncio.to_thread(self._governance.gate.demand_open)
             waiting = await asyncio.to_thread(lambda: unready(self._desk.models(), self._switchboard))
         except WindvaneError:
             return oip_grpc.ready(False)
@@ -242,9 +242,12 @@ class Control:
         self._watcher.tick(spec.name, now)
 
     def _govern(self, models: Sequence[ModelSpec]) -> None:
-        """Replicas go by the set in force whoever put it there, and reviews that are overdue are told."""
-        self._policies.tell()
+        """Reviews that are overdue are told, and replicas go by the set in force whoever put it there.
+
+        In this order, since it may be long until a Switchboard that restarts takes a set.
+        """
         self._reviews.tick(models, datetime.now(UTC))
+        self._policies.tell()
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])

@@ -27,6 +27,7 @@ from serve_apps.turnstile import Turnstile
 from serve_apps.waiting_room import WaitingRoom
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
+CHOOSE_VERSION = "choose_version"  # as policies name it
 Clock = Callable[[], float]
 logger = logging.getLogger(__name__)
 
@@ -79,16 +80,19 @@ class Decider:
     ) -> list[Answer]:
         """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
-        `override` is a version that an owner wants. `block` float32[n, F] spares encoding when a door has it: the
-        questions' rows as the served spec's `Encoder` encodes them. What a caller asked that has gone away is not
-        decided, unless it has an id: then the caller may come again for the answer. Ids are the caller's own.
+        `override` is a version that an owner wants, and policy has to let it. `block` float32[n, F] spares encoding
+        when a door has it: the questions' rows as the served spec's `Encoder` encodes them. What a caller asked that
+        has gone away is not decided, unless it has an id: then the caller may come again for the answer. Ids are the
+        caller's own.
         Raises Denied (policy does not allow it for one of the questions, which is on record), Unavailable, Overloaded,
         Expired (not decided before its deadline), NotFound (no such version loaded) or Conflict (an id used twice).
         """
         if self._roster.in_force is None:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
-        if override is not None and override not in self._roster.loaded:
-            raise self._not_loaded(override)
+        if override is not None:
+            self._gate.demand(caller, CHOOSE_VERSION)
+            if override not in self._roster.loaded:
+                raise self._not_loaded(override)
         bases = self._gate.bases(caller, questions)
         for each in bases:
             if not each.verdict.allowed:
@@ -106,6 +110,8 @@ class Decider:
         refused, why = [questions[place] for place in places], [bases[place] for place in places]
         ids = self._records.refused(refused, why, buckets, in_force.split.revision, self._now())
         await self._log.commit()
+        for basis in why:
+            self._counts.denied(basis.verdict.category)
         raise denied(why[0].verdict, ids)
 
     async def _decide_in_parts(
@@ -150,6 +156,13 @@ class Decider:
                     answer.cancel()
             raise
         return [answer for part in found for answer in part]
+
+    def demand_ready(self) -> None:
+        """Raise Unavailable while no version, or no policy set, is in force: then every question would be refused."""
+        if self._roster.in_force is None:
+            trouble = self._roster.report().trouble
+            raise Unavailable(f"No version of {self._model} is in force yet{': ' if trouble else ''}{trouble}")
+        self._gate.demand_open()
 
     def forget(self, erased: Callable[[str], bool]) -> None:
         """Keep no answer about a subject that was erased; who asks again is decided about again."""
@@ -208,6 +221,8 @@ class Decider:
         def recorded(done: "asyncio.Future[None]") -> None:
             error = done.exception()
             for row, ruled, name in zip(scored.rows, scored.ruled, ids, strict=True):
+                if error is None:
+                    self._counts.denied(ruled.verdict.category)
                 row.pending.fail(denied(ruled.verdict, (name,)) if error is None else error)
             self._waiting.finished(len(scored.rows))
 

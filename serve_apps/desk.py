@@ -37,6 +37,7 @@ from serve_apps.replies import (
     VersionStatus,
 )
 from serve_apps.rollout.controller import RolloutController
+from serve_apps.rollout.plan import Rollout
 from serve_apps.router import SPLIT, Split
 
 NEWEST_EVENTS = 20
@@ -179,11 +180,11 @@ class Desk:
 
     def rollout(self, model: str) -> RolloutStatus:
         """The current or last rollout."""
-        self.spec(model)
-        found = self._rollouts.status(model)
-        if found is None:
-            raise NotFound(f"{model} has had no rollout yet; `windvane rollout start {model} --version N` begins one")
-        return status.rollout_status(found)
+        return status.rollout_status(self._rollout(model))
+
+    def requester(self, model: str) -> str:
+        """Who asked for the current or last rollout, and may not approve it; raises NotFound."""
+        return self._rollout(model).gate.requester
 
     def start(
         self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
@@ -250,6 +251,13 @@ class Desk:
             rollout.phase if rollout else None,
             requests=Counter(request.status for request in requests_of(self._store, model)),
         )
+
+    def _rollout(self, model: str) -> Rollout:
+        self.spec(model)
+        found = self._rollouts.status(model)
+        if found is None:
+            raise NotFound(f"{model} has had no rollout yet; `windvane rollout start {model} --version N` begins one")
+        return found
 
     def _event_time(self, model: str) -> datetime | None:
         """The model's own clock, which cool-downs and the rows to learn from go by."""

@@ -108,6 +108,10 @@ class Gate:
         """Raise Denied unless the caller may do this to the model, and Unavailable where no policy is in force."""
         require(self._policy().judge(Request(caller, action, self._mandate)))
 
+    def demand_open(self) -> None:
+        """Raise Unavailable where no policy is in force: whatever is asked would be refused."""
+        self._policy()
+
     def _policy(self) -> Policy:
         policy = self._in_force.policy
         if isinstance(policy, Closed):

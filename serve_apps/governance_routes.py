@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.policy_set import RULES, SCHEMA, PolicySet
-from configs.access import ROLES
+from configs.access import Role
 from configs.declared import NAME
 from serve_apps import replies
 from serve_apps.admin_gate import AdminGate
@@ -18,6 +18,7 @@ from serve_apps.protocol.decide import LONGEST_PURPOSE, LONGEST_SUBJECT
 
 MOST_FILES, LONGEST_FILE = 100, 262_144  # of a policy set, in characters
 FILE_NAME = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}({RULES.replace('.', '[.]')}|{SCHEMA.replace('.', '[.]')})$"
+LISTENERS: tuple[Role, ...] = ("client", "compliance", "admin")  # whom subjects tell what they agree to
 Why: TypeAlias = Annotated[str, Field(min_length=1, max_length=500)]
 FileName: TypeAlias = Annotated[str, Field(pattern=FILE_NAME)]
 File: TypeAlias = Annotated[str, Field(max_length=LONGEST_FILE)]
@@ -62,7 +63,7 @@ def add_governance_routes(app: FastAPI, governance: Governance) -> None:
 
     @app.get("/api/policies", openapi_extra=needs(*READERS))
     def policy_standing() -> replies.PolicyStanding:
-        """The policy set in force, the one that waits for a second person, and those before."""
+        """The policy set in force, the one that waits, and those before; also where none is in force that could say."""
         return policies.standing()
 
     @app.post("/api/policies", status_code=202, openapi_extra=needs_all_models(*READERS))
@@ -80,14 +81,14 @@ def add_governance_routes(app: FastAPI, governance: Governance) -> None:
         """Let the set that waits go."""
         return policies.withdraw(version, body.reason, caller_of(request))
 
-    @app.put("/api/subjects/{subject:path}/consent", openapi_extra=needs(*ROLES))
+    @app.put("/api/subjects/{subject:path}/consent", openapi_extra=needs(*LISTENERS))
     def record_consent(
         request: Request, subject: Annotated[str, Field(max_length=LONGEST_SUBJECT)], body: ConsentOrder
     ) -> replies.ConsentStatus:
         """Note what a subject agreed to or withdrew; answered once every replica goes by it."""
         return consents.record(subject, body.purposes, body.model, caller_of(request))
 
-    @app.get("/api/subjects/{subject:path}/consent", openapi_extra=needs(*ROLES))
+    @app.get("/api/subjects/{subject:path}/consent", openapi_extra=needs(*LISTENERS))
     def consent(request: Request, subject: Annotated[str, Field(max_length=LONGEST_SUBJECT)]) -> replies.ConsentStatus:
         """What a subject agreed to."""
         return consents.of(subject, caller_of(request))

@@ -131,7 +131,11 @@ class GrpcDoor:
     async def _ready(self, request: messages.ModelReadyRequest) -> messages.ModelReadyResponse:
         self._demand(request.name)
         loaded = not request.version or any(request.version == str(number) for number in self._roster.loaded)
-        return messages.ModelReadyResponse(ready=loaded and self._roster.in_force is not None)
+        try:
+            self._decider.demand_ready()
+        except Unavailable:
+            loaded = False
+        return messages.ModelReadyResponse(ready=loaded)
 
     async def _answered(
         self, answer: Callable[[Caller], Awaitable[Reply]], roles: tuple[Role, ...], empty: Reply, context: Context

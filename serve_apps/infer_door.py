@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 from cluster.callers.caller import Caller
-from cluster.errors import Invalid, Unavailable
+from cluster.errors import Invalid
 from configs.access import ROLES, Role
 from configs.schema import ModelSpec
 from serve_apps.chosen_version import choose, loaded_number
@@ -102,9 +102,7 @@ class InferDoor:
     async def _ready(
         self, _headers: Headers, _receive: Receive, _caller: Caller, version: str | None = None
     ) -> Response:
-        if self._roster.in_force is None:
-            trouble = self._roster.report().trouble
-            raise Unavailable(f"No version of {self._spec.name} is in force yet{': ' if trouble else ''}{trouble}")
+        self._decider.demand_ready()
         if version is not None:
             loaded_number(version, self._roster)
         return Response(200, b'{"ready":true}', JSON)

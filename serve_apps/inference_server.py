@@ -49,8 +49,16 @@ def unready(models: Sequence[ModelSpec], switchboard: SwitchboardPort) -> list[s
     ]
 
 
-def add_server_routes(app: FastAPI, models: Callable[[], Sequence[ModelSpec]], switchboard: SwitchboardPort) -> None:
-    """`/v2` and `/v2/health/…`, for probes; what stands under `/v2/models/{model}` that model's Gateway answers."""
+def add_server_routes(
+    app: FastAPI,
+    models: Callable[[], Sequence[ModelSpec]],
+    switchboard: SwitchboardPort,
+    demand_open: Callable[[], None],
+) -> None:
+    """`/v2` and `/v2/health/…`, for probes; what stands under `/v2/models/{model}` that model's Gateway answers.
+
+    `demand_open` raises Unavailable while no policy set is in force.
+    """
 
     @app.get("/v2/", include_in_schema=False, openapi_extra=open_to_all())
     @app.get("/v2", openapi_extra=open_to_all())
@@ -65,7 +73,8 @@ def add_server_routes(app: FastAPI, models: Callable[[], Sequence[ModelSpec]], s
 
     @app.get("/v2/health/ready", openapi_extra=open_to_all())
     def ready() -> Ready:
-        """Every deployed model has a version in force."""
+        """A policy set is in force, and a version of every deployed model."""
+        demand_open()
         waiting = unready(models(), switchboard)
         if waiting:
             sentence = f"{len(waiting)} of the models have no version in force yet: `windvane status` names them"

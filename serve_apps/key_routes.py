@@ -11,8 +11,10 @@ from cluster.callers.api_key import KeyOrder
 from cluster.callers.rate import Limit
 from configs.access import FASTEST, Role
 from serve_apps import replies
+from serve_apps.admin_gate import AdminGate
 from serve_apps.guarded import caller_of, needs_all_models
 from serve_apps.key_desk import KeyDesk
+from serve_apps.permitted import permitted
 
 KEYS = "/api/keys"
 
@@ -50,21 +52,22 @@ class RevokeAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def add_key_routes(app: FastAPI, desk: KeyDesk) -> None:
+def add_key_routes(app: FastAPI, desk: KeyDesk, gate: AdminGate) -> None:
     """Three routes; who has to do with single models only could make a key for the others, and so may use none."""
+    may = permitted(gate, "manage_keys")
 
-    @app.post(KEYS, status_code=201, openapi_extra=needs_all_models("admin"))
+    @app.post(KEYS, status_code=201, openapi_extra=needs_all_models("admin"), dependencies=may)
     def create_key(request: Request, response: Response, body: KeyAsked) -> replies.KeyMade:
         """Make a key; it is in this reply and can never be shown again."""
         response.headers["cache-control"] = "no-store"
         return desk.create(body.order(), caller_of(request).name)
 
-    @app.get(KEYS, openapi_extra=needs_all_models("admin"))
+    @app.get(KEYS, openapi_extra=needs_all_models("admin"), dependencies=may)
     def keys() -> replies.Keys:
         """Every key on record, oldest first, without what opens anything."""
         return {"keys": desk.keys()}
 
-    @app.post(f"{KEYS}/{{key_id}}/revoke", openapi_extra=needs_all_models("admin"))
+    @app.post(f"{KEYS}/{{key_id}}/revoke", openapi_extra=needs_all_models("admin"), dependencies=may)
     def revoke_key(request: Request, key_id: str, body: RevokeAsked) -> replies.KeyRevoked:
         """The key opens nothing any more, on any replica, within a second."""
         return desk.revoke(key_id, body.reason, caller_of(request).name)

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cluster.errors import Unavailable
+from cluster.gate import same_person
 from cluster.policy import APPROVAL, APPROVE, Principal, approve_context
 from cluster.policy_library import PolicyLibrary
-from cluster.policy_register import Live, Proposal, Register, is_same_person, proposed
+from cluster.policy_register import Live, Proposal, Register, proposed
 from cluster.policy_set import PolicySet
 from serve_apps.admin_gate import AdminGate
 from serve_apps.bulletins import FORGET_SECONDS, POLICY
@@ -57,7 +58,7 @@ class PolicyDesk:
     def withdraw(self, version: str, reason: str, caller: Principal) -> PolicyChange:
         """Let the proposal go: its requester may, and whoever could have approved it."""
         proposal = proposed(self._library.register(), version)
-        if is_same_person(caller.name, proposal.requested_by):
+        if same_person(caller.name, proposal.requested_by):
             self._gate.demand(caller, CHANGE_POLICY)
         else:
             self._gate.demand(caller, APPROVE, context=approve_context(proposal.requested_by))

@@ -1,6 +1,7 @@
 """The control API's part about records: thin routes over the RecordsDesk, for compliance only, reading too."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, Query, Request, Response
@@ -10,10 +11,13 @@ from cluster.callers.caller import demand_model
 from cluster.decision_log.selection import Selection
 from configs.access import Role
 from serve_apps import replies
+from serve_apps.admin_gate import AdminGate
 from serve_apps.guarded import caller_of, needs, needs_all_models
+from serve_apps.permitted import permitted
 from serve_apps.records_desk import RecordsDesk
 
 AUDITORS: tuple[Role, ...] = ("compliance", "admin")
+READ_LOG = "read_log"  # as policies name it
 MOST_ROWS, MOST_EXPORTED = 1000, 1_000_000
 _FORMS = {
     200: {
@@ -34,8 +38,9 @@ class SubjectAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def add_records_routes(app: FastAPI, desk: RecordsDesk) -> None:
+def add_records_routes(app: FastAPI, desk: RecordsDesk, gate: AdminGate) -> None:
     """A subject and a decision's id may be of any model, so who asks by these has to do with all of them."""
+    may = partial(permitted, gate)
 
     @app.get("/api/decisions", responses=_FORMS, openapi_extra=needs(*AUDITORS))  # type: ignore[arg-type]
     def decisions(
@@ -58,6 +63,7 @@ def add_records_routes(app: FastAPI, desk: RecordsDesk) -> None:
         """
         caller = caller_of(request)
         demand_model(caller, model)
+        gate.demand(caller, READ_LOG, model)
         most = min(limit, MOST_ROWS) if form == "json" else limit
         wanted = Selection(_unix(since), _unix(until), version, action, verdict, decision_id, None, after, most)
         if form == "json":
@@ -66,17 +72,21 @@ def add_records_routes(app: FastAPI, desk: RecordsDesk) -> None:
         kind = "text/csv" if form == "csv" else "application/vnd.apache.parquet"
         return Response(content, media_type=kind)  # type: ignore[return-value]
 
-    @app.get("/api/decisions/{decision_id}/lineage", openapi_extra=needs_all_models(*AUDITORS))
+    @app.get(
+        "/api/decisions/{decision_id}/lineage",
+        openapi_extra=needs_all_models(*AUDITORS),
+        dependencies=may(READ_LOG),
+    )
     def lineage(request: Request, decision_id: str) -> replies.Lineage:
         """Where the decision came from: version, run, data, code, policy, and what caused the version."""
         return desk.lineage(decision_id, caller_of(request).name)
 
-    @app.post("/api/privacy/export", openapi_extra=needs_all_models(*AUDITORS))
+    @app.post("/api/privacy/export", openapi_extra=needs_all_models(*AUDITORS), dependencies=may("export"))
     def export_subject(request: Request, body: SubjectAsked) -> replies.SubjectHeld:
         """Everything that is held about a subject, readable."""
         return desk.export_subject(body.subject, body.reason, caller_of(request).name)
 
-    @app.post("/api/privacy/erase", openapi_extra=needs_all_models(*AUDITORS))
+    @app.post("/api/privacy/erase", openapi_extra=needs_all_models(*AUDITORS), dependencies=may("erase"))
     def erase_subject(request: Request, body: SubjectAsked) -> replies.Erased:
         """Destroy the subject's keys: what is personal in the log can be read by nobody any more."""
         return desk.erase(body.subject, body.reason, caller_of(request).name)

@@ -27,6 +27,7 @@ class TrafficStatus(TypedDict):
     waiting: int
     replicas: int
     shadow_dropped: dict[str, int]
+    denied: dict[str, int]
 
 
 class ArmStatus(TypedDict):

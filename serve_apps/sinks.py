@@ -45,3 +45,6 @@ class Counts(Protocol):
 
     def dropped(self, version: int, n: int = 1) -> None:
         """Count shadow rows that were not scored because too many waited."""
+
+    def denied(self, category: str, n: int = 1) -> None:
+        """Count decisions that policy denied, by `Verdict.category`."""

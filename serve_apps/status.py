@@ -61,6 +61,7 @@ def traffic_status(seen: Snapshot) -> TrafficStatus:
         "waiting": seen.waiting,
         "replicas": seen.replicas,
         "shadow_dropped": {str(version): count for version, count in seen.shadow_dropped.items()},
+        "denied": dict(seen.denied),
     }
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
+from cluster.cedar_policy import taken
 from cluster.cedar_rules import compile_policies
 from cluster.consent import ConsentRecords
 from cluster.errors import NotFound, Unavailable
@@ -52,6 +53,7 @@ SEEN = Snapshot(
     labelled=1000,
     replicas=2,
     profiles=(1,),
+    denied={"consent": 2},
 )
 
 
@@ -143,17 +145,18 @@ def _standing() -> tuple[FastAPI, _Asked]:
 def control_app(desk: Desk, switchboard: Any = None, store: Store | None = None) -> FastAPI:
     """The control API as control puts it together, for the boss and for strangers."""
     keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())  # of its own, so that the boss stays known
-    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys, governance(store))
-    add_server_routes(app, lambda: desk.models(), switchboard)
+    governed = governance(store)
+    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys, governed)
+    add_server_routes(app, lambda: desk.models(), switchboard, governed.gate.demand_open)
     return app
 
 
 def governance(store: Store | None = None) -> Governance:
-    """The packaged policies in force, and replicas that are always told."""
+    """The packaged policies in force until another set is put into the store, and replicas that are always told."""
     found = store or FakeStore()
     library = PolicyLibrary(found, compile_policies)
     library.install(PACKAGED, "windvane", "the first set", datetime.now(UTC))
-    gate = AdminGate(library, lambda _: PACKAGED_POLICY, lambda _: None)
+    gate = AdminGate(library, lambda found: PACKAGED_POLICY if found == PACKAGED else taken(found), lambda _: None)
 
     def post(*_: object) -> bool:
         return True

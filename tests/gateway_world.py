@@ -78,6 +78,7 @@ class FakeCounts:
         self.errors: list[tuple[int, int, int, str]] = []
         self.shadows: list[tuple[int, int, int]] = []
         self.drops: list[tuple[int, int]] = []
+        self.denials: list[str] = []  # categories
 
     def add(self, version, revision, arm, rows, scores, event_times, actions, latencies_ms) -> None:
         assert len(rows) == len(scores) == len(event_times) == len(actions) == len(latencies_ms)
@@ -92,6 +93,9 @@ class FakeCounts:
 
     def dropped(self, version: int, n: int = 1) -> None:
         self.drops.append((version, n))
+
+    def denied(self, category: str, n: int = 1) -> None:
+        self.denials += [category] * n
 
 
 class BrokenVersion:

@@ -72,10 +72,49 @@ def test_a_policy_set_waits_for_a_second_person(place: Place, door: str, tmp_pat
     said = place.windvane("policy", "publish", str(folder), "--reason", "freeze")
     assert "waits for a second person" in said
     version = place.http.get("/api/policies").json()["proposal"]["version"]
-    assert "second person has to" in place.windvane("policy", "approve", version, check=False)
+    assert "let somebody else approve it" in place.windvane("policy", "approve", version, check=False)
     assert decide(place, door, "planning").status_code == 200
     place.windvane("policy", "withdraw", version, "--reason", "not now")
     assert place.http.get("/api/policies").json()["proposal"] is None
+
+
+def test_two_people_with_a_key_each_bring_a_set_into_force_and_out_of_it(
+    place: Place, door: str, tmp_path: Path
+) -> None:
+    replicas = {process.pid for process in place.processes(f"ServeReplica:{MODEL}")}
+    made = place.http.post("/api/keys", json={"name": "eve", "roles": ["compliance"]})
+    assert made.status_code == 201, made.text
+    eve = {"authorization": f"Bearer {made.json()['key']}"}
+    before = place.http.get("/api/policies").json()["live"]
+    for folder, status in ((_stricter(tmp_path), 403), (FOLDER, 200)):
+        place.windvane("policy", "publish", str(folder), "--reason", "a test")
+        version = place.http.get("/api/policies").json()["proposal"]["version"]
+        mine = place.http.post(f"/api/policies/{version}/approve", json={"reason": "mine"})
+        assert (mine.status_code, mine.json()["policies"]) == (403, ["four-eyes"])
+        approved = place.http.post(f"/api/policies/{version}/approve", json={"reason": "read it"}, headers=eve)
+        assert (approved.status_code, approved.json()["replicas_told"]) == (200, True), approved.text
+        assert decide(place, door, "planning").status_code == status  # the very next request, on every replica
+    live = place.http.get("/api/policies").json()["live"]
+    assert (live["version"], live["number"], live["approved_by"]) == (before["version"], before["number"] + 2, "eve")
+    assert {process.pid for process in place.processes(f"ServeReplica:{MODEL}")} == replicas
+    counted = f'windvane_denials_total{{model="{MODEL}",reason="frozen"}} 1.0'
+    wait_for(counted, lambda: counted in place.http.get("/metrics").text, 20.0)
+
+
+def test_an_order_that_policy_refuses_is_on_record_with_the_policy(place: Place, door: str, tmp_path: Path) -> None:
+    made = place.http.post("/api/keys", json={"name": "ops", "roles": ["operator"], "models": [MODEL]})
+    ops = {"authorization": f"Bearer {made.json()['key']}"}
+    forbid = rule(f'forbid (principal, action == Action::"train", resource == Model::"{MODEL}")', "no-training", "No.")
+    place.windvane("policy", "install", str(_stricter(tmp_path, forbid)), "--reason", "a test")
+    try:
+        refused = place.http.post(f"/api/models/{MODEL}/retrain", json={"reason": "why not"}, headers=ops)
+        assert (refused.status_code, refused.json()["policies"]) == (403, ["no-training"])
+    finally:
+        place.windvane("policy", "install", str(FOLDER), "--reason", "after the test")
+    sql = "select who, detail, json_extract_string(facts, '$.policies') as policies from acts where kind = 'refused'"
+    out = place.home / "refused.json"
+    place.windvane("decisions", "control", "--sql", f"{sql} and who = 'ops'", "--out", str(out))
+    assert json.loads(out.read_text()) == [{"who": "ops", "detail": "No.", "policies": "no-training"}]
 
 
 def test_a_policy_set_reaches_the_replicas_without_a_restart(place: Place, door: str, tmp_path: Path) -> None:
@@ -90,9 +129,11 @@ def test_a_policy_set_reaches_the_replicas_without_a_restart(place: Place, door:
     assert {process.pid for process in place.processes(f"ServeReplica:{MODEL}")} == replicas
 
 
-def _stricter(tmp_path: Path) -> Path:
+def _stricter(
+    tmp_path: Path,
+    forbid: str = rule(f'forbid (principal, action == Action::"decide", resource == Model::"{MODEL}")', "frozen"),
+) -> Path:
     """The packaged set with one rule more, about this test's model alone."""
     folder = shutil.copytree(FOLDER, tmp_path / "policies")
-    frozen = rule(f'forbid (principal, action == Action::"decide", resource == Model::"{MODEL}")', "frozen")
-    (folder / "frozen.cedar").write_text(frozen)
+    (folder / "frozen.cedar").write_text(forbid)
     return folder

@@ -1,13 +1,16 @@
 """Cedar behind the port: every way to fail denies, and memory never answers another question."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
+import cedarpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster import cedar_policy
 from cluster.cedar_policy import CedarPolicy, taken
+from cluster.errors import Invalid
 from cluster.policy import UNEVALUATED, Mandate, Request, Standing
 from cluster.policy_set import PolicySet
 from tests.policies import CLIENT, CREDIT, PACKAGED, asks, asks_with, cedar, rule
@@ -32,6 +35,24 @@ def test_a_missing_attribute_denies_under_the_broadest_permit(sound: tuple[str, 
     verdict = cedar(*sound).judge(asks("decide", consent=True))
     assert (verdict.outcome, verdict.policies, verdict.reason) == ("deny", (), UNEVALUATED)
     assert "attribute `purpose`" in verdict.errors[0]
+
+
+def test_the_trap_that_cedar_sets_is_closed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cedar skips a forbid whose attribute is missing, and the broad permit then allows: nobody consented, and yet."""
+    trap = rule(f"{FORBID} unless {{ context.consent == true }}", "consent")
+    asked = {"principal": 'Caller::"x"', "action": 'Action::"decide"', "resource": 'Model::"m"', "context": {}}
+    skipped = cedarpy.is_authorized(asked, ANYTHING + trap, [])
+    assert (skipped.decision, bool(skipped.diagnostics.errors)) == (cedarpy.Decision.Allow, True)
+    with pytest.raises(Invalid) as refused:  # once when the set is taken
+        cedar(ANYTHING, trap)
+    assert "optional attribute `consent`" in refused.value.problems[0].detail
+    monkeypatch.setattr(cedarpy, "validate_policies", lambda *_: SimpleNamespace(errors=()))
+    unchecked = cedar(ANYTHING, trap)  # and again when it is asked, had it been taken all the same
+    verdict = unchecked.judge(asks("decide", purpose="lending"))
+    assert (verdict.outcome, verdict.policies, verdict.reason) == ("deny", (), UNEVALUATED)
+    assert "`consent`" in verdict.errors[0]
+    assert unchecked.judge(asks("decide", purpose="lending", consent=True)).allowed
+    assert unchecked.judge(asks("decide", purpose="lending", consent=False)).policies == ("consent",)
 
 
 def test_a_forbid_that_fails_is_not_skipped() -> None:

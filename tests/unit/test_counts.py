@@ -33,6 +33,7 @@ def count(into: Tally, rows: np.ndarray) -> None:
         of = rows[VERSIONS[rows] == version]
         actions, latencies = [ACTIONS[i] for i in of], [LATENCIES[i] for i in of]
         into.add(version, 4, "champion", ROWS[of], SCORES[of], TIMES[of], actions, latencies)
+    into.denied("consent", len(rows))
 
 
 def seen(merged: Merged) -> dict[object, object]:
@@ -41,7 +42,8 @@ def seen(merged: Merged) -> dict[object, object]:
         for key, c in merged.windows.items()
     }
     traffic = {key: (c.decisions, c.errors, dict(c.actions), c.latency.tolist()) for key, c in merged.traffic.items()}
-    return {"windows": windows, "traffic": traffic, "shadows": merged.shadows, "dropped": merged.dropped}
+    rest = {"shadows": merged.shadows, "dropped": merged.dropped, "denied": merged.denied}
+    return {"windows": windows, "traffic": traffic, **rest}
 
 
 def whole() -> Merged:

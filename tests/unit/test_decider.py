@@ -6,8 +6,10 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from cluster.callers.caller import ANYBODY
 from cluster.decision_log.grounds import Counterfactual
 from cluster.errors import Conflict, Expired, NotFound, Overloaded, Unavailable
+from cluster.policy import Standing
 from serve_apps.decision_id import fixed
 from serve_apps.question import Answer, Question
 from serve_apps.router import bucket
@@ -17,12 +19,14 @@ from tests.gateway_world import NOW, BrokenVersion, World, canary, champion, gat
 from tests.unit.test_explaining import spec_of
 
 ROW = (3.5, 1200.0, 1, True, "JFK")
+OWNER = Standing("jo", frozenset({"owner"}))
 CANDIDATE_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") < 1 << 31]
 CHAMPION_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") >= 1 << 31]
 
 
 def ask(world: World, *questions: Question, override: int | None = None) -> list[Answer]:
-    answers = world.run(world.decider.decide(questions, 0.0, override))
+    caller = ANYBODY if override is None else OWNER
+    answers = world.run(world.decider.decide(questions, 0.0, override, caller=caller))
     world.quiet()
     return answers
 

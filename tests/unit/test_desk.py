@@ -37,6 +37,7 @@ def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> Non
         "waiting": 7,
         "replicas": 2,
         "shadow_dropped": {"2": 4},
+        "denied": {"consent": 2},
     }
 
 

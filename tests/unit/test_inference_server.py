@@ -1,7 +1,12 @@
+from datetime import UTC, datetime
+
 from cluster.errors import Unavailable
+from cluster.policy_library import PolicyLibrary
+from cluster.policy_set import PolicySet
 from serve_apps.inference_server import unready
 from serve_apps.router import Arm, Split
 from tests.desk_world import Client, DeskWorld, control_app
+from tests.fakes import FakeStore
 from tests.rollout_world import MODEL, FakeSwitchboard
 
 
@@ -36,6 +41,16 @@ def test_the_server_is_ready_when_every_model_has_a_version_in_force() -> None:
     world = DeskWorld()
     assert unready(world.desk.models(), published()) == []
     assert unready((), FakeSwitchboard()) == []
+
+
+def test_without_a_policy_set_in_force_the_server_is_not_ready() -> None:
+    store = FakeStore()
+    api = Client(control_app(DeskWorld().desk, published(), store))
+    assert api.get("/v2/health/ready").status_code == 200
+    unchecked = PolicyLibrary(store, lambda _: None)  # as a release that took what this one cannot
+    unchecked.install(PolicySet({"all.cedar": "permit ("}), "ann", "oops", datetime.now(UTC))
+    reply = api.get("/v2/health/ready")
+    assert (reply.status_code, "No policy set is in force" in reply.json()["error"]) == (503, True)
 
 
 def test_one_replica_that_answers_is_enough() -> None:

@@ -22,6 +22,7 @@ SNAPSHOT = Snapshot(
     labelled=18,
     replicas=1,
     profiles=(1, 2),
+    denied={"consent": 5, "not evaluated": 1},
 )
 STATE = ModelState(
     model="delay",
@@ -48,6 +49,11 @@ def test_decisions_are_counted_by_version_arm_revision_and_action() -> None:
     arm = {"version": "2", "arm": "candidate", "revision": "7"}
     assert value("windvane_decisions_total", **arm, action="hold") == 20
     assert value("windvane_decision_errors_total", **arm) == 1
+
+
+def test_what_policy_denied_is_counted_by_the_policy_and_by_nobodys_name() -> None:
+    assert value("windvane_denials_total", reason="consent") == 5
+    assert value("windvane_denials_total", reason="not evaluated") == 1
 
 
 def test_the_rollout_and_the_monitors_show() -> None:

@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
+from cluster.callers.caller import ANYBODY
 from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.record import DENIED, Decision
 from cluster.errors import Denied, Unavailable
 from cluster.mandate import digest_of, mandate_of
 from cluster.policy import Closed, Mandate, Policy, Request, Standing, act_context
 from configs.schema import Action, DecisionRule, Purpose
-from cluster.callers.caller import ANYBODY
 from serve_apps import gate as gate_module
 from serve_apps.gate import Gate
 from serve_apps.grpc_door import GrpcDoor
 from serve_apps.question import Question
 from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
+from tests.callers import BOSS
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, SetInForce, World, asked, champion, gateway
 from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_grpc_door import FakeContext
@@ -29,6 +30,12 @@ PLANNING, RESEARCH = Purpose(name="planning", consent=False), Purpose(name="rese
 ACTIONS = (Action(name="keep", at_least=0.0), Action(name="warn", at_least=0.5))
 GOVERNED = SPEC.model_copy(update={"purposes": (PLANNING, RESEARCH)})
 ROW = tuple(FEATURES.values())
+
+
+def frozen(action: str) -> CedarPolicy:
+    """Whoever may do anything may not do this."""
+    forbid = rule(f'forbid (principal, action == Action::"{action}", resource)', "frozen", "Not now.")
+    return cedar(rule("permit (principal, action, resource)", "anything"), forbid)
 
 
 def deciding(**changed: Any) -> Any:
@@ -80,7 +87,7 @@ def test_another_purpose_is_denied_on_record_and_no_model_is_asked(
         assert (denial.purpose, denial.policies, denial.subject) == ("marketing", ("purpose",), "N725MQ")
         assert (denial.features, denial.reasons, denial.request_id) == (ROW, (problem["detail"],), "k")
         world.quiet()
-        assert world.counts.added == []
+        assert (world.counts.added, world.counts.denials) == ([], ["purpose"])
 
 
 @pytest.mark.parametrize("purpose", [{}, {"purpose": "Planning"}, {"purpose": "planning "}])
@@ -147,6 +154,7 @@ def test_a_denial_that_cannot_be_logged_is_unavailable(versions: dict[int, Loade
     with gateway(versions, champion(), tmp_path, GOVERNED) as world:
         world.log.refusal = "the disk is full"
         assert world.ask(DECIDE, asked(purpose="marketing")).status == 503
+        assert world.counts.denials == []
 
 
 def test_who_may_not_decide_is_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
@@ -198,9 +206,13 @@ def test_the_protocols_door_names_the_purpose_by_a_parameter(
         assert world.ask(INFER, tensors()).status == 403
 
 
+def grpc_door(world: World) -> GrpcDoor:
+    return GrpcDoor(GOVERNED, world.entrance, world.roster, world.decider, True, lambda: NOW, lambda: 0.0)
+
+
 def test_over_grpc_it_is_permission_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
     with gateway(versions, champion(), tmp_path, GOVERNED) as world:
-        door = GrpcDoor(GOVERNED, tmp_path, world.roster, world.decider, True, lambda: NOW, lambda: 0.0)
+        door = grpc_door(world)
         request = messages.ModelInferRequest(model_name="trips")
         request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend(
             [3.5, 1200.0, 1.0, 1.0, 1.0]
@@ -222,6 +234,32 @@ def test_who_may_report_outcomes_is_policys_to_say(versions: dict[int, LoadedVer
         assert world.ask(OUTCOMES, outcome).status == 200
         world.policies.policy = cedar(rule('permit (principal, action == Action::"decide", resource)'))
         assert world.ask(OUTCOMES, outcome).status == 403
+
+
+@pytest.mark.parametrize("path", [DECIDE, INFER, "/v2/models/trips/versions/2/infer"])
+def test_who_may_choose_the_version_is_policys_to_say_at_every_door(
+    versions: dict[int, LoadedVersion], tmp_path: Path, path: str
+) -> None:
+    named = {} if "versions" in path else {"x_windvane_version": "2"}
+    body = asked(purpose="planning") if path == DECIDE else tensors(purpose="planning")
+    with gateway(versions, champion(warm=(2,)), tmp_path, GOVERNED) as world:
+        assert world.ask(path, body, **BOSS, **named).status == 200
+        assert world.decisions[-1].version == 2
+        world.policies.policy = frozen("choose_version")
+        refused = world.ask(path, body, **BOSS, **named)
+        assert (refused.status, "Not now." in refused.body.decode()) == (403, True)
+        assert len(world.decisions) == 1
+
+
+def test_over_grpc_too(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    with gateway(versions, champion(warm=(2,)), tmp_path, GOVERNED) as world:
+        world.policies.policy = frozen("choose_version")
+        request = messages.ModelInferRequest(model_name="trips", model_version="2")
+        request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend([1.0] * 5)
+        context = FakeContext(**BOSS)
+        world.run(grpc_door(world).infer(request, context))
+        assert context.code is not None
+        assert (context.code.name, "Not now." in context.details) == ("PERMISSION_DENIED", True)
 
 
 # ---- after the model ----
@@ -272,6 +310,7 @@ def test_a_blocked_action_is_denied_on_record_with_what_was_scored(
         assert (denial.prediction, denial.policies) == (score, ("anything", "no-keep"))
         world.quiet()
         assert world.counts.added == [(1, 1, "champion", 1)]  # the first, which was answered
+        assert world.counts.denials == ["no-keep"]
         world.run(world.decider.drain())
 
 
@@ -341,6 +380,18 @@ def test_without_a_policy_set_nothing_is_answered(
         assert world.log.records == []
 
 
+def test_without_a_policy_set_no_door_is_ready(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    asked_over_grpc = messages.ModelReadyRequest(name="trips")
+    with gateway(versions, champion(), tmp_path, GOVERNED) as world:
+        for policy, ready in ((Closed("none was handed over"), False), (CedarPolicy(PACKAGED), True)):
+            world.policies.policy = policy
+            reply = world.ask("/v2/models/trips/ready", method="GET")
+            assert (reply.status, "No policy set is in force" in reply.body.decode()) == (
+                (200, False) if ready else (503, True)
+            )
+            assert world.run(grpc_door(world).ready(asked_over_grpc, FakeContext())).ready is ready
+
+
 def test_a_rule_that_fails_denies_and_its_failure_is_not_told(
     versions: dict[int, LoadedVersion], tmp_path: Path
 ) -> None:
@@ -354,6 +405,7 @@ def test_a_rule_that_fails_denies_and_its_failure_is_not_told(
         assert (reply.status, reply.json.get("policies")) == (403, None)
         assert "overflow" not in reply.body.decode()
         assert world.decisions[0].verdict == "deny"
+        assert world.counts.denials == ["not evaluated"]
 
 
 def test_a_decision_is_judged_by_one_set_though_another_comes_in_between(
@@ -367,7 +419,7 @@ def test_a_decision_is_judged_by_one_set_though_another_comes_in_between(
         assert after.verdict.policies == ("nothing",)
 
 
-def test_grounds_are_judged_once_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_basis_is_judged_once_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_module, "MOST_KEPT", 3)
     judged: list[str] = []
 

@@ -32,6 +32,7 @@ def kinds(store: FakeStore) -> list[str]:
 
 def test_nothing_is_in_force_before_the_first_set(library: PolicyLibrary) -> None:
     assert library.in_force() is None
+    assert library.hashes() == {}
 
 
 def test_the_first_set_is_installed_once(library: PolicyLibrary, store: FakeStore) -> None:
@@ -46,6 +47,7 @@ def test_the_first_set_is_installed_once(library: PolicyLibrary, store: FakeStor
 def test_a_set_goes_from_proposal_to_in_force_and_all_of_it_is_told(library: PolicyLibrary, store: FakeStore) -> None:
     library.install(PACKAGED, "windvane", "first start", NOW)
     library.propose(OTHER, "ann", "simpler", NOW, second_person=True)
+    assert library.hashes() == {"in_force": PACKAGED.version, "proposed": OTHER.version}
     assert library.in_force() is not None
     assert library.register().live is not None
     assert library.register().live.version == PACKAGED.version  # type: ignore[union-attr]
