@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import Decision
 from cluster.decision_log.segment import Column
 from cluster.errors import Invalid, NotFound
 from cluster.registry import Registration
+from configs.schema import ModelSpec
 from serve_apps.question import Question
 from serve_apps.retelling import MOST_HELD, Retelling, load_as_trained
 from serve_apps.scorer import LoadedVersion
@@ -23,22 +25,29 @@ from tests.vault import open_vault
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE, FINE = (12.0, 2500.0, 3, True, "EWR"), (12.0, 10.0, 0, False, "EWR")
 COLUMNS = tuple(Column(feature.name, feature.type) for feature in SPEC.features)
+PEOPLE = SPEC.model_copy(
+    update={
+        "features": tuple(
+            feature.model_copy(update={"personal": feature.name in ("temp", "origin")}) for feature in SPEC.features
+        )
+    }
+)
 MADE = Registration("trips", "x", "first", "champion", None, None, {}, {}, {})
 
 
 class Past:
     """Decisions that a gateway made and logged, and where they can be looked up."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spec: ModelSpec = SPEC) -> None:
         self.registry = FakeRegistry(folder / "registry")
-        bundle = make_bundle(folder / "bundles", 1, SPEC)
+        bundle = make_bundle(folder / "bundles", 1, spec)
         self.registry.register(MADE, bundle)
         self.loads: list[int] = []
         self._written = 0
         self.version = load_as_trained(1, bundle)
         self.logs = folder / "log"
         self.retelling = Retelling(self.registry, self.logs, folder / "cache", lambda: open_vault(folder), self._load)
-        with gateway({1: self.version}, champion(), folder, SPEC) as world:
+        with gateway({1: self.version}, champion(), folder, spec) as world:
             asked = (Question("late", LATE), Question("fine", FINE), Question("asked", FINE, explain=True))
             world.run(world.decider.decide(asked, 0.0))
             self.decisions = {decision.subject: decision for decision in world.decisions}
@@ -108,6 +117,25 @@ def test_a_row_is_read_by_the_names_of_its_time(past: Past) -> None:
     assert past.rewrite(turned, COLUMNS[::-1])["again"]["prediction"] == decided.prediction
     with pytest.raises(Invalid, match="holds no 'origin', which version 1 decides by"):
         past.rewrite(msgspec.structs.replace(decided, features=LATE[:4]), COLUMNS[:4])
+
+
+def test_what_is_personal_is_opened_to_be_told_again_until_its_subject_is_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_syncs(monkeypatch)
+    past = Past(tmp_path, PEOPLE)
+    vault, plain = open_vault(tmp_path), past.explain("late")
+    name = "01a202c8-0000-7000-8000-00000000cafe"
+    decided = msgspec.structs.replace(past.decisions["late"], decision_id=name)
+    [kept] = Protection(vault, PEOPLE.features).protect_all([decided])
+    vault.flush()
+    assert (kept.features[0], kept.features[4], kept.explanation, kept.grounds) == (None, None, None, None)
+    written(past.logs / "trips", kept, opened_at=9.0, columns=COLUMNS)
+    assert past.retelling.explain("trips", name) == plain | {"decision_id": name}
+    vault.erase("late", 1.0)
+    with pytest.raises(NotFound, match=f"The subject of decision {name} was erased, and with it what it was decided"):
+        past.retelling.explain("trips", name)
+    assert past.explain("fine")["action"] == "keep"
 
 
 def test_a_decision_of_another_model_is_not_found(past: Past) -> None:
