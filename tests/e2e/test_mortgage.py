@@ -98,9 +98,9 @@ def test_a_decision_is_explained_again_with_the_numbers_that_were_told(
     path = f"/api/models/{MODEL}/decisions/{one['decision_id']}/explanation"
     assert place.http.get(path).status_code == 200
     assert place.http.get(path, headers={"authorization": "Bearer guessed"}).status_code == 401
-    sql = f"select count(*) as n from acts where kind = 'read' and model = '{MODEL}' and facts like '%{one['decision_id']}%'"
+    about = f"kind = 'read' and model = '{MODEL}' and facts like '%{one['decision_id']}%'"
     out = place.home.parent / "reads.json"
-    place.windvane("decisions", "control", "--sql", sql, "--out", str(out))
+    place.windvane("decisions", "control", "--sql", f"select count(*) as n from acts where {about}", "--out", str(out))
     assert json.loads(out.read_text()) == [{"n": 3}]
 
 
