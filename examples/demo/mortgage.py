@@ -62,7 +62,7 @@ def run(settings: Settings, folder: Path, console: Console) -> list[str]:
         console.print(f"\n{number}. {scene.title}\n", style="bold", markup=False)
         say(console, scene.lines)
         broken += scene.broken
-    say(console, ["", "docs/mortgage.md says more of what these applications cannot tell."])
+    say(console, ["", f"The two changed logs lie under {folder / 'copies'}; docs/mortgage.md says what these rows cannot tell."])
     return broken
 
 
