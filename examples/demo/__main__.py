@@ -55,9 +55,10 @@ def main(model: str, full: bool, keep: bool) -> None:
         if not keep:
             lifecycle.down(settings, lambda _: None)
     for sentence in broken:
-        console.print(f"not kept: {sentence}", style="red", markup=False)
+        console.print(f"not kept: {sentence}", style="red", markup=False, soft_wrap=True)
     if keep:
-        console.print(f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down")
+        ending = f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down"
+        console.print(ending, markup=False, soft_wrap=True)
     sys.exit(1 if broken else 0)
 
 
