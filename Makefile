@@ -22,8 +22,8 @@ $(READY): requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $(READY)
 
-demo: $(READY) ## watch a model drift, retrain, prove itself and take over
-	@$(BIN)/windvane demo
+demo: $(READY) ## watch a model drift, retrain, prove itself and take over; MODEL=mortgage: decisions about people
+	@$(BIN)/windvane demo $(if $(MODEL),--model $(MODEL))
 
 test: test-unit test-e2e ## all tests
 

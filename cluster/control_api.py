@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from cluster.access import bearer
-from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable, WindvaneError
+from cluster.errors import Conflict, Denied, Forbidden, Invalid, NotFound, Unauthorized, Unavailable, WindvaneError
 
 TIMEOUT_SECONDS = 30.0
 _KINDS: dict[int, type[WindvaneError]] = {403: Forbidden, 404: NotFound, 409: Conflict}
@@ -182,6 +182,9 @@ def _error(reply: httpx.Response) -> WindvaneError:
         if isinstance(each, dict):
             lines.append(f"  {each.get('pointer', '')}: {each.get('detail', '')}")
     sentence = "\n".join(lines)
+    if reply.status_code == 403 and "policy_version" in problem:
+        policies, decision_ids = (tuple(map(str, problem.get(name) or ())) for name in ("policies", "decision_ids"))
+        return Denied(sentence, policies, str(problem["policy_version"]), decision_ids)
     if reply.status_code in (429, 503):
         return Unavailable(sentence)
     if reply.status_code in (400, 422):

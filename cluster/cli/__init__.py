@@ -16,7 +16,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except WindvaneError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
+            click.secho(f"Error: {error.line}", fg="red", err=True)
             for problem in getattr(error, "problems", ()) if isinstance(error, Invalid) else ():
                 click.secho(f"  {problem.pointer}: {problem.detail}", fg="red", err=True)
             sys.exit(1)

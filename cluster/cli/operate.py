@@ -134,7 +134,7 @@ def events(model: str, follow: bool, as_json: bool) -> None:
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Watch a model drift, retrain, prove itself and take over (`windvane demo --help`)."""
+    """Watch a model drift, retrain, prove itself and take over, or decide about people (`windvane demo --help`)."""
     root = Path(__file__).resolve().parents[2]
     if not (root / "examples" / "demo").is_dir():
         raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")

@@ -1,232 +1,42 @@
-"""`windvane demo`: ten months of real flights through a model that drifts, retrains and proves itself."""
+"""`windvane demo`: a whole run on a cluster of its own, told while it happens, that ends with what was not kept."""
 
-import json
 import os
 import shutil
-import subprocess
 import sys
-import threading
-import time
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 
 from cluster import lifecycle
-from cluster.control_api import ControlApi
-from cluster.decision_log.query import Query
-from cluster.errors import Conflict, WindvaneError
-from cluster.jobs import JobRequest
-from cluster.ray_jobs import RayJobs
-from cluster.serve_apps_api import ServeApplications
-from configs.load import load_model, load_settings
-from configs.schema import ModelSpec
+from cluster.errors import WindvaneError
+from configs.load import load_settings
 from configs.settings import Settings
-from examples.demo import report
-from examples.demo.summary import broken_promises, summary
-from examples.demo.view import View
+from examples.demo import drift, mortgage
+from examples.demo.scene import MODEL as MORTGAGE
 
-MODEL = "flight-delay"
-BUG = "python:examples.flights:load_with_unit_bug"
-SINCE, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
-FAST, TRAINING, PROVING = 2500.0, 150.0, 700.0  # decisions per second while nothing, a job, a rollout is going on
-POLL_SECONDS = 0.5
-
-
-class Demo:
-    """One run, told in the order in which it happens."""
-
-    def __init__(self, settings: Settings, view: View) -> None:
-        self._settings = settings
-        self._home = Path(settings.home)
-        self._view = view
-        self._spec: ModelSpec = load_model(MODEL, settings)
-        self._events: list[dict[str, Any]] = []
-        self._defective: int | None = None
-        self._defect_job: str | None = None
-        self._replay: dict[str, Any] = {}
-        self._start = time.monotonic()
-
-    def run(self) -> dict[str, Any]:
-        """From nothing to the report."""
-        flights = threading.Thread(target=self._prepare_flights)
-        flights.start()
-        self._view.stage("bringing a Ray cluster up")
-        lifecycle.up(self._settings, self._view.stage)
-        self._api = ControlApi(lifecycle.url(self._settings), self._settings.key_file)
-        self._jobs = RayJobs(lifecycle.demand_dashboard(self._settings), self._settings.ray_token_file)
-        flights.join()
-        self._view.stage("training version 1 on January and February")
-        self._finish(self._train("train-v1", "first version"))
-        self._view.stage("deploying version 1")
-        self._deploy()
-        self._api.pin(MODEL, [1])  # v1 stays a shadow for ever: what "never retrained" would have said
-        self._view.stage("replaying flights from March on")
-        process = self._start_replay()
-        try:
-            self._steer(process)
-        finally:
-            process.terminate()
-            process.wait()
-        return self._report()
-
-    def _prepare_flights(self) -> None:
-        """The flights as one Parquet file, so that the replay's process needs no joins."""
-        import pyarrow.parquet as parquet
-
-        from examples.flights import load
-
-        self._file = self._home / "flights.parquet"
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(load(), self._file)
-
-    def _train(self, job_id: str, reason: str, *options: str) -> str:
-        command = (sys.executable, "-m", "training.retrain", "--model", MODEL, "--reason", reason, *options)
-        metadata = {"model": MODEL, "reason": reason}
-        return self._jobs.submit(JobRequest(job_id, command, metadata, self._settings.environment()))
-
-    def _finish(self, job_id: str) -> None:
-        """Wait for a job, showing its last line."""
-        while (status := self._jobs.status(job_id)).state in ("pending", "running"):
-            lines = self._jobs.logs(job_id).strip().splitlines()
-            self._view.stage(f"training version 1: {lines[-1].strip()[:100]}" if lines else "training version 1")
-            time.sleep(POLL_SECONDS)
-        if status.state != "succeeded":
-            raise WindvaneError(f"Job {job_id} {status.state}: {self._jobs.logs(job_id)[-2000:]}")
-
-    def _deploy(self) -> None:
-        deployed = self._api.deploy(MODEL, self._spec.model_dump(mode="json"))
-        applications = ServeApplications(lifecycle.demand_dashboard(self._settings), self._settings)
-        applications.deploy_model(MODEL, str(deployed["spec_digest"]))
-        applications.wait_running(MODEL, 180.0, self._view.stage)
-        deadline = time.monotonic() + 60.0
-        while not self._api.ready(MODEL):
-            if time.monotonic() > deadline:
-                raise WindvaneError("The gateway runs but is not ready; see `windvane status`.")
-            time.sleep(POLL_SECONDS)
-
-    def _start_replay(self) -> "subprocess.Popen[str]":
-        columns = {
-            "features": [feature.name for feature in self._spec.features],
-            "subject": self._spec.data.subject,
-            "time": self._spec.data.time,
-            "known_at": "landed_at",
-            "label": self._spec.target.name,
-        }
-        command = [
-            *(sys.executable, "-m", "examples.demo.replay"),
-            *("--url", lifecycle.url(self._settings), "--model", MODEL, "--file", str(self._file)),
-            *("--key-file", str(self._settings.key_file)),
-            *("--columns", json.dumps(columns), "--pace", str(FAST), "--every", "1"),
-            *("--since", SINCE.strftime("%Y-%m-%d"), "--until", UNTIL.strftime("%Y-%m-%d")),
-        ]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self._listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
-        self._listener.start()
-        return process
-
-    def _listen(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._replay = json.loads(line)
-
-    def _steer(self, process: "subprocess.Popen[str]") -> None:
-        """Let the months pass, slower while the loop is at work: a job takes minutes of a month, not weeks."""
-        pace = 0.0
-        while process.poll() is None:
-            status = self._api.status()
-            model = next(each for each in status["models"] if each["name"] == MODEL)
-            self._note_events()
-            self._second_act(model)
-            wanted = self._pace(model)
-            if wanted != pace and process.stdin is not None:
-                pace = wanted
-                with suppress(BrokenPipeError):  # it came to its end just now
-                    process.stdin.write(f"pace {pace}\n")
-            self._view.draw(status, self._replay or None, self._share())
-            time.sleep(POLL_SECONDS)
-        self._listener.join()  # its last line has the totals
-        self._note_events()
-        if process.returncode or not self._replay.get("finished"):
-            raise WindvaneError(f"The replay ended with exit code {process.returncode} before its end.")
-
-    def _pace(self, model: dict[str, Any]) -> float:
-        request = model.get("retrain")
-        if request and request["status"] in ("open", "submitted"):
-            self._view.stage(f"retraining while traffic flows: {request['reason']}"[:140])
-            return TRAINING
-        rollout = model.get("rollout")
-        if rollout and rollout["phase"] in ("shadow", "step", "bake"):
-            self._view.stage(f"proving version {rollout['candidate']} on live traffic")
-            return PROVING
-        self._view.stage("months pass")
-        return FAST
-
-    def _second_act(self, model: dict[str, Any]) -> None:
-        """A version with a real-life bug, forced past the offline gate: it has to be caught on traffic."""
-        promoted = any(event["kind"] == "promoted" for event in self._events)
-        if self._defect_job is None and promoted:
-            self._view.stage("training a defective version: one feature in the wrong unit, offline gate overridden")
-            now = self._replay["event_time"]  # what it may know is what has happened
-            options = ("--source", BUG, "--until", now, "--override-gate")
-            self._defect_job = self._train("train-defective", "minutes sent as hours (demo)", *options)
-        if self._defect_job is None or self._defective is not None:
-            return
-        state = self._jobs.status(self._defect_job)
-        if state.state == "failed":
-            raise WindvaneError(
-                f"The defective version could not be trained: {self._jobs.logs(self._defect_job)[-2000:]}"
-            )
-        rollout = model.get("rollout")
-        busy = bool(rollout and rollout["phase"] in ("shadow", "step", "bake"))
-        if state.state == "succeeded" and not busy:
-            newest = max(each["number"] for each in self._api.versions(MODEL) if each["request_id"] is None)
-            order = {
-                "version": newest,
-                "reason": "demo: offline gate overridden, no shadow phase",
-                "skip_shadow": True,
-                "override_gate": True,
-            }
-            try:
-                self._api.start_rollout(MODEL, order)
-            except Conflict:
-                return  # the loop began a rollout of its own just now: after it
-            self._defective = newest
-
-    def _note_events(self) -> None:
-        while page := self._api.events(MODEL, self._events[-1]["number"] if self._events else 0):
-            for event in page:
-                self._events.append(event)
-                self._view.note(event)
-
-    def _share(self) -> float:
-        if not self._replay.get("event_time"):
-            return 0.0
-        now = datetime.fromisoformat(self._replay["event_time"])
-        return (now - SINCE) / (UNTIL - SINCE)
-
-    def _report(self) -> dict[str, Any]:
-        self._view.stage("writing the report")
-        query = Query(self._home / "log" / MODEL, self._spec.features)
-        found = report.build(query, self._events, self._api.versions(MODEL), frozen=1, defective=self._defective)
-        if found["rollback"] is not None:
-            found["rollback"]["failed_requests"] = self._replay["failed_requests"]
-        found["failed_requests"] = self._replay["failed_requests"]
-        found["first_error"] = self._replay["first_error"]
-        found["requests"] = self._replay["requests"]
-        found["seconds"] = round(time.monotonic() - self._start, 1)
-        return found
+DEMOS: Mapping[str, Callable[[Settings, Path, Console], list[str]]] = {drift.MODEL: drift.run, MORTGAGE: mortgage.run}
+ELSEWHERE = (
+    *("WINDVANE_STORE", "WINDVANE_MLFLOW", "WINDVANE_KEY_FILE", "WINDVANE_SIGNING_KEY", "WINDVANE_FORMER_KEYS"),
+    *("WINDVANE_CHECKPOINT_COPY", "WINDVANE_MASTER_KEY"),
+)  # places of a Windvane in earnest, of which a demo keeps its hands
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Let the loop retrain as often as it wants to.")
+@click.option("--model", type=click.Choice(list(DEMOS)), default=drift.MODEL, show_default=True, help="Which demo.")
+@click.option("--full", is_flag=True, help="Let the loop retrain as often as it wants to; of flight-delay.")
 @click.option("--keep", is_flag=True, help="Leave the cluster running afterwards.")
-def main(full: bool, keep: bool) -> None:
-    """Watch a model drift, retrain, prove itself and take over, and a bad version be taken back."""
-    folder = Path(load_settings().home) / "demo"
+def main(model: str, full: bool, keep: bool) -> None:
+    """Watch a model drift, retrain, prove itself and take over, and a bad version be taken back.
+
+    With --model mortgage: people who are decided about, with their consent, told why, forgotten, and a changed log.
+    """
+    if full and model != drift.MODEL:
+        raise click.UsageError(f"--full goes with {drift.MODEL}; the demo of {model} retrains nothing")
+    folder = Path(load_settings().home) / ("demo" if model == drift.MODEL else f"demo-{model}")
+    for name in ELSEWHERE:
+        os.environ.pop(name, None)
     os.environ["WINDVANE_HOME"] = str(folder / "home")
     os.environ["WINDVANE_OVERLAY"] = "demo-full" if full else "demo"
     settings = load_settings()
@@ -236,23 +46,19 @@ def main(full: bool, keep: bool) -> None:
         )
     shutil.rmtree(folder, ignore_errors=True)
     console = Console(highlight=False)
-    found: dict[str, Any] = {}
     try:
-        with View(console) as view:
-            found = Demo(settings, view).run()
-        report.write(found, folder)
+        broken = DEMOS[model](settings, folder, console)
     except WindvaneError as error:
         console.print(f"The demo stopped: {error}", style="red", markup=False)
         sys.exit(1)
     finally:
         if not keep:
             lifecycle.down(settings, lambda _: None)
-    summary(console, found, folder)
-    broken = broken_promises(found)
     for sentence in broken:
-        console.print(f"not kept: {sentence}", style="red", markup=False)
+        console.print(f"not kept: {sentence}", style="red", markup=False, soft_wrap=True)
     if keep:
-        console.print(f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down")
+        ending = f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down"
+        console.print(ending, markup=False, soft_wrap=True)
     sys.exit(1 if broken else 0)
 
 

@@ -1,98 +1,99 @@
-"""What becomes of mortgage applications, scene by scene: each acts on a running Windvane and says whether it held."""
+"""`windvane demo --model mortgage`: decisions about people and what they are owed, in four scenes on a real Windvane."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from cluster.errors import WindvaneError
+from rich.console import Console
 
-MODEL = "mortgage"
-INSTANCES = 100  # applications in one request
-CLOSE = 1e-6  # log-odds: what explaining a row alone or among others changes
+from cluster.cli.operate import progress_line
+from configs.load import load_model
+from configs.schema import ModelSpec
+from configs.settings import Settings
+from examples import mortgages
+from examples.demo.agreement import agreement
+from examples.demo.erasure import erased
+from examples.demo.letter import declined
+from examples.demo.running import Running
+from examples.demo.scene import MODEL, Application, Audit, Audited, Office, Scene, ask
+from examples.demo.tampering import tampered
 
-Application = Mapping[str, Any]  # one row of examples.mortgages
-Decision = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What was shown, line by line, and every promise that was not kept."""
-
-    title: str
-    lines: tuple[str, ...]
-    broken: tuple[str, ...] = ()
-
-
-class Office(Protocol):
-    """What the scenes need of a running Windvane; `cluster.control_api.ControlApi` is one."""
-
-    def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Decisions."""
-
-    def explain(self, model: str, decision_id: str) -> dict[str, Any]:
-        """Why a recorded decision is what it is."""
+WIDTH = 100
+INTRODUCTION = (
+    "Would a lender reject this mortgage application? 1,989 real applications from Boston, decades old, with what the",
+    "lender did. What is shown is what people are owed when they are decided about; the model is none to lend by.",
+    "The demo uses the first key, which may do everything; in earnest client, owner and compliance have one each.",
+)
 
 
-def ask(office: Office, applications: Sequence[Application], features: Sequence[str]) -> Iterator[Decision]:
-    """A decision about each application, in their order."""
-    for start in range(0, len(applications), INSTANCES):
-        part = applications[start : start + INSTANCES]
-        instances = [{"subject": row["applicant"], "features": {name: row[name] for name in features}} for row in part]
-        yield from office.decide(MODEL, {"instances": instances})["decisions"]
+class Command:
+    """`windvane audit verify`, as an auditor runs it who has a public key and a copy of the log."""
+
+    def __init__(self, public_key: Path) -> None:
+        self._public_key = public_key
+
+    def verify(self, home: Path) -> Audited:
+        """Exit code, and everything that it printed."""
+        windvane = Path(sys.executable).with_name("windvane")
+        command = [str(windvane), "audit", "verify", "--key", str(self._public_key)]
+        environment = os.environ | {"WINDVANE_HOME": str(home)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        return Audited(done.returncode, tuple((done.stdout + done.stderr).splitlines()))
 
 
-def declined(office: Office, applications: Sequence[Application], features: Sequence[str]) -> Scene:
-    """The application whose refusal is surest, of those that a change would have helped: the letter, and its proof."""
-    decided = list(zip(applications, ask(office, applications, features), strict=True))
-    counts = {action: sum(each["decision"]["action"] == action for _, each in decided) for action in _actions(decided)}
-    told = [f"{len(decided):,} applications: " + ", ".join(f"{count:,} {action}" for action, count in counts.items())]
-    refused = [(row, each) for row, each in decided if "reasons" in each.get("explanation", {})]
-    broken = [
-        f"{each['decision_id']} was declined without a reason"
-        for row, each in decided
-        if each["decision"]["action"] == "decline" and not each.get("explanation", {}).get("reasons")
-    ]
-    helped = [(row, each) for row, each in refused if each["explanation"]["counterfactual"]["outcome"] == "found"]
-    if not helped:
-        return Scene("A declined application", tuple(told), (*broken, "no declined application has a counterfactual"))
-    row, one = max(helped, key=lambda pair: float(pair[1]["prediction"]))
-    found = one["explanation"]["counterfactual"]
-    changed = {name: row[name] for name in features} | {each["feature"]: each["after"] for each in found["changes"]}
-    again = office.decide(MODEL, {"subject": row["applicant"], "features": changed})
-    if again["decision"]["action"] != found["action"]:
-        broken.append(f"with those changes the action is {again['decision']['action']}, not {found['action']}")
-    told += ["", *letter(one), "", f"Asked again with that: {again['decision']['action']}."]
-    later, trouble = _explained_later(office, one)
-    return Scene("A declined application", (*told, *later), (*broken, *trouble))
+def run(settings: Settings, folder: Path, console: Console) -> list[str]:
+    """From nothing to the end of the last scene; returns every promise that was not kept."""
+    spec = load_model(MODEL, settings)
+    rows = mortgages.load().to_pylist()
+    for line in INTRODUCTION:
+        console.print(line, markup=False, soft_wrap=True)
+    with progress_line() as progress:
+        running = Running(settings, spec, progress)
+        running.finish(running.train("train-v1", "first version"))
+        progress("deploying version 1")
+        running.deploy()
+    say(console, ["", *_limits(running.api.card(MODEL, 1)["page"])])
+    audit = Command(settings.signing_key_file.with_name(f"{settings.signing_key_file.name}.pub"))
+    broken: list[str] = []
+    for number, scene in enumerate(scenes(running.api, audit, Path(settings.home), folder / "copies", rows, spec), 1):
+        console.print(f"\n{number}. {scene.title}\n", style="bold", markup=False)
+        say(console, scene.lines)
+        broken += scene.broken
+    say(console, ["", f"The two changed logs lie under {folder / 'copies'}; docs/mortgage.md says what these rows cannot tell."])
+    return broken
 
 
-def letter(decision: Decision) -> list[str]:
-    """What the applicant is told, from the reply alone."""
-    told = decision["explanation"]
-    return [
-        f"Your application ({decision['decision_id']}) was declined. The principal reasons:",
-        *(f"  {place}. {reason['text']}." for place, reason in enumerate(told["reasons"], 1)),
-        told["counterfactual"]["text"],
-    ]
+def scenes(
+    office: Office, audit: Audit, home: Path, folder: Path, rows: Sequence[Application], spec: ModelSpec
+) -> Iterator[Scene]:
+    """All four, each when it is asked for; copies of the log of `home` go under `folder`."""
+    features = [feature.name for feature in spec.features]
+    personal = [feature.name for feature in spec.features if feature.personal]
+    yield agreement(office, rows[0], features)
+    cases = list(ask(office, rows, features))
+    scene, case = declined(office, cases, features)
+    yield scene
+    if case is None:
+        return
+    yield erased(office, audit, home, case, features, personal)
+    other = next((each for each in cases if each.action == "decline" and each.applicant != case.applicant), cases[0])
+    yield tampered(office, audit, home, folder, other.application, features)
 
 
-def _explained_later(office: Office, decision: Decision) -> tuple[list[str], list[str]]:
-    """The same numbers from the log and the registered version, or what differs."""
-    try:
-        found = office.explain(MODEL, decision["decision_id"])
-    except WindvaneError as error:
-        return [], [f"it could not be explained later: {error}"]
-    told = decision["explanation"]
-    promises = {
-        "the score is another one": found["again"]["prediction"] == decision["prediction"],
-        "the reasons are others": found["grounds"]["reasons"] == told["reasons"],
-        "the counterfactual is another one": found["grounds"]["counterfactual"] == told["counterfactual"],
-        "the contributions are others": (found["again"]["largest_difference"] or 0.0) < CLOSE,
-    }
-    broken = [f"explained later, {trouble}" for trouble, kept in promises.items() if not kept]
-    line = f"windvane explain {decision['decision_id']}: version {found['version']} still says the same."
-    return ([] if broken else [line]), broken
+def say(console: Console, lines: Sequence[str]) -> None:
+    """Print each line, folded below its own beginning."""
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()))
+        folded = textwrap.wrap(
+            line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        console.print("\n".join(folded), markup=False, soft_wrap=True)
 
 
-def _actions(decided: Sequence[tuple[Application, Decision]]) -> list[str]:
-    return sorted({each["decision"]["action"] for _, each in decided})
+def _limits(card: str) -> list[str]:
+    """What the version's own card says that it is not fit for."""
+    limits = card.partition("## Limits\n")[2].partition("\n\n")[0]
+    return ["Version 1 answers. Its card (`windvane model card mortgage`) ends with its limits:", "", *limits.splitlines()]

@@ -6,17 +6,22 @@ from typing import Any
 
 import pytest
 
+from cluster.control_api import ControlApi
+from configs.access import FIRST_KEY
 from configs.load import load_model, load_settings
 from examples import mortgages
-from tests.e2e.conftest import Place, as_json
+from examples.demo.mortgage import Command, scenes
+from examples.demo.scene import COMPARING, LENDING, MODEL
+from tests.e2e.conftest import PORT, Place, as_json
 
-MODEL = "mortgage"
 DECIDE = f"/v2/models/{MODEL}/decide"
+WHAT_IF = "what-if"  # nobody's name
+PATIENT = {"x-request-timeout-seconds": "30"}
 
 
 @pytest.fixture(scope="module")
 def decided(place: Place) -> list[dict[str, Any]]:
-    """Every application, decided by version 1."""
+    """Every application, decided by version 1 for a purpose that needs nobody's consent."""
     declared = Path(load_settings({}).models_dir) / f"{MODEL}.yaml"
     (place.models / declared.name).write_text(declared.read_text())
     assert "ok" in place.windvane("validate", MODEL)
@@ -27,11 +32,10 @@ def decided(place: Place) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for start in range(0, len(rows), 100):
         instances = [
-            {"subject": row["applicant"], "features": {name: row[name] for name in names}}
+            {"subject": row["applicant"], "features": {name: row[name] for name in names}, "purpose": COMPARING}
             for row in rows[start : start + 100]
         ]
-        patient = {"x-request-timeout-seconds": "30"}
-        reply = place.http.post(DECIDE, json={"instances": instances}, headers=patient)
+        reply = place.http.post(DECIDE, json={"instances": instances}, headers=PATIENT)
         assert reply.status_code == 200, reply.text
         found += [
             decision | {"sent": instance}
@@ -67,9 +71,9 @@ def test_what_a_counterfactual_says_would_have_been_is_what_the_model_answers(
     changed = []
     for each in told:
         after = {change["feature"]: change["after"] for change in each["explanation"]["counterfactual"]["changes"]}
-        changed.append({"subject": "what-if", "features": each["sent"]["features"] | after})
+        changed.append({"subject": WHAT_IF, "features": each["sent"]["features"] | after, "purpose": COMPARING})
     for start in range(0, len(changed), 100):
-        reply = place.http.post(DECIDE, json={"instances": changed[start : start + 100]}).json()
+        reply = place.http.post(DECIDE, json={"instances": changed[start : start + 100]}, headers=PATIENT).json()
         for each, again in zip(told[start:], reply["decisions"], strict=False):
             found = each["explanation"]["counterfactual"]
             assert (again["decision"]["action"], again["prediction"]) == (found["action"], found["prediction"])
@@ -91,21 +95,30 @@ def test_a_decision_is_explained_again_with_the_numbers_that_were_told(
     assert found["again"]["same_grounds"] is True
     shown = place.windvane("explain", one["decision_id"], "--model", MODEL)
     assert one["explanation"]["reasons"][0]["text"] in shown
-    assert place.http.get(f"/api/models/{MODEL}/decisions/{one['decision_id']}/explanation").status_code == 200
-    anonymous = {"authorization": ""}
     path = f"/api/models/{MODEL}/decisions/{one['decision_id']}/explanation"
-    assert place.http.get(path, headers=anonymous).status_code == 403
+    assert place.http.get(path).status_code == 200
+    assert place.http.get(path, headers={"authorization": "Bearer guessed"}).status_code == 401
+    about = f"kind = 'read' and model = '{MODEL}' and facts like '%{one['decision_id']}%'"
+    out = place.home.parent / "reads.json"
+    place.windvane("decisions", "control", "--sql", f"select count(*) as n from acts where {about}", "--out", str(out))
+    assert json.loads(out.read_text()) == [{"n": 3}]
 
 
-def test_the_log_has_what_was_told(place: Place, declined: list[dict[str, Any]]) -> None:
-    out = place.home.parent / "told.json"
-    sql = "select decision_id, action, explanation, grounds from decisions where subject <> 'what-if'"
-    place.windvane("decisions", MODEL, "--sql", sql, "--out", str(out))
-    told = {each["decision_id"]: each for each in json.loads(out.read_text())}
-    assert {key for key, each in told.items() if each["grounds"]} == {each["decision_id"] for each in declined}
+def test_the_log_has_what_was_told_and_only_its_subjects_key_opens_it(
+    place: Place, declined: list[dict[str, Any]]
+) -> None:
+    page = f"/api/decisions?model={MODEL}&action=decline&limit=1000"
+    closed, opened = (
+        {each["decision_id"]: each for each in place.http.get(f"{page}&personal={word}").json()["decisions"]}
+        for word in ("false", "true")
+    )
     for each in declined:
-        grounds = json.loads(told[each["decision_id"]]["grounds"])
-        assert grounds["reasons"] == each["explanation"]["reasons"]
+        sealed, told = closed[each["decision_id"]], opened[each["decision_id"]]
+        assert (sealed["grounds"], sealed["explanation"], sealed["features"]["obligations_ratio"]) == (None, None, None)
+        assert sealed["subject"] == told["subject_hash"] == place.logged_as(each["sent"]["subject"])
+        assert told["features"] == each["sent"]["features"]
+        assert told["grounds"]["reasons"] == each["explanation"]["reasons"]
+        assert told["grounds"]["counterfactual"] == each["explanation"]["counterfactual"]
 
 
 def test_the_card_says_what_it_is_for_and_how_little_it_knows(place: Place, declined: list[dict[str, Any]]) -> None:
@@ -118,3 +131,29 @@ def test_the_card_says_what_it_is_for_and_how_little_it_knows(place: Place, decl
     assert "race: hispanic (18 rows)" in shown
     assert "Not a model to lend by" in shown
     assert "- champion: the first version" in shown
+
+
+def test_what_is_protected_stops_validate_when_it_reaches_the_features(place: Place) -> None:
+    file = place.models / "protected.yaml"
+    text = (place.models / f"{MODEL}.yaml").read_text().replace(f"name: {MODEL}", "name: protected", 1)
+    try:
+        for column in ("race", "suffolk"):
+            one = f"features:\n  - {{name: {column}, type: number, reason: {{raises: x}}}}\n"
+            file.write_text(text.replace("features:\n", one, 1))
+            said = place.windvane("validate", "protected", check=False)
+            assert f"{file}: 1 to mend" in said
+            assert "stands under `audit` and may not decide" in said
+    finally:
+        file.unlink()
+
+
+@pytest.mark.usefixtures("declined")
+def test_the_four_scenes_of_the_demo_hold(place: Place, tmp_path: Path) -> None:
+    settings = load_settings(place.environment)
+    office = ControlApi(f"http://127.0.0.1:{PORT}", place.home / FIRST_KEY)
+    auditor = Command(place.home / "keys" / "signing.pem.pub")
+    rows, spec = mortgages.load().to_pylist(), load_model(MODEL, settings)
+    acted = list(scenes(office, auditor, place.home, tmp_path, rows, spec))
+    assert [scene.broken for scene in acted] == [()] * 4
+    assert any(LENDING in line for line in acted[0].lines)
+    assert [line for line in acted[3].lines if "exit code" in line] == [f"  exit code {code}" for code in (0, 1, 1)]

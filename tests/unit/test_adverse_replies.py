@@ -27,7 +27,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def conformity() -> Conformity:
-    return Conformity(document([SPEC], {"openapi": "3.1.0", "paths": {}, "components": {"schemas": {}}}, True))
+    return Conformity(document([SPEC], {"openapi": "3.1.0", "paths": {}, "components": {"schemas": {}}}))
 
 
 @pytest.mark.parametrize("asked", [{}, {"explain": True}])

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from cluster.bundle import CARD, MANIFEST, Bundle
-from cluster.decision_log.trail import Trail
+from cluster.decision_log.record import Act
+from cluster.decision_log.tail import Tail
+from cluster.decision_log.trail import TRAIL, Trail
 from cluster.errors import NotFound
 from cluster.model_card import write_card
 from serve_apps.archive import Archive
 from tests.bundles import make_bundle
+from tests.decision_log import skip_syncs
 from tests.fakes import FakeRegistry
 from tests.unit.test_model_card import CARD as WRITTEN
 from tests.unit.test_retelling import MADE
@@ -32,5 +35,18 @@ def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None
         archive.card("trips", 1)
     with pytest.raises(NotFound, match="has no version 3"):
         archive.card("trips", 3)
+
+
+def test_who_asks_why_is_on_the_log_before_anything_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_syncs(monkeypatch)
+    trail = Trail(tmp_path / "log", "control-1")
+    archive = Archive(
+        FakeRegistry(tmp_path / "registry"), tmp_path / "log", tmp_path / "cache", lambda: open_vault(tmp_path), trail
+    )
     with pytest.raises(NotFound, match="has no decision"):
         archive.explain("trips", "d1", "ann")
+    [act] = Tail(tmp_path / "log" / TRAIL).read()
+    assert isinstance(act, Act)
+    assert (act.kind, act.who, act.model, act.facts) == ("read", "ann", "trips", {"decision_id": "d1"})

@@ -8,7 +8,17 @@ import httpx
 import pytest
 
 from cluster.control_api import ControlApi
-from cluster.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Unauthorized, Unavailable, WindvaneError
+from cluster.errors import (
+    Conflict,
+    Denied,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    Unauthorized,
+    Unavailable,
+    WindvaneError,
+)
 from serve_apps.protocol.problem import problem
 
 URL = "http://127.0.0.1:8000"
@@ -116,6 +126,19 @@ def test_an_error_arrives_as_it_was_raised(error: WindvaneError) -> None:
     with pytest.raises(WindvaneError) as caught:
         refusing(error).status()
     assert (type(caught.value), str(caught.value)) == (type(error), str(error))
+
+
+def test_a_denial_arrives_with_what_it_is_on_record_by() -> None:
+    denied = Denied("Not so.", ("purpose",), "4f2a" * 16, ("d1", "d2"))
+    with pytest.raises(Denied) as caught:
+        refusing(denied).decide("trips", {})
+    found = caught.value
+    assert (str(found), found.policies, found.version, found.decision_ids) == (
+        "Not so.",
+        ("purpose",),
+        "4f2a" * 16,
+        ("d1", "d2"),
+    )
 
 
 def test_every_wrong_place_has_a_line() -> None:
