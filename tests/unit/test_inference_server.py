@@ -1,12 +1,12 @@
 from cluster.errors import Unavailable
 from serve_apps.inference_server import unready
 from serve_apps.router import Arm, Split
-from tests.desk_world import Client, DeskWorld, control_app
+from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.rollout_world import MODEL, FakeSwitchboard
 
 
 def client_of(switchboard: FakeSwitchboard) -> Client:
-    return Client(control_app(DeskWorld().desk, switchboard))
+    return ControlClient(DeskWorld().desk, {}, switchboard=switchboard)
 
 
 def published() -> FakeSwitchboard:
