@@ -9,7 +9,6 @@ is left of the whole is the loop, the futures and the door. The steps are those 
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from benchmarks.policy import FOLDER as POLICIES
 from cluster.callers import api_key
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import demand_role
+from cluster.callers.caller import ANYBODY, demand_role
 from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.callers.rate import Limit
 from cluster.cedar_policy import CedarPolicy
@@ -47,15 +46,15 @@ from serve_apps import decision_id
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import CLIENTS, Entrance
-from serve_apps.gate import ANYBODY, Gate
+from serve_apps.gate import Gate
 from serve_apps.protected_log import ProtectedLog
 from serve_apps.protocol.decide import Decide
 from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster
 from serve_apps.router import Arm, Router, Split
-from serve_apps.thresholds import Thresholds
 from serve_apps.scorer import load_version
 from serve_apps.shadows import Shadows
+from serve_apps.thresholds import Thresholds
 
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
 SECONDS = 0.4  # of CPU time per figure
@@ -91,7 +90,8 @@ class Budget:
         self.roster = Roster(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
-        decider = Decider(spec, self.roster, log, counts, shadows, loop, unit=self.vault.hash)
+        self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
+        decider = Decider(spec, self.roster, log, counts, shadows, self.gate, loop, unit=self.vault.hash)
         made = api_key.fresh_secret()
         limit = Limit(1e6, 1_000_000)  # so that a limit is looked at, and keeps nobody out
         order = KeyOrder("bench", ("client",), (spec.name,), None, limit)
@@ -100,14 +100,11 @@ class Budget:
         authenticator.take(KeyRing(KeySnapshot(1, keys)))
         self.key = f"Bearer {made}".encode()
         self.entrance = Entrance(spec.name, authenticator)
-        self.door = Door(spec, self.entrance, self.roster, decider, self.log, _nothing, _nothing)
+        self.door = Door(spec, self.entrance, self.roster, decider, self.gate, self.log, _nothing, _nothing)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As many as clients send."""
         return [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"authorization", self.key)]
-        self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
-        decider = Decider(spec, self.roster, self.log, counts, Shadows(self.log, counts), self.gate, loop)
-        self.door = Door(spec, root, self.roster, decider, self.gate, self.log, _nothing, _nothing)
 
     async def ask(self, body: bytes) -> None:
         """One request through the door."""
@@ -126,7 +123,7 @@ class Budget:
 
     async def whole(self, requests: int, rows: int) -> float:
         """CPU seconds per decision with so many requests in flight, each sent again when it is answered."""
-        sent, until, decided = cycle(bodies(rows)), time.process_time() + 3 * SECONDS, 0
+        sent, until, decided = cycle(model.bodies(rows)), time.process_time() + 3 * SECONDS, 0
 
         async def client() -> None:
             nonlocal decided
@@ -142,7 +139,7 @@ class Budget:
         """CPU seconds per decision of each step, for a batch of so many requests."""
         n = requests * rows
         protocol, router, thresholds = Decide(self.spec), Router(SPLIT), Thresholds(self.spec.decision)
-        sent = bodies(rows)
+        sent = model.bodies(rows)
         batches = [
             [protocol.decode(next(s), 0.0)[0] for _ in range(requests)] for s in [cycle(sent)] for _ in range(40)
         ]
@@ -152,7 +149,7 @@ class Budget:
         scored = [self.version.score(batch)[1] for batch in records]
         answers = [_answers(scores.tolist()) for scores in scored]
         many = rows > 1
-        grounds = self.gate.grounds(ANYBODY, questions[0])[0]
+        basis = self.gate.bases(ANYBODY, questions[0])[0]
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
 
         def count(batch: Any) -> None:
@@ -168,11 +165,11 @@ class Budget:
             "encode rows": (self.version.encoder.rows, records),
             "score": (self.version._predictor.probabilities, encoded),
             "policy before": (
-                lambda batch: [self.gate.grounds(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
+                lambda batch: [self.gate.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
                 questions,
             ),
             "policy after": (
-                lambda scores: [self.gate.act(grounds, "keep", score) for score in scores],
+                lambda scores: [self.gate.act(basis, "keep", score) for score in scores],
                 [scores.tolist() for scores in scored],
             ),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
@@ -216,22 +213,6 @@ class Budget:
             await self.log.commit()
             groups += 1
         return spent / groups
-
-
-def bodies(rows: int, count: int = 512) -> list[bytes]:
-    """Request bodies with different rows."""
-    numbers = model.make_rows(max(count, 8 * rows)).astype(float).round(4).tolist()
-    names = [feature.name for feature in model.SPEC.features]
-    instances = [
-        {"subject": f"unit-{place}", "features": dict(zip(names, row, strict=True))}
-        for place, row in enumerate(numbers)
-    ]
-    if rows == 1:
-        return [json.dumps(instance).encode() for instance in instances]
-    return [
-        json.dumps({"instances": instances[at : at + rows]}).encode()
-        for at in range(0, len(instances) - rows + 1, rows)
-    ]
 
 
 async def measure(explain: bool, personal: int = 0) -> dict[tuple[int, int], dict[str, float]]:
