@@ -9,7 +9,6 @@ is left of the whole is the loop, the futures and the door. The steps are those 
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -124,7 +123,7 @@ class Budget:
 
     async def whole(self, requests: int, rows: int) -> float:
         """CPU seconds per decision with so many requests in flight, each sent again when it is answered."""
-        sent, until, decided = cycle(bodies(rows)), time.process_time() + 3 * SECONDS, 0
+        sent, until, decided = cycle(model.bodies(rows)), time.process_time() + 3 * SECONDS, 0
 
         async def client() -> None:
             nonlocal decided
@@ -140,7 +139,7 @@ class Budget:
         """CPU seconds per decision of each step, for a batch of so many requests."""
         n = requests * rows
         protocol, router, thresholds = Decide(self.spec), Router(SPLIT), Thresholds(self.spec.decision)
-        sent = bodies(rows)
+        sent = model.bodies(rows)
         batches = [
             [protocol.decode(next(s), 0.0)[0] for _ in range(requests)] for s in [cycle(sent)] for _ in range(40)
         ]
@@ -214,22 +213,6 @@ class Budget:
             await self.log.commit()
             groups += 1
         return spent / groups
-
-
-def bodies(rows: int, count: int = 512) -> list[bytes]:
-    """Request bodies with different rows."""
-    numbers = model.make_rows(max(count, 8 * rows)).astype(float).round(4).tolist()
-    names = [feature.name for feature in model.SPEC.features]
-    instances = [
-        {"subject": f"unit-{place}", "features": dict(zip(names, row, strict=True))}
-        for place, row in enumerate(numbers)
-    ]
-    if rows == 1:
-        return [json.dumps(instance).encode() for instance in instances]
-    return [
-        json.dumps({"instances": instances[at : at + rows]}).encode()
-        for at in range(0, len(instances) - rows + 1, rows)
-    ]
 
 
 async def measure(explain: bool, personal: int = 0) -> dict[tuple[int, int], dict[str, float]]:

@@ -1,6 +1,7 @@
 """The model that every server of the bench answers with: 24 numbers, 300 trees of depth 6, made from a seed."""
 
 import hashlib
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,6 +36,22 @@ SPEC = ModelSpec.model_validate(
 def make_rows(n: int, seed: int = SEED) -> NDArray[np.float32]:
     """float32[n, 24] different rows, rounded to four places as a client would send them."""
     return np.random.default_rng(seed).normal(size=(n, FEATURES)).round(4).astype(np.float32)
+
+
+def bodies(rows: int, count: int = 512) -> list[bytes]:
+    """Request bodies of JSON with different rows, so many in each."""
+    numbers = make_rows(max(count, 8 * rows)).astype(float).round(4).tolist()
+    names = [feature.name for feature in SPEC.features]
+    instances = [
+        {"subject": f"unit-{place}", "features": dict(zip(names, row, strict=True))}
+        for place, row in enumerate(numbers)
+    ]
+    if rows == 1:
+        return [json.dumps(instance).encode() for instance in instances]
+    return [
+        json.dumps({"instances": instances[at : at + rows]}).encode()
+        for at in range(0, len(instances) - rows + 1, rows)
+    ]
 
 
 def bundle(cache: Path = CACHE) -> Bundle:

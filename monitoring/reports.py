@@ -6,8 +6,8 @@ Importing Evidently takes seconds and hundreds of megabytes: only who writes a r
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 
 from cluster.decision_log.query import Query
@@ -16,6 +16,9 @@ from cluster.mlflow_registry import MlflowRegistry
 from configs.load import load_model, load_settings
 from configs.schema import ModelSpec
 from monitoring.comparison import Comparison, compare
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_report(spec: ModelSpec, comparison: Comparison, out: Path) -> Path:
@@ -42,7 +45,7 @@ def write_report(spec: ModelSpec, comparison: Comparison, out: Path) -> Path:
     return out
 
 
-def _frame(spec: ModelSpec, table: pa.Table) -> pd.DataFrame:
+def _frame(spec: ModelSpec, table: pa.Table) -> "pd.DataFrame":
     frame = table.to_pandas()
     for feature in spec.features:
         column = frame[feature.name]

@@ -10,7 +10,6 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 

@@ -99,9 +99,7 @@ class Control:
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
         self._key_desk.look()
         self._orders = Orders(self._trail)
-        self._reception = GrpcReception(
-            self._authenticator, self._turned_away, self._settings.is_local, self._orders
-        )
+        self._reception = GrpcReception(self._authenticator, self._turned_away, self._settings.is_local, self._orders)
         library = PolicyLibrary(store, compile_policies)
         gate = AdminGate(library, taken, self._desk.mandate)
         self._policies = PolicyDesk(library, gate, switchboard.post)

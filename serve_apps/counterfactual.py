@@ -20,8 +20,8 @@ from serve_apps.alternatives import Alternatives, Choices
 from serve_apps.booster.forest import Forest
 from serve_apps.goal import goal_of
 from serve_apps.reasons import spell
-from serve_apps.thresholds import Thresholds
 from serve_apps.search import Search
+from serve_apps.thresholds import Thresholds
 
 Score: TypeAlias = Callable[[Rows], NDArray[np.float64]]
 

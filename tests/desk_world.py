@@ -1,10 +1,11 @@
 """A Desk over the made-up world of rollouts, with a monitor that answers or does not."""
 
 import asyncio
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -28,6 +29,7 @@ from serve_apps.guarded import Keeper
 from serve_apps.inference_server import add_server_routes
 from serve_apps.key_desk import KeyDesk
 from serve_apps.policy_desk import PolicyDesk
+from serve_apps.records_desk import RecordsDesk
 from serve_apps.replies import Retold
 from serve_apps.rollout.plan import Rollout
 from serve_apps.turned_away import TurnedAway
@@ -108,55 +110,87 @@ class Client:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)  # what the app raises comes out here
-            async with httpx.AsyncClient(transport=transport, base_url="http://windvane", headers=self.headers) as http:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://windvane", headers=self.headers, trust_env=False
+            ) as http:
                 return await http.request(method, path, **options)
 
         return asyncio.run(ask())
 
 
 class ControlClient(Client):
-    """Asks the control API over one desk, with the boss's key where a request does not say otherwise."""
+    """Asks the control API as control puts it together, for the boss where a request does not say otherwise."""
 
-    def __init__(self, desk: Desk, headers: dict[str, str] | None = None) -> None:
-        app, self._asked = _standing()
+    def __init__(
+        self,
+        desk: Desk | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        keeper: Keeper | None = None,
+        keys: KeyDesk | None = None,
+        governed: Governance | None = None,
+        switchboard: Any = None,
+        records: RecordsDesk | None = None,
+    ) -> None:
+        """Without `keeper` the boss is known and nobody else; without `records` there are no routes about them."""
+        app, self._asked = _standing(records is not None)
         super().__init__(app, BOSS if headers is None else headers)
-        self._desk = desk
+        governed = governed or governance()
+        self._parts = {
+            "desk": desk,
+            "keeper": keeper or Keeper(knowing(), TurnedAway(lambda _: None)),
+            "keys": keys or KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator()),  # the boss stays known
+            "gate": governed.gate,
+            "policies": governed.policies,
+            "consents": governed.consents,
+            "switchboard": switchboard,
+            "records": records,
+        }
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        self._asked.desk = self._desk
+        for name, asked in self._asked.items():
+            asked.part = self._parts[name]
         return super().request(method, path, **options)
 
 
 class _Asked:
-    """Whichever desk is asked at the moment: to build the app for every test takes longer than most of the tests."""
+    """Whichever part is asked at the moment: to build the app for every test takes longer than most of the tests."""
 
-    desk: Desk
+    part: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.desk, name)
+        return getattr(self.part, name)
+
+
+class _AskedKeeper(_Asked):
+    route_class = Keeper.route_class  # of routes that ask this keeper, whose part may change
 
 
 @cache
-def _standing() -> tuple[FastAPI, _Asked]:
-    asked = _Asked()
-    return control_app(cast(Desk, asked)), asked
+def _standing(has_records: bool) -> tuple[FastAPI, dict[str, _Asked]]:
+    names = ("desk", "keys", "gate", "policies", "consents", "switchboard", *(["records"] if has_records else []))
+    asked: dict[str, Any] = {name: _Asked() for name in names} | {"keeper": _AskedKeeper()}
+    governed = Governance(asked["gate"], asked["policies"], asked["consents"])
+    app = make_app(asked["desk"], asked["keeper"], asked["keys"], governed, asked.get("records"))
+    add_server_routes(app, lambda: asked["desk"].models(), asked["switchboard"], lambda: asked["gate"].demand_open())
+    return app, asked
 
 
-def control_app(desk: Desk, switchboard: Any = None, store: Store | None = None) -> FastAPI:
-    """The control API as control puts it together, for the boss and for strangers."""
-    keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())  # of its own, so that the boss stays known
-    governed = governance(store)
-    app = make_app(desk, Keeper(knowing(), TurnedAway(lambda _: None)), keys, governed)
-    add_server_routes(app, lambda: desk.models(), switchboard, governed.gate.demand_open)
-    return app
+def _installed(store: Store) -> Store:
+    PolicyLibrary(store, compile_policies).install(PACKAGED, "windvane", "the first set", datetime.now(UTC))
+    return store
+
+
+@cache
+def _store_with_policies() -> Store:
+    return _installed(FakeStore())
 
 
 def governance(store: Store | None = None) -> Governance:
-    """The packaged policies in force until another set is put into the store, and replicas that are always told."""
-    found = store or FakeStore()
+    """The packaged policies in force, in `store` or in one of its own, and replicas that are always told."""
+    found = deepcopy(_store_with_policies()) if store is None else _installed(store)
     library = PolicyLibrary(found, compile_policies)
-    library.install(PACKAGED, "windvane", "the first set", datetime.now(UTC))
-    gate = AdminGate(library, lambda found: PACKAGED_POLICY if found == PACKAGED else taken(found), lambda _: None)
+    gate = AdminGate(library, lambda files: PACKAGED_POLICY if files == PACKAGED else taken(files), lambda _: None)
 
     def post(*_: object) -> bool:
         return True

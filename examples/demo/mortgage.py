@@ -62,7 +62,10 @@ def run(settings: Settings, folder: Path, console: Console) -> list[str]:
         console.print(f"\n{number}. {scene.title}\n", style="bold", markup=False)
         say(console, scene.lines)
         broken += scene.broken
-    say(console, ["", f"The two changed logs lie under {folder / 'copies'}; docs/mortgage.md says what these rows cannot tell."])
+    say(
+        console,
+        ["", f"The two changed logs lie under {folder / 'copies'}; docs/mortgage.md says what these rows cannot tell."],
+    )
     return broken
 
 
@@ -87,13 +90,15 @@ def say(console: Console, lines: Sequence[str]) -> None:
     """Print each line, folded below its own beginning."""
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip()))
-        folded = textwrap.wrap(
-            line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
+        folded = textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
         console.print("\n".join(folded), markup=False, soft_wrap=True)
 
 
 def _limits(card: str) -> list[str]:
     """What the version's own card says that it is not fit for."""
     limits = card.partition("## Limits\n")[2].partition("\n\n")[0]
-    return ["Version 1 answers. Its card (`windvane model card mortgage`) ends with its limits:", "", *limits.splitlines()]
+    return [
+        "Version 1 answers. Its card (`windvane model card mortgage`) ends with its limits:",
+        "",
+        *limits.splitlines(),
+    ]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import psutil
 import pytest
 from tritonclient.http import InferenceServerClientPlugin
 
+from benchmarks.world import World, world
 from cluster.access import bearer
 from cluster.audit_place import AuditPlace
 from configs.access import FIRST_KEY
@@ -98,8 +100,22 @@ def wait_for(what: str, ready: Callable[[], Any], patience_seconds: float = 120.
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def machine() -> Iterator[ExitStack]:
+    """Ends what has the machine: two clusters at once are too much for a small one."""
+    with ExitStack() as held:
+        yield held
+
+
+@pytest.fixture(scope="session")
+def alone(machine: ExitStack) -> World:
+    """A head without control, for tests that measure, or that need all of its CPUs; it serves what the last one left."""
+    return machine.enter_context(world())
+
+
+@pytest.fixture(scope="session")
+def place(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Up before the first test that asks for it, down after the last."""
+    machine.close()
     root = tmp_path_factory.mktemp("windvane")
     models = root / "models"
     models.mkdir()
@@ -139,5 +155,5 @@ def as_json(text: str) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a Ray of their own come first: two clusters at once are too much for a small machine."""
+    """Tests of a Windvane without control come first: it ends when the other begins."""
     items.sort(key=lambda item: "place" in getattr(item, "fixturenames", ()))

@@ -1,6 +1,6 @@
 """Three times what one replica can answer: what it takes it answers in time, the rest it refuses at once.
 
-The load is that of `benchmarks/overload.py`, on a Windvane of its own without control.
+The load is that of `benchmarks/overload.py`, on a Windvane without control.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import pytest
 from benchmarks import overload
 from benchmarks.offer import request
 from benchmarks.overload import HURRIED, SLO_MS, SPEC, crowd, flooded, instances, offered
-from benchmarks.world import World, world
+from benchmarks.world import World
 from cluster.audit_place import AuditPlace
 from cluster.decision_log.query import Query
 from tests.e2e.conftest import wait_for
@@ -25,10 +25,10 @@ CLIENTS = 30  # fewer than may be in a replica at a time
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[World]:
+def served(alone: World) -> World:
     """One replica that answers with the bench model."""
-    with world(SPEC) as place:
-        yield place
+    alone.serve(SPEC)
+    return alone
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Replicas come and go under load: Serve decides by what it is told of requests that it does not see, and nobody fails.
 
-On a Windvane of its own without control, as `test_overload.py`.
+On a Windvane without control, as `test_overload.py`.
 """
 
 import threading
@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from benchmarks import model
-from benchmarks.world import NAME, World, world
+from benchmarks.world import NAME, World
 from cluster.dashboard import Dashboard
 from cluster.serve_apps_api import PATH
 from configs.schema import ModelSpec
@@ -32,13 +32,6 @@ def declared(least: int, most: int) -> ModelSpec:
             "serving": {"min_replicas": least, "max_replicas": most, "target_ongoing_requests": 2, "num_cpus": 0.05},
         }
     )
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[World]:
-    """A head that serves nothing yet."""
-    with world() as found:
-        yield found
 
 
 class Traffic:
@@ -94,29 +87,29 @@ def cpu_seconds(replica: psutil.Process) -> float:
 
 
 @pytest.mark.timeout(400)
-def test_load_brings_a_second_replica_and_its_end_takes_it_away_and_no_request_fails(place: World) -> None:
-    place.serve(declared(1, 2), "tests.e2e.impatient:build")
-    assert running(place) == 1
-    traffic = Traffic(place)
+def test_load_brings_a_second_replica_and_its_end_takes_it_away_and_no_request_fails(alone: World) -> None:
+    alone.serve(declared(1, 2), "tests.e2e.impatient:build")
+    assert running(alone) == 1
+    traffic = Traffic(alone)
     with traffic.from_callers(CALLERS):
-        wait_for("a second replica", lambda: len(place.replicas()) == 2, 60.0)
-        wait_for("its readiness", lambda: running(place) == 2, 60.0)
-        spent = {replica: cpu_seconds(replica) for replica in place.replicas()}
+        wait_for("a second replica", lambda: len(alone.replicas()) == 2, 60.0)
+        wait_for("its readiness", lambda: running(alone) == 2, 60.0)
+        spent = {replica: cpu_seconds(replica) for replica in alone.replicas()}
         for replica, before in spent.items():
             wait_for("work on each", lambda replica=replica, before=before: cpu_seconds(replica) > before + 0.5, 60.0)
     with traffic.from_callers(1):
-        wait_for("the second replica's end", lambda: len(place.replicas()) == 1, 90.0)
+        wait_for("the second replica's end", lambda: len(alone.replicas()) == 1, 90.0)
     assert set(traffic.seen) == {"200"}, traffic.seen
 
 
 @pytest.mark.timeout(400)
-def test_another_declaration_rolls_the_replicas_and_no_request_fails(place: World) -> None:
-    place.serve(declared(2, 2))
-    wait_for("both replicas", lambda: running(place) == 2, 60.0)
-    first = set(place.replicas())
-    traffic = Traffic(place)
+def test_another_declaration_rolls_the_replicas_and_no_request_fails(alone: World) -> None:
+    alone.serve(declared(2, 2))
+    wait_for("both replicas", lambda: running(alone) == 2, 60.0)
+    first = set(alone.replicas())
+    traffic = Traffic(alone)
     with traffic.from_callers(CALLERS):
-        place.applications.deploy_model(NAME, "another")
-        wait_for("others instead", lambda: not first & set(place.replicas()) and running(place) == 2, 120.0)
+        alone.applications.deploy_model(NAME, "another")
+        wait_for("others instead", lambda: not first & set(alone.replicas()) and running(alone) == 2, 120.0)
     assert set(traffic.seen) == {"200"}, traffic.seen
     assert traffic.seen["200"] > 200

@@ -1,4 +1,4 @@
-"""The training job on a real Ray of its own: rows in many files, two workers."""
+"""The training job on a real Ray that somebody else started: rows in many files, two workers."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 import xgboost
 import yaml
 
+from benchmarks.world import World
 from cluster.bundle import Bundle
 from cluster.encoding import Encoder
 from cluster.mlflow_registry import MlflowRegistry
@@ -23,7 +24,8 @@ FILES = MANY_FILES + 2  # so that Ray Data reads them
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, alone: World) -> dict[str, str]:
+    alone.clear()  # so that both CPUs are free
     (tmp_path / "models").mkdir()
     found = [
         {"customer": row.subject, "seen_at": row.at, "churned": row.label, **row.features}
@@ -55,7 +57,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "WINDVANE_"))},
         "WINDVANE_HOME": str(tmp_path / "home"),
         "WINDVANE_MODELS": str(tmp_path / "models"),
-        "RAY_ADDRESS": "local",  # a cluster of its own, whatever else runs here
+        "RAY_ADDRESS": alone.head.address,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(alone.settings.ray_token_file),
         "OMP_NUM_THREADS": "1",
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,12 +25,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_ray() -> Iterator[None]:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a unit test started Ray; move it to tests/e2e or test the pure part")
 
-    monkeypatch.setattr("ray.init", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray.init", refuse)
+        yield
 
 
 @pytest.fixture(scope="session")

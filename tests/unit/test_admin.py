@@ -11,18 +11,14 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
+from cluster.callers.api_key import ApiKey
 from cluster.serve_apps_api import CONTROL
 from configs.access import ROLES
-from serve_apps.admin import make_app
 from serve_apps.guarded import READERS, Keeper, roles_of
-from serve_apps.key_desk import KeyDesk
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing
-from tests.desk_world import Client, ControlClient, DeskWorld, governance
-from tests.fakes import FakeStore
+from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.rollout_world import MODEL, SPEC
 from tests.unit.test_explanations_command import PLAIN
 
@@ -51,8 +47,9 @@ def api(world: DeskWorld) -> Client:
     return ControlClient(world.desk)
 
 
-def keys() -> KeyDesk:
-    return KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())
+def known(world: DeskWorld, *keys: ApiKey, headers: dict[str, str] | None = None) -> Client:
+    """For whoever shows one of these keys."""
+    return ControlClient(world.desk, headers or {}, keeper=Keeper(knowing(*keys), TurnedAway(lambda _: None)))
 
 
 def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
@@ -104,8 +101,7 @@ def test_without_a_key_nothing_is_read_or_changed(world: DeskWorld, header: dict
 
 def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> None:
     secrets = {role: f"wv_{role:x<43}" for role in ROLES}
-    authenticator = knowing(*(key(secret, role, name=role) for role, secret in secrets.items()))
-    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()))
+    api = known(world, *(key(secret, role, name=role) for role, secret in secrets.items()))
     seen = set()
     for route in api.app.routes:
         assert isinstance(route, APIRoute)
@@ -122,11 +118,7 @@ def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> N
 
 def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> None:
     secret = "wv_" + "o" * 43
-    authenticator = knowing(key(secret, "operator"))
-    api = Client(
-        make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()),
-        {"x-api-key": secret},
-    )
+    api = known(world, key(secret, "operator"), headers={"x-api-key": secret})
     world.start_rollout()
     assert api.post(f"{MODELS}/rollout/pause", json=REASON).json()["paused"] is True
     for verb in "resume", "promote":
@@ -136,8 +128,7 @@ def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> 
 
 def test_a_key_for_single_models_sees_no_other(world: DeskWorld) -> None:
     mine, others = "wv_" + "m" * 43, "wv_" + "o" * 43
-    authenticator = knowing(key(mine, *ROLES, models=(MODEL,)), key(others, *ROLES, models=("trips",)))
-    api = Client(make_app(world.desk, Keeper(authenticator, TurnedAway(lambda _: None)), keys(), governance()))
+    api = known(world, key(mine, *ROLES, models=(MODEL,)), key(others, *ROLES, models=("trips",)))
     for path in "/api/status", "/metrics", "/openapi.json", "/docs":
         assert MODEL in api.get(path, headers={"x-api-key": mine}).text
         assert MODEL not in api.get(path, headers={"x-api-key": others}).text

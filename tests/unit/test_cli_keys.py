@@ -4,7 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -17,13 +17,9 @@ from cluster.callers.key_ring import KeySnapshot
 from cluster.cli import main, operate
 from cluster.control_api import ControlApi
 from cluster.errors import Unavailable
-from serve_apps.admin import make_app
-from serve_apps.desk import Desk
-from serve_apps.guarded import Keeper
 from serve_apps.key_desk import KeyDesk
-from serve_apps.turned_away import TurnedAway
-from tests.callers import SECRET, knowing
-from tests.desk_world import Client, governance
+from tests.callers import SECRET
+from tests.desk_world import ControlClient
 from tests.fakes import FakeStore
 
 
@@ -35,7 +31,7 @@ class Shell:
         self.book = KeyBook(FakeStore())
         self.away = False
         keys = KeyDesk(self.book, self._publish, Authenticator())
-        self.app = Client(make_app(cast(Desk, None), Keeper(knowing(), TurnedAway(lambda _: None)), keys, governance()))
+        self.app = ControlClient(headers={}, keys=keys)
         (home / "admin.key").write_text(SECRET)
 
     def __call__(self, *arguments: str) -> Result:

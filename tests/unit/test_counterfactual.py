@@ -13,8 +13,8 @@ from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from serve_apps.booster.forest import Forest, read_forest
 from serve_apps.counterfactual import Counterfactuals, none_within, would_have
-from serve_apps.thresholds import Thresholds
 from serve_apps.search import Reached
+from serve_apps.thresholds import Thresholds
 from tests.bundles import SPEC, make_rows
 
 RECORD: tuple[Value, ...] = (12.0, 1500.0, 3, True, "EWR")

@@ -229,7 +229,9 @@ def test_what_does_not_hold_of_a_letter_is_said(tmp_path: Path) -> None:
     homes = [tmp_path / name for name in "abc"]
     for home in homes:
         home.mkdir()
-    assert told_of(homes[0], action_after="decline")[0].broken == ("with those changes the action is decline, not refer",)
+    assert told_of(homes[0], action_after="decline")[0].broken == (
+        "with those changes the action is decline, not refer",
+    )
     assert told_of(homes[1], prediction=0.1, largest_difference=0.5)[0].broken == (
         "explained later, the score is another one",
         "explained later, the contributions are others",

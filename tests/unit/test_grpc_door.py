@@ -23,8 +23,8 @@ from cluster.errors import (
     WindvaneError,
 )
 from serve_apps.grpc_door import LONGEST_DETAILS, GrpcDoor, refuse
-from serve_apps.scorer import LoadedVersion, load_version
-from tests.bundles import SPEC, make_bundle
+from serve_apps.scorer import LoadedVersion
+from tests.bundles import SPEC
 from tests.callers import BOSS, key, knowing, limited
 from tests.gateway_world import NOW, World, canary, champion, gateway
 
@@ -55,12 +55,6 @@ class FakeContext:
 
     def set_trailing_metadata(self, trailing_metadata: list[tuple[str, str]]) -> None:
         self.trailing = trailing_metadata
-
-
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersion]:
-    root = tmp_path_factory.mktemp("bundles")
-    return {number: load_version(number, make_bundle(root, number), SPEC) for number in (1, 2)}
 
 
 @pytest.fixture

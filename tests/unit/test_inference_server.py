@@ -5,13 +5,13 @@ from cluster.policy_library import PolicyLibrary
 from cluster.policy_set import PolicySet
 from serve_apps.inference_server import unready
 from serve_apps.router import Arm, Split
-from tests.desk_world import Client, DeskWorld, control_app
+from tests.desk_world import Client, ControlClient, DeskWorld, governance
 from tests.fakes import FakeStore
 from tests.rollout_world import MODEL, FakeSwitchboard
 
 
 def client_of(switchboard: FakeSwitchboard) -> Client:
-    return Client(control_app(DeskWorld().desk, switchboard))
+    return ControlClient(DeskWorld().desk, {}, switchboard=switchboard)
 
 
 def published() -> FakeSwitchboard:
@@ -45,7 +45,7 @@ def test_the_server_is_ready_when_every_model_has_a_version_in_force() -> None:
 
 def test_without_a_policy_set_in_force_the_server_is_not_ready() -> None:
     store = FakeStore()
-    api = Client(control_app(DeskWorld().desk, published(), store))
+    api = ControlClient(DeskWorld().desk, {}, switchboard=published(), governed=governance(store))
     assert api.get("/v2/health/ready").status_code == 200
     unchecked = PolicyLibrary(store, lambda _: None)  # as a release that took what this one cannot
     unchecked.install(PolicySet({"all.cedar": "permit ("}), "ann", "oops", datetime.now(UTC))

@@ -1,7 +1,7 @@
 """The control API's keys: for the owner only, each shown once, and no change is lost when the replicas are away."""
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -10,15 +10,13 @@ from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.errors import Unavailable
-from serve_apps.admin import make_app
-from serve_apps.desk import Desk
 from serve_apps.guarded import Keeper
 from serve_apps.key_desk import KeyDesk
 from serve_apps.openapi.document import document
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing
-from tests.desk_world import Client, governance
+from tests.desk_world import Client, ControlClient
 from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,7 +56,7 @@ def desk(replicas: Replicas) -> KeyDesk:
 @pytest.fixture
 def api(desk: KeyDesk) -> Client:
     keys = (key(ONE_MODEL, "admin", models=("churn",)), key(NO_ADMIN, "client", "owner", "operator", "compliance"))
-    return Client(make_app(cast(Desk, None), Keeper(knowing(*keys), TurnedAway(lambda _: None)), desk, governance()))
+    return ControlClient(headers={}, keeper=Keeper(knowing(*keys), TurnedAway(lambda _: None)), keys=desk)
 
 
 def made(api: Client, **order: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tests.bundles import SPEC
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing, limited
 from tests.conformity import Conformity
-from tests.desk_world import Client, DeskWorld, control_app
+from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
 from tests.rollout_world import MODEL
 from tests.rollout_world import SPEC as DEPLOYED
@@ -36,7 +36,7 @@ UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}") 
 
 
 def api_of(world: DeskWorld) -> Client:
-    return Client(control_app(world.desk, world.switchboard), OWNER)
+    return ControlClient(world.desk, switchboard=world.switchboard)
 
 
 @pytest.fixture

@@ -176,5 +176,7 @@ def test_who_asked_for_a_rollout_is_refused_by_policy_and_a_second_person_is_not
     assert office.client.post(f"{MODELS}/rollout", json=order).status_code == 202
     refused = office.client.post(f"{MODELS}/rollout/approve", json=order)
     assert (refused.status_code, refused.json()["policies"]) == (403, ["four-eyes"])
-    approved = office.client.post(f"{MODELS}/rollout/approve", json=order, headers={"authorization": f"Bearer {OFFICER}"})
+    approved = office.client.post(
+        f"{MODELS}/rollout/approve", json=order, headers={"authorization": f"Bearer {OFFICER}"}
+    )
     assert (approved.status_code, approved.json()["approval"]["approval"]["by"]) == (200, "eve")

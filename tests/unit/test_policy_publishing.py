@@ -22,7 +22,7 @@ from configs.schema import Purpose
 from tests.bundles import SPEC
 from tests.callers import SECRET
 from tests.decision_log import written
-from tests.desk_world import Client, DeskWorld, control_app
+from tests.desk_world import ControlClient, DeskWorld, governance
 from tests.gateway_world import FEATURES
 from tests.policies import FOLDER, PACKAGED, rule
 
@@ -42,7 +42,7 @@ class Shell:
         (self.models / "trips.yaml").write_text(GOVERNED.model_dump_json(exclude_unset=True))
         self.store = SqlStore(f"sqlite:///{self.home}/windvane.db")
         self.library = PolicyLibrary(self.store, compile_policies)
-        self._app = Client(control_app(DeskWorld().desk, store=self.store))
+        self._app = ControlClient(DeskWorld().desk, {}, governed=governance(self.store))
 
     def __call__(self, *arguments: str) -> Result:
         environment = {"WINDVANE_HOME": str(self.home), "WINDVANE_MODELS": str(self.models), "RAY_ADDRESS": ""}

@@ -13,8 +13,6 @@ import pyarrow.parquet
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import DENIED, DENY, Act
 from cluster.decision_log.tail import Tail
@@ -23,10 +21,8 @@ from cluster.decision_log.verify import verify
 from cluster.errors import Unavailable
 from cluster.registry import Registration
 from monitoring.requests import open_request
-from serve_apps.admin import make_app
 from serve_apps.grpc_reception import GrpcReception
 from serve_apps.guarded import Keeper
-from serve_apps.key_desk import KeyDesk
 from serve_apps.openapi.document import document
 from serve_apps.orders import Orders
 from serve_apps.records_desk import RecordsDesk
@@ -34,7 +30,7 @@ from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing
 from tests.conformity import Conformity
 from tests.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
-from tests.desk_world import Client, DeskWorld, governance
+from tests.desk_world import ControlClient, DeskWorld
 from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import Reply
 from tests.unit.test_grpc_door import FakeContext
@@ -86,10 +82,8 @@ class Office:
         desk = RecordsDesk(self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents])
         world = DeskWorld()
         keeper = Keeper(knowing(), TurnedAway(lambda _: None), Orders(self.trail))
-        keys = KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator())
-        app = make_app(world.desk, keeper, keys, governance(), desk)
-        self.client = Client(app)
-        self.conformity = Conformity(document([], app.openapi()))
+        self.client = ControlClient(world.desk, {}, keeper=keeper, records=desk)
+        self.conformity = Conformity(document([], self.client.app.openapi()))
 
     def ask(self, path: str, body: Any = None, **headers: str) -> Reply:
         """A request with the owner's token; the reply is one that the document tells of."""

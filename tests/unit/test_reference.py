@@ -6,14 +6,13 @@ from html import unescape
 from serve_apps.openapi.document import document
 from serve_apps.reference import page
 from tests.bundles import SPEC
-from tests.callers import BOSS
-from tests.desk_world import Client, DeskWorld, control_app
+from tests.desk_world import ControlClient, DeskWorld
 
 ADMIN = {"paths": {}}
 
 
 def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewhere() -> None:
-    told = document([SPEC], control_app(DeskWorld().desk).openapi())
+    told = document([SPEC], ControlClient().app.openapi())
     written = page(told)
     for path, methods in told["paths"].items():
         for method in methods:
@@ -24,7 +23,7 @@ def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewher
 
 
 def test_who_may_ask_is_said_of_every_operation() -> None:
-    written = page(document([SPEC], control_app(DeskWorld().desk).openapi()))
+    written = page(document([SPEC], ControlClient(DeskWorld().desk).app.openapi()))
     assert "Control answers. · for anybody</p>" in written
     assert "Governed, logged and counted like `decide`. · for client or owner or admin</p>" in written
 
@@ -38,7 +37,7 @@ def test_nothing_that_was_declared_becomes_markup() -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
-    found = Client(control_app(DeskWorld().desk)).get("/docs", headers=BOSS)
+    found = ControlClient(DeskWorld().desk).get("/docs")
     assert found.headers["content-type"] == "text/html; charset=utf-8"
     assert found.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"(src|href)=.?(https?:|//)", found.text)
