@@ -165,7 +165,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_the_example_in_the_documentation_is_taken(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "access.md"
-    [example] = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    [example] = re.findall(r"```yaml\n(issuer:.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     issuer = issuer_of(tmp_path, example)
     assert issuer is not None
     assert issuer.roles == {"ml-clients": "client", "ml-owners": "owner"}

@@ -270,7 +270,7 @@ def test_a_key_for_other_models_is_refused_whatever_its_roles(closed: World, met
 
 
 def test_roles_open_what_names_them(closed: World) -> None:
-    outcome = {"decision_id": fixed("trips", "x"), "label": True}
+    outcome = {"decision_id": fixed("trips", "ann", "x"), "label": True}
     for method, path, body in (
         ("POST", DECIDE, asked()),
         ("POST", OUTCOMES, outcome),

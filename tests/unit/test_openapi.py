@@ -180,7 +180,7 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
         ("POST", f"{MODELS}/rollout", order, 202),
         ("POST", f"{MODELS}/rollout", order, 409),
         ("POST", f"{MODELS}/rollout/approve", order, 403),
-        ("POST", f"{MODELS}/rollout/approve", {"version": 1, **REASON}, 409),
+        ("POST", f"{MODELS}/rollout/approve", {"version": 1, **REASON}, 403),
         ("POST", f"{MODELS}/rollout/approve", REASON, 422),
         ("POST", f"{MODELS}/rollout/pause", REASON, 200),
         ("POST", f"{MODELS}/rollout/pause", {}, 422),
