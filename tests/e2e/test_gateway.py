@@ -286,7 +286,7 @@ def test_kill_9_of_a_replica_loses_no_acknowledged_decision(served: Served) -> N
 
     def traffic() -> None:
         with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=5.0, trust_env=False) as http:
-            http.headers |= bearer(served.settings.key_file)
+            http.headers.update(bearer(served.settings.key_file))
             while not stop.is_set():
                 try:
                     reply = http.post(DECIDE, json=asked())
