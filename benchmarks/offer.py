@@ -56,12 +56,15 @@ class Connection(asyncio.Protocol):
             return
         status = int(head[9:12])
         self._buffer = b""
+        assert self._transport is not None
         due, self._due = self._due, None
-        assert due is not None
+        if due is None:  # HAProxy says 408 on a connection that was idle for long, and closes it
+            self._offer.retired(self)
+            self._transport.close()
+            return
         closes = b"\r\nconnection: close" in head
         self._offer.took(status, due, b"\r\nretry-after:" in head, None if closes else self)
         if closes:
-            assert self._transport is not None
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -84,7 +87,7 @@ class Offer:
         self._due: deque[float] = deque()
         self._opening: set[asyncio.Task[None]] = set()
         self._since = time.perf_counter()
-        self._open = 0
+        self.open = 0
         self._over = False
 
     async def offer(self, arrivals: Iterator[float], seconds: float, period: float) -> None:
@@ -106,8 +109,8 @@ class Offer:
             self._idle.pop().send(next(self._requests), at)
             return
         self._due.append(at)
-        if self._open < self._room:
-            self._open += 1
+        if self.open < self._room:
+            self.open += 1
             opening = asyncio.ensure_future(self._connect())
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
@@ -127,11 +130,15 @@ class Offer:
         if free is not None:
             self._free(free)
 
-    def gone(self, connection: Connection) -> None:
-        """The connection is closed."""
-        self._open -= 1
+    def retired(self, connection: Connection) -> None:
+        """Nothing more may be sent over it."""
         if connection in self._idle:
             self._idle.remove(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """The connection is closed."""
+        self.open -= 1
+        self.retired(connection)
         if self._due and not self._over:
             self.due(self._due.popleft())
 
@@ -145,7 +152,7 @@ class Offer:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(lambda: Connection(self), *self._address)
         except OSError:
-            self._open -= 1
+            self.open -= 1
             if self._due:
                 self.took(0, self._due.popleft(), False, None)
             return
@@ -158,7 +165,7 @@ class Offer:
             now = time.perf_counter()
             tally, self.tally = self.tally, Tally(0.0)
             tally.seconds, self._since = now - self._since, now
-            tally.waiting = len(self._due) + self._open - len(self._idle) - len(self._opening)
+            tally.waiting = len(self._due) + self.open - len(self._idle) - len(self._opening)
             sys.stdout.write(msgspec.json.encode(tally).decode() + "\n")
             sys.stdout.flush()
         self._over = True

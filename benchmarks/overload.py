@@ -10,7 +10,6 @@ asks again at once, refused or not.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from base64 import b64encode
@@ -18,9 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from benchmarks import dialects, model
+from benchmarks.generator import Generator
 from benchmarks.offered import Tally
 from benchmarks.world import World, world
 from configs.schema import ModelSpec
@@ -30,6 +28,7 @@ ROWS = 1000  # in a large request
 REQUESTS = 20  # different ones
 ROUNDS, PEAK_SECONDS, FLOOD_SECONDS = 4, 4.0, 6.0
 TIMES = 3.0  # what is offered, of the peak
+MOST_SETTLING = 10
 CROWDS = (32, 128, 512)  # callers of single rows
 CROWD_SECONDS = 8.0
 SPEC = ModelSpec.model_validate(
@@ -63,28 +62,29 @@ def single(file: Path) -> Path:
     return file
 
 
-def offered(place: World, bodies: Path, seconds: float, *load: str) -> Tally:
-    """What came of a load from a process of its own."""
-    url = f"{place.url}{place.path}/decide"
-    command = [sys.executable, "-m", "benchmarks.offer", url, str(bodies), "--seconds", str(seconds), *load]
-    command += [word for line in place.header_lines for word in ("--header", line)]
-    told = subprocess.run(command, capture_output=True, check=True, timeout=seconds + 60.0).stdout
-    return msgspec.json.decode(told, type=Tally)
-
-
 def flooded(place: World, bodies: Path) -> tuple[Tally, Tally]:
     """A closed loop of 8 and TIMES what it was answered, in turns."""
-    offered(place, bodies, 3.0, "--whole", "--concurrency", "8")
+    Generator(place, bodies, 3.0, "--whole", "--concurrency", "8").total()
     peak, flood = Tally(0.0), Tally(0.0)
     for _ in range(ROUNDS):
-        peak.merge(offered(place, bodies, PEAK_SECONDS, "--whole", "--concurrency", "8"))
-        flood.merge(offered(place, bodies, FLOOD_SECONDS, "--whole", "--rate", str(TIMES * peak.rate)))
+        peak.merge(Generator(place, bodies, PEAK_SECONDS, "--whole", "--concurrency", "8").total())
+        load = ("--whole", "--rate", str(TIMES * peak.rate))
+        flood.merge(Generator(place, bodies, FLOOD_SECONDS, *load).total())
+        settle(place, bodies)
     return peak, flood
+
+
+def settle(place: World, bodies: Path) -> None:
+    """Ask one at a time until all of a second are answered: a flood leaves some behind that nobody waits for."""
+    for _ in range(MOST_SETTLING):
+        if Generator(place, bodies, 1.0, "--whole", "--concurrency", "1").total().statuses.keys() == {200}:
+            return
+    raise RuntimeError(f"Requests are still refused {MOST_SETTLING} s after a flood")
 
 
 def crowd(place: World, bodies: Path, callers: int) -> Tally:
     """So many callers that ask again as soon as they are answered or refused."""
-    return offered(place, bodies, CROWD_SECONDS, "--concurrency", str(callers))
+    return Generator(place, bodies, CROWD_SECONDS, "--concurrency", str(callers)).total()
 
 
 def table(results: Results) -> Iterator[str]:

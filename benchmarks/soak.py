@@ -20,15 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from benchmarks import memory, model
+from benchmarks.generator import Generator
 from benchmarks.memory import Memory
 from benchmarks.offered import Tally
 from benchmarks.world import World, world
@@ -37,7 +37,7 @@ from configs.schema import ModelSpec
 RESULTS = Path(__file__).parent / "results"
 PEAK_SECONDS, PEAK_CONCURRENCY, PEAKS = 20.0, 32, 3
 PATIENT = ModelSpec.model_validate(model.SPEC.model_dump(mode="json") | {"slo": {"latency_p99_ms": 2000}})
-SAMPLE_SECONDS, REPORT_SECONDS = 10.0, 60.0
+SAMPLE_SECONDS = 10.0
 WARM_UP_MINUTES = 15.0
 BODIES = 20_000  # more ids among them than a replica remembers
 
@@ -92,36 +92,13 @@ def bodies(count: int = BODIES) -> Iterator[bytes]:
         yield json.dumps(asked, separators=(",", ":")).encode()
 
 
-class Generator:
-    """The load, from a process of its own; it tells a tally every minute, into a file: a pipe that nobody empties in
-    half an hour would stop it."""
-
-    def __init__(self, place: World, bodies: Path, arguments: Sequence[str], seconds: float) -> None:
-        url = f"{place.url}{place.path}/decide"
-        command = [sys.executable, "-m", "benchmarks.offer", url, str(bodies), "--seconds", str(seconds)]
-        self._told = bodies.with_name("tallies.ndjson")
-        with self._told.open("wb") as file:
-            shown = [word for line in place.header_lines for word in ("--header", line)]
-            whole = [*command, "--period", str(REPORT_SECONDS), *shown, *arguments]
-            self.process = subprocess.Popen(whole, stdout=file)
-
-    def total(self) -> Tally:
-        """The sum of everything it has told, once it has ended."""
-        if self.process.wait():
-            raise RuntimeError(f"The load generator failed with {self.process.returncode}; see above")
-        tally = Tally(0.0)
-        for line in self._told.read_bytes().splitlines():
-            tally.merge(msgspec.json.decode(line, type=Tally))
-        return tally
-
-
 def measure_peak(place: World, file: Path) -> float:
     """Good answers a second that it can hold: the least of several runs, since a machine's speed drifts by the minute.
 
     The first run warms up and does not count: monitor and sealer have work only when something was decided.
     """
     closed = ["--concurrency", str(PEAK_CONCURRENCY)]
-    rates = [Generator(place, file, closed, PEAK_SECONDS).total().rate for _ in range(1 + PEAKS)]
+    rates = [Generator(place, file, PEAK_SECONDS, *closed).total().rate for _ in range(1 + PEAKS)]
     say("peaks " + ", ".join(f"{rate:.0f}/s" for rate in rates[1:]))
     return min(rates[1:])
 
@@ -130,7 +107,7 @@ def soak(place: World, warm_up: float, minutes: float, share: float, file: Path)
     """Measure the peak, then offer `share` of it for so many minutes after so many of warm-up, and watch."""
     peak = measure_peak(place, file)
     say(f"offering {share * peak:.0f}/s for {warm_up:g} minutes of warm-up and {minutes:g} minutes")
-    generator = Generator(place, file, ["--rate", str(share * peak)], 60.0 * (warm_up + minutes))
+    generator = Generator(place, file, 60.0 * (warm_up + minutes), "--rate", str(share * peak))
     start, found = time.monotonic(), Memory()
     while generator.process.poll() is None:
         found.sample(time.monotonic() - start, place.family())

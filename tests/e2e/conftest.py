@@ -108,7 +108,7 @@ def machine() -> Iterator[ExitStack]:
 
 @pytest.fixture(scope="session")
 def alone(machine: ExitStack) -> World:
-    """A head without control, for tests that measure, or that need all of its CPUs; it serves what the last one left."""
+    """A head without control, for tests that measure or need all of its CPUs; it serves what the last one left."""
     return machine.enter_context(world())
 
 
@@ -136,7 +136,7 @@ def place(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False) as http:
         found = Place(root / "home", models, dict(environment), http)
         found.windvane("up")
-        http.headers |= found.key
+        http.headers.update(found.key)
         try:
             yield found
         finally:

@@ -150,7 +150,7 @@ def test_nothing_departs_from_the_protocols_own_document(place: Place, door: str
     text = PROTOCOL.read_text().replace("${", "{")  # OpenAPI has no such parameters: they would be $1 for 1
     replies: Counter[tuple[str, int]] = Counter()
     with requests.Session() as http:
-        http.headers |= place.key
+        http.headers.update(place.key)
         for found in schemathesis.openapi.from_dict(yaml.safe_load(text)).get_all_operations():
             operation = found.ok()
             modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if operation.body else (GenerationMode.POSITIVE,)

@@ -60,6 +60,9 @@ class Server(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
+    def tell(self, unasked: bytes) -> None:
+        self._transport.write(unasked)
+
     def data_received(self, data: bytes) -> None:
         self._seen.append(data)
         if self._replies:
@@ -104,3 +107,27 @@ def test_in_the_closed_loop_an_answer_makes_the_next_due() -> None:
     tally, seen = offered([OK, OK], closed=True, due=1)
     assert len(seen) >= 3
     assert tally.statuses[200] == 2
+
+
+def test_a_connection_that_was_idle_for_too_long_is_left() -> None:
+    """HAProxy says so by an answer that nobody asked for."""
+    servers: list[Server] = []
+
+    def serve() -> Server:
+        servers.append(Server([OK], []))
+        return servers[-1]
+
+    async def run() -> Tally:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(serve, "127.0.0.1", 0)
+        offer = Offer("127.0.0.1", server.sockets[0].getsockname()[1], [b"one"], 1, closed=False)
+        for asked in (1, 2):
+            offer.due(loop.time())
+            await settled(lambda: offer.tally.statuses == {200: asked})  # noqa: B023 - awaited here
+            servers[-1].tell(b"HTTP/1.1 408 Request Time-out\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await settled(lambda: offer.open == 0)
+        server.close()
+        return offer.tally
+
+    assert asyncio.run(asyncio.wait_for(run(), 10.0)).statuses == {200: 2}
+    assert len(servers) == 2
