@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
-from benchmarks import bounds, lineup, results, table
+import uvloop
+
+from benchmarks import bounds, budget, lineup, results, table
 from benchmarks.lineup import Absent, Progress, Turn
 from benchmarks.measure import Figure, Span, Wrong, measure, median, open_session, plain_rows_per_second
-from benchmarks.model import bundle
+from benchmarks.model import PERSONAL, bundle
 
 ROUNDS = 3
 
@@ -54,15 +56,16 @@ def main() -> None:
         sys.exit(f"The run is void: {error}")
     except KeyboardInterrupt:
         sys.exit("Interrupted; what was started is ended.")
-    names = {name for found in rounds for name in found}
-    medians = {
-        name: [median(same) for same in zip(*(r[name] for r in rounds if name in r), strict=True)] for name in names
-    }
+    medians = of_all(rounds)
     rows = sorted(plain)[len(plain) // 2]
     judged = bounds.judge(medians, rows)
     sys.stdout.write("\n" + table.render(medians, absent, judged, rows))
+    whole = names == set(table.LABELS)
+    steps = uvloop.run(budget.measure(explain=False, personal=PERSONAL)) if whole else {}
+    if steps:
+        sys.stdout.write(f"\nwhat governing a decision about a person costs, step by step\n{budget.table(steps)}\n")
     run = results.Run(
-        "bench" if names == set(table.LABELS) else "quick" if names == set(lineup.QUICK) else "part",
+        "bench" if whole else "quick" if names == set(lineup.QUICK) else "part",
         began.isoformat(timespec="seconds"),
         round(time.monotonic() - start, 1),
         results.commit(),
@@ -74,6 +77,7 @@ def main() -> None:
         absent,
         rows,
         judged,
+        {f"{requests} x {count}": found for (requests, count), found in steps.items()},
     )
     sys.stdout.write(f"\nwritten to {results.write(run)}\n")
 

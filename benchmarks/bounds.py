@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmarks.measure import Figure
 
 OURS, EXPLAINED, BINARY_256 = "windvane", "windvane-explained", "windvane-oip-binary-256"
+PEOPLE = "windvane-people"
 HELLO, CANARY, FLOOR = "ray-hello", "ray-default-canary", "floor"
 PEERS = ("kserve-v1", "kserve-v2", "mlserver", "bentoml", "litserve", "mlflow-serve")
 MANY = 64  # connections that ratios are taken at
@@ -62,6 +63,13 @@ def judge(medians: Medians, plain_rows_per_second: float | None) -> list[Bound]:
         Bound("every decision explained / Ray hello-world, c=64", 0.55, False, ratio(medians, EXPLAINED, HELLO)),
         Bound(f"every decision explained / {named}, c=64", 1.4, False, ratio(medians, EXPLAINED, peer)),
         Bound("every decision explained / governed, c=64", 0.75, False, ratio(medians, EXPLAINED, OURS)),
+        Bound(
+            "personal fields encrypted, purpose judged / Ray hello-world, c=64",
+            0.65,
+            False,
+            ratio(medians, PEOPLE, HELLO),
+        ),
+        Bound(f"personal fields encrypted, purpose judged / {named}, c=64", 1.5, False, ratio(medians, PEOPLE, peer)),
         Bound("OIP binary, 256 rows a request / plain ONNX Runtime, rows/s", 0.5, False, share),
     ]
 

@@ -12,16 +12,17 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 import uvloop
 
-from benchmarks import model
+from benchmarks import made, model
 from benchmarks.policy import FOLDER as POLICIES
 from cluster.callers import api_key
 from cluster.callers.api_key import KeyOrder
@@ -32,7 +33,7 @@ from cluster.callers.rate import Limit
 from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import ALLOW, Decision
+from cluster.decision_log.record import Decision
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
@@ -42,14 +43,12 @@ from cluster.policy_set import read_policies
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.profile import Profile
-from serve_apps import decision_id
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import CLIENTS, Entrance
-from serve_apps.gate import Basis, Gate
+from serve_apps.gate import Gate
 from serve_apps.protected_log import ProtectedLog
 from serve_apps.protocol.decide import Decide
-from serve_apps.question import Answer, Question
 from serve_apps.roster import Roster
 from serve_apps.router import Arm, Router, Split
 from serve_apps.scorer import load_version
@@ -58,6 +57,7 @@ from serve_apps.thresholds import Thresholds
 
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
 SECONDS = 0.4  # of CPU time per figure
+Found: TypeAlias = dict[tuple[int, int], dict[str, float]]  # by shape and step
 SPLIT = Split("bench", 1, "salt", (Arm("champion", 1, 1.0),))
 
 
@@ -92,19 +92,22 @@ class Budget:
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
         self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
         decider = Decider(spec, self.roster, log, counts, shadows, self.gate, loop, unit=self.vault.hash)
-        made = api_key.fresh_secret()
-        limit = Limit(1e6, 1_000_000)  # so that a limit is looked at, and keeps nobody out
-        order = KeyOrder("bench", ("client",), (spec.name,), None, limit)
+        secret = api_key.fresh_secret()
+        key = api_key.make(KeyOrder("bench", ("client",), (spec.name,)), secret, "bench", datetime.now(UTC))
+        key = replace(key, limit=Limit(1e9, 10**9))  # so that a limit is looked at, and keeps nobody out
         authenticator = Authenticator()
-        keys = (api_key.make(order, made, "bench", datetime.now(UTC)),)
-        authenticator.take(KeyRing(KeySnapshot(1, keys)))
-        self.key = f"Bearer {made}".encode()
+        authenticator.take(KeyRing(KeySnapshot(1, (key,))))
+        self.key = f"Bearer {secret}".encode()
         self.entrance = Entrance(spec.name, authenticator)
         self.door = Door(spec, self.entrance, self.roster, decider, self.gate, self.log, _nothing, _nothing)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As many as clients send."""
         return [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"authorization", self.key)]
+
+    def bodies(self, rows: int) -> list[bytes]:
+        """What is sent, with a purpose where one is needed."""
+        return model.bodies(rows, **({"purpose": model.PURPOSE} if self.spec.purposes else {}))
 
     async def ask(self, body: bytes) -> None:
         """One request through the door."""
@@ -123,7 +126,7 @@ class Budget:
 
     async def whole(self, requests: int, rows: int) -> float:
         """CPU seconds per decision with so many requests in flight, each sent again when it is answered."""
-        sent, until, decided = cycle(model.bodies(rows)), time.process_time() + 3 * SECONDS, 0
+        sent, until, decided = cycle(self.bodies(rows)), time.process_time() + 3 * SECONDS, 0
 
         async def client() -> None:
             nonlocal decided
@@ -139,7 +142,7 @@ class Budget:
         """CPU seconds per decision of each step, for a batch of so many requests."""
         n = requests * rows
         protocol, router, thresholds = Decide(self.spec), Router(SPLIT), Thresholds(self.spec.decision)
-        sent = model.bodies(rows)
+        sent = self.bodies(rows)
         batches = [
             [protocol.decode(next(s), 0.0)[0] for _ in range(requests)] for s in [cycle(sent)] for _ in range(40)
         ]
@@ -147,7 +150,7 @@ class Budget:
         records = [[question.row for question in batch] for batch in questions]
         encoded = [self.version.encoder.rows(batch) for batch in records]
         scored = [self.version.score(batch)[1] for batch in records]
-        answers = [_answers(scores.tolist()) for scores in scored]
+        answered = [made.answers(scores.tolist()) for scores in scored]
         many = rows > 1
         basis = self.gate.bases(ANYBODY, questions[0])[0]
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
@@ -176,15 +179,15 @@ class Budget:
             "count": (count, list(zip(encoded, scored, strict=True))),
             "encode reply": (
                 lambda batch: [protocol.encode(batch[at : at + rows], many) for at in range(0, n, rows)],
-                answers,
+                answered,
             ),
         }
         if explain:
             timed["explain"] = (lambda batch: [tuple(row) for row in self.version.explain(batch).tolist()], encoded)
         explanation = (0.1,) * (1 + model.FEATURES) if explain else None
-        both = list(zip(answers, questions, strict=True))
-        plain = [_decisions(*each, explanation, basis) for each in both]
-        timed["make records"] = (lambda given: _decisions(*given, explanation, basis), both)
+        both = list(zip(answered, questions, strict=True))
+        plain = [made.decisions(*each, explanation, basis) for each in both]
+        timed["make records"] = (lambda given: made.decisions(*given, explanation, basis), both)
         timed["encrypt"] = (self.protection.protect_all, plain)
         found = {name: _cpu(work, given) / n for name, (work, given) in timed.items()}
         found["access"] = await self._access(rows) / rows
@@ -215,14 +218,12 @@ class Budget:
         return spent / groups
 
 
-async def measure(explain: bool, personal: int = 0) -> dict[tuple[int, int], dict[str, float]]:
+async def measure(explain: bool, personal: int = 0) -> Found:
     """Microseconds of CPU per decision by shape, and by step with the whole and the rest."""
     serving = model.SPEC.serving.model_copy(update={"explanations": "always" if explain else "requested"})
     patient = model.SPEC.slo.model_copy(update={"latency_p99_ms": 60_000.0})  # nothing is refused here
-    features = tuple(
-        feature.model_copy(update={"personal": place < personal}) for place, feature in enumerate(model.SPEC.features)
-    )
-    spec = model.SPEC.model_copy(update={"serving": serving, "slo": patient, "features": features})
+    spec = model.SPEC.model_copy(update={"serving": serving, "slo": patient})
+    spec = model.about_people(spec, personal) if personal else spec
     found = {}
     with _replica(spec) as budget:
         budget.roster.take(SPLIT)
@@ -235,6 +236,13 @@ async def measure(explain: bool, personal: int = 0) -> dict[tuple[int, int], dic
             row = steps | {"loop, futures, door": whole - sum(steps.values()), "whole": whole}
             found[requests, rows] = {name: 1e6 * seconds for name, seconds in row.items()}
     return found
+
+
+def table(found: Found) -> str:
+    """What `measure` found, a line a step."""
+    names = list(next(iter(found.values())))
+    lines = ["us of CPU per decision   " + "".join(f"{f'{r} x {n} rows':>14}" for r, n in found)]
+    return "\n".join(lines + [f"{name:25}" + "".join(f"{row[name]:14.2f}" for row in found.values()) for name in names])
 
 
 @contextmanager
@@ -260,28 +268,6 @@ def _cpu(work: Callable[[Any], object], given: Sequence[Any]) -> float:
     return spent / calls
 
 
-def _answers(scores: Sequence[float]) -> list[Answer]:
-    return [Answer("0" * 36, 1, "champion", score, "keep", ("score >= 0",)) for score in scores]
-
-
-def _decisions(
-    answers: list[Answer], asked: list[Question], explanation: tuple[float, ...] | None, basis: Basis
-) -> list[Decision]:
-    names = decision_id.series(1e9, len(asked))
-    return [_decision(*each, explanation, basis) for each in zip(names, answers, asked, strict=True)]
-
-
-def _decision(
-    name: str, answer: Answer, question: Question, explanation: tuple[float, ...] | None, basis: Basis
-) -> Decision:
-    return Decision(
-        *(name, 1e9, 1e9, 1, "champion", 1, question.subject, 7, question.row),
-        *(answer.prediction, answer.action, answer.reasons, {}, None, explanation, None),
-        *(basis.caller.name, basis.roles, basis.scope, basis.purpose, basis.consent, answer.action, ALLOW),
-        *((*basis.verdict.policies, "act"), basis.verdict.version, basis.mandate),
-    )
-
-
 async def _nothing() -> None:
     pass
 
@@ -291,11 +277,7 @@ async def _nothing() -> None:
 @click.option("--personal", default=0, help="How many features are declared personal.")
 def main(explain: bool, personal: int) -> None:
     """Print the table."""
-    found = uvloop.run(measure(explain, personal))
-    names = list(next(iter(found.values())))
-    click.echo("us of CPU per decision   " + "".join(f"{f'{r} x {n} rows':>14}" for r, n in found))
-    for name in names:
-        click.echo(f"{name:25}" + "".join(f"{row[name]:14.2f}" for row in found.values()))
+    click.echo(table(uvloop.run(measure(explain, personal))))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 
-from benchmarks.model import SPEC
+from benchmarks.model import PURPOSE, SPEC
 from cluster.bundle import ONNX_INPUT
 
 Rows = NDArray[np.float32]
@@ -51,12 +51,11 @@ def _short(rows: Rows) -> list[list[float]]:
     return [[round(value, 4) for value in row] for row in rows.astype(np.float64).tolist()]
 
 
-def _decide(explain: bool) -> Callable[[Rows], bytes]:
+def _decide(**more: object) -> Callable[[Rows], bytes]:
     def write(rows: Rows) -> bytes:
         values = _short(rows)[0]
         features = {f"f{place}": value for place, value in enumerate(values)}
-        question = {"subject": f"unit-{values[0]}", "features": features}
-        return _encode(question | ({"explain": True} if explain else {}))
+        return _encode({"subject": f"unit-{values[0]}", "features": features, **more})
 
     return write
 
@@ -146,7 +145,8 @@ V2 = Dialect(INFER, _tensor, _tensor_reply)
 BENTOML = Dialect("/predict", _member("rows"), _list)
 LITSERVE = Dialect("/predict", _member("input", many=False), lambda reply: [json.loads(reply)["output"]])
 MLFLOW = Dialect("/invocations", _member("inputs"), _probabilities)
-DECIDE = Dialect(f"/v2/models/{NAME}/decide", _decide(explain=False), _decided)
+DECIDE = Dialect(f"/v2/models/{NAME}/decide", _decide(), _decided)
+PEOPLE = Dialect(f"/v2/models/{NAME}/decide", _decide(purpose=PURPOSE), _decided)
 EXPLAINED = Dialect(f"/v2/models/{NAME}/decide", _decide(explain=True), _explained)
 BINARY = Dialect(INFER, _binary, _binary_reply, headers=_binary_headers)
 BINARY_256 = Dialect(INFER, _binary, _binary_reply, rows=256, headers=_binary_headers)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from benchmarks import dialects, environments
 from benchmarks.dialects import Dialect
-from benchmarks.model import bundle
+from benchmarks.model import about_people, bundle
 from benchmarks.servers import Running, module, process, script
 from benchmarks.world import World, spec_with, world
 from cluster.errors import Unavailable
@@ -30,7 +30,7 @@ GOVERNED = {
     "windvane-oip-binary-256": dialects.BINARY_256,
     "windvane-oip-grpc": dialects.GRPC,
 }
-WINDVANE = ("windvane-unlogged", *GOVERNED, "windvane-explained")
+WINDVANE = ("windvane-unlogged", *GOVERNED, "windvane-explained", "windvane-people")
 QUICK = ("floor", "kserve-v1", "ray-hello", "windvane")  # KServe's v1 is the fastest peer in every full run so far
 RAY = "benchmarks.apps.ray_serve"
 Progress: TypeAlias = Callable[[str], None]
@@ -128,6 +128,9 @@ def windvane(place: World, wanted: Wanted) -> Iterator[Turn]:
     if wanted("windvane-explained"):
         place.serve(_declared(explanations="always"))
         yield Entry("windvane-explained", dialects.EXPLAINED, _running(place))
+    if wanted("windvane-people"):
+        place.serve(about_people(_declared()))
+        yield Entry("windvane-people", dialects.PEOPLE, _running(place))
 
 
 def _declared(**serving: str) -> ModelSpec:

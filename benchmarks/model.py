@@ -18,6 +18,7 @@ from training.export import check, to_onnx
 FEATURES, TREES, DEPTH, SEED = 24, 300, 6, 11
 LEARNT_ROWS = 20_000
 CACHE = Path("var") / "bench"
+PERSONAL, PURPOSE = 8, "service"  # features of the model about people, and what it is permitted for
 
 SPEC = ModelSpec.model_validate(
     {
@@ -33,17 +34,25 @@ SPEC = ModelSpec.model_validate(
 )
 
 
+def about_people(spec: ModelSpec, personal: int = PERSONAL) -> ModelSpec:
+    """The same with so many features personal, each encrypted under its subject's key, and a purpose to be named."""
+    declared = spec.model_dump(mode="json")
+    for feature in declared["features"][:personal]:
+        feature["personal"] = True
+    return ModelSpec.model_validate(declared | {"purposes": [{"name": PURPOSE, "consent": False}]})
+
+
 def make_rows(n: int, seed: int = SEED) -> NDArray[np.float32]:
     """float32[n, 24] different rows, rounded to four places as a client would send them."""
     return np.random.default_rng(seed).normal(size=(n, FEATURES)).round(4).astype(np.float32)
 
 
-def bodies(rows: int, count: int = 512) -> list[bytes]:
-    """Request bodies of JSON with different rows, so many in each."""
+def bodies(rows: int, count: int = 512, **more: object) -> list[bytes]:
+    """Request bodies of JSON with different rows, so many in each; every row says `more`."""
     numbers = make_rows(max(count, 8 * rows)).astype(float).round(4).tolist()
     names = [feature.name for feature in SPEC.features]
     instances = [
-        {"subject": f"unit-{place}", "features": dict(zip(names, row, strict=True))}
+        {"subject": f"unit-{place}", "features": dict(zip(names, row, strict=True)), **more}
         for place, row in enumerate(numbers)
     ]
     if rows == 1:

@@ -50,6 +50,7 @@ class Run:
     absent: Mapping[str, str]
     plain_rows_per_second: float
     bounds: Sequence[Bound]
+    steps: Mapping[str, Mapping[str, float]]  # by requests at once x rows of each: us of CPU per decision
 
 
 def write(run: Run, folder: Path = FOLDER) -> Path:

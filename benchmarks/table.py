@@ -21,6 +21,7 @@ LABELS = {
     "windvane-unlogged": "Windvane, log off",
     "windvane": "Windvane, governed",
     "windvane-explained": "Windvane, all explained",
+    "windvane-people": "Windvane, about people",
     "windvane-oip-json": "Windvane OIP JSON",
     "windvane-oip-binary": "Windvane OIP binary, 1 row",
     "windvane-oip-binary-256": "Windvane OIP binary, 256 rows",

@@ -27,7 +27,9 @@ def values_in(tree: object) -> list[float]:
     return [float(tree)] if isinstance(tree, float) else []
 
 
-@pytest.mark.parametrize("name", ["PLAIN", "V1", "V2", "BENTOML", "LITSERVE", "MLFLOW", "DECIDE", "EXPLAINED"])
+@pytest.mark.parametrize(
+    "name", ["PLAIN", "V1", "V2", "BENTOML", "LITSERVE", "MLFLOW", "DECIDE", "EXPLAINED", "PEOPLE"]
+)
 def test_json_holds_the_row_to_the_bit(name: str) -> None:
     dialect: Dialect = getattr(dialects, name)
     requests = dialect.requests(ROWS)
@@ -35,6 +37,10 @@ def test_json_holds_the_row_to_the_bit(name: str) -> None:
     for request, row in zip(requests, ROWS, strict=True):
         assert request.startswith(f"POST {dialect.path} HTTP/1.1\r\n".encode())
         assert np.array_equal(np.array(values_in(json.loads(body_of(request))), np.float32), row)
+
+
+def test_about_people_the_purpose_is_named() -> None:
+    assert json.loads(body_of(dialects.PEOPLE.requests(ROWS)[0]))["purpose"] == "service"
 
 
 def test_explaining_is_asked_for_in_each_request() -> None:

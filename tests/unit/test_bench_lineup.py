@@ -170,11 +170,13 @@ def test_a_run_is_kept_with_its_verdicts(tmp_path: Path) -> None:
         absent={},
         plain_rows_per_second=1e5,
         bounds=[Bound("it", 2.0, False, 1.0)],
+        steps={"1 x 1": {"policy": 2.5}},
     )
     path = results.write(run, tmp_path)
     assert path.name == "quick-20261122T120000.json"
     kept = msgspec.json.decode(path.read_bytes())
     assert kept["bounds"][0]["verdict"] == "MISS"
+    assert kept["steps"] == {"1 x 1": {"policy": 2.5}}
     assert kept["rounds"][0]["floor"][0]["per_second"] == 100.0
     assert kept["machine"]["cores"] >= 1
     assert kept["peers"]["kserve"]["kserve"]
