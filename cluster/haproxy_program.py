@@ -7,35 +7,24 @@ Imports little: every change of replicas starts it anew.
 """
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cluster import haproxy_queue
+from cluster.haproxy_closed import closed
 
-_ROUTES = re.compile(r"^([ \t]*)http-request return .* if routes$", re.MULTILINE)
 CONTROL_IS_THERE = "WINDVANE_GRPC_CONTROL"  # a variable, set for HAProxy once Ray's configuration knows control
 
 
 def complete(arguments: Sequence[str], folder: Path) -> str:
-    """Put the queues that `folder` declares into the configuration that HAProxy's arguments name, and return that."""
+    """Put the queues that `folder` declares into the configuration that the arguments name, and return that, closed."""
     configuration = Path(arguments[list(arguments).index("-f") + 1])
-    whole = without_routes(haproxy_queue.bounded(configuration.read_text(), haproxy_queue.declared(folder)))
+    whole = closed(haproxy_queue.bounded(configuration.read_text(), haproxy_queue.declared(folder)))
     fresh = configuration.with_suffix(".new")
     fresh.write_text(whole)
     fresh.replace(configuration)
     return whole
-
-
-def without_routes(configuration: str) -> str:
-    """The same, but whoever asks for `/-/routes`, where Ray lists every application, finds nothing there.
-
-    >>> print(without_routes('  acl routes path -i /-/routes\\n  http-request return status 200 string "{}" if routes'))
-      acl routes path -i /-/routes
-      http-request return status 404 if routes
-    """
-    return _ROUTES.sub(r"\1http-request return status 404 if routes", configuration)
 
 
 def main(program: str, folder: Path, control: str, arguments: Sequence[str]) -> None:

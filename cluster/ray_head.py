@@ -35,9 +35,13 @@ class Head:
 
 
 def run_folder(home: Path) -> Path:
-    """Where Ray and HAProxy keep sockets, sessions and logs; a short link to it when `home` is too long for sockets."""
+    """Where Ray and HAProxy keep sockets, sessions and logs; a short link to it when `home` is too long for sockets.
+
+    Nobody else may look into it: HAProxy's own socket, which takes orders, is open to whoever reaches it.
+    """
     run = home / "run"
     run.mkdir(parents=True, exist_ok=True)
+    run.chmod(0o700)
     if len(str(run)) <= LONGEST_RUN_PATH:
         return run
     link = Path(tempfile.gettempdir()) / f"windvane-{hashlib.sha256(str(run).encode()).hexdigest()[:10]}"
