@@ -139,7 +139,7 @@ def test_what_is_encrypted_is_told_until_its_subject_is_erased(tmp_path: Path, m
 
 def test_what_was_denied_before_a_model_was_asked_cannot_be_explained_by_one(past: Past) -> None:
     denied = msgspec.structs.replace(past.decisions["fine"], version=0, prediction=None, arm=DENIED, verdict=DENY)
-    with pytest.raises(Conflict, match="`windvane policy explain trips .*` says why"):
+    with pytest.raises(Conflict, match=r"`windvane policy explain trips .*` says why"):
         past.rewrite(denied)
 
 
