@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
+from cluster.decision_log.agreement import agreeing
 from cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, schema, table
 from cluster.decision_log.segment import Header
 
@@ -20,6 +22,19 @@ def changed_cells(
     A column that the file lacks counts as changed where the record has something to say in it: a field that was added
     to records after the file was sealed has its default in all of them.
     """
+    doubtful = np.ones(len(payloads), np.bool_)
+    doubtful[agreeing(dataset, stored, payloads, header)] = False
+    places = np.flatnonzero(doubtful)
+    if len(places):
+        some = stored if len(places) == len(payloads) else stored.take(pa.array(places))
+        records = [payloads[place] for place in places.tolist()]
+        yield from ((int(places[row]), name) for row, name in _one_by_one(dataset, some, records, header))
+
+
+def _one_by_one(
+    dataset: Dataset, stored: Table, payloads: Sequence[bytes], header: Header
+) -> Iterator[tuple[int, str]]:
+    """The same for rows that are not known to agree: their columns are made anew."""
     names = schema(dataset, header.features, trace=False)
     unsaid = _defaults(dataset)
     held = {kind.name: _conformed(stored, kind) for kind in names if kind.name in stored.column_names}

@@ -59,9 +59,13 @@ _open_features = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
 _open_grounds = msgspec.msgpack.Decoder(Grounds | None).decode
 
 
-def _context(decision: Unopened) -> str:
-    context = decision.context
+def context_text(context: bytes | msgspec.Raw) -> str:
+    """What callers sent along, as JSON; raises msgspec.DecodeError when it is something else."""
     return "{}" if len(context) == 1 else msgspec.json.encode(_open_context(context)).decode()
+
+
+def _context(decision: Unopened) -> str:
+    return context_text(decision.context)
 
 
 def _grounds(decision: Unopened) -> str | None:

@@ -120,7 +120,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False) as http:
         found = Place(root / "home", models, dict(environment), http)
         found.windvane("up")
-        http.headers |= found.key
+        http.headers.update(found.key)
         try:
             yield found
         finally:
