@@ -41,11 +41,15 @@ def _one_by_one(
     for first in range(0, len(payloads), _BATCH):
         batch = payloads[first : first + _BATCH]
         try:
-            of_batch = rows_of(dataset, batch)
-        except msgspec.DecodeError:
-            yield from ((first + row, "record") for row in _of_another_kind(dataset, batch))
+            expected = table(dataset, rows_of(dataset, batch), header.features)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            bad = set(_of_another_kind(dataset, batch, header))
+            good = [row for row in range(len(batch)) if row not in bad]
+            yield from ((first + row, "record") for row in sorted(bad))
+            some = stored.take(pa.array([first + row for row in good], pa.int64()))
+            records = [batch[row] for row in good]
+            yield from ((first + good[row], name) for row, name in _one_by_one(dataset, some, records, header))
             continue
-        expected = table(dataset, of_batch, header.features)
         for name in names.names:
             wanted = expected[name].combine_chunks()
             if name in held:
@@ -70,11 +74,11 @@ def _conformed(stored: Table, kind: Any) -> Any:
         return pa.nulls(len(found), kind.type)
 
 
-def _of_another_kind(dataset: Dataset, payloads: Sequence[bytes]) -> Iterator[int]:
+def _of_another_kind(dataset: Dataset, payloads: Sequence[bytes], header: Header) -> Iterator[int]:
     for row, payload in enumerate(payloads):
         try:
-            rows_of(dataset, [payload])
-        except msgspec.DecodeError:
+            table(dataset, rows_of(dataset, [payload]), header.features)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             yield row
 
 

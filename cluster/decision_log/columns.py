@@ -234,5 +234,6 @@ def _fits(value: Value, type_: ColumnType) -> bool:
     if isinstance(value, bool):
         return type_ == "boolean"
     if isinstance(value, int):
-        return type_ == "number" or (type_ == "integer" and -(1 << 63) <= value < 1 << 63)
+        least, most = (-(1 << 53), 1 << 53) if type_ == "number" else (-(1 << 63), (1 << 63) - 1)
+        return type_ in ("number", "integer") and least <= value <= most
     return isinstance(value, float if type_ == "number" else str if type_ == "category" else bool)
