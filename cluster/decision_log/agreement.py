@@ -197,13 +197,13 @@ class _Booleans:
         self._values = column.fill_null(False).to_numpy(zero_copy_only=False)
         self._nulls = _nulls(column)
 
-    def agree(self, lanes: Lanes, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
+    def agree(self, _: Lanes, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
         """See `Values`."""
         if tag == NIL:
             return self._nulls[places], 1
         if tag not in (FALSE, TRUE):
             return _none(at)
-        return (self._values[places] == (tag == TRUE)) & ~self._nulls[places], 1
+        return (self._values[places] == (tag == TRUE)) & ~self._nulls[places] & (at < ends), 1
 
 
 def _values(column: Any) -> Values:
@@ -239,9 +239,8 @@ def _nulls(column: Any) -> Mask:
 
 
 def _distinct(sizes: Places) -> list[int]:
-    if not len(sizes) or sizes.min() == sizes.max():
-        return sizes[:1].tolist()
-    return np.unique(sizes).tolist()
+    found = sizes[:1] if not len(sizes) or sizes.min() == sizes.max() else np.unique(sizes)
+    return [int(size) for size in found]
 
 
 def _none(at: Places) -> Agreed:

@@ -26,7 +26,7 @@ _PADDING = 16  # bytes behind the last record, so that a value's head may be rea
 class Values(Protocol):
     """What lanes are held against; `places` says which of the values each lane's next one has to be."""
 
-    def agree(self, lanes: "Lanes", tag: int, at: Places, ends: Places, places: Places) -> Agreed:
+    def agree(self, lanes: "Lanes", tag: int, at: Places, ends: Places, places: Places, /) -> Agreed:
         """Of the lanes that stand at `at` before a value with this tag, and whose records end at `ends`."""
 
 
@@ -45,7 +45,7 @@ class Lanes:
         return self._at
 
     def tags(self) -> NDArray[np.uint8]:
-        """The first byte of each lane's next value; zero or a neighbour's where a record is over, which `leave` ends."""
+        """The first byte of each lane's next value; somebody else's where a record is over already."""
         return self._bytes[self._at]
 
     def content(self, start: int, end: int) -> bytes:
@@ -65,7 +65,9 @@ class Lanes:
         """Go on over exactly these bytes."""
         self.keep(self._at + len(content) <= self._ends)
         if len(self.rows):
-            self.keep(same(of_kind(self._bytes, f"V{len(content)}")[self._at], np.frombuffer(content, f"V{len(content)}")))
+            self.keep(
+                same(of_kind(self._bytes, f"V{len(content)}")[self._at], np.frombuffer(content, f"V{len(content)}"))
+            )
         self._at = self._at + len(content)
 
     def hold(self, values: Values, places: Places | None = None, taking: Mask | None = None) -> None:
@@ -121,7 +123,7 @@ def text_length(lanes: Lanes, tag: int, at: Places) -> tuple[int, Any] | None:
 class Anything:
     """Any scalar: lanes go on over it."""
 
-    def agree(self, lanes: Lanes, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
+    def agree(self, lanes: Lanes, tag: int, at: Places, ends: Places, _: Places) -> Agreed:
         """See `Values`."""
         length = text_length(lanes, tag, at)
         if length is not None:

@@ -123,9 +123,7 @@ def test_any_byte_of_a_record_that_is_flipped_cut_or_put_in_is_seen(
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(KINDS), st.data())
-def test_any_cell_that_says_something_else_is_seen(
-    kind: tuple[Dataset, Sequence[Record]], draw: st.DataObject
-) -> None:
+def test_any_cell_that_says_something_else_is_seen(kind: tuple[Dataset, Sequence[Record]], draw: st.DataObject) -> None:
     dataset, records = kind
     found, payloads = stored(dataset, records)
     row, other = (draw.draw(st.integers(0, len(records) - 1)) for _ in range(2))
@@ -144,9 +142,7 @@ PLAIN = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | st.
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(PLAIN, PLAIN, PLAIN, PLAIN), min_size=1, max_size=5), st.dictionaries(st.text(), PLAIN))
-def test_values_of_any_kind_agree_only_with_their_columns(
-    rows: list[tuple[Any, ...]], context: dict[str, Any]
-) -> None:
+def test_values_of_any_kind_agree_only_with_their_columns(rows: list[tuple[Any, ...]], context: dict[str, Any]) -> None:
     records: list[Decision] = [
         msgspec.structs.replace(decision(f"d{place}", features=row), context=context if place % 2 else {})
         for place, row in enumerate(rows)
