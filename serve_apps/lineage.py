@@ -10,7 +10,7 @@ from serve_apps.replies import Lineage
 
 
 def lineage(model: str, row: Mapping[str, Any], version: Version | None, request: RetrainRequest | None) -> Lineage:
-    """A row of the log's view `asked` with the version that answered, None where none was asked, and why that exists."""
+    """A row of the log's view `asked` with the version that answered, None where none did, and why that exists."""
     tags = version.tags if version else {}
     return {
         "decision_id": row["decision_id"],

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
+from cluster.decision_log.agreement import agreeing
 from cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, schema, table
 from cluster.decision_log.segment import Header
 
@@ -20,17 +22,34 @@ def changed_cells(
     A column that the file lacks counts as changed where the record has something to say in it: a field that was added
     to records after the file was sealed has its default in all of them.
     """
+    doubtful = np.ones(len(payloads), np.bool_)
+    doubtful[agreeing(dataset, stored, payloads, header)] = False
+    places = np.flatnonzero(doubtful)
+    if len(places):
+        some = stored if len(places) == len(payloads) else stored.take(pa.array(places))
+        records = [payloads[place] for place in places.tolist()]
+        yield from ((int(places[row]), name) for row, name in _one_by_one(dataset, some, records, header))
+
+
+def _one_by_one(
+    dataset: Dataset, stored: Table, payloads: Sequence[bytes], header: Header
+) -> Iterator[tuple[int, str]]:
+    """The same for rows that are not known to agree: their columns are made anew."""
     names = schema(dataset, header.features, trace=False)
     unsaid = _defaults(dataset)
     held = {kind.name: _conformed(stored, kind) for kind in names if kind.name in stored.column_names}
     for first in range(0, len(payloads), _BATCH):
         batch = payloads[first : first + _BATCH]
         try:
-            of_batch = rows_of(dataset, batch)
-        except msgspec.DecodeError:
-            yield from ((first + row, "record") for row in _of_another_kind(dataset, batch))
+            expected = table(dataset, rows_of(dataset, batch), header.features)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            bad = set(_of_another_kind(dataset, batch, header))
+            good = [row for row in range(len(batch)) if row not in bad]
+            yield from ((first + row, "record") for row in sorted(bad))
+            some = stored.take(pa.array([first + row for row in good], pa.int64()))
+            records = [batch[row] for row in good]
+            yield from ((first + good[row], name) for row, name in _one_by_one(dataset, some, records, header))
             continue
-        expected = table(dataset, of_batch, header.features)
         for name in names.names:
             wanted = expected[name].combine_chunks()
             if name in held:
@@ -55,11 +74,11 @@ def _conformed(stored: Table, kind: Any) -> Any:
         return pa.nulls(len(found), kind.type)
 
 
-def _of_another_kind(dataset: Dataset, payloads: Sequence[bytes]) -> Iterator[int]:
+def _of_another_kind(dataset: Dataset, payloads: Sequence[bytes], header: Header) -> Iterator[int]:
     for row, payload in enumerate(payloads):
         try:
-            rows_of(dataset, [payload])
-        except msgspec.DecodeError:
+            table(dataset, rows_of(dataset, [payload]), header.features)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             yield row
 
 

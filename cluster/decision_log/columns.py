@@ -59,9 +59,13 @@ _open_features = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
 _open_grounds = msgspec.msgpack.Decoder(Grounds | None).decode
 
 
-def _context(decision: Unopened) -> str:
-    context = decision.context
+def context_text(context: bytes | msgspec.Raw) -> str:
+    """What callers sent along, as JSON; raises msgspec.DecodeError when it is something else."""
     return "{}" if len(context) == 1 else msgspec.json.encode(_open_context(context)).decode()
+
+
+def _context(decision: Unopened) -> str:
+    return context_text(decision.context)
 
 
 def _grounds(decision: Unopened) -> str | None:
@@ -230,5 +234,6 @@ def _fits(value: Value, type_: ColumnType) -> bool:
     if isinstance(value, bool):
         return type_ == "boolean"
     if isinstance(value, int):
-        return type_ == "number" or (type_ == "integer" and -(1 << 63) <= value < 1 << 63)
+        least, most = (-(1 << 53), 1 << 53) if type_ == "number" else (-(1 << 63), (1 << 63) - 1)
+        return type_ in ("number", "integer") and least <= value <= most
     return isinstance(value, float if type_ == "number" else str if type_ == "category" else bool)

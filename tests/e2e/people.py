@@ -36,7 +36,7 @@ decision:
     - {{name: call, at_least: 0.6}}
     - {{name: nothing, at_least: 0.0}}
 slo: {{latency_p99_ms: 10000}}
-training: {{trials: 1, tune_budget: 5s, max_rounds: 10, windows: [all], bootstrap: 20}}
+training: {{trials: 1, tune_budget: 5s, max_rounds: 10, windows: [all], bootstrap: 50}}
 serving: {{min_replicas: 1, max_replicas: 1, num_cpus: 0.05}}
 """
 

@@ -89,5 +89,6 @@ def test_an_outcome_that_was_sealed_before_it_said_who_reported_it_is_no_change(
 
 @pytest.mark.parametrize("payload", [msgspec.msgpack.encode(outcome("d2")), b"rubbish", b"\x92\xa8decision\xa1\xff"])
 def test_a_record_of_another_kind_is_named(payload: bytes) -> None:
-    found, payloads = stored("decisions", decision("d1"), decision("d2"))
-    assert changed("decisions", found, [payloads[0], payload]) == [(1, "record")]
+    found, payloads = stored("decisions", decision("d1"), decision("d2"), decision("d3"))
+    found = with_cell(found, 2, "action", "other")
+    assert changed("decisions", found, [payloads[0], payload, payloads[2]]) == [(1, "record"), (2, "action")]
