@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any, Literal, Protocol
 
 from cluster.decision_log import tabular
@@ -58,7 +58,8 @@ class RecordsDesk:
         self._store = store
         self._registry = registry
         self._holders = list(holders)
-        self._lock = Lock()  # over opening the vault and erasing with it: a vault is one thread's
+        # Over opening the vault and erasing with it, since a vault is one thread's; holders ask for names meanwhile.
+        self._lock = RLock()
         self._opened: Vault | None = None
 
     def also(self, holder: Holder) -> None:

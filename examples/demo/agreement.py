@@ -12,8 +12,8 @@ def agreement(office: Office, application: Application, features: Sequence[str])
     """The same request before and after its applicant agrees."""
     applicant, asked = application["applicant"], question(application, features, LENDING)
     told = [
-        f"Applicant {applicant} has sent an application. Somebody asks for a decision for the purpose {LENDING!r}, which "
-        "the declaration ties to the applicant's consent:"
+        f"Applicant {applicant} has sent an application. Somebody asks for a decision for the purpose {LENDING!r}, "
+        "which the declaration ties to the applicant's consent:"
     ]
     try:
         office.decide(MODEL, asked)

@@ -25,8 +25,8 @@ def erased(
     if held.get("subject") != applicant:
         broken.append(f"what is held about {applicant} cannot be read before it is erased")
     told = [
-        f"{applicant} wants to be forgotten. This is that decision as it lies in the log, and as the applicant's key opens "
-        f"it (`windvane privacy export {applicant}`):",
+        f"{applicant} wants to be forgotten. This is that decision as it lies in the log, and as the applicant's key "
+        f"opens it (`windvane privacy export {applicant}`):",
         "",
         f"  on disk       {_plain(before)}",
         f"  with the key  {applicant}: {_values(held, personal)}",

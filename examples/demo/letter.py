@@ -26,8 +26,8 @@ def declined(office: Office, cases: Sequence[Case], features: Sequence[str]) -> 
     asked = question(surest.application, features, LENDING)
     case = Case(surest.application, office.decide(MODEL, asked))
     told += [
-        f"Of those that a change would have helped, {case.applicant}'s is the surest refusal. {case.applicant} agrees to "
-        f"{LENDING!r}, a decision is asked for in earnest, and this is what the reply holds for the letter:",
+        f"Of those that a change would have helped, {case.applicant}'s is the surest refusal. {case.applicant} agrees "
+        f"to {LENDING!r}, a decision is asked for in earnest, and this is what the reply holds for the letter:",
         "",
         *letter(case.decision),
         "",
@@ -46,8 +46,8 @@ def counted(cases: Sequence[Case]) -> list[str]:
     refused = Counter(str(each.application["race"]) for each in cases if each.action == "decline")
     shares = ", ".join(f"{refused[name] / size:.0%} of {size:,} {name}" for name, size in groups.most_common())
     return [
-        f"All {len(cases):,} applications of the file, asked about for the purpose {COMPARING!r}, which needs no consent "
-        f"because nothing follows from it for anybody: {actions}.",
+        f"All {len(cases):,} applications of the file, asked about for the purpose {COMPARING!r}, which needs no "
+        f"consent because nothing follows from it for anybody: {actions}.",
         f"Declined are {shares} applicants. The model sees nobody's race; it learnt from who was rejected, these very "
         "applicants among them. So few rows show a difference, and not what it comes from.",
     ]

@@ -1,4 +1,4 @@
-"""`windvane demo --model mortgage`: decisions about people and what they are owed, in four scenes on a real Windvane."""
+"""`windvane demo --model mortgage`: decisions about people and what they are owed, in four scenes."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The demo's command: which one runs and where, that it is cleaned up behind, and that a promise not kept is a failure."""
+"""The demo's command: which one runs and where, that it is cleaned up behind, and what a broken promise comes to."""
 
 import os
 from pathlib import Path

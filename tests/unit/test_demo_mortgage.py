@@ -1,4 +1,4 @@
-"""The scenes of the mortgage demo on a real log, vault and audit: what is told is what is there, and what fails is said."""
+"""The mortgage demo's scenes on a real log, vault and audit: what is told is there, and what fails is said."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,15 @@ class Consents:
 
     def __init__(self) -> None:
         self.held = {"Ana": {"lending": True}}
+        self.name_of: Callable[[str], str] = str  # the desk's, as consents are kept under the log's name
+        self.erased: list[str] = []
 
     def export(self, subject: str) -> Any:
         return self.held.get(subject)
 
     def erase(self, subject: str) -> None:
         self.held.pop(subject, None)
+        self.erased.append(self.name_of(subject))
 
 
 class Office:
@@ -80,6 +84,7 @@ class Office:
         )
         self.trail = Trail(self.logs, "control-1", lambda: NOW)
         desk = RecordsDesk(self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents])
+        self.consents.name_of = desk.name_of
         world = DeskWorld()
         keeper = Keeper(knowing(), TurnedAway(lambda _: None), Orders(self.trail))
         self.client = ControlClient(world.desk, {}, keeper=keeper, records=desk)
@@ -223,7 +228,7 @@ def test_an_erasure_ends_what_is_personal_and_the_log_still_holds(office: Office
     assert (erased["number"], erased["keys"], erased["subject"]) == (1, 1, hashed)
     found = office.ask("/api/privacy/export", {"subject": "Ana", "reason": "is it gone?"}).json
     assert {(each["erased"], each["features"]["temp"]) for each in found["models"][LOG]["decisions"]} == {(True, None)}
-    assert found["elsewhere"] == {}
+    assert (found["elsewhere"], office.consents.erased) == ({}, [hashed])
     assert [act["kind"] for act in found["acts"]] == ["erasure_ordered", "erased", "exported"]
     assert verify(office.logs, office.home / "none", [], processes=1).faults == ()
     assert all(b"Ana" not in path.read_bytes() for path in office.logs.rglob("*.seg"))
