@@ -5,6 +5,9 @@ READY := .venv/.ready
 UV_VERSION := 0.13.9
 CLIENTS := $(abspath $(or $(WINDVANE_CLIENTS),var/clients))
 
+# Where this is set, every process compiles every module anew: three times the time to import what a test or Ray needs.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick docs lock clean
 
