@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -93,10 +94,10 @@ class Budget:
         self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
         decider = Decider(spec, self.roster, log, counts, shadows, self.gate, loop, unit=self.vault.hash)
         made = api_key.fresh_secret()
-        limit = Limit(1e6, 1_000_000)  # so that a limit is looked at, and keeps nobody out
-        order = KeyOrder("bench", ("client",), (spec.name,), None, limit)
+        limit = Limit(1e9, 10**9)  # so that a limit is looked at, and keeps nobody out; more than may be asked for
+        order = KeyOrder("bench", ("client",), (spec.name,))
         authenticator = Authenticator()
-        keys = (api_key.make(order, made, "bench", datetime.now(UTC)),)
+        keys = (replace(api_key.make(order, made, "bench", datetime.now(UTC)), limit=limit),)
         authenticator.take(KeyRing(KeySnapshot(1, keys)))
         self.key = f"Bearer {made}".encode()
         self.entrance = Entrance(spec.name, authenticator)
