@@ -1,4 +1,4 @@
-"""Every route of the control API asks the policies in force before it does anything, and what they refuse is on record."""
+"""Every route of the control API asks the policies in force first, and what they refuse is on record."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
