@@ -135,9 +135,9 @@ def place(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     }
     with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=30.0, trust_env=False) as http:
         found = Place(root / "home", models, dict(environment), http)
-        found.windvane("up")
-        http.headers.update(found.key)
         try:
+            found.windvane("up")
+            http.headers.update(found.key)
             yield found
         finally:
             found.windvane("down", check=False)
