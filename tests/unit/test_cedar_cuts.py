@@ -53,7 +53,7 @@ def test_any_other_use_of_a_risk_makes_no_two_alike(condition: str) -> None:
     assert found(condition) is None
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.sets(st.integers(0, 20), max_size=4), st.integers(-1, 21), st.integers(-1, 21))
 def test_risks_in_one_cell_compare_alike_with_every_cut(numbers: set[int], one: int, other: int) -> None:
     def compared(risk: int) -> list[tuple[bool, bool]]:
@@ -69,7 +69,7 @@ CLAUSES = st.lists(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(CLAUSES)
 def test_what_is_remembered_is_what_would_be_evaluated(clauses: list[tuple[str, int, bool]]) -> None:
     condition = " && ".join(

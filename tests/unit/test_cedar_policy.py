@@ -189,7 +189,7 @@ USUAL = st.one_of(
 ACTIONS = st.sampled_from(["decide", "act", "approve", "train", "erase"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.builds(Request, CALLERS, ACTIONS, MANDATES, USUAL), min_size=1, max_size=8))
 def test_memory_says_what_an_evaluation_would(requests: list[Request]) -> None:
     for request in requests:

@@ -1,7 +1,7 @@
 """A policy set is taken whole and complete, or refused with every problem and its line."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.cedar_rules import compile_policies, statements
@@ -119,6 +119,7 @@ def test_a_template_is_refused() -> None:
     assert "templates are not linked by anybody here" in detail
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([PERMIT + ";", '@id("a;//b\\"c") ' + PERMIT + ";", "// a; b\n", "\n", ";"]), max_size=8)
 )

@@ -87,7 +87,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_whatever_is_tried_only_what_two_people_wanted_goes_live_and_numbers_rise(
     steps: list[tuple[str, str, str]],

@@ -15,7 +15,7 @@ from tests.policies import PACKAGED, cedar, rule
 FILES = st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(FILES, FILES)
 def test_two_sets_share_a_version_only_when_they_are_the_same(one: dict[str, str], other: dict[str, str]) -> None:
     assert (PolicySet(one).version == PolicySet(other).version) == (one == other)
