@@ -12,6 +12,9 @@ import psutil
 from cluster import grpc_frontend
 from cluster.processes import end_all
 
+# Replicas listen for gRPC with SO_REUSEPORT: on Ray's own 40000 two Windvanes of one user would answer for each other.
+FIRST_GRPC_PORT, GRPC_PORTS = 40_000, 100
+
 
 def environment(run: Path, port: int) -> dict[str, str]:
     """The variables, read by Ray at import, that switch HAProxy and the throughput mode on.
@@ -19,6 +22,7 @@ def environment(run: Path, port: int) -> dict[str, str]:
     Its files lie in `run`; the other ports follow `port`: 8000 gives Ray's own 9101, 8404, 8500 and 9500.
     """
     folder = config_path(run).parent
+    first = FIRST_GRPC_PORT + GRPC_PORTS * (port % 199)
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -31,6 +35,8 @@ def environment(run: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_STATS_PORT": str(port + 404),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(port + 500),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(port + 1500),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + GRPC_PORTS - 1),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(config_path(run)),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),

@@ -45,6 +45,7 @@ from serve_apps.guarded import Keeper, demand_guards
 from serve_apps.inference_server import add_server_routes, server_metadata, unready
 from serve_apps.key_desk import KeyDesk
 from serve_apps.orders import Orders
+from serve_apps.own_log import speak
 from serve_apps.policy_desk import PolicyDesk
 from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
@@ -78,6 +79,7 @@ class Control:
     """Holds no state that matters: kill it anywhere and its successor goes on from the store."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        speak()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
         place = AuditPlace(self._settings)

@@ -17,6 +17,7 @@ from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec, Serving
 from configs.settings import Settings
 from serve_apps import autoscaling
+from serve_apps.own_log import speak
 from serve_apps.ray_shipping import RayMonitorLine
 from serve_apps.ray_switchboard import RayBulletins, RayFeed
 from serve_apps.replica import Replica, load_spec
@@ -40,6 +41,7 @@ class Gateway:
 
     async def __serve_build_asgi_app__(self) -> Any:
         """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
+        speak()
         settings = self._settings
         store = SqlStore(settings.store_url)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"

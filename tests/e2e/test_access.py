@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,12 @@ from typing import Any
 import grpc
 import httpx
 import jwt
+import psutil
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as stubs
 
+from cluster import haproxy, processes, ray_head
 from cluster.decision_log.record import Act, Decision, Outcome, Record, Value
 from cluster.decision_log.tail import Tail
 from tests import issuer
@@ -107,12 +110,26 @@ def code_of(metadata: list[tuple[str, str]], model: str = MINE, version: str = "
     return grpc.StatusCode.OK
 
 
+def asked_over_grpc(address: str, method: str, metadata: list[tuple[str, str]]) -> grpc.StatusCode:
+    """How a call of any method ends, with an empty message."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            channel.unary_unary(method)(b"", timeout=10.0, metadata=metadata)
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
+
+
 def test_nobody_is_told_which_models_there_are(doors: Place, stranger: httpx.Client) -> None:
     """Ray Serve has a list of its applications that anybody may read."""
     for path in "/-/routes", "/-/ROUTES", "/-/healthz", "/v2", "/v2/health/ready", "/api/health", "/console":
         reply = stranger.get(path)
         assert reply.status_code in ((404,) if "outes" in path.lower() else (200, 503))
         assert MINE not in reply.text
+    for verb in "ListApplications", "Healthz":
+        for application in [], [("application", MINE)]:
+            code = asked_over_grpc(f"127.0.0.1:{GRPC_PORT}", f"/ray.serve.RayServeAPIService/{verb}", application)
+            assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_without_a_key_no_door_opens(doors: Place, stranger: httpx.Client) -> None:
@@ -486,6 +503,42 @@ def test_rays_own_doors_ask_for_a_token(doors: Place) -> None:
             key = doors.http.headers["authorization"]
             assert ray.request(method, path, json=body, headers={"authorization": key}).status_code == 403, path
         assert ray.get("/api/jobs/", headers=bearer(token)).status_code == 200
+
+
+def test_no_port_at_all_takes_orders_from_a_stranger(doors: Place, tmp_path: Path) -> None:
+    """Ray opens some thirty, most of them on every interface; whoever may submit a job or a task may run anything."""
+    head = ray_head.load(doors.home)
+    assert head is not None
+    family = processes.with_descendants(processes.find(head.marks)) + haproxy.ours(Path(head.run))
+    open_to = {
+        (found.laddr.ip, found.laddr.port)
+        for process in family
+        for found in process.net_connections("tcp")
+        if found.status == psutil.CONN_LISTEN
+    }
+    wide = {port for ip, port in open_to if not ip.startswith("127.")}
+    assert not wide & {PORT, PORT + 404, PORT + 500, PORT + 1101, GRPC_PORT, GRPC_PORT + 202, DASHBOARD_PORT}
+    assert {PORT, GRPC_PORT, DASHBOARD_PORT} <= {port for _, port in open_to}
+    order = {"entrypoint": f"touch {tmp_path}/done"}
+    codes = Counter[grpc.StatusCode]()
+    for ip, port in open_to:
+        address = f"127.0.0.1:{port}" if ip in ("::", "0.0.0.0") else f"{ip}:{port}"
+        for method in (
+            *("CoreWorkerService/PushTask", "NodeManagerService/RequestWorkerLease"),
+            *("InternalKVGcsService/InternalKVKeys", "JobInfoGcsService/AddJob", "LogService/ListLogs"),
+        ):
+            code = asked_over_grpc(address, f"/ray.rpc.{method}", [])
+            assert code is not grpc.StatusCode.OK, f"{address} {method}"
+            codes[code] += 1
+        for path in "/api/jobs/", "/api/job_agent/jobs/", "/get_or_create_runtime_env", "/api/keys":
+            try:
+                reply = httpx.post(f"http://{address}{path}", json=order, timeout=10.0, trust_env=False)
+            except httpx.TransportError:  # it speaks gRPC
+                continue
+            assert reply.status_code >= 400, f"{address}{path}: {reply.text}"
+    assert codes[grpc.StatusCode.UNAUTHENTICATED] > 10, codes
+    assert not (tmp_path / "done").exists()
+    assert (doors.home / "run").stat().st_mode & 0o777 == 0o700  # HAProxy's socket in it takes orders from anybody
 
 
 def test_the_first_key_lies_where_its_owner_alone_can_read_it(doors: Place) -> None:

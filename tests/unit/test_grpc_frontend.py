@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import grpc_frontend, haproxy_queue
+from cluster import grpc_frontend, haproxy, haproxy_queue
 from cluster.haproxy_queue import Queue
 from configs.load import load_settings
 from configs.settings import Settings
@@ -60,3 +60,14 @@ def test_rays_haproxy_takes_it_beside_rays_own_configuration(tmp_path: Path, con
 def test_rays_own_frontend_keeps_out_of_the_way_except_in_a_cluster_that_is_not_ours() -> None:
     assert grpc_frontend.rays_port(settings()) == 9325
     assert grpc_frontend.rays_port(settings(RAY_ADDRESS="10.0.0.7:6379")) == 9123
+
+
+def test_two_windvanes_of_one_user_share_no_port_of_their_replicas(tmp_path: Path) -> None:
+    """They listen with SO_REUSEPORT, so that each would get requests of the other."""
+    ports = []
+    for port in (8000, 8001, 18000, 28000, 28400):
+        chosen = haproxy.environment(tmp_path, port)
+        first, last = (int(chosen[f"RAY_SERVE_DIRECT_INGRESS_{end}_GRPC_PORT"]) for end in ("MIN", "MAX"))
+        ports += range(first, last + 1)
+    assert len(set(ports)) == 500
+    assert max(ports) < 65_536

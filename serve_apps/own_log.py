@@ -1,0 +1,25 @@
+"""What our modules say in a replica, in its log file and at once.
+
+Ray Serve takes a replica's stderr for information. A Gateway writes warnings only, so ours were dropped, and in the
+throughput mode Serve waits for a thousand lines before it writes one.
+"""
+
+import logging
+from logging.handlers import MemoryHandler
+
+SERVE = "ray.serve"  # Serve's own logger
+OURS = ("serve_apps", "monitoring", "cluster", "configs", "windvane")
+
+
+def speak(serve: logging.Logger | None = None) -> None:
+    """Hand what we say to the files that Serve's logger writes, past its buffer; without any it goes to stderr."""
+    handlers = [_behind(handler) for handler in (serve or logging.getLogger(SERVE)).handlers]
+    for name in OURS:
+        logger = logging.getLogger(name)
+        logger.handlers = list(handlers)
+        logger.propagate = not handlers
+
+
+def _behind(handler: logging.Handler) -> logging.Handler:
+    """What a buffer is written to."""
+    return handler.target if isinstance(handler, MemoryHandler) and handler.target is not None else handler

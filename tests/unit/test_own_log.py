@@ -1,0 +1,36 @@
+"""Warnings of ours are in a replica's log file, however Serve has set its own logger up."""
+
+import logging
+from collections.abc import Iterator
+from logging.handlers import MemoryHandler
+from pathlib import Path
+
+import pytest
+
+from serve_apps.own_log import OURS, speak
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[logging.Logger]:
+    """As Serve sets it up in a Gateway: warnings only, and a thousand of them before one is written."""
+    found = logging.Logger("ray.serve", logging.WARNING)
+    file = logging.FileHandler(tmp_path / "replica.log")
+    found.addHandler(MemoryHandler(1000, target=file))
+    yield found
+    file.close()
+    speak(logging.Logger("silent"))
+
+
+def test_a_warning_is_written_at_once(serve: logging.Logger, tmp_path: Path) -> None:
+    speak(serve)
+    for name in OURS:
+        logging.getLogger(f"{name}.part").warning("by %s", name)
+        logging.getLogger(f"{name}.part").info("nobody asked")
+    logging.getLogger("another").warning("not ours")
+    assert (tmp_path / "replica.log").read_text().split("\n") == [*(f"by {name}" for name in OURS), ""]
+
+
+def test_without_serve_it_goes_where_it_went(caplog: pytest.LogCaptureFixture) -> None:
+    speak(logging.Logger("ray.serve"))
+    logging.getLogger("serve_apps.turned_away").warning("told")
+    assert caplog.messages == ["told"]
