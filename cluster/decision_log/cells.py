@@ -11,6 +11,7 @@ from cluster.decision_log.agreement import agreeing
 from cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, schema, table
 from cluster.decision_log.segment import Header
 
+_NO_RECORD = (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, OverflowError)  # or with values of no column
 _BATCH = 1024  # rows compared at once: they and what they are made of fit a core's cache
 
 
@@ -42,7 +43,7 @@ def _one_by_one(
         batch = payloads[first : first + _BATCH]
         try:
             expected = table(dataset, rows_of(dataset, batch), header.features)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _NO_RECORD:
             bad = set(_of_another_kind(dataset, batch, header))
             good = [row for row in range(len(batch)) if row not in bad]
             yield from ((first + row, "record") for row in sorted(bad))
@@ -78,7 +79,7 @@ def _of_another_kind(dataset: Dataset, payloads: Sequence[bytes], header: Header
     for row, payload in enumerate(payloads):
         try:
             table(dataset, rows_of(dataset, [payload]), header.features)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _NO_RECORD:
             yield row
 
 

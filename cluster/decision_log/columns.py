@@ -174,13 +174,14 @@ def schema(dataset: Dataset, features: Iterable[Column], *, trace: bool = True) 
 
 def table(dataset: Dataset, found: Rows, features: Sequence[Column], proof: Proof | None = None) -> Table:
     """The rows as a table of `schema(dataset, features)`; without `proof` they lack what proves them."""
-    columns: list[Any] = _trace(found, proof) if proof else []
-    columns += [[read(record) for record in found.records] for _, read in _FIELDS[dataset].values()]
+    arrays: list[Any] = []
+    if proof:
+        arrays += [pa.array(each, kind) for each, kind in zip(_trace(found, proof), _TRACE.values(), strict=True)]
+    for kind, read in _FIELDS[dataset].values():  # one by one: the values of all columns together fit no cache
+        arrays.append(pa.array([read(record) for record in found.records], kind))
     if dataset == "decisions":
-        columns += _feature_columns([record.features for record in found.records], features)
-    names = schema(dataset, features, trace=proof is not None)
-    arrays = [pa.array(values, kind.type) for values, kind in zip(columns, names, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=names)
+        arrays += _feature_columns([record.features for record in found.records], features)
+    return pa.Table.from_arrays(arrays, schema=schema(dataset, features, trace=proof is not None))
 
 
 def conform(found: Table, dataset: Dataset, features: Sequence[Column]) -> Table:

@@ -69,7 +69,7 @@ class Sealer:
             if found is not None:
                 payloads, proof, seal, end = sealed(name, content, found[1])
                 files = self._write(name, found[0], payloads, proof, seal)
-        except (Invalid, Conflict, msgspec.DecodeError) as error:
+        except (Invalid, Conflict, msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, OverflowError) as error:
             _log.error("segment %s stays unsealed: %s", live, error)
             return []
         if end < len(content):

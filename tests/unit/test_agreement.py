@@ -148,6 +148,14 @@ def test_what_only_looks_like_the_record_does_not_agree() -> None:
     assert agreed("decisions", found, [payload + b"\xc0"]) == []
     place, field = found.column_names.index("context"), found.schema.field("context")
     assert agreed("decisions", found.set_column(place, field, pa.array(["{} "])), [payload]) == []
+    largest, least = (1 << 64) - 1, -1  # the same bits
+    for name, place, stands, forged_as in (("version", 4, least, largest), ("unit_hash", 8, largest, least)):
+        found, (payload,) = stored("decisions", [msgspec.structs.replace(PLAINEST, **{name: stands})])
+        fields = msgspec.msgpack.decode(payload)
+        fields[place] = forged_as
+        assert agreed("decisions", found, [payload]) == [0]
+        assert agreed("decisions", found, [msgspec.msgpack.encode(fields)]) == []
+        assert one_by_one("decisions", found, [msgspec.msgpack.encode(fields)]) == set()
 
 
 PLAIN = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | st.floats() | st.text(max_size=40)
