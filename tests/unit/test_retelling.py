@@ -143,13 +143,6 @@ def test_what_was_denied_before_a_model_was_asked_cannot_be_explained_by_one(pas
         past.rewrite(denied)
 
 
-def test_where_no_model_was_asked_there_is_nothing_to_tell(past: Past) -> None:
-    denied = msgspec.structs.replace(past.decisions["late"], version=0, arm="denied", prediction=None, action="")
-    with pytest.raises(NotFound, match="was denied before a model was asked: there is nothing to explain"):
-        past.rewrite(denied)
-    assert past.loads == []
-
-
 def test_a_decision_of_another_model_is_not_found(past: Past) -> None:
     with pytest.raises(NotFound, match="The log of others has no decision"):
         past.retelling.explain("others", past.decisions["late"].decision_id)
