@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from cluster.decision_log.lookup import Kept, find
-from cluster.errors import Denied, NotFound
+from cluster.errors import Conflict, Denied
 from examples.demo.scene import LENDING, MODEL, Audit, Case, Office, Scene, question
 
 TITLE = "Who wants to be forgotten is, and the log still holds"
@@ -89,7 +89,7 @@ def _told_later(office: Office, case: Case, broken: list[str]) -> str:
     """What `windvane explain` says now."""
     try:
         office.explain(MODEL, case.name)
-    except NotFound as error:
+    except Conflict as error:
         return str(error)
     broken.append(f"the decision about {case.applicant} can still be explained")
     return "and still it opens"

@@ -38,8 +38,8 @@ class Running:
     def finish(self, job_id: str) -> None:
         """Wait for a training, telling its last line; raises WindvaneError when it fails."""
         while (status := self.jobs.status(job_id)).state in ("pending", "running"):
-            lines = self.jobs.logs(job_id).strip().splitlines()
-            self._progress(f"training version 1: {lines[-1].strip()[:100]}" if lines else "training version 1")
+            lines = [line.strip() for line in self.jobs.logs(job_id).splitlines() if line.startswith("[")]
+            self._progress(f"training version 1: {lines[-1][:100]}" if lines else "training version 1")
             time.sleep(POLL_SECONDS)
         if status.state != "succeeded":
             raise WindvaneError(f"Job {job_id} {status.state}: {self.jobs.logs(job_id)[-2000:]}")

@@ -55,7 +55,7 @@ class Office(Protocol):
         """What a subject agreed to."""
 
     def explain(self, model: str, decision_id: str) -> dict[str, Any]:
-        """Why a recorded decision is what it is; raises NotFound."""
+        """Why a recorded decision is what it is; raises Conflict when it cannot be told any more."""
 
     def export_subject(self, subject: str, reason: str) -> dict[str, Any]:
         """Everything that is held about a subject."""

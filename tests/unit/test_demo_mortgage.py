@@ -13,7 +13,7 @@ from cluster.decision_log.record import Decision
 from cluster.decision_log.segment import Column
 from cluster.decision_log.trail import Trail
 from cluster.decision_log.verify import verify
-from cluster.errors import Denied, NotFound
+from cluster.errors import Conflict, Denied, NotFound
 from configs.schema import Feature
 from examples.demo.letter import declined, letter
 from examples.demo.mortgage import scenes
@@ -75,7 +75,7 @@ class Office:
             raise NotFound("not there")
         subject, told = self._told[decision_id]
         if self._vault.hash(subject) in self._vault.erased() and "remembers" not in self._flaws:
-            raise NotFound(f"The subject of decision {decision_id} was erased")
+            raise Conflict(f"The subject of decision {decision_id} was erased")
         grounds = {name: told["explanation"][name] for name in ("reasons", "counterfactual")}
         again = {"prediction": told["prediction"], "largest_difference": 0.0}
         weight = math.log(told["prediction"] / (1.0 - told["prediction"])) - BASE
