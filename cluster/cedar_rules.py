@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import cedarpy
 from cedarpy.pst import Template
@@ -140,14 +141,19 @@ def _schema(written: PolicySet, problems: list[Problem]) -> cedarpy.Schema | Non
         return None
     name, text = schemas[0]
     try:
-        schema = cedarpy.Schema.from_str(text)
+        schema, wrong = _fitted(text)
     except ValueError as error:
         problems.append(Problem(name, f"is no Cedar schema: {error}"))
         return None
-    problems += [
-        Problem(name, f"does not fit what Windvane asks: {misfit}") for misfit in dict.fromkeys(misfits(schema))
-    ]
+    problems += [Problem(name, f"does not fit what Windvane asks: {misfit}") for misfit in wrong]
     return schema
+
+
+@lru_cache(maxsize=4)
+def _fitted(text: str) -> tuple[cedarpy.Schema, tuple[str, ...]]:
+    """The schema and its misfits; sets change, and hardly ever what they are held to."""
+    schema = cedarpy.Schema.from_str(text)
+    return schema, tuple(dict.fromkeys(misfits(schema)))
 
 
 def _refused(problems: list[Problem]) -> Invalid:

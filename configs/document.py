@@ -25,6 +25,7 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_QUICK = getattr(yaml, "CSafeLoader", _Loader)  # the same events, by libyaml where PyYAML was built with it
 
 
 class Unreadable(Exception):
@@ -116,8 +117,15 @@ def _line(mark: Any) -> int | None:
 
 def _refuse_deep(text: str) -> None:
     """Composing recurses, so depth is counted on the event stream first."""
+    try:
+        _count_depth(text, _QUICK)
+    except yaml.YAMLError:
+        _count_depth(text, _Loader)  # says what is wrong in the words that composing has for it
+
+
+def _count_depth(text: str, loader: Any) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

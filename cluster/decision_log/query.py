@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -18,15 +19,15 @@ from cluster.errors import Invalid, TooLarge
 from configs.schema import Feature
 
 _VIEWS = """
-CREATE VIEW asked AS FROM sealed_decisions UNION ALL FROM live_decisions;
-CREATE VIEW decisions AS FROM asked WHERE coalesce(verdict, 'allow') <> 'deny';
-CREATE VIEW denials AS FROM asked WHERE verdict = 'deny';
-CREATE VIEW outcomes AS FROM sealed_outcomes UNION ALL FROM live_outcomes;
-CREATE VIEW acts AS FROM sealed_acts UNION ALL FROM live_acts;
-CREATE VIEW shadows AS
+CREATE TEMP VIEW asked AS FROM sealed_decisions UNION ALL FROM live_decisions;
+CREATE TEMP VIEW decisions AS FROM asked WHERE coalesce(verdict, 'allow') <> 'deny';
+CREATE TEMP VIEW denials AS FROM asked WHERE verdict = 'deny';
+CREATE TEMP VIEW outcomes AS FROM sealed_outcomes UNION ALL FROM live_outcomes;
+CREATE TEMP VIEW acts AS FROM sealed_acts UNION ALL FROM live_acts;
+CREATE TEMP VIEW shadows AS
   SELECT recorded_at, version, unnest(decision_ids) AS decision_id, unnest(predictions) AS prediction
   FROM (FROM sealed_shadows UNION ALL FROM live_shadows);
-CREATE VIEW labelled AS
+CREATE TEMP VIEW labelled AS
   SELECT decisions.*, known.label, known.label_at, known.kpis
   FROM decisions
   JOIN (
@@ -43,6 +44,7 @@ _SETTINGS = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "temp_directory": "",
+    "memory_limit": "1GB",  # of all questions together
     "threads": "2",
 }
 _SHUT = "SET python_enable_replacements = false; SET enable_external_access = false; SET lock_configuration = true"
@@ -58,14 +60,13 @@ class Query:
     label) and `acts` (who did what). Times are Unix seconds.
     """
 
-    def __init__(self, root: Path, features: Sequence[Feature | Column], *, memory_limit: str = "1GB") -> None:
+    def __init__(self, root: Path, features: Sequence[Feature | Column]) -> None:
         """`features` as declared today; columns that older records lack are null."""
         folded = [feature.name.casefold() for feature in features]
         if len(set(folded)) != len(folded):
             raise Invalid("two features differ only in upper and lower case, which SQL cannot tell apart: rename one")
         self._root = root
         self._features = tuple(Column(feature.name, feature.type) for feature in features)
-        self._memory_limit = memory_limit
 
     def sql(self, text: str, *, timeout_seconds: float = 30.0, max_rows: int = 1_000_000) -> Table:
         """The answer to one SELECT over the views; raises Invalid for anything else and when it takes too long."""
@@ -97,9 +98,9 @@ class Query:
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
-        """A database of its own that holds the views and reaches nothing else: no file, extension or setting."""
+        """A connection with the views, which no other sees, and that reaches nothing else: no file or setting."""
         live = self._live()  # before the sealed files: what is sealed in between is then in both, and counted as live
-        connection = duckdb.connect(":memory:", config=_SETTINGS | {"memory_limit": self._memory_limit})
+        connection = _connection()
         try:
             for dataset in DATASETS:
                 names = schema(dataset, self._features, trace=False)
@@ -112,7 +113,6 @@ class Query:
                 sealed = ds.dataset(paths, schema=names, format="parquet") if paths else names.empty_table()
                 connection.register(f"sealed_{dataset}", sealed)
             connection.execute(_VIEWS)
-            connection.execute(_SHUT)
             yield connection
         finally:
             connection.close()
@@ -138,6 +138,24 @@ class Query:
             for dataset, records in by_dataset.items():
                 segments[name][dataset].append(table(dataset, records, found[0].features))
         return segments
+
+
+@cache
+def _database() -> Any:
+    """The process's only one, empty and shut off: to open another for every question would take most of its time."""
+    database = duckdb.connect(":memory:", config=_SETTINGS)
+    database.execute(_SHUT)
+    return database
+
+
+def _connection() -> Any:
+    try:
+        connection = _database().cursor()
+        connection.execute("SELECT 1").fetchall()
+    except duckdb.Error:  # what is fatal to one question leaves the database good for nothing
+        _database.cache_clear()
+        connection = _database().cursor()
+    return connection
 
 
 def _answer(

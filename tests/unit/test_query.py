@@ -163,6 +163,20 @@ def test_an_answer_without_end_is_cut_short(log: Path) -> None:
         Query(log, FEATURES).sql("SELECT * FROM range(1000000000)", max_rows=1000)
 
 
+def test_questions_at_the_same_time_do_not_see_each_others_logs(log: Path, tmp_path: Path) -> None:
+    written(tmp_path / "other", decision("x"))
+    count = "SELECT count(*) AS n FROM decisions"
+    with Query(log, FEATURES)._connected() as one, Query(tmp_path / "other", FEATURES)._connected() as other:
+        found = [connection.sql(count).fetchall() for connection in (one, other, one)]
+    assert found == [[(Query(log, FEATURES).sql(count)["n"][0].as_py(),)], [(1,)], found[0]]
+    assert query_module._database().sql("FROM duckdb_views() WHERE NOT internal").fetchall() == []
+
+
+def test_a_database_that_is_good_for_nothing_any_more_is_replaced(log: Path) -> None:
+    query_module._database().close()
+    assert Query(log, FEATURES).sql("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
 def test_names_that_sql_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="upper and lower case"):
         Query(tmp_path, (Feature(name="Temp", type="number"), Feature(name="temp", type="number")))
