@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from serve_apps.scorer import LoadedVersion
 
 # More threads have nothing to do in trees as small as ours, and they wait by spinning.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("unhurried", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("unhurried")
 
 
 def pytest_collection_finish() -> None:
