@@ -138,6 +138,10 @@ class ControlApi:
         except httpx.HTTPError:
             return False
 
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
+
     def _object(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         try:
             reply = self._http.request(method, path, json=None if body is None else dict(body))

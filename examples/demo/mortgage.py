@@ -1,6 +1,7 @@
 """`windvane demo --model mortgage`: decisions about people and what they are owed, in four scenes."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -22,6 +23,7 @@ from examples.demo.scene import MODEL, Application, Audit, Audited, Office, Scen
 from examples.demo.tampering import tampered
 
 WIDTH = 100
+_BEGINS = re.compile(r" *(?:- |\S+(?: \S+){0,2}  +)?")
 INTRODUCTION = (
     "Would a lender reject this mortgage application? 1,989 real applications from Boston, decades old, with what the",
     "lender did. What is shown is what people are owed when they are decided about; the model is none to lend by.",
@@ -87,11 +89,16 @@ def scenes(
 
 
 def say(console: Console, lines: Sequence[str]) -> None:
-    """Print each line, folded below its own beginning."""
+    """Print each line, folded below where its text begins."""
     for line in lines:
-        indent = " " * (len(line) - len(line.lstrip()))
-        folded = textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-        console.print("\n".join(folded), markup=False, soft_wrap=True)
+        console.print("\n".join(folded(line)), markup=False, soft_wrap=True)
+
+
+def folded(line: str) -> list[str]:
+    """The line in pieces; what follows a bullet, or a word or two and then two spaces, is a column of its own."""
+    begins = _BEGINS.match(line)
+    indent = " " * (begins.end() if begins else 0)
+    return textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _limits(card: str) -> list[str]:

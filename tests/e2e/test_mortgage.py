@@ -1,6 +1,7 @@
 """The mortgage example as its owner runs it: trained, deployed, asked, and answered for afterwards."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +151,10 @@ def test_what_is_protected_stops_validate_when_it_reaches_the_features(place: Pl
 @pytest.mark.usefixtures("declined")
 def test_the_four_scenes_of_the_demo_hold(place: Place, tmp_path: Path) -> None:
     settings = load_settings(place.environment)
-    office = ControlApi(f"http://127.0.0.1:{PORT}", place.home / FIRST_KEY)
     auditor = Command(place.home / "keys" / "signing.pem.pub")
     rows, spec = mortgages.load().to_pylist(), load_model(MODEL, settings)
-    acted = list(scenes(office, auditor, place.home, tmp_path, rows, spec))
+    with closing(ControlApi(f"http://127.0.0.1:{PORT}", place.home / FIRST_KEY)) as office:
+        acted = list(scenes(office, auditor, place.home, tmp_path, rows, spec))
     assert [scene.broken for scene in acted] == [()] * 4
     assert any(LENDING in line for line in acted[0].lines)
     assert [line for line in acted[3].lines if "exit code" in line] == [f"  exit code {code}" for code in (0, 1, 1)]

@@ -16,7 +16,7 @@ from cluster.decision_log.verify import verify
 from cluster.errors import Conflict, Denied, NotFound
 from configs.schema import Feature
 from examples.demo.letter import declined, letter
-from examples.demo.mortgage import scenes
+from examples.demo.mortgage import WIDTH, folded, scenes
 from examples.demo.scene import COMPARING, LENDING, MODEL, Audited, Case, Scene, ask
 from examples.demo.tampering import forge
 from serve_apps.records_desk import RecordsDesk
@@ -245,3 +245,13 @@ def test_what_does_not_hold_of_a_letter_is_said(tmp_path: Path) -> None:
 def test_a_letter_numbers_its_reasons() -> None:
     told = {"decision_id": "d", "explanation": {"reasons": [REASON, REASON], "counterfactual": FOUND}}
     assert letter(told)[1:3] == ["    1. Debts take 54 % of the income.", "    2. Debts take 54 % of the income."]
+
+
+def test_what_is_too_long_goes_on_below_where_it_began() -> None:
+    words = "word " * 30
+    for begins, indent in (("", 0), ("  ", 2), ("- ", 2), ("  on disk       ", 16), ("  403  ", 7), ("  +0.96  ", 9)):
+        first, second, *_ = folded(begins + words)
+        assert first.startswith(begins + "word word")
+        assert len(first) <= WIDTH
+        assert (len(second) - len(second.lstrip()), second.strip()[:9]) == (indent, "word word")
+    assert folded("") == []
