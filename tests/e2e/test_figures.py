@@ -1,0 +1,18 @@
+"""The figures that unit tests compare with are scikit-learn's; it takes seconds to import."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from tests import figures
+
+
+@pytest.mark.parametrize(("seed", "digits"), [(3, 3), (5, 1), (7, 15)])
+def test_the_textbooks_figures_are_scikit_learns_ties_included(seed: int, digits: int) -> None:
+    random = np.random.default_rng(seed)
+    labels = random.random(5000) < 0.2
+    chances = 1.0 / (1.0 + np.exp(-(random.normal(-1.5, 0.7, 5000) + 0.8 * labels)))
+    scores = np.clip(chances.round(digits), 0.05, 0.95)
+    assert figures.auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), rel=1e-13)
+    assert figures.brier(labels, scores) == pytest.approx(brier_score_loss(labels, scores), rel=1e-13)
+    assert figures.log_loss(labels, scores) == pytest.approx(log_loss(labels, scores), rel=1e-13)
