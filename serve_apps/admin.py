@@ -16,7 +16,7 @@ from starlette.routing import Match
 from cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
 from configs.access import ROLES, Role
 from configs.schema import ModelSpec
-from serve_apps import replies
+from serve_apps import record_replies, replies
 from serve_apps.desk import Desk
 from serve_apps.governance_routes import Governance, add_governance_routes
 from serve_apps.guarded import READERS, Keeper, caller_of, needs, open_to_all
@@ -122,7 +122,7 @@ def make_app(
         openapi_extra=needs(*EXPLAINERS),
         dependencies=may("explain"),
     )
-    def explain(request: Request, model: str, decision_id: str) -> replies.Retold:
+    def explain(request: Request, model: str, decision_id: str) -> record_replies.Retold:
         """Why a recorded decision is what it is: what was told, and what its version says of it now."""
         return desk.explain(model, decision_id, caller_of(request).name)
 

@@ -9,7 +9,7 @@ from cluster.decision_log.vault import Vault
 from cluster.errors import NotFound
 from cluster.model_card import Card, read_card
 from cluster.registry import Registry
-from serve_apps.replies import Retold
+from serve_apps.record_replies import Retold
 from serve_apps.retelling import Retelling
 
 

@@ -10,8 +10,8 @@ from cluster.policy import Mandate, Principal
 from serve_apps.admin_gate import AdminGate
 from serve_apps.bulletins import CONSENTS
 from serve_apps.consents import encode_change
+from serve_apps.governance_replies import ConsentStatus
 from serve_apps.policy_desk import PATIENCE_SECONDS, Post
-from serve_apps.replies import ConsentStatus
 
 RECORD_CONSENT = "record_consent"  # as policies name it
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from cluster.callers.caller import ANYBODY
 from cluster.encoding import Rows
@@ -12,8 +11,9 @@ from cluster.errors import NotFound, Unavailable, WindvaneError
 from cluster.policy import Principal
 from configs.schema import ModelSpec
 from serve_apps.admission import Admission
+from serve_apps.denials import Denials
 from serve_apps.explaining import Explaining, Explanations
-from serve_apps.gate import Basis, Gate, denied
+from serve_apps.gate import Basis, Gate
 from serve_apps.grounding import UNEXPLAINED
 from serve_apps.pending import Pending, Row, Scored, block, parts
 from serve_apps.question import Answer, Question
@@ -53,6 +53,7 @@ class Decider:
         self._gate = gate
         self._ruling = Ruling(spec.decision, gate)
         self._records = Records(spec.name, log)
+        self._denials = Denials(self._records, log, counts, now, unit)
         self._roster = roster
         self._log = log
         self._counts = counts
@@ -96,23 +97,12 @@ class Decider:
         bases = self._gate.bases(caller, questions)
         for each in bases:
             if not each.verdict.allowed:
-                await self._refuse(questions, bases, self._roster.in_force)
+                await self._denials.refuse(questions, bases, self._roster.in_force)
         if len(questions) == 1 and questions[0].request_id is None:
             alone = Pending(questions, bases, arrived, override, deadline, block, self._loop.create_future())
             self._waiting.take((alone,), arrived, deadline)
             return await alone.answer
         return await self._decide_in_parts(questions, bases, arrived, override, deadline, block)
-
-    async def _refuse(self, questions: Sequence[Question], bases: Sequence[Basis], in_force: InForce) -> NoReturn:
-        """Raise Denied once every denial is on record; none of the questions is decided, also not those allowed."""
-        places = [place for place, each in enumerate(bases) if not each.verdict.allowed]
-        buckets = [in_force.router.bucket(self._unit(questions[place].subject)) for place in places]
-        refused, why = [questions[place] for place in places], [bases[place] for place in places]
-        ids = self._records.refused(refused, why, buckets, in_force.split.revision, self._now())
-        await self._log.commit()
-        for basis in why:
-            self._counts.denied(basis.verdict.category)
-        raise denied(why[0].verdict, ids)
 
     async def _decide_in_parts(
         self,
@@ -210,31 +200,9 @@ class Decider:
         scored = Scored(in_force, arm, loaded, rows, encoded, scores, ruled)
         blocked = [place for place, each in enumerate(ruled) if not (each.verdict.allowed or each.verdict.refer)]
         if blocked:
-            self._block(scored.only(blocked))
+            self._denials.block(scored.only(blocked), self._waiting.finished)
             scored = scored.only(sorted(set(range(len(rows))).difference(blocked)))
         self._explaining.take(scored)
-
-    def _block(self, scored: Scored) -> None:
-        """Actions that policy denies: on record first, and then refused."""
-        at = self._now()
-
-        def recorded(done: "asyncio.Future[None]") -> None:
-            error = done.exception()
-            for row, ruled, name in zip(scored.rows, scored.ruled, ids, strict=True):
-                if error is None:
-                    self._counts.denied(ruled.verdict.category)
-                row.pending.fail(denied(ruled.verdict, (name,)) if error is None else error)
-            self._waiting.finished(len(scored.rows))
-
-        try:
-            ids = self._records.blocked(scored, at)
-            committed = self._log.commit()
-        except Exception as error:  # whatever it is, nobody may wait for ever
-            if not isinstance(error, WindvaneError):
-                logger.exception("%d denials could not be logged", len(scored.rows))
-            self._fail(scored.rows, error)
-        else:
-            committed.add_done_callback(recorded)
 
     def _explained(self, scored: Scored, explanations: Explanations | None, error: BaseException | None) -> None:
         if error is None:

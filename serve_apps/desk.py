@@ -23,6 +23,7 @@ from monitoring.requests import open_request, requests_of
 from monitoring.snapshot import Snapshot
 from serve_apps import status
 from serve_apps.protocol.strict_json import pointer_to
+from serve_apps.record_replies import Retold
 from serve_apps.replies import (
     CardStatus,
     Deployed,
@@ -30,7 +31,6 @@ from serve_apps.replies import (
     ModelStatus,
     Overview,
     Pinned,
-    Retold,
     RetrainStatus,
     RolloutStatus,
     Undeployed,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cluster.policy_set import RULES, SCHEMA, PolicySet
 from configs.access import Role
 from configs.declared import NAME
-from serve_apps import replies
+from serve_apps import governance_replies
 from serve_apps.admin_gate import AdminGate
 from serve_apps.consent_desk import ConsentDesk
 from serve_apps.guarded import READERS, caller_of, needs, needs_all_models
@@ -62,33 +62,35 @@ def add_governance_routes(app: FastAPI, governance: Governance) -> None:
     policies, consents = governance.policies, governance.consents
 
     @app.get("/api/policies", openapi_extra=needs(*READERS))
-    def policy_standing() -> replies.PolicyStanding:
+    def policy_standing() -> governance_replies.PolicyStanding:
         """The policy set in force, the one that waits, and those before; also where none is in force that could say."""
         return policies.standing()
 
     @app.post("/api/policies", status_code=202, openapi_extra=needs_all_models(*READERS))
-    def publish_policies(request: Request, body: PublishOrder) -> replies.PolicyChange:
+    def publish_policies(request: Request, body: PublishOrder) -> governance_replies.PolicyChange:
         """Propose a policy set; where the one in force asks for no second person, it is in force at once."""
         return policies.publish(PolicySet(body.files), body.reason, caller_of(request))
 
     @app.post("/api/policies/{version}/approve", openapi_extra=needs_all_models(*READERS))
-    def approve_policies(request: Request, version: str, body: Decision) -> replies.PolicyChange:
+    def approve_policies(request: Request, version: str, body: Decision) -> governance_replies.PolicyChange:
         """Put the set that waits in force, as a second person; `version` is its hash or the first 8 digits of it."""
         return policies.approve(version, body.reason, caller_of(request))
 
     @app.post("/api/policies/{version}/withdraw", openapi_extra=needs_all_models(*READERS))
-    def withdraw_policies(request: Request, version: str, body: Decision) -> replies.PolicyChange:
+    def withdraw_policies(request: Request, version: str, body: Decision) -> governance_replies.PolicyChange:
         """Let the set that waits go."""
         return policies.withdraw(version, body.reason, caller_of(request))
 
     @app.put("/api/subjects/{subject:path}/consent", openapi_extra=needs(*LISTENERS))
     def record_consent(
         request: Request, subject: Annotated[str, Field(max_length=LONGEST_SUBJECT)], body: ConsentOrder
-    ) -> replies.ConsentStatus:
+    ) -> governance_replies.ConsentStatus:
         """Note what a subject agreed to or withdrew; answered once every replica goes by it."""
         return consents.record(subject, body.purposes, body.model, caller_of(request))
 
     @app.get("/api/subjects/{subject:path}/consent", openapi_extra=needs(*LISTENERS))
-    def consent(request: Request, subject: Annotated[str, Field(max_length=LONGEST_SUBJECT)]) -> replies.ConsentStatus:
+    def consent(
+        request: Request, subject: Annotated[str, Field(max_length=LONGEST_SUBJECT)]
+    ) -> governance_replies.ConsentStatus:
         """What a subject agreed to."""
         return consents.of(subject, caller_of(request))

@@ -9,7 +9,7 @@ from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeyRing, KeySnapshot
 from cluster.errors import Unavailable
-from serve_apps.replies import KeyMade, KeyRevoked, KeyStatus
+from serve_apps.governance_replies import KeyMade, KeyRevoked, KeyStatus
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pydantic.types import AwareDatetime
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.rate import Limit
 from configs.access import FASTEST, Role
-from serve_apps import replies
+from serve_apps import governance_replies
 from serve_apps.admin_gate import AdminGate
 from serve_apps.guarded import caller_of, needs_all_models
 from serve_apps.key_desk import KeyDesk
@@ -57,17 +57,17 @@ def add_key_routes(app: FastAPI, desk: KeyDesk, gate: AdminGate) -> None:
     may = permitted(gate, "manage_keys")
 
     @app.post(KEYS, status_code=201, openapi_extra=needs_all_models("admin"), dependencies=may)
-    def create_key(request: Request, response: Response, body: KeyAsked) -> replies.KeyMade:
+    def create_key(request: Request, response: Response, body: KeyAsked) -> governance_replies.KeyMade:
         """Make a key; it is in this reply and can never be shown again."""
         response.headers["cache-control"] = "no-store"
         return desk.create(body.order(), caller_of(request).name)
 
     @app.get(KEYS, openapi_extra=needs_all_models("admin"), dependencies=may)
-    def keys() -> replies.Keys:
+    def keys() -> governance_replies.Keys:
         """Every key on record, oldest first, without what opens anything."""
         return {"keys": desk.keys()}
 
     @app.post(f"{KEYS}/{{key_id}}/revoke", openapi_extra=needs_all_models("admin"), dependencies=may)
-    def revoke_key(request: Request, key_id: str, body: RevokeAsked) -> replies.KeyRevoked:
+    def revoke_key(request: Request, key_id: str, body: RevokeAsked) -> governance_replies.KeyRevoked:
         """The key opens nothing any more, on any replica, within a second."""
         return desk.revoke(key_id, body.reason, caller_of(request).name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cluster.registry import Version
 from monitoring.requests import RetrainRequest
-from serve_apps.replies import Lineage
+from serve_apps.record_replies import Lineage
 
 
 def lineage(model: str, row: Mapping[str, Any], version: Version | None, request: RetrainRequest | None) -> Lineage:

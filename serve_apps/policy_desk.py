@@ -12,8 +12,8 @@ from cluster.policy_register import Live, Proposal, Register, proposed
 from cluster.policy_set import PolicySet
 from serve_apps.admin_gate import AdminGate
 from serve_apps.bulletins import FORGET_SECONDS, POLICY
+from serve_apps.governance_replies import LivePolicies, PolicyChange, PolicyStanding, ProposedPolicies
 from serve_apps.policy_in_force import encode_policy
-from serve_apps.replies import LivePolicies, PolicyChange, PolicyStanding, ProposedPolicies
 
 CHANGE_POLICY = "change_policy"  # as policies name it
 PATIENCE_SECONDS = FORGET_SECONDS + 1.0  # for replicas: until then, who has not come back is taken for gone

@@ -18,7 +18,7 @@ from cluster.registry import Registry
 from cluster.store import Store
 from monitoring.requests import shelf
 from serve_apps.lineage import lineage
-from serve_apps.replies import DecisionsPage, Erased, Lineage, SubjectHeld, SubjectLog
+from serve_apps.record_replies import DecisionsPage, Erased, Lineage, SubjectHeld, SubjectLog
 
 Format = Literal["json", "csv", "parquet"]
 MOST_OF_A_SUBJECT = 100_000  # decisions that one export holds of each model

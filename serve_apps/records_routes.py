@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from cluster.callers.caller import demand_model
 from cluster.decision_log.selection import Selection
 from configs.access import Role
-from serve_apps import replies
+from serve_apps import record_replies
 from serve_apps.admin_gate import AdminGate
 from serve_apps.guarded import caller_of, needs, needs_all_models
 from serve_apps.permitted import permitted
@@ -56,7 +56,7 @@ def add_records_routes(app: FastAPI, desk: RecordsDesk, gate: AdminGate) -> None
         limit: Annotated[int, Query(ge=1, le=MOST_EXPORTED)] = 100,
         form: Annotated[Literal["json", "csv", "parquet"], Query(alias="format")] = "json",
         personal: bool = False,
-    ) -> replies.DecisionsPage:
+    ) -> record_replies.DecisionsPage:
         """Decisions as they were logged, denied ones too, oldest first; `personal` decrypts.
 
         As JSON a page has at most 1000. Version 0 is what was denied before any model was asked.
@@ -77,17 +77,17 @@ def add_records_routes(app: FastAPI, desk: RecordsDesk, gate: AdminGate) -> None
         openapi_extra=needs_all_models(*AUDITORS),
         dependencies=may(READ_LOG),
     )
-    def lineage(request: Request, decision_id: str) -> replies.Lineage:
+    def lineage(request: Request, decision_id: str) -> record_replies.Lineage:
         """Where the decision came from: version, run, data, code, policy, and what caused the version."""
         return desk.lineage(decision_id, caller_of(request).name)
 
     @app.post("/api/privacy/export", openapi_extra=needs_all_models(*AUDITORS), dependencies=may("export"))
-    def export_subject(request: Request, body: SubjectAsked) -> replies.SubjectHeld:
+    def export_subject(request: Request, body: SubjectAsked) -> record_replies.SubjectHeld:
         """Everything that is held about a subject, readable."""
         return desk.export_subject(body.subject, body.reason, caller_of(request).name)
 
     @app.post("/api/privacy/erase", openapi_extra=needs_all_models(*AUDITORS), dependencies=may("erase"))
-    def erase_subject(request: Request, body: SubjectAsked) -> replies.Erased:
+    def erase_subject(request: Request, body: SubjectAsked) -> record_replies.Erased:
         """Destroy the subject's keys: what is personal in the log can be read by nobody any more."""
         return desk.erase(body.subject, body.reason, caller_of(request).name)
 

@@ -22,7 +22,7 @@ from cluster.decision_log.record import Value
 from cluster.decision_log.vault import Vault
 from cluster.errors import Conflict, Invalid
 from cluster.registry import Registry
-from serve_apps.replies import ReasonStatus, Retold
+from serve_apps.record_replies import ReasonStatus, Retold
 
 if TYPE_CHECKING:
     from serve_apps.scorer import LoadedVersion

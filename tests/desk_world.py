@@ -29,8 +29,8 @@ from serve_apps.guarded import Keeper
 from serve_apps.inference_server import add_server_routes
 from serve_apps.key_desk import KeyDesk
 from serve_apps.policy_desk import PolicyDesk
+from serve_apps.record_replies import Retold
 from serve_apps.records_desk import RecordsDesk
-from serve_apps.replies import Retold
 from serve_apps.rollout.plan import Rollout
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing

@@ -91,6 +91,15 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
     return Ruling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
 
 
+def auc(labels: Labels, scores: Floats) -> float:
+    """P(a positive scores above a negative), ties count half; nan without both.
+
+    >>> auc(np.array([True, False, False]), np.array([0.5, 0.5, 0.4]))
+    0.75
+    """
+    return float(_auc(labels, scores)(np.ones((1, len(labels))))[0])
+
+
 def actions_of(scores: Floats, decision: DecisionRule) -> tuple[list[str], NDArray[np.intp]]:
     """The actions by rising threshold, and int[n], which of them each score leads to."""
     actions = sorted(decision.actions, key=lambda action: action.at_least)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import pandas
 import xgboost
 
 SECONDS = 2.0  # a batch size is repeated for about as long, three times at least
@@ -27,6 +26,8 @@ def fasttreeshap(module: str, algorithm: str, booster: xgboost.Booster) -> Expla
 
 def woodelf(booster: xgboost.Booster) -> Explain:
     """It prepares the trees anew in every call, which pays at many thousand rows."""
+    import pandas  # in its environment only
+
     explainer = importlib.import_module("woodelf").WoodelfExplainer(booster)
     names = [f"f{place}" for place in range(booster.num_features())]
     return lambda rows: explainer.shap_values(pandas.DataFrame(rows, columns=names), verbose=False)

@@ -59,6 +59,7 @@ class _File:
     links: dict[int, bytes]
     changed: list[tuple[int, str]]
     unknown: list[str]  # columns that nothing was sealed in
+    mistyped: list[str]  # columns whose values would be read as something else
 
 
 def _file(dataset: Dataset, path: Path) -> _File:
@@ -79,8 +80,10 @@ def _file(dataset: Dataset, path: Path) -> _File:
         kept = link.is_valid()
         links = dict(zip(positions[kept.to_numpy()].tolist(), link.filter(kept).to_pylist(), strict=True))
     changed = list(changed_cells(dataset, stored, payloads, header))
-    unknown = sorted(set(stored.column_names) - set(schema(dataset, header.features).names))
-    return _File(header, seal, positions, payloads, leaves, links, changed, unknown)
+    kinds = {kind.name: kind.type for kind in schema(dataset, header.features)}
+    unknown = sorted(set(stored.column_names) - set(kinds))
+    mistyped = [each.name for each in stored.schema if each.type != kinds.get(each.name, each.type)]
+    return _File(header, seal, positions, payloads, leaves, links, changed, unknown, mistyped)
 
 
 class _Files:
@@ -106,6 +109,8 @@ class _Files:
         found.header, self.seal = found.header or file.header, self.seal or file.seal
         for column in file.unknown:
             found.fault("inserted", f"{dataset} has a column {column!r} that no record was sealed in")
+        for column in file.mistyped:
+            found.fault("changed", f"{column} of {dataset} is not of the type that it was sealed in")
         for row in (np.flatnonzero(np.diff(file.positions) <= 0) + 1).tolist():
             place = int(file.positions[row])
             found.fault("reordered", f"stands out of its place in {dataset}", place, file.payloads[row])

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cluster.decision_log.query import Query
+from training.evaluate import auc
 
 KINDS = (
     "finding",
@@ -64,8 +65,6 @@ def build(
 
 def monthly(served: pa.Table, frozen: int) -> list[dict[str, Any]]:
     """AUC and Brier score by month, same flights: what Windvane answered, what version `frozen` would have."""
-    from sklearn.metrics import roc_auc_score
-
     months = _strings(served["event_time"], "%Y-%m")
     label = served["label"].to_numpy(zero_copy_only=False)
     answered = served["prediction"].to_numpy(zero_copy_only=False).astype(float)
@@ -76,15 +75,15 @@ def monthly(served: pa.Table, frozen: int) -> list[dict[str, Any]]:
     found = []
     for month in sorted(set(months[known])):
         rows = known & (months == month)
-        truth = label[rows].astype(float)
+        truth = label[rows].astype(bool)
         if truth.min() == truth.max():
             continue
         found.append(
             {
                 "month": str(month),
                 "n": int(rows.sum()),
-                "auc_frozen": float(roc_auc_score(truth, never_retrained[rows])),
-                "auc_windvane": float(roc_auc_score(truth, answered[rows])),
+                "auc_frozen": auc(truth, never_retrained[rows]),
+                "auc_windvane": auc(truth, answered[rows]),
                 "brier_frozen": float(np.mean((never_retrained[rows] - truth) ** 2)),
                 "brier_windvane": float(np.mean((answered[rows] - truth) ** 2)),
             }

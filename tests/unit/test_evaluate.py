@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from configs.schema import Action, DecisionRule
+from tests import figures
 from training.evaluate import METRICS, Comparison, Estimate, compare, decision_costs, rule
 
 DECISION = DecisionRule(
@@ -23,12 +23,12 @@ def sample(n: int = 4000, noise: float = 1.0, seed: int = 3) -> tuple[np.ndarray
     return labels, np.round(1 / (1 + np.exp(-(logit + (noise - 1) * random.normal(size=n)))), 3)
 
 
-def test_figures_agree_with_scikit_learn_ties_included() -> None:
+def test_figures_are_the_textbooks_ties_included() -> None:
     labels, scores = sample()
-    figures = compare(labels, scores, None, DECISION, resamples=50, seed=1).candidate
-    assert_allclose(figures["auc"].value, roc_auc_score(labels, scores), rtol=1e-12)
-    assert_allclose(figures["brier"].value, brier_score_loss(labels, scores), rtol=1e-12)
-    assert_allclose(figures["log_loss"].value, log_loss(labels, scores), rtol=1e-9)
+    found = compare(labels, scores, None, DECISION, resamples=50, seed=1).candidate
+    assert_allclose(found["auc"].value, figures.auc(labels, scores), rtol=1e-12)
+    assert_allclose(found["brier"].value, figures.brier(labels, scores), rtol=1e-12)
+    assert_allclose(found["log_loss"].value, figures.log_loss(labels, scores), rtol=1e-9)
 
 
 def test_every_interval_holds_its_value_and_is_not_a_point() -> None:
@@ -78,8 +78,8 @@ def test_cost_is_that_of_the_action_each_score_reaches() -> None:
 
 def test_calibration_error_of_a_constant_score_is_its_distance_from_the_base_rate() -> None:
     labels = np.array([True, False, False, False] * 50)
-    figures = compare(labels, np.full(200, 0.45), None, DECISION, resamples=50, seed=1).candidate
-    assert_allclose(figures["calibration_error"].value, 0.2, rtol=1e-12)
+    found = compare(labels, np.full(200, 0.45), None, DECISION, resamples=50, seed=1).candidate
+    assert_allclose(found["calibration_error"].value, 0.2, rtol=1e-12)
 
 
 def ruled(value: float, low: float, high: float) -> str:

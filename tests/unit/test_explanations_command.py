@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cluster.cli.explanations import lines
-from serve_apps.replies import Retold
+from serve_apps.record_replies import Retold
 
 PLAIN: Retold = {
     "decision_id": "d1",

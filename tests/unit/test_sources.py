@@ -4,7 +4,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pandas
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -97,6 +96,8 @@ def test_a_failing_query_shows_what_the_database_said_but_no_password() -> None:
 
 
 def test_a_python_function_may_return_arrow_or_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas  # not before it is asked for: see conftest
+
     module = ModuleType("own_rows")
     columns = {"income": [1.0], "region": ["01"], "asked_at": ["2024-01-01"], "customer": ["a"], "defaulted": [True]}
     module.arrow = lambda: pa.table(columns)  # type: ignore[attr-defined]

@@ -403,6 +403,19 @@ def test_a_sealed_file_with_any_byte_flipped_still_says_the_same_or_is_found(
             assert pq.read_table(path).to_pylist() == before
 
 
+def test_a_column_that_is_said_to_be_of_another_type_is_named(worlds: dict[str, Path], tmp_path: Path) -> None:
+    """One flipped bit of a file's footer makes text bytes: found by hypothesis, and said to be nothing."""
+    world = copied(worlds["sealed"], tmp_path)
+    name = names(world)[1]
+    path = sealed_path(world.root, "decisions", name)
+    sealed = pq.read_table(path)
+    place = sealed.schema.get_field_index("action")
+    pq.write_table(sealed.set_column(place, "action", sealed["action"].cast("binary")), path)
+    assert [fault.detail for fault in placed(world.verify().faults, name)] == [
+        "action of decisions is not of the type that it was sealed in"
+    ]
+
+
 @pytest.mark.parametrize("kind", ["live", "sealed"])
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_a_segment_that_is_gone_is_named(worlds: dict[str, Path], tmp_path: Path, kind: str, which: int) -> None:
