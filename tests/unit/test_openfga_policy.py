@@ -73,9 +73,10 @@ def server(running: Server) -> Server:
     return running
 
 
-@pytest.fixture
-def policy(openfga: Any, server: Server) -> Iterator[Any]:
-    policy = openfga.OpenFgaPolicy(server.url, STORE, MODEL, token="secret", timeout_seconds=5.0)
+@pytest.fixture(scope="module")
+def policy(openfga: Any, running: Server) -> Iterator[Any]:
+    """One for all: whoever asks first makes a client, and that reads every certificate of the machine."""
+    policy = openfga.OpenFgaPolicy(running.url, STORE, MODEL, token="secret", timeout_seconds=5.0)
     yield policy
     policy.close()
 
@@ -165,7 +166,9 @@ def test_an_action_that_is_denied_may_be_referred(server: Server, policy: Any) -
 
 
 @pytest.mark.parametrize(("action", "requires"), [("decline", ("explanation",)), ("approve", ())])
-def test_an_adverse_action_requires_its_explanation(policy: Any, action: str, requires: tuple[str, ...]) -> None:
+def test_an_adverse_action_requires_its_explanation(
+    server: Server, policy: Any, action: str, requires: tuple[str, ...]
+) -> None:
     assert policy.judge(asks("act", purpose="lending", action=action, risk_ppm=1)).requires == requires
 
 

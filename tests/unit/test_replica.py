@@ -3,6 +3,7 @@ import json
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from cluster.registry import Registration
 from cluster.store import DECLARATION, Shelf
 from monitoring.counts import Merged
 from serve_apps import gatekeeper
+from serve_apps import replica as replica_module
 from serve_apps.replica import Replica, load_spec
 from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
@@ -41,6 +43,13 @@ class Line:
 
     async def ship(self, payload: bytes) -> None:
         self.merged.add(payload)
+
+
+@pytest.fixture(autouse=True)
+def _collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that runs the tests keeps its own: a replica sets it for its own process."""
+    calls = dict.fromkeys(("collect", "freeze", "set_threshold"), lambda *_: None)
+    monkeypatch.setattr(replica_module, "gc", SimpleNamespace(**calls))
 
 
 class Place:
