@@ -144,6 +144,17 @@ def place(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
             assert not {PORT, GRPC_PORT} & listening(), "`windvane down` left a port open"
 
 
+def files_with(folder: Path, text: str) -> list[Path]:
+    """Files that say it somewhere.
+
+    Another process reads them: to close an SQLite database drops every lock that the process has on it, and our own
+    connections would go on without any (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    command = ["grep", "-rlaF", "--devices=skip", "--no-messages", "-e", text, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120.0)
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
 def listening() -> set[int]:
     """The TCP ports that anybody listens on."""
     return {each.laddr.port for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN}

@@ -78,18 +78,6 @@ def answer(place: Place, model: str, sql: str) -> list[dict[str, Any]]:
     return list(json.loads(file.read_text()))
 
 
-def files_with(folder: Path, text: bytes) -> list[Path]:
-    """Files that say it somewhere."""
-    found = []
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file() and text in path.read_bytes():
-                found.append(path)
-        except OSError:  # gone meanwhile, or a socket's
-            continue
-    return found
-
-
 def gathered(place: Place, file: Path, found: list[Row]) -> Examples:
     """What a version learns from these rows and nothing else."""
     write_csv(file, found)

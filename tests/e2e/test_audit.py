@@ -18,7 +18,7 @@ from cluster.decision_log.checkpoint import fingerprint
 from cluster.mlflow_registry import MlflowRegistry
 from configs.load import load_settings
 from tests.bundles import make_bundle
-from tests.e2e.conftest import Place, wait_for
+from tests.e2e.conftest import Place, files_with, wait_for
 from tests.e2e.people import (
     ANA,
     ASKED,
@@ -31,7 +31,6 @@ from tests.e2e.people import (
     copied,
     decide,
     declared,
-    files_with,
     gathered,
     held_of,
     holds,
@@ -158,7 +157,7 @@ def test_a_person_is_erased_and_the_log_still_holds(
     assert {(each["erased"], each["features"]["amount"], each["features"]["region"]) for each in held} == {
         (True, None, None)
     }
-    assert files_with(place.home, ANA.encode()) == []
+    assert files_with(place.home, ANA) == []
     assert "was erased" in place.windvane("explain", about_ana[0], "--model", MODEL, check=False)
     assert "is the one on record" in place.windvane("policy", "explain", MODEL, about_ana[0])
     assert not any(each["erased"] for each in held_of(place, ASKED[1].subject))
@@ -181,7 +180,7 @@ def test_the_next_version_has_learnt_no_row_of_whoever_was_erased(retired: Place
     assert newest.metrics["rows"] == len(without) < len(everybody)
     assert newest.tags["data_sha256"] == gathered(place, tmp_path / "without.csv", without).digest()
     assert newest.tags["data_sha256"] != gathered(place, tmp_path / "with.csv", everybody).digest()
-    assert files_with(place.home, ANA.encode()) == []
+    assert files_with(place.home, ANA) == []
 
 
 def test_a_sealed_decision_is_proven_where_there_is_no_windvane(
