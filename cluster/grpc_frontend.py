@@ -20,6 +20,10 @@ from configs.schema import Settings
 SERVICER = "tritonclient.grpc.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
 RAYS_OFFSET = 202  # from our gRPC port to Ray's own frontend, which needs a port although nobody is sent there
 
+# Ray's replicas answer for themselves where the metadata `application` names another, before anybody is asked for a
+# key: so it goes on under this name, and control says what is not there to whoever may know.
+ASKED_APPLICATION = "x-windvane-application"
+
 # A gRPC message stands behind 5 bytes (compressed or not, and its length); a name has at most 255 bytes behind 2 or 3.
 FRONTEND = """frontend windvane_grpc
     bind {host}:{port} proto h2
@@ -31,10 +35,14 @@ FRONTEND = """frontend windvane_grpc
     http-request wait-for-body time 30s at-least 300 if about_a_model
     http-request set-var(txn.model) req.body,bytes(5,300),protobuf(1) if about_a_model
     http-after-response set-status 503 if {{ status 500 }} !{{ res.hdr(content-type) -m beg application/grpc }}
-    acl by_application req.hdr(application) -m found
+    http-request set-var(txn.application) req.hdr(application) if {{ req.hdr(application) -m found }}
+    acl by_application var(txn.application) -m found
+    http-request del-header {asked}
+    http-request set-header {asked} %[var(txn.application)] if by_application
+    http-request del-header application
     acl named var(txn.model) -m found
     use_backend windvane_grpc_nobody if about_a_model !by_application !named
-    use_backend grpc-%[req.hdr(application)] if by_application
+    use_backend grpc-%[var(txn.application)] if by_application
     use_backend grpc-%[var(txn.model)] if named
 .if defined({there})
     default_backend grpc-{control}
@@ -45,7 +53,7 @@ FRONTEND = """frontend windvane_grpc
 backend windvane_grpc_nobody
     mode http
     acl about_a_model path_beg /inference.GRPCInferenceService/Model
-    acl by_application req.hdr(application) -m found
+    acl by_application var(txn.application) -m found
     acl named var(txn.model) -m found
     http-request return status 200 hdr content-type application/grpc hdr grpc-status 3 hdr grpc-message "The request names no model: send its name, and send the message uncompressed or the metadata application with the name" if about_a_model !by_application !named
     http-request return status 200 hdr content-type application/grpc hdr grpc-status 14 hdr grpc-message "Windvane is starting: try again in a few seconds"
@@ -66,9 +74,8 @@ def write(folder: Path, settings: Settings, control: str) -> None:
     """Write our frontend and the program into `folder`; `control` is the application that answers for the server."""
     folder.mkdir(parents=True, exist_ok=True)
     host = "*" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  the operator asked for it
-    (folder / "grpc.cfg").write_text(
-        FRONTEND.format(host=host, port=settings.grpc_port, control=control, there=CONTROL_IS_THERE)
-    )
+    names = {"control": control, "there": CONTROL_IS_THERE, "asked": ASKED_APPLICATION}
+    (folder / "grpc.cfg").write_text(FRONTEND.format(host=host, port=settings.grpc_port, **names))
     words = (sys.executable, "-m", haproxy_program.__name__, str(get_haproxy_binary()), str(folder), control)
     program(folder).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
     program(folder).chmod(0o700)

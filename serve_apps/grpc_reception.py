@@ -7,11 +7,11 @@ from cluster.callers.authenticator import Authenticator
 from cluster.callers.caller import demand_model
 from cluster.callers.credential import credentials_in
 from cluster.errors import NotFound, WindvaneError
+from cluster.grpc_frontend import ASKED_APPLICATION
 from serve_apps.grpc_door import Context, demand_local, headers_of, refuse
 from serve_apps.orders import Orders
 from serve_apps.turned_away import TurnedAway
 
-APPLICATION = "application"  # the metadata by which Ray Serve tells applications apart
 Reply = TypeVar("Reply")
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class GrpcReception:
                 demand_local(context)
             caller = await self._authenticator.admit(*credentials_in(headers_of(context)))
             self._authenticator.charge(caller)
-            application = dict(context.invocation_metadata()).get(APPLICATION)
+            application = dict(context.invocation_metadata()).get(ASKED_APPLICATION)
             demand_model(caller, model if application is None else application)
             if application is not None:
                 sentence = f"No application {application[:64]!a} is deployed here: leave the metadata application out"

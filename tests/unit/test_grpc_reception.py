@@ -30,9 +30,9 @@ def answered(context: FakeContext, local: bool = True, times: int = 1) -> list[s
         ({}, Code.UNAUTHENTICATED, "Send your key"),
         ({"x_api_key": "wv_nobodys"}, Code.UNAUTHENTICATED, "This key is not known here"),
         ({"x_api_key": OTHERS}, Code.PERMISSION_DENIED, "'eve' may not use 'trips'"),
-        ({"x_api_key": OTHERS, "application": "boats"}, Code.PERMISSION_DENIED, "'eve' may not use 'boats'"),
+        ({"x_api_key": OTHERS, "x-windvane-application": "boats"}, Code.PERMISSION_DENIED, "'eve' may not use 'boats'"),
         (BOSS, Code.NOT_FOUND, "No model 'trips' is deployed here"),
-        (BOSS | {"application": "boats"}, Code.NOT_FOUND, "No application 'boats' is deployed here"),
+        (BOSS | {"x-windvane-application": "boats"}, Code.NOT_FOUND, "No application 'boats' is deployed here"),
     ],
 )
 def test_who_may_know_is_told(metadata: dict[str, str], code: Code, sentence: str) -> None:
