@@ -31,7 +31,7 @@ class KeyMade(TypedDict):
 
     key: str
     status: KeyStatus
-    replicas_told: bool  # false: they will be, as soon as the Switchboard answers
+    replicas_told: bool  # every replica goes by it; false: they will, as soon as the Switchboard reaches them
 
 
 class KeyRevoked(TypedDict):

@@ -20,11 +20,14 @@ class KeyDesk:
     def __init__(
         self,
         book: KeyBook,
-        publish: Callable[[KeySnapshot], None],
+        publish: Callable[[KeySnapshot], bool],
         authenticator: Authenticator,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`publish` carries a snapshot to the replicas and may raise Unavailable; `authenticator` is control's own."""
+        """`publish` carries a snapshot to the replicas, says whether all go by it, and may raise Unavailable.
+
+        `authenticator` is control's own.
+        """
         self._book = book
         self._publish = publish
         self._authenticator = authenticator
@@ -67,12 +70,14 @@ class KeyDesk:
 
     def _told(self) -> bool:
         """Whether the replicas know; what is on record stands either way, and a key made is still to be shown."""
+        snapshot = self.look()
         try:
-            self.refresh()
+            known = self._publish(snapshot)
         except Unavailable as error:
             logger.warning("The keys are changed, and the replicas are not told yet: %s", error)
             return False
-        return True
+        self._told_of = max(self._told_of, snapshot.revision)
+        return known
 
 
 def key_status(key: ApiKey, now: datetime) -> KeyStatus:

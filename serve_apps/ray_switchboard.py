@@ -76,9 +76,10 @@ class RaySwitchboard:
         """Make it known; a revision that is known already, or older, changes nothing."""
         self._call("publish", encode_split(split))
 
-    def publish_keys(self, snapshot: KeySnapshot) -> None:
-        """Make them known; a revision that is known already, or older, changes nothing."""
-        self._call("publish_keys", encode_snapshot(snapshot))
+    def publish_keys(self, snapshot: KeySnapshot) -> bool:
+        """Make them known, older ones change nothing; whether every replica goes by the newest, as soon as all do."""
+        known: bool = self._call("publish_keys", encode_snapshot(snapshot))
+        return known
 
     def in_force(self, model: str) -> dict[str, ReplicaReport]:
         """Where every replica stands."""
@@ -131,7 +132,7 @@ class RayFeed:
 
     async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
         """See `KeyFeed`."""
-        text, replicas = await self._line.call("keys", self._model, known_revision)
+        text, replicas = await self._line.call("keys", self._model, known_revision, self._replica)
         return None if text is None else decode_snapshot(text), int(replicas)
 
     async def report(self, report: Report) -> None:

@@ -85,16 +85,16 @@ class Switchboard:
                 return None
         return None if board.split is None else encode_split(board.split)
 
-    async def publish_keys(self, snapshot_json: str) -> int:
-        """Make these keys the newest and return the revision that is; older ones change nothing."""
-        return self._keys.publish(snapshot_json)
+    async def publish_keys(self, snapshot_json: str) -> bool:
+        """Make these keys the newest, older ones change nothing; whether every replica is known to go by the newest."""
+        return await self._keys.known(self._keys.publish(snapshot_json))
 
-    async def keys(self, model: str, known_revision: int) -> tuple[str | None, int]:
+    async def keys(self, model: str, known_revision: int, replica: str) -> tuple[str | None, int]:
         """The newest keys' JSON as soon as they are newer than the known ones, None after a while without any.
 
         The number is that of the model's replicas, which share its callers' limits.
         """
-        text = await self._keys.wait(known_revision)
+        text = await self._keys.wait(known_revision, replica)
         return text, len(await self.in_force(model))
 
     async def report(self, model: str, replica: str, in_force: int, loaded: tuple[int, ...], trouble: str = "") -> None:

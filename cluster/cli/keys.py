@@ -115,4 +115,6 @@ def _row(key: dict[str, Any]) -> tuple[str, ...]:
 
 def _say_who_knows(reply: dict[str, Any]) -> None:
     if not reply["replicas_told"]:
-        click.echo("The replicas are told as soon as the Switchboard answers again; see `windvane status`.", err=True)
+        click.echo(
+            "Not every replica is known to go by it yet: each will, within a second; see `windvane status`.", err=True
+        )

@@ -36,11 +36,13 @@ class Replicas:
     def __init__(self) -> None:
         self.told: list[KeySnapshot] = []
         self.away = False
+        self.known = True  # whether all have come back with it
 
-    def publish(self, snapshot: KeySnapshot) -> None:
+    def publish(self, snapshot: KeySnapshot) -> bool:
         if self.away:
             raise Unavailable("the Switchboard does not answer")
         self.told.append(snapshot)
+        return self.known
 
 
 @pytest.fixture
@@ -160,7 +162,15 @@ def test_control_goes_by_a_change_at_once_and_replicas_are_told_of_each_once(rep
     assert [snapshot.revision for snapshot in replicas.told] == [1]
     made_key = desk.create(KeyOrder("second", ("client",)), "first")["key"]
     assert authenticator.authenticate(None, made_key.encode()).name == "second"
+    desk.refresh()
     assert [snapshot.revision for snapshot in replicas.told] == [1, 2]
+
+
+def test_that_not_all_replicas_have_come_back_is_said(desk: KeyDesk, replicas: Replicas) -> None:
+    replicas.known = False
+    assert not desk.create(KeyOrder("ann", ("client",)), "boss")["replicas_told"]
+    desk.refresh()
+    assert len(replicas.told) == 1  # they were told
 
 
 def test_what_the_replicas_could_not_be_told_is_told_later(replicas: Replicas) -> None:
