@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
 
+from msgspec.structs import replace
+
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.checkpoints import Checkpoints
 from cluster.decision_log.file_kms import FileKms
@@ -27,6 +29,7 @@ from cluster.decision_log.vault import Vault
 from cluster.decision_log.verify import verify
 from cluster.decision_log.writer import Durability, Writer
 from configs.schema import Feature
+from serve_apps.protected_log import ProtectedLog
 
 FEATURES = (
     *(Feature(name=f"f{n}", type="number") for n in range(22)),
@@ -111,6 +114,51 @@ async def write(root: Path, durability: Durability, records: list[Decision]) -> 
         rate = f"{len(latencies) / seconds:,.0f} records/s, {cpu / len(latencies) * 1e6:.1f} µs CPU a record"
         say(f"append + commit, {durability}, {callers} at once", f"{milliseconds(latencies)}, {rate}")
     writer.close()
+
+
+async def introduce(home: Path, records: list[Decision], turns: int = 20, each: int = 100) -> None:
+    """One at a time of new subjects, whose keys are synced after the log or beside it, and of one that is known.
+
+    They take turns, so that what else the machine does meets all of them.
+    """
+    latencies: dict[str, list[float]] = {"new, key synced after": [], "new, key synced beside": [], "known": []}
+    logs: dict[str, ProtectedLog] = {}
+    writers: list[Writer] = []
+    for place, name in enumerate(latencies):
+        vault = Vault(SqliteSubjectKeys(home / f"subjects-{place}.db"), FileKms(home / "subjects.key"))
+
+        def keep(vault: Vault = vault, beside: bool = place == 1) -> Callable[[], None] | None:
+            sync = vault.flush()
+            if beside or sync is None:
+                return sync
+            sync()
+            return None
+
+        loop = asyncio.get_running_loop()
+        writer = Writer(
+            home / f"new-{place}",
+            f"bench-new-{place}",
+            "committed",
+            loop,
+            model="bench",
+            features=FEATURES,
+            before_write=keep,
+        )
+        writers.append(writer)
+        logs[name] = ProtectedLog(writer, Protection(vault, FEATURES))
+    for turn in range(turns):
+        for name, log in logs.items():
+            for place, record in enumerate(records[turn * each : (turn + 1) * each]):
+                subject = "known" if name == "known" else f"{turn}-{place}"
+                started = perf_counter()
+                log.append(replace(record, subject=subject))
+                await log.commit()
+                latencies[name].append(perf_counter() - started)
+                await asyncio.sleep(0)
+    for name, found in latencies.items():
+        say(f"append + commit, subject {name}", milliseconds(found))
+    for writer in writers:
+        writer.close()
 
 
 async def follow(root: Path, records: list[Decision], per_second: int) -> None:
@@ -215,6 +263,7 @@ def main() -> None:
         timed("tail from the start, sealed", lambda: Tail(log).read(stored), stored)
         audit(root, stored)
         protect(root)
+        asyncio.run(introduce(root, decisions(2000)))
     finally:
         shutil.rmtree(root)
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from cluster.decision_log import disk
 from cluster.decision_log.subject_keys import Erasure, SubjectKey
 from cluster.errors import Unavailable
 
@@ -30,10 +31,16 @@ CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, wrapped BLOB NOT NULL
 
 
 class SqliteSubjectKeys:
-    """Every thread has a connection of its own, so that a sync in one does not stop the other's reading."""
+    """Every thread has a connection of its own, so that a sync in one does not stop the other's reading.
+
+    What is added lies in the write-ahead log until SQLite moves it, and syncs both around that; `sync` is for what
+    still lies there.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._named = False  # whether the name of the write-ahead log survives a power cut
         self._of_thread = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
@@ -43,6 +50,7 @@ class SqliteSubjectKeys:
     def secret(self, name: str, wrapped: bytes) -> bytes:
         """The one wrapped secret kept under that name, which is `wrapped` when there was none."""
         with self._connection() as connection:
+            _begin(connection, "FULL")
             connection.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, wrapped))
             return bytes(connection.execute("SELECT wrapped FROM secrets WHERE name = ?", (name,)).fetchone()[0])
 
@@ -69,13 +77,32 @@ class SqliteSubjectKeys:
         return None if row is None else SubjectKey(*row)
 
     def add(self, keys: Sequence[SubjectKey], seen: int) -> None:
-        """Keep the keys durably, but for subjects that were erased after erasure number `seen`: those stay erased."""
+        """Keep the keys, but for subjects that were erased after erasure number `seen`: those stay erased.
+
+        Every process finds them now, and a kill loses none; after `sync` they survive a power cut.
+        """
         statement = """INSERT OR IGNORE INTO subject_keys SELECT ?1, ?2, ?3
                        WHERE NOT EXISTS (SELECT 1 FROM erasures WHERE subject = ?1 AND number > ?4)"""
         rows = [(key.subject, key.id, key.wrapped, seen) for key in keys]
         with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection, "NORMAL")
             connection.executemany(statement, rows)
+
+    def sync(self) -> None:
+        """Return once whatever was added before survives a power cut; raises Unavailable."""
+        try:
+            descriptor = os.open(self._wal, os.O_RDONLY)
+        except FileNotFoundError:  # it was moved whole, and the file synced, when the last connection was closed
+            return
+        try:
+            disk.sync(descriptor)
+            if not self._named:
+                disk.sync_folder(self._wal.parent)
+                self._named = True
+        except OSError as error:
+            raise Unavailable(f"the vault in {self._path} cannot be synced: {error}") from error
+        finally:
+            os.close(descriptor)
 
     def erase(self, subject: bytes, at: float) -> Erasure:
         """Destroy the subject's keys so that they cannot be read from the storage any more, and say so.
@@ -83,7 +110,7 @@ class SqliteSubjectKeys:
         Raises Unavailable when they are deleted and readers kept the write-ahead log from being emptied: erase again.
         """
         with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection, "FULL")
             rows = connection.execute("SELECT wrapped FROM subject_keys WHERE subject = ? ORDER BY id", (subject,))
             wrapped = [row[0] for row in rows]
             connection.execute("DELETE FROM subject_keys WHERE subject = ?", (subject,))
@@ -108,7 +135,7 @@ class SqliteSubjectKeys:
     def rewrap(self, anew: Callable[[bytes, bytes], bytes]) -> int:
         """Replace every wrapped key by what `anew` makes of it and its context, all or none; returns how many."""
         with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection, "FULL")
             secrets = connection.execute("SELECT name, wrapped FROM secrets").fetchall()
             keys = connection.execute("SELECT subject, id, wrapped FROM subject_keys").fetchall()
             connection.executemany(
@@ -152,9 +179,14 @@ class SqliteSubjectKeys:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # a key that was promised survives a power cut
     connection.execute("PRAGMA secure_delete = ON")  # deleted bytes are overwritten with zeros
     return connection
+
+
+def _begin(connection: sqlite3.Connection, synchronous: str) -> None:
+    """A transaction that survives a kill; after its end a power cut too where that is FULL, and not NORMAL."""
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("BEGIN IMMEDIATE")
 
 
 def _erasure(row: tuple[int, float, bytes, int, bytes]) -> Erasure:

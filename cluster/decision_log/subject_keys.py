@@ -42,7 +42,13 @@ class SubjectKeys(Protocol):
         """That key, unless it was destroyed."""
 
     def add(self, keys: Sequence[SubjectKey], seen: int) -> None:
-        """Keep the keys durably, but for subjects that were erased after erasure number `seen`: those stay erased."""
+        """Keep the keys, but for subjects that were erased after erasure number `seen`: those stay erased.
+
+        Every process finds them now, and a kill loses none; after `sync` they survive a power cut.
+        """
+
+    def sync(self) -> None:
+        """Return once whatever was added before survives a power cut."""
 
     def erase(self, subject: bytes, at: float) -> Erasure:
         """Destroy the subject's keys so that they cannot be read from the storage any more, and say so."""

@@ -55,7 +55,8 @@ class Vault:
     """Belongs to one thread, the event loop's; `flush` and `reveal` may be called from any.
 
     A new subject's key is used at once and stored by `flush`, which has to have returned before any record that was
-    protected with it is written: otherwise a kill in between would leave what nobody can read.
+    protected with it is written: otherwise a kill in between would leave what nobody can read. A power cut takes both,
+    or leaves a record that nobody was told is kept: what `flush` returns has to be called before anybody is.
     """
 
     def __init__(self, keys: SubjectKeys, kms: Kms, *, held: int = 10_000) -> None:
@@ -105,15 +106,19 @@ class Vault:
                 held.move_to_end(subject)
         return protected
 
-    def flush(self) -> None:
-        """Store the keys of new subjects; raises Unavailable, and then they are stored by the next call."""
+    def flush(self) -> Callable[[], None] | None:
+        """Store the keys of new subjects, and return what makes them survive a power cut; None when there are none.
+
+        Raises Unavailable, and then they are stored by the next call.
+        """
         if not self._new and not self._storing:
-            return
+            return None
         with self._storing_lock:
             with self._lock:
                 self._storing, self._new, seen = self._storing + self._new, [], self._seen
             self._keys.add(self._storing, seen)
             self._storing = []
+        return self._keys.sync
 
     def reveal(self, subject_hash: str, about: str, personal: bytes) -> bytes:
         """The personal fields again; asks for the key every time, so that an erasure counts at once.

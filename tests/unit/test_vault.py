@@ -1,11 +1,13 @@
 """The vault: personal fields can be read with their subject's key, and by nobody once it is destroyed."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster.decision_log import disk
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.kms import WrongKey
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
@@ -212,6 +214,40 @@ def test_keys_that_could_not_be_stored_are_stored_by_the_next_flush(
         assert reveal(vault, "d1", protected) == b"born 1970"
     vault.flush()
     assert reveal(home.vault(), "d1", protected) == b"born 1970"
+
+
+def test_a_flush_says_what_is_still_to_be_synced(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    vault = home.vault()
+    monkeypatch.setattr(disk, "sync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(disk, "sync_folder", lambda folder: synced.append(str(folder)))
+    assert vault.flush() is None
+    for name, paths in ("N1", [f"{home.file}-wal", str(home.file.parent)]), ("N2", [f"{home.file}-wal"]):
+        vault.protect(name, "d1", b"")
+        sync = vault.flush()
+        assert synced == []
+        assert sync is not None
+        sync()
+        assert synced == paths
+        synced.clear()
+    assert vault.flush() is None
+
+
+def test_a_sync_that_fails_is_said_and_one_that_finds_all_moved_is_not(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    keys = home.keys()
+    keys.add([SubjectKey(b"s", b"i", b"w")], 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync", refuse)
+        with pytest.raises(Unavailable, match=r"cannot be synced: .*Input/output error"):
+            keys.sync()
+    keys.close()  # the last connection: SQLite moves everything, and takes its log away
+    keys.sync()
+    assert home.keys().get(b"s", b"i") == SubjectKey(b"s", b"i", b"w")
 
 
 def test_another_master_key_opens_nothing(home: Home, tmp_path: Path) -> None:

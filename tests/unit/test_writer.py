@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -323,6 +324,44 @@ def test_what_records_need_is_on_disk_before_them_or_they_are_refused(tmp_path: 
     asyncio.run(scene())
     assert written[:3] == [0, 1, 1]
     assert records(tmp_path) == [decision("kept"), decision("after")]
+
+
+def test_nobody_is_told_before_what_records_need_is_synced_too(tmp_path: Path) -> None:
+    begun, going_on = threading.Event(), threading.Event()
+
+    def sync() -> None:
+        begun.set()
+        going_on.wait(10.0)
+
+    async def scene() -> None:
+        async with open_writer(tmp_path, before_write=lambda: sync) as writer:
+            writer.append(decision("d1"))
+            committed = writer.commit()
+            await asyncio.to_thread(begun.wait, 10.0)
+            while not records(tmp_path):  # the log is written meanwhile
+                await asyncio.sleep(0)
+            assert not committed.done()
+            going_on.set()
+            await committed
+
+    asyncio.run(scene())
+
+
+def test_what_records_need_and_cannot_be_synced_refuses_them(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise Unavailable("the keys' disk is gone")
+
+    syncs = iter([refuse, None])
+
+    async def scene() -> None:
+        async with open_writer(tmp_path, before_write=lambda: next(syncs, None)) as writer:
+            writer.append(decision("refused"))
+            with pytest.raises(Unavailable, match="the keys' disk is gone"):
+                await writer.commit()
+            writer.append(decision("after"))
+            await writer.commit()
+
+    asyncio.run(scene())
 
 
 def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
