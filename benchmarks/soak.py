@@ -4,7 +4,7 @@
 
 Starts a Windvane of its own (control too), warms it up, offers a share of the most it can answer as an open loop from
 another process, and reads the resident memory of every process of the Windvane every ten seconds. Passes when no
-request failed and every process, after warm-up, stays within 5 %; exits with 1 otherwise.
+request failed, in the warm-up neither, and every process, after warm-up, stays within 5 %; exits with 1 otherwise.
 
 The warm-up is long, since Ray's own raylet fills its heap for half an hour. All through it, minutes of the share of
 the least peak so far take turns with measuring the peak again: the speed of a rented machine changes twofold within the
@@ -54,6 +54,7 @@ class Soaked:
     samples: Memory
     warm_up: float  # seconds, before those below
     seconds: float
+    before: Tally = field(default_factory=lambda: Tally(0.0))  # of the warm-up's share of the peak
 
     @property
     def growths(self) -> list[memory.Growth]:
@@ -65,6 +66,8 @@ class Soaked:
         """Why it did not pass."""
         bad = {status: n for status, n in self.tally.statuses.items() if status != 200}
         found = [f"{n} requests got status {status}" for status, n in bad.items()]
+        early = {status: n for status, n in self.before.statuses.items() if status != 200}
+        found += [f"{n} requests of the warm-up got status {status}" for status, n in early.items()]
         if self.tally.rate < 0.95 * self.rate:
             found.append(f"{self.tally.rate:.0f} answers a second of {self.rate:.0f} that were offered")
         found += [
@@ -121,30 +124,33 @@ class Watch:
         return time.monotonic() - self.start
 
 
-def warm_up(watch: Watch, file: Path, minutes: float, share: float) -> float:
+def warm_up(watch: Watch, file: Path, minutes: float, share: float) -> tuple[float, Tally]:
     """Good answers a second that it holds: the least of PEAKS closed loops, with `share` of the least in between.
 
-    The first does not count: monitor and sealer have work only when something was decided.
+    Also what became of that share. The first loop does not count: monitor and sealer have work only when something was
+    decided.
     """
     closed = ("--concurrency", str(PEAK_CONCURRENCY))
-    peak = watch.ask(file, PEAK_SECONDS, *closed).rate
+    watch.ask(file, PEAK_SECONDS, *closed)
+    peak, shares = float("inf"), Tally(0.0)
     between = max(1.0, 60.0 * minutes / PEAKS - PEAK_SECONDS)
-    for turn in range(PEAKS):
+    for _ in range(PEAKS):
         rate = watch.ask(file, PEAK_SECONDS, *closed).rate
-        peak = min(peak, rate) if turn else rate
+        peak = min(peak, rate)
         tally = watch.ask(file, between, "--rate", str(share * peak))
         say(f"peak {rate:.0f}/s; {tally.rate:.0f}/s of {share * peak:.0f}/s offered, by status {tally.statuses}")
-    return peak
+        shares.merge(tally)
+    return peak, shares
 
 
 def soak(place: World, minutes_before: float, minutes: float, share: float, file: Path) -> Soaked:
     """Warm up, then offer `share` of the peak for so many minutes, and watch."""
     watch = Watch(place)
-    peak = warm_up(watch, file, minutes_before, share)
+    peak, before = warm_up(watch, file, minutes_before, share)
     warm = watch.seconds
     say(f"offering {share * peak:.0f}/s for {minutes:g} minutes")
     tally = watch.ask(file, 60.0 * minutes, "--rate", str(share * peak))
-    return Soaked(peak, share * peak, tally, watch.found, warm, 60.0 * minutes)
+    return Soaked(peak, share * peak, tally, watch.found, warm, 60.0 * minutes, before)
 
 
 def say(line: str) -> None:

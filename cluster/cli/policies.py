@@ -171,7 +171,7 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
 def _row(query: Query, decision_id: str) -> dict[str, Any]:
     if not re.fullmatch(r"[0-9a-f-]{36}", decision_id):
         raise Invalid(f"{decision_id[:60]!a} is no decision id, such as 01890a5d-ac96-774b-bcce-b302099a8057")
-    rows = query.sql(f"SELECT * FROM asked WHERE decision_id = '{decision_id}' LIMIT 1").to_pylist()  # noqa: S608
+    rows = query.sql(f"SELECT * FROM asked WHERE decision_id = '{decision_id}' LIMIT 1").to_pylist()  # noqa: S608  hex
     if not rows:
         raise NotFound(f"No decision {decision_id} is in the log")
     row: dict[str, Any] = rows[0]

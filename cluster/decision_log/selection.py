@@ -47,7 +47,7 @@ class Selection:
             conditions.append("(recorded_at, decision_id) > ($last_at, $last_id)")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         parameters["limit"] = self.limit
-        text = f"SELECT * FROM asked {where} ORDER BY recorded_at, decision_id LIMIT $limit"  # noqa: S608
+        text = f"SELECT * FROM asked {where} ORDER BY recorded_at, decision_id LIMIT $limit"  # noqa: S608  values are parameters
         return text, parameters
 
 

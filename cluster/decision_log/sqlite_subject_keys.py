@@ -65,7 +65,7 @@ class SqliteSubjectKeys:
             for first in range(0, len(subjects), _ASKED_AT_ONCE):
                 part = subjects[first : first + _ASKED_AT_ONCE]
                 places = ",".join("?" * len(part))
-                query = f"SELECT subject, id, wrapped FROM subject_keys WHERE subject IN ({places})"  # noqa: S608
+                query = f"SELECT subject, id, wrapped FROM subject_keys WHERE subject IN ({places})"  # noqa: S608  only "?"
                 found += [SubjectKey(*row) for row in connection.execute(query, part)]
         return tuple(found)
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from benchmarks.memory import Memory, Sample
 from benchmarks.offered import Tally
@@ -22,6 +23,8 @@ def test_a_soak_without_failures_and_growth_passes() -> None:
 
 def test_a_single_failed_request_too_few_answers_or_growth_fail_it() -> None:
     assert soaked({200: 59_999, 503: 1}).failures == ["1 requests got status 503"]
+    early = replace(soaked({200: 60_000}), before=Tally(60.0, {200: 9, 503: 2}))
+    assert early.failures == ["2 requests of the warm-up got status 503"]
     assert soaked({200: 30_000}).failures == ["50 answers a second of 100 that were offered"]
     [growth] = soaked({200: 60_000}, grows=True).failures
     assert growth.startswith("raylet (7) grew by")
