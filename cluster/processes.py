@@ -1,11 +1,26 @@
-"""Processes that this Windvane started: remembered by id and start time, ended politely, then firmly."""
+"""Processes of this Windvane: which of them can wait, and how those it started are found again and ended."""
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
 
 from cluster.errors import Conflict
+
+BEHIND = 10  # niceness: a tenth of a busy core's time is left for it, and the rest for who is at 0
+
+
+def step_back() -> None:
+    """Let replicas have the processor before this process: for what watches, seals and trains, and can wait.
+
+    All of its threads, and those that they start; who is as nice already, or nicer, stays so.
+    """
+    for thread in psutil.Process().threads():
+        with suppress(ProcessLookupError):  # it ended in between
+            nice = os.getpriority(os.PRIO_PROCESS, thread.id)
+            os.setpriority(os.PRIO_PROCESS, thread.id, max(nice, BEHIND))
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,12 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
             "RAY_AUTH_MODE": "token",  # who may talk to Ray's job API may run anything
             "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(MOST_GRPC_BYTES),
             "RAY_task_events_report_interval_ms": "0",  # off: every call of our actors, kept, grows by 1 MB a minute
+            # who answers goes first, and what can wait steps back itself (`processes.step_back`): Ray's 15 puts them
+            # level, behind whatever else runs on the machine
+            "RAY_worker_niceness": "0",
+            # the raylet's eight allocator arenas, one a thread, fill for half an hour before they are even
+            "RAY_JEMALLOC_PROFILE": "raylet",
+            "RAY_JEMALLOC_CONF": "narenas:1",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "PYTHONWARNINGS": "ignore::FutureWarning",
         }

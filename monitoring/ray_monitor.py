@@ -14,6 +14,7 @@ from ray.util import list_named_actors
 
 from cluster.decision_log.tail import BRIEF, Tail
 from cluster.errors import Unavailable
+from cluster.processes import step_back
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
 from monitoring.monitor import Monitor
@@ -30,6 +31,7 @@ class MonitorActor(Monitor):
     """A monitor that opens its own log; after a restart it joins the newest two weeks again."""
 
     def __init__(self, spec_json: str, log_root: str) -> None:
+        step_back()
         tail = Tail(Path(log_root), time.time() - REBUILD_SECONDS, BRIEF)
         super().__init__(ModelSpec.model_validate_json(spec_json), tail)
         gc.freeze()  # what was imported stays; the collector need not walk it for every few thousand decisions

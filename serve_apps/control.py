@@ -25,6 +25,7 @@ from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.policy_library import PolicyLibrary
+from cluster.processes import step_back
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
 from cluster.sql_store import SqlStore
@@ -80,6 +81,7 @@ class Control:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         speak()
+        step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
         place = AuditPlace(self._settings)

@@ -20,6 +20,7 @@ from cluster.decision_log.vault import Vault
 from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.model_card import page, write_card
+from cluster.processes import step_back
 from cluster.registry import Registration, Registry, Version
 from cluster.sql_store import SqlStore
 from cluster.store import Event, Store
@@ -259,4 +260,5 @@ def _write(line: str) -> None:
 
 
 if __name__ == "__main__":
+    step_back()
     sys.exit(main())

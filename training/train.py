@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ray.train.xgboost import XGBoostTrainer
 
 from cluster.errors import WindvaneError
+from cluster.processes import step_back
 from configs.schema import Training
 from training.data import Examples
 from training.engine import Fitted
@@ -55,6 +56,7 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
 
 def _fit_share(config: dict[str, Any]) -> None:
     """What every worker runs; a report costs seconds, so there is one, at the end, from the first worker."""
+    step_back()
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
+from cluster.processes import step_back
 from configs.schema import Training
 from training.data import Examples
 from training.engine import Search, conclude
@@ -26,6 +27,7 @@ class BoosterTrial(tune.Trainable):  # type: ignore[misc]
     """Grows a booster by a few rounds a step, in its own process, and is reused from trial to trial."""
 
     def setup(self, config: dict[str, Any], learn: Examples, check: Examples, seed: int) -> None:
+        step_back()
         self._learn, self._check, self._seed = learn, check, seed
         self._best: float
         self._best_by_block: list[float]

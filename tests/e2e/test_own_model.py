@@ -2,6 +2,9 @@
 
 import json
 
+import psutil
+
+from cluster.processes import BEHIND
 from tests.e2e.conftest import Place, as_json, wait_for
 from tests.e2e.world import CHANGE, START, instance, rows, write_csv
 
@@ -34,6 +37,12 @@ def test_a_csv_becomes_a_served_and_retrained_model_without_code(place: Place) -
     place.windvane("retrain", MODEL, "--reason", "the newcomer asked")
     wait_for("the retrained version", lambda: place.events(MODEL, "job_succeeded"), patience_seconds=240.0)
     assert "the newcomer asked" in place.windvane("versions", MODEL)
+
+
+def test_who_answers_goes_before_what_can_wait(place: Place) -> None:
+    titles = (f"ServeReplica:{MODEL}:", "ServeReplica:control", "ray::MonitorActor")
+    nice = {title: {process.nice() for process in place.processes(title)} for title in titles}
+    assert nice == dict(zip(titles, ({psutil.Process().nice()}, {BEHIND}, {BEHIND}), strict=True))
 
 
 def test_out_of_service_and_back(place: Place) -> None:

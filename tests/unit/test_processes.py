@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from cluster import haproxy
 from cluster.errors import Conflict
-from cluster.processes import Mark, demand_free, end_all, find, mark, mentioning, with_descendants
+from cluster.processes import BEHIND, Mark, demand_free, end_all, find, mark, mentioning, with_descendants
 
 PATIENT = ["sh", "-c", "echo ready; read line"]
 STUBBORN = ["sh", "-c", "trap '' TERM; echo ready; read line"]
@@ -41,6 +42,30 @@ def nursery() -> Iterator[Nursery]:
     made = Nursery()
     yield made
     made.close()
+
+
+SAY_NICE = """
+import os, threading, psutil
+from cluster.processes import step_back
+before, now, told = threading.Event(), threading.Event(), []
+def nice(): return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+def work(): before.set(); now.wait(); told.append(nice())
+os.nice({nice})
+threads = [threading.Thread(target=work)]
+threads[0].start(); before.wait()
+step_back()
+threads.append(threading.Thread(target=work)); threads[1].start()
+now.set()
+for thread in threads: thread.join()
+print(nice(), *told)
+"""
+
+
+@pytest.mark.parametrize(("nice", "after"), [(0, BEHIND), (BEHIND + 3, BEHIND + 3)])
+def test_whoever_steps_back_does_so_with_all_its_threads_and_never_forward(nice: int, after: int) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    told = subprocess.run([sys.executable, "-c", SAY_NICE.format(nice=max(0, nice - own))], capture_output=True)
+    assert told.stdout.split() == [b"%d" % max(after, own)] * 3, told.stderr
 
 
 def test_a_marked_process_is_found_until_it_ends(nursery: Nursery) -> None:
