@@ -90,6 +90,11 @@ class Admission:
         """Whether anything waits, so that a request could be refused."""
         return self.inside > 0 or self.rows > 0
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether the request that is being decided is all that anybody waits for here."""
+        return self.inside == 1 or (self.inside == 0 and self.rows == 1)  # 0: it came through Serve
+
     def enter(self, budget: float | None = None) -> float:
         """Let a request in, until it leaves, that may take so many seconds; returns what it is predicted to take.
 

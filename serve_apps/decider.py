@@ -228,7 +228,7 @@ class Decider:
         at = self._now()
         try:
             answers = self._records.decided(scored, explanations or (UNEXPLAINED,) * len(scored.rows), at)
-            committed = self._log.commit()
+            committed = self._log.commit(alone=self.admission.is_alone)
             self._waiting.hold()
         except WindvaneError as error:
             self._fail(scored.rows, error)

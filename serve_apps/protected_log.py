@@ -22,9 +22,9 @@ class ProtectedLog:
         else:
             self._log.append(record)
 
-    def commit(self) -> "asyncio.Future[None]":
+    def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":
         """Done when what was appended is durable; Unavailable when it is not, or when the vault does not answer."""
         group, self._group = self._group, []
         for decision in self._protection.protect_all(group) if group else ():
             self._log.append(decision)
-        return self._log.commit()
+        return self._log.commit(alone=alone)

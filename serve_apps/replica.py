@@ -86,6 +86,7 @@ class Replica:
             model=spec.name,
             features=spec.features,
             before_write=vault.flush,
+            is_due=vault.is_due,
         )
         log = ProtectedLog(self._log, Protection(vault, spec.features))
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())

@@ -17,8 +17,11 @@ class Log(Protocol):
     def append(self, record: Record) -> None:
         """Take the record into the group of this turn; raises Unavailable when the disk is too far behind."""
 
-    def commit(self) -> "asyncio.Future[None]":
-        """Done when what was appended is durable; Unavailable when it is not. What is only appended follows too."""
+    def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":
+        """Done when what was appended is durable; Unavailable when it is not. What is only appended follows too.
+
+        `alone` says that nobody else waits for the loop: then it may be held up for a moment.
+        """
 
 
 class Counts(Protocol):

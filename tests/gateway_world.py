@@ -45,12 +45,14 @@ class FakeLog:
         self.records: list[Record] = []
         self.refusal: str | None = None
         self.holding = False
+        self.alone: list[bool] = []  # as each commit was told
         self._held: list[asyncio.Future[None]] = []
 
     def append(self, record: Record) -> None:
         self.records.append(record)
 
-    def commit(self) -> "asyncio.Future[None]":
+    def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":
+        self.alone.append(alone)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.holding:
             self._held.append(future)

@@ -35,7 +35,7 @@ class NullWriter(Writer):
     def append(self, record: Record) -> None:
         """Forget it."""
 
-    def commit(self) -> "asyncio.Future[None]":
+    def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":  # noqa: ARG002  as the real one
         """Done at once."""
         future = self._loop.create_future()
         future.set_result(None)

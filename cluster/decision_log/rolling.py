@@ -59,6 +59,12 @@ class RollingSegments:
             _log.error("%s", self._refusal)
         return self._refusal
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a write goes to the segment that is open, and none has to be opened or closed for it."""
+        segment = self._segment
+        return segment is not None and segment.size < self._segment_bytes and self._clock() < self._rolls_at
+
     def seconds_left(self) -> float | None:
         """How long until the open segment is due; None when there is none."""
         return None if self._segment is None else max(0.0, self._rolls_at - self._clock())

@@ -106,12 +106,16 @@ class Vault:
                 held.move_to_end(subject)
         return protected
 
+    def is_due(self) -> bool:
+        """Whether `flush` has anything to store."""
+        return bool(self._new or self._storing)
+
     def flush(self) -> Callable[[], None] | None:
         """Store the keys of new subjects, and return what makes them survive a power cut; None when there are none.
 
         Raises Unavailable, and then they are stored by the next call.
         """
-        if not self._new and not self._storing:
+        if not self.is_due():
             return None
         with self._storing_lock:
             with self._lock:

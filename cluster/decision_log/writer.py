@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread, get_ident
+from threading import Lock, Thread, get_ident
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -23,6 +24,9 @@ from configs.schema import Feature
 Durability = Literal["committed", "buffered"]
 Sync: TypeAlias = Callable[[], None]
 _WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
+LONGEST_HELD_SECONDS = 0.002  # that the disk may hold the loop up
+SLOW_SECONDS = 1.0  # after it held it up for longer: so long it is left to the thread
+_DIED = "the decision log's writer died: restart this replica"
 _CLOSED = "the decision log is closed here: ask another replica"
 
 
@@ -37,6 +41,7 @@ class _Group:
     frames: bytearray = field(default_factory=bytearray)
     records: int = 0
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    alone: bool = False  # whether the loop has nothing to do but this
 
 
 class Writer:
@@ -44,7 +49,8 @@ class Writer:
 
     A commit answers for what its caller appended right before it: no `await` between the two. Everything appended in
     one turn of the loop is one group, and all groups that wait when the disk is free go there in one write and one
-    sync. What was appended without a commit goes the same way.
+    sync. What was appended without a commit goes the same way. Only a group that nobody else is kept waiting by is
+    written by the loop itself, which spares two hand-overs between threads: a fifth of an answer's time.
     """
 
     def __init__(
@@ -60,27 +66,35 @@ class Writer:
         segment_seconds: float = 300.0,
         max_waiting_bytes: int = 64 << 20,
         before_write: Callable[[], Sync | None] = _nothing,
+        is_due: Callable[[], bool] | None = None,
+        ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`writer` names this process and no other; the first group opens the first segment.
 
         `before_write` is called in the writer's thread ahead of every write: what the records need to be readable is
         written there. What it returns syncs that, while the log is synced: two syncs at once take hardly longer than
-        one. When either raises Unavailable the groups are refused.
+        one. When either raises Unavailable the groups are refused. `is_due` says on the loop whether it has anything to
+        do; without it, it always may.
         """
         if not _WRITER_NAME.match(writer):
             raise Invalid(f"writer name {writer!r} cannot be part of a file name; use letters, digits and . _ # ~ -")
         self.lost = 0  # records that the disk refused; nobody was promised one of them in `committed`
         self._before_write = before_write
+        self._is_due = is_due or (lambda: before_write is not _nothing)
+        self._ticks = ticks
         self._durable = durability == "committed"
         self._loop = loop
         self._home = get_ident()
         self._encode = msgspec.msgpack.Encoder().encode
         self._group = _Group()
         self._due = False
+        self._with_thread = 0  # groups
+        self._slow_until = 0.0
         self._unwritten_bytes = 0
         self._room = max_waiting_bytes  # -1 once closed, so that append has one thing to check
         self._refusal: str | None = None
         self._groups: SimpleQueue[_Group | None] = SimpleQueue()
+        self._disk = Lock()  # over the segments; the loop never waits for it
         self._segments = RollingSegments(
             root,
             Header(model, writer, 0.0, tuple(Column(feature.name, feature.type) for feature in features)),
@@ -114,15 +128,17 @@ class Writer:
             self._due = True
             self._loop.call_soon(self._hand_over)
 
-    def commit(self) -> asyncio.Future[None]:
+    def commit(self, *, alone: bool = False) -> asyncio.Future[None]:
         """Await it: done when what was appended is on disk (`committed`) or on its way (`buffered`).
 
+        `alone` says that nobody else waits for this loop: it may wait for the disk where that was quick lately.
         Raises Unavailable when the disk refused the group; in `buffered`, when it refused the one before.
         """
         if self._room < 0:
             raise Unavailable(_CLOSED)
         future = self._loop.create_future()
         if self._durable:
+            self._group.alone = alone and not self._group.waiting
             self._group.waiting.append(future)
             if not self._due:
                 self._due = True
@@ -153,8 +169,34 @@ class Writer:
             self._group = _Group()
             if self._room < 0:
                 self._settle([group], _CLOSED)
-            else:
+            elif not (group.alone and self._write_here(group)):
+                self._with_thread += 1
                 self._groups.put(group)
+
+    def _write_here(self, group: _Group) -> bool:
+        """Write and settle the group on the loop, unless the thread has to: nothing may overtake what it has."""
+        began = self._ticks()
+        if self._with_thread or began < self._slow_until or self._is_due() or not self._disk.acquire(blocking=False):
+            return False
+        try:
+            if not self._segments.has_room:
+                return False
+            refusal: str | None = _DIED
+            try:
+                refusal = self._segments.write(bytes(group.frames))
+            finally:
+                self._settle([group], refusal)
+        finally:
+            self._disk.release()
+        now = self._ticks()
+        if now - began > LONGEST_HELD_SECONDS:
+            self._slow_until = now + SLOW_SECONDS
+        return True
+
+    def _written(self, groups: list[_Group], refusal: str | None) -> None:
+        """The thread is done with these groups."""
+        self._with_thread -= len(groups)
+        self._settle(groups, refusal)
 
     def _settle(self, groups: list[_Group], refusal: str | None) -> None:
         """Tell everybody who waits for these groups how it went."""
@@ -172,11 +214,12 @@ class Writer:
             closing = False
             while not closing:
                 groups, closing = self._take()
-                refusal: str | None = "the decision log's thread died: restart this replica"
+                refusal: str | None = _DIED
                 try:
                     sync = self._before_write()
                     synced = None if sync is None else self._beside.submit(sync)
-                    refusal = self._segments.write(b"".join([group.frames for group in groups]))
+                    with self._disk:
+                        refusal = self._segments.write(b"".join([group.frames for group in groups]))
                     if synced is not None:
                         synced.result()
                 except Unavailable as error:
@@ -184,7 +227,8 @@ class Writer:
                 finally:
                     if groups:
                         self._tell(groups, refusal)
-                self._segments.roll(now=closing)
+                with self._disk:
+                    self._segments.roll(now=closing)
         finally:
             self._beside.shutdown()
             self._tell([], None, last=True)
@@ -202,7 +246,7 @@ class Writer:
 
     def _tell(self, groups: list[_Group], refusal: str | None, *, last: bool = False) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._end if last else self._settle, groups, refusal)
+            self._loop.call_soon_threadsafe(self._end if last else self._written, groups, refusal)
 
     def _end(self, _groups: list[_Group], _refusal: str | None) -> None:
         """The thread is gone, on purpose or not: nobody may wait for it."""

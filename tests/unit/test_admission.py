@@ -335,3 +335,19 @@ def test_a_usual_request_is_the_mean_of_the_last() -> None:
         HEADROOM + (1.0 - HEADROOM) * REFUSAL_WORK / (1 + REQUEST_WORK), rel=0.01
     )
     assert entered == pytest.approx(admission.headroom * PATIENCE / (1 + REQUEST_WORK) / admission.pace, rel=0.05)
+
+
+def test_who_is_alone_may_hold_the_loop_up() -> None:
+    admission = Admission(patience_seconds=0.05, most_rows=4096)
+    admission.enter()
+    admission.admit(rows=16, arrived=0.0, now=0.0)
+    assert admission.is_alone
+    admission.enter()
+    assert not admission.is_alone
+
+
+@pytest.mark.parametrize(("rows", "alone"), [(1, True), (2, False)])
+def test_what_came_through_serve_is_alone_when_it_is_one_row(rows: int, alone: bool) -> None:
+    admission = Admission(patience_seconds=0.05, most_rows=4096)
+    admission.admit(rows=rows, arrived=0.0, now=0.0)
+    assert admission.is_alone == alone

@@ -49,6 +49,16 @@ def test_a_decision_is_scored_ruled_logged_and_counted(versions: dict[int, Loade
         assert world.counts.added == [(1, 1, "champion", 1)]
 
 
+def test_the_log_is_told_when_nobody_else_waits(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+    async def both(world: World) -> None:
+        await asyncio.gather(*(world.decider.decide([Question(name, ROW)], 0.0) for name in ("N1", "N2")))
+
+    with gateway(versions, champion(), tmp_path) as world:
+        ask(world, Question("N1", ROW))
+        world.run(both(world))
+        assert world.log.alone == [True, False]
+
+
 def test_without_an_event_time_the_decision_happened_when_it_was_answered(
     versions: dict[int, LoadedVersion], tmp_path: Path
 ) -> None:

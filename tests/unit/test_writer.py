@@ -19,7 +19,7 @@ from cluster.decision_log import disk
 from cluster.decision_log.live import claim
 from cluster.decision_log.record import Decision, Outcome, Record
 from cluster.decision_log.segment import live_names, live_path, read_header, scan_linked
-from cluster.decision_log.writer import Writer
+from cluster.decision_log.writer import LONGEST_HELD_SECONDS, SLOW_SECONDS, Writer
 from cluster.errors import Invalid, TooLarge, Unavailable
 from configs.schema import Feature
 
@@ -69,6 +69,89 @@ def test_a_commit_returns_when_its_records_are_on_disk(tmp_path: Path) -> None:
             writer.append(Outcome("d1", 11.0, True))
             await writer.commit()
             assert records(tmp_path) == [decision("d1"), Outcome("d1", 11.0, True)]
+
+    asyncio.run(scene())
+
+
+def test_who_is_alone_is_written_by_the_loop_and_the_others_by_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times, threads, due = [0.0], list[int](), False
+    real = disk.sync
+
+    async def one(writer: Writer, name: str, *, alone: bool = True) -> None:
+        writer.append(decision(name))
+        await writer.commit(alone=alone)
+
+    async def scene() -> None:
+        async with open_writer(
+            tmp_path, before_write=lambda: None, is_due=lambda: due, ticks=lambda: times[0]
+        ) as writer:
+            await one(writer, "the thread opens the segment")
+            monkeypatch.setattr(disk, "sync", sync)
+            await one(writer, "alone")
+            await one(writer, "not alone", alone=False)
+            await asyncio.gather(one(writer, "two at once"), one(writer, "second"))
+            nonlocal due
+            due = True
+            await one(writer, "with something to write before")
+            due = False
+            behind = asyncio.ensure_future(one(writer, "with the thread", alone=False))
+            await asyncio.sleep(0)  # appended
+            await asyncio.sleep(0)  # handed over
+            await one(writer, "nothing is overtaken")
+            await behind
+            times.append(LONGEST_HELD_SECONDS + 0.001)  # what the next sync takes
+            await one(writer, "alone, and slow")
+            await one(writer, "left to the thread after that")
+            times[0] += SLOW_SECONDS
+            await one(writer, "alone again")
+
+    def sync(descriptor: int) -> None:
+        threads.append(threading.get_ident())
+        times[0] += times.pop() if len(times) > 1 else 0.0
+        real(descriptor)
+
+    asyncio.run(scene())
+    here = [thread == threading.get_ident() for thread in threads]
+    assert here[:4] == [True, False, False, False]
+    assert here[-4:] == [True, False, True, False]  # the last closes the segment
+    assert [record.decision_id for record in records(tmp_path) if isinstance(record, Decision)][-5:] == [
+        "with the thread",
+        "nothing is overtaken",
+        "alone, and slow",
+        "left to the thread after that",
+        "alone again",
+    ]
+
+
+def test_a_full_disk_refuses_who_is_alone_and_room_lets_the_next_in(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("first"))
+            await writer.commit()
+            with files_no_larger_than(live_path(tmp_path, live_names(tmp_path)[0]).stat().st_size + 10):
+                writer.append(decision("refused"))
+                with pytest.raises(Unavailable, match="cannot be written"):
+                    await writer.commit(alone=True)
+            writer.append(decision("after"))
+            await writer.commit(alone=True)
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("first"), decision("after")]
+
+
+def test_nobody_waits_for_a_loop_that_could_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("first"))
+            await writer.commit()
+            monkeypatch.setattr(writer._segments, "write", lambda content: 1 / 0)
+            writer.append(decision("d1"))
+            with pytest.raises(Unavailable, match="writer died"):
+                await writer.commit(alone=True)
+            monkeypatch.undo()
 
     asyncio.run(scene())
 
@@ -370,7 +453,7 @@ def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest
             monkeypatch.setattr(writer._segments, "write", lambda content: 1 / 0)
             monkeypatch.setattr("threading.excepthook", lambda _: None)
             writer.append(decision("d1"))
-            with pytest.raises(Unavailable, match="thread died"):
+            with pytest.raises(Unavailable, match="writer died"):
                 await writer.commit()
             writer._thread.join()
             await asyncio.sleep(0)
@@ -423,30 +506,33 @@ from cluster.decision_log.record import Decision
 from cluster.decision_log.writer import Writer
 from configs.schema import Feature
 
-async def client(writer, name):
+async def client(writer, name, alone):
     n = 0
     while True:
         n += 1
         record = Decision(f"{name}-{n}", 1.0, 1.0, 1, "champion", 1, "s", 1, (0.5,), 0.5, "warn")
         writer.append(record)
-        await writer.commit()
+        await writer.commit(alone=alone)
         os.write(1, f"{name}-{n}\\n".encode())
 
 async def main():
     feature = Feature(name="temp", type="number")
     loop = asyncio.get_running_loop()
     writer = Writer(Path(sys.argv[1]), "victim", "committed", loop, model="m", features=(feature,), segment_bytes=20000)
-    await asyncio.gather(*(client(writer, f"c{k}") for k in range(16)))
+    clients = int(sys.argv[2])
+    await asyncio.gather(*(client(writer, f"c{k}", clients == 1) for k in range(clients)))
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("acknowledged_before_the_kill", [1, 1500])
-def test_every_acknowledged_record_survives_kill_9(tmp_path: Path, acknowledged_before_the_kill: int) -> None:
+@pytest.mark.parametrize(("clients", "acknowledged_before_the_kill"), [(16, 1), (16, 1500), (1, 700)])
+def test_every_acknowledged_record_survives_kill_9(
+    tmp_path: Path, clients: int, acknowledged_before_the_kill: int
+) -> None:
     here = Path(__file__).parents[2]
     with subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(tmp_path)],
+        [sys.executable, "-c", VICTIM, str(tmp_path), str(clients)],
         stdout=subprocess.PIPE,
         cwd=here,
         env=os.environ | {"PYTHONPATH": "."},
