@@ -22,32 +22,30 @@ class Departures:
 
     def __init__(self, ticks: Callable[[], float] = time.perf_counter) -> None:
         self._ticks = ticks
-        self._waiting: dict[asyncio.Task[Any], tuple[Receive, float]] = {}
+        self._waiting: dict[Watch, tuple[asyncio.Task[Any], Receive, float]] = {}
         self._sweeping = False
 
     def watch(self, headers: Mapping[bytes, bytes], receive: Receive) -> "Watch":
         """While the block runs, this task is cancelled when its client hangs up, should nobody else see to that."""
         return Watch(self, receive if headers.get(UNWATCHED[0]) == UNWATCHED[1] else None)
 
-    def enter(self, receive: Receive) -> None:
+    def enter(self, watch: "Watch", receive: Receive) -> None:
         """The running task waits for its answer."""
         task = asyncio.current_task()
         assert task is not None, "only a task can be cancelled"
-        self._waiting[task] = (receive, self._ticks())
+        self._waiting[watch] = (task, receive, self._ticks())
         if not self._sweeping:
             self._sweeping = True
             self._again()
 
-    def leave(self) -> None:
-        """The running task has its answer, or none."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._waiting.pop(task, None)
+    def leave(self, watch: "Watch") -> None:
+        """It has its answer, or none."""
+        self._waiting.pop(watch, None)
 
     def sweep(self) -> None:
         """Cancel every task that has waited for long and whose client is gone."""
         due = self._ticks() - PATIENCE_SECONDS
-        for task, (receive, since) in list(self._waiting.items()):
+        for task, receive, since in list(self._waiting.values()):
             if since > due:
                 break
             if hung_up(receive):
@@ -71,13 +69,13 @@ class Watch:
 
     def __enter__(self) -> None:
         if self._receive is not None:
-            self._departures.enter(self._receive)
+            self._departures.enter(self, self._receive)
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if self._receive is not None:
-            self._departures.leave()
+            self._departures.leave(self)
 
 
 def hung_up(receive: Receive) -> bool:

@@ -11,15 +11,15 @@ from configs.schema import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said of one feature, the declared words or plain ones, ready to take a value.
+    """What is said of one feature, the declared words or plain ones, taken apart where a value goes.
 
     >>> worth, term = Feature(name="net_worth", type="number", unit="$1000"), Feature(name="term", type="number")
     >>> Words.of(worth).tell(-12.25, 0.3), Words.of(term).tell(None, 0.3)
     ('net worth: -12.25 $1000', 'term was not given')
     """
 
-    raises: str
-    lowers: str
+    raises: tuple[str, ...]
+    lowers: tuple[str, ...]
     missing: str
     unit: str  # as it stands behind a value
 
@@ -28,14 +28,15 @@ class Words:
         """The feature's own."""
         name, said = feature.name.replace("_", " "), feature.reason
         plain, unit = f"{name}: {VALUE}", f" {feature.unit}" if feature.unit else ""
-        return Words(said.raises or plain, said.lowers or plain, said.missing or f"{name} was not given", unit)
+        raises, lowers = (tuple((words or plain).split(VALUE)) for words in (said.raises, said.lowers))
+        return Words(raises, lowers, said.missing or f"{name} was not given", unit)
 
     def tell(self, value: Value, weight: float) -> str:
         """The words for a value that moved the score by `weight`."""
         if value is None:
             return self.missing
-        text = self.raises if weight > 0.0 else self.lowers
-        return text.replace(VALUE, spell(value) + self.unit) if VALUE in text else text
+        parts = self.raises if weight > 0.0 else self.lowers
+        return parts[0] if len(parts) == 1 else (spell(value) + self.unit).join(parts)
 
 
 class Reasons:
@@ -54,6 +55,7 @@ class Reasons:
     def __init__(self, spec: ModelSpec, names: Sequence[str]) -> None:
         places = {feature.name: place for place, feature in enumerate(spec.features)}
         self._features = [(name, places[name], Words.of(spec.feature(name))) for name in names]
+        self._places = range(len(self._features))
         self._most = spec.explanation.reasons
         self._towards = 1.0 if spec.decision.adverse_is_high else -1.0
 
@@ -75,9 +77,9 @@ class Reasons:
 
     def top(self, record: Sequence[Value], explanation: Sequence[float], most: int) -> tuple[Reason, ...]:
         """The `most` features that weighed most, whichever way they pushed, each with its own words."""
-        weights = [(-abs(weight), place) for place, weight in enumerate(explanation[1:]) if weight]
-        weights.sort()
-        return tuple([self._reason(place, record, explanation) for _, place in weights[:most]])
+        lightness = [-abs(weight) for weight in explanation[1:]]
+        places = sorted(self._places, key=lightness.__getitem__)[:most]  # equals stay in their order
+        return tuple([self._reason(place, record, explanation) for place in places if lightness[place]])
 
     def _reason(self, place: int, record: Sequence[Value], explanation: Sequence[float]) -> Reason:
         name, own, words = self._features[place]
@@ -91,8 +93,8 @@ def spell(value: Value) -> str:
     >>> spell(0.80000001), spell(41250.4), spell(12.0), spell(True), spell("NYC"), spell(-0.0)
     ('0.8', '41,250', '12', 'yes', 'NYC', '0')
     """
+    if isinstance(value, str) or value is None:
+        return str(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value + 0.0:.4g}"
-    return str(value)
+    return f"{value + 0.0:.4g}" if -1000.0 < value < 1000.0 else f"{value:,.0f}"
