@@ -6,9 +6,9 @@ Starts a Windvane of its own (control too), warms it up, offers a share of the m
 another process, and reads the resident memory of every process of the Windvane every ten seconds. Passes when no
 request failed, in the warm-up neither, and every process, after warm-up, stays within 5 %; exits with 1 otherwise.
 
-The warm-up is long, since Ray's own raylet fills its heap for half an hour. All through it, minutes of the share of
-the least peak so far take turns with measuring the peak again: the speed of a rented machine changes twofold within the
-hour, and a peak that was measured in its best minute is not what it can hold.
+The warm-up is long, since heaps fill for longer than one thinks. All through it the peak is measured again, with half
+of the least so far in between: the speed of a rented machine changes twofold within the hour, a peak that was measured
+in its best minute is not what it can hold, and half of that is.
 
 The traffic: single rows with fresh subjects, some with an id, some explained, some of 16 rows. The model's SLO is two
 seconds, so that nothing is refused when monitor, sealer and generator want the cores of a small machine at the same
@@ -41,6 +41,7 @@ PEAK_SECONDS, PEAK_CONCURRENCY, PEAKS = 20.0, 32, 8
 PATIENT = ModelSpec.model_validate(model.SPEC.model_dump(mode="json") | {"slo": {"latency_p99_ms": 2000}})
 SAMPLE_SECONDS = 10.0
 WARM_UP_MINUTES = 25.0
+WARM_UP_SHARE = 0.5  # of the least peak so far; the peak itself is not known yet
 BODIES = 20_000  # more ids among them than a replica remembers
 
 
@@ -54,7 +55,7 @@ class Soaked:
     samples: Memory
     warm_up: float  # seconds, before those below
     seconds: float
-    before: Tally = field(default_factory=lambda: Tally(0.0))  # of the warm-up's share of the peak
+    before: Tally = field(default_factory=lambda: Tally(0.0))  # of the warm-up between its peaks
 
     @property
     def growths(self) -> list[memory.Growth]:
@@ -124,16 +125,15 @@ class Watch:
         return time.monotonic() - self.start
 
 
-def warm_up(watch: Watch, file: Path, minutes: float, share: float) -> tuple[float, Tally]:
-    """Good answers a second that it holds: the least of PEAKS closed loops, with `share` of the least in between.
+def warm_up(watch: Watch, file: Path, minutes: float) -> tuple[float, Tally]:
+    """Good answers a second that it holds, the least of PEAKS closed loops; also what became of the load in between.
 
-    Also what became of that share. The first loop does not count: monitor and sealer have work only when something was
-    decided.
+    The first loop does not count: monitor and sealer have work only when something was decided.
     """
     closed = ("--concurrency", str(PEAK_CONCURRENCY))
     watch.ask(file, PEAK_SECONDS, *closed)
     peak, shares = float("inf"), Tally(0.0)
-    between = max(1.0, 60.0 * minutes / PEAKS - PEAK_SECONDS)
+    between, share = max(1.0, 60.0 * minutes / PEAKS - PEAK_SECONDS), WARM_UP_SHARE
     for _ in range(PEAKS):
         rate = watch.ask(file, PEAK_SECONDS, *closed).rate
         peak = min(peak, rate)
@@ -146,7 +146,7 @@ def warm_up(watch: Watch, file: Path, minutes: float, share: float) -> tuple[flo
 def soak(place: World, minutes_before: float, minutes: float, share: float, file: Path) -> Soaked:
     """Warm up, then offer `share` of the peak for so many minutes, and watch."""
     watch = Watch(place)
-    peak, before = warm_up(watch, file, minutes_before, share)
+    peak, before = warm_up(watch, file, minutes_before)
     warm = watch.seconds
     say(f"offering {share * peak:.0f}/s for {minutes:g} minutes")
     tally = watch.ask(file, 60.0 * minutes, "--rate", str(share * peak))

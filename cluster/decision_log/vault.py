@@ -66,6 +66,7 @@ class Vault:
         self._most_held = held
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._names: dict[str, str] = {}  # subject's hash → subject, of what is held
+        self._hashes: dict[str, str] = {}  # of subjects that are not held: a batch asks for each of them twice
         self._new: list[SubjectKey] = []
         self._storing: list[SubjectKey] = []
         self._lock = Lock()  # over `_new`, and never held for longer than a list takes
@@ -77,7 +78,14 @@ class Vault:
     def hash(self, subject: str) -> str:
         """How the log names the subject."""
         held = self._held.get(subject)
-        return self._digest(subject).hex() if held is None else held.subject
+        if held is not None:
+            return held.subject
+        known = self._hashes.get(subject)
+        if known is None:
+            if len(self._hashes) >= self._most_held:
+                self._hashes.clear()
+            known = self._hashes[subject] = self._digest(subject).hex()
+        return known
 
     def protect(self, subject: str, about: str, personal: bytes) -> Protected:
         """The subject and its personal fields as they may be written; `about` names the record, a decision's id."""
@@ -182,6 +190,7 @@ class Vault:
             if subject is not None:
                 del self._held[subject]
         if erasures:
+            self._hashes.clear()
             gone = {bytes.fromhex(erasure.subject) for erasure in erasures}
             with self._lock:
                 self._new = [key for key in self._new if key.subject not in gone]
