@@ -86,7 +86,13 @@ class Budget:
         self.vault = Vault(SqliteSubjectKeys(root / "vault.db"), FileKms(root / "master.key"))
         self.protection = Protection(self.vault, spec.features)
         durability, flush = spec.serving.durability, self.vault.flush
-        self.log = Writer(root, "budget", durability, loop, model=spec.name, features=spec.features, before_write=flush)
+        self.log = Writer(
+            *(root, "budget", durability, loop),
+            model=spec.name,
+            features=spec.features,
+            before_write=flush,
+            is_due=self.vault.is_due,
+        )
         self.roster = Roster(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
@@ -213,7 +219,7 @@ class Budget:
         while (spent := time.process_time() - start) < SECONDS or not groups:
             for record in next(given):
                 self.log.append(record)
-            await self.log.commit()
+            await self.log.commit(alone=len(batch) == 1)
             groups += 1
         return spent / groups
 

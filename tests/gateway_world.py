@@ -8,151 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_ring import KeySnapshot
 from cluster.cedar_policy import CedarPolicy
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow
-from cluster.errors import Unavailable
+from cluster.decision_log.record import Decision, Outcome, Shadow
 from cluster.mandate import mandate_of
 from cluster.policy import Policy
 from configs.schema import ModelSpec
-from serve_apps.bulletins import Bulletins, News, Place
 from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import Entrance
 from serve_apps.gate import Gate
-from serve_apps.roster import Report, Roster
+from serve_apps.roster import Roster
 from serve_apps.router import Arm, Split
 from serve_apps.scorer import LoadedVersion
 from serve_apps.shadows import Shadows
 from serve_apps.turned_away import TurnedAway
 from tests.bundles import SPEC
 from tests.callers import TESTER, knowing
+from tests.gateway_fakes import FakeCounts, FakeLog
 from tests.policies import PACKAGED
 
 NOW = 1_800_000_000.0
 FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
 DECIDE, OUTCOMES = "/v2/models/trips/decide", "/v2/models/trips/outcomes"
 T = TypeVar("T")
-
-
-class FakeLog:
-    """A decision log in memory; set `refusal` and commits fail, `holding` and they wait for `release`."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.refusal: str | None = None
-        self.holding = False
-        self.alone: list[bool] = []  # as each commit was told
-        self._held: list[asyncio.Future[None]] = []
-
-    def append(self, record: Record) -> None:
-        self.records.append(record)
-
-    def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":
-        self.alone.append(alone)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.holding:
-            self._held.append(future)
-        elif self.refusal:
-            future.set_exception(Unavailable(self.refusal))
-        else:
-            future.set_result(None)
-        return future
-
-    def release(self) -> None:
-        self.holding = False
-        for future in self._held:
-            future.set_result(None)
-
-    def of(self, kind: type[T]) -> list[T]:
-        return [record for record in self.records if isinstance(record, kind)]
-
-
-class FakeCounts:
-    """Remembers what was counted, as tuples."""
-
-    def __init__(self) -> None:
-        self.added: list[tuple[int, int, str, int]] = []  # version, revision, arm, rows
-        self.latencies_ms: list[float] = []
-        self.errors: list[tuple[int, int, int, str]] = []
-        self.shadows: list[tuple[int, int, int]] = []
-        self.drops: list[tuple[int, int]] = []
-        self.denials: list[str] = []  # categories
-
-    def add(self, version, revision, arm, rows, scores, event_times, actions, latencies_ms) -> None:
-        assert len(rows) == len(scores) == len(event_times) == len(actions) == len(latencies_ms)
-        self.added.append((version, revision, arm, len(rows)))
-        self.latencies_ms += latencies_ms
-
-    def error(self, version: int, revision: int, n: int = 1, arm: str = "") -> None:
-        self.errors.append((version, revision, n, arm))
-
-    def shadow(self, version: int, revision: int, scores: np.ndarray) -> None:
-        self.shadows.append((version, revision, len(scores)))
-
-    def dropped(self, version: int, n: int = 1) -> None:
-        self.drops.append((version, n))
-
-    def denied(self, category: str, n: int = 1) -> None:
-        self.denials += [category] * n
-
-
-class BrokenVersion:
-    """A version that was loaded and cannot score."""
-
-    names: tuple[str, ...] = ()
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def score(self, records: Sequence[Sequence[object]], block: object = None) -> None:
-        raise Unavailable(f"Version {self.number} cannot score: it is broken")
-
-
-class FakeFeed:
-    """A Switchboard of one replica's own: `published` splits come one a poll, then nothing until `gone` or more."""
-
-    def __init__(self, *published: Split | Exception) -> None:
-        self.published = list(published)
-        self.reports: list[Report] = []
-        self.polls: list[int] = []
-        self.left = False
-
-    async def wait(self, known_revision: int, report: Report) -> Split | None:
-        self.polls.append(known_revision)
-        self.reports.append(report)
-        await asyncio.sleep(0)
-        if not self.published:
-            await asyncio.get_running_loop().create_future()
-        found = self.published.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
-        return await asyncio.get_running_loop().create_future()
-
-    async def report(self, report: Report) -> None:
-        self.reports.append(report)
-
-    async def leave(self) -> None:
-        self.left = True
-
-
-class FakeBulletins:
-    """Bulletins with a reader of their own, in the same process."""
-
-    def __init__(self, board: Bulletins | None = None) -> None:
-        self.board = board or Bulletins()
-
-    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
-        return await self.board.read("r1", topics, place)
-
-    async def leave(self) -> None:
-        self.board.leave("r1")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Checkpoints: replaced, dropped, moved, cut or signed by somebody else, each is found and named."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from cluster.decision_log.checkpoint import (
     GENESIS,
     Checkpoint,
     Signed,
-    Standing,
     Vouched,
     fingerprint,
     follow_all,
@@ -22,10 +20,9 @@ from cluster.decision_log.checkpoint import (
     sign,
 )
 from cluster.decision_log.checkpoints import Checkpoints
-from cluster.decision_log.heads import Heads
 from cluster.errors import Conflict
 from tests.audit_world import KEY, World
-from tests.decision_log import decision, skip_syncs
+from tests.decision_log import skip_syncs
 
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(reversed(range(32))))
 
@@ -214,96 +211,3 @@ def test_a_new_key_goes_on_where_the_former_ended(tmp_path: Path) -> None:
     Checkpoints(file, OTHER, former=[KEY.public_key()]).append(2.0)
     standing, found = follow_all(file.read_bytes().splitlines(), [KEY.public_key(), OTHER.public_key()])
     assert (standing.number, found) == (2, [])
-
-
-def test_what_changed_is_named_once_and_policies_with_it(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.write(decision("d1"))
-    found, _ = world.heads.news(world.checkpoints.standing)
-    world.checkpoints.append(1.0, found, policies={"flight-delay": "abc"}, registry="def")
-    assert world.heads.news(world.checkpoints.standing) == ([], [])
-    world.write(decision("d2"))
-    (newer,), _ = world.heads.news(world.checkpoints.standing)
-    assert (newer.records, newer.root) == (2, None)
-    world.writer.roll(now=True)
-    world.seal()
-    (sealed,), _ = world.heads.news(world.checkpoints.standing)
-    assert sealed.root is not None
-    assert sealed.head == newer.head
-
-
-def test_what_was_tampered_with_is_not_vouched_for_and_told_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    world = World(tmp_path)
-    world.write(decision("d1"))
-    world.write(decision("d2"))
-    assert world.checkpoint() == []
-    world.writer.roll(now=True)
-    (path,) = (world.root / "live").glob("*.seg")
-    path.write_bytes(path.read_bytes()[:-60])
-    with caplog.at_level(logging.ERROR):
-        (fault,) = world.checkpoint()
-    assert fault.kind == "cut"
-    assert world.checkpoint() == []
-    assert world.checkpoints.standing.segments[fault.place.split("/")[0], path.stem].records == 2
-
-
-def test_a_chain_that_breaks_is_not_vouched_for(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.write(decision("d1"))
-    (path,) = (world.root / "live").glob("*.seg")
-    from cluster.decision_log.segment import frame, link
-
-    with path.open("ab") as file:
-        file.write(frame(msgspec.msgpack.encode(decision("forged"))) + link(bytes(32)))
-    (fault,) = world.checkpoint()
-    assert fault.kind == "changed"
-    assert world.checkpoints.standing.segments == {}
-
-
-def test_a_segment_put_in_after_its_time_is_not_vouched_for(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    assert world.checkpoint(at=1e6) == []
-    world.write(decision("forged"))
-    (fault,) = world.checkpoint(at=1e6 + 1)
-    assert fault.kind == "inserted"
-    assert world.checkpoints.standing.segments == {}
-
-
-def test_a_segment_made_anew_with_as_many_records_is_not_vouched_for(tmp_path: Path) -> None:
-    world, forger = World(tmp_path), World(tmp_path / "forged")
-    world.write(decision("d1"))
-    assert world.checkpoint() == []
-    world.writer.roll(now=True)
-    forger.write(decision("d2"))
-    forger.writer.roll(now=True)
-    (path,), (forged,) = ((each.root / "live").glob("*.seg") for each in (world, forger))
-    path.write_bytes(forged.read_bytes())
-    world.seal()
-    (fault,) = world.checkpoint()
-    assert (fault.kind, "another head" in fault.detail) == ("changed", True)
-    assert [each.kind for each in world.verify().faults] == ["changed"]
-
-
-@pytest.mark.parametrize("sealed", [False, True])
-def test_a_segment_made_anew_that_grew_since_is_not_vouched_for_by_a_new_process(tmp_path: Path, sealed: bool) -> None:
-    world, forger = World(tmp_path), World(tmp_path / "forged")
-    world.write(decision("d1"))
-    assert world.checkpoint() == []
-    world.writer.roll(now=True)
-    forger.write(decision("d2"))
-    forger.write(decision("d3"))
-    forger.writer.roll(now=True)
-    (path,), (forged,) = ((each.root / "live").glob("*.seg") for each in (world, forger))
-    path.write_bytes(forged.read_bytes())
-    if sealed:
-        world.seal()
-    found, faults = Heads(world.root).news(world.checkpoints.standing)
-    assert (found, [(fault.kind, "its first 1 records" in fault.detail) for fault in faults]) == (
-        [],
-        [("changed", True)],
-    )
-    seen, _ = Heads(world.root).news(Standing())
-    world.checkpoints.append(4.0, seen)  # by somebody who has the key
-    assert [fault.kind for fault in world.verify().faults] == ["changed"]

@@ -1,100 +1,24 @@
 """The command line against the real control API: what it asks, what it shows, and every trouble in a sentence."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner, Result
 
 from cluster import lifecycle
-from cluster.cli import decisions, main, models, operate
+from cluster.cli import decisions, operate
 from cluster.control_api import ControlApi
 from cluster.errors import Invalid, Problem, Unavailable
 from cluster.store import Event
-from tests.callers import SECRET
 from tests.decision_log import FEATURES, decision, skip_syncs, written
-from tests.desk_world import ControlClient, DeskWorld
-from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL, SPEC
+from tests.shell import Shell, sentence_of
+from tests.shell import down as down
+from tests.shell import up as up
 from tests.unit.test_explanations_command import PLAIN
-from tests.unit.test_model_card import CARD
-
-DECLARATION = f"""\
-name: {MODEL}
-owner: ops@example.org
-unit: flight
-target: {{name: late}}
-features:
-  - {{name: distance, type: number}}
-data: {{source: flights.csv}}
-decision: {{actions: [{{name: tell, at_least: 0.0}}]}}
-"""
-
-
-class Shell:
-    """Runs `windvane …` in a home of its own, over a Desk in memory where one is up."""
-
-    def __init__(self, folder: Path) -> None:
-        self.world = DeskWorld()
-        self.home = folder / "home"
-        self.models = folder / "models"
-        self.models.mkdir()
-        (self.models / f"{MODEL}.yaml").write_text(DECLARATION)
-        self.home.mkdir()
-        (self.home / "admin.key").write_text(SECRET)
-        self.app = ControlClient(self.world.desk, {})
-        self.door: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
-
-    def __call__(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:
-        environment = {
-            "WINDVANE_HOME": str(self.home),
-            "WINDVANE_MODELS": str(self.models),
-            "RAY_ADDRESS": "",
-            "WINDVANE_OVERLAY": "",
-            "COLUMNS": "160",
-            **variables,
-        }
-        return CliRunner().invoke(main, arguments, input=stdin, env=environment)
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.startswith("/v2/"):
-            return self.door(request)
-        path = request.url.raw_path.decode()
-        reply = self.app.request(request.method, path, content=request.content, headers=request.headers)
-        return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
-
-    def says(self, *arguments: str, stdin: str | None = None) -> str:
-        result = self(*arguments, stdin=stdin)
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-
-@pytest.fixture
-def down(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
-
-
-@pytest.fixture
-def up(down: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    def control(url: str, key_file: Path) -> ControlApi:
-        return ControlApi(url, key_file, httpx.MockTransport(down.answer))
-
-    monkeypatch.setattr(lifecycle, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
-    monkeypatch.setattr(operate, "ControlApi", control)
-    return down
-
-
-def sentence_of(result: Result) -> str:
-    """What went wrong, with nothing of Python in it."""
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
-    assert result.stderr.startswith("Error: ")
-    return result.stderr
 
 
 def test_help_lists_every_verb(down: Shell) -> None:
@@ -225,12 +149,6 @@ def test_without_the_key_nothing_is_changed(up: Shell) -> None:
     assert "There is no key in" in sentence_of(up("retrain", MODEL))
 
 
-def test_a_retraining_asked_for_says_where_to_follow_it(up: Shell) -> None:
-    assert up.says("retrain", MODEL, "--reason", "winter") == (
-        f"Retrain request 0001 is open; follow it with `windvane events {MODEL} --follow`.\n"
-    )
-
-
 def test_a_decision_is_explained_in_whichever_deployed_models_log_it_stands(up: Shell) -> None:
     up.world.records.told = {(MODEL, "d1"): PLAIN}
     assert "Log-odds:\n   -1.000000  base value" in up.says("explain", "d1")
@@ -240,18 +158,6 @@ def test_a_decision_is_explained_in_whichever_deployed_models_log_it_stands(up: 
     assert f"The log of {MODEL} has no decision 'd2'" in sentence_of(up("explain", "d2", "--model", MODEL))
 
 
-def test_the_champions_card_is_shown_unless_a_version_is_named(up: Shell) -> None:
-    candidate = up.world.register("candidate")
-    up.world.records.cards = {(MODEL, 1): CARD, (MODEL, candidate): CARD}
-    up.world.store.append(Event(up.world.now, "promoted", MODEL, 1, "v1 is champion"))
-    up.world.store.append(Event(up.world.now, "promoted", MODEL, candidate, "v2 is champion"))
-    shown = up.says("model", "card", MODEL)
-    assert shown.startswith("# loans, version 1\n")
-    assert shown.endswith(f"- {up.world.now:%Y-%m-%d %H:%M} v1 is champion\n")
-    assert up.says("model", "card", MODEL, str(candidate)).startswith(f"# loans, version {candidate}\n")
-    assert "has no version 7" in sentence_of(up("model", "card", MODEL, "7"))
-
-
 def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:
     for number in range(1, 1203):
         up.world.store.append(Event(up.world.now, "finding", MODEL, 1, f"finding {number}"))
@@ -259,72 +165,6 @@ def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:
     assert len(lines) == 1202
     assert lines[-1] == "00:00:00  finding           v1   finding 1202"
     assert json.loads(up.says("events", MODEL, "--json").splitlines()[0])["number"] == 1
-
-
-def test_versions_show_why_they_exist(up: Shell) -> None:
-    assert "because" in up.says("versions", MODEL)
-    assert "No model 'churn' is deployed" in sentence_of(up("versions", "churn"))
-
-
-def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Instant(FakeJobs):
-        """Jobs that end as soon as they are submitted."""
-
-        fate: Any = "succeeded"
-
-        def submit(self, request: Any) -> str:
-            job_id = super().submit(request)
-            self.end(job_id, self.fate, "epoch 1\nout of memory\n")
-            return job_id
-
-    jobs = Instant()
-    monkeypatch.setattr(models, "RayJobs", lambda url, token: jobs)
-    monkeypatch.setattr(models.uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
-    shown = up.says("train", MODEL, "--until", "2013-03-01", "--override-gate")
-    assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nout of memory\n"
-    (request,) = jobs.requests.values()
-    assert request.entrypoint[1:] == (
-        *("-m", "training.retrain", "--model", MODEL, "--reason", "manual"),
-        *("--until", "2013-03-01", "--override-gate"),
-    )
-    assert request.environment["WINDVANE_HOME"] == str(up.home)
-    jobs.forget()
-    jobs.fate = "failed"
-    assert "failed: epoch 1\nout of memory" in sentence_of(up("train", MODEL))
-
-
-def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    deployed: list[tuple[str, str]] = []
-    fake = SimpleNamespace(
-        deploy_model=lambda model, digest: deployed.append((model, digest)),
-        wait_running=lambda model, seconds, progress: progress(f"{model}: DEPLOYING"),
-    )
-    monkeypatch.setattr(models, "ServeApplications", lambda url, settings: fake)
-    result = up("deploy", MODEL)
-    assert result.stdout == f"{MODEL} version 1 answers at http://127.0.0.1:8000/v2/models/{MODEL}/decide\n"
-    assert f"{MODEL}: DEPLOYING" in result.stderr
-    assert deployed == [
-        (MODEL, up.world.desk.deploy(MODEL, up.world.desk.spec(MODEL).model_dump(), "x")["spec_digest"])
-    ]
-
-
-def test_undeploying_waits_until_the_application_is_gone(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    fake = SimpleNamespace(
-        remove=lambda model: asked.append(f"remove {model}"),
-        wait_gone=lambda model, seconds, progress: progress(f"{model}: DELETING"),
-    )
-    monkeypatch.setattr(models, "ServeApplications", lambda url, settings: fake)
-    up.world.start_rollout()
-    assert f"`windvane rollout abort {MODEL}`" in sentence_of(up("undeploy", MODEL))
-    assert asked == []
-    up("rollout", "abort", MODEL)
-    result = up("undeploy", MODEL, "--reason", "replaced")
-    assert result.stdout == f"{MODEL} is out of service; `windvane deploy {MODEL}` brings it back.\n"
-    assert f"{MODEL}: DELETING" in result.stderr
-    assert asked == [f"remove {MODEL}"]
-    assert "replaced" in up.says("events", MODEL).splitlines()[-1]
-    assert "No model is deployed" in up.says("status")
 
 
 def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,32 +204,6 @@ def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(operate.subprocess, "run", run)
     assert down("demo", "--full", "--keep").exit_code == 3
     assert ran == [["-m", "examples.demo", "--full", "--keep"]]
-
-
-def test_validate_says_ok_or_what_to_mend(down: Shell) -> None:
-    assert down.says("validate") == f"{down.models / MODEL}.yaml: ok\n"
-    (down.models / "churn.yaml").write_text(DECLARATION.replace("owner:", "ownr:").replace(MODEL, "churn"))
-    result = down("validate", "churn")
-    assert result.exit_code == 1
-    assert "did you mean `owner`?" in result.stdout
-    assert down("validate", MODEL).exit_code == 0
-    assert down("validate").exit_code == 1
-
-
-def test_validate_without_any_model_points_at_init(down: Shell) -> None:
-    (down.models / f"{MODEL}.yaml").unlink()
-    assert "windvane init" in sentence_of(down("validate"))
-
-
-def test_init_writes_a_declaration_that_validates_and_replaces_none(down: Shell, tmp_path: Path) -> None:
-    rows = "\n".join(f"c{n},{n % 7},{n % 3},{'yes' if n % 4 else 'no'}" for n in range(60))
-    (tmp_path / "churn.csv").write_text(f"customer,visits,plan,left\n{rows}\n")
-    shown = down.says("init", "churn", "--data", str(tmp_path / "churn.csv"), "--target", "left")
-    assert "windvane validate churn" in shown
-    down.says("validate", "churn")
-    again = ("init", "churn", "--data", str(tmp_path / "churn.csv"), "--target", "left")
-    assert "exists; choose another name or replace it with --force" in sentence_of(down(*again))
-    down.says(*again, "--force")
 
 
 @pytest.fixture

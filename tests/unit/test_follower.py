@@ -4,7 +4,8 @@ from typing import Any
 from cluster.errors import Unavailable
 from serve_apps.follower import Follower
 from serve_apps.roster import Report, Roster
-from tests.gateway_world import FakeFeed, canary, champion, settled
+from tests.gateway_fakes import FakeFeed
+from tests.gateway_world import canary, champion, settled
 
 
 def load(number: int) -> Any:

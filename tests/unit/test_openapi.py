@@ -30,8 +30,14 @@ from tests.unit.test_explanations_command import ADVERSE, PLAIN
 from tests.unit.test_model_card import CARD
 
 TRIPS = "/v2/models/trips"
+
+
 MODELS = f"/api/models/{MODEL}"
+
+
 REASON = {"reason": "because"}
+
+
 UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}")  # pages, and other spellings
 
 
@@ -233,109 +239,6 @@ def test_a_rollouts_verdict_is_as_the_document_says(desk: DeskWorld) -> None:
     assert conformity.of("GET", f"{MODELS}/rollout", Reply(200, dict(found.headers), found.content)) == []
 
 
-SPOILED = [
-    (b"{", 400),
-    (b'{"subject": NaN}', 400),
-    (b" " * 70_000, 413),
-    ({"instances": [asked()] * 17}, 413),
-    (asked() | {"features": {"temp": 400, "nothing": 1}}, 422),
-    ({"instances": []}, 422),
-    ({}, 422),
-]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        asked(),
-        asked(explain=True, id="a", context={"channel": "web", "event_time": "2026-01-01T00:00:00Z", "n": None}),
-        {"instances": [asked("a", explain=True), asked("b", context={"event_time": 1.5})]},
-        {"subject": "a", "features": {"distance": 1, "stops": 0, "night": False, "temp": None, "origin": "XXX"}},
-    ],
-)
-def test_decisions_are_taken_and_answered_as_the_document_says(door: World, conformity: Conformity, body: Any) -> None:
-    assert conformity.asked("POST", DECIDE, body) == []
-    reply = door.ask(DECIDE, body)
-    assert reply.status == 200
-    assert conformity.of("POST", DECIDE, reply) == []
-
-
-@pytest.mark.parametrize(("body", "status"), SPOILED)
-def test_refused_decisions_are_answered_as_the_document_says(
-    door: World, conformity: Conformity, body: Any, status: int
-) -> None:
-    reply = door.ask(DECIDE, body)
-    assert reply.status == status
-    assert conformity.of("POST", DECIDE, reply) == []
-    if status == 422:
-        assert conformity.asked("POST", DECIDE, body)
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"content_type": "text/plain"}, 415),
-        ({"content_length": "x"}, 400),
-        ({"x_windvane_version": "1"}, 403),
-        ({"x_windvane_version": "2", **OWNER}, 200),
-        ({"x_windvane_version": "7", **OWNER}, 404),
-        ({"x_windvane_version": "seven", **OWNER}, 422),
-    ],
-)
-def test_headers_are_answered_as_the_document_says(
-    door: World, conformity: Conformity, headers: dict[str, str], status: int
-) -> None:
-    reply = door.ask(DECIDE, asked(), **headers)
-    assert reply.status == status
-    assert conformity.of("POST", DECIDE, reply) == []
-
-
-def test_outcomes_are_taken_and_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
-    decided = door.ask(DECIDE, asked()).json["decision_id"]
-    one = {"decision_id": decided, "label": True, "kpis": {"cost": 2.5}}
-    for body in (one, {"outcomes": [one, {"decision_id": decided, "label": None, "kpis": {"cost": 1}}]}):
-        assert conformity.asked("POST", OUTCOMES, body) == []
-        reply = door.ask(OUTCOMES, body)
-        assert (reply.status, conformity.of("POST", OUTCOMES, reply)) == (200, [])
-    for wrong in ({"decision_id": decided}, {"decision_id": "x", "label": True}, {"decision_id": decided, "kpis": {}}):
-        assert conformity.asked("POST", OUTCOMES, wrong)
-        reply = door.ask(OUTCOMES, wrong)
-        assert (reply.status, conformity.of("POST", OUTCOMES, reply)) == (422, [])
-
-
-def test_an_id_that_is_used_twice_is_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
-    assert door.ask(DECIDE, asked("a", id="twice")).status == 200
-    reply = door.ask(DECIDE, asked("b", id="twice"))
-    assert (reply.status, conformity.of("POST", DECIDE, reply)) == (409, [])
-
-
-def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says(desk: DeskWorld) -> None:
-    """Control answers then; schemathesis found that the document knew nothing of it."""
-    api = api_of(desk)
-    told = api.get("/openapi.json").json()
-    conformity = Conformity(told)
-    for path, methods in told["paths"].items():
-        if path.startswith("/v2/models/"):
-            for method in methods:
-                found = api.request(method.upper(), path.format(version=1), json={})
-                assert found.status_code == 404
-                reply = Reply(404, dict(found.headers), found.content)
-                assert conformity.of(method, path.format(version=1), reply) == []
-
-
-def test_a_disk_that_is_full_is_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
-    door.log.refusal = "the disk is full"
-    try:
-        for path, body in (
-            (DECIDE, asked()),
-            (OUTCOMES, {"decision_id": "0" * 8 + "-0000" * 3 + "-" + "0" * 12, "label": True}),
-        ):
-            reply = door.ask(path, body)
-            assert (reply.status, conformity.of("POST", path, reply)) == (503, [])
-    finally:
-        door.log.refusal = None
-
-
 def test_conformity_sees_what_does_not_fit(door: World, conformity: Conformity) -> None:
     """The other tests say nothing if it lets everything pass."""
     reply = door.ask(DECIDE, asked())
@@ -346,104 +249,6 @@ def test_conformity_sees_what_does_not_fit(door: World, conformity: Conformity) 
     busy = Reply(429, {"content-type": "application/problem+json"}, b"{}")
     assert "lacks the header Retry-After" in conformity.of("POST", DECIDE, busy)
     assert conformity.of("GET", "/nowhere", reply) == ["GET /nowhere is not in the document"]
-
-
-BLOCK = {"name": "rows", "shape": [1, 5], "datatype": "FP64", "data": [[3.5, 1200.0, 1, 1, 1]]}
-COLUMNS = [
-    {"name": "temp", "shape": [2], "datatype": "FP64", "data": [3.5, None]},
-    {"name": "distance", "shape": [2, 1], "datatype": "FP32", "data": [[1.0], [2.0]]},
-    {"name": "stops", "shape": [2], "datatype": "INT64", "data": [1, 2]},
-    {"name": "night", "shape": [2], "datatype": "BOOL", "data": [True, False]},
-    {"name": "origin", "shape": [2], "datatype": "BYTES", "data": ["JFK", "EWR"]},
-]
-
-
-def test_every_example_of_the_document_fits_it_and_is_answered(
-    door: World, conformity: Conformity, whole: dict[str, Any]
-) -> None:
-    tried = []
-    for path, methods in whole["paths"].items():
-        for method, operation in methods.items():
-            for kind in operation.get("requestBody", {}).get("content", {}).values():
-                for example in kind.get("examples", {}).values():
-                    where = path.format(version=1)
-                    assert conformity.asked(method, where, example["value"]) == []
-                    reply = door.ask(where, example["value"], method.upper())
-                    assert (reply.status, conformity.of(method, where, reply)) == (200, []), reply.body
-                    tried.append(path)
-    assert {path.rpartition("/")[2] for path in tried} == {"decide", "outcomes", "infer"}
-
-
-@pytest.mark.parametrize("at", [TRIPS, f"{TRIPS}/versions/1"])
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"inputs": [BLOCK]}, 200),
-        ({"id": "42", "model_name": "trips", "inputs": COLUMNS, "parameters": {"subject": "a", "explain": True}}, 200),
-        ({"inputs": [BLOCK], "outputs": [{"name": "version"}, {"name": "explanation"}]}, 200),
-        ({"inputs": [BLOCK], "outputs": [{"name": "action", "parameters": {"binary_data": True}}]}, 200),
-        ({"inputs": [BLOCK | {"shape": [2, 5]}]}, 400),
-        ({"inputs": []}, 400),
-        ({"inputs": [BLOCK | {"shape": [17, 5], "data": [1.0] * 85}]}, 413),
-        (b"{", 400),
-        (b" " * 70_000, 413),
-    ],
-)
-def test_inference_is_taken_and_answered_as_the_document_says(
-    door: World, conformity: Conformity, at: str, body: Any, status: int
-) -> None:
-    path = f"{at}/infer"
-    if status == 200:
-        assert conformity.asked("POST", path, body) == []
-    reply = door.ask(path, body)
-    assert reply.status == status, reply.body
-    assert conformity.of("POST", path, reply) == []
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "headers", "status"),
-    [
-        ("GET", TRIPS, {}, 200),
-        ("GET", f"{TRIPS}/ready", {}, 200),
-        ("GET", f"{TRIPS}/versions/1", {}, 200),
-        ("GET", f"{TRIPS}/versions/2/ready", {}, 200),
-        ("GET", f"{TRIPS}/versions/3", {}, 404),
-        ("GET", f"{TRIPS}/versions/x/ready", {}, 404),
-        ("POST", f"{TRIPS}/versions/3/infer", {}, 404),
-        ("POST", f"{TRIPS}/versions/2/infer", {}, 403),
-        ("POST", f"{TRIPS}/infer", {"content_type": "text/plain"}, 415),
-        ("POST", f"{TRIPS}/infer", {"x_windvane_version": "2"}, 403),
-        ("POST", f"{TRIPS}/infer", {"inference_header_content_length": "x"}, 400),
-    ],
-)
-def test_the_protocols_paths_are_answered_as_the_document_says(
-    door: World, conformity: Conformity, method: str, path: str, headers: dict[str, str], status: int
-) -> None:
-    reply = door.ask(path, {"inputs": [BLOCK]}, method, **headers)
-    assert reply.status == status, reply.body
-    assert conformity.of(method, path, reply) == []
-
-
-def test_a_model_that_is_not_ready_is_answered_as_the_document_says(
-    versions: dict[int, LoadedVersion], tmp_path: Path, conformity: Conformity
-) -> None:
-    with gateway(versions, None, tmp_path) as world:
-        for method, path, body in (
-            ("GET", f"{TRIPS}/ready", b""),
-            ("POST", DECIDE, asked()),
-            ("POST", f"{TRIPS}/infer", {"inputs": [BLOCK]}),
-        ):
-            reply = world.ask(path, body, method)
-            assert (reply.status, conformity.of(method, path, reply)) == (503, [])
-
-
-def test_the_servers_own_paths_are_answered_as_the_document_says(desk: DeskWorld) -> None:
-    api = api_of(desk)
-    conformity = Conformity(api.get("/openapi.json").json())
-    for path, status in (("/v2", 200), ("/v2/health/live", 200), ("/v2/health/ready", 503)):
-        found = api.get(path)
-        assert found.status_code == status, found.text
-        assert conformity.of("GET", path, Reply(status, dict(found.headers), found.content)) == []
 
 
 VALUES = st.none() | st.booleans() | st.integers(-30, 30) | st.floats(-1e39, 1e39) | st.text(max_size=3)

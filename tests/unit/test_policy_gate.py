@@ -1,6 +1,5 @@
 """Policy on the decision path: before the model and after it, on record either way, and never open by accident."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,29 @@ from tritonclient.grpc import service_pb2 as messages
 from cluster.callers.caller import ANYBODY
 from cluster.cedar_policy import CedarPolicy
 from cluster.decision_log.record import DENIED, Decision
-from cluster.errors import Denied, Unavailable
+from cluster.errors import Denied
 from cluster.mandate import digest_of, mandate_of
-from cluster.policy import Closed, Mandate, Policy, Request, Standing, act_context
+from cluster.policy import Standing
 from configs.schema import Action, DecisionRule, Purpose
-from serve_apps import gate as gate_module
-from serve_apps.gate import Gate
 from serve_apps.grpc_door import GrpcDoor
 from serve_apps.question import Question
 from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
 from tests.callers import BOSS
-from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, SetInForce, World, asked, champion, gateway
+from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, champion, gateway
 from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_grpc_door import FakeContext
 
 INFER = "/v2/models/trips/infer"
+
+
 PLANNING, RESEARCH = Purpose(name="planning", consent=False), Purpose(name="research")
+
+
 ACTIONS = (Action(name="keep", at_least=0.0), Action(name="warn", at_least=0.5))
 GOVERNED = SPEC.model_copy(update={"purposes": (PLANNING, RESEARCH)})
+
+
 ROW = tuple(FEATURES.values())
 
 
@@ -45,13 +48,6 @@ def deciding(**changed: Any) -> Any:
 
 def ask(world: World, *questions: Question, caller: Any = ANYBODY) -> Any:
     return world.run(world.decider.decide(questions, 0.0, caller=caller))
-
-
-def scores(world: World, subject: str = "N1", **more: Any) -> float:
-    return float(world.ask(DECIDE, asked(subject, purpose="planning", **more)).json["prediction"])
-
-
-# ---- before the model ----
 
 
 def test_a_permitted_purpose_is_decided_and_all_that_judged_it_is_on_record(
@@ -181,9 +177,6 @@ def test_two_callers_may_use_the_same_id_and_neither_gets_the_others_answer(
         assert [each.caller for each in world.decisions] == ["ann", "bob"]
 
 
-# ---- the protocol's doors ----
-
-
 def tensors(**parameters: Any) -> dict[str, Any]:
     values = [3.5, 1200.0, 1.0, 1.0, 1.0]
     inputs = [{"name": "x", "datatype": "FP64", "shape": [1, 5], "data": values}]
@@ -260,215 +253,6 @@ def test_over_grpc_too(versions: dict[int, LoadedVersion], tmp_path: Path) -> No
         world.run(grpc_door(world).infer(request, context))
         assert context.code is not None
         assert (context.code.name, "Not now." in context.details) == ("PERMISSION_DENIED", True)
-
-
-# ---- after the model ----
-
-
-def test_a_score_from_the_limit_on_is_referred_to_a_person(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
-    with gateway(versions, champion(), tmp_path, deciding(refer_from=0.0)) as world:
-        decided = world.ask(DECIDE, asked(purpose="planning")).json
-        assert decided["decision"]["action"] == "refer"
-        assert decided["decision"]["reasons"][-1] == "A risk this high is decided by a person."
-        [decision] = world.decisions
-        assert (decision.action, decision.verdict) == ("refer", "refer")
-        assert decision.policies == ("clients-decide", "high-risk")
-        assert decision.prediction == decided["prediction"]
-        world.quiet()
-        assert world.counts.added == [(1, 1, "champion", 1)]
-
-
-def test_an_action_only_a_person_may_take_is_referred(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
-    manual = tuple(action.model_copy(update={"manual": True}) for action in ACTIONS)
-    spec = GOVERNED.model_copy(update={"decision": DecisionRule(actions=manual)})
-    with gateway(versions, champion(), tmp_path, spec) as world:
-        assert world.ask(DECIDE, asked(purpose="planning")).json["decision"]["action"] == "refer"
-        assert world.decisions[0].policies == ("clients-decide", "manual-action")
-
-
-BLOCK = rule(
-    'forbid (principal, action == Action::"act", resource) when { context.action == "keep" }', "no-keep", "No."
-)
-
-
-def test_a_blocked_action_is_denied_on_record_with_what_was_scored(
-    versions: dict[int, LoadedVersion], tmp_path: Path
-) -> None:
-    with gateway(versions, champion(), tmp_path, deciding()) as world:
-        score = scores(world)
-        action = "warn" if score >= 0.5 else "keep"
-        world.log.records.clear()
-        world.policies.policy = cedar(
-            rule("permit (principal, action, resource)", "anything"), BLOCK.replace('"keep"', f'"{action}"')
-        )
-        reply = world.ask(DECIDE, asked("N1", purpose="planning"))
-        assert (reply.status, reply.json["detail"], reply.json["policies"]) == (403, "No.", ["no-keep"])
-        [denial] = world.decisions
-        assert reply.json["decision_ids"] == [denial.decision_id]
-        assert (denial.verdict, denial.arm, denial.version) == ("deny", DENIED, 1)
-        assert (denial.action, denial.proposed) == ("", action)
-        assert (denial.prediction, denial.policies) == (score, ("anything", "no-keep"))
-        world.quiet()
-        assert world.counts.added == [(1, 1, "champion", 1)]  # the first, which was answered
-        assert world.counts.denials == ["no-keep"]
-        world.run(world.decider.drain())
-
-
-def test_of_a_batch_only_the_blocked_rows_are_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
-    questions = [
-        Question("a", tuple({**FEATURES, "distance": distance}.values()), purpose="planning")
-        for distance in (1.0, 10.0, 100.0, 1200.0, 5000.0)
-    ]
-    with gateway(versions, champion(), tmp_path, deciding()) as world:
-        scored = [answer.prediction for answer in ask(world, *questions)]
-        middle = round(1e6 * sorted(scored)[2])
-        high = f'forbid (principal, action == Action::"act", resource) when {{ context.risk_ppm > {middle} }}'
-        world.policies.policy = cedar(rule("permit (principal, action, resource)", "anything"), rule(high, "too-high"))
-
-        async def together() -> list[Any]:
-            asking = [world.decider.decide([question], 0.0) for question in questions]
-            return await asyncio.gather(*asking, return_exceptions=True)
-
-        found = world.run(together())
-        assert [isinstance(each, Denied) for each in found] == [round(1e6 * score) > middle for score in scored]
-        assert {type(each) for each in found} == {Denied, list}
-        world.run(world.decider.drain())
-
-
-def test_a_blocked_action_that_cannot_be_logged_is_unavailable(
-    versions: dict[int, LoadedVersion], tmp_path: Path
-) -> None:
-    with gateway(versions, champion(), tmp_path, deciding()) as world:
-        world.policies.policy = cedar(
-            rule("permit (principal, action, resource)", "anything"),
-            rule('forbid (principal, action == Action::"act", resource)', "nothing-done"),
-        )
-        world.log.refusal = "the disk is full"
-        assert world.ask(DECIDE, asked(purpose="planning")).status == 503
-        world.run(world.decider.drain())
-
-
-def test_an_adverse_action_is_explained_on_record_though_nobody_asked(
-    versions: dict[int, LoadedVersion], tmp_path: Path
-) -> None:
-    with gateway(versions, champion(), tmp_path, deciding()) as world:
-        adverse = "warn" if scores(world) >= 0.5 else "keep"
-    actions = tuple(action.model_copy(update={"adverse": action.name == adverse}) for action in ACTIONS)
-    spec = GOVERNED.model_copy(update={"decision": DecisionRule(actions=actions)})
-    with gateway(versions, champion(), tmp_path, spec) as world:
-        decided = world.ask(DECIDE, asked("N1", purpose="planning")).json
-        assert "explanation" not in decided
-        [decision] = world.decisions
-        assert decision.policies == ("clients-decide", "act-adverse")
-        assert decision.explanation is not None
-        assert len(decision.explanation) == 1 + len(FEATURES)
-
-
-# ---- closed ----
-
-
-@pytest.mark.parametrize("path", [DECIDE, OUTCOMES])
-def test_without_a_policy_set_nothing_is_answered(
-    versions: dict[int, LoadedVersion], tmp_path: Path, path: str
-) -> None:
-    with gateway(versions, champion(), tmp_path) as world:
-        world.policies.policy = Closed("none was handed over")
-        reply = world.ask(path, asked())
-        assert reply.status == 503
-        assert "No policy set is in force" in reply.json["detail"]
-        assert "none was handed over" not in reply.body.decode()
-        assert world.log.records == []
-
-
-def test_without_a_policy_set_no_door_is_ready(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
-    asked_over_grpc = messages.ModelReadyRequest(name="trips")
-    with gateway(versions, champion(), tmp_path, GOVERNED) as world:
-        for policy, ready in ((Closed("none was handed over"), False), (CedarPolicy(PACKAGED), True)):
-            world.policies.policy = policy
-            reply = world.ask("/v2/models/trips/ready", method="GET")
-            assert (reply.status, "No policy set is in force" in reply.body.decode()) == (
-                (200, False) if ready else (503, True)
-            )
-            assert world.run(grpc_door(world).ready(asked_over_grpc, FakeContext())).ready is ready
-
-
-def test_a_rule_that_fails_denies_and_its_failure_is_not_told(
-    versions: dict[int, LoadedVersion], tmp_path: Path
-) -> None:
-    overflow = rule(
-        'forbid (principal, action == Action::"act", resource) when { context.risk_ppm * 9223372036854775807 < -1 }',
-        "overflows",
-    )
-    with gateway(versions, champion(), tmp_path) as world:
-        world.policies.policy = cedar(rule("permit (principal, action, resource)", "anything"), overflow)
-        reply = world.ask(DECIDE, asked())
-        assert (reply.status, reply.json.get("policies")) == (403, None)
-        assert "overflow" not in reply.body.decode()
-        assert world.decisions[0].verdict == "deny"
-        assert world.counts.denials == ["not evaluated"]
-
-
-def test_a_decision_is_judged_by_one_set_though_another_comes_in_between(
-    versions: dict[int, LoadedVersion], tmp_path: Path
-) -> None:
-    with gateway(versions, champion(), tmp_path) as world:
-        basis = world.gate.bases(ANYBODY, [Question("N1", ROW)])[0]
-        world.policies.policy = cedar(rule("forbid (principal, action, resource)", "nothing"))
-        assert world.gate.act(basis, "keep", 0.2).version == basis.verdict.version == PACKAGED.version
-        [after] = world.gate.bases(ANYBODY, [Question("N1", ROW)])
-        assert after.verdict.policies == ("nothing",)
-
-
-def test_a_basis_is_judged_once_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module, "MOST_KEPT", 3)
-    judged: list[str] = []
-
-    class Counting:
-        version = "v"
-
-        def judge(self, request: Any) -> Any:
-            judged.append(request.context["purpose"])
-            return Closed("x").judge(request)
-
-    class Silent:
-        def of(self, subject: str, purpose: str) -> bool | None:
-            raise AssertionError("nobody's consent is asked for")
-
-    policy: Policy = Counting()
-    gate = Gate(Mandate("trips"), SetInForce(policy), Silent())
-    questions = [Question("N", (), purpose=str(number)) for number in range(10)]
-    gate.bases(ANYBODY, questions)
-    assert len(gate._known) <= 3
-    judged.clear()
-    gate.bases(ANYBODY, [questions[-1]] * 5)
-    assert judged == []
-
-
-def test_a_verdict_on_an_action_is_remembered_for_the_risks_that_it_holds_for(
-    versions: dict[int, LoadedVersion], tmp_path: Path
-) -> None:
-    with gateway(versions, champion(), tmp_path, deciding(refer_from=0.6)) as world:
-        [basis] = world.gate.bases(ANYBODY, [Question("N1", ROW, purpose="planning")])
-        for score in (0.1, 0.599999, 0.6, 0.7, 0.2, 1.0, 0.0, float("nan"), 0.3):
-            context = act_context("planning", "keep", score)
-            fresh = CedarPolicy(PACKAGED).judge(Request(ANYBODY, "act", mandate_of(deciding(refer_from=0.6)), context))
-            assert world.gate.act(basis, "keep", score) == fresh
-
-
-def test_what_is_unavailable_is_said_before_anything_is_remembered() -> None:
-    class Silent:
-        def of(self, subject: str, purpose: str) -> bool | None:
-            raise AssertionError("it is not fresh")
-
-    wanted = frozenset({"research"})
-    gate = Gate(
-        Mandate("trips", wanted, wanted),
-        SetInForce(cedar(rule("permit (principal, action, resource)"))),
-        Silent(),
-        lambda: False,
-    )
-    with pytest.raises(Unavailable, match="still agrees to research"):
-        gate.bases(ANYBODY, [Question("N", (), purpose="research")])
 
 
 def test_denied_records_are_of_the_kind_that_consumers_leave_out() -> None:

@@ -11,7 +11,7 @@ from cluster.decision_log.vault import Vault
 from cluster.errors import Unavailable
 from serve_apps.protected_log import ProtectedLog
 from tests.decision_log import FEATURES, decision, shadow
-from tests.gateway_world import FakeLog
+from tests.gateway_fakes import FakeLog
 from tests.vault import open_vault
 
 

@@ -28,7 +28,8 @@ from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
 from tests.callers import MADE, TESTER
 from tests.fakes import FakeRegistry, FakeStore
-from tests.gateway_world import DECIDE, FakeBulletins, FakeFeed, asked, call, canary, champion, settled
+from tests.gateway_fakes import FakeBulletins, FakeFeed
+from tests.gateway_world import DECIDE, asked, call, canary, champion, settled
 from tests.policies import PACKAGED
 from tests.vault import open_vault
 

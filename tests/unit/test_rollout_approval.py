@@ -1,16 +1,14 @@
 """`approval: required`: nothing leaves the shadow before a second person said so, however well it is proven."""
 
-from contextlib import suppress
-
 import msgspec
 import pytest
 
-from cluster.errors import Conflict, Forbidden, Invalid
+from cluster.errors import Conflict, Forbidden
 from cluster.gate import LOOP
 from configs.schema import Plan
 from serve_apps.rollout.approval import APPROVAL, plan_digest
 from serve_apps.rollout.plan import Rollout
-from tests.rollout_world import MODEL, Killed, World
+from tests.rollout_world import MODEL, World
 
 WAITS = "waits for approval by somebody other than ada"
 
@@ -183,30 +181,6 @@ def test_a_failure_takes_back_what_waits_and_what_is_approved() -> None:
         assert waited(made, 1).phase == "rolled_back"
 
 
-def test_abort_and_undo_need_nobody_else() -> None:
-    made = world()
-    started(made)
-    assert made.controller.abort(MODEL, made.now, "wrong day", "ada").phase == "aborted"
-    candidate = started(made)
-    approve(made, candidate)
-    made.until("done")
-    assert made.controller.undo(MODEL, made.now, "complaints", "ada").phase == "rolled_back"
-
-
-@pytest.mark.parametrize("by", ["ada", "bob"])
-def test_a_rejection_ends_it(by: str) -> None:
-    made = world()
-    candidate = started(made)
-    approve(made, candidate)
-    rollout = made.controller.reject(MODEL, candidate, made.now, "biased", by)
-    assert (rollout.phase, rollout.reason) == ("aborted", f"{by} rejected it: biased")
-    assert made.registry.version(MODEL, candidate).standing == "rolled_back"
-    assert made.told()[-2:] == ["rejected", "aborted"]
-    assert made.controller.reject(MODEL, candidate, made.now, "biased", by) == rollout
-    with pytest.raises(Invalid, match="override the gate"):
-        made.controller.start(MODEL, candidate, made.now, "but", "ada")
-
-
 def test_the_same_version_in_another_rollout_is_approved_anew() -> None:
     made = world()
     candidate = started(made)
@@ -217,24 +191,6 @@ def test_the_same_version_in_another_rollout_is_approved_anew() -> None:
     with pytest.raises(Forbidden):
         approve(made, candidate, "bob")
     assert waited(made).phase == "shadow"
-
-
-def test_the_next_tick_heeds_a_rejection_whose_call_was_killed_once_it_is_on_record() -> None:
-    left_in: set[tuple[str, bool]] = set()
-    for effects in range(1, 15):
-        made = world()
-        candidate = started(made)
-        made.tick()
-        made.killer.at = made.killer.effects + effects
-        with suppress(Killed):
-            made.controller.reject(MODEL, candidate, made.now, "biased", "bob")
-        made.killer.at = None
-        heard = made.rollout().gate.rejection is not None
-        left_in.add((made.rollout().phase, heard))
-        made.tick()
-        assert (made.rollout().reason == "bob rejected it: biased") == heard
-        assert made.told().count("rejected") == made.told().count("aborted") == int(heard)
-    assert left_in == {("shadow", False), ("shadow", True), ("aborted", True)}
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])

@@ -8,7 +8,8 @@ from cluster.decision_log.record import Shadow
 from serve_apps.roster import InForce
 from serve_apps.router import Router
 from serve_apps.shadows import CHUNK, Answered, Shadows
-from tests.gateway_world import NOW, BrokenVersion, FakeCounts, FakeLog, canary
+from tests.gateway_fakes import BrokenVersion, FakeCounts, FakeLog
+from tests.gateway_world import NOW, canary
 
 
 def version(number: int) -> Any:

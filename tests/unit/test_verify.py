@@ -1,61 +1,25 @@
 """Verifying: whatever is done to the log behind its back is found, and named by segment, place and decision."""
 
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import msgspec
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.decision_log import verify as verify_module
 from cluster.decision_log.chain import begin, extend
-from cluster.decision_log.fault import Fault
-from cluster.decision_log.segment import frame, link, read_header, scan, scan_linked, sealed_path
+from cluster.decision_log.segment import frame, link, read_header, scan, scan_linked
 from tests.audit_world import KEY, LOG, World
-from tests.decision_log import decision, outcome, skip_syncs
+from tests.decision_log import decision
+from tests.tampered import copied, names, placed, remove_row
+from tests.tampered import unsynced as unsynced
+from tests.tampered import worlds as worlds
 
 PER_SEGMENT = 5
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    skip_syncs(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A live and a sealed log with checkpoints, to be copied and tampered with."""
-    patch = pytest.MonkeyPatch()
-    skip_syncs(patch)
-    homes = {kind: tmp_path_factory.mktemp(kind) for kind in ("live", "sealed")}
-    for kind, home in homes.items():
-        world = World(home)
-        world.fill()
-        world.checkpoint()
-        if kind == "sealed":
-            world.seal()
-            world.checkpoint()
-    patch.undo()
-    return homes
-
-
-def copied(home: Path, to: Path) -> World:
-    shutil.copytree(home, to, dirs_exist_ok=True)
-    return World(to)
-
-
-def names(world: World) -> list[str]:
-    return verify_module._names(world.root)
-
-
-def placed(faults: tuple[Fault, ...], name: str) -> list[Fault]:
-    return [fault for fault in faults if fault.place == f"{LOG}/{name}"]
 
 
 @pytest.mark.parametrize("kind", ["live", "sealed"])
@@ -90,9 +54,6 @@ def test_over_several_workers_it_says_the_same(
     spread = verify_module.verify(world.logs, world.file, [KEY.public_key()], processes=2)
     assert spread.faults == world.verify().faults
     assert spread.records == 3 * PER_SEGMENT - 1
-
-
-# -- live segments ----------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=30, deadline=None)
@@ -231,228 +192,6 @@ def test_a_live_segment_that_was_made_anew_before_sealing_is_not_sealed(
     world.seal()
     assert world.live(name).exists()
     assert "its chain does not hold" in caplog.text
-
-
-# -- sealed segments --------------------------------------------------------------------------------------------------
-
-COLUMNS = (
-    "decision_id",
-    "recorded_at",
-    "version",
-    "subject",
-    "unit_hash",
-    "prediction",
-    "action",
-    "reasons",
-    "context",
-)
-OTHER: dict[type, Any] = {str: "other", float: -0.0, int: 77, list: ["other"], bool: False}
-
-
-@pytest.mark.parametrize("column", [*COLUMNS, "x_temp", "x_hour of day", "x_weekend", "x_carrier", "request_id"])
-def test_any_cell_of_a_sealed_decision_is_held_against_its_record(
-    worlds: dict[str, Path], tmp_path: Path, column: str
-) -> None:
-    world = copied(worlds["sealed"], tmp_path)
-    name = names(world)[1]
-
-    def tamper(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        value = rows[1][column]
-        rows[1][column] = "other" if value is None else OTHER[type(value)]
-        return rows
-
-    world.rewrite("decisions", name, tamper)
-    (fault,) = world.verify().faults
-    assert fault.kind == "changed"
-    assert (fault.place, fault.position, fault.decision_id) == (f"{LOG}/{name}", 1, "d1b")
-    assert column in fault.detail
-
-
-@pytest.mark.parametrize("column", ["record", "leaf", "link", "label", "kpis"])
-def test_what_proves_a_row_cannot_be_changed_either(worlds: dict[str, Path], tmp_path: Path, column: str) -> None:
-    world = copied(worlds["sealed"], tmp_path)
-    name = names(world)[1]
-    forged = msgspec.msgpack.encode(outcome("d1a", False))
-    others = {"record": forged, "leaf": 1, "link": bytes(32), "label": False, "kpis": [("cost", 1.0)]}
-    world.rewrite("outcomes", name, lambda rows: [row | {column: others[column]} for row in rows])
-    found = placed(world.verify().faults, name)
-    assert found[0].kind == "changed"
-    assert found[0].position in (3, 4)  # a link proves its group
-
-
-def same_record_everywhere(row: dict[str, Any]) -> dict[str, Any]:
-    """A forger who changes the cell, the record and the leaf."""
-    from cluster.decision_log import merkle
-
-    payload = row["record"].replace(b"champion", b"attacker")
-    return row | {"arm": "attacker", "record": payload, "leaf": int.from_bytes(merkle.leaf(payload)[:8], "big")}
-
-
-def test_a_record_forged_with_its_cells_and_leaf_breaks_the_chain(worlds: dict[str, Path], tmp_path: Path) -> None:
-    world = copied(worlds["sealed"], tmp_path)
-    name = names(world)[1]
-    world.rewrite("decisions", name, lambda rows: [same_record_everywhere(rows[0]), *rows[1:]])
-    (fault,) = world.verify().faults
-    assert (fault.place, fault.position, fault.decision_id) == (f"{LOG}/{name}", 0, "d1a")
-    assert "d1b" in fault.detail  # one of the group: which, only the leaf could have said
-
-
-def test_a_segment_forged_from_end_to_end_is_not_what_was_signed(worlds: dict[str, Path], tmp_path: Path) -> None:
-    world = copied(worlds["sealed"], tmp_path / "real")
-    forger = World(tmp_path / "forged")
-    forger.write(decision("d0a"), decision("d0b"))
-    forger.writer.roll(now=True)
-    forger.seal()
-    name = names(world)[0]
-    assert names(forger) == [name]
-    for dataset in ("shadows", "outcomes"):
-        sealed_path(world.root, dataset, name).unlink()
-    shutil.copy(sealed_path(forger.root, "decisions", name), sealed_path(world.root, "decisions", name))
-    found = world.verify().faults
-    assert (found[0].kind, found[0].place) == ("changed", f"{LOG}/{name}")
-    assert "its 2 records are not the 5" in found[0].detail
-
-
-def remove_row(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [rows[0], rows[2]]
-
-
-def double_row(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [rows[0], rows[1], rows[1], rows[2]]
-
-
-def add_row(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [*rows, rows[2] | {"position": 5}]
-
-
-def exchange_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [rows[1], rows[0], rows[2]]
-
-
-def exchange_places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [rows[1] | {"position": 0}, rows[0] | {"position": 1}, rows[2]]
-
-
-def renumber(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [rows[1] | {"position": 0}, rows[2] | {"position": 1}]
-
-
-@pytest.mark.parametrize(
-    ("tamper", "kind", "position"),
-    [
-        (remove_row, "missing", 1),
-        (double_row, "reordered", 1),
-        (add_row, "inserted", 5),
-        (exchange_rows, "reordered", 0),
-        (exchange_places, "changed", 0),
-        (renumber, "missing", 3),
-    ],
-)
-def test_rows_of_a_sealed_segment_cannot_be_moved(
-    worlds: dict[str, Path], tmp_path: Path, tamper: Callable[..., Any], kind: str, position: int
-) -> None:
-    world = copied(worlds["sealed"], tmp_path)
-    name = names(world)[2]
-    world.rewrite("decisions", name, tamper)
-    found = placed(world.verify().faults, name)
-    assert (kind, position) in [(fault.kind, fault.position) for fault in found]
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.data())
-def test_whatever_is_done_to_sealed_rows_is_found(worlds: dict[str, Path], draw: st.DataObject) -> None:
-    with TemporaryDirectory() as folder:
-        world = copied(worlds["sealed"], Path(folder))
-        name = draw.draw(st.sampled_from(names(world)))
-        dataset = draw.draw(st.sampled_from(["decisions", "shadows", "outcomes"]))
-        rows = pq.read_table(sealed_path(world.root, dataset, name)).to_pylist()
-        place = draw.draw(st.integers(0, len(rows) - 1))
-        how = draw.draw(st.sampled_from(["drop", "repeat", "take another's", "from elsewhere", "exchange"]))
-        other = pq.read_table(sealed_path(world.root, dataset, names(world)[names(world).index(name) - 1])).to_pylist()
-        changed = list(rows)
-        if how == "drop":
-            del changed[place]
-        elif how == "repeat":
-            changed.insert(place, rows[place])
-        elif how == "take another's":
-            column = draw.draw(st.sampled_from(sorted(rows[0])))
-            changed[place] = rows[place] | {column: other[0][column]}
-        elif how == "from elsewhere":
-            changed[place] = other[place] | {"position": rows[place]["position"]}
-        else:
-            changed[0], changed[place] = rows[place], rows[0]
-        world.rewrite(dataset, name, lambda _: changed)
-        assert bool(placed(world.verify().faults, name)) == (changed != rows)
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.data())
-def test_a_sealed_file_with_any_byte_flipped_still_says_the_same_or_is_found(
-    worlds: dict[str, Path], draw: st.DataObject
-) -> None:
-    with TemporaryDirectory() as folder:
-        world = copied(worlds["sealed"], Path(folder))
-        name = draw.draw(st.sampled_from(names(world)))
-        path = sealed_path(world.root, "decisions", name)
-        before = pq.read_table(path).to_pylist()
-        content = bytearray(path.read_bytes())
-        content[draw.draw(st.integers(0, len(content) - 1))] ^= draw.draw(st.integers(1, 255))
-        path.write_bytes(content)
-        found = placed(world.verify().faults, name)
-        if not found:  # statistics, the name of who wrote it, and the like
-            assert pq.read_table(path).to_pylist() == before
-
-
-def test_a_column_that_is_said_to_be_of_another_type_is_named(worlds: dict[str, Path], tmp_path: Path) -> None:
-    """One flipped bit of a file's footer makes text bytes: found by hypothesis, and said to be nothing."""
-    world = copied(worlds["sealed"], tmp_path)
-    name = names(world)[1]
-    path = sealed_path(world.root, "decisions", name)
-    sealed = pq.read_table(path)
-    place = sealed.schema.get_field_index("action")
-    pq.write_table(sealed.set_column(place, "action", sealed["action"].cast("binary")), path)
-    assert [fault.detail for fault in placed(world.verify().faults, name)] == [
-        "action of decisions is not of the type that it was sealed in"
-    ]
-
-
-@pytest.mark.parametrize("kind", ["live", "sealed"])
-@pytest.mark.parametrize("which", [0, 1, 2])
-def test_a_segment_that_is_gone_is_named(worlds: dict[str, Path], tmp_path: Path, kind: str, which: int) -> None:
-    world = copied(worlds[kind], tmp_path)
-    name = names(world)[which]
-    for path in world.root.rglob(f"{name}.*"):
-        path.unlink()
-    found = world.verify().faults
-    assert {fault.kind for fault in found} == {"missing"}
-    assert {fault.place for fault in found} == {f"{LOG}/{name}"}
-
-
-def test_a_whole_log_that_is_gone_is_named(worlds: dict[str, Path], tmp_path: Path) -> None:
-    world = copied(worlds["sealed"], tmp_path)
-    shutil.rmtree(world.root)
-    assert [fault.kind for fault in world.verify().faults] == ["missing"] * 3
-
-
-def test_a_file_of_one_kind_that_is_gone_leaves_gaps(worlds: dict[str, Path], tmp_path: Path) -> None:
-    world = copied(worlds["sealed"], tmp_path)
-    name = names(world)[0]
-    sealed_path(world.root, "shadows", name).unlink()
-    found = placed(world.verify().faults, name)
-    assert ("missing", 2) in [(fault.kind, fault.position) for fault in found]
-
-
-def test_a_segment_put_in_afterwards_is_named(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.fill(1)
-    world.checkpoint(at=1000.0)
-    late = World(tmp_path)
-    late.writer._header = msgspec.structs.replace(late.writer._header, writer="replica-9")
-    late.write(decision("forged"))
-    late.writer.roll(now=True)
-    (fault,) = world.verify().faults
-    assert fault.kind == "inserted"
-    assert "replica-9" in fault.place
 
 
 def test_what_retention_deleted_is_no_fault(worlds: dict[str, Path], tmp_path: Path) -> None:

@@ -2,64 +2,21 @@
 
 import asyncio
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from cluster.decision_log import disk
 from cluster.decision_log.live import claim
-from cluster.decision_log.record import Decision, Outcome, Record
-from cluster.decision_log.segment import live_names, live_path, read_header, scan_linked
+from cluster.decision_log.record import Decision, Outcome
+from cluster.decision_log.segment import live_names, live_path, read_header
 from cluster.decision_log.writer import LONGEST_HELD_SECONDS, SLOW_SECONDS, Writer
-from cluster.errors import Invalid, TooLarge, Unavailable
-from configs.schema import Feature
-
-FEATURES = (Feature(name="temp", type="number"), Feature(name="carrier", type="category", categories=("UA", "DL")))
-
-
-def decision(name: str, note: str = "") -> Decision:
-    return Decision(name, 10.0, 9.0, 1, "champion", 1, "N1", 7, (20.5, "UA"), 0.7, "warn", context={"note": note})
-
-
-@asynccontextmanager
-async def open_writer(root: Path, durability: Any = "committed", **options: Any) -> AsyncIterator[Writer]:
-    loop = asyncio.get_running_loop()
-    writer = Writer(root, "replica-1", durability, loop, model="flight-delay", features=FEATURES, **options)
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def records(root: Path) -> list[Record]:
-    found: list[Record] = []
-    decoder = msgspec.msgpack.Decoder(Record)
-    for name in live_names(root):
-        content = live_path(root, name).read_bytes()
-        header = read_header(content, name)
-        assert header is not None
-        found += map(decoder.decode, scan_linked(content, header[1])[0])
-    return found
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """What a full disk does: writes are cut short and then refused."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from cluster.errors import Unavailable
+from tests.open_writer import decision, open_writer, records
 
 
 def test_a_commit_returns_when_its_records_are_on_disk(tmp_path: Path) -> None:
@@ -123,37 +80,6 @@ def test_who_is_alone_is_written_by_the_loop_and_the_others_by_the_thread(
         "left to the thread after that",
         "alone again",
     ]
-
-
-def test_a_full_disk_refuses_who_is_alone_and_room_lets_the_next_in(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            writer.append(decision("first"))
-            await writer.commit()
-            with files_no_larger_than(live_path(tmp_path, live_names(tmp_path)[0]).stat().st_size + 10):
-                writer.append(decision("refused"))
-                with pytest.raises(Unavailable, match="cannot be written"):
-                    await writer.commit(alone=True)
-            writer.append(decision("after"))
-            await writer.commit(alone=True)
-
-    asyncio.run(scene())
-    assert records(tmp_path) == [decision("first"), decision("after")]
-
-
-def test_nobody_waits_for_a_loop_that_could_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        async with open_writer(tmp_path) as writer:
-            writer.append(decision("first"))
-            await writer.commit()
-            monkeypatch.setattr(writer._segments, "write", lambda content: 1 / 0)
-            writer.append(decision("d1"))
-            with pytest.raises(Unavailable, match="writer died"):
-                await writer.commit(alone=True)
-            monkeypatch.undo()
-
-    asyncio.run(scene())
 
 
 def test_the_header_says_whose_records_these_are(tmp_path: Path) -> None:
@@ -263,112 +189,6 @@ def test_a_writer_of_the_same_name_starts_a_segment_of_its_own(tmp_path: Path) -
     assert records(tmp_path) == [decision("before"), decision("after")]
 
 
-def test_a_full_disk_refuses_every_waiting_commit_and_recovers_with_room(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            writer.append(decision("kept"))
-            await writer.commit()
-            with files_no_larger_than(4096):
-                writer.append(decision("refused", "x" * 8000))
-                commits = [writer.commit(), writer.commit()]
-                answers = await asyncio.gather(*commits, return_exceptions=True)
-                assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
-                assert "File too large" in str(answers[0])
-            assert records(tmp_path) == [decision("kept")]
-            assert writer.lost == 1
-            writer.append(decision("after"))
-            await writer.commit()
-            assert records(tmp_path) == [decision("kept"), decision("after")]
-
-    asyncio.run(scene())
-
-
-def test_a_commit_without_records_answers_for_the_group_before(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            (tmp_path / "live").write_text("in the way")
-            writer.append(decision("refused"))
-            with pytest.raises(Unavailable, match="cannot be written"):
-                await writer.commit()
-            with pytest.raises(Unavailable, match="cannot be written"):
-                await writer.commit()
-            (tmp_path / "live").unlink()
-            writer.append(decision("kept"))
-            await writer.commit()
-            await writer.commit()
-
-    asyncio.run(scene())
-    assert records(tmp_path) == [decision("kept")]
-
-
-def test_a_failed_sync_is_never_trusted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = disk.sync
-
-    def refuse(descriptor: int) -> None:
-        monkeypatch.setattr(disk, "sync", real)
-        raise OSError(5, "Input/output error")
-
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            writer.append(decision("kept"))
-            await writer.commit()
-            monkeypatch.setattr(disk, "sync", refuse)
-            writer.append(decision("refused"))
-            with pytest.raises(Unavailable, match="Input/output error"):
-                await writer.commit()
-            writer.append(decision("after"))
-            await writer.commit()
-
-    asyncio.run(scene())
-    assert len(live_names(tmp_path)) == 2
-    assert records(tmp_path) == [decision("kept"), decision("after")]
-
-
-def test_buffered_does_not_wait_and_says_so_when_the_disk_refused(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path, "buffered") as writer:
-            writer.append(decision("d1"))
-            assert writer.commit().done()
-        assert records(tmp_path) == [decision("d1")]
-        (tmp_path / "blocked").write_text("in the way")
-        async with open_writer(tmp_path / "blocked", "buffered") as writer:
-            writer.append(decision("lost"))
-            await writer.commit()
-            while writer.lost == 0:
-                await asyncio.sleep(0)
-            with pytest.raises(Unavailable):
-                await writer.commit()
-
-    asyncio.run(scene())
-
-
-def test_a_disk_too_far_behind_refuses_more(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path, max_waiting_bytes=100) as writer:
-            writer.append(decision("d1", "x" * 200))
-            with pytest.raises(Unavailable, match="too slow"):
-                writer.append(decision("d2"))
-            await writer.commit()
-            writer.append(decision("d3"))
-            await writer.commit()
-
-    asyncio.run(scene())
-    assert records(tmp_path) == [decision("d1", "x" * 200), decision("d3")]
-
-
-def test_a_closed_writer_refuses(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            pass
-        writer.close()
-        with pytest.raises(Unavailable):
-            writer.append(decision("late"))
-        with pytest.raises(Unavailable):
-            writer.commit()
-
-    asyncio.run(scene())
-
-
 def test_it_may_be_closed_from_another_thread_while_the_loop_appends(tmp_path: Path) -> None:
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:
@@ -384,119 +204,6 @@ def test_it_may_be_closed_from_another_thread_while_the_loop_appends(tmp_path: P
     assert [record.decision_id for record in records(tmp_path) if isinstance(record, Decision)] == [
         f"d{n}" for n in range(200)
     ]
-
-
-def test_what_records_need_is_on_disk_before_them_or_they_are_refused(tmp_path: Path) -> None:
-    written: list[int] = []
-
-    def keep() -> None:
-        written.append(len(records(tmp_path)))
-        if len(written) == 2:
-            raise Unavailable("no room for keys")
-
-    async def scene() -> None:
-        async with open_writer(tmp_path, before_write=keep) as writer:
-            writer.append(decision("kept"))
-            await writer.commit()
-            writer.append(decision("refused"))
-            with pytest.raises(Unavailable, match="no room for keys"):
-                await writer.commit()
-            writer.append(decision("after"))
-            await writer.commit()
-
-    asyncio.run(scene())
-    assert written[:3] == [0, 1, 1]
-    assert records(tmp_path) == [decision("kept"), decision("after")]
-
-
-def test_nobody_is_told_before_what_records_need_is_synced_too(tmp_path: Path) -> None:
-    begun, going_on = threading.Event(), threading.Event()
-
-    def sync() -> None:
-        begun.set()
-        going_on.wait(10.0)
-
-    async def scene() -> None:
-        async with open_writer(tmp_path, before_write=lambda: sync) as writer:
-            writer.append(decision("d1"))
-            committed = writer.commit()
-            await asyncio.to_thread(begun.wait, 10.0)
-            while not records(tmp_path):  # the log is written meanwhile
-                await asyncio.sleep(0)
-            assert not committed.done()
-            going_on.set()
-            await committed
-
-    asyncio.run(scene())
-
-
-def test_what_records_need_and_cannot_be_synced_refuses_them(tmp_path: Path) -> None:
-    def refuse() -> None:
-        raise Unavailable("the keys' disk is gone")
-
-    syncs = iter([refuse, None])
-
-    async def scene() -> None:
-        async with open_writer(tmp_path, before_write=lambda: next(syncs, None)) as writer:
-            writer.append(decision("refused"))
-            with pytest.raises(Unavailable, match="the keys' disk is gone"):
-                await writer.commit()
-            writer.append(decision("after"))
-            await writer.commit()
-
-    asyncio.run(scene())
-
-
-def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            monkeypatch.setattr(writer._segments, "write", lambda content: 1 / 0)
-            monkeypatch.setattr("threading.excepthook", lambda _: None)
-            writer.append(decision("d1"))
-            with pytest.raises(Unavailable, match="writer died"):
-                await writer.commit()
-            writer._thread.join()
-            await asyncio.sleep(0)
-            with pytest.raises(Unavailable):
-                writer.append(decision("d2"))
-
-    asyncio.run(scene())
-
-
-def test_a_record_too_large_for_a_frame_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.decision_log.writer.MAX_PAYLOAD_BYTES", 500)
-
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            with pytest.raises(TooLarge):
-                writer.append(decision("large", "x" * 600))
-            writer.append(decision("small"))
-            await writer.commit()
-
-    asyncio.run(scene())
-    assert records(tmp_path) == [decision("small")]
-
-
-@pytest.mark.parametrize("value", [1 << 64, "\ud800"])
-def test_a_value_that_cannot_be_kept_is_refused_alone(tmp_path: Path, value: Any) -> None:
-    async def scene() -> None:
-        async with open_writer(tmp_path) as writer:
-            with pytest.raises(Invalid, match="cannot be kept"):
-                writer.append(msgspec.structs.replace(decision("odd"), context={"k": value}))
-            writer.append(decision("fine"))
-            await writer.commit()
-
-    asyncio.run(scene())
-    assert records(tmp_path) == [decision("fine")]
-
-
-def test_a_writer_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
-    async def scene() -> None:
-        loop = asyncio.get_running_loop()
-        with pytest.raises(Invalid, match="cannot be part of a file name"):
-            Writer(tmp_path, "../elsewhere", "committed", loop, model="m", features=FEATURES)
-
-    asyncio.run(scene())
 
 
 VICTIM = """

@@ -1,0 +1,41 @@
+"""A writer of the log that is opened for a test, and what it has written."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cluster.decision_log.record import Decision, Record
+from cluster.decision_log.segment import live_names, live_path, read_header, scan_linked
+from cluster.decision_log.writer import Writer
+from configs.schema import Feature
+
+FEATURES = (Feature(name="temp", type="number"), Feature(name="carrier", type="category", categories=("UA", "DL")))
+
+
+def decision(name: str, note: str = "") -> Decision:
+    return Decision(name, 10.0, 9.0, 1, "champion", 1, "N1", 7, (20.5, "UA"), 0.7, "warn", context={"note": note})
+
+
+@asynccontextmanager
+async def open_writer(root: Path, durability: Any = "committed", **options: Any) -> AsyncIterator[Writer]:
+    loop = asyncio.get_running_loop()
+    writer = Writer(root, "replica-1", durability, loop, model="flight-delay", features=FEATURES, **options)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def records(root: Path) -> list[Record]:
+    found: list[Record] = []
+    decoder = msgspec.msgpack.Decoder(Record)
+    for name in live_names(root):
+        content = live_path(root, name).read_bytes()
+        header = read_header(content, name)
+        assert header is not None
+        found += map(decoder.decode, scan_linked(content, header[1])[0])
+    return found
