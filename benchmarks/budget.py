@@ -217,7 +217,8 @@ class Budget:
         given = cycle(batches)
         start, groups = time.process_time(), 0
         while (spent := time.process_time() - start) < SECONDS or not groups:
-            for record in next(given):
+            batch = next(given)
+            for record in batch:
                 self.log.append(record)
             await self.log.commit(alone=len(batch) == 1)
             groups += 1
