@@ -10,10 +10,10 @@ nobody else may raise a priority.
 
 import argparse
 import os
-import statistics
 import sys
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from statistics import median
 
 import psutil
 
@@ -27,6 +27,7 @@ from cluster.processes import BEHIND
 
 RAYS = 15
 CAN_WAIT = ("ray::ServeReplica:control:", "ray::MonitorActor")
+SETTINGS = {"Ray's 15 for all": (RAYS, RAYS), "Windvane's": (0, BEHIND)}  # who answers, what can wait
 SECONDS, MANY = 4.0, 64
 
 
@@ -44,15 +45,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
-    found: dict[str, list[Round]] = {"Ray's 15 for all": [], "Windvane's": []}
+    found: dict[str, list[Round]] = {name: [] for name in SETTINGS}
     with world(PATIENT) as place:
         place.control()
         waiting = {each.pid for each in place.family() if _title(each).startswith(CAN_WAIT)}
         working = {each.pid for each in place.family() if each.nice() == 0 and _works(each)} - waiting
         traffic = Traffic(place.settings.port, dialects.DECIDE.requests(make_rows(REQUESTS), place.headers))
+        for niceness in (RAYS, 0):  # a priority that cannot be raised again is told before anything is measured
+            _renice(working, niceness)
         _measure(traffic)  # every subject is known from here on
         for number in range(rounds):
-            for name, first, later in (("Ray's 15 for all", RAYS, RAYS), ("Windvane's", 0, BEHIND)):
+            for name, (first, later) in SETTINGS.items():
                 _renice(working, first)
                 _renice(waiting, later)
                 found[name].append(_measure(traffic))
@@ -70,22 +73,23 @@ def _measure(traffic: Traffic) -> Round:
 
 
 def _line(rounds: list[Round]) -> str:
-    def of(numbers: Iterable[float]) -> float:
-        return statistics.median(numbers)
-
+    late = [each.due.p99_ms for each in rounds]
     return (
-        f"alone p50 {of(each.alone.p50_ms for each in rounds):.2f} ms, "
-        f"{MANY} connections {of(each.many.per_second for each in rounds):,.0f}/s, "
-        f"{OPEN_RATE:,.0f}/s due p50 {of(each.due.p50_ms for each in rounds):.2f} "
-        f"p99 {of(each.due.p99_ms for each in rounds):.1f} ms "
-        f"({min(each.due.p99_ms for each in rounds):.1f} to {max(each.due.p99_ms for each in rounds):.1f})"
+        f"alone p50 {median(each.alone.p50_ms for each in rounds):.2f} ms, "
+        f"{MANY} connections {median(each.many.per_second for each in rounds):,.0f}/s, "
+        f"{OPEN_RATE:,.0f}/s due p50 {median(each.due.p50_ms for each in rounds):.2f} "
+        f"p99 {median(late):.1f} ms ({min(late):.1f} to {max(late):.1f})"
     )
 
 
 def _renice(pids: set[int], niceness: int) -> None:
     for pid in pids:
         for thread in psutil.Process(pid).threads():
-            os.setpriority(os.PRIO_PROCESS, thread.id, niceness)
+            with suppress(ProcessLookupError):  # it ended in between
+                try:
+                    os.setpriority(os.PRIO_PROCESS, thread.id, niceness)
+                except PermissionError:
+                    sys.exit("Nobody but root may raise a priority again: run this as root")
 
 
 def _works(process: psutil.Process) -> bool:

@@ -132,15 +132,16 @@ def warm_up(watch: Watch, file: Path, minutes: float) -> tuple[float, Tally]:
     """
     closed = ("--concurrency", str(PEAK_CONCURRENCY))
     watch.ask(file, PEAK_SECONDS, *closed)
-    peak, shares = float("inf"), Tally(0.0)
-    between, share = max(1.0, 60.0 * minutes / PEAKS - PEAK_SECONDS), WARM_UP_SHARE
+    peak, between_peaks = float("inf"), Tally(0.0)
+    between = max(1.0, 60.0 * minutes / PEAKS - PEAK_SECONDS)
     for _ in range(PEAKS):
         rate = watch.ask(file, PEAK_SECONDS, *closed).rate
         peak = min(peak, rate)
-        tally = watch.ask(file, between, "--rate", str(share * peak))
-        say(f"peak {rate:.0f}/s; {tally.rate:.0f}/s of {share * peak:.0f}/s offered, by status {tally.statuses}")
-        shares.merge(tally)
-    return peak, shares
+        offered = WARM_UP_SHARE * peak
+        tally = watch.ask(file, between, "--rate", str(offered))
+        say(f"peak {rate:.0f}/s; {tally.rate:.0f}/s of {offered:.0f}/s offered, by status {tally.statuses}")
+        between_peaks.merge(tally)
+    return peak, between_peaks
 
 
 def soak(place: World, minutes_before: float, minutes: float, share: float, file: Path) -> Soaked:

@@ -207,7 +207,7 @@ class Vault:
 
     def _take(self, subjects: Sequence[str]) -> dict[str, _Held]:
         """Keys of subjects that are not held: found, or else made."""
-        hashes = {subject: self._digest(subject) for subject in subjects}
+        hashes = {subject: bytes.fromhex(self.hash(subject)) for subject in subjects}
         stored = self._keys.find(list(hashes.values()))
         taken: dict[str, _Held] = {}
         for subject, hashed in hashes.items():
@@ -231,6 +231,7 @@ class Vault:
         for subject, held in taken:
             self._held[subject] = held
             self._names[held.subject] = subject
+            self._hashes.pop(subject, None)
         while len(self._held) > self._most_held:
             _, oldest = self._held.popitem(last=False)
             del self._names[oldest.subject]

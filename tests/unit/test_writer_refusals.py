@@ -227,6 +227,23 @@ def test_what_records_need_and_cannot_be_synced_refuses_them(tmp_path: Path) -> 
     asyncio.run(scene())
 
 
+def test_what_waits_when_the_loop_is_gone_is_written_and_closing_returns(tmp_path: Path) -> None:
+    async def first() -> Writer:
+        loop = asyncio.get_running_loop()
+        writer = Writer(tmp_path, "replica-1", "committed", loop, model="flight-delay", features=FEATURES)
+        writer.append(decision("first"))
+        await writer.commit()
+        return writer
+
+    loop = asyncio.new_event_loop()
+    writer = loop.run_until_complete(first())
+    writer.append(decision("last"))
+    writer.commit(alone=True).add_done_callback(lambda _: None)
+    loop.close()
+    writer.close()
+    assert records(tmp_path) == [decision("first"), decision("last")]
+
+
 def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:
