@@ -5,6 +5,7 @@ The folder decides what a sync costs: point it at the disk that the log will liv
 
 import argparse
 import asyncio
+import os
 import random
 import shutil
 import sys
@@ -15,6 +16,7 @@ from time import perf_counter, process_time
 
 from msgspec.structs import replace
 
+from cluster.decision_log import disk
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.checkpoints import Checkpoints
 from cluster.decision_log.file_kms import FileKms
@@ -238,6 +240,25 @@ def protect(home: Path, subjects: int = 20_000) -> None:
     cost("subject that is not held, one by one", lambda: [cold.protect(*one) for one in asked])
 
 
+def reserve(home: Path, turns: int = 20, each: int = 100) -> None:
+    """What a sync of 900 bytes costs where the file grows and where its room was reserved; they take turns."""
+    latencies: dict[str, list[float]] = {"the file grows": [], "its room is reserved": []}
+    files = [os.open(home / f"sync-{place}", os.O_WRONLY | os.O_CREAT) for place in range(len(latencies))]
+    content = bytes(900)
+    disk.reserve(files[1], 0, turns * each * len(content))
+    for _ in range(turns):
+        for descriptor, found in zip(files, latencies.values(), strict=True):
+            for _ in range(each):
+                started = perf_counter()
+                disk.write_whole(descriptor, content)
+                disk.sync(descriptor)
+                found.append(perf_counter() - started)
+    for descriptor in files:
+        os.close(descriptor)
+    for name, found in latencies.items():
+        say(f"900 bytes synced, {name}", milliseconds(found))
+
+
 def timed(what: str, act: Callable[[], object], records: int | None = None) -> None:
     started = perf_counter()
     act()
@@ -268,6 +289,7 @@ def main() -> None:
         timed("tail from the start, sealed", lambda: Tail(log).read(stored), stored)
         audit(root, stored)
         protect(root)
+        reserve(root)
         asyncio.run(introduce(root, decisions(2000)))
     finally:
         shutil.rmtree(root)

@@ -1,5 +1,6 @@
 """Segments for tests: written by the real live segment, without a writer's thread or loop."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,12 +54,12 @@ class Segment:
         self._live = LiveSegment(root, Header("flight-delay", writer, opened_at, columns))
         self.name = self._live.name
 
-    def write(self, *records: Record) -> None:
-        self.write_bytes(b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
+    def write(self, *records: Record, durable: bool = False) -> None:
+        self.write_bytes(b"".join(frame(msgspec.msgpack.encode(record)) for record in records), durable=durable)
 
-    def write_bytes(self, content: bytes) -> None:
+    def write_bytes(self, content: bytes, *, durable: bool = False) -> None:
         """As one group, whatever it is."""
-        self._live.append(content, durable=False)
+        self._live.append(content, durable=durable)
 
     def write_torn(self, content: bytes) -> None:
         """As what a kill leaves behind: without a link."""
@@ -66,6 +67,10 @@ class Segment:
 
     def close(self) -> None:
         self._live.close()
+
+    def kill(self) -> None:
+        """Let go of it as a process that dies does."""
+        os.close(self._live._descriptor)
 
 
 def written(root: Path, *records: Record, opened_at: float = 1.0, columns: tuple[Column, ...] = COLUMNS) -> str:

@@ -5,10 +5,15 @@ from pathlib import Path
 
 
 def write_whole(descriptor: int, content: bytes) -> None:
-    """Append all of `content`; raises OSError (ENOSPC, EFBIG, EIO) with a part of it possibly written."""
+    """Write all of `content` behind the last write; raises OSError (ENOSPC, EFBIG, EIO), maybe half way through."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def reserve(descriptor: int, start: int, count: int) -> None:
+    """Make the file so much longer from `start`, with zeros; raises OSError where the disk has no room or cannot."""
+    os.posix_fallocate(descriptor, start, count)
 
 
 def sync(descriptor: int) -> None:

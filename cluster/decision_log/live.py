@@ -4,15 +4,22 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 
 from cluster.decision_log import disk
 from cluster.decision_log.chain import begin, extend
 from cluster.decision_log.segment import Header, link, live_path, preamble
 
+RESERVED_BYTES = 256 << 10
+
 
 class LiveSegment:
-    """Locked and complete with its header before readers can see it; closed for good by the first failed write."""
+    """Locked and complete with its header before readers can see it; closed for good by the first failed write.
+
+    What is synced is written into room that was reserved before: a file that grows has its new size to sync as well,
+    which takes a third longer. So zeros may stand after the last group until the segment is closed.
+    """
 
     def __init__(self, root: Path, header: Header) -> None:
         """Raises OSError when the disk refuses."""
@@ -35,6 +42,7 @@ class LiveSegment:
             raise
         self.size = len(start)
         self.head = begin(start)  # of the chain, as of the last group that was written whole
+        self._reserved: float = self.size  # bytes of the file
 
     def append(self, frames: bytes, *, durable: bool) -> None:
         """Write one group of frames and its link; raises OSError, and then nothing of it stays and this is closed.
@@ -43,6 +51,8 @@ class LiveSegment:
         """
         head = extend(self.head, frames)
         content = frames + link(head)
+        if durable and self.size + len(content) > self._reserved:
+            self._reserve(self.size + len(content) + RESERVED_BYTES)
         try:
             disk.write_whole(self._descriptor, content)
             if durable:
@@ -59,15 +69,24 @@ class LiveSegment:
     def close(self) -> None:
         """Sync what is left and let go of the segment; raises OSError when that sync failed."""
         try:
+            disk.cut(self._descriptor, self.size)
             disk.sync(self._descriptor)
         finally:
             os.close(self._descriptor)
+
+    def _reserve(self, size: int) -> None:
+        """Make the file that large; where that cannot be, it grows with every write from now on."""
+        try:
+            disk.reserve(self._descriptor, self.size, size - self.size)
+            self._reserved = size
+        except OSError:
+            self._reserved = inf
 
 
 def _open_locked(draft: Path) -> int:
     """A new file that is ours: a sealer may sweep it away between its making and its lock, and then another is made."""
     while True:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return descriptor

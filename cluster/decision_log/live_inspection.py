@@ -15,6 +15,7 @@ from cluster.decision_log.segment import (
     read_header,
     scan,
     scan_linked,
+    torn,
 )
 from cluster.errors import Invalid
 
@@ -36,7 +37,7 @@ def inspect_live(log: str, name: str, content: bytes) -> Inspected:
     else:
         payloads, end = _linked(found, content, start)
     found.records, found.root = len(payloads), merkle.root(merkle.leaves(payloads))
-    found.unlinked_bytes = len(content) - end
+    found.unlinked_bytes = len(torn(content, end))
     return found
 
 

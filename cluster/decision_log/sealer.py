@@ -14,7 +14,7 @@ from cluster.decision_log import disk
 from cluster.decision_log.columns import Dataset, Proof, Table, rows, schema, table
 from cluster.decision_log.live import claim
 from cluster.decision_log.seal import MARK, SEAL, Seal, sealed
-from cluster.decision_log.segment import Header, live_names, live_path, read_header, sealed_path
+from cluster.decision_log.segment import Header, live_names, live_path, read_header, sealed_path, torn
 from cluster.errors import Conflict, Invalid, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -72,8 +72,8 @@ class Sealer:
         except (Invalid, Conflict, msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, OverflowError) as error:
             _log.error("segment %s stays unsealed: %s", live, error)
             return []
-        if end < len(content):
-            self._set_aside(name, content[end:])
+        if left := torn(content, end):
+            self._set_aside(name, left)
         disk.remove(live)
         disk.sync_folder(live.parent)
         return files
@@ -99,14 +99,14 @@ class Sealer:
             disk.sync_folder(folder)
         return list(drafts)
 
-    def _set_aside(self, name: str, torn: bytes) -> None:
+    def _set_aside(self, name: str, left: bytes) -> None:
         """Keep what no link covers: mostly half a group nobody was promised, but a damaged disk looks the same."""
         path = self._root / "torn" / f"{name}.bin"
         disk.make_folder(path.parent)
-        path.write_bytes(torn)
+        path.write_bytes(left)
         disk.sync_file(path)
         disk.sync_folder(path.parent)
-        _log.warning("cut %d bytes after the last whole group of segment %s; they are in %s", len(torn), name, path)
+        _log.warning("cut %d bytes after the last whole group of segment %s; they are in %s", len(left), name, path)
 
 
 def _content(descriptor: int) -> bytes:

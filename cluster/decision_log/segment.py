@@ -5,6 +5,7 @@
     frame…   one record each
     link     the chain's head after the frames before it
     …
+    zeros    as long as it is written: room that was reserved
 
 A frame is `u32 length, u32 crc32, payload`, little-endian; the checksum starts from the length, so a flipped length
 fails it as well. Bytes after the first bad frame are not searched for more frames: a record holds text that callers
@@ -134,6 +135,15 @@ def scan_linked(content: bytes, start: int) -> tuple[list[bytes], list[Link], in
         payloads += group
         links.append(Link(len(payloads), start, end, head))
         start = end + LINK_BYTES
+
+
+def torn(content: bytes, end: int) -> bytes:
+    """What stands after the last frame or link, without the zeros of room that its writer had reserved.
+
+    >>> torn(frame(b"one") + b"half" + bytes(100), 11)
+    b'half'
+    """
+    return content[end:].rstrip(b"\0")
 
 
 def next_link(content: bytes, start: int = 0) -> int | None:

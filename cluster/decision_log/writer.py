@@ -51,7 +51,7 @@ class Writer:
     A commit answers for what its caller appended right before it: no `await` between the two. Everything appended in
     one turn of the loop is one group, and all groups that wait when the disk is free go there in one write and one
     sync. What was appended without a commit goes the same way. Only a group that nobody else is kept waiting by is
-    written by the loop itself, which spares two hand-overs between threads: a third of the time.
+    written by the loop itself, which spares two hand-overs between threads: a fifth of the time.
     """
 
     def __init__(

@@ -233,7 +233,8 @@ def test_whatever_is_tampered_with_is_named(retired: Place, about_ana: list[str]
     pq.write_table(changed.replace_schema_metadata(table.schema.metadata), segment)
     live = next((taken / "log" / "control" / "live").glob("*.seg"))
     content = bytearray(live.read_bytes())
-    content[3 * len(content) // 4] ^= 1  # beyond its header
+    written = len(content.rstrip(b"\0"))  # the rest is room that was reserved
+    content[3 * written // 4] ^= 1  # beyond its header
     live.write_bytes(content)
     checkpoints = taken / "audit" / "checkpoints.jsonl"
     checkpoints.write_text(checkpoints.read_text().replace(r"\"registry\":\"", r"\"registry\":\"0", 1))

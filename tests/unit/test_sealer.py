@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster.decision_log import disk
+from cluster.decision_log.live import RESERVED_BYTES
 from cluster.decision_log.query import Query
 from cluster.decision_log.record import Record
 from cluster.decision_log.sealer import Sealer
@@ -75,12 +76,26 @@ def test_a_torn_tail_is_cut_and_kept_aside(tmp_path: Path, caplog: pytest.LogCap
     segment.write(decision("d1"))
     half = frame(msgspec.msgpack.encode(decision("d2")))[:-3]
     segment.write_torn(half)
-    segment.close()
+    segment.kill()
     with caplog.at_level(logging.WARNING):
         Sealer(tmp_path).seal()
     assert ids(tmp_path) == ["d1"]
     assert (tmp_path / "torn" / f"{segment.name}.bin").read_bytes() == half
     assert f"cut {len(half)} bytes" in caplog.text
+
+
+@pytest.mark.parametrize("half", [b"", frame(b"half a record")[:-3]])
+def test_room_that_a_killed_writer_had_reserved_is_not_kept_aside(tmp_path: Path, half: bytes) -> None:
+    segment = Segment(tmp_path)
+    segment.write(decision("d1"), durable=True)
+    segment.write_torn(half)
+    segment.kill()
+    live = live_path(tmp_path, segment.name)
+    assert live.stat().st_size > RESERVED_BYTES
+    Sealer(tmp_path).seal()
+    assert ids(tmp_path) == ["d1"]
+    assert not live.exists()
+    assert [path.read_bytes() for path in (tmp_path / "torn").glob("*")] == ([half] if half else [])
 
 
 def test_a_segment_whose_header_is_damaged_is_kept_aside_whole(tmp_path: Path) -> None:
@@ -201,7 +216,7 @@ def prepare(root: Path) -> None:
     torn = Segment(root, opened_at=2.0)
     torn.write(decision("d3"), outcome("d3"))
     torn.write_torn(b"torn")
-    torn.close()
+    torn.kill()
 
 
 def test_killed_before_any_effect_on_disk_it_is_simply_run_again(

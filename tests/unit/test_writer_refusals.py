@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from cluster.decision_log import disk
-from cluster.decision_log.segment import live_names, live_path
+from cluster.decision_log.segment import live_names, live_path, read_header, scan
 from cluster.decision_log.writer import Writer
 from cluster.errors import Invalid, TooLarge, Unavailable
 from tests.open_writer import FEATURES, decision, open_writer, records
@@ -29,12 +29,20 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def bytes_written(root: Path) -> int:
+    """How far the live segment is filled."""
+    content = live_path(root, live_names(root)[0]).read_bytes()
+    found = read_header(content, "live")
+    assert found is not None
+    return scan(content, found[1])[1]
+
+
 def test_a_full_disk_refuses_who_is_alone_and_room_lets_the_next_in(tmp_path: Path) -> None:
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:
             writer.append(decision("first"))
             await writer.commit()
-            with files_no_larger_than(live_path(tmp_path, live_names(tmp_path)[0]).stat().st_size + 10):
+            with files_no_larger_than(bytes_written(tmp_path) + 10):
                 writer.append(decision("refused"))
                 with pytest.raises(Unavailable, match="cannot be written"):
                     await writer.commit(alone=True)
