@@ -1,30 +1,27 @@
-"""The walk over all trees, compiled by numba: eight rows at a time, one in each lane of a vector.
+"""The walk over all trees, compiled by numba: as many rows at a time as a vector has lanes, one in each.
 
-Eight float32 numbers are one value of numba here, because left to itself LLVM does not see that the buffers never
-overlap and keeps to single numbers. numba's cache knows changes of this file only: keep what is compiled in it.
+A vector of float32 numbers is one value of numba here, because left to itself LLVM does not see that the buffers never
+overlap and keeps to single numbers. What is compiled stays in this file (`compiling.py`).
 """
 
-import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit
+from llvmlite import binding, ir
 from numba.core import types
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
+from serve_apps.compiling import compiled, kept
 from serve_apps.treeshap.tables import CHUNK, NUMBERS, PLACES, TREE, WEIGHTS
 
-logger = logging.getLogger(__name__)
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 Array = NDArray[Any]
 Lanes = Any  # LANES float32 numbers
-LANES = 8
-BLOCKS = 8  # blocks of LANES rows that go through a tree while its tables are in the cache
+LANES = 16 if binding.get_host_cpu_features().get("avx512f", False) else 8
+LINE = 16  # float32 numbers in a line of the cache
+BLOCKS = 64 // LANES  # blocks of LANES rows that go through a tree while its tables are in the cache
 FLUSH = 32  # trees whose contributions are summed in float32 before they are added in float64
 
 _TREE, _PLACES, _NUMBERS, _WEIGHTS = len(TREE), len(PLACES), len(NUMBERS), len(WEIGHTS) * CHUNK
@@ -115,12 +112,15 @@ _subtract = _instruction(_lanes, lambda builder, one, other: builder.fsub(one, o
 _multiply = _instruction(_lanes, lambda builder, one, other: builder.fmul(one, other, flags=_FAST))
 
 
-def _compiled(function: Function) -> Function:
-    found: Function = njit(nogil=True)(function)
-    return found
+@compiled
+def _room(count: int) -> Array:
+    """So many numbers, the first of which begins a line of the cache: a vector across two lines costs a third more."""
+    numbers = np.empty(count + LINE, np.float32)
+    first = (-(numbers.ctypes.data // 4)) % LINE
+    return numbers[first : first + count]
 
 
-@_compiled
+@compiled
 def _transpose(rows: Array, begin: int, columns: Array) -> None:
     """Rows to lanes; a missing value becomes −∞ in one copy of its feature and +∞ in the other."""
     n, features = rows.shape
@@ -134,7 +134,7 @@ def _transpose(rows: Array, begin: int, columns: Array) -> None:
             columns[start + (features + feature) * LANES] = np.inf if missing else value
 
 
-@_compiled
+@compiled
 def _among(columns: Array, column: int, words: Array, slots: Array, target: int) -> None:
     """Category by category: those whose bit is set go right, as do missing ones that came as +∞."""
     for lane in range(LANES):
@@ -146,7 +146,7 @@ def _among(columns: Array, column: int, words: Array, slots: Array, target: int)
         slots[target + lane] = 1.0 if left else 0.0
 
 
-@_compiled
+@compiled
 def _decide(
     places: Array, numbers: Array, categories: Array, first: int, splits: int, columns: Array, start: int, slots: Array
 ) -> None:
@@ -177,7 +177,7 @@ def _decide(
         _store(slots, slot + _WORTH, worth)
 
 
-@_compiled
+@compiled
 def _share(places: Array, place: int, ratio: Lanes, weights: Array, weight: int, slots: Array, slot: int) -> Lanes:
     """The left child's weight at a node: by the row where it follows the feature's path, by cover elsewhere."""
     ours = _multiply(_load(slots, slot + _GOES), _spread(weights, weight + _MOVED))
@@ -187,7 +187,7 @@ def _share(places: Array, place: int, ratio: Lanes, weights: Array, weight: int,
     return _add(ratio, _multiply(_load(slots, slot + _ALIVE), _subtract(ours, ratio)))
 
 
-@_compiled
+@compiled
 def _walk(
     places: Array,
     numbers: Array,
@@ -239,17 +239,7 @@ def _walk(
         _store(credits, credit, _add(_load(credits, credit), gain))
 
 
-def _kept(function: Function) -> Function:
-    """Compiled once per machine where a folder can be written (NUMBA_CACHE_DIR, here, ~/.cache), else per process."""
-    try:
-        found: Function = njit(nogil=True, cache=True)(function)
-    except RuntimeError as error:
-        logger.warning("TreeSHAP is compiled anew in every process (set NUMBA_CACHE_DIR to keep it): %s", error)
-        return _compiled(function)
-    return found
-
-
-@_kept
+@kept
 def contribute(
     rows: Array,
     trees: Array,
@@ -266,9 +256,10 @@ def contribute(
     n, features = rows.shape
     outputs = sums.shape[1]
     most_blocks = min(BLOCKS, (n + LANES - 1) // LANES)
-    slots = np.empty(most_slots * _SLOT, np.float32)
-    columns = np.empty(most_blocks * 2 * features * LANES, np.float32)
-    credits = np.zeros(most_blocks * outputs * LANES, np.float32)
+    slots = _room(most_slots * _SLOT)
+    columns = _room(most_blocks * 2 * features * LANES)
+    credits = _room(most_blocks * outputs * LANES)
+    credits[:] = 0.0
     for begin in range(0, n, BLOCKS * LANES):
         blocks = min(BLOCKS, (n - begin + LANES - 1) // LANES)
         _transpose(rows, begin, columns)

@@ -1,46 +1,26 @@
 """The walk from the roots to the leaves, compiled by numba: eight trees at a time, row by row.
 
 A step waits for two reads and a comparison, one after the other; eight steps that know nothing of each other fill that
-time. Places are unsigned, so that numba does not look for negative ones. numba's cache knows changes of this file
-only: keep what is compiled in it.
+time. Places are unsigned, so that numba does not look for negative ones. What is compiled stays in this file
+(`compiling.py`).
 """
 
-import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from serve_apps.compiling import compiled, kept
 from serve_apps.treewalk.nodes import GROUP, LANES, QUESTION
 
-logger = logging.getLogger(__name__)
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 Array = NDArray[Any]
 BLOCK = 64  # rows that go through a group of trees while its nodes are in the cache
 _QUESTION = len(QUESTION)
 _LINE = 16  # float32 numbers that come into the cache together
 _TWO, _THREE, _FOUR = np.uint64(2), np.uint64(3), np.uint64(4)
-
-
-def _compiled(function: Function) -> Function:
-    found: Function = njit(nogil=True, error_model="numpy")(function)
-    return found
-
-
-def _kept(function: Function) -> Function:
-    """Compiled once per machine where a folder can be written (NUMBA_CACHE_DIR, here, ~/.cache), else per process."""
-    try:
-        found: Function = njit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError as error:
-        logger.warning("Scoring is compiled anew in every process (set NUMBA_CACHE_DIR to keep it): %s", error)
-        return _compiled(function)
-    return found
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -62,7 +42,7 @@ def _prefetch(_: Any, array: Any, place: Any) -> Any:  # noqa: ARG001 numba read
     return types.void(array, types.intp), generate
 
 
-@_compiled
+@compiled
 def _widen(rows: Array, row: int, questions: Array, categories: Array, wide: Array, start: int) -> None:
     """Write what `Nodes` says of a row's columns to `wide[start:]`."""
     features = rows.shape[1]
@@ -82,7 +62,7 @@ def _widen(rows: Array, row: int, questions: Array, categories: Array, wide: Arr
         wide[start + 2 * features + 1 + place // _QUESTION] = 1.0 if right else 0.0
 
 
-@_compiled
+@compiled
 def _step(thresholds: Array, halves: Array, wide: Array, start: np.uint64, place: np.uint64) -> np.uint64:
     """The child of the node at `place`. No column is NaN, so "not at least" is "below", and one instruction less."""
     value = wide[start + np.uint64(halves[_FOUR * place + _TWO])]
@@ -90,7 +70,7 @@ def _step(thresholds: Array, halves: Array, wide: Array, start: np.uint64, place
     return place + np.uint64(halves[_FOUR * place + _THREE]) + np.uint64(left)
 
 
-@_kept
+@kept
 def walk(
     rows: Array,
     thresholds: Array,

@@ -1,0 +1,33 @@
+"""How kernels are compiled: by numba, without the interpreter's lock, and kept for other processes where that can be.
+
+numba's cache of a function knows changes of the function's own file, and of the processor, only: what a kept function
+calls has to stand in one file with it.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+logger = logging.getLogger(__name__)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """A part of a kernel, compiled along with it."""
+    found: Function = njit(nogil=True, error_model="numpy")(function)
+    return found
+
+
+def kept(function: Function) -> Function:
+    """Compiled once per machine where a folder can be written (NUMBA_CACHE_DIR, here, ~/.cache), else per process."""
+    try:
+        found: Function = njit(nogil=True, error_model="numpy", cache=True)(function)
+    except RuntimeError as error:
+        logger.warning(
+            "%s is compiled anew in every process (set NUMBA_CACHE_DIR to keep it): %s", function.__module__, error
+        )
+        return compiled(function)
+    return found
