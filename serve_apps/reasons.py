@@ -21,22 +21,21 @@ class Words:
     raises: tuple[str, ...]
     lowers: tuple[str, ...]
     missing: str
-    unit: str  # as it stands behind a value
 
     @staticmethod
     def of(feature: Feature) -> "Words":
-        """The feature's own."""
+        """The feature's own; its unit stands behind every value."""
         name, said = feature.name.replace("_", " "), feature.reason
         plain, unit = f"{name}: {VALUE}", f" {feature.unit}" if feature.unit else ""
-        raises, lowers = (tuple((words or plain).split(VALUE)) for words in (said.raises, said.lowers))
-        return Words(raises, lowers, said.missing or f"{name} was not given", unit)
+        split = ((words or plain).split(VALUE) for words in (said.raises, said.lowers))
+        raises, lowers = ((first, *(unit + part for part in later)) for first, *later in split)
+        return Words(raises, lowers, said.missing or f"{name} was not given")
 
     def tell(self, value: Value, weight: float) -> str:
         """The words for a value that moved the score by `weight`."""
         if value is None:
             return self.missing
-        parts = self.raises if weight > 0.0 else self.lowers
-        return parts[0] if len(parts) == 1 else (spell(value) + self.unit).join(parts)
+        return spell(value).join(self.raises if weight > 0.0 else self.lowers)
 
 
 class Reasons:
@@ -69,7 +68,7 @@ class Reasons:
         pushes = [(-towards * weight, place) for place, weight in enumerate(explanation[1:]) if towards * weight > 0.0]
         told: dict[str, Reason] = {}
         for _, place in sorted(pushes):  # equals by their place: the same numbers give the same reasons
-            reason = self._reason(place, record, explanation)
+            reason = self._reason(place, record, explanation[1 + place])
             told.setdefault(reason.text, reason)
             if len(told) == self._most:
                 break
@@ -77,13 +76,14 @@ class Reasons:
 
     def top(self, record: Sequence[Value], explanation: Sequence[float], most: int) -> tuple[Reason, ...]:
         """The `most` features that weighed most, whichever way they pushed, each with its own words."""
-        lightness = [-abs(weight) for weight in explanation[1:]]
-        places = sorted(self._places, key=lightness.__getitem__)[:most]  # equals stay in their order
-        return tuple([self._reason(place, record, explanation) for place in places if lightness[place]])
+        weights = explanation[1:]
+        heaviness = list(map(abs, weights))
+        weightiest = sorted(self._places, key=heaviness.__getitem__, reverse=True)  # equals stay in their order
+        return tuple([self._reason(place, record, weights[place]) for place in weightiest[:most] if heaviness[place]])
 
-    def _reason(self, place: int, record: Sequence[Value], explanation: Sequence[float]) -> Reason:
+    def _reason(self, place: int, record: Sequence[Value], weight: float) -> Reason:
         name, own, words = self._features[place]
-        value, weight = record[own], explanation[1 + place]
+        value = record[own]
         return Reason(name, value, weight, words.tell(value, weight))
 
 
@@ -93,8 +93,8 @@ def spell(value: Value) -> str:
     >>> spell(0.80000001), spell(41250.4), spell(12.0), spell(True), spell("NYC"), spell(-0.0)
     ('0.8', '41,250', '12', 'yes', 'NYC', '0')
     """
+    if value is True or value is False:
+        return "yes" if value else "no"
     if isinstance(value, str) or value is None:
         return str(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     return f"{value + 0.0:.4g}" if -1000.0 < value < 1000.0 else f"{value:,.0f}"
