@@ -30,14 +30,13 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import memory, model
+from benchmarks import memory, model, results
 from benchmarks.generator import Generator
 from benchmarks.memory import Memory
 from benchmarks.offered import Tally
 from benchmarks.world import World, world
 from configs.schema import ModelSpec
 
-RESULTS = Path(__file__).parent / "results"
 PEAK_SECONDS, PEAK_CONCURRENCY, PEAKS = 20.0, 32, 8
 CONNECTIONS = 256  # at once, as of callers that keep pools; a request that waits for one counts from when it was due
 PATIENT = ModelSpec.model_validate(model.SPEC.model_dump(mode="json") | {"slo": {"latency_p99_ms": 2000}})
@@ -182,13 +181,14 @@ def report(found: Soaked) -> str:
     return "\n".join(lines)
 
 
-def save(found: Soaked) -> Path:
+def save(found: Soaked, commit: str) -> Path:
     """Everything, with the machine it was measured on."""
-    RESULTS.mkdir(exist_ok=True)
+    results.FOLDER.mkdir(exist_ok=True)
     now = datetime.now(UTC)
     answered = found.tally.answered
     written = {
         "at": now.isoformat(timespec="seconds"),
+        "commit": commit,
         "machine": {
             "cpus": psutil.cpu_count(),
             "memory": psutil.virtual_memory().total,
@@ -206,7 +206,7 @@ def save(found: Soaked) -> Path:
         "megabytes_by_minute": found.samples.by_minute(),
         "failures": found.failures,
     }
-    path = RESULTS / f"soak-{now:%Y%m%dT%H%M%SZ}.json"
+    path = results.FOLDER / f"soak-{now:%Y%m%dT%H%M%SZ}.json"
     path.write_text(json.dumps(written, indent=1) + "\n")
     return path
 
@@ -218,13 +218,14 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=WARM_UP_MINUTES, help="minutes before them")
     parser.add_argument("--share", type=float, default=0.7, help="of the peak that is offered")
     given = parser.parse_args()
+    commit = results.commit()  # files may be edited while it runs
     with tempfile.TemporaryDirectory(prefix="wvs") as folder, world(PATIENT) as place:
         file = Path(folder) / "bodies.ndjson"
         file.write_bytes(b"\n".join(bodies()))
         place.control()
         found = soak(place, given.warm_up, given.minutes, given.share, file)
     say(report(found))
-    say(f"written to {save(found)}")
+    say(f"written to {save(found, commit)}")
     sys.exit(bool(found.failures))
 
 
