@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks import wrk
 from benchmarks.bounds import CANARY, FLOOR, HELLO, MANY, Bound, Medians, at, fastest_peer, ratio
 from benchmarks.measure import Figure
 
@@ -33,10 +34,17 @@ LEVELS = (1, 8, 32, 64)
 
 def render(medians: Medians, absent: Mapping[str, str], bounds: Sequence[Bound], plain_rows: float | None) -> str:
     """Everything that is printed at the end."""
-    parts = [*by_concurrency(medians, absent), "", *beside_anchors(medians), ""]
+    parts = [*by_concurrency(medians, absent), "", *beside_anchors(medians), "", closed_loops(medians)]
     if plain_rows:
         parts += [f"plain ONNX Runtime, batches of 256, one thread: {plain_rows:,.0f} rows/s", ""]
     return "\n".join([*parts, *verdicts(bounds)]) + "\n"
+
+
+def closed_loops(medians: Medians) -> str:
+    """Who sent the closed loops' requests: figures of different generators are not to be compared."""
+    generators = {figure.generator for figures in medians.values() for figure in figures if figure.concurrency}
+    advice = "" if wrk.NAME in generators else f"; install {wrk.NAME} for a load that takes less of the same cores"
+    return f"closed loops sent by {', '.join(sorted(generators))}{advice}"
 
 
 def by_concurrency(medians: Medians, absent: Mapping[str, str]) -> list[str]:

@@ -96,6 +96,12 @@ def test_the_tables_name_who_is_absent_and_who_could_not_keep_up() -> None:
     assert "MISS" in text
 
 
+def test_the_tables_say_who_sent_the_load() -> None:
+    assert table.closed_loops(MEDIANS) == "closed loops sent by wrk"
+    bundled = {"floor": [replace(figure(10_000), generator="asyncio")]}
+    assert table.closed_loops(bundled).startswith("closed loops sent by asyncio; install wrk")
+
+
 def test_ray_by_default_is_compared_with_its_own_hello() -> None:
     line = next(line for line in table.beside_anchors(MEDIANS) if line.startswith("Ray Serve canary"))
     assert line.split()[-3] == "0.33"
