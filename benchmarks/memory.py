@@ -61,7 +61,7 @@ class Memory:
         """Read every process that is there."""
         for process in processes:
             try:
-                found, name = process.memory_info(), self.names.get(process.pid) or title(process)
+                found, name = process.memory_info(), title(process)  # a worker of Ray's is renamed once it has an actor
             except psutil.NoSuchProcess:
                 continue
             self.add(process.pid, name, Sample(seconds, found.rss, found.rss - found.shared))

@@ -36,15 +36,14 @@ def render(medians: Medians, absent: Mapping[str, str], bounds: Sequence[Bound],
     """Everything that is printed at the end."""
     parts = [*by_concurrency(medians, absent), "", *beside_anchors(medians), "", closed_loops(medians)]
     if plain_rows:
-        parts += [f"plain ONNX Runtime, batches of 256, one thread: {plain_rows:,.0f} rows/s", ""]
-    return "\n".join([*parts, *verdicts(bounds)]) + "\n"
+        parts.append(f"plain ONNX Runtime, batches of 256, one thread: {plain_rows:,.0f} rows/s")
+    return "\n".join([*parts, "", *verdicts(bounds)]) + "\n"
 
 
 def closed_loops(medians: Medians) -> str:
     """Who sent the closed loops' requests: figures of different generators are not to be compared."""
     generators = {figure.generator for figures in medians.values() for figure in figures if figure.concurrency}
-    advice = "" if wrk.NAME in generators else f"; install {wrk.NAME} for a load that takes less of the same cores"
-    return f"closed loops sent by {', '.join(sorted(generators))}{advice}"
+    return f"closed loops sent by {', '.join(sorted(generators))} ({wrk.NAME} where it is installed, but for gRPC)"
 
 
 def by_concurrency(medians: Medians, absent: Mapping[str, str]) -> list[str]:

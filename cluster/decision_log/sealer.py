@@ -62,17 +62,18 @@ class Sealer:
 
     def _seal(self, name: str, content: bytes) -> list[Path]:
         live = live_path(self._root, name)
-        end = 0
+        left = content  # reserved room is cut off what has a header, and only there
         files: list[Path] = []
         try:
             found = read_header(content, name)
             if found is not None:
                 payloads, proof, seal, end = sealed(name, content, found[1])
                 files = self._write(name, found[0], payloads, proof, seal)
+                left = torn(content, end)
         except (Invalid, Conflict, msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, OverflowError) as error:
             _log.error("segment %s stays unsealed: %s", live, error)
             return []
-        if left := torn(content, end):
+        if left:
             self._set_aside(name, left)
         disk.remove(live)
         disk.sync_folder(live.parent)

@@ -97,9 +97,9 @@ def test_the_tables_name_who_is_absent_and_who_could_not_keep_up() -> None:
 
 
 def test_the_tables_say_who_sent_the_load() -> None:
-    assert table.closed_loops(MEDIANS) == "closed loops sent by wrk"
+    assert table.closed_loops(MEDIANS).startswith("closed loops sent by wrk (")
     bundled = {"floor": [replace(figure(10_000), generator="asyncio")]}
-    assert table.closed_loops(bundled).startswith("closed loops sent by asyncio; install wrk")
+    assert table.closed_loops(bundled).startswith("closed loops sent by asyncio (wrk where")
 
 
 def test_ray_by_default_is_compared_with_its_own_hello() -> None:

@@ -108,6 +108,17 @@ def test_a_segment_whose_header_is_damaged_is_kept_aside_whole(tmp_path: Path) -
     assert live_names(tmp_path) == []
 
 
+def test_a_segment_of_nothing_but_zeros_is_kept_aside_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = written(tmp_path, decision("d1"))
+    live_path(tmp_path, name).write_bytes(bytes(500))
+    with caplog.at_level(logging.WARNING):
+        assert Sealer(tmp_path).seal() == []
+    assert (tmp_path / "torn" / f"{name}.bin").read_bytes() == bytes(500)
+    assert "cut 500 bytes" in caplog.text
+
+
 def test_an_empty_segment_just_goes(tmp_path: Path) -> None:
     Segment(tmp_path).close()
     assert Sealer(tmp_path).seal() == []
