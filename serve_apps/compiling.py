@@ -1,11 +1,13 @@
 """How kernels are compiled: by numba, without the interpreter's lock, and kept for other processes where that can be.
 
-numba's cache of a function knows changes of the function's own file, and of the processor, only: what a kept function
-calls has to stand in one file with it.
+numba's cache of a function knows changes of the function's own file, and of the processor, only: so that a kept
+function is compiled anew after a change of what it calls, that has to stand in one folder with it.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
@@ -23,6 +25,7 @@ def compiled(function: Function) -> Function:
 
 def kept(function: Function) -> Function:
     """Compiled once per machine where a folder can be written (NUMBA_CACHE_DIR, here, ~/.cache), else per process."""
+    function.__qualname__ = f"{function.__qualname__}_{_sources(Path(function.__code__.co_filename).parent)}"
     try:
         found: Function = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError as error:
@@ -31,3 +34,8 @@ def kept(function: Function) -> Function:
         )
         return compiled(function)
     return found
+
+
+def _sources(folder: Path) -> str:
+    """What stands in the folder's modules, in 12 digits: part of the name that a compiled function is kept under."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()[:12]

@@ -1,115 +1,51 @@
 """The walk over all trees, compiled by numba: as many rows at a time as a vector has lanes, one in each.
 
-A vector of float32 numbers is one value of numba here, because left to itself LLVM does not see that the buffers never
-overlap and keeps to single numbers. What is compiled stays in this file (`compiling.py`).
+Parts get where arrays begin instead of arrays: numba counts references to arrays in a loop with branches, at three
+times the price of all the rest.
 """
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
-from numba.core import types
-from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
 from serve_apps.compiling import compiled, kept
-from serve_apps.treeshap.tables import CHUNK, NUMBERS, PLACES, TREE, WEIGHTS
+from serve_apps.treeshap.lanes import (
+    LANES,
+    LINE,
+    Lanes,
+    Start,
+    add,
+    below,
+    integer,
+    load,
+    multiply,
+    number,
+    put,
+    same,
+    spread,
+    start_of,
+    store,
+    subtract,
+)
+from serve_apps.treeshap.tables import CHUNK, NODE, REPEAT, SPLIT, TREE
 
 Array = NDArray[Any]
-Lanes = Any  # LANES float32 numbers
-LANES = 16 if binding.get_host_cpu_features().get("avx512f", False) else 8
-LINE = 16  # float32 numbers in a line of the cache
 BLOCKS = 64 // LANES  # blocks of LANES rows that go through a tree while its tables are in the cache
 FLUSH = 32  # trees whose contributions are summed in float32 before they are added in float64
 
-_TREE, _PLACES, _NUMBERS, _WEIGHTS = len(TREE), len(PLACES), len(NUMBERS), len(WEIGHTS) * CHUNK
-_COLUMN, _CREDIT, _LEFT, _RIGHT, _AGAIN, _AGAIN_LEFT, _CATEGORIES, _CATEGORY_WORDS = range(_PLACES)
-_THRESHOLD, _KEPT_LEFT, _KEPT_RIGHT, _RATIO_LEFT, _VALUE_LEFT, _VALUE_RIGHT = range(_NUMBERS)
-_STILL, _MOVED, _SCALE = range(0, _WEIGHTS, CHUNK)
+_TREE, _SPLIT, _REPEAT, _NODE = len(TREE), len(SPLIT), len(REPEAT), len(NODE) * CHUNK
+_FIRST_SPLIT, _SPLITS, _GENERAL, _FIRST_LEAF, _LEAVES = range(5)
+_FIRST_REPEAT, _REPEATS, _CHUNKS, _FIRST_NODE, _CREDITS = range(5, _TREE)
+_COLUMN, _AGAIN, _THRESHOLD, _RATIO, _LEFT, _RIGHT = range(_SPLIT)
+_KEPT_LEFT, _BEFORE, _STILL, _MOVED, _SCALE = 0, 1, *range(2, _REPEAT, CHUNK)
+_WEIGHT, _PLACE, _REST = range(0, _NODE, CHUNK)
 
-# What the walk keeps of one slot, in lanes: 1 where the row goes left, 1 where it still follows the path of the split's
-# feature, what the side it takes is worth; and at each quadrature node the product of weights on the way down, and
-# first the left child's weight, then the sum of the leaves below.
-_GOES, _ALIVE, _WORTH, _DOWN, _UP = 0, LANES, 2 * LANES, 3 * LANES, (3 + CHUNK) * LANES
-_SLOT = (3 + 2 * CHUNK) * LANES
-
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_FAST = ("contract", "reassoc", "nsz", "arcp")  # "fast" would assume that no value is missing
-
-
-class _Lanes(types.Type):
-    def __init__(self) -> None:
-        super().__init__("Lanes")
-
-
-_lanes = _Lanes()
-
-
-@register_model(_Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
-
-
-def _instruction(gives: types.Type, write: Callable[..., Any]) -> Any:
-    """A function for compiled code whose instructions `write(builder, *given)` emits; an array comes as its start."""
-
-    @wraps(write)  # numba reads the arguments off the signature; the first one is never among them
-    def typed(_: Any, *kinds: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            starts = [
-                context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-                for kind, value in zip(signature.args, given, strict=True)
-            ]
-            return write(builder, *starts) or context.get_dummy_value()
-
-        return gives(*(types.intp if isinstance(kind, types.Integer) else kind for kind in kinds)), generate
-
-    return intrinsic(typed)
-
-
-def _address(builder: Any, start: Any, place: Any) -> Any:
-    return builder.bitcast(builder.gep(start, [place]), _VECTOR.as_pointer())
-
-
-def _fill(builder: Any, number: Any) -> Any:
-    nothing = ir.Constant(_VECTOR, ir.Undefined)
-    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
-
-
-def _write_load(builder: Any, start: Any, place: Any) -> Any:
-    return builder.load(_address(builder, start, place), align=4)
-
-
-def _write_store(builder: Any, start: Any, place: Any, lanes: Any) -> None:
-    builder.store(lanes, _address(builder, start, place), align=4)
-
-
-def _write_spread(builder: Any, start: Any, place: Any) -> Any:
-    return _fill(builder, builder.load(builder.gep(start, [place])))
-
-
-def _write_at(builder: Any, start: Any, place: Any) -> Any:
-    return builder.sext(builder.load(builder.gep(start, [place])), ir.IntType(64))
-
-
-def _write_below(builder: Any, lanes: Any, limits: Any) -> Any:
-    ones, zeros = ir.Constant(_VECTOR, [1.0] * LANES), ir.Constant(_VECTOR, [0.0] * LANES)
-    return builder.select(builder.fcmp_ordered("<", lanes, limits), ones, zeros)
-
-
-_load = _instruction(_lanes, _write_load)
-_store = _instruction(types.void, _write_store)
-_same = _instruction(_lanes, _fill)  # one number in every lane
-_spread = _instruction(_lanes, _write_spread)  # array[place] in every lane
-_at = _instruction(types.intp, _write_at)  # array[place] of an int32 array, without numba's look for negative places
-_below = _instruction(_lanes, _write_below)  # 1 where lanes < limits, else 0
-_add = _instruction(_lanes, lambda builder, one, other: builder.fadd(one, other, flags=_FAST))
-_subtract = _instruction(_lanes, lambda builder, one, other: builder.fsub(one, other, flags=_FAST))
-_multiply = _instruction(_lanes, lambda builder, one, other: builder.fmul(one, other, flags=_FAST))
+# What the walk keeps of one slot, in lanes: 1 where the row goes left; of a split that repeats its feature 1 where the
+# row still follows the path to it, and what the side it takes is worth; and at each quadrature node the product of
+# weights on the way down, which the sum of the leaves below replaces on the way up.
+_GOES, _ALIVE, _WORTH, _NODES = 0, LANES, 2 * LANES, 3 * LANES
+_SLOT = (3 + CHUNK) * LANES
 
 
 @compiled
@@ -122,7 +58,7 @@ def _room(count: int) -> Array:
 
 @compiled
 def _transpose(rows: Array, begin: int, columns: Array) -> None:
-    """Rows to lanes; a missing value becomes −∞ in one copy of its feature and +∞ in the other."""
+    """Rows to lanes; a missing value becomes −∞ in the first copy of its feature and +∞ in the second."""
     n, features = rows.shape
     for place in range(len(columns) // (2 * features)):
         row = min(begin + place, n - 1)
@@ -130,122 +66,193 @@ def _transpose(rows: Array, begin: int, columns: Array) -> None:
         for feature in range(features):
             value = rows[row, feature]
             missing = value != value
-            columns[start + feature * LANES] = -np.inf if missing else value
-            columns[start + (features + feature) * LANES] = np.inf if missing else value
+            columns[start + 2 * feature * LANES] = -np.inf if missing else value
+            columns[start + (2 * feature + 1) * LANES] = np.inf if missing else value
 
 
 @compiled
-def _among(columns: Array, column: int, words: Array, slots: Array, target: int) -> None:
+def _among(columns: Start, column: int, categories: Start, first: int, slots: Start, target: int) -> None:
     """Category by category: those whose bit is set go right, as do missing ones that came as +∞."""
+    bits = 32 * integer(categories, first)
     for lane in range(LANES):
-        value = columns[column + lane]
+        value = number(columns, column + lane)
         left = value != np.inf
-        if value >= 0 and value < len(words) * 32:
+        if value >= 0 and value < bits:
             code = np.int64(value)
-            left = (words[code >> 5] >> np.uint32(code & 31)) & np.uint32(1) == 0
-        slots[target + lane] = 1.0 if left else 0.0
+            left = (integer(categories, first + 1 + (code >> 5)) >> (code & 31)) & 1 == 0
+        put(slots, target + lane, np.float32(1.0 if left else 0.0))
 
 
 @compiled
-def _decide(
-    places: Array, numbers: Array, categories: Array, first: int, splits: int, columns: Array, start: int, slots: Array
-) -> None:
-    """What each split of a tree says of the block's rows: _GOES, _ALIVE and _WORTH."""
-    one = _same(np.float32(1))
-    for i in range(splits):
-        place, number, slot = (first + i) * _PLACES, (first + i) * _NUMBERS, i * _SLOT
-        column = start + _at(places, place + _COLUMN) * LANES
-        chosen = _at(places, place + _CATEGORIES)
-        if chosen < 0:
-            left = _below(_load(columns, column), _spread(numbers, number + _THRESHOLD))
-            _store(slots, slot + _GOES, left)
-        else:
-            words = categories[chosen : chosen + _at(places, place + _CATEGORY_WORDS)]
-            _among(columns, column, words, slots, slot + _GOES)
-            left = _load(slots, slot + _GOES)
-        kept = _spread(numbers, number + _KEPT_LEFT)
-        worth = _subtract(_multiply(left, _add(kept, _spread(numbers, number + _KEPT_RIGHT))), kept)
-        again = _at(places, place + _AGAIN)
-        alive = one
-        if again >= 0:
-            alive = _load(slots, again * _SLOT + _GOES)
-            if _at(places, place + _AGAIN_LEFT) == 0:
-                alive = _subtract(one, alive)
-            alive = _multiply(_load(slots, again * _SLOT + _ALIVE), alive)
-            worth = _multiply(worth, alive)
-        _store(slots, slot + _ALIVE, alive)
-        _store(slots, slot + _WORTH, worth)
+def _goes(
+    anew: bool, splits: Start, at: int, categories: Start, columns: Start, start: int, slots: Start, slot: int
+) -> Lanes:
+    """_GOES, found `anew` or as it is in the slot."""
+    if not anew:
+        return load(slots, slot + _GOES)
+    column = integer(splits, at + _COLUMN)
+    if column < 0:
+        _among(columns, start + ~column * LANES, categories, integer(splits, at + _THRESHOLD), slots, slot + _GOES)
+        return load(slots, slot + _GOES)
+    goes = below(load(columns, start + column * LANES), spread(splits, at + _THRESHOLD))
+    store(slots, slot + _GOES, goes)
+    return goes
 
 
 @compiled
-def _share(places: Array, place: int, ratio: Lanes, weights: Array, weight: int, slots: Array, slot: int) -> Lanes:
-    """The left child's weight at a node: by the row where it follows the feature's path, by cover elsewhere."""
-    ours = _multiply(_load(slots, slot + _GOES), _spread(weights, weight + _MOVED))
-    ours = _add(_spread(weights, weight + _STILL), ours)
-    if _at(places, place + _AGAIN) < 0:
-        return ours
-    return _add(ratio, _multiply(_load(slots, slot + _ALIVE), _subtract(ours, ratio)))
+def _follow(anew: bool, goes: Lanes, again: int, repeats: Start, repeat: int, slots: Start, slot: int) -> Lanes:
+    """_ALIVE of a split that repeats its feature, found `anew` together with _WORTH, or as it is in the slot."""
+    if not anew:
+        return load(slots, slot + _ALIVE)
+    above = (again >> 2) * _SLOT
+    alive = load(slots, above + _GOES)
+    if again & 1 == 0:
+        alive = subtract(same(np.float32(1)), alive)
+    if again & 2:
+        alive = multiply(load(slots, above + _ALIVE), alive)
+    worth = subtract(multiply(goes, spread(repeats, repeat + _BEFORE)), spread(repeats, repeat + _KEPT_LEFT))
+    store(slots, slot + _ALIVE, alive)
+    store(slots, slot + _WORTH, multiply(worth, alive))
+    return alive
+
+
+@compiled
+def _share(ratio: Lanes, goes: Lanes, nodes: Start, node: int) -> Lanes:
+    """The left child's weight where no split above is on the feature."""
+    return add(multiply(ratio, spread(nodes, node + _REST)), multiply(goes, spread(nodes, node + _PLACE)))
+
+
+@compiled
+def _share_again(ratio: Lanes, goes: Lanes, alive: Lanes, repeats: Start, repeat: int) -> Lanes:
+    """The same where one is: by the row where it follows the feature's path, by cover elsewhere."""
+    ours = add(spread(repeats, repeat + _STILL), multiply(goes, spread(repeats, repeat + _MOVED)))
+    return add(ratio, multiply(alive, subtract(ours, ratio)))
+
+
+@compiled
+def _hand_down(share: Lanes, slots: Start, slot: int, left: int, right: int) -> None:
+    """At one quadrature node, given as its place in the slots."""
+    mine = load(slots, slot + _NODES)
+    lefts = multiply(mine, share)
+    store(slots, left + _NODES, lefts)
+    store(slots, right + _NODES, subtract(mine, lefts))
+
+
+@compiled
+def _gather(share: Lanes, last: Lanes, apart: Lanes, slots: Start, slot: int) -> Lanes:
+    """Leaves summed below a split at one quadrature node, on their way up; returns what the split adds at it."""
+    added = multiply(load(slots, slot + _NODES), apart)
+    store(slots, slot + _NODES, add(last, multiply(share, apart)))
+    return added
+
+
+@compiled
+def _give(splits: Start, at: int, total: Lanes, worth: Lanes, credits: Start, credit: int) -> None:
+    """Credit a split's feature."""
+    column = integer(splits, at + _COLUMN)
+    place = credit + ((~column if column < 0 else column) >> 1) * LANES
+    store(credits, place, add(load(credits, place), multiply(total, worth)))
 
 
 @compiled
 def _walk(
-    places: Array,
-    numbers: Array,
-    weights: Array,
-    first: int,
-    splits: int,
-    general: int,
-    weight: int,
-    slots: Array,
-    credits: Array,
+    trees: Start,
+    tree: int,
+    chunk: int,
+    splits: Start,
+    repeats: Start,
+    leaves: Start,
+    nodes: Start,
+    categories: Start,
+    columns: Start,
     start: int,
+    slots: Start,
+    credits: Start,
+    credit: int,
 ) -> None:
-    """One tree, one block, CHUNK quadrature nodes: products of weights down, sums of leaves up."""
+    """One tree, one block, one chunk of quadrature nodes: products of weights down, sums of leaves up.
+
+    `start` and `credit` are where the block's lanes begin.
+    """
+    first, general = integer(trees, tree + _FIRST_SPLIT), integer(trees, tree + _GENERAL)
+    count, anew = integer(trees, tree + _SPLITS), chunk == 0
+    repeat = (integer(trees, tree + _FIRST_REPEAT) + chunk * integer(trees, tree + _REPEATS)) * _REPEAT
+    node = integer(trees, tree + _FIRST_NODE) + chunk * _NODE
+    for k in range(CHUNK):
+        store(slots, _NODES + k * LANES, spread(nodes, node + _WEIGHT + k))
     for i in range(general):
-        place, slot = (first + i) * _PLACES, i * _SLOT
-        left, right = _at(places, place + _LEFT) * _SLOT + _DOWN, _at(places, place + _RIGHT) * _SLOT + _DOWN
-        ratio = _spread(numbers, (first + i) * _NUMBERS + _RATIO_LEFT)
-        for k in range(CHUNK):
-            share = _share(places, place, ratio, weights, weight + i * _WEIGHTS + k, slots, slot)
-            mine = _load(slots, slot + _DOWN + k * LANES)
-            lefts = _multiply(mine, share)
-            _store(slots, slot + _UP + k * LANES, share)
-            _store(slots, left + k * LANES, lefts)
-            _store(slots, right + k * LANES, _subtract(mine, lefts))
-    for i in range(splits - 1, -1, -1):
-        place, slot, number = (first + i) * _PLACES, i * _SLOT, (first + i) * _NUMBERS
-        total = _same(np.float32(0))
-        if i >= general:
-            last = _spread(numbers, number + _VALUE_RIGHT)
-            apart = _subtract(_spread(numbers, number + _VALUE_LEFT), last)
-            ratio = _spread(numbers, number + _RATIO_LEFT)
+        at, slot = (first + i) * _SPLIT, i * _SLOT
+        left, right = integer(splits, at + _LEFT) * _SLOT, integer(splits, at + _RIGHT) * _SLOT
+        goes = _goes(anew, splits, at, categories, columns, start, slots, slot)
+        ratio, again = spread(splits, at + _RATIO), integer(splits, at + _AGAIN)
+        if again < 0:
             for k in range(CHUNK):
-                share = _share(places, place, ratio, weights, weight + i * _WEIGHTS + k, slots, slot)
-                _store(slots, slot + _UP + k * LANES, _add(last, _multiply(share, apart)))
-                scale = _spread(weights, weight + i * _WEIGHTS + _SCALE + k)
-                total = _add(total, _multiply(_load(slots, slot + _DOWN + k * LANES), scale))
-            total = _multiply(total, apart)
+                lanes = k * LANES
+                _hand_down(_share(ratio, goes, nodes, node + k), slots, slot + lanes, left + lanes, right + lanes)
         else:
-            left, right = _at(places, place + _LEFT) * _SLOT + _UP, _at(places, place + _RIGHT) * _SLOT + _UP
+            alive = _follow(anew, goes, again, repeats, repeat, slots, slot)
             for k in range(CHUNK):
-                last = _load(slots, right + k * LANES)
-                apart = _subtract(_load(slots, left + k * LANES), last)
-                share = _load(slots, slot + _UP + k * LANES)
-                _store(slots, slot + _UP + k * LANES, _add(last, _multiply(share, apart)))
-                scale = _spread(weights, weight + i * _WEIGHTS + _SCALE + k)
-                total = _add(total, _multiply(_multiply(_load(slots, slot + _DOWN + k * LANES), scale), apart))
-        credit = start + _at(places, place + _CREDIT) * LANES
-        gain = _multiply(total, _load(slots, slot + _WORTH))
-        _store(credits, credit, _add(_load(credits, credit), gain))
+                lanes = k * LANES
+                share = _share_again(ratio, goes, alive, repeats, repeat + k)
+                _hand_down(share, slots, slot + lanes, left + lanes, right + lanes)
+            repeat += _REPEAT
+    general_repeats = repeat
+    for i in range(integer(trees, tree + _LEAVES)):
+        value = spread(leaves, integer(trees, tree + _FIRST_LEAF) + i)
+        for k in range(CHUNK):
+            store(slots, (count + i) * _SLOT + _NODES + k * LANES, value)
+    for i in range(general, count):
+        at, slot = (first + i) * _SPLIT, i * _SLOT
+        goes = _goes(anew, splits, at, categories, columns, start, slots, slot)
+        ratio, again = spread(splits, at + _RATIO), integer(splits, at + _AGAIN)
+        last = spread(splits, at + _RIGHT)
+        apart = subtract(spread(splits, at + _LEFT), last)
+        total = same(np.float32(0))
+        if again < 0:
+            for k in range(CHUNK):
+                total = add(total, _gather(_share(ratio, goes, nodes, node + k), last, apart, slots, slot + k * LANES))
+            worth = subtract(goes, ratio)
+        else:
+            alive = _follow(anew, goes, again, repeats, repeat, slots, slot)
+            for k in range(CHUNK):
+                share = _share_again(ratio, goes, alive, repeats, repeat + k)
+                part = _gather(share, last, apart, slots, slot + k * LANES)
+                total = add(total, multiply(part, spread(repeats, repeat + _SCALE + k)))
+            worth = load(slots, slot + _WORTH)
+            repeat += _REPEAT
+        _give(splits, at, total, worth, credits, credit)
+    repeat = general_repeats
+    for i in range(general - 1, -1, -1):
+        at, slot = (first + i) * _SPLIT, i * _SLOT
+        left, right = integer(splits, at + _LEFT) * _SLOT + _NODES, integer(splits, at + _RIGHT) * _SLOT + _NODES
+        ratio, goes, again = spread(splits, at + _RATIO), load(slots, slot + _GOES), integer(splits, at + _AGAIN)
+        total = same(np.float32(0))
+        if again < 0:
+            worth = subtract(goes, ratio)
+            for k in range(CHUNK):
+                lanes = k * LANES
+                last = load(slots, right + lanes)
+                apart = subtract(load(slots, left + lanes), last)
+                total = add(total, _gather(_share(ratio, goes, nodes, node + k), last, apart, slots, slot + lanes))
+        else:
+            repeat -= _REPEAT
+            alive, worth = load(slots, slot + _ALIVE), load(slots, slot + _WORTH)
+            for k in range(CHUNK):
+                lanes = k * LANES
+                last = load(slots, right + lanes)
+                apart = subtract(load(slots, left + lanes), last)
+                share = _share_again(ratio, goes, alive, repeats, repeat + k)
+                part = _gather(share, last, apart, slots, slot + lanes)
+                total = add(total, multiply(part, spread(repeats, repeat + _SCALE + k)))
+        _give(splits, at, total, worth, credits, credit)
 
 
 @kept
 def contribute(
     rows: Array,
     trees: Array,
-    places: Array,
-    numbers: Array,
-    weights: Array,
+    splits: Array,
+    repeats: Array,
     leaves: Array,
     nodes: Array,
     categories: Array,
@@ -264,21 +271,22 @@ def contribute(
         blocks = min(BLOCKS, (n - begin + LANES - 1) // LANES)
         _transpose(rows, begin, columns)
         for tree in range(0, len(trees), _TREE):
-            first, splits, general = _at(trees, tree), _at(trees, tree + 1), _at(trees, tree + 2)
-            first_leaf, weight = _at(trees, tree + 3), _at(trees, tree + 5)
-            for leaf in range(_at(trees, tree + 4)):
-                value = _spread(leaves, first_leaf + leaf)
-                for k in range(CHUNK):
-                    _store(slots, (splits + leaf) * _SLOT + _UP + k * LANES, value)
             for block in range(blocks):
-                _decide(places, numbers, categories, first, splits, columns, block * 2 * features * LANES, slots)
-                for chunk in range(_at(trees, tree + 6)):
-                    for k in range(CHUNK):
-                        node = _spread(nodes, _at(trees, tree + 7) + chunk * CHUNK + k)
-                        _store(slots, _DOWN + k * LANES, node)
-                    part = weight + chunk * splits * _WEIGHTS
+                for chunk in range(integer(trees, tree + _CHUNKS)):
                     _walk(
-                        places, numbers, weights, first, splits, general, part, slots, credits, block * outputs * LANES
+                        start_of(trees),
+                        tree,
+                        chunk,
+                        start_of(splits),
+                        start_of(repeats),
+                        start_of(leaves),
+                        start_of(nodes),
+                        start_of(categories),
+                        start_of(columns),
+                        block * 2 * features * LANES,
+                        start_of(slots),
+                        start_of(credits),
+                        (block * outputs + integer(trees, tree + _CREDITS)) * LANES,
                     )
             if tree % (FLUSH * _TREE) == (FLUSH - 1) * _TREE or tree + _TREE == len(trees):
                 for row in range(min(n - begin, BLOCKS * LANES)):

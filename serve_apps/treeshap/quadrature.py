@@ -31,9 +31,8 @@ class Quadrature:
         contribute(
             np.require(rows, np.float32, ["C", "W"]),
             tables.trees,
-            tables.places,
-            tables.numbers,
-            tables.weights,
+            tables.splits,
+            tables.repeats,
             tables.leaves,
             tables.nodes,
             tables.categories,

@@ -17,42 +17,51 @@ Singles = NDArray[np.float32]
 Counts = NDArray[np.int64]
 
 # The columns of `Tables.trees`. A tree has a slot for each of its splits, those with a split below them ("general")
-# first, and then a slot for each leaf that hangs on a general split.
-TREE = ("first_split", "splits", "general", "first_leaf", "leaves", "first_weight", "chunks", "first_node")
-# The columns of `Tables.places`. `column` is the split's feature, plus the number of features where a missing value
-# goes right; `credit` is group * features + feature; `again` the slot of the nearest split above on the same feature or
-# -1, `again_left` 1 where the path leaves that one to the left; `categories` -1 where the split is by number.
-PLACES = ("column", "credit", "left", "right", "again", "again_left", "categories", "category_words")
-# The columns of `Tables.numbers`. `kept_*` is the product of the cover ratios of the conditions on this feature, down
-# to that child; `ratio_left` the left child's cover over the split's; `value_*` the leaves of a split that has two.
-NUMBERS = ("threshold", "kept_left", "kept_right", "ratio_left", "value_left", "value_right")
-# The columns of `Tables.weights`, each CHUNK wide. `still` is the left child's weight when the row goes right, `moved`
-# what it gains when the row goes left, `scale` 1 / a² for the feature's factor a above the split.
-WEIGHTS = ("still", "moved", "scale")
+# first, and then a slot for each leaf that hangs on a general split. `credits` is where its output's features begin.
+TREE = (
+    *("first_split", "splits", "general"),
+    *("first_leaf", "leaves"),
+    *("first_repeat", "repeats"),
+    *("chunks", "first_node"),
+    "credits",
+)
+# The columns of `Tables.splits`, of which `threshold`, `ratio` and in a split of two leaves `left` and `right`, their
+# values, are the bits of float32 numbers. `column` is twice the split's feature, plus 1 where a missing value goes
+# right; for a split by category its complement, and `threshold` says where in `Tables.categories` that stands.
+# `again` is -1 unless a split above is on the same feature: then it is the nearest one's slot, four times, plus 2 where
+# that one repeats a feature too, plus 1 where the path leaves it to the left. `ratio` is the left child's cover over
+# the split's.
+SPLIT = ("column", "again", "threshold", "ratio", "left", "right")
+# The columns of `Tables.repeats`, one record for every such split, the latter three CHUNK wide. `kept_left` is the
+# product of the cover ratios of the conditions on this feature, down to the left child, `before` down to the split;
+# `still` the left child's weight when the row goes right, `moved` what it gains when the row goes left, `scale` 1 / a²
+# for the feature's factor a above the split. Of any other split they are `ratio`, 1, ratio (1 - t), t and 1.
+REPEAT = ("kept_left", "before", *(f"{name}_{k}" for name in ("still", "moved", "scale") for k in range(CHUNK)))
+NODE = ("weight", "place", "rest")  # of `Tables.nodes`, each CHUNK wide: the quadrature's weights, t and 1 - t
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """T trees of S splits, one record after the other in flat arrays."""
+    """T trees of S splits, one record after the other in flat arrays, and as few bytes as can be: they are read again
+    for every few rows, and whatever else the processor's cache held before has to be fetched again.
+    """
 
     trees: Integers  # [T * len(TREE)]
-    places: Integers  # [S * len(PLACES)]
-    numbers: Singles  # [S * len(NUMBERS)]
-    weights: Singles  # [(S * chunks) * len(WEIGHTS) * CHUNK], of a tree chunk by chunk
+    splits: Integers  # [S * len(SPLIT)]
+    repeats: Singles  # [R * len(REPEAT)], of a tree chunk by chunk
     leaves: Singles  # values of the leaves that have a slot
-    nodes: Singles  # quadrature weights of 1 * CHUNK nodes, of 2 * CHUNK nodes, …
-    categories: NDArray[np.uint32]
+    nodes: Singles  # of 1 * CHUNK nodes, of 2 * CHUNK nodes, …, chunk by chunk
+    categories: Integers  # for each split by category how many words follow, and the words: a set bit goes right
     slots: int  # of the tree that has most
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The tables of one batch of trees; `counts` are splits, general, leaves and chunks of each."""
+    """The tables of one batch of trees; `counts` are splits, general, leaves, repeats and chunks of each."""
 
     counts: Counts
-    places: Integers
-    numbers: Singles
-    weights: Singles
+    splits: Integers
+    repeats: Singles
     leaves: Singles
 
 
@@ -65,7 +74,7 @@ def build(forest: Forest) -> tuple[Tables, Floats]:
         leaves = np.flatnonzero(paths.reached & (paths.left < 0))
         values = paths.reach[leaves] * forest.value[paths.offset + leaves]
         base += np.bincount(forest.group[first + paths.tree[leaves]], values, forest.groups)
-        parts.append(_part(forest, paths, first))
+        parts.append(_part(forest, paths))
     return _join(forest, parts), base
 
 
@@ -90,7 +99,7 @@ def _batches(forest: Forest) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _part(forest: Forest, paths: Paths, first: int) -> _Part:
+def _part(forest: Forest, paths: Paths) -> _Part:
     left, right = paths.left[paths.splits], paths.right[paths.splits]
     two_leaves = (paths.left[left] < 0) & (paths.left[right] < 0)
     # parents before children, and like beside like: a branch that always goes one way costs nothing
@@ -111,73 +120,74 @@ def _part(forest: Forest, paths: Paths, first: int) -> _Part:
     np.maximum.at(distinct, paths.tree, paths.distinct)
     chunks = np.maximum(1, -(-distinct // (2 * CHUNK)))
     here = paths.offset + split
-    feature = forest.feature[here]
-    before, above = paths.before[split], paths.above[split]
-    places: dict[str, NDArray[Any]] = {
-        "column": feature + np.where(forest.missing_left[here], 0, forest.features),
-        "credit": forest.group[first + tree] * forest.features + feature,
-        "left": slot[left],
-        "right": slot[right],
-        "again": np.where(above >= 0, slot[above], -1),
-        "again_left": paths.left[above] == paths.entry[split],
-        "categories": forest.category_start[here],
-        "category_words": forest.category_words[here],
+    before, above, ratio = paths.before[split], paths.above[split], paths.ratio[left]
+    column = 2 * forest.feature[here] + ~forest.missing_left[here]
+    chosen = forest.category_start[here] >= 0
+    again = 4 * slot[above] + 2 * (paths.above[above] >= 0) + (paths.left[above] == paths.entry[split])
+    splits_of = {
+        "column": np.where(chosen, ~column, column),
+        "again": np.where(above >= 0, again, -1),
+        "threshold": np.where(chosen, _category_place(forest)[here], _bits(forest.threshold[here])),
+        "ratio": _bits(ratio),
+        "left": np.where(two_leaves, _bits(forest.value[paths.offset + left]), slot[left]),
+        "right": np.where(two_leaves, _bits(forest.value[paths.offset + right]), slot[right]),
     }
-    numbers: dict[str, NDArray[Any]] = {
-        "threshold": forest.threshold[here],
-        "kept_left": before * paths.ratio[left],
-        "kept_right": before * paths.ratio[right],
-        "ratio_left": paths.ratio[left],
-        "value_left": forest.value[paths.offset + left],
-        "value_right": forest.value[paths.offset + right],
-    }
+    repeated = np.flatnonzero(above >= 0)
+    repeats: Counts = np.bincount(tree[repeated], minlength=paths.trees).astype(np.int64)
+    general = np.bincount(tree[~two_leaves], minlength=paths.trees)
     return _Part(
-        counts=np.stack([splits, np.bincount(tree[~two_leaves], minlength=paths.trees), leaves, chunks], axis=1),
-        places=_records(PLACES, places, np.int32),
-        numbers=_records(NUMBERS, numbers, np.float32),
-        weights=_weights(before, before * paths.ratio[left], tree, slot[split], splits, chunks),
+        counts=np.stack([splits, general, leaves, repeats, chunks], axis=1),
+        splits=_records(SPLIT, splits_of, np.int32),
+        repeats=_repeats(before[repeated], ratio[repeated], tree[repeated], repeats, chunks),
         leaves=forest.value[paths.offset + hanging].astype(np.float32),
     )
 
 
-def _weights(
-    before: Floats, kept_left: Floats, tree: Integers, slot: Integers, splits: Counts, chunks: Counts
-) -> Singles:
-    """WEIGHTS at the nodes t of each split's tree; the feature's factor above the split is a = before (1 - t) + t."""
-    ends = np.cumsum(splits * chunks)
-    found = np.zeros((int(ends[-1]), len(WEIGHTS), CHUNK), np.float32)
+def _repeats(before: Floats, ratio: Floats, tree: Integers, repeats: Counts, chunks: Counts) -> Singles:
+    """REPEAT at the nodes t of each split's tree; the feature's factor above the split is a = before (1 - t) + t."""
+    ends = np.cumsum(repeats * chunks)
+    found = np.zeros((int(ends[-1]), len(REPEAT)), np.float32)
+    kept_left, number = before * ratio, _rank(repeats)
     for count in np.unique(chunks):
         own = np.flatnonzero(chunks[tree] == count)
-        starts = (ends - splits * chunks)[tree[own]] + slot[own]
+        starts = (ends - repeats * chunks)[tree[own]] + number[own]
         nodes, _ = gauss_legendre(int(count))
         for chunk, t in enumerate(nodes.reshape(-1, CHUNK)):
             factor = before[own, None] * (1.0 - t) + t
             still = kept_left[own, None] * (1.0 - t) / factor
-            found[starts + chunk * splits[tree[own]]] = np.stack([still, t / factor, 1.0 / factor**2], axis=1)
+            found[starts + chunk * repeats[tree[own]]] = np.hstack(
+                [kept_left[own, None], before[own, None], still, t / factor, 1.0 / factor**2]
+            )
     return found.ravel()
 
 
 def _join(forest: Forest, parts: list[_Part]) -> Tables:
-    splits, general, leaves, chunks = np.concatenate([part.counts for part in parts]).T
+    splits, general, leaves, repeats, chunks = np.concatenate([part.counts for part in parts]).T
     trees = {
         "first_split": np.cumsum(splits) - splits,
         "splits": splits,
         "general": general,
         "first_leaf": np.cumsum(leaves) - leaves,
         "leaves": leaves,
-        "first_weight": (np.cumsum(splits * chunks) - splits * chunks) * len(WEIGHTS) * CHUNK,
+        "first_repeat": np.cumsum(repeats * chunks) - repeats * chunks,
+        "repeats": repeats,
         "chunks": chunks,
-        "first_node": CHUNK * (chunks - 1) * chunks // 2,
+        "first_node": len(NODE) * CHUNK * (chunks - 1) * chunks // 2,
+        "credits": forest.group * forest.features,
     }
-    nodes = [gauss_legendre(count)[1] for count in range(1, int(chunks.max()) + 1)]
+    nodes = []
+    for count in range(1, int(chunks.max()) + 1):
+        t, weights = gauss_legendre(count)
+        nodes.append(np.stack([weights, t, 1.0 - t]).reshape(len(NODE), -1, CHUNK).transpose(1, 0, 2).ravel())
+    chosen = np.flatnonzero(forest.category_start >= 0)
+    words = np.insert(forest.categories.view(np.int32), forest.category_start[chosen], forest.category_words[chosen])
     return Tables(
         trees=_records(TREE, trees, np.int32),
-        places=np.concatenate([part.places for part in parts]),
-        numbers=np.concatenate([part.numbers for part in parts]),
-        weights=np.concatenate([part.weights for part in parts]),
+        splits=np.concatenate([part.splits for part in parts]),
+        repeats=np.concatenate([part.repeats for part in parts]),
         leaves=np.concatenate([part.leaves for part in parts]),
         nodes=np.concatenate(nodes).astype(np.float32),
-        categories=forest.categories,
+        categories=words,
         slots=max(1, int((splits + leaves).max())),  # a tree of one leaf starts its walk all the same
     )
 
@@ -185,6 +195,17 @@ def _join(forest: Forest, parts: list[_Part]) -> Tables:
 def _records(order: tuple[str, ...], columns: Mapping[str, NDArray[Any]], kind: type) -> NDArray[Any]:
     """The columns side by side in the declared order, flat."""
     return np.stack([columns[name] for name in order], axis=1).astype(kind).ravel()
+
+
+def _category_place(forest: Forest) -> Integers:
+    """Where each node's categories stand once their number goes before those of every node."""
+    starts = np.sort(forest.category_start[forest.category_start >= 0])
+    return forest.category_start + np.searchsorted(starts, forest.category_start).astype(np.int32)
+
+
+def _bits(numbers: NDArray[Any]) -> Integers:
+    """Of float32 numbers, as integers."""
+    return numbers.astype(np.float32).view(np.int32)
 
 
 def _rank(counts: Counts) -> Counts:

@@ -1,8 +1,7 @@
 """The walk from the roots to the leaves, compiled by numba: eight trees at a time, row by row.
 
 A step waits for two reads and a comparison, one after the other; eight steps that know nothing of each other fill that
-time. Places are unsigned, so that numba does not look for negative ones. What is compiled stays in this file
-(`compiling.py`).
+time. Places are unsigned, so that numba does not look for negative ones.
 """
 
 from typing import Any

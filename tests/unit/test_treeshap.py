@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve_apps.booster.forest import Forest, read_forest
-from serve_apps.treeshap.kernel import BLOCKS, FLUSH, LANES
+from serve_apps.treeshap.kernel import BLOCKS, FLUSH
+from serve_apps.treeshap.lanes import LANES
 from serve_apps.treeshap.quadrature import Quadrature
 from tests.forests import apart, made_up, random_rows, trained
 
