@@ -4,13 +4,13 @@ import asyncio
 
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import Decision, Record
-from serve_apps.sinks import Log
+from serve_apps.sinks import GroupLog
 
 
 class ProtectedLog:
     """Keeps a group's decisions until their commit, which encrypts them together: subjects are looked up in one go."""
 
-    def __init__(self, log: Log, protection: Protection) -> None:
+    def __init__(self, log: GroupLog, protection: Protection) -> None:
         self._log = log
         self._protection = protection
         self._group: list[Decision] = []
@@ -25,6 +25,6 @@ class ProtectedLog:
     def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":
         """Done when what was appended is durable; Unavailable when it is not, or when the vault does not answer."""
         group, self._group = self._group, []
-        for decision in self._protection.protect_all(group) if group else ():
-            self._log.append(decision)
+        if group:
+            self._log.extend(self._protection.protect_all(group))
         return self._log.commit(alone=alone)

@@ -24,6 +24,13 @@ class Log(Protocol):
         """
 
 
+class GroupLog(Log, Protocol):
+    """One that takes a group at once."""
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Take the records into the group of this turn, all or none; raises Unavailable as `append` does."""
+
+
 class Counts(Protocol):
     """What the monitors need, added up per micro-batch."""
 

@@ -29,6 +29,9 @@ class FakeLog:
     def append(self, record: Record) -> None:
         self.records.append(record)
 
+    def extend(self, records: Sequence[Record]) -> None:
+        self.records += records
+
     def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":
         self.alone.append(alone)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,6 +1,7 @@
 """A Gateway whose decision log keeps nothing: what the log costs is the difference. For the bench alone."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,8 +33,8 @@ class NullWriter(Writer):
     def __init__(self, *_: object, **__: object) -> None:
         self._loop = asyncio.get_running_loop()
 
-    def append(self, record: Record) -> None:
-        """Forget it."""
+    def extend(self, records: Sequence[Record]) -> None:
+        """Forget them."""
 
     def commit(self, *, alone: bool = False) -> "asyncio.Future[None]":  # noqa: ARG002  as the real one
         """Done at once."""

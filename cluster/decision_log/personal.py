@@ -11,11 +11,9 @@ import msgspec
 
 from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.record import Decision, Value
-from cluster.decision_log.vault import Protected, Vault
+from cluster.decision_log.vault import UNNAMED, Protected, Vault
 from cluster.errors import Invalid
 from configs.schema import Feature
-
-UNNAMED = "\x1f"  # begins a subject that a door made up: nobody is called so, and there is nothing to keep of it
 
 
 class Personal(msgspec.Struct, frozen=True, array_like=True):

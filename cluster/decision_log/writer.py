@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,7 +17,7 @@ import msgspec
 
 from cluster.decision_log.record import Record
 from cluster.decision_log.rolling import RollingSegments
-from cluster.decision_log.segment import FRAME, MAX_PAYLOAD_BYTES, Column, Header
+from cluster.decision_log.segment import MAX_PAYLOAD_BYTES, Column, Header, frames
 from cluster.errors import Invalid, TooLarge, Unavailable
 from configs.schema import Feature
 
@@ -108,23 +107,28 @@ class Writer:
         self._thread.start()
 
     def append(self, record: Record) -> None:
-        """Take the record into this turn's group; raises Unavailable when closed or when the disk is too far behind."""
+        """Take one record; see `extend`."""
+        self.extend((record,))
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Take records into this turn's group, all or none; Unavailable when closed or the disk is too far behind."""
         if self._unwritten_bytes > self._room:
             raise Unavailable(
                 _CLOSED if self._room < 0 else "the decision log's disk is too slow: send less, or move it"
             )
+        encode = self._encode
         try:
-            payload = self._encode(record)
+            payloads = [encode(record) for record in records]
         except (OverflowError, UnicodeEncodeError) as error:
             raise Invalid(f"a value of the record cannot be kept: {error}") from error
-        length = len(payload)
-        if length > MAX_PAYLOAD_BYTES:
-            raise TooLarge(f"a record of {length} bytes does not fit the log's {MAX_PAYLOAD_BYTES}; send less at once")
+        longest = max(map(len, payloads), default=0)
+        if longest > MAX_PAYLOAD_BYTES:
+            raise TooLarge(f"a record of {longest} bytes does not fit the log's {MAX_PAYLOAD_BYTES}; send less at once")
+        framed = frames(payloads)
         group = self._group
-        group.frames += FRAME.pack(length, zlib.crc32(payload, length))
-        group.frames += payload
-        group.records += 1
-        self._unwritten_bytes += length + FRAME.size
+        group.frames += framed
+        group.records += len(payloads)
+        self._unwritten_bytes += len(framed)
         if not self._due:
             self._due = True
             self._loop.call_soon(self._hand_over)
