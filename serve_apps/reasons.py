@@ -33,9 +33,10 @@ class Words:
 
     def tell(self, value: Value, weight: float) -> str:
         """The words for a value that moved the score by `weight`."""
-        if value is None:
-            return self.missing
-        return spell(value).join(self.raises if weight > 0.0 else self.lowers)
+        words = self.raises if weight > 0.0 else self.lowers
+        if type(value) is float and -1000.0 < value < 1000.0:  # as `spell` has it; ten of them a decision
+            return f"{value + 0.0:.4g}".join(words)
+        return self.missing if value is None else spell(value).join(words)
 
 
 class Reasons:
@@ -53,8 +54,8 @@ class Reasons:
 
     def __init__(self, spec: ModelSpec, names: Sequence[str]) -> None:
         places = {feature.name: place for place, feature in enumerate(spec.features)}
-        self._features = [(name, places[name], Words.of(spec.feature(name))) for name in names]
-        self._places = range(len(self._features))
+        self._features = [(name, places[name], Words.of(spec.feature(name)).tell) for name in names]
+        self._places = range(1, 1 + len(self._features))
         self._most = spec.explanation.reasons
         self._towards = 1.0 if spec.decision.adverse_is_high else -1.0
 
@@ -68,7 +69,8 @@ class Reasons:
         pushes = [(-towards * weight, place) for place, weight in enumerate(explanation[1:]) if towards * weight > 0.0]
         told: dict[str, Reason] = {}
         for _, place in sorted(pushes):  # equals by their place: the same numbers give the same reasons
-            reason = self._reason(place, record, explanation[1 + place])
+            name, own, tell = self._features[place]
+            reason = Reason(name, record[own], explanation[1 + place], tell(record[own], explanation[1 + place]))
             told.setdefault(reason.text, reason)
             if len(told) == self._most:
                 break
@@ -76,15 +78,15 @@ class Reasons:
 
     def top(self, record: Sequence[Value], explanation: Sequence[float], most: int) -> tuple[Reason, ...]:
         """The `most` features that weighed most, whichever way they pushed, each with its own words."""
-        weights = explanation[1:]
-        heaviness = list(map(abs, weights))
+        heaviness, features, told = list(map(abs, explanation)), self._features, []
         weightiest = sorted(self._places, key=heaviness.__getitem__, reverse=True)  # equals stay in their order
-        return tuple([self._reason(place, record, weights[place]) for place in weightiest[:most] if heaviness[place]])
-
-    def _reason(self, place: int, record: Sequence[Value], weight: float) -> Reason:
-        name, own, words = self._features[place]
-        value = record[own]
-        return Reason(name, value, weight, words.tell(value, weight))
+        for place in weightiest[:most]:
+            weight = explanation[place]
+            if weight:
+                name, own, tell = features[place - 1]
+                value = record[own]
+                told.append(Reason(name, value, weight, tell(value, weight)))
+        return tuple(told)
 
 
 def spell(value: Value) -> str:
