@@ -2,11 +2,12 @@
 
     python -m benchmarks [--quick] [--rounds 3] [--only NAME …]
 
-The figures of a table are medians of the rounds; ratios hold within one run.
+The figures of a table are medians of the rounds, and ratios medians of the rounds' ratios.
 """
 
 import argparse
 import signal
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from benchmarks import bounds, budget, lineup, results, table
-from benchmarks.lineup import Absent, Progress, Turn
+from benchmarks.lineup import Absent, Entry, Progress, Turn
 from benchmarks.measure import Figure, Span, Wrong, measure, median, open_session, plain_rows_per_second
 from benchmarks.model import PERSONAL, bundle
 
@@ -40,26 +41,36 @@ def main() -> None:
     names = set(order.only or (lineup.QUICK if order.quick else table.LABELS))
     span = Span()
     session = open_session(bundle())
-    plain: list[float] = []
+    plain: list[float | None] = []
     rounds: list[dict[str, list[Figure]]] = []
     absent: dict[str, str] = {}
     try:
         for number in range(1, (order.rounds or (1 if order.quick else ROUNDS)) + 1):
             say(f"round {number}")
-            plain.append(plain_rows_per_second(session))
-            found, missing = one_round(
-                lineup.everyone(names.__contains__, say), lambda entry: measure(entry, session, span, say), say
-            )
+            beside: list[float] = []  # of the server that is held to it
+
+            def act(entry: Entry, beside: list[float] = beside) -> list[Figure]:
+                if entry.name != bounds.BINARY_256:
+                    return measure(entry, session, span, say)
+                beside.append(plain_rows_per_second(session))
+                figures = measure(entry, session, span, say)
+                beside.append(plain_rows_per_second(session))
+                return figures
+
+            found, missing = one_round(lineup.everyone(names.__contains__, say), act, say)
             rounds.append(found)
+            plain.append(statistics.fmean(beside) if beside else None)
             absent |= missing
     except Wrong as error:
         sys.exit(f"The run is void: {error}")
     except KeyboardInterrupt:
         sys.exit("Interrupted; what was started is ended.")
     medians = of_all(rounds)
-    rows = sorted(plain)[len(plain) // 2]
-    judged = bounds.judge(medians, rows)
-    sys.stdout.write("\n" + table.render(medians, absent, judged, rows))
+    peer = bounds.fastest_peer(medians)
+    measured = [each for each in plain if each is not None]
+    rows = statistics.median(measured) if measured else None
+    judged = bounds.judge(rounds, plain, peer)
+    sys.stdout.write("\n" + table.render(medians, rounds, absent, judged, rows, peer))
     whole = names == set(table.LABELS)
     steps = uvloop.run(budget.measure(explain=False, personal=PERSONAL)) if whole else {}
     if steps:

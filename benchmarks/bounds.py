@@ -1,7 +1,12 @@
-"""The bounds that the fast path is held to: what was reached beside what was asked, PASS, MISS or not measured."""
+"""The bounds that the fast path is held to: what was reached beside what was asked, PASS, MISS or not measured.
+
+What is reached is the median of what each round reached by itself: a rented machine is another one ten minutes later,
+and a ratio says something of two servers that were measured in the same minutes.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
 from benchmarks.measure import Figure
 
@@ -10,7 +15,7 @@ PEOPLE = "windvane-people"
 HELLO, CANARY, FLOOR = "ray-hello", "ray-default-canary", "floor"
 PEERS = ("kserve-v1", "kserve-v2", "mlserver", "bentoml", "litserve", "mlflow-serve")
 MANY = 64  # connections that ratios are taken at
-Medians = Mapping[str, Sequence[Figure]]
+Medians = Mapping[str, Sequence[Figure]]  # by server; one round's figures, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +47,29 @@ def fastest_peer(medians: Medians) -> str | None:
     return max(measured)[1] if measured else None
 
 
-def ratio(medians: Medians, name: str, anchor: str | None) -> float | None:
+def ratio(found: Medians, name: str, anchor: str | None) -> float | None:
     """Requests a second of one server to another's, both with 64 connections."""
-    ours, theirs = at(medians, name), at(medians, anchor) if anchor else None
+    ours, theirs = at(found, name), at(found, anchor) if anchor else None
     return ours.per_second / theirs.per_second if ours and theirs else None
 
 
-def judge(medians: Medians, plain_rows_per_second: float | None) -> list[Bound]:
-    """Every bound against the medians of the rounds."""
-    peer = fastest_peer(medians)
+def usual_ratio(rounds: Sequence[Medians], name: str, anchor: str | None) -> float | None:
+    """The median of the rounds' ratios."""
+    return _median([ratio(found, name, anchor) for found in rounds])
+
+
+def judge(rounds: Sequence[Medians], plain: Sequence[float | None], peer: str | None) -> list[Bound]:
+    """Every bound against the rounds; `plain` ONNX Runtime's rows a second in each, `peer` the fastest."""
+    judged = [_round(found, rows, peer) for found, rows in zip(rounds, plain, strict=True)]
+    return [replace(same[0], reached=_median([each.reached for each in same])) for same in zip(*judged, strict=True)]
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    measured = [value for value in values if value is not None]
+    return median(measured) if measured else None
+
+
+def _round(medians: Medians, plain_rows_per_second: float | None, peer: str | None) -> list[Bound]:
     named = f"the fastest peer's bare prediction ({peer})" if peer else "the fastest peer's bare prediction"
     rows = max((each.rows_per_second for each in medians.get(BINARY_256, ()) if each.concurrency), default=None)
     share = rows / plain_rows_per_second if rows and plain_rows_per_second else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from benchmarks import wrk
-from benchmarks.bounds import CANARY, FLOOR, HELLO, MANY, Bound, Medians, at, fastest_peer, ratio
+from benchmarks.bounds import CANARY, FLOOR, HELLO, MANY, Bound, Medians, at, usual_ratio
 from benchmarks.measure import Figure
 
 LABELS = {
@@ -32,9 +32,16 @@ WIDTH = max(map(len, LABELS.values())) + 2
 LEVELS = (1, 8, 32, 64)
 
 
-def render(medians: Medians, absent: Mapping[str, str], bounds: Sequence[Bound], plain_rows: float | None) -> str:
+def render(
+    medians: Medians,
+    rounds: Sequence[Medians],
+    absent: Mapping[str, str],
+    bounds: Sequence[Bound],
+    plain_rows: float | None,
+    peer: str | None,
+) -> str:
     """Everything that is printed at the end."""
-    parts = [*by_concurrency(medians, absent), "", *beside_anchors(medians), "", closed_loops(medians)]
+    parts = [*by_concurrency(medians, absent), "", *beside_anchors(medians, rounds, peer), "", closed_loops(medians)]
     if plain_rows:
         parts.append(f"plain ONNX Runtime, batches of 256, one thread: {plain_rows:,.0f} rows/s")
     return "\n".join([*parts, "", *verdicts(bounds)]) + "\n"
@@ -59,9 +66,8 @@ def by_concurrency(medians: Medians, absent: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def beside_anchors(medians: Medians) -> list[str]:
-    """At 64 connections: what it costs, and the ratios to the anchors."""
-    peer = fastest_peer(medians)
+def beside_anchors(medians: Medians, rounds: Sequence[Medians], peer: str | None) -> list[str]:
+    """At 64 connections: what it costs, and the ratios to the anchors, each the median of the rounds' ratios."""
     heads = ("req/s", "CPU s/1,000", "memory MiB", "/ floor", "/ hello", f"/ {peer or 'peer'}", "/ canary")
     lines = [f"{f'c={MANY}':{WIDTH}}" + "".join(f"{head:>13}" for head in heads)]
     for name in _ordered(medians):
@@ -70,7 +76,7 @@ def beside_anchors(medians: Medians) -> list[str]:
             continue
         hello = "ray-default-hello" if name.startswith("ray-default") else HELLO
         costs = (f"{figure.per_second:,.0f}", f"{figure.cpu_seconds:.3f}", f"{figure.memory_mib:,.0f}")
-        ratios = [ratio(medians, name, anchor) for anchor in (FLOOR, hello, peer, CANARY)]
+        ratios = [usual_ratio(rounds, name, anchor) for anchor in (FLOOR, hello, peer, CANARY)]
         cells = [*costs, *(f"{each:.2f}" if each is not None else "-" for each in ratios)]
         lines.append(_label(name) + "".join(f"{cell:>13}" for cell in cells))
     return lines

@@ -30,7 +30,7 @@ MEDIANS = {
 
 
 def test_every_bound_has_what_was_reached() -> None:
-    judged = judge(MEDIANS, 100_000.0)
+    judged = judge([MEDIANS], [100_000.0], "kserve-v1")
     assert [round(bound.reached, 2) for bound in judged if bound.reached] == [
         0.83,
         2.0,
@@ -61,16 +61,28 @@ def test_every_bound_has_what_was_reached() -> None:
 
 
 def test_a_bound_that_is_just_reached_holds() -> None:
-    judged = judge(MEDIANS | {"windvane": [figure(4500), figure(9, 1, p50_ms=0.7)]}, None)
+    judged = judge([MEDIANS | {"windvane": [figure(4500), figure(9, 1, p50_ms=0.7)]}], [None], "kserve-v1")
     assert judged[0].verdict == judged[3].verdict == "PASS"
+
+
+def test_what_is_reached_is_the_median_of_the_rounds_each_by_itself() -> None:
+    """The machine was half as fast in the second round, and again while one server of the third was measured."""
+    slow = {
+        name: [replace(each, per_second=each.per_second / 2) for each in figures] for name, figures in MEDIANS.items()
+    }
+    third = MEDIANS | {"ray-hello": [figure(3000)]}
+    assert bounds.usual_ratio([MEDIANS, slow, third], "windvane", "ray-hello") == pytest.approx(5 / 6)
+    judged = judge([MEDIANS, slow, third, {}], [100_000.0, 70_000.0, 50_000.0, None], "kserve-v1")
+    assert judged[0].reached == pytest.approx(5 / 6)
+    assert judged[-1].reached == 1.0
 
 
 @pytest.mark.parametrize("gone", ["windvane", "ray-hello", "windvane-explained"])
 def test_what_was_not_measured_has_no_verdict(gone: str) -> None:
-    judged = judge({name: each for name, each in MEDIANS.items() if name != gone}, 100_000.0)
+    judged = judge([{name: each for name, each in MEDIANS.items() if name != gone}], [100_000.0], "kserve-v1")
     verdicts = {bound.verdict for bound in judged if bound.reached is None}
     assert verdicts == {"not measured"}
-    assert all(bound.verdict == "not measured" for bound in judge({}, None))
+    assert all(bound.verdict == "not measured" for bound in judge([{}], [None], None))
 
 
 def test_the_fastest_peer_is_the_one_that_was_measured() -> None:
@@ -86,7 +98,9 @@ def test_the_median_is_of_each_figure_by_itself() -> None:
 
 def test_the_tables_name_who_is_absent_and_who_could_not_keep_up() -> None:
     medians = MEDIANS | {"mlserver": [figure(2000), figure(500, 0, p50_ms=900.0, p99_ms=2000.0, unanswered=400.0)]}
-    text = table.render(medians, {"bentoml": "was not installed (uv: no)"}, judge(medians, 1e5), 1e5)
+    peer = "kserve-v1"
+    judged = judge([medians], [1e5], peer)
+    text = table.render(medians, [medians], {"bentoml": "was not installed (uv: no)"}, judged, 1e5, peer)
     lines = {line.split("  ")[0]: line for line in text.splitlines()}
     assert "was not installed (uv: no)" in lines["BentoML"]
     assert ">900.00" in text
@@ -103,5 +117,7 @@ def test_the_tables_say_who_sent_the_load() -> None:
 
 
 def test_ray_by_default_is_compared_with_its_own_hello() -> None:
-    line = next(line for line in table.beside_anchors(MEDIANS) if line.startswith("Ray Serve canary"))
+    line = next(
+        line for line in table.beside_anchors(MEDIANS, [MEDIANS], "kserve-v1") if line.startswith("Ray Serve canary")
+    )
     assert line.split()[-3] == "0.33"
