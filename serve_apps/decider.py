@@ -237,7 +237,10 @@ class Decider:
             logger.exception("%d decisions could not be logged", len(scored.rows))
             self._fail(scored.rows, error)
             return
-        committed.add_done_callback(lambda done: self._committed(scored, answers, at, done.exception()))
+        if committed.done():
+            self._committed(scored, answers, at, committed.exception())
+        else:
+            committed.add_done_callback(lambda done: self._committed(scored, answers, at, done.exception()))
 
     def _committed(self, scored: Scored, answers: list[Answer], at: float, error: BaseException | None) -> None:
         """The log has the group, or refused it: nothing is answered that is not logged."""

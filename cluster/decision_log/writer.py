@@ -25,7 +25,7 @@ Durability = Literal["committed", "buffered"]
 Sync: TypeAlias = Callable[[], None]
 _WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
 LONGEST_HELD_SECONDS = 0.002  # that the disk may hold the loop up
-SLOW_SECONDS = 1.0  # after it held it up for longer: so long it is left to the thread
+RESPITE = 5.0  # when it held it up for longer it is left to the thread, so many times as long
 _DIED = "the decision log's writer died: restart this replica"
 _CLOSED = "the decision log is closed here: ask another replica"
 
@@ -41,7 +41,6 @@ class _Group:
     frames: bytearray = field(default_factory=bytearray)
     records: int = 0
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
-    alone: bool = False  # whether the loop has nothing to do but this
 
 
 class Writer:
@@ -136,16 +135,18 @@ class Writer:
     def commit(self, *, alone: bool = False) -> asyncio.Future[None]:
         """Await it: done when what was appended is on disk (`committed`) or on its way (`buffered`).
 
-        `alone` says that nobody else waits for this loop: it may wait for the disk where that was quick lately.
+        `alone` says that nobody else waits for this loop: it may wait for the disk where that was quick lately, and
+        then what is returned is done.
         Raises Unavailable when the disk refused the group; in `buffered`, when it refused the one before.
         """
         if self._room < 0:
             raise Unavailable(_CLOSED)
         future = self._loop.create_future()
         if self._durable:
-            self._group.alone = alone and not self._group.waiting
-            self._group.waiting.append(future)
-            if not self._due:
+            group = self._group
+            group.waiting.append(future)
+            written = alone and len(group.waiting) == 1 and self._write_here()
+            if not (written or self._due):
                 self._due = True
                 self._loop.call_soon(self._hand_over)
         else:
@@ -175,18 +176,19 @@ class Writer:
             self._group = _Group()
             if self._room < 0:
                 self._settle([group], _CLOSED)
-            elif not (group.alone and self._write_here(group)):
+            else:
                 self._with_thread += 1
                 self._groups.put(group)
 
-    def _write_here(self, group: _Group) -> bool:
-        """Write and settle the group on the loop, unless the thread has to: nothing may overtake what it has."""
+    def _write_here(self) -> bool:
+        """Write and settle this turn's group on the loop, unless the thread has to: nothing may overtake what it has."""
         began = self._ticks()
         if self._with_thread or began < self._slow_until or self._is_due() or not self._disk.acquire(blocking=False):
             return False
         try:
             if not self._segments.has_room:
                 return False
+            group, self._group = self._group, _Group()
             refusal: str | None = _DIED
             try:
                 refusal = self._segments.write(bytes(group.frames))
@@ -196,7 +198,7 @@ class Writer:
             self._disk.release()
         now = self._ticks()
         if now - began > LONGEST_HELD_SECONDS:
-            self._slow_until = now + SLOW_SECONDS
+            self._slow_until = now + RESPITE * (now - began)
         return True
 
     def _written(self, groups: list[_Group], refusal: str | None) -> None:

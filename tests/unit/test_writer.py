@@ -14,7 +14,7 @@ from cluster.decision_log import disk
 from cluster.decision_log.live import claim
 from cluster.decision_log.record import Decision, Outcome
 from cluster.decision_log.segment import live_names, live_path, read_header
-from cluster.decision_log.writer import LONGEST_HELD_SECONDS, SLOW_SECONDS, Writer
+from cluster.decision_log.writer import LONGEST_HELD_SECONDS, RESPITE, Writer
 from cluster.errors import Unavailable
 from tests.open_writer import decision, open_writer, records
 
@@ -48,7 +48,7 @@ def test_who_is_alone_is_written_by_the_loop_and_the_others_by_the_thread(
             monkeypatch.setattr(disk, "sync", sync)
             await one(writer, "alone")
             await one(writer, "not alone", alone=False)
-            await asyncio.gather(one(writer, "two at once"), one(writer, "second"))
+            await asyncio.gather(*(one(writer, name, alone=False) for name in ("two at once", "second")))
             nonlocal due
             due = True
             await one(writer, "with something to write before")
@@ -61,7 +61,7 @@ def test_who_is_alone_is_written_by_the_loop_and_the_others_by_the_thread(
             times.append(LONGEST_HELD_SECONDS + 0.001)  # what the next sync takes
             await one(writer, "alone, and slow")
             await one(writer, "left to the thread after that")
-            times[0] += SLOW_SECONDS
+            times[0] += RESPITE * (LONGEST_HELD_SECONDS + 0.001)
             await one(writer, "alone again")
 
     def sync(descriptor: int) -> None:
