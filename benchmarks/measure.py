@@ -25,12 +25,14 @@ TOLERANCE = 1e-5
 SETTLING_SECONDS = 10.0
 OPEN_RATE = 1000.0  # requests a second
 MANY_ROWS = 256
+FIRST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How long every concurrency is warmed up and measured, in seconds."""
+    """How long every server is asked before anything, and every concurrency warmed up and measured, in seconds."""
 
+    first: float = 2.0  # by FIRST connections: enough for every request, so that each is known when it is timed
     warm_up: float = 1.0
     measured: float = 3.0
 
@@ -63,6 +65,7 @@ def measure(
     shown = entry.running.headers
     traffic = Traffic(entry.running.port, dialect.requests(rows, shown), dialect.path if dialect.grpc else None, shown)
     check(entry, traffic, rows, session)
+    _closed(traffic, FIRST, span.first, entry.name)
     figures = []
     for concurrency in entry.levels:
         _closed(traffic, concurrency, span.warm_up, entry.name)

@@ -181,7 +181,7 @@ class Writer:
                 self._groups.put(group)
 
     def _write_here(self) -> bool:
-        """Write and settle this turn's group on the loop, unless the thread has to: nothing may overtake what it has."""
+        """Write and settle the turn's group on the loop, unless the thread has to: nothing may overtake what it has."""
         began = self._ticks()
         if self._with_thread or began < self._slow_until or self._is_due() or not self._disk.acquire(blocking=False):
             return False
