@@ -201,6 +201,8 @@ class Decider:
         blocked = [place for place, each in enumerate(ruled) if not (each.verdict.allowed or each.verdict.refer)]
         if blocked:
             self._denials.block(scored.only(blocked), self._waiting.finished)
+            if len(blocked) == len(rows):
+                return
             scored = scored.only(sorted(set(range(len(rows))).difference(blocked)))
         self._explaining.take(scored)
 

@@ -1,6 +1,7 @@
 """The writer of a process: an append costs about a µs on the event loop, one thread puts whole groups on disk."""
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from cluster.decision_log.rolling import RollingSegments
 from cluster.decision_log.segment import MAX_PAYLOAD_BYTES, Column, Header, frames
 from cluster.errors import Invalid, TooLarge, Unavailable
 from configs.schema import Feature
+
+logger = logging.getLogger(__name__)
 
 Durability = Literal["committed", "buffered"]
 Sync: TypeAlias = Callable[[], None]
@@ -192,8 +195,9 @@ class Writer:
             refusal: str | None = _DIED
             try:
                 refusal = self._segments.write(bytes(group.frames))
-            finally:
-                self._settle([group], refusal)
+            except Exception:  # whatever it is, nobody may wait for ever
+                logger.exception("%d records could not be written", group.records)
+            self._settle([group], refusal)
         finally:
             self._disk.release()
         now = self._ticks()
