@@ -82,6 +82,21 @@ def test_who_is_alone_is_written_by_the_loop_and_the_others_by_the_thread(
     ]
 
 
+def test_who_is_alone_has_its_record_on_disk_when_commit_returns(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.append(decision("the thread opens the segment"))
+            await writer.commit()
+            writer.append(decision("alone"))
+            committed = writer.commit(alone=True)
+            assert committed.done()
+            assert records(tmp_path)[-1] == decision("alone")
+            writer.append(decision("not alone"))
+            assert not writer.commit().done()
+
+    asyncio.run(scene())
+
+
 def test_the_header_says_whose_records_these_are(tmp_path: Path) -> None:
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:
