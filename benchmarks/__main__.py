@@ -52,14 +52,12 @@ def main() -> None:
             def act(entry: Entry, beside: list[float] = beside) -> list[Figure]:
                 if entry.name != bounds.BINARY_256:
                     return measure(entry, session, span, say)
-                beside.append(plain_rows_per_second(session))
-                figures = measure(entry, session, span, say)
-                beside.append(plain_rows_per_second(session))
-                return figures
+                beside.append(plain_rows_per_second(session))  # before: afterwards control has much to seal
+                return measure(entry, session, span, say)
 
             found, missing = one_round(lineup.everyone(names.__contains__, say), act, say)
             rounds.append(found)
-            plain.append(statistics.fmean(beside) if beside else None)
+            plain.append(beside[0] if beside else None)
             absent |= missing
     except Wrong as error:
         sys.exit(f"The run is void: {error}")

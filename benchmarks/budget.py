@@ -218,8 +218,7 @@ class Budget:
         start, groups = time.process_time(), 0
         while (spent := time.process_time() - start) < SECONDS or not groups:
             batch = next(given)
-            for record in batch:
-                self.log.append(record)
+            self.log.extend(batch)
             await self.log.commit(alone=len(batch) == 1)
             groups += 1
         return spent / groups

@@ -27,8 +27,8 @@ GOVERNED = {
     "windvane": dialects.DECIDE,
     "windvane-oip-json": dialects.V2,
     "windvane-oip-binary": dialects.BINARY,
-    "windvane-oip-binary-256": dialects.BINARY_256,
     "windvane-oip-grpc": dialects.GRPC,
+    "windvane-oip-binary-256": dialects.BINARY_256,
 }
 WINDVANE = ("windvane-unlogged", "windvane-people", "windvane-explained", *GOVERNED)
 QUICK = ("floor", "kserve-v1", "ray-hello", "windvane")  # KServe's v1 is the fastest peer in every full run so far

@@ -48,7 +48,7 @@ class Run:
     span: Span
     rounds: Sequence[Mapping[str, Sequence[Figure]]]
     absent: Mapping[str, str]
-    plain_rows_per_second: float | None  # of ONNX Runtime by itself; None where nothing is held to it
+    plain_rows_per_second: float | None  # of ONNX Runtime in the bench's process; None where nothing is held to it
     bounds: Sequence[Bound]
     steps: Mapping[str, Mapping[str, float]]  # by requests at once x rows of each: us of CPU per decision
 

@@ -1,7 +1,8 @@
 """How kernels are compiled: by numba, without the interpreter's lock, and kept for other processes where that can be.
 
 numba's cache of a function knows changes of the function's own file, and of the processor, only: so that a kept
-function is compiled anew after a change of what it calls, that has to stand in one folder with it.
+function is compiled anew after a change of what it calls, that has to stand in one folder with it. What was compiled
+from other sources stays in the cache's folder until somebody clears it.
 """
 
 import hashlib

@@ -230,7 +230,8 @@ class Decider:
         at = self._now()
         try:
             answers = self._records.decided(scored, explanations or (UNEXPLAINED,) * len(scored.rows), at)
-            committed = self._log.commit(alone=self.admission.is_alone)
+            alone = self.admission.is_alone and self.admission.rows == len(scored.rows)  # no other group of the batch
+            committed = self._log.commit(alone=alone)
             self._waiting.hold()
         except WindvaneError as error:
             self._fail(scored.rows, error)

@@ -98,11 +98,12 @@ def trained(
     rows: int = 300,
     rounds: int = 5,
     kinds: Sequence[str] | None = None,
+    categories: int = 12,
     **parameters: Any,
 ) -> xgboost.Booster:
     """A booster trained on random rows with missing values; `kinds` are xgboost's feature types."""
     random = np.random.default_rng(seed)
-    table = random_rows(random, rows, features, kinds)
+    table = random_rows(random, rows, features, kinds, categories)
     labels = random.integers(0, int(parameters.get("num_class", 2)), rows) + (
         parameters.get("objective") == "reg:gamma"
     )
@@ -114,13 +115,17 @@ def trained(
 
 
 def random_rows(
-    random: np.random.Generator, rows: int, features: int, kinds: Sequence[str] | None = None
+    random: np.random.Generator,
+    rows: int,
+    features: int,
+    kinds: Sequence[str] | None = None,
+    categories: int = 12,
 ) -> NDArray[np.float32]:
-    """float32[rows, features], a tenth of it missing; categories are 0 … 11."""
+    """float32[rows, features], a tenth of it missing; so many categories, from 0 on."""
     table = random.normal(size=(rows, features)).astype(np.float32)
     for place, kind in enumerate(kinds or ()):
         if kind == "c":
-            table[:, place] = random.integers(0, 12, rows)
+            table[:, place] = random.integers(0, categories, rows)
     table[random.random(table.shape) < 0.1] = np.nan
     return table
 

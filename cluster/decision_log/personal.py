@@ -5,15 +5,20 @@ people, and then what else tells of them goes the same way: the caller's own con
 made of the features, and the grounds, which name their values.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.record import Decision, Value
-from cluster.decision_log.vault import UNNAMED, Protected, Vault
+from cluster.decision_log.vault import Protected, Vault
 from cluster.errors import Invalid
 from configs.schema import Feature
+
+# Begins what a door of this process calls a subject that nobody named: there is nothing to keep of it. Drawn, so that
+# no caller's subject begins so.
+UNNAMED = f"\x1f{secrets.token_hex(16)}:"
 
 
 class Personal(msgspec.Struct, frozen=True, array_like=True):

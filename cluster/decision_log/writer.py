@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_ident
@@ -29,6 +28,7 @@ Sync: TypeAlias = Callable[[], None]
 _WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
 LONGEST_HELD_SECONDS = 0.002  # that the disk may hold the loop up
 RESPITE = 5.0  # when it held it up for longer it is left to the thread, so many times as long
+_BROKEN = "the decision log met an error that no disk gives: it is in this replica's log"
 _DIED = "the decision log's writer died: restart this replica"
 _CLOSED = "the decision log is closed here: ask another replica"
 
@@ -166,7 +166,6 @@ class Writer:
 
     def _finish(self) -> None:
         if self._room >= 0:
-            self._slow_until = inf  # the loop may be gone: what is left is the thread's
             self._hand_over()
             self._room = -1
             self._groups.put(None)
@@ -192,7 +191,7 @@ class Writer:
             if not self._segments.has_room:
                 return False
             group, self._group = self._group, _Group()
-            refusal: str | None = _DIED
+            refusal: str | None = _BROKEN
             try:
                 refusal = self._segments.write(bytes(group.frames))
             except Exception:  # whatever it is, nobody may wait for ever

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from cluster.decision_log.grounds import Grounds
+from cluster.decision_log.personal import UNNAMED
 from cluster.decision_log.record import Value
-from cluster.decision_log.vault import UNNAMED
 from cluster.encoding import Rows
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
@@ -41,8 +41,8 @@ class InferRequest:
 class Inference:
     """One model's side of the protocol."""
 
-    def __init__(self, spec: ModelSpec, fresh: Callable[[], str] = lambda: token_hex(12)) -> None:
-        """`fresh` draws 24 hexadecimal digits for a request that names nobody."""
+    def __init__(self, spec: ModelSpec, fresh: Callable[[], str] = lambda: UNNAMED + token_hex(16)) -> None:
+        """`fresh` names what nobody named yet."""
         self._columns = Columns(spec.features, spec.serving.max_instances)
         self._places = {feature.name: 1 + place for place, feature in enumerate(spec.features)}
         self._has_time = spec.data.time is not None
@@ -142,8 +142,8 @@ class Inference:
                 raise Invalid(f"Parameter {SUBJECT!a} {complaint}")
             return [subject] * count
         if not sent:
-            unit = UNNAMED + self._fresh()
-            return [f"{unit}{place:08x}" for place in range(count)]
+            unit = self._fresh()
+            return [f"{unit}.{place}" for place in range(count)]
         if len(sent) > 1 or sent[0].datatype != BYTES or sent[0].shape not in ((count,), (count, 1)):
             raise Invalid(f"Input {SUBJECT!a} must be one {BYTES} tensor of shape [{count}], a text for each row")
         subjects: list[str] = []

@@ -1,4 +1,4 @@
-"""What the kernel reads: per split, the weights of its two sides at each quadrature node, and where its credit goes."""
+"""What the kernel reads: per split, what the weights of its two sides follow from, and where its credit goes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -67,14 +67,14 @@ class _Part:
 
 def build(forest: Forest) -> tuple[Tables, Floats]:
     """The tables, and float64[groups], the base values: the expected margin over the training rows' covers."""
-    base = forest.base.copy()
+    base, placed = forest.base.copy(), _category_places(forest)
     parts = []
     for first, last in _batches(forest):
         paths = trace(forest, first, last)
         leaves = np.flatnonzero(paths.reached & (paths.left < 0))
         values = paths.reach[leaves] * forest.value[paths.offset + leaves]
         base += np.bincount(forest.group[first + paths.tree[leaves]], values, forest.groups)
-        parts.append(_part(forest, paths))
+        parts.append(_part(forest, paths, placed))
     return _join(forest, parts), base
 
 
@@ -99,7 +99,8 @@ def _batches(forest: Forest) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _part(forest: Forest, paths: Paths) -> _Part:
+def _part(forest: Forest, paths: Paths, placed: Integers) -> _Part:
+    """`placed` is of `_category_places`."""
     left, right = paths.left[paths.splits], paths.right[paths.splits]
     two_leaves = (paths.left[left] < 0) & (paths.left[right] < 0)
     # parents before children, and like beside like: a branch that always goes one way costs nothing
@@ -127,7 +128,7 @@ def _part(forest: Forest, paths: Paths) -> _Part:
     splits_of = {
         "column": np.where(chosen, ~column, column),
         "again": np.where(above >= 0, again, -1),
-        "threshold": np.where(chosen, _category_place(forest)[here], _bits(forest.threshold[here])),
+        "threshold": np.where(chosen, placed[here], _bits(forest.threshold[here])),
         "ratio": _bits(ratio),
         "left": np.where(two_leaves, _bits(forest.value[paths.offset + left]), slot[left]),
         "right": np.where(two_leaves, _bits(forest.value[paths.offset + right]), slot[right]),
@@ -197,7 +198,7 @@ def _records(order: tuple[str, ...], columns: Mapping[str, NDArray[Any]], kind: 
     return np.stack([columns[name] for name in order], axis=1).astype(kind).ravel()
 
 
-def _category_place(forest: Forest) -> Integers:
+def _category_places(forest: Forest) -> Integers:
     """Where each node's categories stand once their number goes before those of every node."""
     starts = np.sort(forest.category_start[forest.category_start >= 0])
     return forest.category_start + np.searchsorted(starts, forest.category_start).astype(np.int32)

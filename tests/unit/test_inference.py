@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cluster.decision_log.grounds import Grounds, Reason
-from cluster.decision_log.vault import UNNAMED
 from cluster.errors import Invalid
 from serve_apps.protocol.inference import Inference, InferRequest, version_of
 from serve_apps.protocol.tensors import BYTES, Tensor
@@ -15,7 +14,7 @@ from tests.bundles import SPEC
 from tests.gateway_world import NOW
 from tests.unit.test_explaining import spec_of
 
-INFERENCE = Inference(SPEC, fresh=lambda: "ab" * 12)
+INFERENCE = Inference(SPEC, fresh=lambda: "fresh")
 ROWS = Tensor("all", "FP64", (2, 5), np.array([3.5, 1200, 1, 1, 1, math.nan, 7, 2, 0, -1]))
 
 
@@ -50,9 +49,7 @@ def test_the_encoded_rows_come_with_the_questions() -> None:
 
 
 def test_rows_that_nobody_named_are_each_a_unit_of_their_own() -> None:
-    assert [question.subject for question in INFERENCE.questions(request(), NOW)] == [
-        f"{UNNAMED}{'ab' * 12}0000000{place}" for place in (0, 1)
-    ]
+    assert [question.subject for question in INFERENCE.questions(request(), NOW)] == ["fresh.0", "fresh.1"]
     asked = Inference(SPEC).questions
     assert len({question.subject for _ in range(3) for question in asked(request(), NOW)}) == 6
 

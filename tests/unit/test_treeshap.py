@@ -77,6 +77,15 @@ def test_a_category_that_no_split_knows_goes_where_the_booster_sends_it() -> Non
     assert apart(booster, rows) < CLOSE
 
 
+def test_categories_of_several_words_go_where_the_booster_sends_them() -> None:
+    booster = trained(3, features=2, rows=3000, kinds=["c", "c"], categories=70, max_cat_to_onehot=1)
+    words = read_forest(bytes(booster.save_raw("ubj"))).categories
+    assert (words >> 31).any()
+    assert len(words) > len(booster.get_dump()) * 2
+    every = np.arange(70, dtype=np.float32)
+    assert apart(booster, np.stack([every, every[::-1]], axis=1)) < CLOSE
+
+
 def test_any_number_of_rows_gives_each_row_what_it_gets_alone() -> None:
     explained = Quadrature(forest_of(trained(5, objective="binary:logistic")))
     rows = random_rows(np.random.default_rng(5), BLOCKS * LANES + LANES + 3, 6)
