@@ -65,6 +65,24 @@ def test_the_log_is_told_when_nobody_else_waits(versions: dict[int, LoadedVersio
         assert world.log.alone == [True, False]
 
 
+def test_a_lone_request_is_alone_with_its_log_only_when_its_rows_are_one_group(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
+    async def both(world: World, explain: bool) -> None:
+        world.log.holding = explain
+        questions = [Question("N1", ROW), Question("N2", ROW, explain=explain)]
+        deciding = asyncio.ensure_future(world.decider.decide(questions, 0.0))
+        await settled(lambda: deciding.done() or len(world.log.alone) == 3)
+        world.log.release()
+        await deciding
+
+    with gateway(versions, champion(), tmp_path) as world:
+        world.decider.admission.inside = 1
+        world.run(both(world, explain=False))
+        world.run(both(world, explain=True))
+        assert world.log.alone == [True, False, False]
+
+
 def test_without_an_event_time_the_decision_happened_when_it_was_answered(
     versions: dict[int, LoadedVersion], tmp_path: Path
 ) -> None:
