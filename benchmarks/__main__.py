@@ -10,7 +10,7 @@ import signal
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -44,20 +44,18 @@ def main() -> None:
     plain: list[float | None] = []
     rounds: list[dict[str, list[Figure]]] = []
     absent: dict[str, str] = {}
+
+    def act(entry: Entry) -> list[Figure]:
+        if entry.name == bounds.BINARY_256:
+            plain[-1] = plain_rows_per_second(session)  # before: afterwards control has much to seal
+        return measure(entry, session, span, say)
+
     try:
         for number in range(1, (order.rounds or (1 if order.quick else ROUNDS)) + 1):
             say(f"round {number}")
-            beside: list[float] = []  # of the server that is held to it
-
-            def act(entry: Entry, beside: list[float] = beside) -> list[Figure]:
-                if entry.name != bounds.BINARY_256:
-                    return measure(entry, session, span, say)
-                beside.append(plain_rows_per_second(session))  # before: afterwards control has much to seal
-                return measure(entry, session, span, say)
-
+            plain.append(None)
             found, missing = one_round(lineup.everyone(names.__contains__, say), act, say)
             rounds.append(found)
-            plain.append(beside[0] if beside else None)
             absent |= missing
     except Wrong as error:
         sys.exit(f"The run is void: {error}")
@@ -99,12 +97,12 @@ def of_all(rounds: Sequence[Mapping[str, Sequence[Figure]]]) -> dict[str, list[F
 
 
 def one_round(
-    turns: Iterator[Turn], act: Callable[..., list[Figure]], say: Progress
+    turns: Generator[Turn, None, None], act: Callable[..., list[Figure]], say: Progress
 ) -> tuple[dict[str, list[Figure]], dict[str, str]]:
     """Figures by server, and the reasons of those that are absent; closes the last server whatever happens."""
     found: dict[str, list[Figure]] = {}
     absent: dict[str, str] = {}
-    with closing(turns):  # type: ignore[type-var]
+    with closing(turns):
         for turn in turns:
             if isinstance(turn, Absent):
                 say(f"{turn.name}: {turn.why}")

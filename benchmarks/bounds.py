@@ -69,26 +69,26 @@ def _median(values: Sequence[float | None]) -> float | None:
     return median(measured) if measured else None
 
 
-def _round(medians: Medians, plain_rows_per_second: float | None, peer: str | None) -> list[Bound]:
+def _round(found: Medians, plain_rows_per_second: float | None, peer: str | None) -> list[Bound]:
     named = f"the fastest peer's bare prediction ({peer})" if peer else "the fastest peer's bare prediction"
-    rows = max((each.rows_per_second for each in medians.get(BINARY_256, ()) if each.concurrency), default=None)
+    rows = max((each.rows_per_second for each in found.get(BINARY_256, ()) if each.concurrency), default=None)
     share = rows / plain_rows_per_second if rows and plain_rows_per_second else None
     return [
-        Bound("governed decide / Ray hello-world in our mode, c=64", 0.75, False, ratio(medians, OURS, HELLO)),
-        Bound(f"governed decide / {named}, c=64", 1.8, False, ratio(medians, OURS, peer)),
-        Bound("governed decide / Ray's default canary, c=64", 20.0, False, ratio(medians, OURS, CANARY)),
-        Bound("governed decide, p50 at c=1, ms", 0.7, True, _of(at(medians, OURS, 1), lambda each: each.p50_ms)),
-        Bound("governed decide, p99 at 1,000/s, ms", 10.0, True, _of(at(medians, OURS, 0), lambda each: each.p99_ms)),
-        Bound("every decision explained / Ray hello-world, c=64", 0.55, False, ratio(medians, EXPLAINED, HELLO)),
-        Bound(f"every decision explained / {named}, c=64", 1.4, False, ratio(medians, EXPLAINED, peer)),
-        Bound("every decision explained / governed, c=64", 0.75, False, ratio(medians, EXPLAINED, OURS)),
+        Bound("governed decide / Ray hello-world in our mode, c=64", 0.75, False, ratio(found, OURS, HELLO)),
+        Bound(f"governed decide / {named}, c=64", 1.8, False, ratio(found, OURS, peer)),
+        Bound("governed decide / Ray's default canary, c=64", 20.0, False, ratio(found, OURS, CANARY)),
+        Bound("governed decide, p50 at c=1, ms", 0.7, True, _of(at(found, OURS, 1), lambda each: each.p50_ms)),
+        Bound("governed decide, p99 at 1,000/s, ms", 10.0, True, _of(at(found, OURS, 0), lambda each: each.p99_ms)),
+        Bound("every decision explained / Ray hello-world, c=64", 0.55, False, ratio(found, EXPLAINED, HELLO)),
+        Bound(f"every decision explained / {named}, c=64", 1.4, False, ratio(found, EXPLAINED, peer)),
+        Bound("every decision explained / governed, c=64", 0.75, False, ratio(found, EXPLAINED, OURS)),
         Bound(
             "personal fields encrypted, purpose judged / Ray hello-world, c=64",
             0.65,
             False,
-            ratio(medians, PEOPLE, HELLO),
+            ratio(found, PEOPLE, HELLO),
         ),
-        Bound(f"personal fields encrypted, purpose judged / {named}, c=64", 1.5, False, ratio(medians, PEOPLE, peer)),
+        Bound(f"personal fields encrypted, purpose judged / {named}, c=64", 1.5, False, ratio(found, PEOPLE, peer)),
         Bound("OIP binary, 256 rows a request / plain ONNX Runtime, rows/s", 0.5, False, share),
     ]
 

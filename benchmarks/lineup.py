@@ -1,6 +1,6 @@
 """Who runs in one round of the bench, one server at a time, each started when its turn comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -58,7 +58,7 @@ class Absent:
 Turn: TypeAlias = Entry | Absent
 
 
-def everyone(wanted: Wanted, progress: Progress) -> Iterator[Turn]:
+def everyone(wanted: Wanted, progress: Progress) -> Generator[Turn, None, None]:
     """A whole round; a server that nobody wants is not started."""
     yield from floor(wanted)
     yield from ray_by_default(wanted)

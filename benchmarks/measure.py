@@ -32,7 +32,7 @@ FIRST = 8
 class Span:
     """How long every server is asked before anything, and every concurrency warmed up and measured, in seconds."""
 
-    first: float = 2.0  # by FIRST connections: enough for every request, so that each is known when it is timed
+    first: float = 2.0  # by FIRST connections: Windvane has seen every subject by then, on a slow machine too
     warm_up: float = 1.0
     measured: float = 3.0
 

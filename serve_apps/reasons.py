@@ -33,10 +33,9 @@ class Words:
 
     def tell(self, value: Value, weight: float) -> str:
         """The words for a value that moved the score by `weight`."""
-        words = self.raises if weight > 0.0 else self.lowers
-        if type(value) is float and -1000.0 < value < 1000.0:  # as `spell` has it; ten of them a decision
-            return f"{value + 0.0:.4g}".join(words)
-        return self.missing if value is None else spell(value).join(words)
+        if value is None:
+            return self.missing
+        return spell(value).join(self.raises if weight > 0.0 else self.lowers)
 
 
 class Reasons:
@@ -95,8 +94,6 @@ def spell(value: Value) -> str:
     >>> spell(0.80000001), spell(41250.4), spell(12.0), spell(True), spell("NYC"), spell(-0.0)
     ('0.8', '41,250', '12', 'yes', 'NYC', '0')
     """
-    if value is True or value is False:
-        return "yes" if value else "no"
-    if isinstance(value, str) or value is None:
-        return str(value)
-    return f"{value + 0.0:.4g}" if -1000.0 < value < 1000.0 else f"{value:,.0f}"
+    if type(value) is float or type(value) is int:  # first, since nearly every value is one; True is of another type
+        return f"{value + 0.0:.4g}" if -1000.0 < value < 1000.0 else f"{value:,.0f}"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
