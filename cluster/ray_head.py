@@ -137,9 +137,9 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
             # who answers goes first, and what can wait steps back itself (`processes.step_back`): Ray's 15 puts them
             # level, behind whatever else runs on the machine
             "RAY_worker_niceness": "0",
-            # the raylet's eight allocator arenas, one a thread, fill for half an hour before they are even
+            # the raylet's threads keep neither arenas of their own nor what they freed: both fill for an hour
             "RAY_JEMALLOC_PROFILE": "raylet",
-            "RAY_JEMALLOC_CONF": "narenas:1",
+            "RAY_JEMALLOC_CONF": "narenas:1,tcache:false",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "PYTHONWARNINGS": "ignore::FutureWarning",
         }
