@@ -40,21 +40,30 @@ class WindowMeasures:
     performance: Performance | None  # on those of them that have a label
     reference: Performance | None  # None while the version's profile is not known
 
+    label_wait: float | None = None  # seconds after its end by which its labels are known; None: nobody can tell yet
+
     def labels_complete(self, now: float) -> bool:
         """Whether the window's performance will not move much any more."""
         labelled = 0 if self.performance is None else self.performance.n
-        return labels_complete(labelled, self.decided, self.start, self.end, now)
+        return labels_complete(labelled, self.decided, self.end, now, self.label_wait)
 
 
-def labels_complete(labelled: int, decided: int, start: float, end: float, now: float) -> bool:
-    """A closed window's labels are in when nine in ten are, or one more window has passed: early labels are biased.
+def labels_complete(labelled: int, decided: int, end: float, now: float, wait: float | None) -> bool:
+    """A closed window's labels are in when nine in ten are, or once labels have had the time they usually take.
 
-    >>> labels_complete(labelled=80, decided=100, start=0.0, end=10.0, now=11.0)
+    Early labels are biased (a default is known sooner than a good loan), and no label at all is no answer: such a
+    window is never complete.
+
+    >>> labels_complete(labelled=80, decided=100, end=10.0, now=11.0, wait=10.0)
     False
-    >>> labels_complete(labelled=80, decided=100, start=0.0, end=10.0, now=20.0)
+    >>> labels_complete(labelled=80, decided=100, end=10.0, now=20.0, wait=10.0)
     True
+    >>> labels_complete(labelled=0, decided=100, end=10.0, now=99.0, wait=10.0)
+    False
     """
-    return end <= now and (labelled >= 0.9 * decided or now >= end + (end - start))
+    if end > now or labelled == 0:
+        return False
+    return labelled >= 0.9 * decided or (wait is not None and now >= end + wait)
 
 
 @dataclass(frozen=True, slots=True)

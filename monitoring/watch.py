@@ -10,7 +10,7 @@ from configs.schema import ModelSpec
 from monitoring.assess import Assessment, assess
 from monitoring.findings import Finding, WindowMeasures, breaches, drift_findings, performance_findings
 from monitoring.notices import Notice
-from monitoring.observation import LabelledSpan
+from monitoring.observation import LabelledSpan, Observation
 from monitoring.performance import Performance
 from monitoring.triggers import Circumstances, TriggerState, assessed, consider, observe
 
@@ -26,6 +26,14 @@ class MonitorView:
     reference: Performance | None  # None while the monitor does not know the version's profile
     measures: tuple[WindowMeasures, ...]  # oldest first
     labelled: LabelledSpan | None
+
+
+def view(seen: Observation, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
+    """What an observation shows of a version; without `clock` the watermark is it."""
+    watermark = seen.watermark()
+    until = watermark if clock is None else clock
+    labelled = None if until is None else seen.labelled(version, min_labels, until)
+    return MonitorView(watermark, seen.reference(version), seen.measures(version, after), labelled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def window(number: int, psi: float | None = 0.6, performance: Performance | None
         decided=900,
         performance=performance,
         reference=REFERENCE,
+        label_wait=DAY,
     )
 
 
