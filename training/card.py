@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cluster.model_card import Card, Figure, Group, Rows, Use
 from configs.schema import Attribute, ModelSpec
-from training.data import Examples
 from training.evaluate import Comparison, Estimate, Labels, Ruling, actions_of, compare
+from training.examples import Examples
 from training.order import Order
 
 LEAST_ROWS = 30  # of a group, below which no figure says anything

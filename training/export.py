@@ -16,8 +16,8 @@ from cluster.errors import WindvaneError
 from configs.schema import ModelSpec
 from monitoring.comparison import REFERENCE
 from monitoring.profile import Profile
-from training.data import Examples
 from training.engine import Fitted
+from training.examples import Examples
 from training.sources import public
 
 TOLERANCE = 1e-4

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cluster.bundle import Manifest
 from configs.schema import ModelSpec
-from training.data import Examples
 from training.evaluate import Comparison, Ruling
+from training.examples import Examples
 from training.order import Order
 from training.progress import Progress
 from training.settings import spelled

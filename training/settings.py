@@ -12,8 +12,6 @@ FIXED: dict[str, str | int | float] = {
     "max_bin": 256,
 }
 
-TUNED = ("max_depth", "eta", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda", "window")
-
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:

@@ -15,8 +15,8 @@ from ray.train.xgboost import XGBoostTrainer
 from cluster.errors import WindvaneError
 from cluster.processes import step_back
 from configs.schema import Training
-from training.data import Examples
 from training.engine import Fitted
+from training.examples import Examples
 from training.settings import FitSettings
 
 JUDGED, SERVED = "judged.ubj", "served.ubj"

@@ -16,7 +16,9 @@ from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from serve_apps.protected_log import ProtectedLog
 from tests.vault import open_vault
-from training.data import encode, gather, gather_from, holdout_start
+from training.data import gather, gather_from
+from training.examples import encode
+from training.slices import holdout_start
 
 CSV = "asked_at,customer,income,bad\n2024-01-03,c,3,1\n2024-01-01,a,1,0\n2024-01-02,b,2,1\n2024-02-01,d,4,0\n"
 

@@ -31,6 +31,19 @@ def test_figures_are_the_textbooks_ties_included() -> None:
     assert_allclose(found["log_loss"].value, figures.log_loss(labels, scores), rtol=1e-9)
 
 
+@pytest.mark.parametrize("n", [40, 150, 10_000])
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_an_interval_is_that_of_rows_weighed_one_by_one(n: int, decimals: int) -> None:
+    labels, scores = sample(n, seed=8)
+    scores = np.round(scores + np.random.default_rng(1).random(n) * 1e-4, decimals)
+    found = compare(labels, scores, None, DECISION, resamples=60, seed=1).candidate["auc"]
+    blocks = min(100, n)
+    drawn = np.random.default_rng(1).multinomial(blocks, np.full(blocks, 1 / blocks), size=60)
+    repeated = [np.repeat(np.arange(n), weights[np.arange(n) * blocks // n]) for weights in drawn]
+    areas = [figures.auc(labels[rows], scores[rows]) for rows in repeated if len(set(labels[rows])) == 2]
+    assert_allclose((found.low, found.high), np.quantile(areas, [0.025, 0.975]), rtol=1e-9)
+
+
 def test_every_interval_holds_its_value_and_is_not_a_point() -> None:
     labels, scores = sample()
     for name, estimate in compare(labels, scores, None, DECISION, resamples=200, seed=1).candidate.items():

@@ -24,7 +24,8 @@ from serve_apps.reasons import Reasons
 from serve_apps.thresholds import Thresholds
 from serve_apps.treeshap.quadrature import Quadrature
 from serve_apps.treewalk.walk import Walk
-from training.data import Examples, gather
+from training.data import gather
+from training.examples import Examples
 
 PARAMETERS = {
     "objective": "binary:logistic",

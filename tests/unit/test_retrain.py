@@ -20,9 +20,10 @@ from monitoring.profile import Profile
 from monitoring.requests import open_request, shelf
 from tests.fakes import FakeRegistry, FakeStore
 from tests.vault import open_vault
-from training.data import Examples
 from training.engine import Fitted, Search, Trial
+from training.examples import Examples
 from training.export import check, export, probes, sample, to_onnx
+from training.local_engine import LocalEngine
 from training.order import Order
 from training.progress import Progress
 from training.retrain import Workplace, retrain
@@ -31,31 +32,18 @@ from training.settings import FitSettings
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
-class PlainEngine:
+class PlainEngine(LocalEngine):
     """Fits at once in this process with the settings it is given."""
 
     def __init__(self, settings: FitSettings) -> None:
+        super().__init__()
         self._settings = settings
 
-    def start(self) -> None:
-        pass
-
-    def warm_up(self) -> None:
-        pass
-
     def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
+        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
     ) -> Search:
         assert learn.times[-1] < check.times[0]
         return Search(self._settings, (Trial(self._settings, 0.5),))
-
-    def fit(
-        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path
-    ) -> Fitted:
-        parameters = settings.booster_parameters(training.seed, threads=1)
-        return Fitted(
-            *(xgboost.train(parameters, xgboost.DMatrix(e.rows, e.labels), settings.rounds) for e in (judged, served))
-        )
 
 
 class PlainPictures:

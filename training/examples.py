@@ -1,0 +1,72 @@
+"""Labelled rows in the order of time, with the numbers that a model reads beside them."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cluster.encoding import Encoder
+from cluster.errors import Invalid
+from configs.schema import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Labelled rows in time order; `table` holds the same rows before encoding."""
+
+    table: pa.Table
+    rows: NDArray[np.float32]  # [n, F]
+    labels: NDArray[np.bool_]  # [n]
+    times: NDArray[np.float64]  # [n] Unix seconds; places in file order where the model has no time
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def since(self, moment: float) -> "Examples":
+        """The rows at `moment` or later."""
+        return self._slice(int(np.searchsorted(self.times, moment, side="left")), len(self))
+
+    def before(self, moment: float) -> "Examples":
+        """The rows earlier than `moment`."""
+        return self._slice(0, int(np.searchsorted(self.times, moment, side="left")))
+
+    def window(self, window: timedelta | None) -> "Examples":
+        """The newest rows that fit the window; None is all of them."""
+        if window is None or not len(self):
+            return self
+        return self.since(float(self.times[-1]) - window.total_seconds())
+
+    def digest(self) -> str:
+        """sha256 of exactly what a version can learn from these rows."""
+        digest = hashlib.sha256(str(self.rows.shape).encode())
+        for part in (self.rows, self.labels, self.times):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
+
+    def _slice(self, start: int, stop: int) -> "Examples":
+        return Examples(
+            self.table.slice(start, stop - start),
+            self.rows[start:stop],
+            self.labels[start:stop],
+            self.times[start:stop],
+        )
+
+
+def encode(table: pa.Table, spec: ModelSpec) -> Examples:
+    """The coerced table sorted by event time (file order without one), with its model rows beside it."""
+    if table.num_rows == 0:
+        raise Invalid(f"Model {spec.name} has no labelled rows to learn from: check data.source and data.until")
+    if spec.data.time:
+        order = np.argsort(table.column(spec.data.time).cast(pa.int64()).to_numpy(), kind="stable")
+        table = table.take(pa.array(order)).combine_chunks()
+        times = table.column(spec.data.time).cast(pa.int64()).to_numpy() / 1e6
+    else:
+        times = np.arange(table.num_rows, dtype=np.float64)
+    labels = table.column(spec.target.name).to_numpy()
+    if labels.all() or not labels.any():
+        only = bool(labels[0])
+        raise Invalid(f"Model {spec.name}: {spec.target.name!r} is {only} in all {len(labels)} rows; nothing to learn")
+    return Examples(table, Encoder(spec.features).table(table), labels, times)

@@ -1,0 +1,132 @@
+"""Makes one version of a model in memory: cuts the rows, searches, fits, judges; the job and a backtest share it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from configs.schema import ModelSpec
+from monitoring.profile import Profile
+from training.engine import Engine, Fitted, Search
+from training.evaluate import Comparison, Ruling, compare, rule
+from training.examples import Examples
+from training.slices import Slices, slices
+
+Scores = NDArray[np.float64]
+
+
+class Champion(Protocol):
+    """The version a candidate has to face."""
+
+    @property
+    def number(self) -> int:
+        """Its version number."""
+
+    @property
+    def judged_until(self) -> float | None:
+        """Its judged booster knows only rows before this event time; None where it has no judged booster."""
+
+    @property
+    def trained_until(self) -> float | None:
+        """Event time of the newest row it knows."""
+
+    def unable(self, held: Examples) -> str | None:
+        """Why it cannot be compared on these rows; None when it can."""
+
+    def unseen(self, held: Examples) -> Examples:
+        """The rows that it can answer without knowing them."""
+
+    def score(self, unseen: Examples) -> Scores:
+        """float[n] chances."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One version with everything that is known of it before it is written down."""
+
+    found: Search
+    fitted: Fitted
+    slices: Slices
+    reference: Examples  # the rows the served booster learnt from: all, or those in the window found
+    held: Examples  # the rows candidate and champion are judged on
+    ours: Scores  # float[n] of the candidate's judged booster
+    theirs: Scores | None  # float[n] of the champion; None where it was not compared
+    comparison: Comparison
+    ruling: Ruling
+    profile: Profile
+    parent: int | None  # the champion's number
+
+    @property
+    def judged_until(self) -> float:
+        """The judged booster knows only rows before this event time."""
+        return self.slices.held_from
+
+    @property
+    def trained_until(self) -> float:
+        """Event time of the newest row the served booster knows."""
+        return float(self.slices.served.times[-1])
+
+
+def make(
+    spec: ModelSpec,
+    declared: Examples,
+    learnt: Examples,
+    champion: Champion | None,
+    engine: Engine,
+    scratch: Path | None,
+    say: Callable[[str], None],
+    override: bool = False,
+) -> Made:
+    """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same."""
+    cut = slices(spec, declared, learnt)
+    found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
+    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
+    return judge(spec, cut, found, fitted, champion, override)
+
+
+def judge(
+    spec: ModelSpec, cut: Slices, found: Search, fitted: Fitted, champion: Champion | None, override: bool = False
+) -> Made:
+    """What a fitted version is worth beside the champion, on rows that neither has seen."""
+    held, ours, theirs, unable = _score(champion, cut.held, fitted.judged)
+    comparison = compare(held.labels, ours, theirs, spec.decision, spec.training.bootstrap, spec.training.seed)
+    reference = cut.served.window(found.best.window)
+    return Made(
+        found=found,
+        fitted=fitted,
+        slices=cut,
+        reference=reference,
+        held=held,
+        ours=ours,
+        theirs=theirs,
+        comparison=comparison,
+        ruling=_rule(comparison, unable, spec.training.margin, override),
+        profile=Profile.learn(spec.features, reference.rows, ours, held.labels),
+        parent=champion.number if champion else None,
+    )
+
+
+def _score(
+    champion: Champion | None, held: Examples, judged: xgboost.Booster
+) -> tuple[Examples, Scores, Scores | None, str | None]:
+    """The rows both are judged on, both scores, and why there is no second one."""
+    unable = champion.unable(held) if champion else None
+    if champion and not unable:
+        held = champion.unseen(held)
+    ours: Scores = judged.inplace_predict(held.rows).astype(np.float64)
+    theirs = champion.score(held) if champion and not unable else None
+    return held, ours, theirs, unable
+
+
+def _rule(comparison: Comparison, unable: str | None, margin: float, overridden: bool) -> Ruling:
+    """The offline verdict, or the operator's word against it."""
+    if unable is not None:
+        return Ruling("candidate", unable)
+    ruling = rule(comparison, margin)
+    if overridden and ruling.standing == "rejected":
+        return Ruling("candidate", f"offline gate overridden by the operator; it said: {ruling.why}")
+    return ruling

@@ -1,0 +1,56 @@
+"""Which rows a version learns from, is tuned on, is judged on: the one place that decides it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cluster.errors import Invalid
+from configs.schema import ModelSpec
+from training.examples import Examples
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Rows by what they are for; the newer always check what the older taught."""
+
+    learn: Examples  # the search fits on these
+    check: Examples  # and compares its trials on these, newer ones
+    judged: Examples  # learn and check together: what the judged booster knows
+    held: Examples  # judges candidate and champion; newer than all of the judged booster's
+    served: Examples  # every row: what the served booster knows
+    held_from: float  # event time at which the held-out slice begins
+
+
+def slices(spec: ModelSpec, declared: Examples, learnt: Examples) -> Slices:
+    """Cut the rows to learn from; held out are `declared` ones, which are `learnt` unless another source taught."""
+    held_from = holdout_start(declared, spec)
+    judged = learnt.before(held_from)
+    check_from = holdout_start(judged, spec)
+    return Slices(
+        learn=judged.before(check_from),
+        check=judged.since(check_from),
+        judged=judged,
+        held=declared.since(held_from),
+        served=learnt,
+        held_from=held_from,
+    )
+
+
+def holdout_start(examples: Examples, spec: ModelSpec) -> float:
+    """Where the newest slice begins that is kept back: `training.holdout`, or `holdout_share` of the rows."""
+    holdout = spec.training.holdout
+    if holdout is not None and spec.data.time:
+        start = float(examples.times[-1]) - holdout.total_seconds()
+    else:
+        start = float(examples.times[int(len(examples) * (1.0 - spec.training.holdout_share))])
+    kept, held = len(examples.before(start)), len(examples.since(start))
+    if kept < held or held == 0:
+        newest, oldest = _day(examples.times[-1]), _day(examples.times[0])
+        raise Invalid(
+            f"Model {spec.name}: holding out {held} of {kept + held} rows ({oldest} to {newest}) leaves fewer to learn "
+            "from than to test on; shorten training.holdout or bring more rows"
+        )
+    return start
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
