@@ -6,11 +6,11 @@ from math import log
 from typing import Protocol
 
 from monitoring.evidence import ArmEvidence, Evidence
-from serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence, reach
+from serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence
+from serve_apps.rollout.loss import Loss, loss_guardrail, loss_of
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 
-FIRST_LOOK = 100  # paired outcomes before the loss can fail: the bounds are asymptotic
 LATENCY_DECISIONS = 500  # a 99th percentile of fewer rests on less than five of them
 LATENCY_TOLERANCE = 1.25  # over the objective, and by this factor over the champion, is the candidate's own fault
 
@@ -33,8 +33,9 @@ class GuardrailJudge:
         """One FAIL fails, one NOT_YET holds."""
         proofs: list[Guardrail | None] = []
         if evidence is not None:
-            proofs = [_loss(rollout, evidence), _shift(rollout, evidence), _errors(rollout, evidence)]
-            proofs.append(_latency(rollout, evidence))
+            loss = loss_of(rollout, evidence)
+            proofs = [loss_guardrail(rollout, loss), _shift(rollout, evidence, loss)]
+            proofs += [_errors(rollout, evidence), _latency(rollout, evidence)]
         seen = [proof for proof in proofs if proof is not None]
         if rollout.waived or (rollout.phase == "shadow" and rollout.skip_shadow):
             why = "an operator promoted it" if rollout.waived else "the shadow phase is skipped"
@@ -50,37 +51,28 @@ def remember(rollout: Rollout, evidence: Evidence) -> Rollout:
     return replace(rollout, reference_p99_ms=arm.latency_p99_ms)
 
 
-def _loss(rollout: Rollout, evidence: Evidence) -> Guardrail:
-    """FAIL when the loss is surely above the margin, PASS when surely below; α/2 and α over all looks."""
-    plan, paired = rollout.declared, evidence.paired
-    if paired is None or paired.n == 0:
-        return Guardrail("loss", "NOT_YET", f"no outcome of {plan.min_outcomes:,} needed has arrived yet")
-    mean = paired.mean_difference
-    variance = paired.variance * plan.design_effect  # outcomes of one bad day are not independent
-    surely = mean - reach(paired.n, variance, plan.alpha / 2.0)
-    at_worst = mean + reach(paired.n, variance, plan.alpha)
-    outcome: Outcome = "NOT_YET"
-    if paired.n >= FIRST_LOOK and surely > plan.loss_margin:
-        outcome = "FAIL"
-    elif paired.n >= plan.min_outcomes and at_worst < plan.loss_margin:
-        outcome = "PASS"
-    shown = f"at least {surely:+.4f}" if outcome == "FAIL" else f"at worst {at_worst:+.4f}"
-    counted = f"{paired.n:,}" if paired.n >= plan.min_outcomes else f"{paired.n:,} of {plan.min_outcomes:,} needed"
-    sentence = (
-        f"Brier score of v{rollout.candidate} is {mean:+.4f} against v{rollout.champion} "
-        f"({shown}, allowed {plan.loss_margin:+.4f}) on {counted} paired outcomes"
-    )
-    return Guardrail("loss", outcome, sentence, mean, plan.loss_margin)
+def _shift(rollout: Rollout, evidence: Evidence, loss: Loss | None) -> Guardrail:
+    """Holds a candidate that scores quite differently until its loss is surely better; never fails one.
 
-
-def _shift(rollout: Rollout, evidence: Evidence) -> Guardrail:
-    """FAIL when the two versions score the same requests too differently to be the same kind of model."""
+    A cure of a broken champion has to score differently, and only outcomes tell a cure from a fault.
+    """
     plan, shift = rollout.declared, evidence.shift
     limit, seen = plan.prediction_shift_psi, 0 if shift is None else shift.n
     if shift is None or seen < plan.min_outcomes:
         return Guardrail("shift", "NOT_YET", f"{seen:,} of {plan.min_outcomes:,} requests are scored by both versions")
     sentence = f"scores differ by PSI {shift.psi:.3f} (allowed {limit:g}) on {seen:,} requests"
-    return Guardrail("shift", "FAIL" if shift.psi > limit else "PASS", sentence, shift.psi, limit)
+    if shift.psi <= limit:
+        return Guardrail("shift", "PASS", sentence, shift.psi, limit)
+    if loss is not None and loss.is_better:
+        excused = f"{sentence}, and outcomes prove v{rollout.candidate} better"
+        return Guardrail("shift", "PASS", excused, shift.psi, limit)
+    told = "NOT_YET" if loss is None else loss.outcome
+    state = {"PASS": "is within its margin only", "FAIL": "is above its margin", "NOT_YET": "is not decided yet"}[told]
+    asked = (
+        f"{sentence} and the loss {state}: outcomes that prove v{rollout.candidate} better let it go on, "
+        f"or `windvane rollout promote {rollout.model}`"
+    )
+    return Guardrail("shift", "NOT_YET", asked, shift.psi, limit)
 
 
 def _errors(rollout: Rollout, evidence: Evidence) -> Guardrail | None:

@@ -153,9 +153,42 @@ def test_latency_at_full_weight_is_compared_with_what_the_champion_last_took() -
     assert remember(remembered, arms((900, 0, 80.0), (10, 0, 1.0))) == remembered
 
 
-@pytest.mark.parametrize(("n", "psi", "outcome"), [(999, 3.0, "NOT_YET"), (1000, 1.01, "FAIL"), (1000, 1.0, "PASS")])
-def test_a_candidate_that_scores_quite_differently_fails(n: int, psi: float, outcome: str) -> None:
-    assert guardrail(verdict(replace(GOOD, shift=ShiftEvidence(n, psi))), "shift").outcome == outcome
+BETTER, WITHIN, UNDECIDED, WORSE = paired(8000, -0.004), paired(200_000, 0.0), paired(8000, 0.0015), paired(8000, 0.008)
+
+
+@pytest.mark.parametrize(
+    ("n", "psi", "seen", "outcome"),
+    [
+        (999, 0.1, BETTER, "NOT_YET"),
+        (1000, 1.0, BETTER, "PASS"),
+        (1000, 1.0, UNDECIDED, "PASS"),
+        (1000, 2.42, BETTER, "PASS"),  # a cure of a broken champion has to score differently
+        (1000, 2.42, WITHIN, "NOT_YET"),
+        (1000, 2.42, UNDECIDED, "NOT_YET"),
+        (1000, 2.42, WORSE, "NOT_YET"),  # the loss fails it
+        (1000, 50.0, replace(GOOD, paired=None), "NOT_YET"),  # no outcomes: a person decides
+    ],
+)
+def test_scores_that_differ_hold_until_outcomes_prove_the_candidate_better(
+    n: int, psi: float, seen: Evidence, outcome: str
+) -> None:
+    assert guardrail(verdict(replace(seen, shift=ShiftEvidence(n, psi))), "shift").outcome == outcome
+
+
+def test_what_the_loss_proves_better_passes_however_differently_it_scores() -> None:
+    healed = verdict(replace(paired(2000, -0.37, 0.2), shift=ShiftEvidence(20_000, 2.42)))
+    assert healed.outcome == "PASS"
+    assert guardrail(healed, "shift").sentence == (
+        "scores differ by PSI 2.420 (allowed 1) on 20,000 requests, and outcomes prove v3 better"
+    )
+
+
+def test_a_shift_that_holds_says_what_lets_it_go_on() -> None:
+    assert guardrail(verdict(replace(UNDECIDED, shift=ShiftEvidence(20_000, 2.42))), "shift").sentence.endswith(
+        "and the loss is not decided yet: outcomes that prove v3 better let it go on, or `windvane rollout promote m`"
+    )
+    promoted = replace(ROLLOUT, phase="bake", waived=True)
+    assert verdict(replace(UNDECIDED, shift=ShiftEvidence(20_000, 2.42)), promoted).outcome == "PASS"
 
 
 def test_time_is_waited_for_even_when_everything_else_passes() -> None:
