@@ -3,13 +3,13 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
-from cluster import ray_head
+from cluster import head_record, ray_head
+from cluster.addresses import Place, dashboard_url, place, url
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
 from cluster.errors import Unavailable, WindvaneError
@@ -23,18 +23,6 @@ READY_SECONDS = 180.0
 POLL_SECONDS = 0.2
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a running Windvane answers."""
-
-    decisions: str
-    grpc: str
-    console: str
-    dashboard: str
-    mlflow_command: str
-    started_ray: bool
 
 
 def up(settings: Settings, progress: Progress) -> Place:
@@ -61,7 +49,7 @@ def up(settings: Settings, progress: Progress) -> Place:
 
 def down(settings: Settings, progress: Progress) -> str:
     """Take our applications down, and the Ray head if we started it; returns what was ended."""
-    head = ray_head.load(Path(settings.home))
+    head = head_record.load(Path(settings.home))
     dashboard = dashboard_url(settings)
     if dashboard is None:
         stale = ray_head.end_leftovers(Path(settings.home))
@@ -76,46 +64,6 @@ def down(settings: Settings, progress: Progress) -> str:
         return f"Applications removed; the Ray cluster at {settings.ray_address} was not ours and runs on."
     progress("ending Ray")
     return f"Ended {ray_head.end(Path(settings.home), head)} processes."
-
-
-def dashboard_url(settings: Settings) -> str | None:
-    """The dashboard of the cluster we use: the attached one, or our own head; None when there is neither."""
-    if settings.ray_address:
-        address = settings.ray_address
-        return address if address.startswith("http") else f"http://127.0.0.1:{settings.dashboard_port}"
-    head = ray_head.load(Path(settings.home))
-    return head.dashboard_url if head else None
-
-
-def demand_dashboard(settings: Settings) -> str:
-    """The dashboard's URL; raises Unavailable when nothing is up."""
-    dashboard = dashboard_url(settings)
-    if dashboard is None:
-        raise Unavailable(f"No Windvane is running with home {settings.home}: start it with `windvane up`.")
-    return dashboard
-
-
-def url(settings: Settings) -> str:
-    """Where HTTP clients reach decisions and the control API."""
-    return f"http://{_reachable(settings)}:{settings.port}"
-
-
-def _reachable(settings: Settings) -> str:
-    """The host that clients on this machine name."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  compared, not bound
-    return f"[{host}]" if ":" in host else host
-
-
-def place(settings: Settings, dashboard: str, started: bool) -> Place:
-    """The addresses to print."""
-    return Place(
-        decisions=f"{url(settings)}/v2/models/<model>/decide",
-        grpc=f"{_reachable(settings)}:{settings.grpc_port}",
-        console=f"{url(settings)}/console",
-        dashboard=dashboard,
-        mlflow_command=f"mlflow ui --backend-store-uri {settings.mlflow_uri}",
-        started_ray=started,
-    )
 
 
 def deployed_models(settings: Settings) -> list[tuple[str, str]]:

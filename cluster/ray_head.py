@@ -6,32 +6,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import psutil
 
-from cluster import grpc_frontend, haproxy, processes
+from cluster import grpc_frontend, haproxy, head_record, processes
 from cluster.access import ensure_secret
 from cluster.errors import Unavailable
-from cluster.processes import Mark
+from cluster.head_record import Head
 from cluster.serve_apps_api import CONTROL
 from configs.schema import Settings
 
 LONGEST_RUN_PATH = 24  # HAProxy binds Unix sockets up to 82 characters below it, and Linux allows 107
 MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
 MOST_CPUS_TO_COUNT_ON = 2  # serving takes fractions of one, a retraining job one at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A running local Ray head: where it answers and which processes it is made of."""
-
-    address: str
-    dashboard_url: str
-    run: str
-    marks: tuple[Mark, ...]
 
 
 def run_folder(home: Path) -> Path:
@@ -50,15 +38,6 @@ def run_folder(home: Path) -> Path:
     if not link.is_symlink() or link.resolve() != run.resolve() or link.lstat().st_uid != os.getuid():
         raise Unavailable(f"{link} exists and is not our link to {run}: remove it, or choose a shorter WINDVANE_HOME.")
     return link
-
-
-def load(home: Path) -> Head | None:
-    """The head recorded for this home, or None when none of its processes run any more (or the record is torn)."""
-    try:
-        head = msgspec.json.decode(_record(home).read_bytes(), type=Head)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-    return head if processes.find(head.marks) else None
 
 
 def start(settings: Settings) -> Head:
@@ -98,7 +77,7 @@ def start(settings: Settings) -> Head:
         run=str(run),
         marks=tuple(processes.mark(process) for process in family if process.is_running()),
     )
-    _record(home).write_bytes(msgspec.json.encode(head))
+    head_record.save(home, head)
     return head
 
 
@@ -109,7 +88,7 @@ def end(home: Path, head: Head) -> int:
     count = len({process.pid for process in family})
     processes.end_all(_workers_last(family))
     haproxy.end_stale(Path(head.run))
-    _record(home).unlink(missing_ok=True)
+    head_record.forget(home)
     return count
 
 
@@ -149,10 +128,6 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
 def _workers_last(family: list[psutil.Process]) -> list[psutil.Process]:
     """The raylet first: it ends its workers itself and does not restart what we end."""
     return sorted(family, key=lambda process: process.is_running() and process.name() != "raylet")
-
-
-def _record(home: Path) -> Path:
-    return home / "run" / "head.json"
 
 
 def _tail(log: Path, lines: int = 15) -> str:

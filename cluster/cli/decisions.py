@@ -7,16 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from cluster.audit_place import AuditPlace
 from cluster.cli.operate import api
-from cluster.cli.told import tell_of
-from cluster.decision_log import tabular
-from cluster.decision_log.query import Query
-from cluster.decision_log.trail import TRAIL
 from cluster.errors import Malformed
 from configs.load import load_model, load_settings
 from configs.schema import Feature
@@ -52,6 +44,11 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
 def decisions(model: str, sql: str, out: Path | None) -> None:
     """Read MODEL's decision log with SQL, or `control`'s: who did what. That it was read goes on record."""
+    from cluster.audit_place import AuditPlace
+    from cluster.cli.told import tell_of
+    from cluster.decision_log import tabular
+    from cluster.decision_log.query import Query
+
     settings = load_settings()
     query = Query(settings.log / model, _features(model, settings))
     tell_of(AuditPlace(settings), "read", "read the decision log", model, sql=sql)
@@ -87,6 +84,8 @@ def lineage(decision_id: str, as_json: bool) -> None:
 
 
 def _features(model: str, settings: Settings) -> Sequence[Feature]:
+    from cluster.decision_log.trail import TRAIL
+
     return () if model == TRAIL else load_model(model, settings).features
 
 
@@ -111,6 +110,10 @@ def _refuse(constant: str) -> None:
 
 
 def _print(found: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(show_lines=False)
     for name in found.column_names:
         table.add_column(Text(name), overflow="fold")

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from cluster import lifecycle
+from cluster import addresses
 from cluster.cli.operate import api, progress_line
 from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
-from configs.draft import draft
 from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
 
 DEPLOY_SECONDS = 180.0
@@ -50,6 +49,8 @@ def init(name: str, file: Path, target: str, force: bool) -> None:
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise Conflict(f"{path} exists; choose another name or replace it with --force.")
+    from configs.draft import draft
+
     text = draft(name, file, target)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -70,7 +71,7 @@ def train(
     """Train and register a version of MODEL as a Ray job, showing what it prints."""
     settings = load_settings()
     load_model(model, settings)
-    jobs = RayJobs(lifecycle.demand_dashboard(settings), settings.ray_token_file)
+    jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
     entrypoint = [sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
@@ -81,7 +82,7 @@ def train(
         metadata={"model": model, "reason": reason},
         environment=settings.environment(),
     )
-    click.echo(f"Job {jobs.submit(request)}: {lifecycle.demand_dashboard(settings)}/#/jobs")
+    click.echo(f"Job {jobs.submit(request)}: {addresses.demand_dashboard(settings)}/#/jobs")
     shown = 0
     while True:
         state = jobs.status(request.job_id)
@@ -112,7 +113,7 @@ def deploy(model: str) -> None:
     spec = load_model(model, settings)
     control = api()
     deployed = control.deploy(model, spec.model_dump(mode="json"))
-    applications = ServeApplications(lifecycle.demand_dashboard(settings), settings)
+    applications = ServeApplications(addresses.demand_dashboard(settings), settings)
     with progress_line() as progress:
         applications.deploy_model(model, str(deployed["spec_digest"]))
         applications.wait_running(model, DEPLOY_SECONDS, progress)
@@ -122,7 +123,7 @@ def deploy(model: str) -> None:
                 raise WindvaneError(f"{model} runs but is not ready; see `windvane status` and the Ray dashboard.")
             progress(f"waiting for {model} to load version {deployed['champion']}")
             time.sleep(0.2)
-    click.echo(f"{model} version {deployed['champion']} answers at {lifecycle.url(settings)}/v2/models/{model}/decide")
+    click.echo(f"{model} version {deployed['champion']} answers at {addresses.url(settings)}/v2/models/{model}/decide")
 
 
 @click.command()
@@ -132,7 +133,7 @@ def undeploy(model: str, reason: str) -> None:
     """Take MODEL out of service; versions, history and decision log stay, and `deploy` brings it back."""
     settings = load_settings()
     control = api()
-    applications = ServeApplications(lifecycle.demand_dashboard(settings), settings)
+    applications = ServeApplications(addresses.demand_dashboard(settings), settings)
     with progress_line() as progress:
         control.undeploy(model, reason)
         applications.remove(model)

@@ -5,34 +5,33 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
-from cluster import lifecycle
-from cluster.cli.pictures import event_line, status_page
+from cluster import addresses
 from cluster.control_api import ControlApi
 from cluster.errors import NotFound
 from configs.load import load_settings
+
+Progress = Callable[[str], None]
 
 
 def api() -> ControlApi:
     """The control API of the running Windvane."""
     settings = load_settings()
-    lifecycle.demand_dashboard(settings)
-    return ControlApi(lifecycle.url(settings), settings.key_file)
+    addresses.demand_dashboard(settings)
+    return ControlApi(addresses.url(settings), settings.key_file)
 
 
 @contextmanager
-def progress_line() -> Iterator[lifecycle.Progress]:
+def progress_line() -> Iterator[Progress]:
     """One line that says what is being waited for and for how long; plain lines when nobody watches."""
+    from rich.console import Console
+    from rich.markup import escape
+
     console = Console(stderr=True)
     start = time.monotonic()
     last = ""
@@ -53,6 +52,12 @@ def progress_line() -> Iterator[lifecycle.Progress]:
 @click.command()
 def up() -> None:
     """Start (or attach to) a cluster and wait until it answers."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from cluster import lifecycle
+
     settings = load_settings()
     start = time.monotonic()
     with progress_line() as progress:
@@ -64,7 +69,7 @@ def up() -> None:
         ("gRPC", f"{place.grpc} (inference.GRPCInferenceService)"),
         ("console", place.console),
         ("API docs", f"{place.console}#docs"),  # a browser shows no key at /docs itself
-        ("metrics", f"{lifecycle.url(settings)}/metrics"),
+        ("metrics", f"{addresses.url(settings)}/metrics"),
         ("Ray dashboard", place.dashboard),
         ("MLflow UI", place.mlflow_command),
         ("first key", str(settings.key_file)),
@@ -78,7 +83,7 @@ def env() -> None:
     """Print the exports that Ray's own tools need to reach this cluster: eval "$(windvane env)"."""
     settings = load_settings()
     pairs = {
-        "RAY_API_SERVER_ADDRESS": lifecycle.demand_dashboard(settings),
+        "RAY_API_SERVER_ADDRESS": addresses.demand_dashboard(settings),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(settings.ray_token_file),
     }
@@ -89,6 +94,8 @@ def env() -> None:
 @click.command()
 def down() -> None:
     """End what `windvane up` started, and nothing else."""
+    from cluster import lifecycle
+
     with progress_line() as progress:
         sentence = lifecycle.down(load_settings(), progress)
     click.echo(sentence)
@@ -103,6 +110,11 @@ def status(watch: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(control.status(), indent=2))
         return
+    from rich.console import Console
+    from rich.live import Live
+
+    from cluster.cli.pictures import status_page
+
     console = Console(highlight=False)
     if not watch:
         console.print(status_page(control.status()))
@@ -119,6 +131,8 @@ def status(watch: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 def events(model: str, follow: bool, as_json: bool) -> None:
     """What happened to MODEL, and why."""
+    from cluster.cli.pictures import event_line
+
     control = api()
     after = 0
     while True:

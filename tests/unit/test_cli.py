@@ -1,15 +1,18 @@
 """The command line against the real control API: what it asks, what it shows, and every trouble in a sentence."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import httpx
 import pytest
 
-from cluster import lifecycle
-from cluster.cli import decisions, operate
+from cluster import addresses, lifecycle
+from cluster.cli import decisions, main, operate
 from cluster.control_api import ControlApi
 from cluster.errors import Invalid, Problem, Unavailable
 from cluster.store import Event
@@ -19,6 +22,28 @@ from tests.shell import Shell, sentence_of
 from tests.shell import down as down
 from tests.shell import up as up
 from tests.unit.test_explanations_command import PLAIN
+
+HEAVY = ("ray", "mlflow", "pandas", "numpy", "pyarrow", "duckdb", "sqlalchemy", "cedarpy", "sklearn", "fastapi")
+
+
+def test_every_verb_stands_in_the_file_that_is_named_for_it() -> None:
+    context = click.Context(main)
+    for verb in main.list_commands(context):
+        command = main.get_command(context, verb)
+        assert command is not None
+        assert command.name == verb
+
+
+def test_a_word_that_is_no_verb_is_answered_with_one_that_is(down: Shell) -> None:
+    assert "No such command 'statsu'" in down("statsu").output
+
+
+def test_who_asks_a_running_windvane_waits_for_no_library_that_asking_does_not_need() -> None:
+    """Every command took 3 to 6 s, most of it for pandas, DuckDB, SQLAlchemy, which only a few of them use."""
+    verbs = ["operate", "models", "decisions", "explanations", "rollouts", "cards", "policies", "privacy", "keys"]
+    program = "import sys\n" + "".join(f"import cluster.cli.{verb}\n" for verb in verbs) + "print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert not {*HEAVY} & {*done.stdout.split()}
 
 
 def test_help_lists_every_verb(down: Shell) -> None:
@@ -168,9 +193,9 @@ def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:
 
 
 def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(settings: Any, progress: lifecycle.Progress) -> lifecycle.Place:
+    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Place:
         progress("control: [DEPLOYING]")
-        return lifecycle.place(settings, "http://127.0.0.1:8265", True)
+        return addresses.place(settings, "http://127.0.0.1:8265", True)
 
     monkeypatch.setattr(lifecycle, "up", start)
     result = down("up")
@@ -181,7 +206,7 @@ def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_start_that_fails_is_a_sentence(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(settings: Any, progress: lifecycle.Progress) -> lifecycle.Place:
+    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Place:
         raise Unavailable("Ray did not start (exit 1)")
 
     monkeypatch.setattr(lifecycle, "up", start)

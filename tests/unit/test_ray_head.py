@@ -1,43 +1,15 @@
-"""A head is known by its record, and its sockets' paths stay short."""
+"""What a head is started with, and that its sockets' paths stay short."""
 
 import tempfile
 from pathlib import Path
 
-import msgspec
-import psutil
 import pytest
 
-from cluster import haproxy, ray_head
+from cluster import haproxy
 from cluster.errors import Unavailable
 from cluster.grpc_frontend import program
-from cluster.processes import Mark, mark
-from cluster.ray_head import LONGEST_RUN_PATH, Head, environment, run_folder
+from cluster.ray_head import LONGEST_RUN_PATH, environment, run_folder
 from configs.load import load_settings
-
-
-def record(home: Path, *marks: Mark) -> Head:
-    head = Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(home / "run"), marks)
-    (home / "run").mkdir()
-    (home / "run" / "head.json").write_bytes(msgspec.json.encode(head))
-    return head
-
-
-def test_a_head_is_there_while_one_of_its_processes_runs(tmp_path: Path) -> None:
-    head = record(tmp_path, Mark(1, 0.0), mark(psutil.Process()))
-    assert ray_head.load(tmp_path) == head
-
-
-def test_a_head_whose_processes_are_gone_is_none(tmp_path: Path) -> None:
-    assert ray_head.load(tmp_path) is None
-    record(tmp_path, Mark(psutil.Process().pid, 0.0))
-    assert ray_head.load(tmp_path) is None
-
-
-@pytest.mark.parametrize("text", ["", '{"address": "127.0', "[]"])
-def test_a_torn_record_is_no_head(tmp_path: Path, text: str) -> None:
-    record(tmp_path)
-    (tmp_path / "run" / "head.json").write_text(text)
-    assert ray_head.load(tmp_path) is None
 
 
 @pytest.fixture
