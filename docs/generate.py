@@ -88,6 +88,8 @@ def _takes(how: dict[str, Any], path: str) -> str:
         return f"[mapping](#{path.replace('.', '').replace('[]', '')})"
     if "enum" in how or "const" in how:
         return ", ".join(f"`{value}`" for value in how.get("enum", [how.get("const")]))
+    if how["type"] == "array" and "prefixItems" in how:
+        return f"[{', '.join(_takes(one, path) for one in how['prefixItems'])}]"
     if how["type"] == "array":
         inner = how["items"]
         if "$ref" in inner:
