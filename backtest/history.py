@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.coerce import coerce
-from training.data import Examples, encode
+from training.data import encode
+from training.examples import Examples
 from training.sources import read
 
 

@@ -1,4 +1,4 @@
-"""Replays a history through the whole loop: the live monitors, triggers, rollout, router and judge, ticked by event time."""
+"""Replays a history through the whole loop: live monitors, triggers, rollout, router and judge, ticked by event time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -254,7 +254,7 @@ class Replay:
         """See `monitoring.monitor.Monitor.view`."""
         return view(self._seen, version, after, min_labels, clock)
 
-    def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:  # noqa: ARG002
+    def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:
         """Do nothing: profiles are given when a version is made."""
 
     def evidence(self, model: str, revision: int, champion: int, candidate: int, since: float) -> Evidence:  # noqa: ARG002

@@ -110,8 +110,11 @@ class Monitor(Declared):
     feature_psi: Annotated[Figure, Field(gt=0)] = 0.25
     score_psi: Annotated[Figure, Field(gt=0)] = 0.25  # the same for the score
     missing_rise: Share = 0.1  # rise of a feature's missing share above which it is a breach
-    auc_drop: Share = 0.03  # fall of AUC below the reference above which it is a breach
-    brier_rise: Share = 0.02  # rise of the Brier score above the reference above which it is a breach
+    # a champion is held to what its scores promise: windows between two false alarms, at least, all promises together
+    false_alarm_windows: Count = 20_000
+    # limits beside that, none by default: fall of AUC below the reference above which it is a breach
+    auc_drop: Share | None = None
+    brier_rise: Share | None = None  # rise of the Brier score above the reference above which it is a breach
 
 
 class Retrain(Declared):
@@ -119,9 +122,11 @@ class Retrain(Declared):
 
     on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")  # which breaches count
     persistence: Count = 2  # windows in a row that must breach
-    cool_down: Duration = timedelta(days=7)  # event time between two retrainings
-    min_labels: Count = 1000  # outcomes known before a retraining makes sense
-    daily_budget: Count = 2  # jobs started in 24 h of wall clock
+    cool_down: Duration = timedelta(0)  # event time between two retrainings; a broken promise waits for labels anyway
+    min_labels: Count = 500  # outcomes known since a change began before a retraining makes sense
+    # times as many labels as the champion has learnt from, at which it is trained anew; never without one
+    growth: Annotated[Figure, Field(gt=1.0)] | None = 2.0
+    daily_budget: Count = 8  # retrainings in 24 h of wall clock that came to nothing before the next has to wait
     schedule: Duration | None = None  # retrain this often whatever is seen; never without one
     max_attempts: Count = 3  # how often a failed job is started in all
     retry_after: Duration = timedelta(seconds=30)  # wait before the second attempt, doubled each time

@@ -27,6 +27,7 @@ class Block:
 
     window: int
     n: int
+    positives: int
     rate: float  # share that came true − mean score
     rate_variance: float  # of one decision: mean p (1 − p)
     brier: float  # Brier score − promised Brier score
@@ -52,6 +53,7 @@ def block(window: int, seen: Performance) -> Block | None:
     return Block(
         window,
         seen.n,
+        seen.positives,
         rate - seen.mean_score,
         seen.promised_brier,
         seen.brier - seen.promised_brier,
@@ -111,7 +113,10 @@ def day_effect(history: Sequence[Block], promise: Promise, assumed: float) -> fl
     return (ASSUMED_BLOCKS * assumed + n * beyond) / (ASSUMED_BLOCKS + n)
 
 
-def standardised(of: Block, promise: Promise, sign: int, effect: float, reference: Block | None) -> float:
-    """How many standard errors the deviation lies beyond its tolerance, in the direction of `sign`."""
+def standardised(of: Block, promise: Promise, sign: int, effect: float, reference: Block | None) -> tuple[float, float]:
+    """How many standard errors the deviation lies beyond its tolerance towards `sign`, and how far one row moves that.
+
+    A decision's deviation lies in [−1, 1].
+    """
     error = sqrt(of.variance(promise) / of.n + effect)
-    return (sign * of.deviation(promise) - tolerance(of, promise, reference)) / error
+    return (sign * of.deviation(promise) - tolerance(of, promise, reference)) / error, 1.0 / (of.n * error)

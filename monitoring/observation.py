@@ -144,6 +144,11 @@ class Observation:
         profile = self._profiles.get(version)
         return None if profile is None else profile.performance
 
+    def learnt(self, version: int) -> int | None:
+        """How many rows the version has learnt from, where its profile says so."""
+        profile = self._profiles.get(version)
+        return None if profile is None else profile.learnt
+
     def measures(self, version: int, after: int | None = None) -> tuple[WindowMeasures, ...]:
         """The version's windows, oldest first, from the one after `after` on."""
         counted = {window for of, window in self._merged.windows if of == version}

@@ -83,10 +83,10 @@ class LabelledScores:
         self.brier += exact_sum(squared)
         self.brier_squared += exact_sum(np.square(squared))
         self.log_loss += exact_sum(-np.log(likelihood))
-        promised = scores * (1.0 - scores)
-        self.scores += exact_sum(scores)
+        promised: NDArray[np.float64] = scores * (1.0 - scores)
+        self.scores += exact_sum(np.asarray(scores, np.float64))
         self.promised += exact_sum(promised)
-        self.spread += exact_sum(promised * np.square(1.0 - 2.0 * scores))
+        self.spread += exact_sum(np.asarray(promised * np.square(1.0 - 2.0 * scores), np.float64))
 
     def merge(self, other: "LabelledScores") -> None:
         """Add everything the other one counted."""

@@ -112,7 +112,7 @@ class RetrainStatus(TypedDict):
 
     request_id: str
     status: requests.Status
-    cause: Literal["findings", "schedule", "manual"]
+    cause: Literal["findings", "growth", "schedule", "manual"]
     reason: str
     findings: list[str]
     requested_at: Moment

@@ -1,7 +1,7 @@
 """Labelled rows in the order of time, with the numbers that a model reads beside them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -21,6 +21,7 @@ class Examples:
     rows: NDArray[np.float32]  # [n, F]
     labels: NDArray[np.bool_]  # [n]
     times: NDArray[np.float64]  # [n] Unix seconds; places in file order where the model has no time
+    weights: NDArray[np.float32] | None = None  # [n] what each row counts in a fit; None: all the same
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,10 +40,21 @@ class Examples:
             return self
         return self.since(float(self.times[-1]) - window.total_seconds())
 
+    def weighing(self, since: float, older: float) -> "Examples":
+        """The same rows with those before `since` counting `older` times as much; 0 leaves them out."""
+        if older == 0.0:
+            return self.since(since)
+        weights = np.where(self.times < since, np.float32(older), np.float32(1.0)).astype(np.float32)
+        return replace(self, weights=weights)
+
+    def effective(self) -> int:
+        """How many rows they count as in a fit."""
+        return len(self) if self.weights is None else round(float(self.weights.sum()))
+
     def digest(self) -> str:
         """sha256 of exactly what a version can learn from these rows."""
         digest = hashlib.sha256(str(self.rows.shape).encode())
-        for part in (self.rows, self.labels, self.times):
+        for part in (self.rows, self.labels, self.times, *(() if self.weights is None else (self.weights,))):
             digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()
 
@@ -52,6 +64,7 @@ class Examples:
             self.rows[start:stop],
             self.labels[start:stop],
             self.times[start:stop],
+            None if self.weights is None else self.weights[start:stop],
         )
 
 

@@ -59,4 +59,4 @@ def log_losses(chances: NDArray[np.floating], labels: NDArray[np.bool_]) -> NDAr
 
 def matrix(examples: Examples) -> xgboost.QuantileDMatrix:
     """The rows in xgboost's own form, binned once."""
-    return xgboost.QuantileDMatrix(examples.rows, examples.labels.astype(np.float32))
+    return xgboost.QuantileDMatrix(examples.rows, examples.labels.astype(np.float32), weight=examples.weights)

@@ -1,7 +1,7 @@
 """Makes one version of a model in memory: cuts the rows, searches, fits, judges; the job and a backtest share it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from monitoring.profile import Profile
 from training.engine import Engine, Fitted, Search
 from training.evaluate import Comparison, Ruling, compare, rule
 from training.examples import Examples
+from training.recency import choose
 from training.slices import Slices, slices
 
 Scores = NDArray[np.float64]
@@ -80,12 +81,29 @@ def make(
     scratch: Path | None,
     say: Callable[[str], None],
     override: bool = False,
+    since: float | None = None,
 ) -> Made:
-    """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same."""
-    cut = slices(spec, declared, learnt)
+    """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same.
+
+    `since` is the event time at which a change is taken to have begun, where one is known.
+    """
+    cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
     found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
     fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
     return judge(spec, cut, found, fitted, champion, override)
+
+
+def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str], None]) -> Slices:
+    """The same rows, the older ones counting as much as they are worth; a model without times knows no older ones."""
+    if spec.data.time is None:
+        return cut
+    recency = choose(cut.learn, cut.check, since, spec.training, say)
+    return replace(
+        cut,
+        learn=recency.apply(cut.learn),
+        judged=recency.apply(cut.judged),
+        served=recency.apply(cut.served),
+    )
 
 
 def judge(
@@ -105,7 +123,7 @@ def judge(
         theirs=theirs,
         comparison=comparison,
         ruling=_rule(comparison, unable, spec.training.margin, override),
-        profile=Profile.learn(spec.features, reference.rows, ours, held.labels),
+        profile=Profile.learn(spec.features, reference.rows, ours, held.labels, learnt=reference.effective()),
         parent=champion.number if champion else None,
     )
 

@@ -31,7 +31,7 @@ from training.engine import Engine
 from training.evaluate import METRICS, Comparison, Ruling
 from training.examples import Examples
 from training.lineage import describe, figures
-from training.making import judge
+from training.making import judge, weigh
 from training.order import Order, read_order
 from training.plots import Pictures
 from training.progress import Progress
@@ -94,11 +94,13 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             reading = aside.submit(_rows, order, spec, at)
             at.engine.warm_up()
             declared, learnt = reading.result()
-            cut = slices(spec, declared, learnt)
+            since = None if order.since is None else order.since.timestamp()
+            cut = slices(spec, declared, learnt, since)
         progress.say(f"{len(learnt)} rows until {_spelled(learnt.times[-1], spec)}, {len(cut.held)} held out")
 
         warming = aside.submit(_warm_up, at, spec.name)
         with progress.stage("search"):
+            cut = weigh(spec, cut, since, progress.say)
             found = at.engine.search(cut.learn, cut.check, spec.training, scratch, progress.say)
         progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
 
