@@ -153,7 +153,8 @@ class Plan(Declared):
     bake: Duration = timedelta(minutes=10)  # wall clock time the candidate answers everything before it is champion
     rollback_window: Duration = timedelta(hours=24)  # time the old champion stays loaded after a promotion
     max_phase: Duration = timedelta(hours=24)  # a phase without a verdict for this long ends the rollout
-    loss_margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
+    # Brier score, paired, that the candidate may lose to the champion; without one 2 % of the champion's own
+    loss_margin: Annotated[Figure, Field(ge=0.0)] | None = None
     design_effect: Annotated[Figure, Field(ge=1.0)] = 1.0  # correlated outcomes that tell as much as one alone (Kish)
     error_margin: Share = 0.005  # share of errors the candidate may have above the champion's
     # population stability index between both versions' scores above which it fails
