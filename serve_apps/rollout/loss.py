@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, log10, sqrt
 
+from configs.sized_plan import SizedPlan, in_words
 from monitoring.evidence import Evidence
 from serve_apps.rollout.confidence import reach
 from serve_apps.rollout.plan import Rollout
@@ -54,7 +55,7 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
     mean, variance = paired.mean_difference, deviation**2 * plan.design_effect  # a bad day's are not independent
     return Loss(
         n=paired.n,
-        needed=plan.min_outcomes,
+        needed=rollout.sized.outcomes,
         mean=mean,
         surely=mean - reach(paired.n, variance, plan.alpha / 2.0),
         at_worst=mean + reach(paired.n, variance, plan.alpha),
@@ -66,8 +67,7 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
 def loss_guardrail(rollout: Rollout, loss: Loss | None) -> Guardrail:
     """FAIL when the loss is surely above the margin, PASS when surely below."""
     if loss is None:
-        needed = rollout.declared.min_outcomes
-        return Guardrail("loss", "NOT_YET", f"no outcome of {needed:,} needed has arrived yet")
+        return Guardrail("loss", "NOT_YET", _nothing_seen(rollout.sized))
     outcome, digits = loss.outcome, _digits(loss.margin)
     bound = loss.surely if outcome == "FAIL" else loss.at_worst
     shown = f"{'at least' if outcome == 'FAIL' else 'at worst'} {bound:+.{digits}f}"
@@ -80,6 +80,16 @@ def loss_guardrail(rollout: Rollout, loss: Loss | None) -> Guardrail:
         f"({shown}; {allowed}) on {counted} paired outcomes"
     )
     return Guardrail("loss", outcome, sentence, loss.mean, loss.margin)
+
+
+def _nothing_seen(plan: SizedPlan) -> str:
+    """Why there is no outcome, as far as the traffic tells."""
+    needed, traffic = f"no outcome of {plan.outcomes:,} needed has arrived yet", plan.traffic
+    if not traffic.decisions_per_day:
+        return f"{needed}, and hardly a request"
+    if not traffic.labels_per_day:
+        return f"{needed}, nor of any decision before: send them to /outcomes, nothing is proven without"
+    return f"{needed}; they take {in_words(traffic.label_delay)} here"
 
 
 def _digits(margin: float) -> int:

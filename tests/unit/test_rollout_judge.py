@@ -178,9 +178,9 @@ def test_a_shift_that_holds_says_what_lets_it_go_on() -> None:
 
 
 def test_time_is_waited_for_even_when_everything_else_passes() -> None:
-    early = GuardrailJudge().judge(ROLLOUT, GOOD, (), START + timedelta(seconds=299))
+    early = GuardrailJudge().judge(ROLLOUT, GOOD, (), START + timedelta(seconds=287))
     assert early.outcome == "NOT_YET"
-    assert early.summary == "step 1 of 3 (10 %) not yet: 299 of 300 s have passed"
+    assert early.summary == "step 1 of 3 (10 %) not yet: 287 of 288 s have passed"
 
 
 def test_an_obstacle_holds_but_hides_no_failure() -> None:
