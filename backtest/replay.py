@@ -174,6 +174,7 @@ class Replay:
         }
         who = _assigned(split, row, stop)
         windows = np.floor(at / window).astype(np.int64)
+        self._seen.add_moments(at.tolist(), ())
         for version, scored in scores.items():
             mine = who == version
             if mine.any():
@@ -204,6 +205,7 @@ class Replay:
             return
         history = self._history
         windows = np.floor(history.times[rows] / self._window).astype(np.int64)
+        self._seen.add_moments((), list(zip(history.times[rows].tolist(), history.known[rows].tolist(), strict=True)))
         for number in np.unique(windows).tolist():
             of = rows[windows == number]
             labels = history.labels[of]

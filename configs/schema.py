@@ -137,8 +137,10 @@ class Step(Declared):
     """One canary step: the candidate's weight and what has to be seen before the next."""
 
     weight: Annotated[Figure, Field(gt=0.0, le=1.0)]  # share of units the candidate answers
-    min_duration: Duration = timedelta(minutes=5)  # wall clock time the step lasts at least
-    min_decisions: Count = 200  # candidate decisions it needs at least
+    # wall clock time the step lasts at least; without one as long as 1,000 decisions take, from 10 s to 1 h
+    min_duration: Duration | None = None
+    # candidate decisions it needs at least; without one an hour's of all traffic, from 20 to 200
+    min_decisions: Count | None = None
 
 
 class Plan(Declared):
@@ -147,18 +149,23 @@ class Plan(Declared):
     shadow: Flag = True  # score the candidate on every request before it answers any
     # whether somebody other than who asked for it must approve a candidate before it answers any request
     approval: Literal["none", "required"] = "none"
-    min_outcomes: Count = 1000  # paired outcomes before the loss guardrail can pass
-    shadow_min_duration: Duration = timedelta(minutes=5)  # wall clock time the shadow phase lasts at least
+    # paired outcomes before the loss guardrail can pass; without one a day's, from 200 to 1,000
+    min_outcomes: Count | None = None
+    # wall clock time the shadow phase lasts at least; without one as long as 1,000 decisions take, from 10 s to 1 h
+    shadow_min_duration: Duration | None = None
     # canary steps, the last of weight 1.0
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] = (
         Step(weight=0.1),
         Step(weight=0.5),
         Step(weight=1.0),
     )
-    bake: Duration = timedelta(minutes=10)  # wall clock time the candidate answers everything before it is champion
+    # wall clock time the candidate answers everything before it is champion; without one twice that of a step
+    bake: Duration | None = None
     rollback_window: Duration = timedelta(hours=24)  # time the old champion stays loaded after a promotion
-    max_phase: Duration = timedelta(hours=24)  # a phase without a verdict for this long ends the rollout
-    loss_margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
+    # longest wait for a verdict in a phase; without one the delay of labels and, from 1 to 30 days, 20,000 outcomes
+    max_phase: Duration | None = None
+    # Brier score, paired, that the candidate may lose to the champion; without one 2 % of the champion's own
+    loss_margin: Annotated[Figure, Field(ge=0.0)] | None = None
     design_effect: Annotated[Figure, Field(ge=1.0)] = 1.0  # correlated outcomes that tell as much as one alone (Kish)
     error_margin: Share = 0.005  # share of errors the candidate may have above the champion's
     # population stability index between both versions' scores above which it fails

@@ -77,7 +77,8 @@ def _default(model: type[BaseModel], field: str) -> str:
         return ""
     if isinstance(value, BaseModel):
         return "see below"
-    return f"`{spell_value(model.model_construct(**{field: value}).model_dump(mode='json', include={field})[field])}`"
+    dumped = model.model_construct(**{field: value}).model_dump(mode="json", include={field}, exclude_none=True)
+    return f"`{spell_value(dumped[field])}`"
 
 
 def _takes(how: dict[str, Any], path: str) -> str:

@@ -1,7 +1,7 @@
 """All that is seen of one model: counts shipped by replicas, and scores joined with their labels from the log."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,9 @@ from monitoring.label_ages import LabelAges
 from monitoring.pairs import Pair
 from monitoring.performance import LabelledScores, Performance
 from monitoring.profile import MISSING_BIN, UNKNOWN_BIN, Layout, Profile
-from monitoring.shipment import latency_quantile, unpack
+from monitoring.shipment import latency_quantile, slower_than, unpack
 from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
+from monitoring.traffic import TrafficMeter
 
 KEPT_WINDOWS = 400  # per version, newest
 KEPT_PAIRS = 6  # of versions, most recently seen
@@ -57,6 +58,8 @@ class Observation:
         self._rates = Rates()
         self._newest_window: int | None = None
         self._label_ages = LabelAges()
+        self._traffic = TrafficMeter()
+        self._objective_ms = spec.slo.latency_p99_ms
 
     def watch(self, version: int, profile: Profile) -> None:
         """Compare that version with this reference from now on."""
@@ -81,6 +84,7 @@ class Observation:
     def read(self, records: Iterable[Record | BriefRecord]) -> None:
         """Take in new records of the decision log."""
         joined = self._joins.read(records)
+        self.add_moments(joined.decided, joined.told)
         for (version, window), count in Counter(joined.scored).items():
             self.add_scored(version, window, count)
         by_version: defaultdict[tuple[int, int], list[tuple[float, bool]]] = defaultdict(list)
@@ -98,6 +102,10 @@ class Observation:
             pairs[(low, high)].append((at, low_score, high_score, known))
         for (low, high), scores in pairs.items():
             self.add_pairs(low, high, np.array(scores, np.float64))
+
+    def add_moments(self, decided: Sequence[float], told: Sequence[tuple[float, float]]) -> None:
+        """Note when decisions were answered, and when (a decision's and its own moment) outcomes came: Unix seconds."""
+        self._traffic.add(decided, told)
 
     def add_scored(self, version: int, window: int, n: int) -> None:
         """Count decisions of that window that the version scored, as answer or as shadow."""
@@ -171,10 +179,11 @@ class Observation:
         """Arms of that revision; paired parts over decisions answered since (Unix seconds)."""
         arms = tuple(self._arm(revision, version) for version in self._versions_of(revision))
         pair = self._pairs.get((min(champion, candidate), max(champion, candidate)))
+        traffic = self._traffic.measured()
         if pair is None:
-            return Evidence(revision, arms, None, None)
+            return Evidence(revision, arms, None, None, traffic)
         paired = pair.paired(champion, candidate, since)
-        return Evidence(revision, arms, paired, pair.shift(champion, candidate, since))
+        return Evidence(revision, arms, paired, pair.shift(champion, candidate, since), traffic)
 
     def performances(self) -> tuple[WindowPerformance, ...]:
         """Every window's performance of what was answered (version None) and of each version, oldest first."""
@@ -233,7 +242,8 @@ class Observation:
         counts = [c for (r, v, _), c in self._merged.traffic.items() if (r, v) == (revision, version)]
         latency = np.sum([c.latency for c in counts], axis=0)
         decisions, errors = sum(c.decisions for c in counts), sum(c.errors for c in counts)
-        return ArmEvidence(version, decisions, errors, latency_quantile(latency, 0.99))
+        slow = slower_than(latency, self._objective_ms)
+        return ArmEvidence(version, decisions, errors, latency_quantile(latency, 0.99), slow)
 
     def _measure(self, version: int, window: int) -> WindowMeasures:
         counts = self._merged.windows.get((version, window))

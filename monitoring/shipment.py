@@ -75,6 +75,15 @@ def latency_quantile(latency: Counts, quantile: float) -> float | None:
     return float(LATENCY_EDGES_MS[min(place, len(LATENCY_EDGES_MS) - 1)])
 
 
+def slower_than(latency: Counts, limit_ms: float) -> int:
+    """How many answers surely took longer: those above the first bin edge that is not below the limit.
+
+    >>> slower_than(np.bincount(np.searchsorted(LATENCY_EDGES_MS, [1.0, 49.0, 80.0]), minlength=LATENCY_BINS), 50.0)
+    1
+    """
+    return int(latency[int(np.searchsorted(LATENCY_EDGES_MS, limit_ms, side="left")) + 1 :].sum())
+
+
 def counts_to_bytes(counts: Counts) -> bytes:
     """Little-endian int64."""
     return counts.astype("<i8").tobytes()

@@ -42,7 +42,7 @@ from serve_apps.router import SPLIT, Split
 
 NEWEST_EVENTS = 20
 MOST_EVENTS = 1_000_000  # of one model that are looked through
-ON_CARDS = ("approved", "promoted", "rolled_back", "aborted")  # kinds of events
+ON_CARDS = ("approved", "promoted", "rolled_back", "aborted", "unproven")  # kinds of events
 
 
 class Monitors(Protocol):

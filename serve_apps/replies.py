@@ -103,6 +103,7 @@ class RolloutStatus(TypedDict):
     ended_at: Moment | None
     in_force: bool
     rolled_back_in_ms: float | None
+    times: str  # what the plan asks for at the measured traffic, in words
     verdict: VerdictStatus | None
     approval: ApprovalStatus | None
 

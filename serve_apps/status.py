@@ -95,6 +95,7 @@ def rollout_status(rollout: Rollout) -> RolloutStatus:
         "ended_at": _iso(rollout.ended_at),
         "in_force": rollout.in_force_at is not None,
         "rolled_back_in_ms": rollout.rolled_back_in_ms,
+        "times": rollout.sized.sentence(),
         "verdict": verdict_status(rollout.verdict) if rollout.verdict else None,
         "approval": approval_status(rollout) if required(rollout) else None,
     }

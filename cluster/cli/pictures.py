@@ -17,6 +17,9 @@ COLOURS = {
     "promoted": "green",
     "rejected": "red",
     "rolled_back": "red",
+    "aborted": "yellow",
+    "unproven": "yellow",
+    "superseded": "yellow",
     "job_failed": "red",
 }
 
@@ -81,6 +84,8 @@ def rollout_lines(rollout: dict[str, Any]) -> list[str]:
     if waits:
         command = f"windvane rollout approve {rollout['model']} --version {rollout['candidate']} --reason …"
         lines.append(f"v{rollout['candidate']} {waits}: {command}")
+    if rollout.get("times") and rollout["phase"] in ("shadow", "step", "bake"):
+        lines.append(rollout["times"])
     if verdict:
         lines.append(f"{verdict['outcome']}: {verdict['summary']}")
         lines += [f"  {each['outcome']:<8} {each['sentence']}" for each in verdict.get("guardrails", [])]

@@ -32,6 +32,7 @@ function rolloutPart(rollout) {
   const head = element("p", {}, `v${rollout.candidate} against v${rollout.champion}: ${rollout.where} · ${rollout.reason}`);
   const approval = rollout.approval;
   const gate = approval && approval.waits ? [element("p", { class: "NOT_YET" }, `v${rollout.candidate} ${approval.waits}`)] : [];
+  if (["shadow", "step", "bake"].includes(rollout.phase)) gate.push(element("p", {}, rollout.times));
   if (!rollout.verdict) return [head, ...gate];
   const table = element("table");
   for (const guardrail of rollout.verdict.guardrails) {

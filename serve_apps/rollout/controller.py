@@ -9,9 +9,10 @@ from cluster.gate import LOOP
 from cluster.registry import Registry
 from cluster.store import DECLARATION, Store
 from configs.schema import ModelSpec
+from configs.sized_plan import Traffic
 from monitoring.evidence import Evidence
-from monitoring.requests import requests_of
 from serve_apps.rollout import approval
+from serve_apps.rollout.candidates import Candidates, Picked, again, yields
 from serve_apps.rollout.effects import Effects, Held
 from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
 from serve_apps.rollout.machine import (
@@ -24,11 +25,12 @@ from serve_apps.rollout.machine import (
     promote,
     resume,
     retire,
-    split_of,
+    set_back,
     undo,
 )
-from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.plan import RETURNED, Rollout
 from serve_apps.rollout.ports import EvidencePort, ReplicaReport, SwitchboardPort, loading
+from serve_apps.rollout.routing import split_of
 from serve_apps.rollout.verdict import Guardrail
 
 VERDICT_KEPT = timedelta(seconds=5)  # how old the verdict's figures in the store may get
@@ -52,21 +54,22 @@ class RolloutController:
         self._evidence = evidence
         self._judge: Judge = judge or GuardrailJudge()
         self._effects = Effects(store, registry, switchboard)
-        self._unfit: set[tuple[str, int]] = set()
+        self._candidates = Candidates(store, registry)
 
     def tick(self, model: str, now: datetime) -> Rollout | None:
         """One look at one model; raises Conflict or Unavailable when it has to be looked at again."""
         held = self._effects.catch_up(model, now)
         if held is not None:
             held = self._prove(held, now) if held.rollout.active else self._look_after(held, now)
-            if held.rollout.active or held.rollout.in_force_at is None:
+            if held.rollout.active:
+                return self._make_room(held, now).rollout
+            if held.rollout.in_force_at is None:
                 return held.rollout  # the next one begins when the end of this one is in force and measured
         else:
             self._effects.keep_steady(model, now)
-        picked = self._next_candidate(model, held)
+        picked = self._next(model, held)
         if picked is not None:
-            number, reason, requester = picked
-            return self.start(model, number, now, reason, LOOP, requester=requester)
+            return self.start(model, picked.version, now, picked.reason, LOOP, requester=picked.requester)
         return None if held is None else held.rollout
 
     def status(self, model: str) -> Rollout | None:
@@ -89,10 +92,39 @@ class RolloutController:
 
         `requester` is who may not approve it: without one, who starts it.
         """
-        before = self._effects.catch_up(model, now)
-        if before is None:
-            self._effects.keep_steady(model, now)
-        elif before.rollout.active:
+        ours: Rollout | None = None
+        for attempt in range(1, ATTEMPTS + 1):  # a tick may write in between, and may have taken ours up already
+            try:
+                before = self._effects.catch_up(model, now)
+                if before is not None and _is_same(before.rollout, ours):
+                    return before.rollout
+                if before is None:
+                    self._effects.keep_steady(model, now)
+            except Conflict:
+                if attempt == ATTEMPTS:
+                    raise
+                continue
+            ours = self._begun(model, version, now, reason, by, skip_shadow, override_gate, requester or by, before)
+            try:
+                return self._effects.begin(ours, before).rollout
+            except Conflict:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _begun(
+        self,
+        model: str,
+        version: int,
+        now: datetime,
+        reason: str,
+        by: str,
+        skip_shadow: bool,
+        override_gate: bool,
+        requester: str,
+        before: Held | None,
+    ) -> Rollout:
+        if before is not None and before.rollout.active:
             raise Conflict(
                 f"v{before.rollout.candidate} of {model} is in {before.rollout.where()}: abort it or wait for its end"
             )
@@ -102,22 +134,23 @@ class RolloutController:
         champion = split.arms[0].version
         if version == champion:
             raise Invalid(f"v{version} of {model} is the champion already")
-        overridden = self._override(model, version, reason, by, skip_shadow, override_gate)
         spec = self._spec(model)
-        rollout = begin(
-            model,
-            version,
-            champion,
-            spec.rollout,
-            spec.slo,
-            split.revision + 1,
-            f"{by} started it: {reason}",
-            now,
-            skip_shadow,
-            overridden,
-            requester or by,
+        made_room = before is not None and before.rollout.phase == "superseded"
+        return begin(
+            model=model,
+            candidate=version,
+            champion=champion,
+            plan=spec.rollout,
+            objectives=spec.slo,
+            revision=split.revision + 1,
+            cause=f"{by} started it: {reason}",
+            now=now,
+            skip_shadow=skip_shadow,
+            overridden=self._override(model, version, reason, by, skip_shadow, override_gate),
+            requester=requester,
+            started_by=by,
+            proving_since=before.rollout.proving_since if before is not None and made_room else None,
         )
-        return self._effects.begin(rollout, before).rollout
 
     def pause(self, model: str, now: datetime, by: str = "operator") -> Rollout:
         """Hold the split where it is; a failing guardrail still takes the candidate back."""
@@ -157,12 +190,28 @@ class RolloutController:
         return self._change(model, now, aborted)
 
     def undo(self, model: str, now: datetime, reason: str, by: str = "operator") -> Rollout:
-        """Take back a finished rollout within its rollback window: the old champion is still warm."""
+        """Take back a finished rollout within its rollback window: the old champion is still warm.
+
+        Conflict says what else would bring which version back.
+        """
 
         def undone(rollout: Rollout) -> Rollout:
-            return rollout if rollout.phase == "rolled_back" else undo(rollout, by, reason, now)
+            try:
+                return undo(rollout, by, reason, now)
+            except Conflict as error:
+                raise Conflict(f"{error}{self._way_back(rollout)}") from error
 
         return self._change(model, now, undone)
+
+    def _way_back(self, rollout: Rollout) -> str:
+        """How the champion before the current one comes back, where a later rollout stands in the way of `undo`."""
+        promoted = self._effects.promoted(rollout.model, rollout.champion)
+        if rollout.phase == "done" or rollout.undone or promoted is None:
+            return ""
+        return (
+            f". v{promoted.candidate} took over from v{promoted.champion} before that; to go back further: "
+            f"`windvane rollout start {rollout.model} --version {promoted.champion}`"
+        )
 
     def pin(self, model: str, versions: tuple[int, ...]) -> None:
         """Score those versions as shadows in every split from the next tick on; NotFound when one does not exist."""
@@ -172,21 +221,25 @@ class RolloutController:
 
     def _change(self, model: str, now: datetime, decide: Callable[[Rollout], Rollout]) -> Rollout:
         """An operator's decision, made anew when a tick wrote in between."""
+        ours: Rollout | None = None
         for attempt in range(1, ATTEMPTS + 1):
             held = self._effects.catch_up(model, now)
             if held is None:
                 raise NotFound(f"{model} has no rollout; `windvane rollout start {model} --version N` begins one")
+            if _is_same(held.rollout, ours):
+                return held.rollout  # a tick completed what this call began
             decided = decide(held.rollout)
             try:
                 return self._effects.apply(held, decided).rollout
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
+                ours = decided
         raise AssertionError("unreachable")
 
     def _prove(self, held: Held, now: datetime) -> Held:
         """Measure, judge, decide, act."""
-        rollout, obstacles = held.rollout, []
+        rollout, obstacles = set_back(held.rollout, now), []
         waiting = self._waiting(rollout)
         if waiting is None:
             rollout = come_into_force(rollout, now)
@@ -235,24 +288,27 @@ class RolloutController:
         except Unavailable as error:
             return None, f"the monitor does not answer ({error})"
 
-    def _next_candidate(self, model: str, held: Held | None) -> tuple[int, str, str] | None:
-        """The newest version that a retraining made and no rollout has tried, why, and who asked for the retraining.
+    def _make_room(self, held: Held, now: datetime) -> Held:
+        """End what is not proven when a fresher candidate waits, which the next ticks then begin to prove."""
+        rollout = held.rollout
+        if not yields(rollout, now):
+            return held
+        fresher = self._candidates.newest(rollout.model, above=rollout.candidate)
+        if fresher is None:
+            return held
+        reason = f"v{fresher.version} is fresher and v{rollout.candidate} is not proven yet"
+        return self._effects.apply(held, go_back(rollout, "superseded", reason, now))
 
-        Older ones are superseded.
-        """
+    def _next(self, model: str, held: Held | None) -> Picked | None:
+        """The newest version that a retraining made and no rollout has tried, else what was not proven once more."""
         split = self._effects.split(model)
         if split is None:
             return None
         tried = max(split.arms[0].version, 0 if held is None else held.rollout.candidate)
-        for request in reversed(requests_of(self._store, model)):
-            number = request.version
-            if request.status != "succeeded" or number is None or number <= tried or (model, number) in self._unfit:
-                continue
-            version = self._registry.version(model, number)
-            if version.standing == "candidate":
-                return number, version.reason, request.requested_by
-            self._unfit.add((model, number))  # the registry is slow: ask once
-        return None
+        fresher = self._candidates.newest(model, above=tried)
+        if fresher is not None or held is None:
+            return fresher
+        return again(held.rollout, lambda: self._seen(held.rollout)[0])
 
     def _override(
         self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
@@ -279,5 +335,15 @@ def _hardly_differs(stored: Rollout, decided: Rollout) -> bool:
     if stored.verdict is None or decided.verdict is None:
         return stored == decided
     fresh = decided.verdict.at - stored.verdict.at < VERDICT_KEPT
-    same = replace(stored, verdict=None, reference_p99_ms=None) == replace(decided, verdict=None, reference_p99_ms=None)
-    return fresh and same
+    return fresh and _without_figures(stored) == _without_figures(decided)
+
+
+def _without_figures(rollout: Rollout) -> Rollout:
+    return replace(rollout, verdict=None, reference_p99_ms=None, traffic=Traffic(), looked_at=None, waited_seconds=0.0)
+
+
+def _is_same(found: Rollout, ours: Rollout | None) -> bool:
+    """Whether that is the record that this call tried to save, completed by somebody else since."""
+    if ours is None or (found.id, found.started_at) != (ours.id, ours.started_at):
+        return False
+    return ours.phase == "shadow" or (ours.phase in RETURNED and found.phase == ours.phase)

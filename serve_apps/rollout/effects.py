@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cluster.errors import Conflict, Unavailable
-from cluster.registry import Registry
+from cluster.registry import Registry, Standing
 from cluster.store import Shelf, Store
 from monitoring.notices import Notice, tell
-from serve_apps.rollout.machine import go_back, same_routing, split_of, steady
+from serve_apps.rollout.machine import go_back
 from serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
 from serve_apps.rollout.ports import SwitchboardPort
+from serve_apps.rollout.routing import same_routing, split_of, steady
 from serve_apps.router import SPLIT, Split
 
 
@@ -50,6 +51,12 @@ class Effects:
         """Pin those versions and no others."""
         self._pins.save(model, Pins(versions), self._pins.load(model)[1])
 
+    def promoted(self, model: str, candidate: int) -> Rollout | None:
+        """The past rollout that made that version champion."""
+        past = Shelf(self._store, PAST, Rollout).all(f"{model}/")
+        made = [each for each in past if each.candidate == candidate and each.phase == "done"]
+        return max(made, key=lambda each: each.started_at, default=None)
+
     def catch_up(self, model: str, now: datetime) -> Held | None:
         """Finish whatever a killed tick left half done."""
         held = self.held(model)
@@ -75,7 +82,7 @@ class Effects:
             key = f"{rollout.model}/{before.rollout.id}"
             past.save(key, before.rollout, past.load(key)[1])
         saved = self._rollouts.save(rollout.model, rollout, 0 if before is None else before.saved)
-        return self.settle(Held(rollout, saved), recovered=False)
+        return self.settle(Held(rollout, saved), recovered=True)  # a tick may have told of it already
 
     def settle(self, held: Held, recovered: bool) -> Held:
         """Split, registry and events as the record has them; `recovered` when an earlier attempt may have died."""
@@ -119,8 +126,9 @@ class Effects:
         decided_at = now if saved is None else saved.updated_at
         if rollout.active and split.phase == "rolled_back":
             rollout = note(rollout, "verdict", split.reason, decided_at, outcome="FAIL")
-        phase: Phase = "aborted" if split.phase == "aborted" else "rolled_back"
-        return self._save(held, go_back(rollout, phase, split.reason, decided_at))
+        phase: Phase = next((each for each in RETURNED if each == split.phase), "rolled_back")
+        undone = rollout.phase == "done"
+        return self._save(held, replace(go_back(rollout, phase, split.reason, decided_at), undone=undone))
 
     def _route(self, split: Split) -> None:
         """Store the split, then publish it; a stored one that is newer or the same is never overwritten by an older."""
@@ -148,9 +156,17 @@ class Effects:
         self._registry.set_champion(model, champion)
         if self._registry.version(model, champion).standing != "champion":
             self._registry.set_standing(model, champion, "champion", f"v{candidate} was taken back: {rollout.reason}")
-        self._registry.set_standing(model, candidate, "rolled_back", rollout.reason)
+        self._registry.set_standing(model, candidate, _standing(rollout), rollout.reason)
 
     def _save(self, held: Held, rollout: Rollout) -> Held:
         if rollout == held.rollout:
             return held
         return Held(rollout, self._rollouts.save(rollout.model, rollout, held.saved))
+
+
+def _standing(rollout: Rollout) -> Standing:
+    """How a candidate stands whose rollout went back: what a person refused, what is worse, and what is only open."""
+    if rollout.gate.rejection is not None:
+        return "rejected"
+    standings: dict[Phase, Standing] = {"aborted": "aborted", "unproven": "unproven", "superseded": "superseded"}
+    return standings.get(rollout.phase, "rolled_back")

@@ -44,7 +44,9 @@ class GuardrailJudge:
 
 
 def remember(rollout: Rollout, evidence: Evidence) -> Rollout:
-    """Keep the champion's latency for the phases in which it answers nothing."""
+    """Keep the measured traffic, and the champion's latency for the phases in which it answers nothing."""
+    if evidence.traffic is not None:
+        rollout = replace(rollout, traffic=evidence.traffic)
     arm = evidence.arm(rollout.champion)
     if arm is None or arm.latency_p99_ms is None or arm.decisions < LATENCY_DECISIONS:
         return rollout
@@ -56,10 +58,10 @@ def _shift(rollout: Rollout, evidence: Evidence, loss: Loss | None) -> Guardrail
 
     A cure of a broken champion has to score differently, and only outcomes tell a cure from a fault.
     """
-    plan, shift = rollout.declared, evidence.shift
-    limit, seen = plan.prediction_shift_psi, 0 if shift is None else shift.n
-    if shift is None or seen < plan.min_outcomes:
-        return Guardrail("shift", "NOT_YET", f"{seen:,} of {plan.min_outcomes:,} requests are scored by both versions")
+    shift, needed, limit = evidence.shift, rollout.sized.outcomes, rollout.declared.prediction_shift_psi
+    seen = 0 if shift is None else shift.n
+    if shift is None or seen < needed:
+        return Guardrail("shift", "NOT_YET", f"{seen:,} of {needed:,} requests are scored by both versions")
     sentence = f"scores differ by PSI {shift.psi:.3f} (allowed {limit:g}) on {seen:,} requests"
     if shift.psi <= limit:
         return Guardrail("shift", "PASS", sentence, shift.psi, limit)
@@ -88,7 +90,7 @@ def _errors(rollout: Rollout, evidence: Evidence) -> Guardrail | None:
         if not errors:
             return None
         asked += 0 if evidence.shift is None else evidence.shift.n  # what it scored without answering
-    needed = 0 if rollout.phase == "shadow" else rollout.current.min_decisions
+    needed = 0 if rollout.phase == "shadow" else rollout.current.decisions
     beyond = log(2.0 * (len(plan.steps) + 1) / plan.alpha)
     if champion is not None and champion.decisions and rollout.weight < 1.0:
         base_asked = champion.decisions + champion.errors
@@ -126,8 +128,8 @@ def _latency(rollout: Rollout, evidence: Evidence) -> Guardrail | None:
 
 def _duration(rollout: Rollout, now: datetime) -> tuple[Guardrail, ...]:
     """PASS once the phase's split was in force for its time; not judged before it is in force at all."""
-    plan = rollout.declared
-    needed = {"shadow": plan.shadow_min_duration, "bake": plan.bake}.get(rollout.phase, rollout.current.min_duration)
+    plan = rollout.sized
+    needed = {"shadow": plan.shadow, "bake": plan.bake}.get(rollout.phase, rollout.current.duration)
     if rollout.phase == "shadow" and rollout.skip_shadow:
         needed = timedelta(0)
     if rollout.in_force_at is None:

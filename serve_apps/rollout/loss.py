@@ -1,13 +1,16 @@
 """Paired loss of candidate minus champion, with bounds that hold at every look, and what follows from them."""
 
 from dataclasses import dataclass
+from math import ceil, log10, sqrt
 
+from configs.sized_plan import SizedPlan, in_words
 from monitoring.evidence import Evidence
 from serve_apps.rollout.confidence import reach
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Guardrail, Outcome
 
 FIRST_LOOK = 100  # paired outcomes before the loss can fail: the bounds are asymptotic
+MARGIN_SHARE = 0.02  # of the champion's own Brier score, where the plan declares no margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class Loss:
     surely: float  # at error alpha/2 over all looks
     at_worst: float  # at error alpha over all looks
     margin: float  # that the candidate may be worse by
+    declared: bool  # whether the plan says so, or the margin is a share of what the champion has to lose
 
     @property
     def outcome(self) -> Outcome:
@@ -35,31 +39,59 @@ class Loss:
 
 
 def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
-    """The paired loss so far; None before the first outcome."""
+    """The paired loss so far; None before the first outcome.
+
+    A margin that is a share s of the champion's Brier score B is estimated from the same outcomes: the bounds are then
+    those of the difference minus s times the champion's loss, whose standard deviation is at most that of the
+    difference plus s·sqrt(B(1 − B)), since a loss lies in [0, 1].
+    """
     plan, paired = rollout.declared, evidence.paired
     if paired is None or paired.n == 0:
         return None
-    mean, variance = paired.mean_difference, paired.variance * plan.design_effect  # a bad day's are not independent
+    margin, deviation = plan.loss_margin, sqrt(paired.variance)
+    if margin is None:
+        margin = MARGIN_SHARE * paired.brier_champion
+        deviation += MARGIN_SHARE * sqrt(paired.brier_champion * (1.0 - paired.brier_champion))
+    mean, variance = paired.mean_difference, deviation**2 * plan.design_effect  # a bad day's are not independent
     return Loss(
         n=paired.n,
-        needed=plan.min_outcomes,
+        needed=rollout.sized.outcomes,
         mean=mean,
         surely=mean - reach(paired.n, variance, plan.alpha / 2.0),
         at_worst=mean + reach(paired.n, variance, plan.alpha),
-        margin=plan.loss_margin,
+        margin=margin,
+        declared=plan.loss_margin is not None,
     )
 
 
 def loss_guardrail(rollout: Rollout, loss: Loss | None) -> Guardrail:
     """FAIL when the loss is surely above the margin, PASS when surely below."""
     if loss is None:
-        needed = rollout.declared.min_outcomes
-        return Guardrail("loss", "NOT_YET", f"no outcome of {needed:,} needed has arrived yet")
-    outcome = loss.outcome
-    shown = f"at least {loss.surely:+.4f}" if outcome == "FAIL" else f"at worst {loss.at_worst:+.4f}"
+        return Guardrail("loss", "NOT_YET", _nothing_seen(rollout.sized))
+    outcome, digits = loss.outcome, _digits(loss.margin)
+    bound = loss.surely if outcome == "FAIL" else loss.at_worst
+    shown = f"{'at least' if outcome == 'FAIL' else 'at worst'} {bound:+.{digits}f}"
+    allowed = f"allowed {loss.margin:+.{digits}f}"
+    if not loss.declared:
+        allowed += f", {100 * MARGIN_SHARE:g} % of v{rollout.champion}'s own"
     counted = f"{loss.n:,}" if loss.n >= loss.needed else f"{loss.n:,} of {loss.needed:,} needed"
     sentence = (
-        f"Brier score of v{rollout.candidate} is {loss.mean:+.4f} against v{rollout.champion} "
-        f"({shown}, allowed {loss.margin:+.4f}) on {counted} paired outcomes"
+        f"Brier score of v{rollout.candidate} is {loss.mean:+.{digits}f} against v{rollout.champion} "
+        f"({shown}; {allowed}) on {counted} paired outcomes"
     )
     return Guardrail("loss", outcome, sentence, loss.mean, loss.margin)
+
+
+def _nothing_seen(plan: SizedPlan) -> str:
+    """Why there is no outcome, as far as the traffic tells."""
+    needed, traffic = f"no outcome of {plan.outcomes:,} needed has arrived yet", plan.traffic
+    if not traffic.decisions_per_day:
+        return f"{needed}, and hardly a request"
+    if not traffic.labels_per_day:
+        return f"{needed}, nor of any decision before: send them to /outcomes, nothing is proven without"
+    return f"{needed}; they take {in_words(traffic.label_delay)} here"
+
+
+def _digits(margin: float) -> int:
+    """Decimals that show a margin with two digits: four, and more for rare outcomes."""
+    return 4 if margin <= 0.0 else min(8, max(4, ceil(-log10(margin)) + 1))

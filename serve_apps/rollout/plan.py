@@ -5,14 +5,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from cluster.gate import Gate
-from configs.schema import Objectives, Plan, Step
+from cluster.gate import LOOP, Gate
+from configs.schema import Objectives, Plan
+from configs.sized_plan import SizedPlan, SizedStep, Traffic, size
 from monitoring.notices import Notice
 from serve_apps.rollout.verdict import Verdict
 
-Phase: TypeAlias = Literal["shadow", "step", "bake", "done", "rolled_back", "aborted"]
+# `rolled_back` is worse or was undone, `aborted` was ended by a person, `unproven` had too little or too even evidence,
+# `superseded` made room for a fresher one
+Phase: TypeAlias = Literal["shadow", "step", "bake", "done", "rolled_back", "aborted", "unproven", "superseded"]
 ACTIVE: frozenset[Phase] = frozenset(("shadow", "step", "bake"))
-RETURNED: frozenset[Phase] = frozenset(("rolled_back", "aborted"))
+RETURNED: frozenset[Phase] = frozenset(("rolled_back", "aborted", "unproven", "superseded"))
 ROLLOUT, PAST, PINS = "rollout", "rollout_past", "pins"  # kinds in the store
 
 
@@ -37,7 +40,7 @@ class Rollout:
     revision: int  # of the split this record demands
     phase: Phase
     started_at: datetime
-    entered_at: datetime  # when the phase was decided (or resumed); max_phase counts from here
+    entered_at: datetime  # when the phase was decided, or resumed
     reason: str  # why it is in this phase
     cause: str  # why it was started
     step: int = 0
@@ -58,6 +61,12 @@ class Rollout:
     noticed: int = 0  # events promised so far
     gate: Gate = field(default_factory=Gate)  # who asked for it, and what was said to it
     ready_at: datetime | None = None  # when the approval was first all that it waited for
+    traffic: Traffic = field(default_factory=Traffic)  # as last measured: what the plan leaves open follows it
+    looked_at: datetime | None = None  # when it was last judged
+    waited_seconds: float = 0.0  # in this phase, as counted by looks; more than max_phase ends it
+    started_by: str = LOOP
+    proving_since: datetime | None = None  # when the first of the candidates began that superseded each other
+    undone: bool = False  # it was champion and was taken back by hand
 
     @property
     def active(self) -> bool:
@@ -75,9 +84,14 @@ class Rollout:
         return Objectives.model_validate(dict(self.objectives))
 
     @property
-    def current(self) -> Step:
+    def sized(self) -> SizedPlan:
+        """The plan in numbers, at the traffic last measured."""
+        return size(self.declared, self.traffic)
+
+    @property
+    def current(self) -> SizedStep:
         """The step that is running, or the last one while baking and after."""
-        steps = self.declared.steps
+        steps = self.sized.steps
         return steps[self.step] if self.phase == "step" else steps[-1]
 
     @property

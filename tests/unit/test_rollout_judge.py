@@ -71,20 +71,6 @@ def test_the_loss_is_judged_by_what_is_sure(evidence: Evidence, outcome: str) ->
     assert guardrail(verdict(evidence), "loss").outcome == verdict(evidence).outcome == outcome
 
 
-def test_outcomes_that_come_in_bad_days_have_to_be_more() -> None:
-    correlated = replace(ROLLOUT, plan=Plan(design_effect=8).model_dump(mode="json"))
-    for count, outcome in ((8000, "NOT_YET"), (80_000, "FAIL")):
-        seen = guardrail(verdict(paired(count, 0.008), correlated), "loss")
-        assert seen == guardrail(verdict(paired(count, 0.008, 8 * 0.003)), "loss")
-        assert seen.outcome == outcome
-
-
-def test_the_loss_sentence_can_be_read_at_night() -> None:
-    assert guardrail(verdict(paired(8000, 0.008)), "loss").sentence == (
-        "Brier score of v3 is +0.0080 against v2 (at least +0.0058, allowed +0.0020) on 8,000 paired outcomes"
-    )
-
-
 @pytest.mark.parametrize(
     ("candidate", "champion", "outcome"),
     [
@@ -192,9 +178,9 @@ def test_a_shift_that_holds_says_what_lets_it_go_on() -> None:
 
 
 def test_time_is_waited_for_even_when_everything_else_passes() -> None:
-    early = GuardrailJudge().judge(ROLLOUT, GOOD, (), START + timedelta(seconds=299))
+    early = GuardrailJudge().judge(ROLLOUT, GOOD, (), START + timedelta(seconds=287))
     assert early.outcome == "NOT_YET"
-    assert early.summary == "step 1 of 3 (10 %) not yet: 299 of 300 s have passed"
+    assert early.summary == "step 1 of 3 (10 %) not yet: 287 of 288 s have passed"
 
 
 def test_an_obstacle_holds_but_hides_no_failure() -> None:
