@@ -148,7 +148,8 @@ class Decider:
         return [answer for part in found for answer in part]
 
     def demand_ready(self) -> None:
-        """Raise Unavailable while no version, or no policy set, is in force: then every question would be refused."""
+        """Raise Unavailable while every question would be refused: no version or policy set in force, or no log."""
+        self._log.demand_open()
         if self._roster.in_force is None:
             trouble = self._roster.report().trouble
             raise Unavailable(f"No version of {self._model} is in force yet{': ' if trouble else ''}{trouble}")
