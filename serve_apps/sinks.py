@@ -57,7 +57,7 @@ class Counts(Protocol):
         """Count scores of a version that did not answer."""
 
     def dropped(self, version: int, n: int = 1) -> None:
-        """Count shadow rows that were not scored because too many waited."""
+        """Count shadow rows that were not scored, or whose score was not logged."""
 
     def denied(self, category: str, n: int = 1) -> None:
         """Count decisions that policy denied, by `Verdict.category`."""
