@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -142,18 +143,27 @@ class Replica:
         gc.set_threshold(*COLLECTED_AFTER)
 
     async def stop(self) -> None:
-        """Answer who waits, log and ship what is left, let go of the log."""
-        await self._forgetting.stop()
-        await self._follower.stop()
+        """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
+        await self._end("forgetting", self._forgetting.stop)
+        await self._end("following", self._follower.stop)
         gatekeeper.leave(self._guarded)
-        await self._decider.drain()
-        await self._bulletins.stop()
-        await self._shadows.drain()
-        await self._shipping.stop()
-        await self._keys.stop()
-        await self._authenticator.stop()
-        await self._roster.close()
-        await asyncio.to_thread(self._log.close)
+        for what, end in (
+            ("answering", self._decider.drain),
+            ("bulletins", self._bulletins.stop),
+            ("shadows", self._shadows.drain),
+            ("shipping", self._shipping.stop),
+            ("keys", self._keys.stop),
+            ("authentication", self._authenticator.stop),
+            ("loading", self._roster.close),
+            ("the log", lambda: asyncio.to_thread(self._log.close)),
+        ):
+            await self._end(what, end)
+
+    async def _end(self, what: str, end: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await end()
+        except Exception:
+            logger.exception("Ending %s of %s met an unforeseen error; the rest is ended", what, self.spec.name)
 
     def _put_on_record(self, refused: Refused) -> None:
         """Whoever is turned away does not wait for the disk; raises Unavailable when that is too far behind."""

@@ -142,6 +142,32 @@ def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
     place.play(scenario)
 
 
+def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def boom() -> None:
+        raise LookupError("nobody foresaw this")
+
+    place.publish(champion())
+
+    async def scenario(replica: Replica) -> None:
+        assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
+        for part, verb in (
+            ("_forgetting", "stop"),
+            ("_follower", "stop"),
+            ("_shadows", "drain"),
+            ("_shipping", "stop"),
+        ):
+            monkeypatch.setattr(getattr(replica, part), verb, boom)
+        await replica.stop()
+        with pytest.raises(Unavailable, match="closed here"):
+            replica.check_health()
+
+    place.play(scenario)
+    assert sum(isinstance(record, Decision) for record in place.records()) == 1
+    assert "Ending shipping of trips" in caplog.text
+
+
 def test_the_log_names_subjects_by_their_hash_and_assigns_by_it(place: Place) -> None:
     place.publish(canary(weight=0.5))
 
