@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class FakeLog:
-    """A decision log in memory; set `refusal` and commits fail, `holding` and they wait for `release`."""
+    """In memory; set `refusal` and commits fail, `holding` and they wait for `release`, `gone` and it is not open."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.refusal: str | None = None
-        self.holding = False
+        self.holding = self.gone = False
         self.alone: list[bool] = []  # as each commit was told
         self._held: list[asyncio.Future[None]] = []
 
@@ -42,6 +42,10 @@ class FakeLog:
         else:
             future.set_result(None)
         return future
+
+    def demand_open(self) -> None:
+        if self.gone:
+            raise Unavailable("the decision log's writer died: restart this replica")
 
     def release(self) -> None:
         self.holding = False

@@ -16,6 +16,7 @@ from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvid
 from monitoring.requests import open_request, record_version, shelf
 from serve_apps.rollout.controller import RolloutController
 from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.ports import Displaced
 from serve_apps.router import Split
 from tests.fakes import FakeRegistry, FakeStore
 
@@ -93,8 +94,10 @@ class FakeSwitchboard:
     def publish(self, split: Split) -> None:
         if self.away:
             raise Unavailable("the switchboard is restarting")
-        if self.published and split.revision <= self.newest.revision:
+        if self.published and (split.revision, split) == (self.newest.revision, self.newest):
             return
+        if self.published and split.revision <= self.newest.revision:
+            raise Displaced("the replicas go by another split", self.newest.revision)
         self.published.append(split)
         self.spread()
 

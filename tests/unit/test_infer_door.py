@@ -252,6 +252,15 @@ def test_before_a_split_is_in_force_nothing_answers(versions: dict[int, LoadedVe
         assert world.ask(f"{MODEL}/versions/1/ready", method="GET").status == 503
 
 
+def test_a_replica_whose_log_is_gone_is_not_ready(versions: dict[int, LoadedVersion], home: Path) -> None:
+    with gateway(versions, champion(), home) as world:
+        assert world.ask(f"{MODEL}/ready", method="GET").status == 200
+        world.log.gone = True
+        for path in (f"{MODEL}/ready", f"{MODEL}/versions/1/ready"):
+            reply = world.ask(path, method="GET")
+            assert (reply.status, "restart this replica" in reply.json["error"]) == (503, True)
+
+
 JSONISH = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*BODY, "name", "data"]), inner),
