@@ -253,12 +253,13 @@ def spell_value(value: Any) -> str:
 
 
 def _scalar(text: str) -> str:
-    """Text as YAML reads it back, plain where it can be, on one line and inside brackets.
+    """Text as YAML 1.1 and 1.2 read it back, plain where it can be, on one line and inside brackets.
 
     >>> _scalar("New York"), _scalar("no"), _scalar("01"), _scalar('a: "b"'), _scalar("größe")
     ('New York', '"no"', '"01"', '"a: \\\\"b\\\\""', 'größe')
     """
-    if re.fullmatch(r"[^\W_][\w ./@+-]*", text) and not text.endswith(" ") and yaml.safe_load(text) == text:
+    plain = re.fullmatch(r"[^\W_][\w ./@+-]*", text) and not text.endswith(" ")
+    if plain and yaml.safe_load(text) == parse(f"text: {text}").value["text"] == text:
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())
 

@@ -41,6 +41,19 @@ class Source(Declared):
     time: str | None = None  # event time column; rows keep file order without one
     subject: str | None = None  # column that names who or what a decision is about
     until: Moment | None = None  # base data ends before this moment; newer labels come from the decision log
+    decimal: Literal[".", ","] = "."  # what decimals stand behind where numbers are text, as in CSV
+    # whether dates such as 03/04/2024 begin with the day; told from the rows where they tell it
+    day_first: Flag | None = None
+
+    @model_validator(mode="after")
+    def _is_an_address(self) -> Self:
+        scheme = self.source.partition("://")[0].lower() if "://" in self.source else ""
+        if scheme in ("http", "https", "s3", "s3a", "gs", "gcs", "abfs", "az", "hdfs", "ftp", "file"):
+            how = "write the path alone" if scheme == "file" else "copy it here, or read it in a python:module:function"
+            raise wrong(f"addresses of {scheme}:// are not read; {how}", "source")
+        if not self.source.strip():
+            raise wrong("is empty; name a file, a folder, a SQL URL or python:module:function", "source")
+        return self
 
     @model_validator(mode="after")
     def _query_goes_with_sql(self) -> Self:
