@@ -220,6 +220,9 @@ class Observation:
             replicas=self._rates.replicas(now),
             profiles=tuple(sorted(self._profiles)),
             denied=dict(self._merged.denied),
+            refused=self._merged.refused,
+            refusals=dict(self._merged.refusals),
+            warnings=dict(self._merged.warnings),
         )
 
     def _complete(self, version: int, window: int, now: float) -> bool:

@@ -47,6 +47,9 @@ class Payload(msgspec.Struct, array_like=True):
     tally: str = ""  # which counter sent it, and its how manieth: one delivered twice is known by them
     number: int = 0
     denied: dict[str, int] = {}  # category → decisions that policy denied
+    refused: int = 0  # requests, and instances of answered ones, that were refused
+    refusals: list[tuple[str, str, int]] = []  # field, reason: how many were refused for it
+    warnings: list[tuple[str, str, int]] = []  # field, reason: rows that were warned of it
 
 
 _decoder = msgspec.msgpack.Decoder(Payload)

@@ -38,6 +38,7 @@ from serve_apps.grpc_door import GrpcDoor
 from serve_apps.key_follower import KeyFeed, KeyFollower
 from serve_apps.policy_in_force import PolicyHolder
 from serve_apps.protected_log import ProtectedLog
+from serve_apps.request_counts import RequestCounts
 from serve_apps.roster import Report, Roster
 from serve_apps.router import SPLIT, Split
 from serve_apps.scorer import LoadedVersion, load_version
@@ -105,9 +106,12 @@ class Replica:
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
-        entrance = Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record))
-        self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, self.start, self.stop)
-        self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, local)
+        entrance, sent = (
+            Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record)),
+            RequestCounts(counts),
+        )
+        self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, sent, self.start, self.stop)
+        self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, sent, local)
         self._guarded = gatekeeper.Guarded(self._decider.admission, self.door, loop)
 
     @property

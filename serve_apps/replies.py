@@ -14,6 +14,14 @@ from serve_apps.rollout.verdict import Outcome
 Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
+class CauseStatus(TypedDict):
+    """How many requests or rows, by declared field (empty: the whole request) and reason."""
+
+    field: str
+    reason: str
+    count: int
+
+
 class TrafficStatus(TypedDict):
     """Rates, latencies and totals as the monitor has them; null where nothing was seen."""
 
@@ -27,6 +35,9 @@ class TrafficStatus(TypedDict):
     replicas: int
     shadow_dropped: dict[str, int]
     denied: dict[str, int]
+    refused: int
+    refusals: list[CauseStatus]
+    warnings: list[CauseStatus]
 
 
 class ArmStatus(TypedDict):

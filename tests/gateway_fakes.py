@@ -1,7 +1,7 @@
 """A log, counts, a Switchboard and a version as a replica sees them, in memory, that fail when a test wants it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -66,6 +66,8 @@ class FakeCounts:
         self.shadows: list[tuple[int, int, int]] = []
         self.drops: list[tuple[int, int]] = []
         self.denials: list[str] = []  # categories
+        self.refusals: list[tuple[tuple[str, str], ...]] = []  # causes of each, as field and reason
+        self.warnings: list[tuple[tuple[str, str], ...]] = []
 
     def add(self, version, revision, arm, rows, scores, event_times, actions, latencies_ms) -> None:
         assert len(rows) == len(scores) == len(event_times) == len(actions) == len(latencies_ms)
@@ -83,6 +85,12 @@ class FakeCounts:
 
     def denied(self, category: str, n: int = 1) -> None:
         self.denials += [category] * n
+
+    def refused(self, causes: Iterable[tuple[str, str]], n: int = 1) -> None:
+        self.refusals += [tuple(causes)] * n
+
+    def warned(self, causes: Iterable[tuple[str, str]]) -> None:
+        self.warnings.append(tuple(causes))
 
 
 class BrokenVersion:

@@ -231,7 +231,8 @@ def test_a_wrong_request_is_400_and_decides_nothing(door: World) -> None:
     before = len(door.decisions)
     reply = door.ask(INFER, {"inputs": [{"name": "all", "datatype": "FP64", "shape": [1, 5], "data": [99, *ALL[1:]]}]})
     assert reply.status == 400
-    assert reply.json == {"error": "Feature 'temp' of row 0 must be at most 60 C, not 99.0"}
+    assert reply.json == {"error": "Feature 'temp' of row 0 must be at most 60 C"}
+    assert door.counts.refusals[-1] == (("temp", "range"),)
     assert len(door.decisions) == before
 
 
