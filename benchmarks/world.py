@@ -28,9 +28,9 @@ from cluster import haproxy, processes, ray_head
 from cluster.access import bearer
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
+from cluster.declarations import spec_digest
 from cluster.errors import Unavailable
 from cluster.first_policies import first_policies
-from cluster.lifecycle import spec_digest
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.ray_head import Head
 from cluster.registry import Registration

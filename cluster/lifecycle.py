@@ -1,6 +1,5 @@
 """`windvane up` and `windvane down`: a cluster is started or attached to, made ready, and left as it was found."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,15 +11,15 @@ from cluster import head_record, ray_head
 from cluster.addresses import Place, dashboard_url, place, url
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
+from cluster.declarations import deployed_models
 from cluster.errors import Unavailable, WindvaneError
 from cluster.first_policies import first_policies
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
-from cluster.store import DECLARATION
 from configs.schema import Settings
 
 READY_SECONDS = 180.0
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 
 Progress = Callable[[str], None]
 
@@ -42,7 +41,7 @@ def up(settings: Settings, progress: Progress) -> Place:
     applications.deploy_control()
     applications.wait_running(CONTROL, READY_SECONDS, progress)
     _wait(lambda: _control_answers(settings), "the control app", settings, progress)
-    for model, digest in deployed_models(settings):
+    for model, digest in deployed_models(SqlStore(settings.store_url)):
         applications.deploy_model(model, digest)
     return place(settings, dashboard, started)
 
@@ -64,20 +63,6 @@ def down(settings: Settings, progress: Progress) -> str:
         return f"Applications removed; the Ray cluster at {settings.ray_address} was not ours and runs on."
     progress("ending Ray")
     return f"Ended {ray_head.end(Path(settings.home), head)} processes."
-
-
-def deployed_models(settings: Settings) -> list[tuple[str, str]]:
-    """Deployed models with the digest of their declaration: after `down`, `up` serves them again."""
-    return [(saved.key, spec_digest(saved.body)) for saved in SqlStore(settings.store_url).list(DECLARATION)]
-
-
-def spec_digest(body: bytes) -> str:
-    """What tells one declaration from another.
-
-    >>> spec_digest(b"{}")
-    '44136fa355b3678a'
-    """
-    return hashlib.sha256(body).hexdigest()[:16]
 
 
 def _control_answers(settings: Settings) -> bool:

@@ -103,8 +103,10 @@ def end_leftovers(home: Path) -> int:
 def environment(settings: Settings, run: Path) -> dict[str, str]:
     """What the head's processes, and all that Ray starts from them, read."""
     here = str(Path(sys.executable).parent)
+    inherited = dict(os.environ)
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # a dozen processes would compile each module anew, for minutes
     return (
-        dict(os.environ)
+        inherited
         | haproxy.environment(run, settings.port)
         | settings.environment()
         | {

@@ -13,7 +13,7 @@ from configs.schema import Settings
 
 CONTROL = "control"
 PATH = "/api/serve/applications/"
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.1
 LINES = 6  # of what Serve says about a failure
 
 

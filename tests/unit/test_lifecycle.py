@@ -6,23 +6,13 @@ import pytest
 
 from cluster import lifecycle
 from cluster.errors import Unavailable
-from cluster.lifecycle import deployed_models, down, spec_digest
-from cluster.sql_store import SqlStore
+from cluster.lifecycle import down
 from configs.load import load_settings
 from configs.schema import Settings
 
 
 def settings_of(home: Path, **variables: str) -> Settings:
     return load_settings({"WINDVANE_HOME": str(home), **variables})
-
-
-def test_models_deployed_before_are_found_with_the_digest_of_their_declaration(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-    store = SqlStore(settings.store_url)
-    assert deployed_models(settings) == []
-    store.put("model", "trips", b'{"name":"trips"}', 0)
-    store.put("split", "trips", b"{}", 0)
-    assert deployed_models(settings) == [("trips", spec_digest(b'{"name":"trips"}'))]
 
 
 def test_down_without_anything_running_says_so(tmp_path: Path) -> None:

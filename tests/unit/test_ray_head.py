@@ -56,3 +56,10 @@ def test_what_ray_starts_reads_the_same_settings_and_asks_for_a_token(tmp_path: 
     assert variables["RAY_AUTH_MODE"] == "token"
     assert Path(variables["RAY_SERVE_HAPROXY_BINARY_PATH"]) == program(haproxy.config_path(tmp_path / "run").parent)
     assert variables["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"].startswith(str(tmp_path / "run"))
+
+
+def test_what_ray_starts_keeps_the_bytecode_that_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images often set the variable, and each of a dozen processes compiled every module for itself."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    settings = load_settings({"WINDVANE_HOME": str(tmp_path)})
+    assert "PYTHONDONTWRITEBYTECODE" not in environment(settings, tmp_path / "run")

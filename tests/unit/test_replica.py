@@ -19,11 +19,11 @@ from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound, Unavailable
 from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registration
-from cluster.store import DECLARATION, Shelf
+from cluster.store import Shelf
 from monitoring.counts import Merged
 from serve_apps import gatekeeper
 from serve_apps import replica as replica_module
-from serve_apps.replica import Replica, load_spec
+from serve_apps.replica import Replica
 from serve_apps.roster import Report
 from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
@@ -302,11 +302,3 @@ def test_a_split_that_cannot_be_served_fails_the_start(place: Place) -> None:
 
     with pytest.raises(NotFound, match="trips has no version 9"):
         place.play(scenario)
-
-
-def test_the_deployed_declaration_comes_from_the_store() -> None:
-    store = FakeStore()
-    with pytest.raises(NotFound, match="run `windvane deploy trips`"):
-        load_spec(store, "trips")
-    store.put(DECLARATION, "trips", SPEC.model_dump_json().encode(), 0)
-    assert load_spec(store, "trips") == SPEC
