@@ -5,7 +5,7 @@ whoever deploys waits for both: what only the replica needs is imported by the r
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ray import serve
@@ -20,6 +20,9 @@ from configs.schema import ModelSpec, Serving
 from configs.settings import Settings
 from serve_apps import autoscaling
 from serve_apps.own_log import speak
+
+if TYPE_CHECKING:
+    from serve_apps.replica import Replica
 
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
 SHUTDOWN_SECONDS = 20.0
@@ -85,7 +88,7 @@ class Gateway:
         return {autoscaling.PAST_SERVE: self._replica.past_serve if self._replica else 0.0}
 
     @property
-    def _answering(self) -> Replica:
+    def _answering(self) -> "Replica":
         assert self._replica is not None, "Serve opens its gRPC port once the app is there"
         return self._replica
 
