@@ -1,4 +1,4 @@
-"""Replays a history through the whole loop: live monitors, triggers, rollout, router and judge, ticked by event time."""
+"""Replays a history through the whole loop, ticked by event time: live monitors, triggers, rollout, router, judge."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

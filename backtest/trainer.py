@@ -41,7 +41,7 @@ class HeldChampion:
 
     def score(self, unseen: Examples) -> Scores:
         """float[n] chances; of rows that it has learnt from, its judged booster's."""
-        served, judged = (_Scorer(each)(unseen.rows) for each in (self.fitted.served, self.fitted.judged))
+        served, judged = (Scorer(each)(unseen.rows) for each in (self.fitted.served, self.fitted.judged))
         return np.where(unseen.times > self.trained_until, served, judged)
 
 
@@ -63,7 +63,7 @@ class LocalTrainer:
         made = make(self._spec, learnt, learnt, facing, self._engine, None, lambda _: None, since=since)
         self._made[number] = made
         return Trained(
-            made.ruling.standing, made.ruling.why, made.profile, _Scorer(made.fitted.served), len(made.reference)
+            made.ruling.standing, made.ruling.why, made.profile, Scorer(made.fitted.served), len(made.reference)
         )
 
     def _champion(self, number: int) -> HeldChampion:
@@ -71,7 +71,9 @@ class LocalTrainer:
         return HeldChampion(number, made.fitted, made.judged_until, made.trained_until)
 
 
-class _Scorer:
+class Scorer:
+    """Scores encoded rows by a booster."""
+
     def __init__(self, booster: xgboost.Booster) -> None:
         self._booster = booster
 
