@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.coerce import coerce
-from training.data import encode
-from training.examples import Examples
+from training.examples import Examples, encode
 from training.sources import read
 
 

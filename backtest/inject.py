@@ -65,7 +65,8 @@ def _unit(spec: ModelSpec, history: History, at: float, rng: np.random.Generator
     if not numbers:
         raise Invalid("'unit' needs a feature that is a number")
     rows, after = history.rows.copy(), history.times >= at
-    rows[np.ix_(after, numbers)] *= 60.0
+    for place in numbers:
+        rows[after, place] *= 60.0
     return replace(history, rows=rows)
 
 

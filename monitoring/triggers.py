@@ -50,6 +50,7 @@ class Seen:
     alarm: Alarm | None = None
     labels: int = 0  # of the windows measured since it began
     learnt: int | None = None  # rows it has learnt from
+    wait: float = 0.0  # seconds that labels take
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def observe(state: TriggerState, version: int, clock: float, findings: Iterable[
 def consider(state: TriggerState, rules: Retrain, seen: Circumstances, labels: Seen) -> Proposal:
     """What is to be done now; pure, so asking again gives the same answer."""
     if "performance" in rules.on and labels.alarm is not None:
-        return _broken(state, rules, seen, labels.alarm)
+        return _broken(state, rules, seen, labels, labels.alarm)
     persistent = breaches(
         streak.last
         for streak in state.streaks.values()
@@ -113,11 +114,11 @@ def consider(state: TriggerState, rules: Retrain, seen: Circumstances, labels: S
     return Proposal("assess", f"{len(persistent)} over their limit for {rules.persistence} windows", persistent)
 
 
-def _broken(state: TriggerState, rules: Retrain, seen: Circumstances, alarm: Alarm) -> Proposal:
+def _broken(state: TriggerState, rules: Retrain, seen: Circumstances, labels: Seen, alarm: Alarm) -> Proposal:
     """A broken promise asks as soon as a version can be made from what came since, and again when that has doubled.
 
-    Nothing but a job that runs stands between it and its cure: not a candidate that is still being proved from half as
-    many labels, and no budget before eight retrainings came to nothing within a day.
+    Little stands between it and its cure: a job that runs; a candidate whose first labels may still come; no budget
+    before so many retrainings came to nothing within a day.
     """
     if seen.open_request is not None:
         return Proposal("hold", f"request {seen.open_request} is open")
@@ -128,6 +129,8 @@ def _broken(state: TriggerState, rules: Retrain, seen: Circumstances, alarm: Ala
     if alarm.rows < AGAIN * state.asked_rows:
         wanted = round(AGAIN * state.asked_rows)
         return Proposal("hold", f"asked for already; again at {wanted:,} labels since the change, {alarm.rows:,} now")
+    if seen.proving is not None and seen.last_requested is not None and seen.clock - seen.last_requested < labels.wait:
+        return Proposal("hold", f"candidate {seen.proving} is being proved; labels take {labels.wait / 86400:.3g} days")
     if (spent := _budget(rules, seen)) is not None:
         return Proposal("hold", spent)
     if (wait := _cool_down(rules, seen)) is not None:

@@ -18,6 +18,7 @@ from monitoring.promises import look as watch_promises
 from monitoring.triggers import Circumstances, Seen, TriggerState, assessed, consider, observe
 
 _SETTLE_SECONDS = 3.0  # wall clock without new counts before a closed window is measured: replicas ship once a second
+PROVING_WINDOWS = 4.0  # that a candidate gets beside the time that labels take, before a fresher one may take its place
 _NAMED = 3  # breaches a sentence names
 
 
@@ -64,6 +65,7 @@ class WatchState:
     drift_window: int | None = None  # newest window whose rows were measured
     performance_window: int | None = None  # newest window whose labels were measured
     since: datetime | None = None  # event time at which the newest change is taken to have begun
+    label_wait: float = 0.0  # seconds that labels take, as last measured
     told: tuple[str, ...] = ()  # breaches of the champion that were told and go on: told once, not in every window
     note: str = ""  # why nothing is asked for now
     untold: tuple[Notice, ...] = ()
@@ -99,11 +101,14 @@ def decide(
     rules, reference = spec.retrain, None if view.reference is None else block(-1, view.reference)
     looked, found = look(spec, state, view.measures, seen, reference)
     worst = breaches(found)
-    told = window_notices([finding for finding in worst if finding.name not in state.told], seen.wall)
+    told = window_notices(_first_told(worst, state.told), seen.wall)
     looked = replace(looked, told=_still(state.told, found))
     trigger = observe(looked.trigger, champion, seen.clock, found)
     broken = alarm(looked.promises, spec.monitor.false_alarm_windows, rules.persistence, reference)
-    proposal = consider(trigger, rules, seen, Seen(broken, looked.promises.labels, view.learnt))
+    wait = max((window.label_wait or 0.0 for window in view.measures[-1:]), default=state.label_wait)
+    looked = replace(looked, label_wait=wait)
+    proving_takes = wait + PROVING_WINDOWS * spec.monitor.window.total_seconds()
+    proposal = consider(trigger, rules, seen, Seen(broken, looked.promises.labels, view.learnt, proving_takes))
     wanted, why = proposal.kind == "request", proposal.why
     names = tuple(finding.name for finding in proposal.findings)
     if proposal.kind == "assess" and view.reference is not None:
@@ -128,6 +133,16 @@ def decide(
         moment = datetime.fromtimestamp(seen.clock, UTC)
         request = Wanted(proposal.cause, why, names, seen.wall, moment, since, until)
     return replace(looked, trigger=trigger, since=since, note=why, untold=told, wanted=request), worst
+
+
+def _first_told(worst: Sequence[Finding], told: Sequence[str]) -> list[Finding]:
+    """Breaches that were not told yet, each in the first window it is over its limit."""
+    first: dict[str, Finding] = {}
+    for finding in worst:
+        known = first.get(finding.name)
+        if finding.name not in told and (known is None or finding.window < known.window):
+            first[finding.name] = finding
+    return [finding for finding in worst if first.get(finding.name) is finding]
 
 
 def _still(told: Sequence[str], found: Sequence[Finding]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""For operators: up, down, status, events, demo."""
+"""For operators: up, down, status, events, demo, backtest."""
 
 import json
 import shlex
@@ -153,3 +153,13 @@ def demo(context: click.Context) -> None:
     if not (root / "examples" / "demo").is_dir():
         raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")
     sys.exit(subprocess.run([sys.executable, "-m", "examples.demo", *context.args]).returncode)
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.pass_context
+def backtest(context: click.Context) -> None:
+    """What the loop would have done on MODEL's history (`windvane backtest --help`)."""
+    sys.exit(subprocess.run([sys.executable, "-m", "backtest", *context.args]).returncode)
