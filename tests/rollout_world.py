@@ -123,6 +123,7 @@ class FakeEvidence:
         self.difference: float | None = -0.01  # Brier, candidate minus champion
         self.paired_n, self.decisions, self.errors, self.champion_errors = 5000, 1000, 0, 0
         self.p99_ms, self.champion_p99_ms, self.psi = 5.0, 5.0, 0.05
+        self.slow, self.champion_slow = 0, 0
         self.away = False
         self.asked: list[tuple[int, float]] = []
 
@@ -133,8 +134,8 @@ class FakeEvidence:
         return Evidence(
             revision,
             (
-                ArmEvidence(candidate, self.decisions, self.errors, self.p99_ms),
-                ArmEvidence(champion, self.decisions, self.champion_errors, self.champion_p99_ms),
+                ArmEvidence(candidate, self.decisions, self.errors, self.p99_ms, self.slow),
+                ArmEvidence(champion, self.decisions, self.champion_errors, self.champion_p99_ms, self.champion_slow),
             ),
             None
             if self.difference is None

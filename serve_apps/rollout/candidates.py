@@ -10,6 +10,7 @@ from cluster.store import Store
 from configs.sized_plan import TELLING_OUTCOMES
 from monitoring.evidence import Evidence
 from monitoring.requests import requests_of
+from serve_apps.rollout.latency import lasts
 from serve_apps.rollout.plan import Rollout
 
 PATIENCE = 2  # times as long as the proof takes at least, before a fresher candidate may come in between
@@ -49,9 +50,10 @@ class Candidates:
 def again(rollout: Rollout, seen: Callable[[], Evidence | None]) -> Picked | None:
     """The same version once more, where it was not proven for want of evidence and requests come (again).
 
-    `seen` is the evidence of the split that holds now. What 20,000 outcomes could not tell from the champion is left.
+    `seen` is the evidence of the split that holds now. What 20,000 outcomes could not tell from the champion is left,
+    and so is what was late whenever it answered alone.
     """
-    if rollout.phase != "unproven":
+    if rollout.phase != "unproven" or lasts(rollout):
         return None
     evidence = seen()
     if evidence is None or not any(arm.decisions for arm in evidence.arms):

@@ -1,23 +1,22 @@
 """`RolloutController.tick(model, now)`: load, measure, judge (pure), make the world match, save by compare-and-set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from cluster.errors import Conflict, Invalid, NotFound, Unavailable
+from cluster.errors import Conflict, NotFound
 from cluster.gate import LOOP
 from cluster.registry import Registry
 from cluster.store import DECLARATION, Store
 from configs.schema import ModelSpec
 from configs.sized_plan import Traffic
-from monitoring.evidence import Evidence
 from serve_apps.rollout import approval
 from serve_apps.rollout.candidates import Candidates, Picked, again, yields
 from serve_apps.rollout.effects import Effects, Held
 from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
+from serve_apps.rollout.latency import follow
 from serve_apps.rollout.machine import (
     advance,
-    begin,
     come_into_force,
     go_back,
     heed,
@@ -29,8 +28,9 @@ from serve_apps.rollout.machine import (
     undo,
 )
 from serve_apps.rollout.plan import RETURNED, Rollout
-from serve_apps.rollout.ports import EvidencePort, ReplicaReport, SwitchboardPort, loading
-from serve_apps.rollout.routing import split_of
+from serve_apps.rollout.ports import EvidencePort, SwitchboardPort
+from serve_apps.rollout.sight import Sight
+from serve_apps.rollout.starting import StartOrder, demand_free, started
 from serve_apps.rollout.verdict import Guardrail
 
 VERDICT_KEPT = timedelta(seconds=5)  # how old the verdict's figures in the store may get
@@ -50,8 +50,7 @@ class RolloutController:
     ) -> None:
         self._store = store
         self._registry = registry
-        self._switchboard = switchboard
-        self._evidence = evidence
+        self._sight = Sight(switchboard, evidence)
         self._judge: Judge = judge or GuardrailJudge()
         self._effects = Effects(store, registry, switchboard)
         self._candidates = Candidates(store, registry)
@@ -92,6 +91,7 @@ class RolloutController:
 
         `requester` is who may not approve it: without one, who starts it.
         """
+        order = StartOrder(model, version, reason, by, requester or by, skip_shadow, override_gate)
         ours: Rollout | None = None
         for attempt in range(1, ATTEMPTS + 1):  # a tick may write in between, and may have taken ours up already
             try:
@@ -104,7 +104,7 @@ class RolloutController:
                 if attempt == ATTEMPTS:
                     raise
                 continue
-            ours = self._begun(model, version, now, reason, by, skip_shadow, override_gate, requester or by, before)
+            ours = self._started(order, before, now)
             try:
                 return self._effects.begin(ours, before).rollout
             except Conflict:
@@ -112,45 +112,11 @@ class RolloutController:
                     raise
         raise AssertionError("unreachable")
 
-    def _begun(
-        self,
-        model: str,
-        version: int,
-        now: datetime,
-        reason: str,
-        by: str,
-        skip_shadow: bool,
-        override_gate: bool,
-        requester: str,
-        before: Held | None,
-    ) -> Rollout:
-        if before is not None and before.rollout.active:
-            raise Conflict(
-                f"v{before.rollout.candidate} of {model} is in {before.rollout.where()}: abort it or wait for its end"
-            )
-        split = self._effects.split(model)
-        if split is None:
-            raise Conflict(f"{model} has no champion yet: `windvane train {model}`, then `windvane deploy {model}`")
-        champion = split.arms[0].version
-        if version == champion:
-            raise Invalid(f"v{version} of {model} is the champion already")
-        spec = self._spec(model)
-        made_room = before is not None and before.rollout.phase == "superseded"
-        return begin(
-            model=model,
-            candidate=version,
-            champion=champion,
-            plan=spec.rollout,
-            objectives=spec.slo,
-            revision=split.revision + 1,
-            cause=f"{by} started it: {reason}",
-            now=now,
-            skip_shadow=skip_shadow,
-            overridden=self._override(model, version, reason, by, skip_shadow, override_gate),
-            requester=requester,
-            started_by=by,
-            proving_since=before.rollout.proving_since if before is not None and made_room else None,
-        )
+    def _started(self, order: StartOrder, before: Held | None, now: datetime) -> Rollout:
+        last = None if before is None else before.rollout
+        split = demand_free(order.model, last, self._effects.split(order.model))
+        standing = self._registry.version(order.model, order.version).standing
+        return started(order, self._spec(order.model), standing, last, split, now)
 
     def pause(self, model: str, now: datetime, by: str = "operator") -> Rollout:
         """Hold the split where it is; a failing guardrail still takes the candidate back."""
@@ -240,16 +206,16 @@ class RolloutController:
     def _prove(self, held: Held, now: datetime) -> Held:
         """Measure, judge, decide, act."""
         rollout, obstacles = set_back(held.rollout, now), []
-        waiting = self._waiting(rollout)
+        waiting = self._sight.waiting(rollout, self._effects.pinned(rollout.model))
         if waiting is None:
             rollout = come_into_force(rollout, now)
         elif rollout.in_force_at is None:
             obstacles.append(Guardrail("loading", "NOT_YET", waiting))
-        evidence, silence = self._seen(rollout)
+        evidence, silence = self._sight.evidence(rollout)
         if evidence is None:
             obstacles.append(Guardrail("evidence", "NOT_YET", silence))
         else:
-            rollout = remember(rollout, evidence)
+            rollout = follow(remember(rollout, evidence), evidence, now)
         verdict = self._judge.judge(rollout, evidence, tuple(obstacles), now)
         decided = advance(rollout, verdict, now)
         return held if _hardly_differs(held.rollout, decided) else self._effects.apply(held, decided)
@@ -257,36 +223,10 @@ class RolloutController:
     def _look_after(self, held: Held, now: datetime) -> Held:
         """Measure how long the way back took; let the old champion go when the rollback window is over."""
         rollout = retire(held.rollout, now)
-        since = self._in_force_since(rollout, now) if rollout.in_force_at is None else None
+        since = self._sight.in_force_since(rollout, now) if rollout.in_force_at is None else None
         if since is not None:
             rollout = come_into_force(rollout, since)
         return held if rollout == held.rollout else self._effects.apply(held, rollout)
-
-    def _waiting(self, rollout: Rollout) -> str | None:
-        return loading(split_of(rollout, self._effects.pinned(rollout.model)), self._reports(rollout.model))
-
-    def _in_force_since(self, rollout: Rollout, now: datetime) -> datetime | None:
-        """When the last replica said that it has the final split in force; replicas say so at once."""
-        reports = self._reports(rollout.model).values()
-        if not reports or any(report.in_force < rollout.revision for report in reports):
-            return None
-        said = datetime.fromtimestamp(max(report.seen_at for report in reports), UTC)
-        return max(rollout.entered_at, min(said, now))
-
-    def _reports(self, model: str) -> Mapping[str, ReplicaReport]:
-        try:
-            return self._switchboard.in_force(model)
-        except Unavailable:
-            return {}  # nobody vouches for the replicas: the phase waits
-
-    def _seen(self, rollout: Rollout) -> tuple[Evidence | None, str]:
-        since = rollout.started_at.timestamp()
-        try:
-            return self._evidence.evidence(
-                rollout.model, rollout.revision, rollout.champion, rollout.candidate, since
-            ), ""
-        except Unavailable as error:
-            return None, f"the monitor does not answer ({error})"
 
     def _make_room(self, held: Held, now: datetime) -> Held:
         """End what is not proven when a fresher candidate waits, which the next ticks then begin to prove."""
@@ -308,20 +248,7 @@ class RolloutController:
         fresher = self._candidates.newest(model, above=tried)
         if fresher is not None or held is None:
             return fresher
-        return again(held.rollout, lambda: self._seen(held.rollout)[0])
-
-    def _override(
-        self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
-    ) -> tuple[str, ...]:
-        standing = self._registry.version(model, version).standing
-        overridden = [f"{by} skipped the shadow phase: {reason}"] if skip_shadow else []
-        if standing in ("rejected", "rolled_back"):
-            if not override_gate:
-                raise Invalid(f"v{version} of {model} is {standing}: override the gate with a reason to try it anyway")
-            overridden.append(f"{by} started it although it is {standing}: {reason}")
-        if overridden and not reason.strip():
-            raise Invalid("An override needs a reason: it stays on the record")
-        return tuple(overridden)
+        return again(held.rollout, lambda: self._sight.evidence(held.rollout)[0])
 
     def _spec(self, model: str) -> ModelSpec:
         saved = self._store.get(DECLARATION, model)
@@ -339,7 +266,7 @@ def _hardly_differs(stored: Rollout, decided: Rollout) -> bool:
 
 
 def _without_figures(rollout: Rollout) -> Rollout:
-    return replace(rollout, verdict=None, reference_p99_ms=None, traffic=Traffic(), looked_at=None, waited_seconds=0.0)
+    return replace(rollout, verdict=None, traffic=Traffic(), looked_at=None, waited_seconds=0.0, reference=None)
 
 
 def _is_same(found: Rollout, ours: Rollout | None) -> bool:

@@ -8,11 +8,13 @@ from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
 from configs.sized_plan import in_words
 from serve_apps.rollout import approval
+from serve_apps.rollout.latency import PERSISTENT, lasts
 from serve_apps.rollout.plan import Phase, Rollout, note
 from serve_apps.rollout.routing import same_routing, split_of
 from serve_apps.rollout.verdict import Verdict
 
 HISTORY = 100  # verdicts kept in the record; events keep them all
+MOST_COMPARISONS = 2  # once more from full weight, before it is left unproven
 LEAST_LOOKS = 10  # before a phase has waited long enough: a clock that jumps, or nobody looking, is no waiting
 
 
@@ -82,6 +84,8 @@ def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
         return replace(rollout, ready_at=now)
     if rollout.ready_at is not None and approval.waits(rollout) is not None:
         return rollout
+    if lasts(rollout) and not rollout.waived:
+        return _compare_again(rollout, now)
     if verdict.outcome == "PASS":
         return _enter_next(rollout, verdict.summary, now)
     limit = rollout.sized.max_phase
@@ -211,9 +215,20 @@ def _enter_next(rollout: Rollout, evidence: str, now: datetime) -> Rollout:
     return _enter(rollout, "done", 0, evidence, now)
 
 
+def _compare_again(rollout: Rollout, now: datetime) -> Rollout:
+    """From full weight to the last step in which both answer: only there a slow version is told from a busy machine."""
+    late = f"v{rollout.candidate} alone was late {PERSISTENT} stretches in a row"
+    both = [place for place, step in enumerate(rollout.sized.steps) if step.weight < 1.0]
+    if not both or rollout.compared_again >= MOST_COMPARISONS:
+        why = "no slower when both answer" if both else "no step of the plan compares it with the champion"
+        return go_back(rollout, "unproven", f"{late}, {why}", now)
+    again = replace(rollout, compared_again=rollout.compared_again + 1)
+    return _enter(again, "step", both[-1], f"{late}: compared with v{rollout.champion} at the same time", now)
+
+
 def _enter(rollout: Rollout, phase: Phase, step: int, reason: str, now: datetime) -> Rollout:
     entered = replace(rollout, phase=phase, step=step, reason=reason, entered_at=now, in_force_at=now)
-    entered = replace(entered, looked_at=now, waited_seconds=0.0)
+    entered = replace(entered, looked_at=now, waited_seconds=0.0, lateness=None)
     if not same_routing(split_of(rollout, ()), split_of(entered, ())):
         entered = replace(entered, revision=rollout.revision + 1, in_force_at=None)
     if phase != "done":

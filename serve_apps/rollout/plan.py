@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
 from configs.sized_plan import SizedPlan, SizedStep, Traffic, size
+from monitoring.evidence import ArmEvidence
 from monitoring.notices import Notice
 from serve_apps.rollout.verdict import Verdict
 
@@ -24,6 +28,16 @@ class Pins:
     """Versions an operator wants scored as shadows in every split of a model."""
 
     versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Where a stretch at full weight began, and how many before it were late one after the other."""
+
+    at: datetime
+    decisions: int  # of the candidate until then, in this split
+    slow: int  # of them later than the objective
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,9 @@ class Rollout:
     waived: bool = False  # an operator promoted it: what is not proven yet no longer holds it, a FAIL still does
     verdict: Verdict | None = None
     history: tuple[Verdict, ...] = ()  # the first of each reason, not one a tick
-    reference_p99_ms: float | None = None  # the champion's last measured latency in this rollout
+    reference: ArmEvidence | None = None  # what the champion did in the last split in which it answered beside it
+    lateness: Lateness | None = None  # at full weight, where nothing is compared
+    compared_again: int = 0  # how often it went from full weight to a step in which both answer
     verdict_at: datetime | None = None  # when it was decided to go back
     ended_at: datetime | None = None
     rolled_back_in_ms: float | None = None  # from that verdict until every replica had the split back in force
@@ -76,7 +92,7 @@ class Rollout:
     @property
     def declared(self) -> Plan:
         """The plan, validated."""
-        return Plan.model_validate(dict(self.plan))
+        return _validated(msgspec.json.encode(self.plan))
 
     @property
     def promised(self) -> Objectives:
@@ -86,7 +102,7 @@ class Rollout:
     @property
     def sized(self) -> SizedPlan:
         """The plan in numbers, at the traffic last measured."""
-        return size(self.declared, self.traffic)
+        return _sized(msgspec.json.encode(self.plan), self.traffic)
 
     @property
     def current(self) -> SizedStep:
@@ -98,7 +114,7 @@ class Rollout:
     def weight(self) -> float:
         """The share of the units that the candidate answers."""
         if self.phase == "step":
-            return self.current.weight
+            return self.declared.steps[self.step].weight
         return 1.0 if self.phase in ("bake", "done") else 0.0
 
     def where(self) -> str:
@@ -111,8 +127,19 @@ class Rollout:
         'step 2 of 3 (50 %)'
         """
         if self.phase == "step":
-            return f"step {self.step + 1} of {len(self.declared.steps)} ({100 * self.weight:.3g} %)"
+            return f"step {self.step + 1} of {len(self.plan['steps'])} ({100 * self.weight:.3g} %)"
         return self.phase.replace("_", " ")
+
+
+@lru_cache(maxsize=256)
+def _validated(plan: bytes) -> Plan:
+    """A look asks a dozen times."""
+    return Plan.model_validate(msgspec.json.decode(plan))
+
+
+@lru_cache(maxsize=256)
+def _sized(plan: bytes, traffic: Traffic) -> SizedPlan:
+    return size(_validated(plan), traffic)
 
 
 def note(rollout: Rollout, kind: str, detail: str, now: datetime, **facts: str | float | int | None) -> Rollout:

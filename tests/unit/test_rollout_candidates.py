@@ -11,7 +11,7 @@ from configs.sized_plan import Traffic
 from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence
 from serve_apps.rollout.candidates import again, yields
 from serve_apps.rollout.machine import begin, go_back, promote
-from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.plan import Lateness, Rollout
 from serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,6 +69,8 @@ def test_what_was_not_proven_is_tried_again_where_requests_come() -> None:
     assert again(unproven, lambda: seen(0, 0)) is None
     assert again(unproven, lambda: None) is None
     assert again(unproven, lambda: seen(1, 20_000)) is None, "more of the same tells nothing"
+    late = replace(unproven, lateness=Lateness(START, 5000, 500, missed=5))
+    assert again(late, lambda: seen(1, 0)) is None, "requests would be late again"
 
 
 @pytest.mark.parametrize("phase", ["rolled_back", "aborted", "superseded"])
