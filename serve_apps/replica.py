@@ -47,7 +47,7 @@ from serve_apps.shipping import MonitorLine, Shipping
 from serve_apps.turned_away import Refused, TurnedAway
 
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
-ANSWERING_SECONDS, STEP_SECONDS = 10.0, 2.0  # that a step of the end may take, before Serve ends the process
+ANSWERING_SECONDS, LOG_SECONDS, STEP_SECONDS = 8.0, 5.0, 1.0  # that a step of the end may take: Serve gives it 20
 logger = logging.getLogger(__name__)
 
 
@@ -153,10 +153,10 @@ class Replica:
         await self._end("following", self._follower.stop, STEP_SECONDS)
         gatekeeper.leave(self._guarded)
         await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
+        await self._end("shadows", self._shadows.drain, STEP_SECONDS)
+        await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)
         for what, end in (
             ("bulletins", self._bulletins.stop),
-            ("shadows", self._shadows.drain),
-            ("the log", lambda: asyncio.to_thread(self._log.close)),
             ("shipping", self._shipping.stop),
             ("keys", self._keys.stop),
             ("authentication", self._authenticator.stop),
