@@ -59,4 +59,6 @@ def log_losses(chances: NDArray[np.floating], labels: NDArray[np.bool_]) -> NDAr
 
 def matrix(examples: Examples, threads: int = 1) -> xgboost.QuantileDMatrix:
     """The rows in xgboost's own form, binned once."""
-    return xgboost.QuantileDMatrix(examples.rows, examples.labels.astype(np.float32), weight=examples.weights, nthread=threads)
+    return xgboost.QuantileDMatrix(
+        examples.rows, examples.labels.astype(np.float32), weight=examples.weights, nthread=threads
+    )
