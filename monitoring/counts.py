@@ -215,7 +215,7 @@ class Tally:
         self._counts.arm(revision, version, arm).errors += n
 
     def dropped(self, version: int, n: int = 1) -> None:
-        """Count shadow rows that were not scored because too many waited."""
+        """Count shadow rows that were not scored, or whose score was not logged."""
         self._counts.dropped[version] += n
 
     def denied(self, category: str, n: int = 1) -> None:

@@ -65,7 +65,7 @@ SHADOW_SCORES = Definition(
 SHADOW_DROPPED = Definition(
     "windvane_shadow_dropped_total",
     "counter",
-    "Decisions a shadow did not score: too many waited.",
+    "Decisions a shadow did not score: too many waited, it broke, or its score could not be logged.",
     ("model", "version"),
 )
 OUTCOMES = Definition("windvane_outcomes_total", "counter", "Decisions joined with their outcome.", ("model",))

@@ -47,6 +47,7 @@ from serve_apps.grpc_reception import GrpcReception
 from serve_apps.guarded import Keeper, demand_guards
 from serve_apps.inference_server import add_server_routes, server_metadata, unready
 from serve_apps.key_desk import KeyDesk
+from serve_apps.model_ticks import ModelTicks
 from serve_apps.orders import Orders
 from serve_apps.own_log import speak
 from serve_apps.policy_desk import PolicyDesk
@@ -68,6 +69,7 @@ SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
+ASKED_SECONDS = 5.0  # that a person waits for one monitor
 
 
 @serve.deployment(
@@ -99,7 +101,7 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
-        self._desk = Desk(store, registry, self._rollouts, self._monitors, archive)
+        self._desk = Desk(store, registry, self._rollouts, RayMonitors(ASKED_SECONDS), archive)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -131,16 +133,20 @@ class Control:
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None
-        for name, period, act, before in (
-            ("rollout", ROLLOUT_SECONDS, self._roll, None),
+        self._watches = ModelTicks("watch", self._watch, self._going_on)
+        rollouts = ModelTicks("rollout", self._roll, self._going_on)
+        seals = ModelTicks("seal", self._seal, self._going_on, most_at_once=1)  # what it waits for is the disk
+        metrics = ModelTicks("metrics", self._tell_ray, self._going_on)
+        for name, period, ticks, before in (
+            ("rollout", ROLLOUT_SECONDS, rollouts, None),
             ("keys", KEYS_SECONDS, None, self._refresh_keys),
-            ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
-            ("seal", SEAL_SECONDS, self._seal, self._seal_others),
+            ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
+            ("seal", SEAL_SECONDS, seals, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
-            ("metrics", METRICS_SECONDS, self._tell_ray, None),
+            ("metrics", METRICS_SECONDS, metrics, None),
             ("policies", POLICY_SECONDS, None, self._govern),
         ):
-            threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
+            threading.Thread(target=self._loop, args=(name, period, ticks, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
@@ -192,10 +198,10 @@ class Control:
         self,
         name: str,
         period: float,
-        act: Callable[[ModelSpec, datetime], None] | None,
+        ticks: ModelTicks | None,
         before: Callable[[Sequence[ModelSpec]], None] | None,
     ) -> None:
-        """Every model, for ever; one model's trouble is said once and never stops the others."""
+        """Every model, for ever; one model's trouble is said once, and neither stops nor delays the others."""
         while not self._stopping.is_set():
             start = time.monotonic()
             models: list[ModelSpec] = []
@@ -203,12 +209,11 @@ class Control:
                 models += self._desk.models()
                 if before is not None:
                     before(models)
-            for spec in models:
-                if act is None:
-                    break
-                with self._going_on(f"{name}:{spec.name}"):
-                    act(spec, datetime.now(UTC))
+            if ticks is not None:
+                ticks.begin(models)
             self._stopping.wait(max(0.0, period - (time.monotonic() - start)))
+        if ticks is not None:
+            ticks.close()
 
     @contextmanager
     def _going_on(self, where: str) -> Iterator[None]:
@@ -234,9 +239,9 @@ class Control:
         self._rollouts.tick(spec.name, now)
 
     def _end_monitors(self, models: Sequence[ModelSpec]) -> None:
-        """In the thread that starts monitors, so that none is started for a model that just left."""
+        """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""
         names = tuple(spec.name for spec in models)
-        if names != self._watched:
+        if names != self._watched and self._watches.busy <= set(names):
             end_monitors(names)
             self._watched = names
 

@@ -43,9 +43,12 @@ class Prefetching:
             self._switchboard.publish(split)
             self._fetch(split)
             return
-        started = self._fetch(split)
-        if started and not started.keys() <= self._held(split.model):
-            wait(started.values(), self._patience_seconds)
+        try:
+            started = self._fetch(split)
+            if started and not started.keys() <= self._held(split.model):
+                wait(started.values(), self._patience_seconds)
+        except RuntimeError as error:  # no thread can be started: that holds no split up
+            logger.warning("Versions of split %d of %s are not fetched: %s", split.revision, split.model, error)
         self._switchboard.publish(split)
 
     def in_force(self, model: str) -> Mapping[str, ReplicaReport]:

@@ -47,6 +47,7 @@ from serve_apps.shipping import MonitorLine, Shipping
 from serve_apps.turned_away import Refused, TurnedAway
 
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
+ANSWERING_SECONDS, LOG_SECONDS, STEP_SECONDS = 8.0, 5.0, 1.0  # that a step of the end may take: Serve gives it 20
 logger = logging.getLogger(__name__)
 
 
@@ -148,26 +149,27 @@ class Replica:
 
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
-        await self._end("forgetting", self._forgetting.stop)
-        await self._end("following", self._follower.stop)
+        await self._end("forgetting", self._forgetting.stop, STEP_SECONDS)
+        await self._end("following", self._follower.stop, STEP_SECONDS)
         gatekeeper.leave(self._guarded)
+        await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
+        await self._end("shadows", self._shadows.drain, STEP_SECONDS)
+        await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)
         for what, end in (
-            ("answering", self._decider.drain),
             ("bulletins", self._bulletins.stop),
-            ("shadows", self._shadows.drain),
             ("shipping", self._shipping.stop),
             ("keys", self._keys.stop),
             ("authentication", self._authenticator.stop),
             ("loading", self._roster.close),
-            ("the log", lambda: asyncio.to_thread(self._log.close)),
         ):
-            await self._end(what, end)
+            await self._end(what, end, STEP_SECONDS)
 
-    async def _end(self, what: str, end: Callable[[], Awaitable[None]]) -> None:
+    async def _end(self, what: str, end: Callable[[], Awaitable[None]], patience_seconds: float) -> None:
         try:
-            await end()
+            async with asyncio.timeout(patience_seconds):
+                await end()
         except Exception:
-            logger.exception("Ending %s of %s met an unforeseen error; the rest is ended", what, self.spec.name)
+            logger.exception("Ending %s of %s was given up; the rest is ended", what, self.spec.name)
 
     def _put_on_record(self, refused: Refused) -> None:
         """Whoever is turned away does not wait for the disk; raises Unavailable when that is too far behind."""

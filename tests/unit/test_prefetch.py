@@ -141,6 +141,18 @@ def test_a_new_version_that_does_not_come_holds_its_split_up_once_and_not_for_lo
     assert len(place.registry.asked) == 3
 
 
+def test_where_no_thread_can_be_started_a_split_is_published_all_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    prefetching = place.prefetching()
+    monkeypatch.setattr(prefetching._threads, "submit", refuse)
+    prefetching.publish(split(1))
+    assert place.switchboard.newest.revision == 1
+
+
 @pytest.mark.parametrize("verb", ["abort", "tick"])
 def test_a_rollback_by_a_control_that_restarted_waits_for_no_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str

@@ -148,24 +148,25 @@ def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in
     async def boom() -> None:
         raise LookupError("nobody foresaw this")
 
+    async def hang() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(replica_module, "STEP_SECONDS", 0.2)
     place.publish(champion())
 
     async def scenario(replica: Replica) -> None:
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
-        for part, verb in (
-            ("_forgetting", "stop"),
-            ("_follower", "stop"),
-            ("_shadows", "drain"),
-            ("_shipping", "stop"),
-        ):
+        for part, verb in (("_forgetting", "stop"), ("_follower", "stop"), ("_shadows", "drain"), ("_keys", "stop")):
             monkeypatch.setattr(getattr(replica, part), verb, boom)
+        monkeypatch.setattr(replica._shipping, "stop", hang)
         await replica.stop()
         with pytest.raises(Unavailable, match="closed here"):
             replica.check_health()
 
     place.play(scenario)
     assert sum(isinstance(record, Decision) for record in place.records()) == 1
-    assert "Ending shipping of trips" in caplog.text
+    assert "Ending shadows of trips was given up" in caplog.text
+    assert "Ending shipping of trips was given up" in caplog.text
 
 
 def test_the_log_names_subjects_by_their_hash_and_assigns_by_it(place: Place) -> None:
