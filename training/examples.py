@@ -1,7 +1,7 @@
 """Labelled rows in the order of time, with the numbers that a model reads beside them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -21,6 +21,7 @@ class Examples:
     rows: NDArray[np.float32]  # [n, F]
     labels: NDArray[np.bool_]  # [n]
     times: NDArray[np.float64]  # [n] Unix seconds; places in file order where the model has no time
+    categories: frozenset[int] = frozenset()  # the columns of `rows` that hold codes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,13 +47,15 @@ class Examples:
             digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()
 
+    def take(self, chosen: NDArray[np.bool_]) -> "Examples":
+        """The rows where bool[n] `chosen` holds."""
+        table = self.table.filter(pa.array(chosen))
+        return replace(self, table=table, rows=self.rows[chosen], labels=self.labels[chosen], times=self.times[chosen])
+
     def _slice(self, start: int, stop: int) -> "Examples":
-        return Examples(
-            self.table.slice(start, stop - start),
-            self.rows[start:stop],
-            self.labels[start:stop],
-            self.times[start:stop],
-        )
+        part = slice(start, stop)
+        table = self.table.slice(start, stop - start)
+        return replace(self, table=table, rows=self.rows[part], labels=self.labels[part], times=self.times[part])
 
 
 def encode(table: pa.Table, spec: ModelSpec) -> Examples:
@@ -69,4 +72,16 @@ def encode(table: pa.Table, spec: ModelSpec) -> Examples:
     if labels.all() or not labels.any():
         only = bool(labels[0])
         raise Invalid(f"Model {spec.name}: {spec.target.name!r} is {only} in all {len(labels)} rows; nothing to learn")
-    return Examples(table, Encoder(spec.features).table(table), labels, times)
+    codes = frozenset(place for place, feature in enumerate(spec.features) if feature.type == "category")
+    return Examples(table, Encoder(spec.features).table(table), labels, times, codes)
+
+
+def joined(older: Examples, newer: Examples) -> Examples:
+    """Both, one after the other."""
+    return replace(
+        older,
+        table=pa.concat_tables([older.table, newer.table]),
+        rows=np.concatenate([older.rows, newer.rows]),
+        labels=np.concatenate([older.labels, newer.labels]),
+        times=np.concatenate([older.times, newer.times]),
+    )
