@@ -24,6 +24,7 @@ class History:
     times: NDArray[np.float64]  # [n] Unix seconds, rising
     known: NDArray[np.float64]  # [n] Unix seconds at which the label became known
     chance: NDArray[np.float64] | None = None  # [n]
+    categories: frozenset[int] = frozenset()  # the columns of `rows` that hold codes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -35,7 +36,7 @@ class History:
         rows, labels, times = self.rows[:stop], self.labels[:stop], self.times[:stop]
         if not kept.all():
             rows, labels, times = rows[kept], labels[kept], times[kept]
-        return Examples(pa.table({"row": pa.nulls(len(labels))}), rows, labels, times)
+        return Examples(pa.table({"row": pa.nulls(len(labels))}), rows, labels, times, self.categories)
 
     def label_delay(self, until: float) -> float:
         """Seconds by which 95 % of each class's labels before `until` were known."""
@@ -61,4 +62,4 @@ def read_history(spec: ModelSpec, source: str | None = None, label_delay: timede
         moments = examples.table.column(column).cast(pa.int64())
         told = pc.fill_null(moments, 2**62).to_numpy() / 1e6
         known = np.maximum(np.asarray(told, np.float64), examples.times)
-    return History(examples.rows, examples.labels, examples.times, known)
+    return History(examples.rows, examples.labels, examples.times, known, None, examples.categories)

@@ -86,4 +86,11 @@ def _flipped(history: History, where: _Mask) -> History:
 
 
 def _kept(history: History, kept: _Mask) -> History:
-    return History(history.rows[kept], history.labels[kept], history.times[kept], history.known[kept])
+    return replace(
+        history,
+        rows=history.rows[kept],
+        labels=history.labels[kept],
+        times=history.times[kept],
+        known=history.known[kept],
+        chance=None,
+    )

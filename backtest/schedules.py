@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from backtest.history import History
 from configs.schema import ModelSpec
 from training.examples import Examples
-from training.growth import log_losses, matrix
+from training.growing import grown
+from training.growth import log_losses
 from training.space import default_settings
 
 DAY = 86_400.0
@@ -91,9 +91,8 @@ class _Fits:
 
 def _fit(spec: ModelSpec, part: Examples) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
     step = -(-len(part) // MOST_ROWS)
-    part = Examples(part.table.slice(0, 0), part.rows[::step], part.labels[::step], part.times[::step])
-    settings = default_settings(spec.training)
-    booster = xgboost.train(settings.booster_parameters(spec.training.seed, 1), matrix(part), settings.rounds)
+    part = part if step == 1 else part.take(np.arange(len(part)) % step == 0)
+    booster = grown(default_settings(part, spec.training), part, spec.training.seed, threads=1)
     return lambda rows: np.asarray(booster.inplace_predict(rows), np.float64)
 
 

@@ -84,7 +84,7 @@ class Training(Declared):
     windows: Annotated[tuple[Literal["all"] | Duration, ...], Field(min_length=1)] = ("all",)
     trials: Count = 6  # parameter sets tried at most
     tune_budget: Duration = timedelta(seconds=20)  # time for trying them, wall clock
-    max_rounds: Count = 300  # boosting rounds at most
+    max_rounds: Count = 500  # boosting rounds at most; a trial ends earlier when more no longer help
     workers: Count = 1  # Ray Train workers of the final fit
     bootstrap: Annotated[Whole, Field(ge=50)] = 200  # resamples behind every interval of an evaluation
     margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # log loss a candidate may lose to the champion offline

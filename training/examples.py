@@ -21,7 +21,7 @@ class Examples:
     rows: NDArray[np.float32]  # [n, F]
     labels: NDArray[np.bool_]  # [n]
     times: NDArray[np.float64]  # [n] Unix seconds; places in file order where the model has no time
-    weights: NDArray[np.float32] | None = None  # [n] what each row counts in a fit; None: all the same
+    categories: frozenset[int] = frozenset()  # the columns of `rows` that hold codes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,32 +40,27 @@ class Examples:
             return self
         return self.since(float(self.times[-1]) - window.total_seconds())
 
-    def weighing(self, since: float, older: float) -> "Examples":
-        """The same rows with those before `since` counting `older` times as much; 0 leaves them out."""
-        if older == 0.0:
-            return self.since(since)
-        weights = np.where(self.times < since, np.float32(older), np.float32(1.0)).astype(np.float32)
-        return replace(self, weights=weights)
-
-    def effective(self) -> int:
-        """How many rows they count as in a fit."""
-        return len(self) if self.weights is None else round(float(self.weights.sum()))
+    def thinned(self, since: float, step: int) -> "Examples":
+        """The rows from `since` on, and every `step`-th of the older ones."""
+        newer = self.times >= since
+        return self.take(newer | (np.arange(len(self)) % step == 0))
 
     def digest(self) -> str:
         """sha256 of exactly what a version can learn from these rows."""
         digest = hashlib.sha256(str(self.rows.shape).encode())
-        for part in (self.rows, self.labels, self.times, *(() if self.weights is None else (self.weights,))):
+        for part in (self.rows, self.labels, self.times):
             digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()
 
+    def take(self, chosen: NDArray[np.bool_]) -> "Examples":
+        """The rows where bool[n] `chosen` holds."""
+        table = self.table.filter(pa.array(chosen))
+        return replace(self, table=table, rows=self.rows[chosen], labels=self.labels[chosen], times=self.times[chosen])
+
     def _slice(self, start: int, stop: int) -> "Examples":
-        return Examples(
-            self.table.slice(start, stop - start),
-            self.rows[start:stop],
-            self.labels[start:stop],
-            self.times[start:stop],
-            None if self.weights is None else self.weights[start:stop],
-        )
+        part = slice(start, stop)
+        table = self.table.slice(start, stop - start)
+        return replace(self, table=table, rows=self.rows[part], labels=self.labels[part], times=self.times[part])
 
 
 def encode(table: pa.Table, spec: ModelSpec) -> Examples:
@@ -82,4 +77,16 @@ def encode(table: pa.Table, spec: ModelSpec) -> Examples:
     if labels.all() or not labels.any():
         only = bool(labels[0])
         raise Invalid(f"Model {spec.name}: {spec.target.name!r} is {only} in all {len(labels)} rows; nothing to learn")
-    return Examples(table, Encoder(spec.features).table(table), labels, times)
+    codes = frozenset(place for place, feature in enumerate(spec.features) if feature.type == "category")
+    return Examples(table, Encoder(spec.features).table(table), labels, times, codes)
+
+
+def joined(older: Examples, newer: Examples) -> Examples:
+    """Both, one after the other."""
+    return replace(
+        older,
+        table=pa.concat_tables([older.table, newer.table]),
+        rows=np.concatenate([older.rows, newer.rows]),
+        labels=np.concatenate([older.labels, newer.labels]),
+        times=np.concatenate([older.times, newer.times]),
+    )

@@ -123,7 +123,7 @@ def judge(
         theirs=theirs,
         comparison=comparison,
         ruling=_rule(comparison, unable, spec.training.margin, override),
-        profile=Profile.learn(spec.features, reference.rows, ours, held.labels, learnt=reference.effective()),
+        profile=Profile.learn(spec.features, reference.rows, ours, held.labels, learnt=len(reference)),
         parent=champion.number if champion else None,
     )
 

@@ -17,13 +17,14 @@ FIXED: dict[str, str | int | float] = {
 class FitSettings:
     """One complete way to fit a version."""
 
-    max_depth: int = 5
-    eta: float = 0.06
-    min_child_weight: float = 60.0
+    start: Literal["linear", "none"] = "linear"  # whether the first trees say what a logistic regression says
+    max_depth: int = 3
+    eta: float = 0.1
+    min_child_weight: float = 5.0
     subsample: float = 0.8
     colsample_bytree: float = 0.7
-    reg_lambda: float = 5.0
-    rounds: int = 120
+    reg_lambda: float = 2.0
+    rounds: int = 100  # after the start
     window: timedelta | None = None  # newest rows to learn from; None is all history
 
     def booster_parameters(self, seed: int, threads: int) -> dict[str, str | int | float]:
@@ -41,8 +42,9 @@ class FitSettings:
 
     def described(self) -> Mapping[str, str]:
         """Parameters for the run's record."""
-        shown = {name: f"{getattr(self, name):g}" for name in self.__dataclass_fields__ if name != "window"}
-        return shown | {"window": spelled(self.window)}
+        numbers = (name for name in self.__dataclass_fields__ if name not in ("start", "window"))
+        shown = {name: f"{getattr(self, name):g}" for name in numbers}
+        return {"start": self.start} | shown | {"window": spelled(self.window)}
 
 
 def spelled(window: timedelta | None) -> str:

@@ -1,44 +1,39 @@
-"""Searches for the settings of a version: a few trials on Ray Tune, the hopeless ones stopped early (ASHA)."""
+"""Searches for the settings of a version: a few trials on Ray Tune, side by side, the hopeless ones stopped early."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import xgboost
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 from cluster.processes import step_back
 from configs.schema import Training
-from training.engine import Search, conclude
-from training.examples import Examples
-from training.growth import ROUNDS_PER_STEP, Growth, matrix
+from training.engine import Search, Trial, conclude
+from training.examples import Examples, joined
+from training.folds import folds_of
+from training.growth import ROUNDS_PER_STEP, Fold, Folds, Growth
 from training.settings import FitSettings
 from training.space import default_settings, points
 
 
 class BoosterTrial(tune.Trainable):  # type: ignore[misc]
-    """Grows a booster by a few rounds a step, in its own process, and is reused from trial to trial."""
+    """Grows boosters by a few rounds a step, in its own process, and is reused from trial to trial."""
 
-    def setup(
-        self, config: dict[str, Any], learn: Examples, check: Examples, tried: list[FitSettings], seed: int
-    ) -> None:
+    def setup(self, config: dict[str, Any], folds: list[Fold], tried: list[FitSettings], seed: int) -> None:
         step_back()
-        self._learn, self._check, self._tried, self._seed = learn, check, tried, seed
-        self._checked = xgboost.DMatrix(check.rows, check.labels)
-        self._matrices: dict[timedelta | None, xgboost.DMatrix] = {}
-        self._start(config)
+        self._folds, self._tried = Folds(folds, seed, threads=1), tried
+        self._growth = Growth(self._tried[config["place"]], self._folds)
 
     def step(self) -> dict[str, Any]:
         """More rounds, then the log loss so far and the best of this trial."""
         self._growth.step()
-        return {"log_loss": self._growth.log_loss, "best": self._growth.best}
+        return {"log_loss": self._growth.log_loss, "best": self._growth.best, "done": self._growth.hopeless(None)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._start(new_config)
+        self._growth = Growth(self._tried[new_config["place"]], self._folds)
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -46,13 +41,6 @@ class BoosterTrial(tune.Trainable):  # type: ignore[misc]
 
     def load_checkpoint(self, checkpoint: object) -> None:
         """Nothing was kept."""
-
-    def _start(self, config: dict[str, Any]) -> None:
-        settings = self._tried[config["place"]]
-        if settings.window not in self._matrices:
-            self._matrices[settings.window] = matrix(self._learn.window(settings.window))
-        learn = self._matrices[settings.window]
-        self._growth = Growth(settings, learn, self._checked, self._check.labels, self._seed, threads=1)
 
 
 class _Progress(tune.Callback):  # type: ignore[misc]
@@ -66,6 +54,11 @@ class _Progress(tune.Callback):  # type: ignore[misc]
         if best is not None:
             self._say(f"trial {self._done}: log loss {best.log_loss:.4f} at {best.settings.rounds} rounds")
 
+    def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
+        """Say that a trial did not run, and why."""
+        self._done += 1
+        self._say(f"trial {self._done} did not run: {_last_line(trial.error_file)}")
+
 
 # Written for every result of every trial; the search is recorded with the version instead.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -75,19 +68,20 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 def search(learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]) -> Search:
     """Try `training.trials` settings on `learn`, compared on the newer `check`, within `training.tune_budget`."""
     tried = points(learn, training)
+    several = len({settings.window for settings in tried}) > 1
+    whole = folds_of(learn, check, joined(learn, check), several)
+    folds = [Fold(_slim(fold.learn), _slim(fold.check)) for fold in whole]
     steps = max(1, training.max_rounds // ROUNDS_PER_STEP)
-    slim = [replace(part, table=part.table.slice(0, 0)) for part in (learn, check)]
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(BoosterTrial, learn=slim[0], check=slim[1], tried=tried, seed=training.seed),
-            {"cpu": 1},
+            tune.with_parameters(BoosterTrial, folds=folds, tried=tried, seed=training.seed), {"cpu": 1}
         ),
         param_space={"place": tune.grid_search(list(range(len(tried))))},
         tune_config=tune.TuneConfig(
             time_budget_s=training.tune_budget.total_seconds(),
             reuse_actors=True,
             scheduler=ASHAScheduler(
-                metric="log_loss", mode="min", max_t=steps, grace_period=min(3, steps), reduction_factor=3
+                metric="log_loss", mode="min", max_t=steps, grace_period=min(6, steps), reduction_factor=3
             ),
         ),
         run_config=tune.RunConfig(
@@ -99,5 +93,24 @@ def search(learn: Examples, check: Examples, training: Training, scratch: Path, 
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
-    reports = [result.metrics or {} for result in tuner.fit()]
-    return conclude([report["best"] for report in reports if report.get("best")], default_settings(training))
+    trials = _reported([result.metrics or {} for result in tuner.fit()])
+    if len(trials) < len(tried):
+        say(
+            f"{len(tried) - len(trials)} of {len(tried)} trials had no CPU within tune_budget or failed"
+            + ("" if trials else "; the default settings are taken: lengthen training.tune_budget or free CPUs")
+        )
+    return conclude(trials, default_settings(learn, training))
+
+
+def _reported(results: Sequence[dict[str, Any]]) -> list[Trial]:
+    return [result["best"] for result in results if result.get("best") is not None]
+
+
+def _slim(examples: Examples) -> Examples:
+    """Without the rows as they were before encoding, which no trial reads."""
+    return replace(examples, table=examples.table.slice(0, 0))
+
+
+def _last_line(file: str | None) -> str:
+    lines = Path(file).read_text().strip().splitlines() if file and Path(file).is_file() else []
+    return lines[-1] if lines else "no reason was given"

@@ -35,7 +35,7 @@ class LandedTrainer:
         """See `backtest.replay.Trainer`."""
         learnt = self._history.learnable(until, now)
         cut = slices(self._spec, learnt, learnt)
-        best = default_settings(self._spec.training)
+        best = default_settings(learnt, self._spec.training)
         fitted = LocalEngine().fit(cut.judged, cut.served, best, self._spec.training, None)
         facing = None if champion is None else self._champions[champion]
         made = judge(self._spec, cut, Search(best, ()), fitted, facing)

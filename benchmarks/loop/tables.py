@@ -79,7 +79,8 @@ def _flights(name: str, **only: str) -> World:
     order = np.argsort(departs, kind="stable")
     examples = encode(coerce(table, spec), spec)
     start = float(pd.Timestamp("2013-03-01", tz="UTC").timestamp())
-    history = History(examples.rows, examples.labels, examples.times, np.maximum(landed[order], examples.times))
+    known = np.maximum(landed[order], examples.times)
+    history = History(examples.rows, examples.labels, examples.times, known, None, examples.categories)
     return World(name, spec, history, start, real=True)
 
 

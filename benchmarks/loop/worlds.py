@@ -122,7 +122,7 @@ def make(story: Story, seed: int) -> World:
     return World(
         story.name,
         spec_of(_FEATURES),
-        History(rows, labels, times, times + delay * DAY, chance),
+        History(rows, labels, times, times + delay * DAY, chance, frozenset({3})),
         EPOCH + story.cold * DAY,
         None if change is None or story.quiet else EPOCH + change * DAY,
         None if change is None else EPOCH + (change + (60.0 if gradual else 0.0)) * DAY,

@@ -8,6 +8,7 @@ import pyarrow as pa
 from configs.schema import Training
 from training.examples import Examples
 from training.local_engine import LocalEngine
+from training.settings import FitSettings
 
 
 def examples(n: int, seed: int = 1) -> Examples:
@@ -34,7 +35,7 @@ def test_without_a_clock_the_same_rows_give_the_same_trials() -> None:
 
 
 def test_a_budget_that_is_used_up_ends_the_search_after_one_trial_at_least_and_says_so() -> None:
-    seconds = iter([0.0, 30.0])
+    seconds = iter([0.0, 0.0, 30.0])
     lines: list[str] = []
     training = Training(trials=3, max_rounds=40, tune_budget=timedelta(seconds=20))
     found = LocalEngine(clock=lambda: next(seconds)).search(LEARN, CHECK, training, None, lines.append)
@@ -52,7 +53,7 @@ def test_a_trial_ends_when_more_rounds_no_longer_help() -> None:
 
 def test_both_boosters_have_the_rounds_that_were_found() -> None:
     training = Training(trials=1, max_rounds=40)
-    settings = LocalEngine().search(LEARN, CHECK, training, None, silent).best
+    settings = FitSettings(start="none", rounds=30)
     fitted = LocalEngine().fit(LEARN, ROWS, settings, training, None)
-    assert fitted.judged.num_boosted_rounds() == fitted.served.num_boosted_rounds() == settings.rounds
+    assert fitted.judged.num_boosted_rounds() == fitted.served.num_boosted_rounds() == 30
     assert not np.array_equal(fitted.judged.inplace_predict(ROWS.rows), fitted.served.inplace_predict(ROWS.rows))

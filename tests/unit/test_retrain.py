@@ -65,7 +65,7 @@ class KeptRegistrations(FakeRegistry):
         return super().register(registration, bundle, extras)
 
 
-GOOD = FitSettings(max_depth=3, min_child_weight=5, rounds=20)
+GOOD = FitSettings(start="none", max_depth=3, min_child_weight=5, rounds=20)
 
 
 @pytest.fixture
