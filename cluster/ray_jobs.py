@@ -8,6 +8,7 @@ import httpx
 from cluster.dashboard import Dashboard, last_lines
 from cluster.errors import Unavailable
 from cluster.jobs import JobRequest, JobState, JobStatus
+from cluster.preloading import LEAN
 
 _STATES: dict[str, JobState] = {
     "PENDING": "pending",
@@ -32,7 +33,7 @@ class RayJobs:
             "submission_id": request.job_id,
             "entrypoint": shlex.join(request.entrypoint),
             "metadata": dict(request.metadata),
-            "runtime_env": {"env_vars": dict(request.environment)},
+            "runtime_env": {"env_vars": {**request.environment, LEAN: "1"}},
         }
         reply = self._dashboard.ask("POST", "/api/jobs/", body)
         if reply.status_code != 200 and not self._known(request.job_id):  # somebody else may have been first

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
+from cluster import head_record
 from cluster.audit_place import AuditPlace
 from cluster.callers.declared import declared
 from cluster.callers.key_book import KeyBook
@@ -25,11 +26,13 @@ from cluster.consent import ConsentRecords
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
+from cluster.jobs import PROGRAM
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.policy_library import PolicyLibrary
 from cluster.processes import step_back
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
+from cluster.run_folder import mend
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
 from configs.settings import Settings
@@ -68,6 +71,7 @@ SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
+LINK_SECONDS = 1.0
 
 
 @serve.deployment(
@@ -127,9 +131,11 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
-        kernels = [sys.executable, "-m", "serve_apps.kernels"]  # a replica that finds none makes and tells of its own
+        kernels = [sys.executable, *PROGRAM, "serve_apps.kernels"]  # a replica that finds none makes its own
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
+        head = head_record.load(home)
+        self._head_run = Path(head.run) if head else None
         self._watched: tuple[str, ...] | None = None
         for name, period, act, before in (
             ("rollout", ROLLOUT_SECONDS, self._roll, None),
@@ -139,6 +145,7 @@ class Control:
             ("audit", AUDIT_SECONDS, None, self._audit),
             ("metrics", METRICS_SECONDS, self._tell_ray, None),
             ("policies", POLICY_SECONDS, None, self._govern),
+            ("link", LINK_SECONDS, None, self._mend_link),
         ):
             threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
 
@@ -254,6 +261,12 @@ class Control:
         """
         self._reviews.tick(models, datetime.now(UTC))
         self._policies.tell()
+
+    def _mend_link(self, _: Sequence[ModelSpec]) -> None:
+        """Ray finds its sockets by a link in /tmp, which whoever cleans that takes away."""
+        run = self._head_run
+        if run is not None:
+            mend(Path(self._settings.home), run)
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])

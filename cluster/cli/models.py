@@ -10,7 +10,7 @@ import click
 from cluster import addresses
 from cluster.cli.operate import api, progress_line
 from cluster.errors import Conflict, NotFound, WindvaneError
-from cluster.jobs import JobRequest
+from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
 from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
@@ -72,7 +72,7 @@ def train(
     settings = load_settings()
     load_model(model, settings)
     jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
-    entrypoint = [sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason]
+    entrypoint = [sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
     entrypoint += ["--override-gate"] if override_gate else []
@@ -160,5 +160,6 @@ def report(model: str, out: Path, rows: int) -> None:
     """Write Evidently's drift report of MODEL's newest decisions against its training data (a job of its own)."""
     import subprocess
 
-    command = [sys.executable, "-m", "monitoring.reports", "--model", model, "--out", str(out), "--rows", str(rows)]
+    program = [sys.executable, *PROGRAM, "monitoring.reports"]
+    command = [*program, "--model", model, "--out", str(out), "--rows", str(rows)]
     sys.exit(subprocess.run(command).returncode)
