@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from cluster.machine import Machine
-from cluster.ports import HIGHEST, REPLICA_HTTP, Port, ports, replica_grpc_ports
+from cluster.ports import HIGHEST, RAY_CLIENT, REPLICA_HTTP, Port, ports, replica_grpc_ports
 from cluster.run_folder import too_long
 from configs.settings import Settings
 
@@ -165,7 +165,8 @@ def _trouble(port: Port, settings: Settings, machine: Machine, running: bool) ->
         return f"{named} is above {HIGHEST}: choose a {port.setting} of at most {HIGHEST - (port.number - base)}."
     if port.number < machine.first_open_port:
         return f"{named} is below {machine.first_open_port}, where only root may listen: {move}."
-    if port.number in REPLICA_HTTP or port.number in replica_grpc_ports(settings.port):
+    replicas = port.number in REPLICA_HTTP or port.number in replica_grpc_ports(settings.port)
+    if replicas and port.number != settings.port + RAY_CLIENT:  # that one is let go of before there is a replica
         return f"{named} is among those that replicas take: {move}."
     if not running and port.number in machine.listeners:
         return f"{named} is in use by {machine.listeners[port.number]}: end it, or {move}."

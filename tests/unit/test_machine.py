@@ -31,9 +31,7 @@ def test_a_file_in_the_homes_place_is_an_obstacle(tmp_path: Path) -> None:
     assert look(load_settings({"WINDVANE_HOME": str(tmp_path / "home" / "x")})).home_obstacle.endswith("home is a file")
 
 
-@pytest.mark.parametrize(
-    ("host", "here"), [("127.0.0.1", True), ("0.0.0.0", True), ("192.0.2.99", False), ("no.such.host.invalid", False)]
-)
+@pytest.mark.parametrize(("host", "here"), [("127.0.0.1", True), ("0.0.0.0", True), ("198.51.100.9", False)])
 def test_an_address_is_this_machines_when_it_can_be_bound(tmp_path: Path, host: str, here: bool) -> None:
     assert look(load_settings({"WINDVANE_HOME": str(tmp_path), "WINDVANE_HOST": host})).host_is_here is here
 
