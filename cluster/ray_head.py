@@ -11,14 +11,14 @@ from cluster import grpc_frontend, haproxy, head_record, job_python, ports, prel
 from cluster.access import ensure_secret
 from cluster.errors import Unavailable
 from cluster.head_record import Head
-from cluster.jobs import USERS_FOLDER
+from cluster.jobs import TRAINING_SHARE, USERS_FOLDER
 from cluster.run_folder import remove_link, run_folder, shortest
 from cluster.serve_apps_api import CONTROL
 from cluster.unix_user import user_name
 from configs.schema import Settings
 
 MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
-MOST_CPUS_TO_COUNT_ON = 2  # serving takes fractions of one, a retraining job one at a time
+LEAST_CPUS_TO_COUNT_ON = 2  # on a single core, too, a search runs two trials in turn
 
 
 def start(settings: Settings) -> Head:
@@ -29,12 +29,13 @@ def start(settings: Settings) -> Head:
     job_python.write(run)
     grpc_frontend.write(haproxy.config_path(run).parent, settings, CONTROL)
     ensure_secret(settings.ray_token_file)
+    cpus = max(LEAST_CPUS_TO_COUNT_ON, os.cpu_count() or 1)
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--dashboard-port={settings.dashboard_port}"),
         *("--dashboard-agent-listen-port=0", f"--temp-dir={run / 'ray'}", "--object-store-memory=500000000"),
         *(f"--ray-client-server-port={settings.port + ports.RAY_CLIENT}", "--min-worker-port=0", "--max-worker-port=0"),
-        f"--num-cpus={max(MOST_CPUS_TO_COUNT_ON, os.cpu_count() or 1)}",
+        *(f"--num-cpus={cpus}", f'--resources={{"{TRAINING_SHARE}": {cpus}}}'),
     ]
     log = run / "ray-start.log"
     try:

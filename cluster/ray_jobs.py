@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -59,6 +60,14 @@ class RayJobs:
         """What the job printed so far; empty before it started."""
         reply = self._dashboard.ask("GET", f"/api/jobs/{job_id}/logs")
         return "" if reply.status_code == 404 else str(self._dashboard.document(reply).get("logs") or "")
+
+    def all(self) -> list[dict[str, Any]]:
+        """Everything that Ray says of each job that it knows."""
+        reply = self._dashboard.ask("GET", "/api/jobs/")
+        if reply.status_code != 200:
+            self._dashboard.document(reply)
+        found: list[dict[str, Any]] = reply.json()
+        return found
 
     def _known(self, job_id: str) -> bool:
         return self.status(job_id).state != "unknown"

@@ -33,6 +33,7 @@ from cluster.processes import step_back
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
 from cluster.run_folder import mend
+from cluster.serve_apps_api import ServeApplications
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
 from configs.settings import Settings
@@ -57,6 +58,7 @@ from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
+from serve_apps.ray_waits import RayWaits
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.review_watch import ReviewWatch
 from serve_apps.rollout.controller import RolloutController
@@ -72,6 +74,7 @@ AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
 LINK_SECONDS = 1.0
+WAITS_SECONDS = 1.0
 
 
 @serve.deployment(
@@ -103,7 +106,9 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
-        self._desk = Desk(store, registry, self._rollouts, self._monitors, archive)
+        dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
+        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all)
+        self._desk = Desk(store, registry, self._rollouts, self._monitors, archive, waits=lambda: self._waits.seen)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -145,6 +150,7 @@ class Control:
             ("audit", AUDIT_SECONDS, None, self._audit),
             ("metrics", METRICS_SECONDS, self._tell_ray, None),
             ("policies", POLICY_SECONDS, None, self._govern),
+            ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
             ("link", LINK_SECONDS, None, self._mend_link),
         ):
             threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()

@@ -18,6 +18,7 @@ from configs.schema import Training
 from training.data import Examples
 from training.engine import Fitted
 from training.settings import FitSettings
+from training.share import most_workers, share
 
 JUDGED, SERVED = "judged.ubj", "served.ubj"
 # Ray Train looks every 2 s whether a worker has ended, and starts a process to foresee spot reclaims: neither suits a
@@ -26,11 +27,12 @@ _BRISK = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "RAY_TRAIN_ENABLE_PREEMPTI
 
 
 def fit(judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path) -> Fitted:
-    """Fit both on 1..N workers, each with every N-th row; 1 CPU a worker and nothing else is held meanwhile.
+    """Fit both on 1..N workers, each with every N-th row; a share a worker and nothing else is held meanwhile.
 
     Serving keeps its share: no more workers are asked for than fit now, since a group that does not fit waits forever.
     """
-    workers = max(1, min(training.workers, int(ray.available_resources().get("CPU", 1.0))))
+    cluster = ray.cluster_resources()
+    workers = most_workers(training.workers, ray.available_resources(), cluster)
     shares = {
         name: (ray.put(examples.rows), ray.put(examples.labels.astype(np.float32)))
         for name, examples in ((JUDGED, judged.window(settings.window)), (SERVED, served.window(settings.window)))
@@ -44,7 +46,7 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
             "parameters": settings.booster_parameters(training.seed, threads=1),
             "rounds": settings.rounds,
         },
-        scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker=share(cluster)),
         run_config=ray.train.RunConfig(name="train", storage_path=str(scratch)),
     )
     result = trainer.fit()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 import xgboost
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
@@ -18,6 +19,7 @@ from configs.schema import Training
 from training.data import Examples
 from training.engine import Search, conclude
 from training.settings import TUNED, FitSettings, windows_of
+from training.share import share
 
 ROUNDS_PER_REPORT = 20
 BLOCKS = 14  # of the check slice, in time: a day each where it is a fortnight
@@ -102,7 +104,8 @@ def search(learn: Examples, check: Examples, training: Training, scratch: Path, 
     slim = [replace(part, table=part.table.slice(0, 0)) for part in (learn, check)]
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(BoosterTrial, learn=slim[0], check=slim[1], seed=training.seed), {"cpu": 1}
+            tune.with_parameters(BoosterTrial, learn=slim[0], check=slim[1], seed=training.seed),
+            share(ray.cluster_resources()),
         ),
         param_space=_space(windows),
         tune_config=tune.TuneConfig(

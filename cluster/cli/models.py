@@ -9,6 +9,7 @@ import click
 
 from cluster import addresses
 from cluster.cli.operate import api, progress_line
+from cluster.cli.waits import Waits
 from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
@@ -83,11 +84,14 @@ def train(
         environment=settings.environment(),
     )
     click.echo(f"Job {jobs.submit(request)}: {addresses.demand_dashboard(settings)}/#/jobs")
-    shown = 0
+    shown, waits = 0, Waits(api(), model)
     while True:
         state = jobs.status(request.job_id)
         printed = jobs.logs(request.job_id)
         click.echo(printed[shown:], nl=False)
+        if len(printed) == shown and state.state not in FINAL:
+            for sentence in waits.fresh():
+                click.secho(sentence, fg="yellow", err=True)
         shown = len(printed)
         if state.state in FINAL:
             break
@@ -116,7 +120,8 @@ def deploy(model: str) -> None:
     applications = ServeApplications(addresses.demand_dashboard(settings), settings)
     with progress_line() as progress:
         applications.deploy_model(model, str(deployed["spec_digest"]))
-        applications.wait_running(model, DEPLOY_SECONDS, progress)
+        told = Waits(control, model).beside(progress)
+        applications.wait_running(model, DEPLOY_SECONDS, told)
         deadline = time.monotonic() + DEPLOY_SECONDS
         while not control.ready(model):
             if time.monotonic() > deadline:
