@@ -148,7 +148,7 @@ def world(spec: ModelSpec | None = None) -> Iterator[World]:
             registered.result()
             with closing(ServeApplications(head.dashboard_url, settings)) as applications:
                 place = World(settings, head, applications)
-                _wait_until(applications.answers, "the Ray dashboard")
+                wait_until(applications.answers, "the Ray dashboard")
                 if spec is not None:
                     place.serve(spec)
                 yield place
@@ -178,7 +178,7 @@ def wait_for(url: str, headers: Mapping[str, str] | None = None, patience_second
         except httpx.HTTPError:
             return False
 
-    _wait_until(ready, url, patience_seconds)
+    wait_until(ready, url, patience_seconds)
 
 
 def _settings(home: Path) -> Settings:
@@ -217,7 +217,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait_until(ready: Any, what: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(ready: Any, what: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    """Ask until it is ready; a condition with a deadline."""
     deadline = time.monotonic() + patience_seconds
     while not ready():
         if time.monotonic() > deadline:
