@@ -31,8 +31,8 @@ from cluster.callers.key_book import KeyBook
 from cluster.declarations import spec_digest
 from cluster.errors import Unavailable
 from cluster.first_policies import first_policies
+from cluster.head_record import Head
 from cluster.mlflow_registry import MlflowRegistry
-from cluster.ray_head import Head
 from cluster.registry import Registration
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
@@ -163,7 +163,9 @@ def free_port(offsets: tuple[int, ...] = (0,)) -> int:
     for _ in range(1000):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1] % 20_000 + 10_000  # below what the kernel gives to outgoing connections
+            port: int = (
+                probe.getsockname()[1] % 17_000 + 10_000
+            )  # below replicas and what the kernel gives to outgoing connections
         if all(_is_free(port + offset) for offset in offsets):
             return port
     raise Unavailable("There is no free port: end servers that are left from another run")
