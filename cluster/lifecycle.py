@@ -1,19 +1,22 @@
 """`windvane up` and `windvane down`: a cluster is started or attached to, made ready, and left as it was found."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
-from cluster import head_record, ray_head
+from cluster import head_record, machine, ray_head
 from cluster.addresses import Place, dashboard_url, place, url
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
 from cluster.declarations import deployed_models
 from cluster.errors import Unavailable, WindvaneError
 from cluster.first_policies import first_policies
+from cluster.one_at_a_time import one_at_a_time
+from cluster.preconditions import Check, examine
+from cluster.preloading import allow
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
 from configs.schema import Settings
@@ -25,22 +28,53 @@ Progress = Callable[[str], None]
 
 
 def up(settings: Settings, progress: Progress) -> Place:
-    """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing."""
+    """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing.
+
+    Raises Unavailable with everything that stands in the way before anything is made or started, and what is started
+    in vain is ended again.
+    """
+    demand(examine(settings, machine.look(settings), running=True))
+    with one_at_a_time(Path(settings.home), progress):
+        dashboard = dashboard_url(settings)
+        if dashboard is not None:
+            _begin(settings, progress)
+            return _serve(settings, dashboard, False, progress)
+        ray_head.end_leftovers(Path(settings.home))
+        demand(examine(settings, machine.look(settings)))
+        _begin(settings, progress)
+        progress("starting Ray")
+        head = ray_head.start(settings)
+        try:
+            return _serve(settings, head.dashboard_url, True, progress)
+        except BaseException:  # interrupted, too: nothing of it may run on
+            progress("ending Ray again")
+            ray_head.end(Path(settings.home), head)
+            raise
+
+
+def demand(checks: Sequence[Check]) -> None:
+    """Raise Unavailable with the sentence of every check that stops."""
+    troubles = [check.sentence for check in checks if check.state == "stop"]
+    if troubles:
+        raise Unavailable("\n".join(troubles))
+
+
+def _begin(settings: Settings, progress: Progress) -> None:
+    """What a new home begins with: a key for its owner, and a policy set."""
     ensure_first_key(Path(settings.home), KeyBook(SqlStore(settings.store_url)), datetime.now(UTC))
     told = first_policies(settings, datetime.now(UTC))
     if told:
         progress(told)
-    dashboard = dashboard_url(settings)
-    started = False
-    if dashboard is None:
-        progress("starting Ray")
-        dashboard = ray_head.start(settings).dashboard_url
-        started = True
+
+
+def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
+    """Deploy control and the models that were deployed before; returns when control answers."""
     applications = ServeApplications(dashboard, settings)
     _wait(applications.answers, "the Ray dashboard", settings, progress)
     applications.deploy_control()
     applications.wait_running(CONTROL, READY_SECONDS, progress)
     _wait(lambda: _control_answers(settings), "the control app", settings, progress)
+    allow(Path(settings.home))
     for model, digest in deployed_models(SqlStore(settings.store_url)):
         applications.deploy_model(model, digest)
     return place(settings, dashboard, started)
@@ -48,6 +82,13 @@ def up(settings: Settings, progress: Progress) -> Place:
 
 def down(settings: Settings, progress: Progress) -> str:
     """Take our applications down, and the Ray head if we started it; returns what was ended."""
+    if not Path(settings.home).is_dir():
+        return "Nothing was running."
+    with one_at_a_time(Path(settings.home), progress):
+        return _end(settings, progress)
+
+
+def _end(settings: Settings, progress: Progress) -> str:
     head = head_record.load(Path(settings.home))
     dashboard = dashboard_url(settings)
     if dashboard is None:

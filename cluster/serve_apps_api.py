@@ -111,6 +111,10 @@ class ServeApplications:
     def _declared(self) -> list[Application]:
         return [each["deployed_app_config"] for each in self._details().values() if each.get("deployed_app_config")]
 
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Everything that Serve says of each application, by name."""
+        return self._details()
+
     def _details(self) -> dict[str, dict[str, Any]]:
         found = self._dashboard.document(self._dashboard.ask("GET", PATH))
         applications: dict[str, dict[str, Any]] = found.get("applications", {})

@@ -60,7 +60,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         "ray_token_path": str(home / "ray_token"),
         "signing_key_path": str(home / "keys" / "signing.pem"),
         "master_key_path": str(home / "keys" / "master.key"),
-        "grpc_port": (int(port) if port.isdecimal() else 0) + GRPC_OFFSET,
+        "grpc_port": min((int(port) if port.isdecimal() else 0) + GRPC_OFFSET, 65535),  # nobody wrote it
         **given,
         "home": str(home),
         "models_dir": _absolute(models),

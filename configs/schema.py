@@ -97,7 +97,7 @@ class Serving(Declared):
     min_replicas: Count = 1  # gateway replicas kept
     max_replicas: Count = 2  # gateway replicas at most
     target_ongoing_requests: Count = 24  # requests in flight per replica that autoscaling aims at; a quarter more go in
-    num_cpus: Annotated[Figure, Field(ge=0.0)] = 0.25  # CPUs Ray reserves per replica
+    num_cpus: Annotated[Figure, Field(ge=0.0)] = 0.1  # CPUs Ray reserves per replica
     # whether the reply waits until its log record is on disk
     durability: Literal["committed", "buffered"] = "committed"
     max_batch_rows: Count = 256  # rows scored at once at most

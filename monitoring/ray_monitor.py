@@ -14,6 +14,7 @@ from ray.util import list_named_actors
 
 from cluster.decision_log.tail import BRIEF, Tail
 from cluster.errors import Unavailable
+from cluster.preloading import lean
 from cluster.processes import step_back
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
@@ -57,6 +58,7 @@ def start_monitor(spec: ModelSpec, log_root: Path) -> Any:
         lifetime="detached",
         get_if_exists=True,
         num_cpus=0,
+        runtime_env=lean(),
         max_restarts=-1,
         max_concurrency=1000,
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from cluster.bundle import Bundle
 from cluster.errors import WindvaneError
-from cluster.jobs import JobRequest, Jobs
+from cluster.jobs import PROGRAM, TRAINING, JobRequest, Jobs
 from cluster.registry import Registry
 from cluster.store import Shelf, Store
 from configs.schema import ModelSpec
@@ -145,7 +145,7 @@ class Watcher:
 
     def job(self, request: RetrainRequest) -> JobRequest:
         """The job of the request's current attempt."""
-        entrypoint = [self._python, "-m", "training.retrain", "--model", request.model]
+        entrypoint = [self._python, *PROGRAM, TRAINING, "--model", request.model]
         entrypoint += ["--request", request.request_id, "--reason", request.reason]
         until = request.until or request.event_time
         if until is not None and self._specs(request.model).data.time is not None:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
+from cluster import head_record
 from cluster.audit_place import AuditPlace
 from cluster.callers.declared import declared
 from cluster.callers.key_book import KeyBook
@@ -25,11 +26,14 @@ from cluster.consent import ConsentRecords
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
+from cluster.jobs import PROGRAM
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.policy_library import PolicyLibrary
 from cluster.processes import step_back
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
+from cluster.run_folder import mend
+from cluster.serve_apps_api import ServeApplications
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
 from configs.settings import Settings
@@ -55,6 +59,7 @@ from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
+from serve_apps.ray_waits import RayWaits
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.review_watch import ReviewWatch
 from serve_apps.rollout.controller import RolloutController
@@ -70,6 +75,8 @@ AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
 ASKED_SECONDS = 5.0  # that a person waits for one monitor
+LINK_SECONDS = 1.0
+WAITS_SECONDS = 1.0
 
 
 @serve.deployment(
@@ -101,7 +108,11 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
-        self._desk = Desk(store, registry, self._rollouts, RayMonitors(ASKED_SECONDS), archive)
+        dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
+        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all)
+        self._desk = Desk(
+            store, registry, self._rollouts, RayMonitors(ASKED_SECONDS), archive, waits=lambda: self._waits.seen
+        )
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -129,9 +140,11 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
-        kernels = [sys.executable, "-m", "serve_apps.kernels"]  # a replica that finds none makes and tells of its own
+        kernels = [sys.executable, *PROGRAM, "serve_apps.kernels"]  # a replica that finds none makes its own
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
+        head = head_record.load(home)
+        self._head_run = Path(head.run) if head else None
         self._watched: tuple[str, ...] | None = None
         self._watches = ModelTicks("watch", self._watch, self._going_on)
         rollouts = ModelTicks("rollout", self._roll, self._going_on)
@@ -145,6 +158,8 @@ class Control:
             ("audit", AUDIT_SECONDS, None, self._audit),
             ("metrics", METRICS_SECONDS, metrics, None),
             ("policies", POLICY_SECONDS, None, self._govern),
+            ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
+            ("link", LINK_SECONDS, None, self._mend_link),
         ):
             threading.Thread(target=self._loop, args=(name, period, ticks, before), name=name, daemon=True).start()
 
@@ -259,6 +274,12 @@ class Control:
         """
         self._reviews.tick(models, datetime.now(UTC))
         self._policies.tell()
+
+    def _mend_link(self, _: Sequence[ModelSpec]) -> None:
+        """Ray finds its sockets by a link in /tmp, which whoever cleans that takes away."""
+        run = self._head_run
+        if run is not None:
+            mend(Path(self._settings.home), run)
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])

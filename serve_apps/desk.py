@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -16,6 +16,7 @@ from cluster.policy import Mandate
 from cluster.registry import Registry
 from cluster.serve_apps_api import CONTROL
 from cluster.store import DECLARATION, Event, Shelf, Store
+from cluster.waiting import Wait
 from configs.complaint import faults
 from configs.schema import ModelSpec
 from monitoring.metrics import ModelState, exposition
@@ -73,6 +74,7 @@ class Desk:
         monitors: Monitors,
         records: Records,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        waits: Callable[[], Sequence[Wait]] = tuple,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -80,6 +82,7 @@ class Desk:
         self._monitors = monitors
         self._records = records
         self._clock = clock
+        self._waits = waits
         self._splits = Shelf(store, SPLIT, Split)
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[Event, ...]] = {}
@@ -99,7 +102,8 @@ class Desk:
     def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
         """Everything `windvane status` and the console show of the models that may be seen."""
         seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
-        return {"at": self._clock().isoformat(), "models": seen}
+        waits = [status.wait_status(wait) for wait in self._waits() if wait.model is None or may_see(wait.model)]
+        return {"at": self._clock().isoformat(), "models": seen, "waits": waits}
 
     def mandate(self, model: str) -> Mandate | None:
         """What the deployed declaration permits; None when none is deployed."""

@@ -10,6 +10,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
 from cluster.errors import Conflict, Unavailable, WindvaneError
+from cluster.preloading import lean
 from cluster.sql_store import SqlStore
 from serve_apps import switchboard
 from serve_apps.bulletins import Bulletins, News, Place
@@ -62,6 +63,7 @@ def ensure_switchboard(store_url: str) -> Any:
             max_restarts=-1,
             max_concurrency=MOST_WAITING,
             num_cpus=0,
+            runtime_env=lean(),
         )
         .remote(store_url)
     )

@@ -175,11 +175,20 @@ class ModelStatus(TypedDict):
     events: list[EventStatus]
 
 
+class WaitStatus(TypedDict):
+    """Something that cannot start: a replica, a job, a training; `model` is null where it is of no single one."""
+
+    model: str | None
+    sentence: str  # who waits, for what, and what there is to do
+    since: Moment
+
+
 class Overview(TypedDict):
-    """Every model's status at one moment."""
+    """Every model's status at one moment, and who waits for what."""
 
     at: Moment
     models: list[ModelStatus]
+    waits: list[WaitStatus]
 
 
 class Deployed(TypedDict):

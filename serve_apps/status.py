@@ -6,6 +6,7 @@ from datetime import datetime
 from cluster.gate import Answer
 from cluster.registry import Version
 from cluster.store import Event
+from cluster.waiting import Wait
 from configs.schema import ModelSpec
 from monitoring.requests import RetrainRequest
 from monitoring.snapshot import Snapshot
@@ -21,6 +22,7 @@ from serve_apps.replies import (
     TrafficStatus,
     VerdictStatus,
     VersionStatus,
+    WaitStatus,
 )
 from serve_apps.rollout.approval import plan_digest, required, waits
 from serve_apps.rollout.plan import Rollout
@@ -48,6 +50,11 @@ def model_status(
         "traffic": traffic_status(seen) if seen else None,
         "events": [event_status(event) for event in events],
     }
+
+
+def wait_status(wait: Wait) -> WaitStatus:
+    """Who waits, for what, since when."""
+    return {"model": wait.model, "sentence": wait.sentence, "since": wait.since.isoformat()}
 
 
 def traffic_status(seen: Snapshot) -> TrafficStatus:

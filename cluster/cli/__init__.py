@@ -13,7 +13,7 @@ from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
 VERBS = {
-    **dict.fromkeys(("up", "down", "env", "status", "events", "demo", "backtest"), "operate"),
+    **dict.fromkeys(("up", "down", "doctor", "env", "status", "events", "demo", "backtest"), "operate"),
     **dict.fromkeys(("validate", "init", "train", "retrain", "deploy", "undeploy", "versions", "report"), "models"),
     **dict.fromkeys(("decide", "outcomes", "decisions", "lineage"), "decisions"),
     "explain": "explanations",

@@ -9,8 +9,9 @@ import click
 
 from cluster import addresses
 from cluster.cli.operate import api, progress_line
+from cluster.cli.waits import Waits
 from cluster.errors import Conflict, NotFound, WindvaneError
-from cluster.jobs import JobRequest
+from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
 from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
@@ -72,7 +73,7 @@ def train(
     settings = load_settings()
     load_model(model, settings)
     jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
-    entrypoint = [sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason]
+    entrypoint = [sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
     entrypoint += ["--override-gate"] if override_gate else []
@@ -83,11 +84,14 @@ def train(
         environment=settings.environment(),
     )
     click.echo(f"Job {jobs.submit(request)}: {addresses.demand_dashboard(settings)}/#/jobs")
-    shown = 0
+    shown, waits = 0, Waits(api(), model)
     while True:
         state = jobs.status(request.job_id)
         printed = jobs.logs(request.job_id)
         click.echo(printed[shown:], nl=False)
+        if len(printed) == shown and state.state not in FINAL:
+            for sentence in waits.fresh():
+                click.secho(sentence, fg="yellow", err=True)
         shown = len(printed)
         if state.state in FINAL:
             break
@@ -116,7 +120,8 @@ def deploy(model: str) -> None:
     applications = ServeApplications(addresses.demand_dashboard(settings), settings)
     with progress_line() as progress:
         applications.deploy_model(model, str(deployed["spec_digest"]))
-        applications.wait_running(model, DEPLOY_SECONDS, progress)
+        told = Waits(control, model).beside(progress)
+        applications.wait_running(model, DEPLOY_SECONDS, told)
         deadline = time.monotonic() + DEPLOY_SECONDS
         while not control.ready(model):
             if time.monotonic() > deadline:
@@ -160,5 +165,6 @@ def report(model: str, out: Path, rows: int) -> None:
     """Write Evidently's drift report of MODEL's newest decisions against its training data (a job of its own)."""
     import subprocess
 
-    command = [sys.executable, "-m", "monitoring.reports", "--model", model, "--out", str(out), "--rows", str(rows)]
+    program = [sys.executable, *PROGRAM, "monitoring.reports"]
+    command = [*program, "--model", model, "--out", str(out), "--rows", str(rows)]
     sys.exit(subprocess.run(command).returncode)

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import click
 from cluster import addresses
 from cluster.control_api import ControlApi
 from cluster.errors import NotFound
+from cluster.jobs import PROGRAM
 from configs.load import load_settings
 
 Progress = Callable[[str], None]
@@ -60,6 +62,8 @@ def up() -> None:
 
     settings = load_settings()
     start = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: what was started is ended again
     with progress_line() as progress:
         place = lifecycle.up(settings, progress)
     click.echo(f"Windvane is up after {time.monotonic() - start:.0f} s.")
@@ -76,6 +80,23 @@ def up() -> None:
     ):
         table.add_row(name, Text(value))
     Console(width=200, highlight=False).print(table)
+
+
+@click.command()
+def doctor() -> None:
+    """Look at everything that `up` needs of this machine; exits with 1 when something stands in the way."""
+    from cluster import machine
+    from cluster.preconditions import examine
+
+    settings = load_settings()
+    running = addresses.dashboard_url(settings) is not None
+    checks = examine(settings, machine.look(settings), running)
+    for check in checks:
+        sign, colour = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "stop": ("STOP", "red")}[check.state]
+        click.echo(f"{click.style(f'{sign:<4}', fg=colour)}  {check.name:<14}  {check.sentence}")
+    if any(check.state == "stop" for check in checks):
+        sys.exit(1)
+    click.echo("Windvane is running." if running else "Nothing stands in the way: `windvane up`.")
 
 
 @click.command()
@@ -152,7 +173,7 @@ def demo(context: click.Context) -> None:
     root = Path(__file__).resolve().parents[2]
     if not (root / "examples" / "demo").is_dir():
         raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")
-    sys.exit(subprocess.run([sys.executable, "-m", "examples.demo", *context.args]).returncode)
+    sys.exit(subprocess.run([sys.executable, *PROGRAM, "examples.demo", *context.args]).returncode)
 
 
 @click.command(
@@ -162,4 +183,4 @@ def demo(context: click.Context) -> None:
 @click.pass_context
 def backtest(context: click.Context) -> None:
     """What the loop would have done on MODEL's history (`windvane backtest --help`)."""
-    sys.exit(subprocess.run([sys.executable, "-m", "backtest", *context.args]).returncode)
+    sys.exit(subprocess.run([sys.executable, *PROGRAM, "backtest", *context.args]).returncode)

@@ -26,10 +26,16 @@ COLOURS = {
 
 def status_page(status: dict[str, Any]) -> RenderableType:
     """One panel per model, newest events below."""
+    waits = [Text(wait_line(each), style="yellow") for each in status.get("waits", [])]
     panels: list[RenderableType] = [_model_panel(each) for each in status["models"]]
     if not panels:
-        return Text("No model is deployed: `windvane train MODEL`, then `windvane deploy MODEL`.")
-    return Group(*panels)
+        panels = [Text("No model is deployed: `windvane train MODEL`, then `windvane deploy MODEL`.")]
+    return Group(*waits, *panels)
+
+
+def wait_line(wait: dict[str, Any]) -> str:
+    """`since 12:30:01  churn waits for 0.25 CPU, 0 of 2 free: …`."""
+    return f"since {wait['since'][11:19]}  {wait['sentence']}"
 
 
 def _model_panel(model: dict[str, Any]) -> Panel:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cluster import addresses, lifecycle
 from cluster.control_api import ControlApi
 from cluster.errors import WindvaneError
-from cluster.jobs import JobRequest
+from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
 from configs.schema import ModelSpec
@@ -31,7 +31,7 @@ class Running:
     def train(self, job_id: str, reason: str, *options: str) -> str:
         """Submit a training and return its id."""
         model = self._spec.name
-        command = (sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason, *options)
+        command = (sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason, *options)
         metadata = {"model": model, "reason": reason}
         return self.jobs.submit(JobRequest(job_id, command, metadata, self._settings.environment()))
 

@@ -100,7 +100,8 @@ async function drawn() {
   if (view === "metrics") return ["as of now", [element("pre", {}, await (await ask("metrics")).text())]];
   const status = await (await ask("api/status")).json();
   const none = "no model is deployed yet: windvane train, windvane deploy";
-  return [status.models.length ? `as of ${status.at.slice(11, 19)} UTC` : none, status.models.map(modelSection)];
+  const waits = status.waits.map((wait) => element("p", { class: "bad" }, `since ${wait.since.slice(11, 19)} UTC ${wait.sentence}`));
+  return [status.models.length ? `as of ${status.at.slice(11, 19)} UTC` : none, [...waits, ...status.models.map(modelSection)]];
 }
 
 async function refresh() {

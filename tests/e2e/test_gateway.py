@@ -28,6 +28,7 @@ from cluster.errors import Unavailable
 from cluster.first_policies import first_policies
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
+from cluster.run_folder import run_folder
 from cluster.sql_store import SqlStore
 from cluster.store import DECLARATION, Shelf
 from configs.settings import Settings
@@ -49,7 +50,7 @@ class Operator:
         arguments = (settings.model_dump_json(), head.address, head.dashboard_url)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.operator", *arguments],
-            env=ray_head.environment(settings, ray_head.run_folder(Path(settings.home))),
+            env=ray_head.environment(settings, run_folder(Path(settings.home))),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -15,6 +15,7 @@ from cluster import addresses, lifecycle
 from cluster.cli import decisions, main, operate
 from cluster.control_api import ControlApi
 from cluster.errors import Invalid, Problem, Unavailable
+from cluster.jobs import PROGRAM
 from cluster.store import Event
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.rollout_world import MODEL, SPEC
@@ -228,7 +229,7 @@ def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(operate.subprocess, "run", run)
     assert down("demo", "--full", "--keep").exit_code == 3
-    assert ran == [["-m", "examples.demo", "--full", "--keep"]]
+    assert ran == [[*PROGRAM, "examples.demo", "--full", "--keep"]]
 
 
 @pytest.fixture

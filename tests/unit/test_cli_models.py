@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cluster.cli import models
+from cluster.jobs import PROGRAM, TRAINING
 from cluster.store import Event
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
@@ -57,7 +58,7 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
     assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nout of memory\n"
     (request,) = jobs.requests.values()
     assert request.entrypoint[1:] == (
-        *("-m", "training.retrain", "--model", MODEL, "--reason", "manual"),
+        *(*PROGRAM, TRAINING, "--model", MODEL, "--reason", "manual"),
         *("--until", "2013-03-01", "--override-gate"),
     )
     assert request.environment["WINDVANE_HOME"] == str(up.home)

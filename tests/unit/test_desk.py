@@ -7,6 +7,7 @@ import pytest
 
 from cluster.errors import Conflict, Forbidden, NotFound
 from cluster.store import Event
+from cluster.waiting import Wait
 from monitoring.requests import requests_of
 from serve_apps.desk import NEWEST_EVENTS
 from serve_apps.inference_server import unready
@@ -249,3 +250,12 @@ def test_taking_the_approval_out_of_a_plan_is_told(world: DeskWorld) -> None:
         f"owner declared {MODEL} anew; approval of its rollouts: required",
         f"ada declared {MODEL} anew; approval of its rollouts: none",
     ]
+
+
+def test_who_waits_stands_in_the_status_of_whoever_may_see_the_model() -> None:
+    world = DeskWorld()
+    mine, others, nobodys = (Wait(model, f"{model} waits", world.now) for model in (MODEL, "secret", None))
+    world.waits = (mine, others, nobodys)
+    shown = world.desk.status(lambda model: model == MODEL)["waits"]
+    assert [wait["sentence"] for wait in shown] == [f"{MODEL} waits", "None waits"]
+    assert shown[0]["since"] == world.now.isoformat()

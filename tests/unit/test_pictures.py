@@ -98,3 +98,14 @@ def test_nothing_that_people_or_models_wrote_is_markup() -> None:
 
 def test_without_a_model_the_next_step_is_named() -> None:
     assert "windvane train MODEL" in drawn({"models": []})
+
+
+def test_who_waits_is_shown_although_nothing_is_deployed_yet() -> None:
+    wait = {
+        "model": None,
+        "sentence": "a training waits for 1 CPU, 0.75 of 2 free",
+        "since": "2026-11-30T12:30:01+00:00",
+    }
+    shown = drawn({"models": [], "waits": [wait]})
+    assert "since 12:30:01  a training waits for 1 CPU, 0.75 of 2 free" in shown
+    assert "windvane train MODEL" in shown
