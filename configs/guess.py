@@ -1,134 +1,157 @@
-"""What each column of a data file seems to be: a feature, the event time, the subject, or nothing to learn from."""
+"""What each column of a data file seems to be: a feature, an audited group, the event time, the subject, or neither."""
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.schema import COLUMN, RESERVED, Feature
+from configs.columns import Column, as_moment
+from configs.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
+from configs.schema import COLUMN, RESERVED, Attribute, Feature
+from configs.tables.moments import Moments
 
 MOST_CATEGORIES = 50
+LONGEST_CATEGORY = 256
 _COVERED = 0.8  # the share of rows the categories kept must cover
 _NEARLY_UNIQUE = 0.5  # different values per row, from which text is a name or a note and no category
-
-
-def _words_of(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_PERSONAL = _words_of(
-    """
-    name firstname lastname surname forename fullname username email mail phone mobile telephone tel fax birth
-    birthday birthdate dob born age address street city zip zipcode postcode postal latitude longitude ssn
-    passport iban license licence taxid gender sex race ethnicity ethnic religion nationality citizenship
-    marital disability pregnant orientation ip ipaddress mac patient health
-    """
-)
-_TIMES = _words_of("time timestamp ts date datetime day at when created updated month")
-_IDENTIFIERS = _words_of("id uuid guid key no number nr num index unnamed")
-_SUBJECTS = _words_of(
-    """
-    customer user account client patient member driver device household subject person employee student merchant
-    vehicle machine sensor store tailnum card borrower applicant id
-    """
-)
+_FEW_ROWS = 50  # below, rows that count upwards may do so by chance
+_EXACT = 2**53
+_PERIOD = r"^(?:\d{4}[-/ ]?(?:[QqHh][1-4]|[WwMm]\d{1,2})|[A-Za-z]{3,9}[-/ ]\d{4})$"
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One column: the feature it would make, or why it makes none; `check` is what a person should look at."""
+    """One column: the feature or audited column it would make, or why it makes none; `check` is for a person."""
 
     name: str
     feature: Feature | None
     why: str = ""
     check: str = ""
-    moment: bool = False  # could be the event time
+    moment: Moments | None = None  # could be the event time
     subject: bool = False  # could be what a decision is about
+    audit: Attribute | None = None
+    proxy: bool = False  # may stand for an audited group
 
 
-def words(name: str) -> list[str]:
-    """The lower-case words of a column name.
+def guess(column: Column) -> Guess:
+    """What the column seems to be."""
+    name, values, missing = column.name, column.values, column.missing
+    personal = _looks_personal(column)
+    notes = [*(("looks personal",) if personal else ()), *column.doubts]
 
-    >>> words("customerID"), words("IP address"), words("e-mail_2")
-    (['customer', 'id'], ['ip', 'address'], ['e', 'mail'])
-    """
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+", name)]
-
-
-def guess(name: str, column: pa.ChunkedArray, whole: bool) -> Guess:
-    """What the column seems to be; ranges are left open when the sample is not the whole file."""
-    missing, kind = column.null_count > 0, column.type
-    personal = _looks_personal(name, column)
-    check = "looks personal" if personal else ""
-
-    def left_out(why: str, moment: bool = False, subject: bool = False) -> Guess:
-        return Guess(name, None, why + (", and looks personal" if personal else ""), "", moment, subject)
+    def left_out(why: str, moment: Moments | None = None, subject: bool = False, proxy: bool = False) -> Guess:
+        what = why + (", and looks personal" if personal else "")
+        return Guess(name, None, what, moment=None if missing else moment, subject=subject, proxy=proxy)
 
     if re.fullmatch(COLUMN, name) is None:
         return left_out(
             "has a name that cannot be declared; rename it to letters, digits, spaces and _ . ( ) % # & + -"
         )
-    if column.null_count == len(column):
+    if column.unreadable:
+        return left_out(column.unreadable)
+    if values.null_count == len(values):
         return left_out("is empty in every row")
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return left_out("is a moment; derive what matters from it", moment=not missing)
-    if not (_is_number(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
-        return left_out(f"holds {kind}; convert it to numbers, text or true and false")
-    different = pc.count_distinct(column).as_py()
-    subject = not missing and (_is_text(kind) or pa.types.is_integer(kind)) and _names_a_subject(name, different)
-    if different == 1 and not missing:
-        return left_out("has the same value in every row")
-    if _is_number(kind) and _is_unix_time(name, column):
-        return left_out("seems to be Unix seconds; derive what matters from it", moment=not missing)
-    crowded = different > MOST_CATEGORIES and different >= _NEARLY_UNIQUE * (len(column) - column.null_count)
-    if crowded and (_is_text(kind) or _IDENTIFIERS & set(words(name))):
-        return left_out(f"is different in nearly every row ({different:,} values)", subject=subject)
+    if column.kind == "moment":
+        return left_out("is a moment; derive what matters from it", column.moments)
+    different = pc.count_distinct(values).as_py()
+    subject = not missing and column.kind in ("text", "integer") and _names_a_subject(name, different)
+    if different == 1:
+        rest = " that has one" if missing else ""
+        return left_out(f"has the same value in every row{rest}")
+    moment = as_moment(column)
+    if moment is not None:
+        return left_out("is a moment, written as a number; derive what matters from it", moment)
+    counts = _counts_rows(column, different)
+    if counts:
+        return left_out(counts, subject=subject)
+    crowded = different > MOST_CATEGORIES and different >= _NEARLY_UNIQUE * (len(values) - values.null_count)
+    identifier = bool(IDENTIFIERS & set(words(name)))
+    if crowded and (column.kind == "text" or identifier):
+        what = "a name, a note or an identifier" if column.kind == "text" else "an identifier"
+        return left_out(f"is different in nearly every row ({different:,} values): {what}", subject=subject)
+    if is_proxy(name):
+        return left_out("tells where somebody lives, which may stand for race or origin", subject=subject, proxy=True)
     if name.casefold() in RESERVED:
         return left_out("has a name that the decision log uses itself; rename it to make it a feature", subject=subject)
-    if pa.types.is_boolean(kind):
-        return Guess(name, Feature(name=name, type="boolean", missing=missing, personal=personal), check=check)
-    if _is_text(kind):
-        return _category(name, column, different, missing, personal, check, subject)
-    return _number(name, column, missing, personal, check, subject, whole)
+    if is_protected(name) and different <= MOST_CATEGORIES:
+        return _audited(column, notes)
+    if column.kind == "boolean":
+        feature = Feature(name=name, type="boolean", missing=missing, personal=personal)
+        return Guess(name, feature, check="; ".join(notes))
+    if column.kind == "text":
+        return _category(column, different, personal, notes, subject)
+    if identifier and column.kind == "integer":
+        notes.append("looks like an identifier, whose order means nothing: a category, as text, may be meant")
+    if is_protected(name):
+        notes.append("looks like a protected group; those belong under audit")
+    return _number(column, personal, notes, subject)
 
 
-def _category(
-    name: str, column: pa.ChunkedArray, different: int, missing: bool, personal: bool, check: str, subject: bool
-) -> Guess:
-    counts = pc.value_counts(column.drop_null()).to_pylist()
+def _audited(column: Column, notes: list[str]) -> Guess:
+    """A group to audit by: its values as text, the commonest first."""
+    values = column.values
+    if column.kind == "boolean":
+        return Guess(column.name, None, audit=Attribute(name=column.name, type="boolean", missing=column.missing))
+    if column.kind == "number":
+        why = "seems to name a protected group, in numbers with decimals: group it where the rows are made"
+        return Guess(column.name, None, why)
+    counts = pc.value_counts(pc.cast(values.drop_null(), pa.string())).to_pylist()
     counts.sort(key=lambda pair: (-pair["counts"], pair["values"]))
-    kept = counts[:MOST_CATEGORIES]
-    share = sum(pair["counts"] for pair in kept) / (len(column) - column.null_count)
+    attribute = Attribute(
+        name=column.name,
+        type="category",
+        categories=tuple(pair["values"] for pair in counts),
+        missing=column.missing,
+    )
+    check = "; ".join(["looks like a protected group, so it is audited and never decides", *notes[1:]])
+    return Guess(column.name, None, check=check, audit=attribute)
+
+
+def _category(column: Column, different: int, personal: bool, notes: list[str], subject: bool) -> Guess:
+    name, values = column.name, column.values
+    if pc.any(pc.match_substring_regex(pc.unique(values.drop_null()), _PERIOD)).as_py():
+        return Guess(name, None, "holds spans of the calendar, and newer ones will be unknown", subject=subject)
+    counts = pc.value_counts(values.drop_null()).to_pylist()
+    counts.sort(key=lambda pair: (-pair["counts"], pair["values"]))
+    kept = [pair for pair in counts[:MOST_CATEGORIES] if len(pair["values"]) <= LONGEST_CATEGORY]
+    share = sum(pair["counts"] for pair in kept) / (len(values) - values.null_count)
     if share < _COVERED:
         why = f"has {different:,} values, of which the {MOST_CATEGORIES} commonest cover {share:.0%} of rows"
         return Guess(name, None, why + (", and looks personal" if personal else ""), subject=subject)
     if different > len(kept):
-        note = f"the {len(kept)} commonest of {different:,}, {share:.0%} of rows; others count as unknown"
-        check = f"{check}; {note}" if check else note
+        notes = [*notes, f"the {len(kept)} commonest of {different:,}, {share:.0%} of rows; others count as unknown"]
+    if column.kept:
+        named = " and ".join(map(repr, column.kept[:3]))
+        notes = [
+            *notes,
+            f"{named} is taken as a value; if it means that none is known, delete it and write missing: true",
+        ]
     categories = tuple(pair["values"] for pair in kept)
-    feature = Feature(name=name, type="category", categories=categories, missing=missing, personal=personal)
-    return Guess(name, feature, "", check, subject=subject)
+    feature = Feature(name=name, type="category", categories=categories, missing=column.missing, personal=personal)
+    return Guess(name, feature, check="; ".join(notes), subject=subject)
 
 
-def _number(
-    name: str, column: pa.ChunkedArray, missing: bool, personal: bool, check: str, subject: bool, whole: bool
-) -> Guess:
-    numbers = pc.cast(column, pa.float64(), safe=False)
-    missing = missing or bool(pc.any(pc.is_nan(numbers)).as_py())
-    bounds = pc.min_max(pc.if_else(pc.is_nan(numbers), None, numbers)).as_py()
-    low, high = bounds["min"], bounds["max"]
-    if low is None:
-        return Guess(name, None, "is empty in every row")
-    if max(abs(low), abs(high)) > 3.4e38:
+def _number(column: Column, personal: bool, notes: list[str], subject: bool) -> Guess:
+    name = column.name
+    bounds = pc.min_max(column.values).as_py()
+    low, high = float(bounds["min"]), float(bounds["max"])
+    if not max(abs(low), abs(high)) <= 3.4e38:
         return Guess(name, None, "holds infinite or enormous values; clean them first")
-    integer = pa.types.is_integer(column.type)
-    feature = Feature(name=name, type="integer" if integer else "number", missing=missing, personal=personal)
-    if whole:
-        lowest, highest = widened(low, high, integer)
-        feature = feature.model_copy(update={"min": lowest, "max": highest})
-    return Guess(name, feature, "", check, subject=subject)
+    integer = column.kind == "integer"
+    if max(abs(low), abs(high)) > _EXACT and (integer or _whole(column.values)):
+        return Guess(name, None, "holds whole numbers beyond 2^53, which a model cannot tell apart: identifiers?")
+    feature = Feature(
+        name=name,
+        type="integer" if integer else "number",
+        unit=column.unit,
+        missing=column.missing,
+        personal=personal,
+        usual=widened(low, high, integer),
+    )
+    return Guess(name, feature, check="; ".join(notes), subject=subject)
 
 
 def widened(low: float, high: float, integer: bool) -> tuple[float, float]:
@@ -137,7 +160,7 @@ def widened(low: float, high: float, integer: bool) -> tuple[float, float]:
     >>> widened(18, 90, True), widened(0.2, 0.9, False), widened(-3.2, 41.77, False)
     ((10.0, 98.0), (0.0, 1.0), (-7.7, 46.3))
     """
-    if low >= 0 and high <= 1:
+    if low >= 0 and high <= 1 and high > 0.01:
         return 0.0, 1.0
     room = (high - low) / 10 or abs(high) / 10 or 1.0
     step = 10.0 ** (math.floor(math.log10(room)) - (0 if room < 10 or not integer else 1)) if room > 0 else 1.0
@@ -148,32 +171,42 @@ def widened(low: float, high: float, integer: bool) -> tuple[float, float]:
     return float(max(0.0, lowest) if low >= 0 else lowest), float(min(0.0, highest) if high <= 0 else highest)
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+def doubted(one: Guess, note: str) -> Guess:
+    """The same guess with one thing more to check."""
+    return replace(one, check=f"{one.check}; {note}" if one.check else note)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _counts_rows(column: Column, different: int) -> str:
+    """Why a column of whole numbers only counts its rows; empty where it does not."""
+    if column.kind != "integer" or column.missing or different < len(column.values) or different < _FEW_ROWS:
+        return ""
+    values = column.values.to_numpy(zero_copy_only=False)
+    steps = np.diff(values)
+    if (steps == steps[0]).all():
+        return f"counts the rows, from {values[0]:,} to {values[-1]:,}"
+    if int(values.max()) - int(values.min()) < 2 * len(values):
+        return f"numbers the rows: {different:,} different numbers between {values.min():,} and {values.max():,}"
+    rises = bool((steps > 0).all() or (steps < 0).all())
+    if rises and np.abs(steps).max() <= 100 * np.median(np.abs(steps)):
+        return f"is a serial number: it {'rises' if steps[0] > 0 else 'falls'} with every row"
+    return ""
 
 
-def _is_unix_time(name: str, column: pa.ChunkedArray) -> bool:
-    if not _TIMES & set(words(name)):
-        return False
-    bounds = pc.min_max(column).as_py()
-    return bool(float(bounds["min"]) > 1e8 and float(bounds["max"]) < 1e10)
+def _whole(values: pa.Array) -> bool:
+    return bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
 
 
 def _names_a_subject(name: str, different: int) -> bool:
-    return different > MOST_CATEGORIES and bool(_SUBJECTS & set(words(name)))
+    return different > MOST_CATEGORIES and bool(SUBJECTS & set(words(name)))
 
 
-def _looks_personal(name: str, column: pa.ChunkedArray) -> bool:
+def _looks_personal(column: Column) -> bool:
     """By its name, or because its text looks like addresses of people."""
-    found = words(name)
-    if _PERSONAL & {*found, "".join(found)}:
+    found = words(column.name)
+    if PERSONAL & {*found, "".join(found)}:
         return True
-    if not _is_text(column.type) or column.null_count == len(column):
+    if column.kind != "text" or column.values.null_count == len(column.values):
         return False
-    head = column.drop_null().slice(0, 1000)
+    head = column.values.drop_null().slice(0, 1000)
     emails = pc.sum(pc.cast(pc.match_substring_regex(head, r"^[^@\s]+@[^@\s]+\.\w+$"), pa.int64())).as_py()
     return bool(emails > len(head) / 2)

@@ -16,6 +16,7 @@ from cluster.serve_apps_api import ServeApplications
 from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
 
 DEPLOY_SECONDS = 180.0
+MOST_DOUBTS = 40
 FINAL = ("succeeded", "failed", "stopped", "unknown")
 
 
@@ -40,22 +41,29 @@ def validate(models: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--data", "source", required=True, help="File, folder or pattern; or a SQL URL, or python:module:function."
+)
+@click.option("--query", help="The query that goes with --data, when that is a SQL URL.")
 @click.option("--target", required=True, help="The column to predict; it must take two values.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-def init(name: str, file: Path, target: str, force: bool) -> None:
-    """Write a first configs/models/NAME.yaml from a CSV or Parquet file."""
+def init(name: str, source: str, query: str | None, target: str, force: bool) -> None:
+    """Write a first configs/models/NAME.yaml from rows of past decisions, and say what is doubtful in it."""
     folder = writable_models_dir(load_settings())
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise Conflict(f"{path} exists; choose another name or replace it with --force.")
     from configs.draft import draft
 
-    text = draft(name, file, target)
+    drafted = draft(name, source, target, query)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    click.echo(f"Wrote {path}. Read it, mend what it got wrong, then:")
-    click.echo(f"  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
+    path.write_text(drafted.text, encoding="utf-8")
+    click.echo(f"Wrote {path}. Read it, mend what it got wrong; what is doubtful:")
+    for doubt in drafted.doubts[:MOST_DOUBTS]:
+        click.secho(f"  - {doubt}", fg="yellow")
+    if len(drafted.doubts) > MOST_DOUBTS:
+        click.secho(f"  and {len(drafted.doubts) - MOST_DOUBTS} more, in the file", fg="yellow")
+    click.echo(f"Then:\n  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
 
 
 @click.command()
