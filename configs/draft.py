@@ -11,15 +11,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from configs.columns import Column, names_twice, read_columns
 from configs.complaint import nearest
 from configs.document import parse
-from configs.guess import Guess, doubted, guess
-from configs.leaks import rises, telling
-from configs.names import words, words_of
-from configs.page import Drafted, page
-from configs.page import spell_value as spell_value
-from configs.sample import Sample, read_sample, refuse
+from configs.drafting.column import Column, names_twice, read_columns
+from configs.drafting.guess import Guess, doubted, guess
+from configs.drafting.leaks import rises, telling
+from configs.drafting.names import words, words_of
+from configs.drafting.page import Drafted, page
+from configs.drafting.page import spell_value as spell_value
+from configs.drafting.sample import Sample, read_sample, refuse
 from configs.schema import COLUMN, NAME, ModelSpec, Source
 from configs.tables.missing import blanked
 from configs.tables.truth import is_truth

@@ -3,6 +3,7 @@
 import sys
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
-from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
+from configs.load import check_data, load_model, load_settings, overlay_file, validate_file, writable_models_dir
 
 DEPLOY_SECONDS = 180.0
 MOST_DOUBTS = 40
@@ -22,20 +23,29 @@ FINAL = ("succeeded", "failed", "stopped", "unknown")
 
 @click.command()
 @click.argument("models", nargs=-1)
-def validate(models: tuple[str, ...]) -> None:
-    """Check model files: names of models, paths of YAML files, or all that are declared."""
+@click.option("--no-data", is_flag=True, help="Check the files alone, where their rows are not at hand.")
+def validate(models: tuple[str, ...], no_data: bool) -> None:
+    """Check model files and the first rows they name: names of models, paths of YAML files, or all declared."""
     settings = load_settings()
     folder = Path(settings.models_dir)
     paths = [Path(each) if each.endswith((".yaml", ".yml")) else folder / f"{each}.yaml" for each in models]
     paths = paths or sorted(folder.glob("*.yaml"))
     if not paths:
         raise NotFound(f"There is no model file in {folder}; write one with `windvane init`.")
-    complaints = [(path, validate_file(path, overlay_file(path.stem, settings))) for path in paths]
-    for path, found in complaints:
+    failed = False
+    for path in paths:
+        overlay = overlay_file(path.stem, settings)
+        found = validate_file(path, overlay)
+        notes: tuple[str, ...] = ()
+        if not found and not no_data:
+            found, notes = check_data(path, overlay, datetime.now(UTC))
         click.echo(f"{path}: {'ok' if not found else f'{len(found)} to mend'}")
         for complaint in found:
             click.secho(f"  {complaint}", fg="red")
-    if any(found for _, found in complaints):
+        for note in notes:
+            click.secho(f"  {note}", fg="yellow")
+        failed = failed or bool(found)
+    if failed:
         sys.exit(1)
 
 

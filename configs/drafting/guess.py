@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.columns import Column, as_moment
-from configs.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
+from configs.drafting.column import Column, as_moment
+from configs.drafting.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
 from configs.schema import COLUMN, RESERVED, Attribute, Feature
 from configs.tables.moments import Moments
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from configs.document import parse
-from configs.guess import Guess
-from configs.names import words
+from configs.drafting.guess import Guess
+from configs.drafting.names import words
 from configs.schema import (
     Attribute,
     ExplanationPolicy,
@@ -91,7 +91,7 @@ def _target(drafted: Drafted) -> list[str]:
 def _features(drafted: Drafted) -> list[str]:
     lines = [
         "# `usual` is the range seen, a tenth wider on both sides, in round figures (shares: 0 to 1): outside of it",
-        "# requests are answered with a warning. Where you know a limit, add min or max: those refuse what lies outside.",
+        "# requests are answered with a warning. Where you know a limit, add min or max: beyond it they are refused.",
         "features:",
     ]
     for one in drafted.features:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.names import TIMES, words
+from configs.drafting.names import TIMES, words
 from configs.tables.bad_table import shape
 from configs.tables.missing import MARKERS, TEXTS, blanked
 from configs.tables.moments import Moments, moments
