@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cluster.audit_place import AuditPlace
+from cluster.boundary import sentence
 from cluster.bundle import CARD
 from cluster.decision_log.query import Query
 from cluster.decision_log.revealed import RevealedLog
 from cluster.decision_log.vault import Vault
-from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.model_card import page, write_card
 from cluster.processes import step_back
@@ -64,8 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         vault = AuditPlace(settings).vault()
         at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
         version = retrain(order, spec, at, progress)
-    except WindvaneError as error:
-        progress.say(f"FAILED: {error}")
+    except Exception as error:  # noqa: BLE001  whatever it is, who reads the job's end is told in a sentence
+        progress.say(f"FAILED: {sentence(error)}")
         return 1
     progress.say(f"{version.model} version {version.number} is registered as {version.standing}")
     return 0

@@ -3,6 +3,7 @@
 import sys
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -14,49 +15,66 @@ from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
-from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
+from configs.load import check_data, load_model, load_settings, overlay_file, validate_file, writable_models_dir
 
 DEPLOY_SECONDS = 180.0
+MOST_DOUBTS = 40
 FINAL = ("succeeded", "failed", "stopped", "unknown")
 
 
 @click.command()
 @click.argument("models", nargs=-1)
-def validate(models: tuple[str, ...]) -> None:
-    """Check model files: names of models, paths of YAML files, or all that are declared."""
+@click.option("--no-data", is_flag=True, help="Check the files alone, where their rows are not at hand.")
+def validate(models: tuple[str, ...], no_data: bool) -> None:
+    """Check model files and the first rows they name: names of models, paths of YAML files, or all declared."""
     settings = load_settings()
     folder = Path(settings.models_dir)
     paths = [Path(each) if each.endswith((".yaml", ".yml")) else folder / f"{each}.yaml" for each in models]
     paths = paths or sorted(folder.glob("*.yaml"))
     if not paths:
         raise NotFound(f"There is no model file in {folder}; write one with `windvane init`.")
-    complaints = [(path, validate_file(path, overlay_file(path.stem, settings))) for path in paths]
-    for path, found in complaints:
+    failed = False
+    for path in paths:
+        overlay = overlay_file(path.stem, settings)
+        found = validate_file(path, overlay)
+        notes: tuple[str, ...] = ()
+        if not found and not no_data:
+            found, notes = check_data(path, overlay, datetime.now(UTC))
         click.echo(f"{path}: {'ok' if not found else f'{len(found)} to mend'}")
         for complaint in found:
             click.secho(f"  {complaint}", fg="red")
-    if any(found for _, found in complaints):
+        for note in notes:
+            click.secho(f"  {note}", fg="yellow")
+        failed = failed or bool(found)
+    if failed:
         sys.exit(1)
 
 
 @click.command()
 @click.argument("name")
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--data", "source", required=True, help="File, folder or pattern; or a SQL URL, or python:module:function."
+)
+@click.option("--query", help="The query that goes with --data, when that is a SQL URL.")
 @click.option("--target", required=True, help="The column to predict; it must take two values.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-def init(name: str, file: Path, target: str, force: bool) -> None:
-    """Write a first configs/models/NAME.yaml from a CSV or Parquet file."""
+def init(name: str, source: str, query: str | None, target: str, force: bool) -> None:
+    """Write a first configs/models/NAME.yaml from rows of past decisions, and say what is doubtful in it."""
     folder = writable_models_dir(load_settings())
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise Conflict(f"{path} exists; choose another name or replace it with --force.")
     from configs.draft import draft
 
-    text = draft(name, file, target)
+    drafted = draft(name, source, target, query)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    click.echo(f"Wrote {path}. Read it, mend what it got wrong, then:")
-    click.echo(f"  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
+    path.write_text(drafted.text, encoding="utf-8")
+    click.echo(f"Wrote {path}. Read it, mend what it got wrong; what is doubtful:")
+    for doubt in drafted.doubts[:MOST_DOUBTS]:
+        click.secho(f"  - {doubt}", fg="yellow")
+    if len(drafted.doubts) > MOST_DOUBTS:
+        click.secho(f"  and {len(drafted.doubts) - MOST_DOUBTS} more, in the file", fg="yellow")
+    click.echo(f"Then:\n  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
 
 
 @click.command()

@@ -80,7 +80,7 @@ def _readers(spec: ModelSpec) -> Iterator[tuple[str, Path, "Callable[[_Named], C
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A column under its name, with the row in its source that each value comes from."""
+    """A column under its name, with the row of its source that each value comes from; `spans` are those of files."""
 
     column: Column
     name: str
@@ -134,7 +134,7 @@ def _typed(named: _Named, declared: Feature | Attribute, decimal: Decimal) -> Co
         case "boolean":
             values = _as_boolean(named)
         case "category":
-            values = _as_category(named, declared.categories)
+            values = _as_category(named, declared)
     if not declared.missing:
         named.refuse(pc.is_null(values), "the value is missing; say `missing: true` if that may be")
     return values
@@ -190,10 +190,23 @@ def _as_boolean(named: _Named) -> Column:
     return values
 
 
-def _as_category(named: _Named, categories: tuple[str, ...]) -> Column:
-    text = blanked(_as_text(named), categories)
+def _as_category(named: _Named, declared: Feature | Attribute) -> Column:
+    """Where nothing may be missing, a text that stands for no value is told in a file, and elsewhere what it says.
+
+    Elsewhere is also what was served, and there it was a value that nobody declared.
+    """
+    text = _as_text(named)
     named.refuse(pc.greater(pc.utf8_length(text), LONGEST_TEXT), f"the value has more than {LONGEST_TEXT} characters")
-    return text
+    if not declared.missing and not named.spans:
+        return text
+    known = blanked(text, declared.categories)
+    if not declared.missing:
+        void = pc.and_(pc.is_valid(text), pc.is_null(known))
+        named.refuse(
+            pc.and_(void, pc.match_substring_regex(text, r"\S")),
+            lambda told: f"{told} stands for a missing value; say `missing: true`, or declare it as a category",
+        )
+    return known
 
 
 def _as_subject(named: _Named) -> Column:

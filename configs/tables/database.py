@@ -40,7 +40,7 @@ def read_query(address: str, query: str, limit: int | None = None) -> pa.Table:
         raise
     except ModuleNotFoundError as error:
         raise BadTable(f"{public(address)} needs the package {error.name}; install it beside Windvane") from error
-    except Exception as error:  # noqa: BLE001: drivers raise what they like
+    except Exception as error:
         raise BadTable(f"data.query on {public(address)} failed: {_said(error)}") from error
     if not parts:
         raise BadTable(f"data.query on {public(address)} returned no rows")

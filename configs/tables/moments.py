@@ -226,8 +226,9 @@ _CALENDARS = {
 def _unix(numbers: pa.Array, whole: pa.Array | None = None) -> Moments:
     """Seconds, milliseconds, microseconds or nanoseconds, by the size of most; another size is `wrong`."""
     sizes = pc.abs(numbers)
-    largest = pc.quantile(sizes, 0.5).to_pylist()[0] if pc.count(sizes).as_py() else None
-    step = next(place for place, (below, _) in enumerate(_STEPS) if largest is None or largest < below)
+    finite = sizes.filter(pc.is_finite(sizes))
+    usual = pc.quantile(finite, 0.5).to_pylist()[0] if len(finite) else 0.0
+    step = next(place for place, (below, _) in enumerate(_STEPS) if usual < below)
     low, (high, scale) = _STEPS[step - 1][0] if step else 0.0, _STEPS[step]
     other = pc.or_(pc.less(sizes, low), pc.greater_equal(sizes, high))
     wrong = pc.fill_null(pc.or_(other, pc.invert(pc.is_finite(numbers))), False)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -47,6 +48,9 @@ def numbers(column: pa.ChunkedArray, decimal: Decimal = ".") -> Numbers:
     A percentage stays in percent: 13.5% is 13.5. Amounts in two currencies, or some in percent and some not, are no
     numbers that could be compared: those of the rarer kind are `wrong`.
     """
+    quick = _all_plain(column) if decimal == "." else None
+    if quick is not None:
+        return Numbers(quick, pa.array(np.zeros(len(quick), np.bool_)))
     text = pc.utf8_trim_whitespace(blanked(column))
     text = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
     plain = pc.match_substring_regex(text, _PLAIN) if decimal == "." else _plain_with_comma(text)
@@ -82,6 +86,16 @@ def decimal_of(columns: list[pa.ChunkedArray]) -> Decimal | None:
     return "," if comma else "."
 
 
+def _all_plain(column: pa.ChunkedArray) -> pa.Array | None:
+    """The numbers of a column that holds nothing but plain ones and empty cells; None for any other."""
+    try:
+        numbers = pc.cast(pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column), pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    numbers = numbers.combine_chunks() if isinstance(numbers, pa.ChunkedArray) else numbers
+    return numbers if pc.all(pc.is_finite(numbers)).as_py() is not False else None
+
+
 def _plain_with_comma(text: pa.Array) -> pa.Array:
     return pc.match_substring_regex(text, r"^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$")
 
@@ -93,7 +107,8 @@ def _pointed(text: pa.Array, decimal: Decimal) -> pa.Array:
 def _written(text: pa.Array, odd: pa.Array, decimal: Decimal) -> Numbers:
     """The odd ones taken apart, the plain ones beside them."""
     plain = pc.cast(_pointed(pc.if_else(odd, pa.scalar(None, pa.string()), text), decimal), pa.float64())
-    parts = pc.extract_regex(text.filter(odd), _PATTERNS[decimal])
+    encoded = text.filter(odd).dictionary_encode()  # many rows, few texts
+    parts = pc.extract_regex(encoded.dictionary, _PATTERNS[decimal])
     part = {name: pc.struct_field(parts, name) for name in ("open", "sign", "before", "inner", "number", "after")}
     part |= {name: pc.struct_field(parts, name) for name in ("close", "trail")}
     digits = pc.replace_substring_regex(part["number"], rf"['’_{_SPACE}{'.' if decimal == ',' else ','}]", "")
@@ -109,6 +124,7 @@ def _written(text: pa.Array, odd: pa.Array, decimal: Decimal) -> Numbers:
     torn = pc.or_(torn, pc.and_(pc.not_equal(part["before"], ""), pc.not_equal(part["after"], "")))
     read = pc.if_else(pc.fill_null(torn, True), None, pc.if_else(negative, pc.negate(magnitude), magnitude))
     units = pc.if_else(pc.equal(part["before"], ""), part["after"], part["before"])
+    read, units = read.take(encoded.indices), units.take(encoded.indices)
     read, unit, bare = _in_one_unit(read, units, pc.count(plain).as_py())
     if bare:  # beside percentages a number without a sign could be either
         plain = pc.if_else(pc.is_valid(plain), pa.scalar(None, pa.float64()), plain)

@@ -57,10 +57,14 @@ def _files(pattern: str, columns: Sequence[str] | None, limit: int | None, many:
     parts = (
         (many or _each)(found.files, columns) if limit is None else [part(file, columns, limit) for file in found.files]
     )
-    spans = [[one.name, one.table.num_rows] for one in parts]
-    table = _selected(unify(parts), columns, pattern).replace_schema_metadata({SPANS: json.dumps(spans).encode()})
+    table = _selected(unify(parts), columns, pattern).replace_schema_metadata(spans_of(parts))
     notes = found.notes + tuple(note for file in found.files for note in notes_on(file))
     return Rows(table, limit is None or all(one.table.num_rows < limit for one in parts), notes)
+
+
+def spans_of(parts: Sequence[Part]) -> dict[bytes, bytes]:
+    """Schema metadata that says which rows came from which file."""
+    return {SPANS: json.dumps([[one.name, one.table.num_rows] for one in parts]).encode()}
 
 
 def _each(files: Sequence[Listed], columns: Collection[str] | None) -> list[Part]:

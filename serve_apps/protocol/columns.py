@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.decision_log.record import Value
-from cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN, Rows
+from cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN, CategoryCodes, Rows
 from cluster.errors import Problem, TooLarge
 from configs.schema import Feature
 from serve_apps.protocol.casts import LARGEST_INTEGER
@@ -53,9 +53,7 @@ class Columns:
         self._most_rows = most_rows
         self._limits = Limits(features)
         self._codes = {
-            place: {None: MISSING} | {text: FIRST_CATEGORY + code for code, text in enumerate(feature.categories)}
-            for place, feature in enumerate(features)
-            if feature.type == "category"
+            place: CategoryCodes(feature) for place, feature in enumerate(features) if feature.type == "category"
         }
         self._readers = {place: _reader(feature) for place, feature in enumerate(features) if feature.type != "number"}
 
@@ -161,7 +159,7 @@ class Columns:
         strange = unusual is not None
         for place, codes in self._codes.items():
             if place in texts:
-                found = [codes.get(text, UNKNOWN) for text in texts[place]]
+                found = [codes[text] for text in texts[place]]
                 strange = strange or UNKNOWN in found
                 encoded[:, place] = found
             else:
@@ -224,9 +222,9 @@ def _reader(feature: Feature) -> Callable[[float], Value]:
     if feature.type == "integer":
         return lambda value: None if value != value else int(value)
     if feature.type == "category":
-        other = "?"
+        other = "(other)"  # and not `?`, which stands for a missing value
         while other in feature.categories:
-            other += "?"
+            other = f"({other})"
         table = {-1.0: other, **{float(place): text for place, text in enumerate(feature.categories)}}
     return table.get
 

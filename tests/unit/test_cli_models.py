@@ -101,7 +101,11 @@ def test_undeploying_waits_until_the_application_is_gone(up: Shell, monkeypatch:
     assert "No model is deployed" in up.says("status")
 
 
+FLIGHTS = "distance,late\n100,0\n200,1\n"
+
+
 def test_validate_says_ok_or_what_to_mend(down: Shell) -> None:
+    (down.models / "flights.csv").write_text(FLIGHTS)
     assert down.says("validate") == f"{down.models / MODEL}.yaml: ok\n"
     (down.models / "churn.yaml").write_text(DECLARATION.replace("owner:", "ownr:").replace(MODEL, "churn"))
     result = down("validate", "churn")
@@ -109,6 +113,49 @@ def test_validate_says_ok_or_what_to_mend(down: Shell) -> None:
     assert "did you mean `owner`?" in result.stdout
     assert down("validate", MODEL).exit_code == 0
     assert down("validate").exit_code == 1
+
+
+def test_validate_looks_at_the_rows_unless_told_not_to(down: Shell) -> None:
+    file = down.models / f"{MODEL}.yaml"
+    result = down("validate")
+    assert result.exit_code == 1
+    assert f"{file}:7: data.source: {down.models}/flights.csv: no such file, folder or match" in result.stdout
+    assert down.says("validate", "--no-data") == f"{file}: ok\n"
+    (down.models / "flights.csv").write_text(FLIGHTS.replace("distance", "Distance").replace("200", "far"))
+    assert f"{file}:6: features[0].name: the file has no column 'distance' (did you mean `Distance`?)" in (
+        down("validate").stdout
+    )
+    (down.models / "flights.csv").write_text(FLIGHTS.replace("200", "far"))
+    shown = down("validate", MODEL).stdout
+    assert f"{file}:6: features[0]: Column 'distance', row 2: text of the shape `aaa` is not a number" in shown
+
+
+def test_init_says_what_is_doubtful_on_the_terminal(down: Shell, tmp_path: Path) -> None:
+    rows = "\n".join(f"{500 + n},{n * 7 % 31},{'mf'[n % 2]},{int(n % 5 < 2)}" for n in range(100))
+    (tmp_path / "people.csv").write_text(f"rownames,visits,sex,left\n{rows}\n")
+    shown = down.says("init", "churn", "--data", str(tmp_path / "people.csv"), "--target", "left")
+    assert "  - rownames is left out: it counts the rows, from 500 to 599\n" in shown
+    assert "  - sex looks like a protected group, so it is audited and never decides\n" in shown
+    assert "  - no column seems to be the event time: rows are taken as oldest first\n" in shown
+
+
+def test_a_fault_of_ours_is_a_sentence_and_its_traceback_a_file_without_values(
+    down: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "Maria Meier"
+
+    def fails(*_: object) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr(models, "validate_file", fails)
+    result = down("validate", MODEL)
+    assert result.exit_code == 1
+    log = down.home / "errors.log"
+    assert sentence_of(result).startswith("Error: This should not have happened: KeyError at unit/test_cli_models.py:")
+    assert f"its traceback is in {log}" in sentence_of(result)
+    assert name not in result.output + log.read_text()
+    assert "in validate\n" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
 
 
 def test_validate_without_any_model_points_at_init(down: Shell) -> None:

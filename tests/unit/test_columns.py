@@ -56,7 +56,7 @@ def refusal(columns: Columns, *tensors: Tensor) -> str:
 
 def test_one_tensor_holds_all_features_in_their_order() -> None:
     rows, block = plain(COLUMNS, [one((3.5, 1200, 1, 1, 1), (NAN, 7, 2, 0, -1), (-60, 0, 0, 0, NAN))])
-    assert rows == [(3.5, 1200.0, 1, True, "JFK"), (None, 7.0, 2, False, "?"), (-60.0, 0.0, 0, False, None)]
+    assert rows == [(3.5, 1200.0, 1, True, "JFK"), (None, 7.0, 2, False, "(other)"), (-60.0, 0.0, 0, False, None)]
     assert [type(value) for value in rows[0]] == [float, float, int, bool, str]
     np.testing.assert_array_equal(block, ENCODER.rows(rows))
 
@@ -96,9 +96,9 @@ def test_null_among_texts_is_a_missing_category() -> None:
 
 
 def test_a_place_of_no_declared_category_never_reads_as_one() -> None:
-    feature = Feature(name="c", type="category", categories=("?", "x"))
+    feature = Feature(name="c", type="category", categories=("(other)", "x"))
     rows, block = plain(Columns((feature,), 8), [one((-1,), (0,), (1,))])
-    assert rows == [("??",), ("?",), ("x",)]
+    assert rows == [("((other))",), ("(other)",), ("x",)]
     np.testing.assert_array_equal(block, Encoder((feature,)).rows(rows))
 
 
@@ -138,7 +138,7 @@ def meant(feature: Feature, value: float) -> Any:
         case "boolean":
             return {0.0: False, 1.0: True}.get(value, value)
         case "category":
-            return {-1.0: "?", 0.0: "EWR", 1.0: "JFK", 2.0: "LGA"}.get(value, [])
+            return {-1.0: "(other)", 0.0: "EWR", 1.0: "JFK", 2.0: "LGA"}.get(value, [])
     return value
 
 
@@ -255,7 +255,7 @@ USUAL = Columns(
 
 def test_what_is_not_usual_is_pointed_at_in_its_input() -> None:
     together = USUAL.read([one((0.0, 1, 0), (2.0, NAN, -1), (0.1, 11, 1))])
-    assert together.rows == [(0.0, 1, "a"), (2.0, None, "?"), (0.1, 11, "b")]
+    assert together.rows == [(0.0, 1, "a"), (2.0, None, "(other)"), (0.1, 11, "b")]
     told = [(row, each.pointer, each.detail) for row, found in together.warnings.items() for each in found]
     assert told == [
         (1, "/inputs/0/data/3", "low of row 1 is above 0.1 C, the most that is usual"),

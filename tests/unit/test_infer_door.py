@@ -129,7 +129,7 @@ def test_both_forms_of_input_are_decided_as_decide_does(
 
 def undeclared(features: tuple[Value, ...]) -> tuple[Value, ...]:
     """The row, with any category that was never declared as the one text that a number can mean."""
-    return (*features[:4], features[4] if features[4] in ("EWR", "JFK", "LGA", None) else "?")
+    return (*features[:4], features[4] if features[4] in ("EWR", "JFK", "LGA", None) else "(other)")
 
 
 def test_an_explanation_adds_up_and_stands_in_the_models_order(door: World) -> None:

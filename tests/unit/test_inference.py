@@ -39,7 +39,7 @@ def answer(place: int = 1, version: int = 1, **more: Any) -> Answer:
 def test_a_question_is_asked_for_every_row() -> None:
     first, second = INFERENCE.ask(request(), NOW).questions
     assert first.row == (3.5, 1200.0, 1, True, "JFK")
-    assert second.row == (None, 7.0, 2, False, "?")
+    assert second.row == (None, 7.0, 2, False, "(other)")
     assert (first.event_time, first.context, first.explain, first.request_id) == (None, {}, False, None)
 
 

@@ -58,6 +58,18 @@ def test_na_is_missing_where_no_category_is_called_so(tmp_path: Path) -> None:
     assert held.column("income").to_pylist() == [1.5, None, None]
 
 
+def test_in_a_file_a_text_for_no_value_is_told_where_none_may_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "loans.csv").write_text(CSV)
+    spec = loans(str(tmp_path / "loans.csv"))
+    region = spec.features[1].model_copy(update={"categories": ("01", "02"), "missing": False})
+    spec = spec.model_copy(update={"features": (spec.features[0], region)})
+    what = r"row 2: text of the shape `AA` stands for a missing value; say `missing: true`, or declare it as a category"
+    with pytest.raises(Invalid, match=what):
+        coerce(read(spec), spec)
+    served = read(spec).slice(0, 2).replace_schema_metadata(None)
+    assert coerce(served, spec).column("region").to_pylist() == ["01", "NA"]
+
+
 def test_a_glob_reads_its_files_in_the_order_of_their_names(tmp_path: Path) -> None:
     for day in (2, 1):
         text = f"customer,income,region,asked_at,defaulted\n{day},{day},01,2024-01-0{day},0\n"
