@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cluster import addresses
+from cluster import addresses, job_failure
 from cluster.cli.operate import api, progress_line
 from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import JobRequest
@@ -93,7 +93,8 @@ def train(
             break
         time.sleep(0.5)
     if state.state != "succeeded":
-        raise WindvaneError(f"Job {request.job_id} {state.state}: {state.message.strip()[-600:]}")
+        why = f": {job_failure.reason(state.message)}" if state.state == "failed" else ""
+        raise WindvaneError(f"Job {request.job_id} {state.state}{why}")
 
 
 @click.command()
