@@ -16,7 +16,7 @@ class Order:
     until: datetime | None = None  # only rows before this event time
     source: str | None = None  # instead of data.source and the decision log
     query: str | None = None
-    override_gate: bool = False  # register as candidate whatever the offline comparison says
+    accept: bool = False  # do not reject it, whatever the offline comparison says
 
 
 def read_order(arguments: Sequence[str] | None = None) -> Order:
@@ -35,10 +35,10 @@ def read_order(arguments: Sequence[str] | None = None) -> Order:
     )
     parser.add_argument("--query", help="the query when --source is a SQL URL")
     parser.add_argument(
-        "--override-gate", action="store_true", help="register as candidate even when worse than the champion offline"
+        "--accept", "--override-gate", action="store_true", help="register it even where the comparison says no"
     )
     given = parser.parse_args(arguments)
-    return Order(given.model, given.reason, given.request, given.until, given.source, given.query, given.override_gate)
+    return Order(given.model, given.reason, given.request, given.until, given.source, given.query, given.accept)
 
 
 def _moment(text: str) -> datetime:

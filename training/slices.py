@@ -7,6 +7,9 @@ from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.examples import Examples
 
+LEAST_ROWS = 100
+LEAST_OF_EACH = 10  # true and false rows
+
 
 @dataclass(frozen=True, slots=True)
 class Slices:
@@ -21,7 +24,12 @@ class Slices:
 
 
 def slices(spec: ModelSpec, declared: Examples, learnt: Examples) -> Slices:
-    """Cut the rows to learn from; held out are `declared` ones, which are `learnt` unless another source taught."""
+    """Cut the rows to learn from; held out are `declared` ones, which are `learnt` unless another source taught.
+
+    Newest by `data.time`; a file without time is in a drawn order, and the same cut leaves rows out at random.
+    """
+    for rows in (declared, learnt):
+        require_enough(spec, rows)
     held_from = holdout_start(declared, spec)
     judged = learnt.before(held_from)
     check_from = holdout_start(judged, spec)
@@ -33,6 +41,17 @@ def slices(spec: ModelSpec, declared: Examples, learnt: Examples) -> Slices:
         served=learnt,
         held_from=held_from,
     )
+
+
+def require_enough(spec: ModelSpec, examples: Examples) -> None:
+    """Refuse rows too few to learn from and to be judged on."""
+    true = int(examples.labels.sum())
+    false = len(examples) - true
+    if len(examples) < LEAST_ROWS or min(true, false) < LEAST_OF_EACH:
+        raise Invalid(
+            f"Model {spec.name}: {len(examples)} labelled rows, {true} with {spec.target.name!r} true and {false} with "
+            f"it false, are too few: training needs {LEAST_ROWS}, with {LEAST_OF_EACH} of each"
+        )
 
 
 def holdout_start(examples: Examples, spec: ModelSpec) -> float:
