@@ -87,7 +87,7 @@ def limits_of(spec: ModelSpec, comparison: Comparison, groups: Sequence[Group]) 
             f"its AUC may be anything from {auc.low:.2f} to {auc.high:.2f}."
         )
     if not spec.data.time:
-        yield "Its rows have no time: those held out are the last of the file, and nothing is known of change."
+        yield "Its rows have no time: those held out are drawn at random, and nothing is known of change."
     if not spec.audit:
         yield "No attribute is declared to audit by: nothing is known of how it treats groups."
     few = [f"{group.attribute}: {group.value} ({group.rows:,} rows)" for group in groups if not group.shares]

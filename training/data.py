@@ -33,11 +33,14 @@ def gather(
     """
     base = _of(_before(coerce(read(spec), spec), spec, spec.data.until), spec, subjects)
     tables = [base]
+    moments = None
     if log is not None:
-        logged = log.training_rows(None, until.timestamp() if until else None)
+        logged = log.training_rows(None, until.timestamp() if until else None).sort_by("event_time")
         if logged.num_rows:
-            tables.append(coerce(_renamed(logged.sort_by("event_time"), spec), _as_logged(spec)))
-    return encode(_before(pa.concat_tables(tables, promote_options="default"), spec, until), spec)
+            moments = logged.column("event_time").to_numpy()
+            tables.append(coerce(_renamed(logged, spec), _as_logged(spec)))
+    whole = pa.concat_tables(tables, promote_options="default")
+    return encode(_before(whole, spec, until), spec, None if spec.data.time else moments)
 
 
 def gather_from(

@@ -12,11 +12,13 @@ from configs.schema import DecisionRule
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.bool_]
 Places: TypeAlias = NDArray[np.int64]
+Standing: TypeAlias = Literal["champion", "candidate", "rejected"]
 Metric: TypeAlias = Callable[[Floats], Floats]  # float[b, blocks] weights of stretches of time → float[b]
 
 BLOCKS = 100  # delays come in bursts: stretches of time are resampled, not single rows
 CALIBRATION_BINS = 10
 COVERAGE = 0.95
+LIKELY = 1.2816 / 1.96  # of half a 95 % interval: one in ten that learnt nothing comes so far by chance
 _SCORES_AT_ONCE = 4096  # distinct scores whose pairs are counted together
 LOWER_IS_BETTER = ("log_loss", "brier", "calibration_error", "cost")
 METRICS = ("auc", *LOWER_IS_BETTER)
@@ -43,27 +45,42 @@ class Comparison:
     candidate: Mapping[str, Estimate]
     champion: Mapping[str, Estimate] | None
     differences: Mapping[str, Estimate]
+    constant: float | None = None  # the share of true rows that it learnt from
+    over_constant: Estimate | None = None  # log loss of the candidate minus that of saying so to every row
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What the offline gate says of a candidate, and why."""
 
-    standing: Literal["champion", "candidate", "rejected"]
+    standing: Standing
     why: str
 
 
 def compare(
-    labels: Labels, candidate: Floats, champion: Floats | None, decision: DecisionRule, resamples: int, seed: int
+    labels: Labels,
+    candidate: Floats,
+    champion: Floats | None,
+    decision: DecisionRule,
+    resamples: int,
+    seed: int,
+    constant: float | None = None,
 ) -> Comparison:
-    """Every metric of bool[n] labels and float[n] scores in time order, and of their paired differences."""
+    """Every metric of bool[n] labels and float[n] scores in time order, and of their paired differences.
+
+    With `constant`, the share of true rows among those learnt from, also against saying that to every row.
+    """
     n, positives = len(labels), int(labels.sum())
     block = np.arange(n) * min(BLOCKS, n) // n
     drawn = _drawn(block[-1] + 1, resamples, seed)
     ours, ours_drawn = _measure(_metrics(labels, candidate, block, decision), drawn)
     estimates = {name: _interval(ours[name], ours_drawn[name]) for name in METRICS}
+    over = None
+    if constant is not None:
+        extra = _losses(labels, np.asarray(candidate, np.float64)) - _losses(labels, np.full(n, constant))
+        over = _interval(float(extra.mean()), _mean(extra, block)(drawn))
     if champion is None:
-        return Comparison(n, positives, estimates, None, {})
+        return Comparison(n, positives, estimates, None, {}, constant, over)
     theirs, theirs_drawn = _measure(_metrics(labels, champion, block, decision), drawn)
     return Comparison(
         n,
@@ -71,6 +88,8 @@ def compare(
         estimates,
         {name: _interval(theirs[name], theirs_drawn[name]) for name in METRICS},
         {name: _interval(ours[name] - theirs[name], ours_drawn[name] - theirs_drawn[name]) for name in METRICS},
+        constant,
+        over,
     )
 
 
@@ -78,11 +97,10 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
     """Rejected when the log loss is worse by more than `margin` and the interval leaves no doubt that it is worse.
 
     Doubt passes: the rollout proves the candidate on real traffic, and an unproven loss is no reason to stay behind.
+    A first version has nothing behind it: it has to be better than saying the same chance to everybody.
     """
     if comparison.champion is None:
-        return Ruling(
-            "champion", f"the first version: log loss {comparison.candidate['log_loss']} on {comparison.n} rows"
-        )
+        return _rule_first(comparison)
     loss = comparison.differences["log_loss"]
     facts = (
         f"log loss {loss.value:+.4f} [{loss.low:+.4f}, {loss.high:+.4f}] against the champion on {comparison.n} rows"
@@ -90,6 +108,25 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
     if loss.value > margin and loss.low > 0.0:
         return Ruling("rejected", f"{facts}: worse beyond the margin of {margin:g}")
     return Ruling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
+
+
+def _rule_first(comparison: Comparison) -> Ruling:
+    if comparison.positives in (0, comparison.n):
+        only = "true" if comparison.positives else "false"
+        return Ruling(
+            "rejected",
+            f"all {comparison.n} rows held out are {only}, so nothing says how good it is: bring rows of both "
+            "outcomes that are as new, hold out a longer span, or register it with --accept",
+        )
+    loss, gain = comparison.candidate["log_loss"], comparison.over_constant
+    if gain is not None and gain.value + LIKELY * (gain.high - gain.low) / 2 >= 0.0:
+        return Ruling(
+            "rejected",
+            f"log loss {loss} on {comparison.n} rows is not surely lower than that of saying {comparison.constant:.3g} "
+            f"to every row ({gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]): its features tell too little of "
+            "the target, or its rows are too few; register it with --accept if it shall answer all the same",
+        )
+    return Ruling("champion", f"the first version: log loss {loss} on {comparison.n} rows")
 
 
 def auc(labels: Labels, scores: Floats) -> float:
@@ -120,14 +157,19 @@ def decision_costs(labels: Labels, scores: Floats, decision: DecisionRule) -> Fl
 def _metrics(labels: Labels, scores: Floats, block: Places, decision: DecisionRule) -> dict[str, Metric]:
     """Every metric of these labels and scores, whose rows belong to stretches of time int[n] `block`."""
     scores = np.asarray(scores, np.float64)
-    chance = np.clip(scores, 1e-7, 1 - 1e-7)
     return {
         "auc": _auc(labels, scores, block),
-        "log_loss": _mean(-np.log(np.where(labels, chance, 1 - chance)), block),
+        "log_loss": _mean(_losses(labels, scores), block),
         "brier": _mean((scores - labels) ** 2, block),
         "calibration_error": _calibration_error(labels, scores, block),
         "cost": _mean(decision_costs(labels, scores, decision), block),
     }
+
+
+def _losses(labels: Labels, scores: Floats) -> Floats:
+    chance = np.clip(scores, 1e-7, 1 - 1e-7)
+    losses: Floats = -np.log(np.where(labels, chance, 1 - chance))
+    return losses
 
 
 def _mean(values: Floats, block: Places) -> Metric:

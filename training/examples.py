@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cluster.encoding import Encoder
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
+from training.row_order import drawn_places, drift_along
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ class Examples:
     table: pa.Table
     rows: NDArray[np.float32]  # [n, F]
     labels: NDArray[np.bool_]  # [n]
-    times: NDArray[np.float64]  # [n] Unix seconds; places in file order where the model has no time
+    times: NDArray[np.float64]  # [n] Unix seconds; of a file without time, a drawn number in [0, 1)
     categories: frozenset[int] = frozenset()  # the columns of `rows` that hold codes
+    doubt: str | None = None  # what speaks against rows held out at random
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,22 +65,31 @@ class Examples:
         return replace(self, table=table, rows=self.rows[part], labels=self.labels[part], times=self.times[part])
 
 
-def encode(table: pa.Table, spec: ModelSpec) -> Examples:
-    """The coerced table sorted by event time (file order without one), with its model rows beside it."""
+def encode(table: pa.Table, spec: ModelSpec, logged: NDArray[np.float64] | None = None) -> Examples:
+    """The coerced table sorted by event time, with its model rows beside it.
+
+    Without `data.time` the rows of the file are put in a drawn order; behind them come those of the log, the table's
+    last, by `logged`: float[m] Unix seconds.
+    """
     if table.num_rows == 0:
         raise Invalid(f"Model {spec.name} has no labelled rows to learn from: check data.source and data.until")
-    if spec.data.time:
-        order = np.argsort(table.column(spec.data.time).cast(pa.int64()).to_numpy(), kind="stable")
-        table = table.take(pa.array(order)).combine_chunks()
-        times = table.column(spec.data.time).cast(pa.int64()).to_numpy() / 1e6
-    else:
-        times = np.arange(table.num_rows, dtype=np.float64)
     labels = table.column(spec.target.name).to_numpy()
     if labels.all() or not labels.any():
         only = bool(labels[0])
         raise Invalid(f"Model {spec.name}: {spec.target.name!r} is {only} in all {len(labels)} rows; nothing to learn")
+    doubt = None
+    if spec.data.time:
+        micros = table.column(spec.data.time).cast(pa.int64()).to_numpy()
+        order, times = np.argsort(micros, kind="stable"), micros / 1e6
+    else:
+        logged = np.empty(0) if logged is None else logged
+        base = labels[: len(labels) - len(logged)]
+        times = np.concatenate([drawn_places(base, spec.training.seed), logged])
+        order = np.argsort(times, kind="stable")
+        doubt = drift_along(base) if len(base) else None
+    table = table.take(pa.array(order)).combine_chunks()
     codes = frozenset(place for place, feature in enumerate(spec.features) if feature.type == "category")
-    return Examples(table, Encoder(spec.features).table(table), labels, times, codes)
+    return Examples(table, Encoder(spec.features).table(table), labels[order], times[order], codes, doubt)
 
 
 def joined(older: Examples, newer: Examples) -> Examples:

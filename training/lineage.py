@@ -34,7 +34,7 @@ def describe(
         "environment": environment(),
         "findings": "; ".join(findings),
         "gate": ruling.why,
-        "gate_overridden": "yes" if order.override_gate else "",
+        "gate_overridden": "yes" if order.accept else "",
         "training_windows": ", ".join(spelled(None if w == "all" else w) for w in spec.training.windows),
     }
     return {name: value for name, value in tags.items() if value}
@@ -55,6 +55,10 @@ def figures(comparison: Comparison, learnt: Examples, manifest: Manifest, progre
         for name, estimate in estimates.items():
             shown |= {f"{side}{name}": estimate.value}
             shown |= {f"{side}{name}_low": estimate.low, f"{side}{name}_high": estimate.high}
+    if comparison.over_constant is not None:
+        over = comparison.over_constant
+        shown |= {"base_rate_difference_log_loss": over.value}
+        shown |= {"base_rate_difference_log_loss_low": over.low, "base_rate_difference_log_loss_high": over.high}
     shown |= {f"seconds_{stage}": seconds for stage, seconds in progress.seconds.items()}
     return {name: value for name, value in shown.items() if value == value and abs(value) != float("inf")}
 

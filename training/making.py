@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from training.engine import Engine, Fitted, Search
-from training.evaluate import Comparison, Ruling, compare, rule
+from training.evaluate import Comparison, Ruling, Standing, compare, rule
 from training.examples import Examples
 from training.recency import choose
 from training.slices import Slices, slices
 
 Scores = NDArray[np.float64]
+SAME = 1e-6  # of a score: rounding
 
 
 class Champion(Protocol):
@@ -80,7 +81,7 @@ def make(
     engine: Engine,
     scratch: Path | None,
     say: Callable[[str], None],
-    override: bool = False,
+    accept: bool = False,
     since: float | None = None,
 ) -> Made:
     """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same.
@@ -90,7 +91,7 @@ def make(
     cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
     found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
     fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
-    return judge(spec, cut, found, fitted, champion, override)
+    return judge(spec, cut, found, fitted, champion, accept)
 
 
 def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str], None]) -> Slices:
@@ -107,11 +108,13 @@ def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str]
 
 
 def judge(
-    spec: ModelSpec, cut: Slices, found: Search, fitted: Fitted, champion: Champion | None, override: bool = False
+    spec: ModelSpec, cut: Slices, found: Search, fitted: Fitted, champion: Champion | None, accept: bool = False
 ) -> Made:
     """What a fitted version is worth beside the champion, on rows that neither has seen."""
     held, ours, theirs, unable = _score(champion, cut.held, fitted.judged)
-    comparison = compare(held.labels, ours, theirs, spec.decision, spec.training.bootstrap, spec.training.seed)
+    constant = float(cut.judged.window(found.best.window).labels.mean())
+    training = spec.training
+    comparison = compare(held.labels, ours, theirs, spec.decision, training.bootstrap, training.seed, constant)
     reference = cut.served.window(found.best.window)
     return Made(
         found=found,
@@ -122,7 +125,7 @@ def judge(
         ours=ours,
         theirs=theirs,
         comparison=comparison,
-        ruling=_rule(comparison, unable, spec.training.margin, override),
+        ruling=_rule(_alike(champion, ours, theirs), comparison, unable, training.margin, accept),
         profile=Profile.learn(spec.features, reference.rows, ours, held.labels, learnt=len(reference)),
         parent=champion.number if champion else None,
     )
@@ -140,11 +143,24 @@ def _score(
     return held, ours, theirs, unable
 
 
-def _rule(comparison: Comparison, unable: str | None, margin: float, overridden: bool) -> Ruling:
+def _rule(same_as: int | None, comparison: Comparison, unable: str | None, margin: float, accepted: bool) -> Ruling:
     """The offline verdict, or the operator's word against it."""
     if unable is not None:
         return Ruling("candidate", unable)
     ruling = rule(comparison, margin)
-    if overridden and ruling.standing == "rejected":
-        return Ruling("candidate", f"offline gate overridden by the operator; it said: {ruling.why}")
+    if same_as is not None:
+        why = (
+            f"no change: it scores all {comparison.n} rows held out exactly as champion {same_as}, nothing to roll out"
+        )
+        ruling = Ruling("rejected", why)
+    if accepted and ruling.standing == "rejected":
+        standing: Standing = "champion" if comparison.champion is None else "candidate"
+        return Ruling(standing, f"accepted by the operator; the offline comparison said: {ruling.why}")
     return ruling
+
+
+def _alike(champion: Champion | None, ours: Scores, theirs: Scores | None) -> int | None:
+    """The champion's number when it scores every row as the candidate does."""
+    if champion is None or theirs is None or float(np.abs(ours - theirs).max()) > SAME:
+        return None
+    return champion.number

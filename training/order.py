@@ -17,7 +17,7 @@ class Order:
     since: datetime | None = None  # event time at which a change is taken to have begun
     source: str | None = None  # instead of data.source and the decision log
     query: str | None = None
-    override_gate: bool = False  # register as candidate whatever the offline comparison says
+    accept: bool = False  # do not reject it, whatever the offline comparison says
 
 
 def read_order(arguments: Sequence[str] | None = None) -> Order:
@@ -37,7 +37,7 @@ def read_order(arguments: Sequence[str] | None = None) -> Order:
     )
     parser.add_argument("--query", help="the query when --source is a SQL URL")
     parser.add_argument(
-        "--override-gate", action="store_true", help="register as candidate even when worse than the champion offline"
+        "--accept", "--override-gate", action="store_true", help="register it even where the comparison says no"
     )
     given = parser.parse_args(arguments)
     return Order(
@@ -48,7 +48,7 @@ def read_order(arguments: Sequence[str] | None = None) -> Order:
         given.since,
         given.source,
         given.query,
-        given.override_gate,
+        given.accept,
     )
 
 

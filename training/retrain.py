@@ -96,7 +96,9 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             declared, learnt = reading.result()
             since = None if order.since is None else order.since.timestamp()
             cut = slices(spec, declared, learnt, since)
-        progress.say(f"{len(learnt)} rows until {_spelled(learnt.times[-1], spec)}, {len(cut.held)} held out")
+        progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
+        if declared.doubt:
+            progress.say(f"WARNING: {declared.doubt}, and rows held out are drawn from all of it; declare data.time")
 
         warming = aside.submit(_warm_up, at, spec.name)
         with progress.stage("search"):
@@ -110,7 +112,7 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
 
     with progress.stage("judge"):
         champion = open_champion(at.registry, spec.name, at.home / "cache" / "versions")
-        made = judge(spec, cut, found, fitted, champion, order.override_gate)
+        made = judge(spec, cut, found, fitted, champion, order.accept)
     _show(made.comparison, made.ruling, progress)
 
     with progress.stage("export"):
@@ -198,7 +200,7 @@ def _hand_over(version: Version, why: str, newest: float | None, order: Order, a
         "parent": version.parent,
         "request": order.request_id,
         "source": public(order.source) if order.source else None,
-        "gate_overridden": int(order.override_gate),
+        "gate_overridden": int(order.accept),
         **{name: version.metrics[name] for name in METRICS if name in version.metrics},
     }
     at.store.append(
@@ -221,8 +223,8 @@ def _show(comparison: Comparison, ruling: Ruling, progress: Progress) -> None:
     progress.say(f"{ruling.standing}: {ruling.why}")
 
 
-def _spelled(moment: float, spec: ModelSpec) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}" if spec.data.time else "the end of the file"
+def _until(learnt: Examples, spec: ModelSpec) -> str:
+    return f" until {datetime.fromtimestamp(learnt.times[-1], UTC):%Y-%m-%d %H:%M}" if spec.data.time else ""
 
 
 def _write(line: str) -> None:

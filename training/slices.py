@@ -7,6 +7,9 @@ from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.examples import Examples
 
+LEAST_ROWS = 100
+LEAST_OF_EACH = 10  # true and false rows
+
 
 @dataclass(frozen=True, slots=True)
 class Slices:
@@ -28,8 +31,11 @@ LEAST_OF_CLASS = 5  # labels of either class that each part of them needs
 def slices(spec: ModelSpec, declared: Examples, learnt: Examples, since: float | None = None) -> Slices:
     """Cut the rows to learn from; held out are `declared` ones, which are `learnt` unless another source taught.
 
+    Newest by `data.time`; a file without time is in a drawn order, and the same cut leaves rows out at random.
     Where a change began at `since`, all that judges comes from after it: rows of a world that is gone prove nothing.
     """
+    for rows in (declared, learnt):
+        require_enough(spec, rows)
     held_from, check_from = _starts(spec, declared, learnt, since)
     judged = learnt.before(held_from)
     return Slices(
@@ -60,6 +66,17 @@ def _starts(spec: ModelSpec, declared: Examples, learnt: Examples, since: float 
 def _both(part: Examples) -> bool:
     positives = int(part.labels.sum())
     return min(positives, len(part) - positives) >= LEAST_OF_CLASS
+
+
+def require_enough(spec: ModelSpec, examples: Examples) -> None:
+    """Refuse rows too few to learn from and to be judged on."""
+    true = int(examples.labels.sum())
+    false = len(examples) - true
+    if len(examples) < LEAST_ROWS or min(true, false) < LEAST_OF_EACH:
+        raise Invalid(
+            f"Model {spec.name}: {len(examples)} labelled rows, {true} with {spec.target.name!r} true and {false} with "
+            f"it false, are too few: training needs {LEAST_ROWS}, with {LEAST_OF_EACH} of each"
+        )
 
 
 def holdout_start(examples: Examples, spec: ModelSpec) -> float:

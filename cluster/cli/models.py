@@ -83,10 +83,8 @@ def init(name: str, source: str, query: str | None, target: str, force: bool) ->
 @click.option("--source", help="Read other labelled rows than data.source names; recorded in the lineage.")
 @click.option("--query", help="The query that goes with --source, when that is a SQL URL.")
 @click.option("--until", help="Learn from rows before this moment only (ISO 8601).")
-@click.option("--override-gate", is_flag=True, help="Register as candidate even when it loses offline.")
-def train(
-    model: str, reason: str, source: str | None, query: str | None, until: str | None, override_gate: bool
-) -> None:
+@click.option("--accept", "--override-gate", "accept", is_flag=True, help="Register it even where it fails offline.")
+def train(model: str, reason: str, source: str | None, query: str | None, until: str | None, accept: bool) -> None:
     """Train and register a version of MODEL as a Ray job, showing what it prints."""
     settings = load_settings()
     load_model(model, settings)
@@ -94,7 +92,7 @@ def train(
     entrypoint = [sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
-    entrypoint += ["--override-gate"] if override_gate else []
+    entrypoint += ["--accept"] if accept else []
     request = JobRequest(
         job_id=f"train-{model}-{uuid.uuid4().hex[:8]}",
         entrypoint=tuple(entrypoint),

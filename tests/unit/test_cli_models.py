@@ -59,7 +59,7 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
     (request,) = jobs.requests.values()
     assert request.entrypoint[1:] == (
         *(*PROGRAM, TRAINING, "--model", MODEL, "--reason", "manual"),
-        *("--until", "2013-03-01", "--override-gate"),
+        *("--until", "2013-03-01", "--accept"),
     )
     assert request.environment["WINDVANE_HOME"] == str(up.home)
     jobs.forget()

@@ -122,3 +122,23 @@ def test_only_a_loss_that_is_sure_and_beyond_the_margin_rejects(
 def test_the_first_version_is_champion() -> None:
     labels, scores = sample(200)
     assert rule(compare(labels, scores, None, DECISION, 50, 1), 0.002).standing == "champion"
+
+
+@pytest.mark.parametrize(
+    ("noise", "standing"),
+    [(0.05, "champion"), (40.0, "rejected")],
+)
+def test_a_first_version_has_to_beat_the_same_chance_for_everybody(noise: float, standing: str) -> None:
+    labels, scores = sample(800, noise=1 + noise)
+    ruling = rule(compare(labels, scores, None, DECISION, 100, 1, constant=float(labels.mean())), 0.002)
+    assert ruling.standing == standing
+
+
+def test_one_in_ten_that_say_nothing_pass_for_something() -> None:
+    random = np.random.default_rng(5)
+    passed = 0
+    for _ in range(200):
+        labels = random.random(400) < 0.3
+        scores = np.clip(0.3 + 0.02 * random.normal(size=400), 0.01, 0.99)
+        passed += rule(compare(labels, scores, None, DECISION, 50, 1, constant=0.3), 0.002).standing == "champion"
+    assert passed <= 30

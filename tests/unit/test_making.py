@@ -1,9 +1,10 @@
 """One version made in memory, beside a champion in memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import xgboost
 
 from configs.schema import ModelSpec
 from training.examples import Examples
@@ -45,6 +46,21 @@ class Remembered:
         return np.full(len(unseen), self.chance)
 
 
+@dataclass(frozen=True)
+class Booster(Remembered):
+    """A champion that scores by a booster."""
+
+    def __init__(self, booster: xgboost.Booster) -> None:
+        super().__init__(0.5)
+        object.__setattr__(self, "booster", booster)
+
+    def unseen(self, held: Examples) -> Examples:
+        return held
+
+    def score(self, unseen: Examples) -> np.ndarray:
+        return self.booster.inplace_predict(unseen.rows).astype(np.float64)  # type: ignore[attr-defined]
+
+
 def examples(n: int, seed: int = 1) -> Examples:
     random = np.random.default_rng(seed)
     rows = random.normal(size=(n, 1)).astype(np.float32)
@@ -81,6 +97,33 @@ def test_a_champion_that_knows_every_row_is_not_compared() -> None:
     made = make(SPEC, rows, rows, Remembered(0.5), LocalEngine(), None, silent)
     assert (len(made.held), made.theirs) == (80, None)
     assert made.ruling.why == "champion 3 knows these rows: not compared"
+
+
+def test_a_version_that_learnt_nothing_is_no_champion_until_somebody_accepts_it() -> None:
+    rows = examples(2000)
+    noise = replace(rows, labels=np.random.default_rng(9).random(2000) < 0.3)
+    made = make(SPEC, noise, noise, None, LocalEngine(), None, silent)
+    assert made.ruling.standing == "rejected"
+    assert "is not surely lower than that of saying 0.294 to every row" in made.ruling.why
+    accepted = make(SPEC, noise, noise, None, LocalEngine(), None, silent, accept=True)
+    assert accepted.ruling.standing == "champion"
+    assert accepted.ruling.why.startswith("accepted by the operator; the offline comparison said: log loss")
+
+
+def test_rows_held_out_with_one_outcome_judge_nobody() -> None:
+    rows = examples(1000)
+    late = replace(rows, labels=rows.labels & (rows.times < 790))
+    made = make(SPEC, late, late, None, LocalEngine(), None, silent)
+    assert made.ruling.standing == "rejected"
+    assert made.ruling.why.startswith("all 200 rows held out are false, so nothing says how good it is")
+
+
+def test_the_champion_over_again_is_no_change() -> None:
+    rows = examples(1000)
+    first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    again = make(SPEC, rows, rows, Booster(first.fitted.judged), LocalEngine(), None, silent)
+    assert again.ruling.standing == "rejected"
+    assert again.ruling.why.startswith("no change: it scores all 200 rows held out exactly as champion 3")
 
 
 def test_other_rows_teach_while_the_declared_ones_judge() -> None:

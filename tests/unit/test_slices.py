@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.examples import Examples
 from training.slices import slices
@@ -21,7 +25,7 @@ SPEC = ModelSpec.model_validate(
 
 def examples(start: int, stop: int) -> Examples:
     times = np.arange(start, stop, dtype=np.float64)
-    return Examples(pa.table({"x": times}), times[:, None].astype(np.float32), np.ones(len(times), np.bool_), times)
+    return Examples(pa.table({"x": times}), times[:, None].astype(np.float32), times % 2 == 0, times)
 
 
 def test_the_newer_rows_check_what_the_older_taught() -> None:
@@ -33,6 +37,17 @@ def test_the_newer_rows_check_what_the_older_taught() -> None:
 
 
 def test_rows_of_another_source_are_judged_on_the_declared_ones() -> None:
-    cut = slices(SPEC, examples(0, 100), examples(50, 120))
+    cut = slices(SPEC, examples(0, 100), examples(20, 140))
     assert (cut.held.times[0], cut.held.times[-1]) == (89.0, 99.0)
-    assert (cut.judged.times[-1], cut.served.times[-1]) == (88.0, 119.0)
+    assert (cut.judged.times[-1], cut.served.times[-1]) == (88.0, 139.0)
+
+
+def test_too_few_rows_are_refused_with_what_is_needed() -> None:
+    with pytest.raises(
+        Invalid, match=r"40 labelled rows, 20 with 'y' true .* are too few: training needs 100, with 10"
+    ):
+        slices(SPEC, examples(0, 40), examples(0, 40))
+    rows = examples(0, 200)
+    rare = replace(rows, labels=rows.times < 5)
+    with pytest.raises(Invalid, match="200 labelled rows, 5 with 'y' true and 195"):
+        slices(SPEC, rare, rare)
