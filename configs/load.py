@@ -126,6 +126,11 @@ def validate_file(file: Path, overlay: Path | None = None) -> list[Complaint]:
     return _examine(file, overlay)[1]
 
 
+def declared_in(file: Path, overlay: Path | None = None) -> ModelSpec | None:
+    """The declaration, or None while something is wrong with it."""
+    return _examine(file, overlay)[0]
+
+
 def validate_all(settings: Settings) -> list[Complaint]:
     """The complaints about every model in the models folder, under the overlay in force."""
     return [

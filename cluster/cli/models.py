@@ -15,7 +15,16 @@ from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
-from configs.load import check_data, load_model, load_settings, overlay_file, validate_file, writable_models_dir
+from configs.load import (
+    check_data,
+    declared_in,
+    load_model,
+    load_settings,
+    overlay_file,
+    validate_file,
+    writable_models_dir,
+)
+from configs.sized_plan import examples
 
 DEPLOY_SECONDS = 180.0
 MOST_DOUBTS = 40
@@ -45,6 +54,9 @@ def validate(models: tuple[str, ...], no_data: bool) -> None:
             click.secho(f"  {complaint}", fg="red")
         for note in notes:
             click.secho(f"  {note}", fg="yellow")
+        spec = None if found else declared_in(path, overlay)
+        if spec is not None:
+            click.echo(f"  a rollout takes at least {examples(spec.rollout)}")
         failed = failed or bool(found)
     if failed:
         sys.exit(1)

@@ -13,6 +13,7 @@ from monitoring.requests import requests_of
 from serve_apps.rollout.latency import lasts
 from serve_apps.rollout.plan import Rollout
 
+EARLY = 0.25  # of the time that a proof takes at least: what is lost when another begins
 PATIENCE = 2  # times as long as the proof takes at least, before a fresher candidate may come in between
 REASON = 200  # characters of why the last try ended
 
@@ -66,9 +67,9 @@ def again(rollout: Rollout, seen: Callable[[], Evidence | None]) -> Picked | Non
 def yields(rollout: Rollout, now: datetime) -> bool:
     """Whether a fresher candidate may take its place: it runs by itself, its loss is not proven, and little is lost.
 
-    Little is lost within half of the time that a proof takes at least, counted from the first of those that superseded
-    each other (else candidates that come faster than their outcomes would keep each other from ever being proven), and
-    again once it has had twice that time.
+    Little is lost within a quarter of the time that a proof takes at least, counted from the first of those that
+    superseded each other (else candidates that come faster than their outcomes would keep each other from ever being
+    proven), and again once it has had twice that time.
     """
     by_hand = rollout.started_by != LOOP or rollout.waived or rollout.paused
     waits_for_people = rollout.ready_at is not None or rollout.gate.approval is not None
@@ -77,7 +78,7 @@ def yields(rollout: Rollout, now: datetime) -> bool:
     proof = rollout.sized.proof
     if proof is None:
         return True
-    early = now - (rollout.proving_since or rollout.started_at) <= proof / 2
+    early = now - (rollout.proving_since or rollout.started_at) <= EARLY * proof
     return early or now - rollout.started_at >= PATIENCE * proof
 
 

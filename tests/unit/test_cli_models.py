@@ -106,7 +106,10 @@ FLIGHTS = "distance,late\n100,0\n200,1\n"
 
 def test_validate_says_ok_or_what_to_mend(down: Shell) -> None:
     (down.models / "flights.csv").write_text(FLIGHTS)
-    assert down.says("validate") == f"{down.models / MODEL}.yaml: ok\n"
+    assert down.says("validate") == (
+        f"{down.models / MODEL}.yaml: ok\n  a rollout takes at least 2 d 15 h at 600 decisions a day with outcomes a "
+        "day later, 33 min 36 s at 300,000 with outcomes at once\n"
+    )
     (down.models / "churn.yaml").write_text(DECLARATION.replace("owner:", "ownr:").replace(MODEL, "churn"))
     result = down("validate", "churn")
     assert result.exit_code == 1
@@ -120,7 +123,7 @@ def test_validate_looks_at_the_rows_unless_told_not_to(down: Shell) -> None:
     result = down("validate")
     assert result.exit_code == 1
     assert f"{file}:7: data.source: {down.models}/flights.csv: no such file, folder or match" in result.stdout
-    assert down.says("validate", "--no-data") == f"{file}: ok\n"
+    assert down.says("validate", "--no-data").startswith(f"{file}: ok\n")
     (down.models / "flights.csv").write_text(FLIGHTS.replace("distance", "Distance").replace("200", "far"))
     assert f"{file}:6: features[0].name: the file has no column 'distance' (did you mean `Distance`?)" in (
         down("validate").stdout
