@@ -1,6 +1,6 @@
 """Replays a history through the whole loop, ticked by event time: live monitors, triggers, rollout, router, judge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ class Trained:
     profile: Profile
     score: Callable[[NDArray[np.float32]], Scores]  # float32[n, F] → float64[n]
     rows: int  # learnt from
+    metrics: Mapping[str, float] = field(default_factory=dict)  # of the offline comparison, as the job registers them
 
 
 class Trainer(Protocol):
@@ -268,7 +269,15 @@ class Replay:
         number = len(self._registry.versions(self._spec.name)) + 1
         trained = self._trainer.train(order, number, champion, until, self._now)
         registration = Registration(
-            self._spec.name, self._spec.owner, order.reason, trained.standing, champion, order.request_id, {}, {}, {}
+            self._spec.name,
+            self._spec.owner,
+            order.reason,
+            trained.standing,
+            champion,
+            order.request_id,
+            {},
+            trained.metrics,
+            {},
         )
         version = self._registry.register(registration, Path())
         assert version.number == number

@@ -12,6 +12,7 @@ from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.engine import Engine, Fitted
 from training.examples import Examples
+from training.lineage import estimates_of
 from training.local_engine import LocalEngine
 from training.making import Made, make
 from training.order import Order
@@ -63,7 +64,12 @@ class LocalTrainer:
         made = make(self._spec, learnt, learnt, facing, self._engine, None, lambda _: None, since=since)
         self._made[number] = made
         return Trained(
-            made.ruling.standing, made.ruling.why, made.profile, Scorer(made.fitted.served), len(made.reference)
+            made.ruling.standing,
+            made.ruling.why,
+            made.profile,
+            Scorer(made.fitted.served),
+            len(made.reference),
+            estimates_of(made.comparison),
         )
 
     def _champion(self, number: int) -> HeldChampion:

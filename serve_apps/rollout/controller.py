@@ -115,8 +115,8 @@ class RolloutController:
     def _started(self, order: StartOrder, before: Held | None, now: datetime) -> Rollout:
         last = None if before is None else before.rollout
         split = demand_free(order.model, last, self._effects.split(order.model))
-        standing = self._registry.version(order.model, order.version).standing
-        return started(order, self._spec(order.model), standing, last, split, now)
+        version = self._registry.version(order.model, order.version)
+        return started(order, self._spec(order.model), version, last, split, now)
 
     def pause(self, model: str, now: datetime, by: str = "operator") -> Rollout:
         """Hold the split where it is; a failing guardrail still takes the candidate back."""

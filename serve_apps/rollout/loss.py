@@ -1,6 +1,7 @@
 """Paired loss of candidate minus champion, with bounds that hold at every look, and what follows from them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from math import ceil, log10, sqrt
 
 from configs.sized_plan import SizedPlan, in_words
@@ -24,6 +25,7 @@ class Loss:
     at_worst: float  # at error alpha over all looks
     margin: float  # that the candidate may be worse by
     declared: bool  # whether the plan says so, or the margin is a share of what the champion has to lose
+    offline: bool = False  # whether training measured it, where outcomes take longer than the whole rollout
 
     @property
     def outcome(self) -> Outcome:
@@ -47,13 +49,13 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
     """
     plan, paired = rollout.declared, evidence.paired
     if paired is None or paired.n == 0:
-        return None
+        return _offline(rollout)
     margin, deviation = plan.loss_margin, sqrt(paired.variance)
     if margin is None:
         margin = MARGIN_SHARE * paired.brier_champion
         deviation += MARGIN_SHARE * sqrt(paired.brier_champion * (1.0 - paired.brier_champion))
     mean, variance = paired.mean_difference, deviation**2 * plan.design_effect  # a bad day's are not independent
-    return Loss(
+    seen = Loss(
         n=paired.n,
         needed=rollout.sized.outcomes,
         mean=mean,
@@ -62,12 +64,34 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
         margin=margin,
         declared=plan.loss_margin is not None,
     )
+    return (seen.outcome == "NOT_YET" and _offline(rollout)) or seen
+
+
+def _offline(rollout: Rollout) -> Loss | None:
+    """What training proved, where the candidate was surely better there and outcomes would come after everything else.
+
+    The rows were served by the champion and neither version has learnt from them, so they are outcomes like those that
+    are waited for, only older; while they are waited for, a broken champion would go on answering.
+    """
+    plan, proof = rollout.sized, rollout.offline
+    if proof is None or proof.n < FIRST_LOOK or proof.at_worst >= 0.0:
+        return None
+    if plan.traffic.label_delay <= plan.shadow + plan.bake + sum((step.duration for step in plan.steps), timedelta()):
+        return None
+    return Loss(proof.n, FIRST_LOOK, proof.mean, proof.mean, proof.at_worst, 0.0, declared=True, offline=True)
 
 
 def loss_guardrail(rollout: Rollout, loss: Loss | None) -> Guardrail:
     """FAIL when the loss is surely above the margin, PASS when surely below."""
     if loss is None:
         return Guardrail("loss", "NOT_YET", _nothing_seen(rollout.sized))
+    if loss.offline:
+        delay = in_words(rollout.sized.traffic.label_delay)
+        sentence = (
+            f"outcomes take {delay}; on {loss.n:,} rows that v{rollout.champion} had not learnt from, training found "
+            f"the Brier score {loss.mean:+.4f} (at worst {loss.at_worst:+.4f})"
+        )
+        return Guardrail("loss", loss.outcome, sentence, loss.mean, loss.margin)
     outcome, digits = loss.outcome, _digits(loss.margin)
     bound = loss.surely if outcome == "FAIL" else loss.at_worst
     shown = f"{'at least' if outcome == 'FAIL' else 'at worst'} {bound:+.{digits}f}"

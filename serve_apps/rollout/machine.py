@@ -9,6 +9,7 @@ from configs.schema import Objectives, Plan
 from configs.sized_plan import in_words
 from serve_apps.rollout import approval
 from serve_apps.rollout.latency import PERSISTENT, lasts
+from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.plan import Phase, Rollout, note
 from serve_apps.rollout.routing import same_routing, split_of
 from serve_apps.rollout.verdict import Verdict
@@ -32,6 +33,7 @@ def begin(
     requester: str = LOOP,
     started_by: str = LOOP,
     proving_since: datetime | None = None,
+    offline: Offline | None = None,
 ) -> Rollout:
     """A rollout in its first phase; it always loads and scores the candidate before it lets it answer.
 
@@ -58,6 +60,7 @@ def begin(
         gate=Gate(requester),
         started_by=started_by,
         proving_since=proving_since or now,
+        offline=offline if offline is not None and offline.champion == champion else None,
     )
     overrides = f" Overridden: {'; '.join(overridden)}." if overridden else ""
     opening = "load" if skip_shadow else "shadow"

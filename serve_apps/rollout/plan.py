@@ -13,6 +13,7 @@ from configs.schema import Objectives, Plan
 from configs.sized_plan import SizedPlan, SizedStep, Traffic, size
 from monitoring.evidence import ArmEvidence
 from monitoring.notices import Notice
+from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.verdict import Verdict
 
 # `rolled_back` is worse or was undone, `aborted` was ended by a person, `unproven` had too little or too even evidence,
@@ -65,6 +66,7 @@ class Rollout:
     waived: bool = False  # an operator promoted it: what is not proven yet no longer holds it, a FAIL still does
     verdict: Verdict | None = None
     history: tuple[Verdict, ...] = ()  # the first of each reason, not one a tick
+    offline: Offline | None = None  # what training proved of it, against this champion
     reference: ArmEvidence | None = None  # what the champion did in the last split in which it answered beside it
     lateness: Lateness | None = None  # at full weight, where nothing is compared
     compared_again: int = 0  # how often it went from full weight to a step in which both answer

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cluster.errors import Conflict, Invalid
-from cluster.registry import Standing
+from cluster.registry import Standing, Version
 from configs.schema import ModelSpec
 from serve_apps.rollout.machine import begin
+from serve_apps.rollout.offline import offline_of
 from serve_apps.rollout.plan import Rollout
 from serve_apps.router import Split
 
@@ -34,7 +35,7 @@ def demand_free(model: str, before: Rollout | None, split: Split | None) -> Spli
 
 
 def started(
-    order: StartOrder, spec: ModelSpec, standing: Standing, before: Rollout | None, split: Split, now: datetime
+    order: StartOrder, spec: ModelSpec, version: Version, before: Rollout | None, split: Split, now: datetime
 ) -> Rollout:
     """The new record; Invalid when the version is champion, or stands so that somebody has to override it."""
     champion = split.arms[0].version
@@ -51,10 +52,11 @@ def started(
         cause=f"{order.by} started it: {order.reason}",
         now=now,
         skip_shadow=order.skip_shadow,
-        overridden=_overridden(order, standing),
+        overridden=_overridden(order, version.standing),
         requester=order.requester,
         started_by=order.by,
         proving_since=before.proving_since if before is not None and superseding else None,
+        offline=offline_of(version),
     )
 
 
