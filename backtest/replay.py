@@ -233,7 +233,7 @@ class Replay:
     def submit(self, request: JobRequest) -> str:
         """Train at once; the job is over when this returns."""
         if request.job_id not in self._jobs:
-            order = read_order(request.entrypoint[3:])
+            order = read_order(request.entrypoint[request.entrypoint.index("--model") :])
             until = self._now if order.until is None else order.until.timestamp()
             try:
                 self._make(order, until)

@@ -69,6 +69,15 @@ SHADOW_DROPPED = Definition(
     ("model", "version"),
 )
 OUTCOMES = Definition("windvane_outcomes_total", "counter", "Decisions joined with their outcome.", ("model",))
+OUTCOMES_CORRECTED = Definition(
+    "windvane_outcomes_corrected_total",
+    "counter",
+    "Outcomes that took the place of an earlier one of the same decision.",
+    ("model",),
+)
+OUTCOMES_UNMATCHED = Definition(
+    "windvane_outcomes_unmatched", "gauge", "Outcomes of ids that no decision has, so far.", ("model",)
+)
 OUTCOMES_DROPPED = Definition(
     "windvane_outcomes_dropped_total", "counter", "Decisions forgotten by the monitor before their outcome.", ("model",)
 )
@@ -90,7 +99,20 @@ BREACH = Definition(
 )
 REQUESTS = Definition("windvane_retrain_requests", "gauge", "Retrain requests by status.", ("model", "status"))
 ALL = (
-    *(DECISIONS, ERRORS, SHADOW_SCORES, SHADOW_DROPPED, OUTCOMES, OUTCOMES_DROPPED, WAITING, RATE, LATENCY, REPLICAS),
+    *(
+        DECISIONS,
+        ERRORS,
+        SHADOW_SCORES,
+        SHADOW_DROPPED,
+        OUTCOMES,
+        OUTCOMES_DROPPED,
+        OUTCOMES_CORRECTED,
+        OUTCOMES_UNMATCHED,
+        WAITING,
+        RATE,
+        LATENCY,
+        REPLICAS,
+    ),
     *(CLOCK, CHAMPION, WEIGHT, PHASE, BREACH, REQUESTS, DENIALS),
     *(REFUSED, REFUSALS, WARNINGS),
 )
@@ -181,6 +203,8 @@ def _traffic(seen: Snapshot) -> Iterator[_Sample]:
         yield SHADOW_DROPPED, (str(version),), dropped
     yield OUTCOMES, (), seen.labelled
     yield OUTCOMES_DROPPED, (), seen.waiting_dropped
+    yield OUTCOMES_CORRECTED, (), seen.corrected
+    yield OUTCOMES_UNMATCHED, (), seen.unmatched
     yield WAITING, (), seen.waiting
     yield REPLICAS, (), seen.replicas
     now: tuple[tuple[Definition, tuple[str, ...], float | None], ...] = (

@@ -26,6 +26,7 @@ KEPT_WINDOWS = 400  # per version, newest
 KEPT_PAIRS = 6  # of versions, most recently seen
 _KEPT_TALLIES = 1000
 _WATERMARK_QUORUM = 10  # decisions that must lie in the newest windows, so that one wild time moves no clock
+_WATERMARK_SHARE = 0.05  # of them and of those in the two windows before, so that neither do a dozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class Observation:
             by_window[window].append((score, label))
         for window, rows in by_window.items():
             self.add_answered(window, *_columns(rows))
+        for window, counted, was in joined.taken_back:
+            self._take_back(window, counted, was)
         pairs: defaultdict[tuple[int, int], list[tuple[float, float, float, int]]] = defaultdict(list)
         for low, high, at, low_score, high_score, known in joined.pairs:
             pairs[(low, high)].append((at, low_score, high_score, known))
@@ -125,6 +128,14 @@ class Observation:
         if self._newest_window is not None:
             self._label_ages.add(max(0, self._newest_window - window), labels)
 
+    def _take_back(self, window: int, scores: Sequence[tuple[int, float]], label: bool) -> None:
+        labels = np.array([label])
+        counted = [(self._answered, scores[0][1])]
+        counted += [(self._labelled.get(version, {}), score) for version, score in scores]
+        for windows, score in counted:
+            if window in windows:
+                windows[window].take_back(np.array([score]), labels)
+
     def add_pairs(self, low: int, high: int, rows: NDArray[np.float64]) -> None:
         """Add float64[n, 4] rows that two versions scored: answered at, score of low, score of high, label or −1."""
         pair = self._pairs.pop((low, high), None) or Pair(low, high)
@@ -134,16 +145,20 @@ class Observation:
             del self._pairs[next(iter(self._pairs))]
 
     def watermark(self) -> float | None:
-        """The newest event time, once ten decisions lie in the newest windows; None before."""
+        """The newest event time, once enough decisions lie in the newest windows; None before.
+
+        Enough is ten, and a twentieth of all in the newest windows: a few wild times move no clock.
+        """
         newest: dict[int, tuple[int, float]] = {}
         for (_, window), counts in self._merged.windows.items():
             rows, latest = newest.get(window, (0, float("-inf")))
             newest[window] = (rows + counts.rows, max(latest, counts.newest))
-        seen = 0
-        for window in sorted(newest, reverse=True):
+        ordered, seen = sorted(newest, reverse=True), 0
+        for place, window in enumerate(ordered):
             rows, latest = newest[window]
             seen += rows
-            if seen >= _WATERMARK_QUORUM:
+            beside = seen + sum(newest[older][0] for older in ordered[place + 1 : place + 3])
+            if seen >= max(_WATERMARK_QUORUM, _WATERMARK_SHARE * beside):
                 return latest
         return None
 
@@ -217,6 +232,8 @@ class Observation:
             waiting=self._joins.waiting,
             waiting_dropped=self._joins.dropped,
             labelled=self._joins.labelled,
+            corrected=self._joins.corrected,
+            unmatched=self._joins.unknown,
             replicas=self._rates.replicas(now),
             profiles=tuple(sorted(self._profiles)),
             denied=dict(self._merged.denied),

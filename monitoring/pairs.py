@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from monitoring.drift import grouped_psi
 from monitoring.evidence import PairedEvidence, ShiftEvidence
+from monitoring.joins import TAKEN_BACK
 from monitoring.performance import SCORE_BINS, UNIT, exact_sum, score_bins
 
 MOST = 300_000  # newest pairs kept: 7 MB for every two versions compared
@@ -53,7 +54,7 @@ class Pair:
         self._sums: _Sums | None = None
 
     def add(self, rows: Sequence[tuple[float, float, float, int]] | NDArray[np.float64]) -> None:
-        """Take in (answered at, score of low, score of high, label); label −1 is a pair without one."""
+        """Take in (answered at, score of low, score of high, label); −1 is no label, 2 and 3 take 0 and 1 back."""
         given = np.asarray(rows, np.float64).reshape(-1, 4)
         labelled = given[:, 3] >= 0
         self._scores.add(given[~labelled, :3])
@@ -103,8 +104,11 @@ class _Sums:
         for column in (0, 1):
             self.scores[column] += np.bincount(score_bins(scores[:, 1 + column]), minlength=SCORE_BINS)
         labelled = labelled[labelled[:, 0] >= self.since]
-        losses = np.square(labelled[:, 1:3] - labelled[:, 3:4])
-        self.n += len(labelled)
+        back = labelled[:, 3] >= TAKEN_BACK
+        sign = np.where(back, -1.0, 1.0)
+        labels = np.where(back, labelled[:, 3] - TAKEN_BACK, labelled[:, 3])
+        losses = np.square(labelled[:, 1:3] - labels[:, None])
+        self.n += int(sign.sum())
         for column in (0, 1):
-            self.losses[column] += exact_sum(losses[:, column])
-        self.squared += exact_sum(np.square(losses[:, 1] - losses[:, 0]))
+            self.losses[column] += exact_sum(sign * losses[:, column])
+        self.squared += exact_sum(sign * np.square(losses[:, 1] - losses[:, 0]))

@@ -74,19 +74,26 @@ class LabelledScores:
 
     def add(self, scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> None:
         """Count float[n] scores in [0, 1] with their bool[n] labels."""
+        self._count(scores, labels, 1)
+
+    def take_back(self, scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> None:
+        """Count no longer what was counted before; exact, so nothing of it is left."""
+        self._count(scores, labels, -1)
+
+    def _count(self, scores: NDArray[np.floating], labels: NDArray[np.bool_], sign: int) -> None:
         scores = np.asarray(scores, np.float64)
         labels = np.asarray(labels, np.bool_)
         places = score_bins(scores) + SCORE_BINS * labels
-        self.bins += np.bincount(places, minlength=2 * SCORE_BINS).reshape(2, SCORE_BINS)
+        self.bins += sign * np.bincount(places, minlength=2 * SCORE_BINS).reshape(2, SCORE_BINS)
         squared = np.square(scores - labels)
         likelihood = np.clip(np.where(labels, scores, 1.0 - scores), _SMALLEST, 1.0)
-        self.brier += exact_sum(squared)
-        self.brier_squared += exact_sum(np.square(squared))
-        self.log_loss += exact_sum(-np.log(likelihood))
+        self.brier += sign * exact_sum(squared)
+        self.brier_squared += sign * exact_sum(np.square(squared))
+        self.log_loss += sign * exact_sum(-np.log(likelihood))
         promised: NDArray[np.float64] = scores * (1.0 - scores)
-        self.scores += exact_sum(np.asarray(scores, np.float64))
-        self.promised += exact_sum(promised)
-        self.spread += exact_sum(np.asarray(promised * np.square(1.0 - 2.0 * scores), np.float64))
+        self.scores += sign * exact_sum(np.asarray(scores, np.float64))
+        self.promised += sign * exact_sum(promised)
+        self.spread += sign * exact_sum(np.asarray(promised * np.square(1.0 - 2.0 * scores), np.float64))
 
     def merge(self, other: "LabelledScores") -> None:
         """Add everything the other one counted."""

@@ -56,6 +56,8 @@ class Snapshot:
     waiting: int  # decisions without an outcome
     waiting_dropped: int  # that made room before their outcome came
     labelled: int
+    corrected: int  # outcomes that took the place of an earlier one
+    unmatched: int  # outcomes of ids that no decision has, so far
     replicas: int
     profiles: tuple[int, ...]  # versions whose reference is known
     denied: Mapping[str, int]  # decisions that policy denied, by category

@@ -19,6 +19,7 @@ from monitoring.triggers import Circumstances, Seen, TriggerState, assessed, con
 
 _SETTLE_SECONDS = 3.0  # wall clock without new counts before a closed window is measured: replicas ship once a second
 PROVING_WINDOWS = 4.0  # that a candidate gets beside the time that labels take, before a fresher one may take its place
+FUTURE = "event_time"  # the monitor's name where times lie ahead
 _NAMED = 3  # breaches a sentence names
 
 
@@ -133,6 +134,17 @@ def decide(
         moment = datetime.fromtimestamp(seen.clock, UTC)
         request = Wanted(proposal.cause, why, names, seen.wall, moment, since, until)
     return replace(looked, trigger=trigger, since=since, note=why, untold=told, wanted=request), worst
+
+
+def future_told(state: WatchState, champion: int, watermark: float, now: datetime) -> WatchState:
+    """The state with an event, once for a champion, that event times lie ahead of the clock."""
+    if FUTURE in state.told:
+        return state
+    ahead = watermark - now.timestamp()
+    span = f"{ahead / 3600:.1f} h" if ahead >= 3600 else f"{ahead / 60:.0f} min"
+    detail = f"event times lie {span} ahead of this clock: windows of the future stay open; look at `event_time`"
+    notice = Notice(f"future:{champion}", now, "finding", champion, detail, None, {"monitor": FUTURE, "value": ahead})
+    return replace(state, told=tuple(sorted((*state.told, FUTURE))), untold=(*state.untold, notice))
 
 
 def _first_told(worst: Sequence[Finding], told: Sequence[str]) -> list[Finding]:

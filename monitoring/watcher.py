@@ -21,9 +21,10 @@ from monitoring.notices import tell
 from monitoring.requests import RetrainRequest, change, open_request, requests_of
 from monitoring.requests import shelf as request_shelf
 from monitoring.triggers import Circumstances
-from monitoring.watch import MonitorView, WatchState, decide
+from monitoring.watch import MonitorView, WatchState, decide, future_told
 
 WATCH = "watch"  # store kind of the WatchState, key model
+FUTURE_SECONDS = 300.0  # that event times may lie ahead of the wall clock before they are told of and not followed
 FINDING = "finding"  # store kind of every breach, key <model>/<window>/<version>/<name>
 
 
@@ -179,7 +180,11 @@ class Watcher:
         clock = view.watermark if wall is None else wall
         if clock is None:
             return
+        ahead = clock - now.timestamp() > FUTURE_SECONDS
+        clock = min(clock, now.timestamp() + FUTURE_SECONDS)  # times that are yet to come close no window
         after, found = decide(spec, champion, state, view, self._circumstances(model, clock, now))
+        if ahead and view.watermark is not None:
+            after = future_told(after, champion, view.watermark, now)
         self._keep(found)
         if after != before:
             revision = self._states.save(model, after, revision)

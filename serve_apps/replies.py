@@ -31,6 +31,8 @@ class TrafficStatus(TypedDict):
     latency_p50_ms: float | None
     latency_p99_ms: float | None
     labelled: int
+    corrected: int
+    unmatched: int
     waiting: int
     replicas: int
     shadow_dropped: dict[str, int]

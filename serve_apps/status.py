@@ -66,6 +66,8 @@ def traffic_status(seen: Snapshot) -> TrafficStatus:
         "latency_p50_ms": seen.latency_p50_ms,
         "latency_p99_ms": seen.latency_p99_ms,
         "labelled": seen.labelled,
+        "corrected": seen.corrected,
+        "unmatched": seen.unmatched,
         "waiting": seen.waiting,
         "replicas": seen.replicas,
         "shadow_dropped": {str(version): count for version, count in seen.shadow_dropped.items()},

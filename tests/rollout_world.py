@@ -10,7 +10,7 @@ import msgspec
 
 from cluster.errors import Unavailable
 from cluster.gate import LOOP
-from cluster.registry import Registration, Standing
+from cluster.registry import Registration, Standing, Version
 from configs.schema import ModelSpec
 from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
 from monitoring.requests import open_request, record_version, shelf
@@ -219,3 +219,8 @@ class World:
 
     def told(self) -> list[str]:
         return [event.kind for event in self.store.events(MODEL)]
+
+
+def version_of(metrics: Mapping[str, float], parent: int | None) -> Version:
+    """A registered version with those figures."""
+    return Version("m", 2, START, "ops", "why", "candidate", parent, "run-2", None, metrics)

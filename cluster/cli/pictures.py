@@ -130,6 +130,9 @@ def traffic_line(traffic: dict[str, Any]) -> str:
     p50, p99 = traffic.get("latency_p50_ms"), traffic.get("latency_p99_ms")
     latency = "" if p50 is None else f" · p50 {p50:.1f} ms · p99 {p99:.1f} ms"
     refused = f" · {traffic['refused']:,} refused" if traffic.get("refused") else ""
+    refused += "".join(
+        f" · {traffic[name]:,} outcomes {name}" for name in ("unmatched", "corrected") if traffic.get(name)
+    )
     counts = f"{traffic.get('decisions', 0):,} in all · {traffic.get('errors', 0)} errors{refused}"
     return f"{rate:,.0f} decisions/s{latency} · {counts}"
 

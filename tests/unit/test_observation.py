@@ -136,6 +136,30 @@ def test_one_wild_event_time_does_not_move_the_clock() -> None:
     assert seen.watermark() == 3 * DAY + 99
 
 
+def test_a_dozen_event_times_of_tomorrow_do_not_move_the_clock_past_those_of_now() -> None:
+    seen = observed((0.5, rows(300)), (1.45, rows(12)))
+    watermark = seen.watermark()
+    assert watermark is not None
+    assert watermark < DAY
+
+
+def test_a_corrected_label_leaves_nothing_of_the_earlier_one() -> None:
+    seen, once = Observation(SPEC), Observation(SPEC)
+    records = decided(300, shadow=2)
+    wrong = [replace_label(record, True) for record in records]
+    right = [replace_label(record, False) for record in records]
+    seen.read(wrong)
+    seen.read([record for record in right if isinstance(record, Outcome)])
+    once.read(right)
+    assert seen.performances() == once.performances()
+    assert seen.evidence(1, 1, 2, 0.0).paired == once.evidence(1, 1, 2, 0.0).paired
+    assert seen.snapshot(0.0).corrected == 300
+
+
+def replace_label(record: Record, label: bool) -> Record:
+    return Outcome(record.decision_id, record.at, label) if isinstance(record, Outcome) else record
+
+
 def test_no_clock_before_ten_decisions() -> None:
     assert observed((3, rows(9))).watermark() is None
     assert observed((3, rows(5)), (4, rows(5))).watermark() == 3 * DAY + 4
