@@ -58,6 +58,7 @@ from serve_apps.ray_switchboard import RaySwitchboard
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.review_watch import ReviewWatch
 from serve_apps.rollout.controller import RolloutController
+from serve_apps.snapshots import Snapshots
 from serve_apps.turned_away import TurnedAway
 
 logger = logging.getLogger("windvane.control")
@@ -69,7 +70,6 @@ SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
-ASKED_SECONDS = 5.0  # that a person waits for one monitor
 
 
 @serve.deployment(
@@ -101,7 +101,8 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
-        self._desk = Desk(store, registry, self._rollouts, RayMonitors(ASKED_SECONDS), archive)
+        self._snapshots = Snapshots()
+        self._desk = Desk(store, registry, self._rollouts, self._snapshots, archive)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -247,7 +248,9 @@ class Control:
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
         start_monitor(spec, self._log / spec.name)
-        watermark = self._monitors.snapshot(spec.name).watermark
+        snapshot = self._monitors.snapshot(spec.name)
+        self._snapshots.put(spec.name, snapshot)
+        watermark = snapshot.watermark
         if watermark is not None and spec.data.time is not None:
             self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
         self._watcher.tick(spec.name, now)
