@@ -54,12 +54,10 @@ def again(rollout: Rollout, seen: Callable[[], Evidence | None]) -> Picked | Non
     `seen` is the evidence of the split that holds now. What 20,000 outcomes could not tell from the champion is left,
     and so is what was late whenever it answered alone.
     """
-    if rollout.phase != "unproven" or lasts(rollout):
+    if rollout.phase != "unproven" or rollout.outcomes >= TELLING_OUTCOMES or lasts(rollout):
         return None
     evidence = seen()
     if evidence is None or not any(arm.decisions for arm in evidence.arms):
-        return None
-    if evidence.paired is not None and evidence.paired.n >= TELLING_OUTCOMES:
         return None
     return Picked(rollout.candidate, f"tried again, {rollout.reason[:REASON]}", rollout.gate.requester)
 

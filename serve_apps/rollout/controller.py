@@ -266,7 +266,9 @@ def _hardly_differs(stored: Rollout, decided: Rollout) -> bool:
 
 
 def _without_figures(rollout: Rollout) -> Rollout:
-    return replace(rollout, verdict=None, traffic=Traffic(), looked_at=None, waited_seconds=0.0, reference=None)
+    return replace(
+        rollout, verdict=None, traffic=Traffic(), looked_at=None, waited_seconds=0.0, outcomes=0, reference=None
+    )
 
 
 def _is_same(found: Rollout, ours: Rollout | None) -> bool:

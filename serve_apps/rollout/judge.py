@@ -47,6 +47,8 @@ def remember(rollout: Rollout, evidence: Evidence) -> Rollout:
     """Keep the measured traffic, which the plan's open numbers follow, and what the champion does while it answers."""
     if evidence.traffic is not None:
         rollout = replace(rollout, traffic=evidence.traffic)
+    if evidence.paired is not None:
+        rollout = replace(rollout, outcomes=evidence.paired.n)
     champion = evidence.arm(rollout.champion)
     if champion is None or not champion.decisions or not 0.0 < rollout.weight < 1.0:
         return rollout

@@ -6,7 +6,7 @@ from datetime import datetime
 from cluster.errors import Conflict
 from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
-from configs.sized_plan import in_words
+from configs.sized_plan import TELLING_OUTCOMES, in_words
 from serve_apps.rollout import approval
 from serve_apps.rollout.latency import PERSISTENT, lasts
 from serve_apps.rollout.offline import Offline
@@ -93,7 +93,10 @@ def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
         return _enter_next(rollout, verdict.summary, now)
     limit = rollout.sized.max_phase
     if rollout.waited_seconds > limit.total_seconds():
-        return go_back(rollout, "unproven", f"not proven in {in_words(limit)}: {verdict.summary}", now)
+        then = "tried again once requests come"
+        if rollout.outcomes >= TELLING_OUTCOMES:
+            then = f"{rollout.outcomes:,} outcomes do not tell it from v{rollout.champion}: left as it is"
+        return go_back(rollout, "unproven", f"not proven in {in_words(limit)} ({then}): {verdict.summary}", now)
     return rollout
 
 

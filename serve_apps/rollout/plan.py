@@ -67,6 +67,7 @@ class Rollout:
     verdict: Verdict | None = None
     history: tuple[Verdict, ...] = ()  # the first of each reason, not one a tick
     offline: Offline | None = None  # what training proved of it, against this champion
+    outcomes: int = 0  # paired ones seen in this rollout
     reference: ArmEvidence | None = None  # what the champion did in the last split in which it answered beside it
     lateness: Lateness | None = None  # at full weight, where nothing is compared
     compared_again: int = 0  # how often it went from full weight to a step in which both answer

@@ -157,7 +157,7 @@ def test_what_is_not_proven_in_time_goes_back_whoever_approved() -> None:
             approve(made, candidate)
         waited(made, 17)
         ended = [event for event in made.store.events(MODEL) if event.kind == "unproven"]
-        assert ["not proven in 15 min: " in event.detail for event in ended] == [True]
+        assert ["not proven in 15 min (tried again once requests come): " in event.detail for event in ended] == [True]
 
 
 def test_after_an_approval_that_was_waited_for_the_proof_still_has_an_end() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
 from configs.sized_plan import Traffic
-from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence
+from monitoring.evidence import ArmEvidence, Evidence
 from serve_apps.rollout.candidates import again, yields
 from serve_apps.rollout.machine import begin, go_back, promote
 from serve_apps.rollout.plan import Lateness, Rollout
@@ -25,9 +25,8 @@ def proving(traffic: Traffic = LATE, loss: Outcome = "NOT_YET", **changes: objec
     return replace(rollout, in_force_at=START, traffic=traffic, verdict=verdict, **changes)  # type: ignore[arg-type]
 
 
-def seen(decisions: int, paired: int) -> Evidence:
-    pairs = PairedEvidence(2, 3, paired, 0.0, 0.01, 0.2, 0.2) if paired else None
-    return Evidence(8, (ArmEvidence(2, decisions, 0, None),), pairs, None)
+def seen(decisions: int) -> Evidence:
+    return Evidence(8, (ArmEvidence(2, decisions, 0, None),), None, None)
 
 
 def test_candidates_that_come_faster_than_their_outcomes_cannot_keep_each_other_from_being_proven() -> None:
@@ -61,20 +60,20 @@ def test_what_people_started_or_steer_or_wait_for_makes_no_room() -> None:
 
 def test_what_was_not_proven_is_tried_again_where_requests_come() -> None:
     unproven = go_back(proving(gate=Gate("ada")), "unproven", "not proven in 24 h: no request", START)
-    picked = again(unproven, lambda: seen(1, 0))
+    picked = again(unproven, lambda: seen(1))
     assert picked is not None
     assert (picked.version, picked.requester) == (3, "ada")
-    assert again(unproven, lambda: seen(0, 0)) is None
+    assert again(unproven, lambda: seen(0)) is None
     assert again(unproven, lambda: None) is None
-    assert again(unproven, lambda: seen(1, 20_000)) is None, "more of the same tells nothing"
+    assert again(replace(unproven, outcomes=20_000), lambda: seen(1)) is None, "more of the same tells nothing"
     late = replace(unproven, lateness=Lateness(START, 5000, 500, missed=5))
-    assert again(late, lambda: seen(1, 0)) is None, "requests would be late again"
+    assert again(late, lambda: seen(1)) is None, "requests would be late again"
 
 
 @pytest.mark.parametrize("phase", ["rolled_back", "aborted", "superseded"])
 def test_what_ended_for_another_reason_is_not_tried_again(phase: str) -> None:
     ended = go_back(proving(), phase, "…", START)  # type: ignore[arg-type]
-    assert again(ended, lambda: seen(1000, 0)) is None
+    assert again(ended, lambda: seen(1000)) is None
 
 
 def test_what_the_loop_starts_is_known_by_its_name() -> None:

@@ -136,7 +136,9 @@ def test_a_version_that_never_loads_is_not_proven_in_time() -> None:
         made.tick(60)
     assert made.rollout().phase == "unproven"
     assert made.registry.version(MODEL, 2).standing == "unproven"
-    assert made.rollout().reason.startswith("not proven in 15 min: shadow not yet: loading on 2 of 2 replicas")
+    assert made.rollout().reason.startswith(
+        "not proven in 15 min (tried again once requests come): shadow not yet: loading on 2 of 2 replicas"
+    )
 
 
 def test_what_no_request_proved_is_tried_again_once_requests_come() -> None:
@@ -162,6 +164,7 @@ def test_what_twenty_thousand_outcomes_cannot_tell_from_the_champion_is_left() -
         made.tick(60)
     assert made.rollout().phase == "unproven"
     assert made.told().count("unproven") == 1
+    assert "(25,000 outcomes do not tell it from v1: left as it is)" in made.rollout().reason
     made.controller.start(MODEL, candidate, made.now, "no override is needed")
 
 

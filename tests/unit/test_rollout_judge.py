@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from configs.schema import Objectives, Plan
+from configs.sized_plan import Traffic
 from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
-from serve_apps.rollout.judge import GuardrailJudge
+from serve_apps.rollout.judge import GuardrailJudge, remember
 from serve_apps.rollout.machine import begin
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Guardrail, Verdict
@@ -91,6 +92,25 @@ def test_errors_are_compared_with_the_objective_when_the_champion_answers_nothin
     full = replace(ROLLOUT, step=2)
     assert guardrail(verdict(arms((1000, 3, 5.0), None), full), "errors").outcome == "PASS"
     assert guardrail(verdict(arms((1000, 60, 5.0), None), full), "errors").outcome == "FAIL"
+
+
+def test_errors_at_full_weight_are_no_more_than_the_champion_had_before() -> None:
+    beside = remember(ROLLOUT, arms((500, 5, 5.0), (4500, 45, 5.0)))
+    full = replace(beside, step=2)
+    alone = arms((19_800, 200, 5.0), None)
+    assert guardrail(verdict(alone, replace(full, reference=None)), "errors").outcome == "FAIL"
+    seen = guardrail(verdict(alone, full), "errors")
+    assert seen.outcome == "PASS"
+    assert seen.sentence.endswith("(allowed 1.49%: v2 before and the margin)")
+    assert guardrail(verdict(arms((9000, 1000, 5.0), None), full), "errors").outcome == "FAIL"
+
+
+def test_what_a_look_keeps_is_the_champion_beside_and_the_traffic() -> None:
+    kept = remember(ROLLOUT, replace(GOOD, traffic=Traffic(600, 600, 60)))
+    assert (kept.reference, kept.traffic, kept.outcomes) == (GOOD.arm(2), Traffic(600, 600, 60), 8000)
+    assert kept.sized.outcomes == 600
+    silent = remember(replace(kept, step=2), Evidence(6, (ArmEvidence(3, 10, 0, 1.0),), None, None))
+    assert silent == replace(kept, step=2), "what is not seen is not forgotten"
 
 
 def test_a_step_without_any_decision_never_passes() -> None:

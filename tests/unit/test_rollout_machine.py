@@ -91,7 +91,7 @@ def test_a_phase_that_takes_too_long_goes_back_unproven(phases: int) -> None:
     assert looked_at(rollout, 24).active
     back = looked_at(rollout, 25)
     assert back.phase == "unproven"
-    assert back.reason.startswith("not proven in 24 h: ")
+    assert back.reason.startswith("not proven in 24 h (tried again once requests come): ")
 
 
 def test_a_clock_that_jumps_proves_nothing_and_ends_nothing() -> None:
