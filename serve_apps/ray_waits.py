@@ -7,7 +7,7 @@ from typing import Any
 import ray
 from ray.util.placement_group import placement_group_table
 
-from cluster.waiting import Demand, Wait, groups_to_come, jobs_to_come, replicas_to_come, waits
+from cluster.waiting import Demand, Wait, groups_to_come, held, jobs_to_come, replicas_to_come, waits
 
 
 class RayWaits:
@@ -22,11 +22,12 @@ class RayWaits:
 
     def look(self) -> None:
         """See who waits now."""
+        applications = self._applications()
         demands: list[Demand] = [
-            *replicas_to_come(self._applications()),
+            *replicas_to_come(applications),
             *jobs_to_come(self._jobs()),
             *groups_to_come(placement_group_table().values()),
         ]
         free = ray.available_resources().get("CPU", 0.0) if demands else 0.0
         total = ray.cluster_resources().get("CPU", 0.0) if demands else 0.0
-        self.seen = waits(demands, free, total, self.seen, datetime.now(UTC))
+        self.seen = waits(demands, free, total, held(applications), self.seen, datetime.now(UTC))
