@@ -59,7 +59,7 @@ def look(settings: Settings) -> Machine:
         disk_free_bytes=disk.free,
         disk_used_share=disk.used / (disk.used + disk.free) if disk.used + disk.free else 0.0,
         file_system=_file_system(there),
-        memory_free_bytes=_memory_free(),
+        memory_free_bytes=memory_free(),
         shared_memory_bytes=shutil.disk_usage("/dev/shm").free if Path("/dev/shm").is_dir() else 0,  # noqa: S108
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         wrong_versions=_wrong_versions(),
@@ -121,8 +121,8 @@ def _file_system(path: Path) -> str:
     return max(held, key=lambda each: len(each.mountpoint)).fstype if held else ""
 
 
-def _memory_free() -> int:
-    """Of the machine, or of the container where that allows less."""
+def memory_free() -> int:
+    """Bytes of the machine, or of the container where that allows less."""
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     free = int(psutil.virtual_memory().available)
     return min(free, _number(limit, free + _number(used, 0)) - _number(used, 0))

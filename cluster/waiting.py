@@ -103,6 +103,21 @@ def waits(
     return tuple(found)
 
 
+def short_of_memory(free_bytes: int, model_bytes: int) -> str:
+    """What to say where the next model finds no memory; empty where it does.
+
+    >>> short_of_memory(300_000_000, 600_000_000)
+    '0.3 GB of memory are free, and a model takes 0.6 GB: take one out of service with `windvane undeploy MODEL`'
+    >>> short_of_memory(700_000_000, 600_000_000)
+    ''
+    """
+    if free_bytes >= model_bytes:
+        return ""
+    free, model = f"{free_bytes / 1e9:.1f} GB", f"{model_bytes / 1e9:.1f} GB"
+    way = "take one out of service with `windvane undeploy MODEL`"
+    return f"{free} of memory are free, and a model takes {model}: {way}"
+
+
 def _sentence(demand: Demand, free: float, total: float) -> str:
     """Empty where nothing is missing: it is only starting.
 

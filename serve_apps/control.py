@@ -107,7 +107,8 @@ class Control:
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
-        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all)
+        alone = self._settings.ray_address is None
+        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
         self._desk = Desk(store, registry, self._rollouts, self._monitors, archive, waits=lambda: self._waits.seen)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
