@@ -101,7 +101,7 @@ class Desk:
     def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
         """Everything `windvane status` and the console show of the models that may be seen."""
         seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
-        return {"at": self._clock().isoformat(), "models": seen, "waits": status.waits(self._waits(), may_see)}
+        return {"at": self._clock().isoformat(), "models": seen, "waits": status.wait_statuses(self._waits(), may_see)}
 
     def mandate(self, model: str) -> Mandate | None:
         """What the deployed declaration permits; None when none is deployed."""

@@ -51,7 +51,7 @@ def model_status(
     }
 
 
-def waits(found: Sequence[Wait], may_see: Callable[[str], bool]) -> list[WaitStatus]:
+def wait_statuses(found: Sequence[Wait], may_see: Callable[[str], bool]) -> list[WaitStatus]:
     """Who waits, for what, since when: of the models that may be seen, and of none."""
     seen = [wait for wait in found if wait.model is None or may_see(wait.model)]
     return [{"model": wait.model, "sentence": wait.sentence, "since": wait.since.isoformat()} for wait in seen]
