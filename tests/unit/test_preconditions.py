@@ -23,6 +23,7 @@ FINE = Machine(
     disk_free_bytes=50_000_000_000,
     disk_used_share=0.5,
     file_system="ext4",
+    runs_programs=True,
     memory_free_bytes=16_000_000_000,
     shared_memory_bytes=8_000_000_000,
     open_files=1_048_576,
@@ -95,6 +96,7 @@ def test_the_highest_port_of_a_setting_speaks_for_all_that_are_too_high() -> Non
     ("machine", "words"),
     [
         (replace(FINE, home_obstacle="/srv is a file"), "/srv is a file: choose another folder with WINDVANE_HOME"),
+        (replace(FINE, runs_programs=False), "/srv/wv lies on a disk that is mounted noexec"),
         (replace(FINE, socket_folder=None), "choose a WINDVANE_HOME of at most 20 letters, digits"),
         (replace(FINE, disk_free_bytes=10**8), "0.1 GB free on the disk of WINDVANE_HOME, and decisions have to be"),
         (replace(FINE, memory_free_bytes=5 * 10**8), "0.5 GB free, and Ray with control takes 1.3 GB: end something"),
