@@ -1,7 +1,6 @@
 """What stands in the way is said before anything is started, each in a sentence with what to do."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,25 +10,7 @@ from cluster.machine import Machine
 from cluster.preconditions import Check, examine
 from configs.load import load_settings
 from configs.settings import Settings
-
-FINE = Machine(
-    user="ada",
-    said_user="ada",
-    listeners={},
-    first_open_port=1024,
-    host_is_here=True,
-    socket_folder=Path("/srv/wv/run"),
-    home_obstacle="",
-    disk_free_bytes=50_000_000_000,
-    disk_used_share=0.5,
-    file_system="ext4",
-    runs_programs=True,
-    memory_free_bytes=16_000_000_000,
-    shared_memory_bytes=8_000_000_000,
-    open_files=1_048_576,
-    wrong_versions=(),
-    keeps_bytecode=True,
-)
+from tests.machines import FINE
 
 
 def settings_of(**variables: str) -> Settings:
