@@ -13,7 +13,7 @@ from configs.schema import Settings
 
 CONTROL = "control"
 PATH = "/api/serve/applications/"
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2  # each question costs the dashboard and Serve as much as it costs us
 LINES = 6  # of what Serve says about a failure
 
 
