@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = str(Path(__file__).resolve().parent)
-PACKAGES = ("cluster", "configs", "examples", "monitoring", "serve_apps", "training")
+PACKAGES = ("backtest", "cluster", "configs", "examples", "monitoring", "serve_apps", "training")
 USERS_FOLDER = "WINDVANE_USERS_FOLDER"  # a variable: where `windvane up` was called, and the user's own modules lie
 
 

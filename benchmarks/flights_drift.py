@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from configs.load import load_model, load_settings
-from training.data import Examples, gather, gather_from
+from training.data import gather, gather_from
+from training.examples import Examples
 from training.settings import FitSettings
 
 RETRAINED = ("2013-04-15", "2013-07-15", "2013-10-15")

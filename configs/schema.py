@@ -41,6 +41,19 @@ class Source(Declared):
     time: str | None = None  # event time column; rows keep file order without one
     subject: str | None = None  # column that names who or what a decision is about
     until: Moment | None = None  # base data ends before this moment; newer labels come from the decision log
+    decimal: Literal[".", ","] = "."  # what decimals stand behind where numbers are text, as in CSV
+    # whether dates such as 03/04/2024 begin with the day; told from the rows where they tell it
+    day_first: Flag | None = None
+
+    @model_validator(mode="after")
+    def _is_an_address(self) -> Self:
+        scheme = self.source.partition("://")[0].lower() if "://" in self.source else ""
+        if scheme in ("http", "https", "s3", "s3a", "gs", "gcs", "abfs", "az", "hdfs", "ftp", "file"):
+            how = "write the path alone" if scheme == "file" else "copy it here, or read it in a python:module:function"
+            raise wrong(f"addresses of {scheme}:// are not read; {how}", "source")
+        if not self.source.strip():
+            raise wrong("is empty; name a file, a folder, a SQL URL or python:module:function", "source")
+        return self
 
     @model_validator(mode="after")
     def _query_goes_with_sql(self) -> Self:
@@ -71,7 +84,7 @@ class Training(Declared):
     windows: Annotated[tuple[Literal["all"] | Duration, ...], Field(min_length=1)] = ("all",)
     trials: Count = 6  # parameter sets tried at most
     tune_budget: Duration = timedelta(seconds=20)  # time for trying them, wall clock
-    max_rounds: Count = 300  # boosting rounds at most
+    max_rounds: Count = 500  # boosting rounds at most; a trial ends earlier when more no longer help
     workers: Count = 1  # Ray Train workers of the final fit
     bootstrap: Annotated[Whole, Field(ge=50)] = 200  # resamples behind every interval of an evaluation
     margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # log loss a candidate may lose to the champion offline
@@ -110,8 +123,11 @@ class Monitor(Declared):
     feature_psi: Annotated[Figure, Field(gt=0)] = 0.25
     score_psi: Annotated[Figure, Field(gt=0)] = 0.25  # the same for the score
     missing_rise: Share = 0.1  # rise of a feature's missing share above which it is a breach
-    auc_drop: Share = 0.03  # fall of AUC below the reference above which it is a breach
-    brier_rise: Share = 0.02  # rise of the Brier score above the reference above which it is a breach
+    # a champion is held to what its scores promise: windows between two false alarms, at least, all promises together
+    false_alarm_windows: Count = 20_000
+    # limits beside that, none by default: fall of AUC below the reference above which it is a breach
+    auc_drop: Share | None = None
+    brier_rise: Share | None = None  # rise of the Brier score above the reference above which it is a breach
 
 
 class Retrain(Declared):
@@ -119,9 +135,11 @@ class Retrain(Declared):
 
     on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")  # which breaches count
     persistence: Count = 2  # windows in a row that must breach
-    cool_down: Duration = timedelta(days=7)  # event time between two retrainings
-    min_labels: Count = 1000  # outcomes known before a retraining makes sense
-    daily_budget: Count = 2  # jobs started in 24 h of wall clock
+    cool_down: Duration = timedelta(0)  # event time between two retrainings; a broken promise waits for labels anyway
+    min_labels: Count = 500  # outcomes known since a change began before a retraining makes sense
+    # times as many labels as the champion has learnt from, at which it is trained anew; never without one
+    growth: Annotated[Figure, Field(gt=1.0)] | None = 2.0
+    daily_budget: Count = 8  # retrainings in 24 h of wall clock that came to nothing before the next has to wait
     schedule: Duration | None = None  # retrain this often whatever is seen; never without one
     max_attempts: Count = 3  # how often a failed job is started in all
     retry_after: Duration = timedelta(seconds=30)  # wait before the second attempt, doubled each time
@@ -132,8 +150,10 @@ class Step(Declared):
     """One canary step: the candidate's weight and what has to be seen before the next."""
 
     weight: Annotated[Figure, Field(gt=0.0, le=1.0)]  # share of units the candidate answers
-    min_duration: Duration = timedelta(minutes=5)  # wall clock time the step lasts at least
-    min_decisions: Count = 200  # candidate decisions it needs at least
+    # wall clock time the step lasts at least; without one as long as 1,000 decisions take, from 10 s to 1 h
+    min_duration: Duration | None = None
+    # candidate decisions it needs at least; without one an hour's of all traffic, from 20 to 200
+    min_decisions: Count | None = None
 
 
 class Plan(Declared):
@@ -142,18 +162,23 @@ class Plan(Declared):
     shadow: Flag = True  # score the candidate on every request before it answers any
     # whether somebody other than who asked for it must approve a candidate before it answers any request
     approval: Literal["none", "required"] = "none"
-    min_outcomes: Count = 1000  # paired outcomes before the loss guardrail can pass
-    shadow_min_duration: Duration = timedelta(minutes=5)  # wall clock time the shadow phase lasts at least
+    # paired outcomes before the loss guardrail can pass; without one a day's, from 200 to 1,000
+    min_outcomes: Count | None = None
+    # wall clock time the shadow phase lasts at least; without one as long as 1,000 decisions take, from 10 s to 1 h
+    shadow_min_duration: Duration | None = None
     # canary steps, the last of weight 1.0
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] = (
         Step(weight=0.1),
         Step(weight=0.5),
         Step(weight=1.0),
     )
-    bake: Duration = timedelta(minutes=10)  # wall clock time the candidate answers everything before it is champion
+    # wall clock time the candidate answers everything before it is champion; without one twice that of a step
+    bake: Duration | None = None
     rollback_window: Duration = timedelta(hours=24)  # time the old champion stays loaded after a promotion
-    max_phase: Duration = timedelta(hours=24)  # a phase without a verdict for this long ends the rollout
-    loss_margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
+    # longest wait for a verdict in a phase; without one the delay of labels and, from 1 to 30 days, 20,000 outcomes
+    max_phase: Duration | None = None
+    # Brier score, paired, that the candidate may lose to the champion; without one 2 % of the champion's own
+    loss_margin: Annotated[Figure, Field(ge=0.0)] | None = None
     design_effect: Annotated[Figure, Field(ge=1.0)] = 1.0  # correlated outcomes that tell as much as one alone (Kish)
     error_margin: Share = 0.005  # share of errors the candidate may have above the champion's
     # population stability index between both versions' scores above which it fails

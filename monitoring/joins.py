@@ -25,6 +25,8 @@ class Joined:
     answered: list[tuple[int, float, bool]] = field(default_factory=list)  # window, score, label of what was answered
     pairs: list[tuple[int, int, float, float, float, int]] = field(default_factory=list)
     """Two versions (lower first), when answered, both scores, and the label as −1 (not known), 0 or 1."""
+    decided: list[float] = field(default_factory=list)  # when decisions were answered
+    told: list[tuple[float, float]] = field(default_factory=list)  # when answered, and when its outcome came
 
 
 class Joins:
@@ -36,7 +38,7 @@ class Joins:
         self._most_recent = recent
         self._waiting: OrderedDict[str, _Entry] = OrderedDict()
         self._recent: OrderedDict[str, tuple[_Entry, bool]] = OrderedDict()
-        self._early_labels: OrderedDict[str, bool] = OrderedDict()
+        self._early_labels: OrderedDict[str, tuple[bool, float]] = OrderedDict()
         self._early_scores: OrderedDict[str, _Scores] = OrderedDict()
         self.labelled = 0
         self.dropped = 0  # decisions that made room before their outcome came
@@ -54,7 +56,7 @@ class Joins:
                 self._decision(record, joined)
             elif isinstance(record, Outcome):
                 if record.label is not None:
-                    self._label(record.decision_id, record.label, joined)
+                    self._label(record.decision_id, record.label, record.at, joined)
             elif isinstance(record, Shadow):
                 self._shadow(record, joined)
         return joined
@@ -66,6 +68,7 @@ class Joins:
         window = floor(decision.event_time / self._window_seconds)
         entry: _Entry = (decision.at, window, ((decision.version, score),))
         joined.scored.append((decision.version, window))
+        joined.decided.append(decision.at)
         self._waiting[key] = entry
         if len(self._waiting) > self._most_waiting:
             self._waiting.popitem(last=False)
@@ -74,9 +77,9 @@ class Joins:
             for version, early in self._early_scores.pop(key, ()):
                 self._score(key, version, early, joined)
         if self._early_labels:
-            label = self._early_labels.pop(key, None)
-            if label is not None:
-                self._label(key, label, joined)
+            early_label = self._early_labels.pop(key, None)
+            if early_label is not None:
+                self._label(key, *early_label, joined)
 
     def _shadow(self, shadow: Shadow, joined: Joined) -> None:
         for key, score in zip(shadow.decision_ids, shadow.predictions, strict=True):
@@ -108,11 +111,11 @@ class Joins:
         for other, theirs in scores:
             joined.pairs.append(_pair(other, theirs, version, score, at, int(label)))
 
-    def _label(self, key: str, label: bool, joined: Joined) -> None:
+    def _label(self, key: str, label: bool, came: float, joined: Joined) -> None:
         entry = self._waiting.pop(key, None)
         if entry is None:
             if key not in self._recent:
-                self._early_labels.setdefault(key, label)
+                self._early_labels.setdefault(key, (label, came))
                 _bound(self._early_labels, self._most_recent)
             return
         at, window, scores = entry
@@ -120,6 +123,7 @@ class Joins:
         self._recent[key] = (entry, label)
         _bound(self._recent, self._most_recent)
         joined.answered.append((window, scores[0][1], label))
+        joined.told.append((at, came))
         for place, (version, score) in enumerate(scores):
             joined.labelled.append((version, window, score, label))
             for other, theirs in scores[:place]:

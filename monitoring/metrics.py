@@ -41,6 +41,21 @@ DENIALS = Definition(
     "Decisions that policy denied, by the policy that did or why none allowed it.",
     ("model", "reason"),
 )
+REFUSED = Definition(
+    "windvane_refused_total", "counter", "Requests, and instances of answered requests, that were refused.", ("model",)
+)
+REFUSALS = Definition(
+    "windvane_refusals_total",
+    "counter",
+    "What requests were refused for, by declared field (empty: the whole request) and reason.",
+    ("model", "field", "reason"),
+)
+WARNINGS = Definition(
+    "windvane_warnings_total",
+    "counter",
+    "Rows answered with a warning, by field and reason: unusual, unknown_category.",
+    ("model", "field", "reason"),
+)
 SHADOW_SCORES = Definition(
     "windvane_shadow_scores_total",
     "counter",
@@ -50,7 +65,7 @@ SHADOW_SCORES = Definition(
 SHADOW_DROPPED = Definition(
     "windvane_shadow_dropped_total",
     "counter",
-    "Decisions a shadow did not score: too many waited.",
+    "Decisions a shadow did not score: too many waited, it broke, or its score could not be logged.",
     ("model", "version"),
 )
 OUTCOMES = Definition("windvane_outcomes_total", "counter", "Decisions joined with their outcome.", ("model",))
@@ -77,6 +92,7 @@ REQUESTS = Definition("windvane_retrain_requests", "gauge", "Retrain requests by
 ALL = (
     *(DECISIONS, ERRORS, SHADOW_SCORES, SHADOW_DROPPED, OUTCOMES, OUTCOMES_DROPPED, WAITING, RATE, LATENCY, REPLICAS),
     *(CLOCK, CHAMPION, WEIGHT, PHASE, BREACH, REQUESTS, DENIALS),
+    *(REFUSED, REFUSALS, WARNINGS),
 )
 
 
@@ -154,6 +170,11 @@ def _traffic(seen: Snapshot) -> Iterator[_Sample]:
             yield DECISIONS, (*labels, action), count
     for category, denied in seen.denied.items():
         yield DENIALS, (category,), denied
+    yield REFUSED, (), seen.refused
+    for cause, refused in seen.refusals.items():
+        yield REFUSALS, cause, refused
+    for cause, warned in seen.warnings.items():
+        yield WARNINGS, cause, warned
     for version, scores in seen.shadow_scores.items():
         yield SHADOW_SCORES, (str(version),), scores
     for version, dropped in seen.shadow_dropped.items():

@@ -52,9 +52,9 @@ class Pair:
         self._labelled = Ring(4, most)  # the same and the label
         self._sums: _Sums | None = None
 
-    def add(self, rows: Sequence[tuple[float, float, float, int]]) -> None:
+    def add(self, rows: Sequence[tuple[float, float, float, int]] | NDArray[np.float64]) -> None:
         """Take in (answered at, score of low, score of high, label); label −1 is a pair without one."""
-        given = np.array(rows, np.float64).reshape(-1, 4)
+        given = np.asarray(rows, np.float64).reshape(-1, 4)
         labelled = given[:, 3] >= 0
         self._scores.add(given[~labelled, :3])
         self._labelled.add(given[labelled])

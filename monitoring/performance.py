@@ -35,6 +35,9 @@ class Performance:
     brier: float
     brier_variance: float  # of one decision's squared error
     log_loss: float
+    mean_score: float | None = None  # what the scores promise: the share of labels that should be true
+    promised_brier: float | None = None  # mean p (1 − p): the Brier score where every score is right
+    spread: float | None = None  # mean p (1 − p) (1 − 2 p)²: variance of one decision's Brier score where they are
 
     def auc_standard_error(self) -> float | None:
         """Hanley and McNeil (1982), from the AUC and the size of both classes."""
@@ -53,13 +56,16 @@ class Performance:
 class LabelledScores:
     """Counts of scores per bin and label with exact loss sums; adding is commutative and associative to the bit."""
 
-    __slots__ = ("bins", "brier", "brier_squared", "log_loss")
+    __slots__ = ("bins", "brier", "brier_squared", "log_loss", "promised", "scores", "spread")
 
     def __init__(self) -> None:
         self.bins: NDArray[np.int64] = np.zeros((2, SCORE_BINS), np.int64)
         self.brier = 0
         self.brier_squared = 0
         self.log_loss = 0
+        self.scores = 0
+        self.promised = 0
+        self.spread = 0
 
     @property
     def n(self) -> int:
@@ -77,6 +83,10 @@ class LabelledScores:
         self.brier += exact_sum(squared)
         self.brier_squared += exact_sum(np.square(squared))
         self.log_loss += exact_sum(-np.log(likelihood))
+        promised: NDArray[np.float64] = scores * (1.0 - scores)
+        self.scores += exact_sum(np.asarray(scores, np.float64))
+        self.promised += exact_sum(promised)
+        self.spread += exact_sum(np.asarray(promised * np.square(1.0 - 2.0 * scores), np.float64))
 
     def merge(self, other: "LabelledScores") -> None:
         """Add everything the other one counted."""
@@ -84,6 +94,9 @@ class LabelledScores:
         self.brier += other.brier
         self.brier_squared += other.brier_squared
         self.log_loss += other.log_loss
+        self.scores += other.scores
+        self.promised += other.promised
+        self.spread += other.spread
 
     def performance(self) -> Performance | None:
         """The figures, or None when nothing was counted."""
@@ -93,7 +106,17 @@ class LabelledScores:
             return None
         brier = self.brier / UNIT / n
         variance = max(self.brier_squared / UNIT / n - brier * brier, 0.0) * n / max(n - 1, 1)
-        return Performance(n, positives, _auc(self.bins), brier, variance, self.log_loss / UNIT / n)
+        return Performance(
+            n=n,
+            positives=positives,
+            auc=_auc(self.bins),
+            brier=brier,
+            brier_variance=variance,
+            log_loss=self.log_loss / UNIT / n,
+            mean_score=self.scores / UNIT / n,
+            promised_brier=self.promised / UNIT / n,
+            spread=self.spread / UNIT / n,
+        )
 
 
 def exact_sum(losses: NDArray[np.float64]) -> int:

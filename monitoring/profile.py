@@ -56,6 +56,8 @@ class Profile:
     features: tuple[FeatureProfile, ...]
     scores: tuple[int, ...]  # per fixed score bin
     performance: Performance
+    label_delay: float | None = None  # seconds by which 95 % of each class's labels are known, where the rows tell it
+    learnt: int | None = None  # rows it learnt from; those of an older regime count by their weight
 
     @staticmethod
     def learn(
@@ -63,6 +65,8 @@ class Profile:
         rows: Rows,
         scores: NDArray[np.floating],
         labels: NDArray[np.bool_],
+        label_delay: float | None = None,
+        learnt: int | None = None,
     ) -> "Profile":
         """The profile of float32[n, F] encoded rows, and of float[m] held-out scores with their bool[m] labels."""
         if len(rows) == 0 or len(scores) == 0:
@@ -72,9 +76,11 @@ class Profile:
         performance = labelled.performance()
         if performance is None:
             raise Invalid("A profile needs held-out labels; there are none")
-        learnt = tuple(_learn(feature, rows[:, place]) for place, feature in enumerate(features))
+        binned = tuple(_learn(feature, rows[:, place]) for place, feature in enumerate(features))
         counted = np.bincount(score_bins(np.asarray(scores, np.float64)), minlength=SCORE_BINS)
-        return Profile(learnt, tuple(counted.tolist()), performance)
+        return Profile(
+            binned, tuple(counted.tolist()), performance, label_delay, len(rows) if learnt is None else learnt
+        )
 
     @staticmethod
     def from_json(text: bytes | str) -> "Profile":

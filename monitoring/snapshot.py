@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -59,6 +59,9 @@ class Snapshot:
     replicas: int
     profiles: tuple[int, ...]  # versions whose reference is known
     denied: Mapping[str, int]  # decisions that policy denied, by category
+    refused: int = 0  # requests, and instances of answered ones
+    refusals: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by field, reason
+    warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)  # rows, by field, reason
 
 
 class Rates:

@@ -88,7 +88,17 @@ class Watcher:
     def _act(self, model: str, state: WatchState, revision: int, recovered: bool) -> None:
         tell(self._store, model, state.untold, recovered)
         if (wanted := state.wanted) is not None:
-            open_request(self._store, model, wanted.reason, wanted.cause, wanted.findings, wanted.at, wanted.event_time)
+            open_request(
+                self._store,
+                model,
+                wanted.reason,
+                wanted.cause,
+                wanted.findings,
+                wanted.at,
+                wanted.event_time,
+                since=wanted.since,
+                until=wanted.until,
+            )
         self._states.save(model, replace(state, untold=(), wanted=None), revision)
 
     def _see_through(self, model: str, now: datetime) -> None:
@@ -137,8 +147,11 @@ class Watcher:
         """The job of the request's current attempt."""
         entrypoint = [self._python, *PROGRAM, TRAINING, "--model", request.model]
         entrypoint += ["--request", request.request_id, "--reason", request.reason]
-        if request.event_time is not None and self._specs(request.model).data.time is not None:
-            entrypoint += ["--until", request.event_time.isoformat()]
+        until = request.until or request.event_time
+        if until is not None and self._specs(request.model).data.time is not None:
+            entrypoint += ["--until", until.isoformat()]
+            if request.since is not None:
+                entrypoint += ["--since", request.since.isoformat()]
         metadata = {
             "model": request.model,
             "request": request.request_id,
@@ -176,14 +189,20 @@ class Watcher:
     def _circumstances(self, model: str, clock: float, now: datetime) -> Circumstances:
         known = requests_of(self._store, model)
         asked = [request.event_time.timestamp() for request in known if request.event_time is not None]
-        newest = self._registry.versions(model)[-1]
+        versions = self._registry.versions(model)
+        newest = versions[-1]
+        lost = {version.request_id for version in versions if version.standing in ("rejected", "rolled_back")}
         return Circumstances(
             clock=clock,
             wall=now,
             last_requested=max(asked, default=None),
             open_request=next((request.request_id for request in known if not request.closed), None),
             proving=newest.number if newest.standing == "candidate" else None,
-            starts=tuple(start for request in known for start in request.started_at),
+            worthless=tuple(
+                request.started_at[-1]
+                for request in known
+                if request.started_at and (request.request_id in lost or request.status == "failed")
+            ),
         )
 
     def _keep(self, found: Sequence[Finding]) -> None:

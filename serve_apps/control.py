@@ -32,7 +32,6 @@ from cluster.policy_library import PolicyLibrary
 from cluster.processes import step_back
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
-from cluster.run_folder import mend
 from cluster.serve_apps_api import ServeApplications
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
@@ -51,6 +50,7 @@ from serve_apps.grpc_reception import GrpcReception
 from serve_apps.guarded import Keeper, demand_guards
 from serve_apps.inference_server import add_server_routes, server_metadata, unready
 from serve_apps.key_desk import KeyDesk
+from serve_apps.model_ticks import ModelTicks
 from serve_apps.orders import Orders
 from serve_apps.own_log import speak
 from serve_apps.policy_desk import PolicyDesk
@@ -73,6 +73,7 @@ SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
+ASKED_SECONDS = 5.0  # that a person waits for one monitor
 LINK_SECONDS = 1.0
 WAITS_SECONDS = 1.0
 
@@ -109,7 +110,8 @@ class Control:
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
         alone = self._settings.ray_address is None
         self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
-        self._desk = Desk(store, registry, self._rollouts, self._monitors, archive, waits=lambda: self._waits.seen)
+        monitors = RayMonitors(ASKED_SECONDS)
+        self._desk = Desk(store, registry, self._rollouts, monitors, archive, waits=lambda: self._waits.seen)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -140,21 +142,23 @@ class Control:
         kernels = [sys.executable, *PROGRAM, "serve_apps.kernels"]  # a replica that finds none makes its own
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
-        head = head_record.load(home)
-        self._head_run = Path(head.run) if head else None
         self._watched: tuple[str, ...] | None = None
-        for name, period, act, before in (
-            ("rollout", ROLLOUT_SECONDS, self._roll, None),
+        self._watches = ModelTicks("watch", self._watch, self._going_on)
+        rollouts = ModelTicks("rollout", self._roll, self._going_on)
+        seals = ModelTicks("seal", self._seal, self._going_on, most_at_once=1)  # what it waits for is the disk
+        metrics = ModelTicks("metrics", self._tell_ray, self._going_on)
+        for name, period, ticks, before in (
+            ("rollout", ROLLOUT_SECONDS, rollouts, None),
             ("keys", KEYS_SECONDS, None, self._refresh_keys),
-            ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
-            ("seal", SEAL_SECONDS, self._seal, self._seal_others),
+            ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
+            ("seal", SEAL_SECONDS, seals, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
-            ("metrics", METRICS_SECONDS, self._tell_ray, None),
+            ("metrics", METRICS_SECONDS, metrics, None),
             ("policies", POLICY_SECONDS, None, self._govern),
             ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
-            ("link", LINK_SECONDS, None, self._mend_link),
+            ("link", LINK_SECONDS, None, lambda _: head_record.mend_link(home)),
         ):
-            threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
+            threading.Thread(target=self._loop, args=(name, period, ticks, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
@@ -206,10 +210,10 @@ class Control:
         self,
         name: str,
         period: float,
-        act: Callable[[ModelSpec, datetime], None] | None,
+        ticks: ModelTicks | None,
         before: Callable[[Sequence[ModelSpec]], None] | None,
     ) -> None:
-        """Every model, for ever; one model's trouble is said once and never stops the others."""
+        """Every model, for ever; one model's trouble is said once, and neither stops nor delays the others."""
         while not self._stopping.is_set():
             start = time.monotonic()
             models: list[ModelSpec] = []
@@ -217,12 +221,11 @@ class Control:
                 models += self._desk.models()
                 if before is not None:
                     before(models)
-            for spec in models:
-                if act is None:
-                    break
-                with self._going_on(f"{name}:{spec.name}"):
-                    act(spec, datetime.now(UTC))
+            if ticks is not None:
+                ticks.begin(models)
             self._stopping.wait(max(0.0, period - (time.monotonic() - start)))
+        if ticks is not None:
+            ticks.close()
 
     @contextmanager
     def _going_on(self, where: str) -> Iterator[None]:
@@ -248,9 +251,9 @@ class Control:
         self._rollouts.tick(spec.name, now)
 
     def _end_monitors(self, models: Sequence[ModelSpec]) -> None:
-        """In the thread that starts monitors, so that none is started for a model that just left."""
+        """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""
         names = tuple(spec.name for spec in models)
-        if names != self._watched:
+        if names != self._watched and self._watches.busy <= set(names):
             end_monitors(names)
             self._watched = names
 
@@ -268,12 +271,6 @@ class Control:
         """
         self._reviews.tick(models, datetime.now(UTC))
         self._policies.tell()
-
-    def _mend_link(self, _: Sequence[ModelSpec]) -> None:
-        """Ray finds its sockets by a link in /tmp, which whoever cleans that takes away."""
-        run = self._head_run
-        if run is not None:
-            mend(Path(self._settings.home), run)
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])

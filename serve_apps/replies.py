@@ -14,6 +14,14 @@ from serve_apps.rollout.verdict import Outcome
 Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
+class CauseStatus(TypedDict):
+    """How many requests or rows, by declared field (empty: the whole request) and reason."""
+
+    field: str
+    reason: str
+    count: int
+
+
 class TrafficStatus(TypedDict):
     """Rates, latencies and totals as the monitor has them; null where nothing was seen."""
 
@@ -27,6 +35,9 @@ class TrafficStatus(TypedDict):
     replicas: int
     shadow_dropped: dict[str, int]
     denied: dict[str, int]
+    refused: int
+    refusals: list[CauseStatus]
+    warnings: list[CauseStatus]
 
 
 class ArmStatus(TypedDict):
@@ -103,6 +114,7 @@ class RolloutStatus(TypedDict):
     ended_at: Moment | None
     in_force: bool
     rolled_back_in_ms: float | None
+    times: str  # what the plan asks for at the measured traffic, in words
     verdict: VerdictStatus | None
     approval: ApprovalStatus | None
 
@@ -112,7 +124,7 @@ class RetrainStatus(TypedDict):
 
     request_id: str
     status: requests.Status
-    cause: Literal["findings", "schedule", "manual"]
+    cause: Literal["findings", "growth", "schedule", "manual"]
     reason: str
     findings: list[str]
     requested_at: Moment

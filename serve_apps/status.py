@@ -1,6 +1,6 @@
 """What an operator sees of one model, put together from the loop's records: plain JSON values, no decisions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from cluster.gate import Answer
@@ -13,6 +13,7 @@ from monitoring.snapshot import Snapshot
 from serve_apps.replies import (
     AnswerStatus,
     ApprovalStatus,
+    CauseStatus,
     EventStatus,
     ModelStatus,
     RetrainStatus,
@@ -70,6 +71,9 @@ def traffic_status(seen: Snapshot) -> TrafficStatus:
         "replicas": seen.replicas,
         "shadow_dropped": {str(version): count for version, count in seen.shadow_dropped.items()},
         "denied": dict(seen.denied),
+        "refused": seen.refused,
+        "refusals": _causes(seen.refusals),
+        "warnings": _causes(seen.warnings),
     }
 
 
@@ -103,6 +107,7 @@ def rollout_status(rollout: Rollout) -> RolloutStatus:
         "ended_at": _iso(rollout.ended_at),
         "in_force": rollout.in_force_at is not None,
         "rolled_back_in_ms": rollout.rolled_back_in_ms,
+        "times": rollout.sized.sentence(),
         "verdict": verdict_status(rollout.verdict) if rollout.verdict else None,
         "approval": approval_status(rollout) if required(rollout) else None,
     }
@@ -182,6 +187,12 @@ def version_status(version: Version) -> VersionStatus:
         "created_at": version.created_at.isoformat(),
         "metrics": dict(version.metrics),
     }
+
+
+def _causes(counts: Mapping[tuple[str, str], int]) -> list[CauseStatus]:
+    """Most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [{"field": field, "reason": reason, "count": count} for (field, reason), count in ordered]
 
 
 def _answer_status(answer: Answer | None) -> AnswerStatus | None:

@@ -57,6 +57,9 @@ SEEN = Snapshot(
     replicas=2,
     profiles=(1,),
     denied={"consent": 2},
+    refused=5,
+    refusals={("", "malformed_request"): 1, ("income", "range"): 4},
+    warnings={("plan", "unknown_category"): 3},
 )
 
 

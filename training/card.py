@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cluster.model_card import Card, Figure, Group, Rows, Use
 from configs.schema import Attribute, ModelSpec
-from training.data import Examples
 from training.evaluate import Comparison, Estimate, Labels, Ruling, actions_of, compare
+from training.examples import Examples
 from training.order import Order
 
 LEAST_ROWS = 30  # of a group, below which no figure says anything
@@ -87,7 +87,7 @@ def limits_of(spec: ModelSpec, comparison: Comparison, groups: Sequence[Group]) 
             f"its AUC may be anything from {auc.low:.2f} to {auc.high:.2f}."
         )
     if not spec.data.time:
-        yield "Its rows have no time: those held out are the last of the file, and nothing is known of change."
+        yield "Its rows have no time: those held out are drawn at random, and nothing is known of change."
     if not spec.audit:
         yield "No attribute is declared to audit by: nothing is known of how it treats groups."
     few = [f"{group.attribute}: {group.value} ({group.rows:,} rows)" for group in groups if not group.shares]

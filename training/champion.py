@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from cluster.bundle import Bundle
 from cluster.encoding import Encoder
 from cluster.registry import Registry
-from training.data import Examples
+from training.examples import Examples
 
 MIN_COMPARED_ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Champion:
+class StoredChampion:
     """A champion opened for comparison.
 
     To rows it has learnt from, its judged booster answers instead, which has not: else a champion could not be beaten
@@ -25,6 +25,16 @@ class Champion:
 
     number: int
     bundle: Bundle
+
+    @property
+    def judged_until(self) -> float | None:
+        """Its judged booster knows only rows before this event time; None where it has no judged booster."""
+        return self.bundle.manifest.judged_until if self.bundle.judged_path else None
+
+    @property
+    def trained_until(self) -> float | None:
+        """Event time of the newest row it knows."""
+        return self.bundle.manifest.trained_until
 
     def unable(self, held: Examples) -> str | None:
         """Why it cannot be compared on these rows; None when it can."""
@@ -39,24 +49,23 @@ class Champion:
 
     def unseen(self, held: Examples) -> Examples:
         """The rows that it, or its judged booster, can answer without knowing them."""
-        manifest = self.bundle.manifest
-        blind_from = manifest.judged_until if self.bundle.judged_path else _after(manifest.trained_until)
+        blind_from = self.judged_until if self.bundle.judged_path else _after(self.trained_until)
         return held if blind_from is None else held.since(blind_from)
 
     def score(self, unseen: Examples) -> NDArray[np.float64]:
         """float[n] chances, by its own encoding of the same rows."""
         rows = Encoder(self.bundle.spec.features).table(unseen.table)
         scores = _predict(self.bundle.booster_path, rows)
-        known = self.bundle.manifest.trained_until
+        known = self.trained_until
         if self.bundle.judged_path is not None and known is not None:
             return np.where(unseen.times > known, scores, _predict(self.bundle.judged_path, rows))
         return scores
 
 
-def open_champion(registry: Registry, model: str, cache: Path) -> Champion | None:
+def open_champion(registry: Registry, model: str, cache: Path) -> StoredChampion | None:
     """The champion, or None when the model has none yet."""
     number = registry.champion(model)
-    return None if number is None else Champion(number, Bundle.open(registry.fetch(model, number, cache)))
+    return None if number is None else StoredChampion(number, Bundle.open(registry.fetch(model, number, cache)))
 
 
 def _after(moment: float | None) -> float | None:

@@ -1,20 +1,16 @@
 """The labelled rows a version learns from: declared base data and what the decision log has seen since, by time."""
 
-import hashlib
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from cluster.encoding import Encoder
 from cluster.errors import Invalid
 from configs.schema import ModelSpec, Source
 from training.coerce import MOMENT, coerce
+from training.examples import Examples, encode
 from training.sources import read
 from training.subjects import Subjects, allowed
 
@@ -24,48 +20,6 @@ class LabelledLog(Protocol):
 
     def training_rows(self, since: float | None, until: float | None) -> pa.Table:
         """Feature columns, label, `event_time` and subject of decisions in [since, until) Unix seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Labelled rows in time order; `table` holds the same rows before encoding."""
-
-    table: pa.Table
-    rows: NDArray[np.float32]  # [n, F]
-    labels: NDArray[np.bool_]  # [n]
-    times: NDArray[np.float64]  # [n] Unix seconds; places in file order where the model has no time
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def since(self, moment: float) -> "Examples":
-        """The rows at `moment` or later."""
-        return self._slice(int(np.searchsorted(self.times, moment, side="left")), len(self))
-
-    def before(self, moment: float) -> "Examples":
-        """The rows earlier than `moment`."""
-        return self._slice(0, int(np.searchsorted(self.times, moment, side="left")))
-
-    def window(self, window: timedelta | None) -> "Examples":
-        """The newest rows that fit the window; None is all of them."""
-        if window is None or not len(self):
-            return self
-        return self.since(float(self.times[-1]) - window.total_seconds())
-
-    def digest(self) -> str:
-        """sha256 of exactly what a version can learn from these rows."""
-        digest = hashlib.sha256(str(self.rows.shape).encode())
-        for part in (self.rows, self.labels, self.times):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        return digest.hexdigest()
-
-    def _slice(self, start: int, stop: int) -> "Examples":
-        return Examples(
-            self.table.slice(start, stop - start),
-            self.rows[start:stop],
-            self.labels[start:stop],
-            self.times[start:stop],
-        )
 
 
 def gather(
@@ -79,11 +33,14 @@ def gather(
     """
     base = _of(_before(coerce(read(spec), spec), spec, spec.data.until), spec, subjects)
     tables = [base]
+    moments = None
     if log is not None:
-        logged = log.training_rows(None, until.timestamp() if until else None)
+        logged = log.training_rows(None, until.timestamp() if until else None).sort_by("event_time")
         if logged.num_rows:
-            tables.append(coerce(_renamed(logged.sort_by("event_time"), spec), _as_logged(spec)))
-    return encode(_before(pa.concat_tables(tables, promote_options="default"), spec, until), spec)
+            moments = logged.column("event_time").to_numpy()
+            tables.append(coerce(_renamed(logged, spec), _as_logged(spec)))
+    whole = pa.concat_tables(tables, promote_options="default")
+    return encode(_before(whole, spec, until), spec, None if spec.data.time else moments)
 
 
 def gather_from(
@@ -101,40 +58,6 @@ def gather_from(
         what = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
         raise Invalid(f"--source {address}: {what}") from error
     return encode(_of(_before(coerce(read(spec, source), spec), spec, until), spec, subjects), spec)
-
-
-def encode(table: pa.Table, spec: ModelSpec) -> Examples:
-    """The coerced table sorted by event time (file order without one), with its model rows beside it."""
-    if table.num_rows == 0:
-        raise Invalid(f"Model {spec.name} has no labelled rows to learn from: check data.source and data.until")
-    if spec.data.time:
-        order = np.argsort(table.column(spec.data.time).cast(pa.int64()).to_numpy(), kind="stable")
-        table = table.take(pa.array(order)).combine_chunks()
-        times = table.column(spec.data.time).cast(pa.int64()).to_numpy() / 1e6
-    else:
-        times = np.arange(table.num_rows, dtype=np.float64)
-    labels = table.column(spec.target.name).to_numpy()
-    if labels.all() or not labels.any():
-        only = bool(labels[0])
-        raise Invalid(f"Model {spec.name}: {spec.target.name!r} is {only} in all {len(labels)} rows; nothing to learn")
-    return Examples(table, Encoder(spec.features).table(table), labels, times)
-
-
-def holdout_start(examples: Examples, spec: ModelSpec) -> float:
-    """Where the newest slice begins that is kept back: `training.holdout`, or `holdout_share` of the rows."""
-    holdout = spec.training.holdout
-    if holdout is not None and spec.data.time:
-        start = float(examples.times[-1]) - holdout.total_seconds()
-    else:
-        start = float(examples.times[int(len(examples) * (1.0 - spec.training.holdout_share))])
-    kept, held = len(examples.before(start)), len(examples.since(start))
-    if kept < held or held == 0:
-        newest, oldest = _day(examples.times[-1]), _day(examples.times[0])
-        raise Invalid(
-            f"Model {spec.name}: holding out {held} of {kept + held} rows ({oldest} to {newest}) leaves fewer to learn "
-            "from than to test on; shorten training.holdout or bring more rows"
-        )
-    return start
 
 
 def _before(table: pa.Table, spec: ModelSpec, until: datetime | None) -> pa.Table:
@@ -157,7 +80,3 @@ def _renamed(logged: pa.Table, spec: ModelSpec) -> pa.Table:
 def _as_logged(spec: ModelSpec) -> ModelSpec:
     """Outcomes are logged as true or false, whatever the base data calls them, and protected attributes not at all."""
     return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None}), "audit": ()})
-
-
-def _day(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")

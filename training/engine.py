@@ -1,17 +1,17 @@
 """Port to what searches and fits; the job reads the same whether it runs on a cluster or in a test."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, Protocol
+from typing import Protocol
 
 import xgboost
 
 from configs.schema import Training
-from training.data import Examples
-from training.settings import TUNED, FitSettings
+from training.examples import Examples
+from training.settings import FitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +49,27 @@ class Engine(Protocol):
         """Get ready to search; whatever is slow and needs no rows."""
 
     def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
+        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
     ) -> Search:
-        """The best settings for `learn`, compared on the newer `check`, within `training.tune_budget`."""
+        """The best settings for `learn`, compared on the newer `check`, within `training.tune_budget`.
+
+        `scratch` is a folder for what a cluster's workers exchange; an engine that needs one says so.
+        """
 
     def fit(
-        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path
+        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path | None
     ) -> Fitted:
         """A booster from each of both sets of rows."""
 
 
-def conclude(reports: Sequence[Mapping[str, Any]], default: FitSettings) -> Search:
-    """The best of what the trials reported last, best first; a window of recent rows has to be surely better."""
-    trials = [
-        Trial(
-            FitSettings(**{name: report["config"][name] for name in TUNED}, rounds=int(report["best_rounds"])),
-            float(report["best_log_loss"]),
-            tuple(report.get("best_by_block", ())),
-        )
-        for report in reports
-        if "best_log_loss" in report
-    ]
-    trials.sort(key=lambda trial: trial.log_loss)
-    best = trials[0] if trials else None
-    full = next((trial for trial in trials if trial.settings.window is None), None)
+def conclude(trials: Sequence[Trial], default: FitSettings) -> Search:
+    """The best of the trials, best first; a window of recent rows has to be surely better than all of them."""
+    ranked = sorted(trials, key=lambda trial: trial.log_loss)
+    best = ranked[0] if ranked else None
+    full = next((trial for trial in ranked if trial.settings.window is None), None)
     if best is not None and full is not None and best.settings.window is not None and not surely_better(best, full):
         best = full
-    return Search(best.settings if best else default, tuple(trials))
+    return Search(best.settings if best else default, tuple(ranked))
 
 
 def surely_better(one: Trial, other: Trial) -> bool:

@@ -11,13 +11,15 @@ from configs.schema import DecisionRule
 
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.bool_]
-Metric: TypeAlias = Callable[[Floats], Floats]  # float[b, n] row weights → float[b]
-Draws: TypeAlias = Callable[[int, int], Floats]
+Places: TypeAlias = NDArray[np.int64]
+Standing: TypeAlias = Literal["champion", "candidate", "rejected"]
+Metric: TypeAlias = Callable[[Floats], Floats]  # float[b, blocks] weights of stretches of time → float[b]
 
 BLOCKS = 100  # delays come in bursts: stretches of time are resampled, not single rows
 CALIBRATION_BINS = 10
 COVERAGE = 0.95
-_CHUNK = 4_000_000  # weights held in memory at once
+LIKELY = 1.2816 / 1.96  # of half a 95 % interval: one in ten that learnt nothing comes so far by chance
+_SCORES_AT_ONCE = 4096  # distinct scores whose pairs are counted together
 LOWER_IS_BETTER = ("log_loss", "brier", "calibration_error", "cost")
 METRICS = ("auc", *LOWER_IS_BETTER)
 
@@ -43,33 +45,51 @@ class Comparison:
     candidate: Mapping[str, Estimate]
     champion: Mapping[str, Estimate] | None
     differences: Mapping[str, Estimate]
+    constant: float | None = None  # the share of true rows that it learnt from
+    over_constant: Estimate | None = None  # log loss of the candidate minus that of saying so to every row
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What the offline gate says of a candidate, and why."""
 
-    standing: Literal["champion", "candidate", "rejected"]
+    standing: Standing
     why: str
 
 
 def compare(
-    labels: Labels, candidate: Floats, champion: Floats | None, decision: DecisionRule, resamples: int, seed: int
+    labels: Labels,
+    candidate: Floats,
+    champion: Floats | None,
+    decision: DecisionRule,
+    resamples: int,
+    seed: int,
+    constant: float | None = None,
 ) -> Comparison:
-    """Every metric of bool[n] labels and float[n] scores in time order, and of their paired differences."""
-    draw = _draws(len(labels), resamples, seed)
+    """Every metric of bool[n] labels and float[n] scores in time order, and of their paired differences.
+
+    With `constant`, the share of true rows among those learnt from, also against saying that to every row.
+    """
     n, positives = len(labels), int(labels.sum())
-    ours, ours_drawn = _measure(_metrics(labels, candidate, decision), n, draw)
+    block = np.arange(n) * min(BLOCKS, n) // n
+    drawn = _drawn(block[-1] + 1, resamples, seed)
+    ours, ours_drawn = _measure(_metrics(labels, candidate, block, decision), drawn)
     estimates = {name: _interval(ours[name], ours_drawn[name]) for name in METRICS}
+    over = None
+    if constant is not None:
+        extra = _losses(labels, np.asarray(candidate, np.float64)) - _losses(labels, np.full(n, constant))
+        over = _interval(float(extra.mean()), _mean(extra, block)(drawn))
     if champion is None:
-        return Comparison(n, positives, estimates, None, {})
-    theirs, theirs_drawn = _measure(_metrics(labels, champion, decision), n, draw)
+        return Comparison(n, positives, estimates, None, {}, constant, over)
+    theirs, theirs_drawn = _measure(_metrics(labels, champion, block, decision), drawn)
     return Comparison(
         n,
         positives,
         estimates,
         {name: _interval(theirs[name], theirs_drawn[name]) for name in METRICS},
         {name: _interval(ours[name] - theirs[name], ours_drawn[name] - theirs_drawn[name]) for name in METRICS},
+        constant,
+        over,
     )
 
 
@@ -77,11 +97,10 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
     """Rejected when the log loss is worse by more than `margin` and the interval leaves no doubt that it is worse.
 
     Doubt passes: the rollout proves the candidate on real traffic, and an unproven loss is no reason to stay behind.
+    A first version has nothing behind it: it has to be better than saying the same chance to everybody.
     """
     if comparison.champion is None:
-        return Ruling(
-            "champion", f"the first version: log loss {comparison.candidate['log_loss']} on {comparison.n} rows"
-        )
+        return _rule_first(comparison)
     loss = comparison.differences["log_loss"]
     facts = (
         f"log loss {loss.value:+.4f} [{loss.low:+.4f}, {loss.high:+.4f}] against the champion on {comparison.n} rows"
@@ -91,13 +110,32 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
     return Ruling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
 
 
+def _rule_first(comparison: Comparison) -> Ruling:
+    if comparison.positives in (0, comparison.n):
+        only = "true" if comparison.positives else "false"
+        return Ruling(
+            "rejected",
+            f"all {comparison.n} rows held out are {only}, so nothing says how good it is: bring rows of both "
+            "outcomes that are as new, hold out a longer span, or register it with --accept",
+        )
+    loss, gain = comparison.candidate["log_loss"], comparison.over_constant
+    if gain is not None and gain.value + LIKELY * (gain.high - gain.low) / 2 >= 0.0:
+        return Ruling(
+            "rejected",
+            f"log loss {loss} on {comparison.n} rows is not surely lower than that of saying {comparison.constant:.3g} "
+            f"to every row ({gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]): its features tell too little of "
+            "the target, or its rows are too few; register it with --accept if it shall answer all the same",
+        )
+    return Ruling("champion", f"the first version: log loss {loss} on {comparison.n} rows")
+
+
 def auc(labels: Labels, scores: Floats) -> float:
     """P(a positive scores above a negative), ties count half; nan without both.
 
     >>> auc(np.array([True, False, False]), np.array([0.5, 0.5, 0.4]))
     0.75
     """
-    return float(_auc(labels, scores)(np.ones((1, len(labels))))[0])
+    return float(_auc(labels, np.asarray(scores), np.zeros(len(labels), np.int64))(np.ones((1, 1)))[0])
 
 
 def actions_of(scores: Floats, decision: DecisionRule) -> tuple[list[str], NDArray[np.intp]]:
@@ -116,67 +154,94 @@ def decision_costs(labels: Labels, scores: Floats, decision: DecisionRule) -> Fl
     return np.where(labels, if_true, if_false)
 
 
-def _metrics(labels: Labels, scores: Floats, decision: DecisionRule) -> dict[str, Metric]:
-    """Every metric of these labels and scores."""
+def _metrics(labels: Labels, scores: Floats, block: Places, decision: DecisionRule) -> dict[str, Metric]:
+    """Every metric of these labels and scores, whose rows belong to stretches of time int[n] `block`."""
     scores = np.asarray(scores, np.float64)
-    chance = np.clip(scores, 1e-7, 1 - 1e-7)
-    log_loss = -np.log(np.where(labels, chance, 1 - chance))
-    squared = (scores - labels) ** 2
-    costs = decision_costs(labels, scores, decision)
     return {
-        "auc": _auc(labels, scores),
-        "log_loss": lambda weights: weights @ log_loss / weights.sum(axis=1),
-        "brier": lambda weights: weights @ squared / weights.sum(axis=1),
-        "calibration_error": _calibration_error(labels, scores),
-        "cost": lambda weights: weights @ costs / weights.sum(axis=1),
+        "auc": _auc(labels, scores, block),
+        "log_loss": _mean(_losses(labels, scores), block),
+        "brier": _mean((scores - labels) ** 2, block),
+        "calibration_error": _calibration_error(labels, scores, block),
+        "cost": _mean(decision_costs(labels, scores, decision), block),
     }
 
 
-def _auc(labels: Labels, scores: Floats) -> Metric:
+def _losses(labels: Labels, scores: Floats) -> Floats:
+    chance = np.clip(scores, 1e-7, 1 - 1e-7)
+    losses: Floats = -np.log(np.where(labels, chance, 1 - chance))
+    return losses
+
+
+def _mean(values: Floats, block: Places) -> Metric:
+    sums, counts = np.bincount(block, values), np.bincount(block).astype(np.float64)
+    return lambda weights: weights @ sums / (weights @ counts)
+
+
+def _auc(labels: Labels, scores: Floats, block: Places) -> Metric:
     """P(a positive scores above a negative), ties count half (Mann-Whitney)."""
-    order = np.argsort(scores, kind="stable")
-    positive = labels[order].astype(np.float64)
-    starts = np.flatnonzero(np.concatenate(([True], np.diff(scores[order]) > 0)))
+    above = _pairs(labels, scores, block)
+    size = len(above)
+    positives, negatives = (np.bincount(block[rows], minlength=size).astype(np.float64) for rows in (labels, ~labels))
 
     def metric(weights: Floats) -> Floats:
-        sorted_weights = weights[:, order]
-        positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)
-        negatives = np.add.reduceat(sorted_weights * (1 - positive), starts, axis=1)
-        below = np.cumsum(negatives, axis=1) - 0.5 * negatives
-        pairs = positives.sum(axis=1) * negatives.sum(axis=1)
         with np.errstate(invalid="ignore"):
-            area: Floats = (positives * below).sum(axis=1) / pairs
+            area: Floats = ((weights @ above) * weights).sum(axis=1) / ((weights @ positives) * (weights @ negatives))
         return area
 
     return metric
 
 
-def _calibration_error(labels: Labels, scores: Floats) -> Metric:
+def _pairs(labels: Labels, scores: Floats, block: Places) -> Floats:
+    """float[blocks, blocks]: pairs of a positive of one block above a negative of another; ties count half.
+
+    Resamples of blocks weigh these; so rows are compared once and not once per resample.
+    """
+    size = int(block[-1]) + 1
+    above = np.zeros((size, size))
+    positive_scores, places = np.unique(scores[labels], return_inverse=True)
+    negative_scores = scores[~labels]
+    left = np.searchsorted(positive_scores, negative_scores, "left")
+    gap = left + np.searchsorted(positive_scores, negative_scores, "right")  # 2i: below score i; 2i + 1: equal to it
+    by_score, by_gap = np.argsort(places, kind="stable"), np.argsort(gap, kind="stable")
+    places, gap = places[by_score], gap[by_gap]
+    of_positives, of_negatives = block[labels][by_score], block[~labels][by_gap]
+    passed = np.zeros(size)  # negatives of each block below the scores that were looked at
+    for start in range(0, len(positive_scores), _SCORES_AT_ONCE):
+        stop = min(start + _SCORES_AT_ONCE, len(positive_scores))
+        ours = slice(*np.searchsorted(places, [start, stop]))
+        theirs = slice(*np.searchsorted(gap, [2 * start, 2 * stop]))
+        found = _counts(gap[theirs] - 2 * start, of_negatives[theirs], 2 * (stop - start), size)
+        below = passed + np.cumsum(found, axis=0)
+        passed = below[-1]
+        counted = _counts(places[ours] - start, of_positives[ours], stop - start, size)
+        above += counted.T @ (below[0::2] + 0.5 * found[1::2])
+    return above
+
+
+def _counts(rows: Places, columns: Places, height: int, width: int) -> Floats:
+    """float[height, width]: how often each place occurs."""
+    return np.bincount(rows * width + columns, minlength=height * width).reshape(height, width).astype(np.float64)
+
+
+def _calibration_error(labels: Labels, scores: Floats, block: Places) -> Metric:
     """Expected calibration error over equal-width bins."""
     bins = np.minimum((scores * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gap = (labels - scores)[:, None] * (bins[:, None] == np.arange(CALIBRATION_BINS))
-    return lambda weights: np.abs(weights @ gap).sum(axis=1) / weights.sum(axis=1)
+    size = int(block[-1]) + 1
+    gaps = np.bincount(block * CALIBRATION_BINS + bins, labels - scores, size * CALIBRATION_BINS)
+    gaps, counts = gaps.reshape(size, CALIBRATION_BINS), np.bincount(block).astype(np.float64)
+    return lambda weights: np.abs(weights @ gaps).sum(axis=1) / (weights @ counts)
 
 
-def _draws(n: int, resamples: int, seed: int) -> Draws:
-    """Row weights of resamples `start` to `stop`: how often each row's stretch of time was drawn."""
-    blocks = min(BLOCKS, n)
-    drawn = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
-    block_of_row = np.arange(n) * blocks // n
-    return lambda start, stop: drawn[start:stop, block_of_row].astype(np.float64)
+def _drawn(blocks: int, resamples: int, seed: int) -> Floats:
+    """float[resamples, blocks]: how often each stretch of time was drawn."""
+    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples).astype(float)
 
 
-def _measure(metrics: Mapping[str, Metric], n: int, draw: Draws) -> tuple[dict[str, float], dict[str, Floats]]:
+def _measure(metrics: Mapping[str, Metric], drawn: Floats) -> tuple[dict[str, float], dict[str, Floats]]:
     """Every metric on the rows as they are, and float[resamples] of it."""
-    as_they_are = np.ones((1, n))
+    as_they_are = np.ones((1, drawn.shape[1]))
     point = {name: float(metric(as_they_are)[0]) for name, metric in metrics.items()}
-    drawn: dict[str, list[Floats]] = {name: [] for name in metrics}
-    start, step = 0, max(1, _CHUNK // n)
-    while len(weights := draw(start, start + step)):
-        for name, metric in metrics.items():
-            drawn[name].append(metric(weights))
-        start += step
-    return point, {name: np.concatenate(parts) for name, parts in drawn.items()}
+    return point, {name: metric(drawn) for name, metric in metrics.items()}
 
 
 def _interval(value: float, drawn: Floats) -> Estimate:

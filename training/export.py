@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cluster.bundle import BOOSTER, JUDGED, ONNX, ONNX_INPUT, PROFILE, SPEC, Bundle, Manifest
 from cluster.encoding import FIRST_CATEGORY, UNKNOWN
-from cluster.errors import WindvaneError
+from cluster.errors import Invalid, WindvaneError
 from configs.schema import ModelSpec
 from monitoring.comparison import REFERENCE
 from monitoring.profile import Profile
-from training.data import Examples
 from training.engine import Fitted
+from training.examples import Examples
 from training.sources import public
 
 TOLERANCE = 1e-4
@@ -81,6 +81,11 @@ def warm_up() -> None:
 
 def to_onnx(booster: xgboost.Booster, width: int) -> bytes:
     """The booster as ONNX with one input float32[n, width] named `rows`."""
+    if not any("split" in tree for tree in booster.get_dump(dump_format="json")):
+        raise Invalid(
+            "The booster gives every row the same score: no feature differs between rows whose outcomes differ, so "
+            "there is nothing to serve; bring features that tell something of the target"
+        )
     from onnxmltools import convert_xgboost  # seconds to import, so only who exports pays for it
     from onnxmltools.convert.common.data_types import FloatTensorType
 

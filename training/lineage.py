@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cluster.bundle import Manifest
 from configs.schema import ModelSpec
-from training.data import Examples
 from training.evaluate import Comparison, Ruling
+from training.examples import Examples
 from training.order import Order
 from training.progress import Progress
 from training.settings import spelled
@@ -34,7 +34,7 @@ def describe(
         "environment": environment(),
         "findings": "; ".join(findings),
         "gate": ruling.why,
-        "gate_overridden": "yes" if order.override_gate else "",
+        "gate_overridden": "yes" if order.accept else "",
         "training_windows": ", ".join(spelled(None if w == "all" else w) for w in spec.training.windows),
     }
     return {name: value for name, value in tags.items() if value}
@@ -45,18 +45,28 @@ def figures(comparison: Comparison, learnt: Examples, manifest: Manifest, progre
     shown = {
         "trained_until": float(learnt.times[-1]),
         "rows": float(len(learnt)),
-        "held_out_rows": float(comparison.n),
         "held_out_positives": float(comparison.positives),
         "trees": float(manifest.trees),
         "max_onnx_difference": manifest.max_onnx_difference,
     }
+    shown |= estimates_of(comparison)
+    if comparison.over_constant is not None:
+        over = comparison.over_constant
+        shown |= {"base_rate_difference_log_loss": over.value}
+        shown |= {"base_rate_difference_log_loss_low": over.low, "base_rate_difference_log_loss_high": over.high}
+    shown |= {f"seconds_{stage}": seconds for stage, seconds in progress.seconds.items()}
+    return {name: value for name, value in shown.items() if value == value and abs(value) != float("inf")}
+
+
+def estimates_of(comparison: Comparison) -> dict[str, float]:
+    """Every offline figure with its interval, champion's and difference beside it, and the rows behind them."""
+    shown = {"held_out_rows": float(comparison.n)}
     sides = {"": comparison.candidate, "champion_": comparison.champion or {}, "difference_": comparison.differences}
     for side, estimates in sides.items():
         for name, estimate in estimates.items():
             shown |= {f"{side}{name}": estimate.value}
             shown |= {f"{side}{name}_low": estimate.low, f"{side}{name}_high": estimate.high}
-    shown |= {f"seconds_{stage}": seconds for stage, seconds in progress.seconds.items()}
-    return {name: value for name, value in shown.items() if value == value and abs(value) != float("inf")}
+    return shown
 
 
 def code_revision(root: Path = ROOT) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from configs.schema import Training
-from training.data import Examples
 from training.engine import Fitted, Search
+from training.examples import Examples
 from training.settings import FitSettings
 
 
@@ -28,17 +28,23 @@ class RayEngine:
         import training.tune  # noqa: F401
 
     def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
+        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
     ) -> Search:
         """The best settings found by Ray Tune."""
         from training.tune import search
 
-        return search(learn, check, training, scratch, say)
+        return search(learn, check, training, _needed(scratch), say)
 
     def fit(
-        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path
+        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path | None
     ) -> Fitted:
         """Both boosters from Ray Train."""
         from training.train import fit
 
-        return fit(judged, served, settings, training, scratch)
+        return fit(judged, served, settings, training, _needed(scratch))
+
+
+def _needed(scratch: Path | None) -> Path:
+    if scratch is None:
+        raise ValueError("Ray's workers exchange files: give a scratch folder, or take the LocalEngine")
+    return scratch

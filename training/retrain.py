@@ -8,16 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import xgboost
-from numpy.typing import NDArray
-
 from cluster.audit_place import AuditPlace
+from cluster.boundary import sentence
 from cluster.bundle import CARD
 from cluster.decision_log.query import Query
 from cluster.decision_log.revealed import RevealedLog
 from cluster.decision_log.vault import Vault
-from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.model_card import page, write_card
 from cluster.processes import step_back
@@ -26,22 +22,22 @@ from cluster.sql_store import SqlStore
 from cluster.store import Event, Store
 from configs.load import load_model, load_settings
 from configs.schema import ModelSpec
-from monitoring.profile import Profile
 from monitoring.requests import record_version, shelf
 from training import export, plots
 from training.card import fill
-from training.champion import Champion, open_champion
-from training.data import Examples, gather, gather_from, holdout_start
+from training.champion import open_champion
+from training.data import gather, gather_from
 from training.engine import Engine
-from training.evaluate import METRICS, Comparison, Ruling, compare, rule
+from training.evaluate import METRICS, Comparison, Ruling
+from training.examples import Examples
 from training.lineage import describe, figures
+from training.making import judge, weigh
 from training.order import Order, read_order
 from training.plots import Pictures
 from training.progress import Progress
 from training.ray_engine import RayEngine
+from training.slices import slices
 from training.sources import public
-
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         vault = AuditPlace(settings).vault()
         at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
         version = retrain(order, spec, at, progress)
-    except WindvaneError as error:
-        progress.say(f"FAILED: {error}")
+    except Exception as error:  # noqa: BLE001  whatever it is, who reads the job's end is told in a sentence
+        progress.say(f"FAILED: {sentence(error)}")
         return 1
     progress.say(f"{version.model} version {version.number} is registered as {version.standing}")
     return 0
@@ -98,43 +94,42 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             reading = aside.submit(_rows, order, spec, at)
             at.engine.warm_up()
             declared, learnt = reading.result()
-            start = holdout_start(declared, spec)
-            held, judged = declared.since(start), learnt.before(start)
-        progress.say(f"{len(learnt)} rows until {_spelled(learnt.times[-1], spec)}, {len(held)} held out")
+            since = None if order.since is None else order.since.timestamp()
+            cut = slices(spec, declared, learnt, since)
+        progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
+        if declared.doubt:
+            progress.say(f"WARNING: {declared.doubt}, and rows held out are drawn from all of it; declare data.time")
 
         warming = aside.submit(_warm_up, at, spec.name)
         with progress.stage("search"):
-            check = holdout_start(judged, spec)
-            found = at.engine.search(judged.before(check), judged.since(check), spec.training, scratch, progress.say)
+            cut = weigh(spec, cut, since, progress.say)
+            found = at.engine.search(cut.learn, cut.check, spec.training, scratch, progress.say)
         progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
 
         with progress.stage("fit"):
-            fitted = at.engine.fit(judged, learnt, found.best, spec.training, scratch)
+            fitted = at.engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
         warming.result()
 
     with progress.stage("judge"):
         champion = open_champion(at.registry, spec.name, at.home / "cache" / "versions")
-        held, ours, theirs, unable = _score(champion, held, fitted.judged)
-        comparison = compare(held.labels, ours, theirs, spec.decision, spec.training.bootstrap, spec.training.seed)
-        ruling = _gate(comparison, unable, spec.training.margin, order.override_gate)
-    _show(comparison, ruling, progress)
+        made = judge(spec, cut, found, fitted, champion, order.accept)
+    _show(made.comparison, made.ruling, progress)
 
     with progress.stage("export"):
         bundle, report = scratch / "bundle", scratch / "report"
         bundle.mkdir()
         report.mkdir()
-        reference = learnt.window(found.best.window)
-        profile = Profile.learn(spec.features, reference.rows, ours, held.labels)
-        parent = champion.number if champion else None
         tags = {
-            **describe(order, spec, _findings(order, at.store), learnt, reference, ruling),
+            **describe(order, spec, _findings(order, at.store), learnt, made.reference, made.ruling),
             "erased_subjects": str(erased),  # of whom it has no row
         }
-        card = fill(order, spec, learnt, held, ours, comparison, ruling, tags, parent, datetime.now(UTC))
+        now = datetime.now(UTC)
+        card = fill(order, spec, learnt, made.held, made.ours, made.comparison, made.ruling, tags, made.parent, now)
         (bundle / CARD).write_bytes(write_card(card))
         (report / "card.md").write_text(page(card))
-        manifest = export.export(fitted, spec, profile, reference, start, bundle).manifest
-        at.pictures.draw(report, held.labels, ours, theirs, fitted.judged, held.rows, manifest.features)
+        manifest = export.export(fitted, spec, made.profile, made.reference, made.judged_until, bundle).manifest
+        held = made.held
+        at.pictures.draw(report, held.labels, made.ours, made.theirs, fitted.judged, held.rows, manifest.features)
     progress.say(
         f"ONNX strays from the booster by {manifest.max_onnx_difference:.1e} at most, {manifest.compared_rows} rows"
     )
@@ -144,15 +139,15 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
             model=spec.name,
             owner=spec.owner,
             reason=order.reason,
-            standing=ruling.standing,
-            parent=parent,
+            standing=made.ruling.standing,
+            parent=made.parent,
             request_id=order.request_id,
             params={**found.best.described(), "trials": str(len(found.trials))},
-            metrics=figures(comparison, learnt, manifest, progress),
+            metrics=figures(made.comparison, learnt, manifest, progress),
             tags=tags,
         )
         version = at.registry.register(registration, bundle, report)
-        _hand_over(version, ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)
+        _hand_over(version, made.ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)
     progress.say(", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.seconds.items()))
     return version
 
@@ -174,28 +169,6 @@ def _warm_up(at: Workplace, model: str) -> None:
     at.registry.champion(model)
     export.warm_up()
     at.pictures.warm_up()
-
-
-def _score(
-    champion: Champion | None, held: Examples, judged: xgboost.Booster
-) -> tuple[Examples, Scores, Scores | None, str | None]:
-    """The rows both are judged on, both scores, and why there is no second one."""
-    unable = champion.unable(held) if champion else None
-    if champion and not unable:
-        held = champion.unseen(held)
-    ours: Scores = judged.inplace_predict(held.rows).astype(np.float64)
-    theirs = champion.score(held) if champion and not unable else None
-    return held, ours, theirs, unable
-
-
-def _gate(comparison: Comparison, unable: str | None, margin: float, overridden: bool) -> Ruling:
-    """The offline verdict, or the operator's word against it."""
-    if unable is not None:
-        return Ruling("candidate", unable)
-    ruling = rule(comparison, margin)
-    if overridden and ruling.standing == "rejected":
-        return Ruling("candidate", f"offline gate overridden by the operator; it said: {ruling.why}")
-    return ruling
 
 
 def _registered_before(order: Order, at: Workplace) -> Version | None:
@@ -227,7 +200,7 @@ def _hand_over(version: Version, why: str, newest: float | None, order: Order, a
         "parent": version.parent,
         "request": order.request_id,
         "source": public(order.source) if order.source else None,
-        "gate_overridden": int(order.override_gate),
+        "gate_overridden": int(order.accept),
         **{name: version.metrics[name] for name in METRICS if name in version.metrics},
     }
     at.store.append(
@@ -250,8 +223,8 @@ def _show(comparison: Comparison, ruling: Ruling, progress: Progress) -> None:
     progress.say(f"{ruling.standing}: {ruling.why}")
 
 
-def _spelled(moment: float, spec: ModelSpec) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}" if spec.data.time else "the end of the file"
+def _until(learnt: Examples, spec: ModelSpec) -> str:
+    return f" until {datetime.fromtimestamp(learnt.times[-1], UTC):%Y-%m-%d %H:%M}" if spec.data.time else ""
 
 
 def _write(line: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 FIXED: dict[str, str | int | float] = {
@@ -12,20 +12,19 @@ FIXED: dict[str, str | int | float] = {
     "max_bin": 256,
 }
 
-TUNED = ("max_depth", "eta", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda", "window")
-
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
     """One complete way to fit a version."""
 
-    max_depth: int = 5
-    eta: float = 0.06
-    min_child_weight: float = 60.0
+    start: Literal["linear", "none"] = "linear"  # whether the first trees say what a logistic regression says
+    max_depth: int = 3
+    eta: float = 0.1
+    min_child_weight: float = 5.0
     subsample: float = 0.8
     colsample_bytree: float = 0.7
-    reg_lambda: float = 5.0
-    rounds: int = 120
+    reg_lambda: float = 2.0
+    rounds: int = 100  # after the start
     window: timedelta | None = None  # newest rows to learn from; None is all history
 
     def booster_parameters(self, seed: int, threads: int) -> dict[str, str | int | float]:
@@ -43,8 +42,9 @@ class FitSettings:
 
     def described(self) -> Mapping[str, str]:
         """Parameters for the run's record."""
-        shown = {name: f"{getattr(self, name):g}" for name in self.__dataclass_fields__ if name != "window"}
-        return shown | {"window": spelled(self.window)}
+        numbers = (name for name in self.__dataclass_fields__ if name not in ("start", "window"))
+        shown = {name: f"{getattr(self, name):g}" for name in numbers}
+        return {"start": self.start} | shown | {"window": spelled(self.window)}
 
 
 def spelled(window: timedelta | None) -> str:
@@ -57,6 +57,15 @@ def spelled(window: timedelta | None) -> str:
         return "all"
     seconds = window.total_seconds()
     return f"{seconds / 86400:g}d" if seconds % 3600 == 0 else f"{seconds:g}s"
+
+
+def spelled_moment(moment: float) -> str:
+    """An event time as people write it.
+
+    >>> spelled_moment(86400.0), spelled_moment(86460.0)
+    ('1970-01-02', '1970-01-02 00:01:00')
+    """
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
 
 
 def windows_of(declared: Sequence[Literal["all"] | timedelta], span_seconds: float) -> list[timedelta | None]:

@@ -9,14 +9,14 @@ import numpy as np
 import ray
 import ray.train
 import xgboost
-from numpy.typing import NDArray
 from ray.train.xgboost import XGBoostTrainer
 
 from cluster.errors import WindvaneError
 from cluster.processes import step_back
 from configs.schema import Training
-from training.data import Examples
 from training.engine import Fitted
+from training.examples import Examples
+from training.growing import grow, lines_of
 from training.settings import FitSettings
 from training.share import most_workers, share
 
@@ -33,9 +33,10 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
     """
     cluster = ray.cluster_resources()
     workers = most_workers(training.workers, ray.available_resources(), cluster)
+    parts = ((JUDGED, judged.window(settings.window)), (SERVED, served.window(settings.window)))
     shares = {
-        name: (ray.put(examples.rows), ray.put(examples.labels.astype(np.float32)))
-        for name, examples in ((JUDGED, judged.window(settings.window)), (SERVED, served.window(settings.window)))
+        name: (ray.put(part.rows), ray.put(part.labels.astype(np.float32)), lines_of(settings, part))
+        for name, part in parts
     }
     for name, value in _BRISK.items():
         os.environ.setdefault(name, value)
@@ -43,8 +44,8 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
         _fit_share,
         train_loop_config={
             "shares": shares,
-            "parameters": settings.booster_parameters(training.seed, threads=1),
-            "rounds": settings.rounds,
+            "settings": settings,
+            "seed": training.seed,
         },
         scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker=share(cluster)),
         run_config=ray.train.RunConfig(name="train", storage_path=str(scratch)),
@@ -62,17 +63,14 @@ def _fit_share(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     with tempfile.TemporaryDirectory() as folder:
-        for name, share in config["shares"].items():
-            rows, labels = (part[rank::workers] for part in ray.get(list(share)))
-            booster = xgboost.train(config["parameters"], _matrix(rows, labels), config["rounds"])
+        for name, (*share, lines) in config["shares"].items():
+            rows, labels = (part[rank::workers] for part in ray.get(share))
+            learn = xgboost.QuantileDMatrix(rows, labels)
+            booster = grow(config["settings"], lines, learn, rows, config["seed"], threads=1)
             if rank == 0:
                 booster.save_model(Path(folder) / name)
         checkpoint = ray.train.Checkpoint.from_directory(folder) if rank == 0 else None
-        ray.train.report({"rounds": config["rounds"]}, checkpoint=checkpoint)
-
-
-def _matrix(rows: NDArray[np.float32], labels: NDArray[np.float32]) -> xgboost.DMatrix:
-    return xgboost.QuantileDMatrix(rows, labels)
+        ray.train.report({"rounds": config["settings"].rounds}, checkpoint=checkpoint)
 
 
 def _load(path: Path) -> xgboost.Booster:

@@ -43,6 +43,9 @@ class NullWriter(Writer):
         future.set_result(None)
         return future
 
+    def demand_open(self) -> None:
+        """Always open."""
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -13,7 +13,7 @@ from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
 VERBS = {
-    **dict.fromkeys(("up", "down", "doctor", "env", "status", "events", "demo"), "operate"),
+    **dict.fromkeys(("up", "down", "doctor", "env", "status", "events", "demo", "backtest"), "operate"),
     **dict.fromkeys(("validate", "init", "train", "retrain", "deploy", "undeploy", "versions", "report"), "models"),
     **dict.fromkeys(("decide", "outcomes", "decisions", "lineage"), "decisions"),
     "explain": "explanations",
@@ -54,9 +54,12 @@ class Commands(click.Group):
             sys.exit(1)
         except BrokenPipeError:
             raise  # `windvane events … | head`: click ends it quietly
-        except OSError as error:
-            sentence = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            click.secho(f"Error: {sentence}", fg="red", err=True)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # click has words for these
+        except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
+            from cluster.boundary import sentence
+
+            click.secho(f"Error: {sentence(error)}", fg="red", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)

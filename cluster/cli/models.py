@@ -3,60 +3,90 @@
 import sys
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from cluster import addresses
+from cluster import addresses, job_failure
 from cluster.cli.operate import api, progress_line
 from cluster.cli.waits import Waits
 from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
-from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
+from configs.load import (
+    check_data,
+    declared_in,
+    load_model,
+    load_settings,
+    overlay_file,
+    validate_file,
+    writable_models_dir,
+)
+from configs.sized_plan import examples
 
 DEPLOY_SECONDS = 180.0
+MOST_DOUBTS = 40
 FINAL = ("succeeded", "failed", "stopped", "unknown")
 
 
 @click.command()
 @click.argument("models", nargs=-1)
-def validate(models: tuple[str, ...]) -> None:
-    """Check model files: names of models, paths of YAML files, or all that are declared."""
+@click.option("--no-data", is_flag=True, help="Check the files alone, where their rows are not at hand.")
+def validate(models: tuple[str, ...], no_data: bool) -> None:
+    """Check model files and the first rows they name: names of models, paths of YAML files, or all declared."""
     settings = load_settings()
     folder = Path(settings.models_dir)
     paths = [Path(each) if each.endswith((".yaml", ".yml")) else folder / f"{each}.yaml" for each in models]
     paths = paths or sorted(folder.glob("*.yaml"))
     if not paths:
         raise NotFound(f"There is no model file in {folder}; write one with `windvane init`.")
-    complaints = [(path, validate_file(path, overlay_file(path.stem, settings))) for path in paths]
-    for path, found in complaints:
+    failed = False
+    for path in paths:
+        overlay = overlay_file(path.stem, settings)
+        found = validate_file(path, overlay)
+        notes: tuple[str, ...] = ()
+        if not found and not no_data:
+            found, notes = check_data(path, overlay, datetime.now(UTC))
         click.echo(f"{path}: {'ok' if not found else f'{len(found)} to mend'}")
         for complaint in found:
             click.secho(f"  {complaint}", fg="red")
-    if any(found for _, found in complaints):
+        for note in notes:
+            click.secho(f"  {note}", fg="yellow")
+        spec = None if found else declared_in(path, overlay)
+        if spec is not None:
+            click.echo(f"  a rollout takes at least {examples(spec.rollout)}")
+        failed = failed or bool(found)
+    if failed:
         sys.exit(1)
 
 
 @click.command()
 @click.argument("name")
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--data", "source", required=True, help="File, folder or pattern; or a SQL URL, or python:module:function."
+)
+@click.option("--query", help="The query that goes with --data, when that is a SQL URL.")
 @click.option("--target", required=True, help="The column to predict; it must take two values.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-def init(name: str, file: Path, target: str, force: bool) -> None:
-    """Write a first configs/models/NAME.yaml from a CSV or Parquet file."""
+def init(name: str, source: str, query: str | None, target: str, force: bool) -> None:
+    """Write a first configs/models/NAME.yaml from rows of past decisions, and say what is doubtful in it."""
     folder = writable_models_dir(load_settings())
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise Conflict(f"{path} exists; choose another name or replace it with --force.")
     from configs.draft import draft
 
-    text = draft(name, file, target)
+    drafted = draft(name, source, target, query)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    click.echo(f"Wrote {path}. Read it, mend what it got wrong, then:")
-    click.echo(f"  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
+    path.write_text(drafted.text, encoding="utf-8")
+    click.echo(f"Wrote {path}. Read it, mend what it got wrong; what is doubtful:")
+    for doubt in drafted.doubts[:MOST_DOUBTS]:
+        click.secho(f"  - {doubt}", fg="yellow")
+    if len(drafted.doubts) > MOST_DOUBTS:
+        click.secho(f"  and {len(drafted.doubts) - MOST_DOUBTS} more, in the file", fg="yellow")
+    click.echo(f"Then:\n  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
 
 
 @click.command()
@@ -65,10 +95,8 @@ def init(name: str, file: Path, target: str, force: bool) -> None:
 @click.option("--source", help="Read other labelled rows than data.source names; recorded in the lineage.")
 @click.option("--query", help="The query that goes with --source, when that is a SQL URL.")
 @click.option("--until", help="Learn from rows before this moment only (ISO 8601).")
-@click.option("--override-gate", is_flag=True, help="Register as candidate even when it loses offline.")
-def train(
-    model: str, reason: str, source: str | None, query: str | None, until: str | None, override_gate: bool
-) -> None:
+@click.option("--accept", "--override-gate", "accept", is_flag=True, help="Register it even where it fails offline.")
+def train(model: str, reason: str, source: str | None, query: str | None, until: str | None, accept: bool) -> None:
     """Train and register a version of MODEL as a Ray job, showing what it prints."""
     settings = load_settings()
     load_model(model, settings)
@@ -76,7 +104,7 @@ def train(
     entrypoint = [sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
-    entrypoint += ["--override-gate"] if override_gate else []
+    entrypoint += ["--accept"] if accept else []
     request = JobRequest(
         job_id=f"train-{model}-{uuid.uuid4().hex[:8]}",
         entrypoint=tuple(entrypoint),
@@ -97,7 +125,8 @@ def train(
             break
         time.sleep(0.5)
     if state.state != "succeeded":
-        raise WindvaneError(f"Job {request.job_id} {state.state}: {state.message.strip()[-600:]}")
+        why = f": {job_failure.reason(state.message)}" if state.state == "failed" else ""
+        raise WindvaneError(f"Job {request.job_id} {state.state}{why}")
 
 
 @click.command()

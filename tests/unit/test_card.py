@@ -10,8 +10,8 @@ import pytest
 from cluster.model_card import Card, Group
 from configs.schema import ModelSpec
 from training.card import LEAST_ROWS, fill, groups_of, wilson
-from training.data import Examples
 from training.evaluate import Ruling, compare
+from training.examples import Examples
 from training.order import Order
 
 TAGS = {"source": "loans.csv", "data_sha256": "ab", "code_revision": "dead", "environment": "python"}

@@ -16,7 +16,9 @@ from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from serve_apps.protected_log import ProtectedLog
 from tests.vault import open_vault
-from training.data import encode, gather, gather_from, holdout_start
+from training.data import gather, gather_from
+from training.examples import encode
+from training.slices import holdout_start
 
 CSV = "asked_at,customer,income,bad\n2024-01-03,c,3,1\n2024-01-01,a,1,0\n2024-01-02,b,2,1\n2024-02-01,d,4,0\n"
 
@@ -148,11 +150,15 @@ def test_the_holdout_is_the_newest_span_or_share(tmp_path: Path) -> None:
         holdout_start(by_span, loans(tmp_path, csv, {"holdout": "80d"}))
 
 
-def test_rows_without_a_clock_keep_the_order_of_their_file(tmp_path: Path) -> None:
+def test_rows_without_a_clock_are_drawn_the_same_way_every_time_and_logged_ones_come_last(tmp_path: Path) -> None:
     spec = loans(tmp_path, time=None)
     examples = gather(spec)
-    assert examples.rows[:, 0].tolist() == [3, 1, 2, 4]
-    assert examples.times.tolist() == [0, 1, 2, 3]
+    assert sorted(examples.rows[:, 0].tolist()) == [1, 2, 3, 4]
+    assert 0 <= examples.times[0] < examples.times[-1] < 1
+    assert gather(spec).digest() == examples.digest()
+    later = gather(spec, log=Log(("2024-03-01", 7.0, True), ("2024-02-01", 8.0, False)))
+    assert later.rows[:, 0].tolist() == [*examples.rows[:, 0].tolist(), 8, 7]
+    assert later.times[-1] == moment("2024-03-01").timestamp()
 
 
 def test_one_sided_and_absent_rows_are_refused(tmp_path: Path) -> None:

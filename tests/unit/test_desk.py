@@ -39,6 +39,12 @@ def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> Non
         "replicas": 2,
         "shadow_dropped": {"2": 4},
         "denied": {"consent": 2},
+        "refused": 5,
+        "refusals": [
+            {"field": "income", "reason": "range", "count": 4},
+            {"field": "", "reason": "malformed_request", "count": 1},
+        ],
+        "warnings": [{"field": "plan", "reason": "unknown_category", "count": 3}],
     }
 
 

@@ -31,6 +31,19 @@ def test_figures_are_the_textbooks_ties_included() -> None:
     assert_allclose(found["log_loss"].value, figures.log_loss(labels, scores), rtol=1e-9)
 
 
+@pytest.mark.parametrize("n", [40, 150, 10_000])
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_an_interval_is_that_of_rows_weighed_one_by_one(n: int, decimals: int) -> None:
+    labels, scores = sample(n, seed=8)
+    scores = np.round(scores + np.random.default_rng(1).random(n) * 1e-4, decimals)
+    found = compare(labels, scores, None, DECISION, resamples=60, seed=1).candidate["auc"]
+    blocks = min(100, n)
+    drawn = np.random.default_rng(1).multinomial(blocks, np.full(blocks, 1 / blocks), size=60)
+    repeated = [np.repeat(np.arange(n), weights[np.arange(n) * blocks // n]) for weights in drawn]
+    areas = [figures.auc(labels[rows], scores[rows]) for rows in repeated if len(set(labels[rows])) == 2]
+    assert_allclose((found.low, found.high), np.quantile(areas, [0.025, 0.975]), rtol=1e-9)
+
+
 def test_every_interval_holds_its_value_and_is_not_a_point() -> None:
     labels, scores = sample()
     for name, estimate in compare(labels, scores, None, DECISION, resamples=200, seed=1).candidate.items():
@@ -109,3 +122,23 @@ def test_only_a_loss_that_is_sure_and_beyond_the_margin_rejects(
 def test_the_first_version_is_champion() -> None:
     labels, scores = sample(200)
     assert rule(compare(labels, scores, None, DECISION, 50, 1), 0.002).standing == "champion"
+
+
+@pytest.mark.parametrize(
+    ("noise", "standing"),
+    [(0.05, "champion"), (40.0, "rejected")],
+)
+def test_a_first_version_has_to_beat_the_same_chance_for_everybody(noise: float, standing: str) -> None:
+    labels, scores = sample(800, noise=1 + noise)
+    ruling = rule(compare(labels, scores, None, DECISION, 100, 1, constant=float(labels.mean())), 0.002)
+    assert ruling.standing == standing
+
+
+def test_one_in_ten_that_say_nothing_pass_for_something() -> None:
+    random = np.random.default_rng(5)
+    passed = 0
+    for _ in range(200):
+        labels = random.random(400) < 0.3
+        scores = np.clip(0.3 + 0.02 * random.normal(size=400), 0.01, 0.99)
+        passed += rule(compare(labels, scores, None, DECISION, 50, 1, constant=0.3), 0.002).standing == "champion"
+    assert passed <= 30

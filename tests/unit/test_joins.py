@@ -109,3 +109,11 @@ def test_what_policy_denied_is_no_decision_whether_read_in_brief_or_whole() -> N
     brief = [msgspec.msgpack.decode(msgspec.msgpack.encode(each), type=Brief) for each in whole]
     for records in (whole, brief):
         assert Joins(10.0).read([*records, outcome("a"), outcome("b")]) == Joined()
+
+
+def test_it_is_told_when_decisions_were_answered_and_when_their_outcome_came() -> None:
+    joins = Joins(10.0)
+    early = joins.read([outcome("b"), decision("b", at=210.0)])
+    assert (early.decided, early.told) == ([210.0], [(210.0, 200.0)])
+    late = joins.read([decision("a", at=100.0), outcome("a"), outcome("a")])
+    assert (late.decided, late.told) == ([100.0], [(100.0, 200.0)])

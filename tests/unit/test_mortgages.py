@@ -1,7 +1,7 @@
 """The mortgage example: its rows, its declaration, and what a small booster of a fixed seed tells the declined."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ from serve_apps.reasons import Reasons
 from serve_apps.thresholds import Thresholds
 from serve_apps.treeshap.quadrature import Quadrature
 from serve_apps.treewalk.walk import Walk
-from training.data import Examples, gather
+from training.data import gather
+from training.examples import Examples
 
 PARAMETERS = {
     "objective": "binary:logistic",
@@ -63,7 +64,9 @@ class Version:
 
 @pytest.fixture(scope="module")
 def version(spec: ModelSpec) -> Version:
-    examples = gather(spec)
+    drawn = gather(spec)
+    order = np.argsort(drawn.table.column("applicant").to_numpy())
+    examples = replace(drawn, table=drawn.table.take(order), rows=drawn.rows[order], labels=drawn.labels[order])
     learn = int(0.8 * len(examples))
     matrix = xgboost.DMatrix(examples.rows[:learn], examples.labels[:learn], nthread=1)
     booster = xgboost.train(PARAMETERS, matrix, num_boost_round=90)

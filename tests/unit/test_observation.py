@@ -212,6 +212,20 @@ def test_evidence_of_arms_is_of_one_revision() -> None:
     assert evidence.arm(3) is None
 
 
+def test_evidence_counts_answers_later_than_the_objective_and_measures_the_traffic() -> None:
+    seen, counts = Observation(SPEC), tally()
+    late = [20.0] * 90 + [49.0] * 5 + [80.0] * 5
+    counts.add(1, 7, "champion", rows(100), RNG.beta(2, 5, 100), [0.0] * 100, ["hold"] * 100, late)
+    seen.ship("r1", counts.drain(), now=0.0)
+    seen.read(decided(300, shadow=2, at=50.0))
+    evidence = seen.evidence(7, 1, 2, 0.0)
+    champion = evidence.arm(1)
+    assert champion is not None
+    assert (champion.decisions, champion.slow) == (100, 5)
+    assert evidence.traffic is not None
+    assert evidence.traffic.decisions_per_day is None, "all at one moment"
+
+
 def test_errors_without_an_answer_have_no_latency() -> None:
     seen, counts = Observation(SPEC), tally()
     counts.error(2, 5, 3)

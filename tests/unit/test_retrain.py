@@ -12,17 +12,20 @@ import pytest
 import xgboost
 
 from cluster.bundle import Bundle
-from cluster.errors import WindvaneError
+from cluster.errors import Invalid, WindvaneError
 from cluster.model_card import read_card
 from cluster.registry import Registration
 from configs.schema import ModelSpec, Training
 from monitoring.profile import Profile
 from monitoring.requests import open_request, shelf
+from tests import figures
 from tests.fakes import FakeRegistry, FakeStore
 from tests.vault import open_vault
-from training.data import Examples
 from training.engine import Fitted, Search, Trial
+from training.examples import Examples
 from training.export import check, export, probes, sample, to_onnx
+from training.growing import grown
+from training.local_engine import LocalEngine
 from training.order import Order
 from training.progress import Progress
 from training.retrain import Workplace, retrain
@@ -31,31 +34,18 @@ from training.settings import FitSettings
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
-class PlainEngine:
+class PlainEngine(LocalEngine):
     """Fits at once in this process with the settings it is given."""
 
     def __init__(self, settings: FitSettings) -> None:
+        super().__init__()
         self._settings = settings
 
-    def start(self) -> None:
-        pass
-
-    def warm_up(self) -> None:
-        pass
-
     def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
+        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
     ) -> Search:
         assert learn.times[-1] < check.times[0]
         return Search(self._settings, (Trial(self._settings, 0.5),))
-
-    def fit(
-        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path
-    ) -> Fitted:
-        parameters = settings.booster_parameters(training.seed, threads=1)
-        return Fitted(
-            *(xgboost.train(parameters, xgboost.DMatrix(e.rows, e.labels), settings.rounds) for e in (judged, served))
-        )
 
 
 class PlainPictures:
@@ -77,7 +67,7 @@ class KeptRegistrations(FakeRegistry):
         return super().register(registration, bundle, extras)
 
 
-GOOD = FitSettings(max_depth=3, min_child_weight=5, rounds=20)
+GOOD = FitSettings(start="none", max_depth=3, min_child_weight=5, rounds=20)
 
 
 @pytest.fixture
@@ -147,13 +137,16 @@ def test_the_first_version_becomes_champion_with_a_bundle_that_opens(place: Work
     assert not list((tmp_path / "scratch").iterdir())
 
 
-def test_the_same_rows_again_give_a_tie_although_the_champion_knows_them_by_heart(
+def test_the_same_rows_again_are_no_change_although_the_champion_knows_them_by_heart(
     place: Workplace, tmp_path: Path
 ) -> None:
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
     retrain(Order("loans"), spec, place, silent())
     again = retrain(Order("loans"), spec, place, silent())
-    assert (again.standing, again.parent) == ("candidate", 1)
+    assert (again.standing, again.parent) == ("rejected", 1)
+    assert place.registry.registration.tags["gate"].startswith("no change: it scores all 210 rows")  # type: ignore[attr-defined]
+    accepted = retrain(Order("loans", accept=True), spec, place, silent())
+    assert accepted.standing == "candidate"
     assert again.metrics["difference_log_loss"] == 0.0
     assert place.registry.champion("loans") == 1
 
@@ -163,12 +156,12 @@ def test_a_clearly_worse_version_is_rejected_and_an_override_is_recorded(place: 
     retrain(Order("loans"), spec, place, silent())
     blind = replace(place, engine=PlainEngine(replace(GOOD, eta=0.001, rounds=2)))
     assert retrain(Order("loans"), spec, blind, silent()).standing == "rejected"
-    overridden = retrain(Order("loans", override_gate=True), spec, blind, silent())
+    overridden = retrain(Order("loans", accept=True), spec, blind, silent())
     assert overridden.standing == "candidate"
     assert place.registry.registration.tags["gate_overridden"] == "yes"  # type: ignore[attr-defined]
     told = [event for event in place.store.events("loans") if event.kind == "registered"]
     assert [event.facts["standing"] for event in told] == ["champion", "rejected", "candidate"]
-    assert "offline gate overridden by the operator" in told[-1].detail
+    assert "accepted by the operator" in told[-1].detail
 
 
 def test_a_unit_error_in_another_source_shows_on_the_declared_rows(place: Workplace, tmp_path: Path) -> None:
@@ -230,6 +223,26 @@ def test_onnx_and_booster_agree_on_holes_unknown_and_extreme_rows(tmp_path: Path
     other = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(rows, rows[:, 0] > 45), 20)
     with pytest.raises(WindvaneError, match="cannot be served"):
         check(tmp_path / "model.onnx", other, tried)
+
+
+def test_a_booster_that_never_splits_is_refused_in_a_sentence() -> None:
+    rows = np.ones((60, 2), np.float32)
+    booster = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(rows, np.arange(60) < 9), 3)
+    with pytest.raises(Invalid, match="gives every row the same score: no feature differs"):
+        to_onnx(booster, 2)
+
+
+def test_boosters_of_few_rows_and_rare_outcomes_agree_with_their_onnx(tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    random = np.random.default_rng(1)
+    for true in (11, 60, 300):
+        rows = np.column_stack([random.random(600), random.integers(0, 4, 600)]).astype(np.float32)
+        labels = rows[:, 0] >= np.sort(rows[:, 0])[-true]
+        learnt = Examples(pa.table({"n": np.arange(600)}), rows, labels, np.arange(600.0), frozenset({1}))
+        booster = grown(FitSettings(rounds=5, min_child_weight=0.1), learnt, 7, 1)
+        (tmp_path / "model.onnx").write_bytes(to_onnx(booster, 2))
+        assert check(tmp_path / "model.onnx", booster, probes(rows, spec)).max_difference < 1e-6
+        assert figures.auc(labels, booster.inplace_predict(rows).astype(np.float64)) > 0.99
 
 
 def test_the_reference_sample_is_spread_over_time_and_leaves_personal_features_behind(tmp_path: Path) -> None:

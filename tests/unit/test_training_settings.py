@@ -1,37 +1,35 @@
+from dataclasses import replace
 from datetime import timedelta
 
-from training.engine import conclude
+from training.engine import Trial, conclude
 from training.progress import Progress
 from training.settings import FitSettings, windows_of
 
 DAY = 86400.0
 
 
-def report(log_loss: float, *by_block: float, **config: object) -> dict[str, object]:
-    settings = FitSettings()
-    names = ("max_depth", "eta", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda", "window")
-    whole = {name: getattr(settings, name) for name in names}
-    blocks = list(by_block) or [log_loss - 0.01, log_loss, log_loss + 0.01]
-    return {"best_log_loss": log_loss, "best_rounds": 40, "best_by_block": blocks, "config": whole | config}
+def trial(log_loss: float, *by_block: float, **changed: object) -> Trial:
+    settings = replace(FitSettings(rounds=40), **changed)  # type: ignore[arg-type]
+    return Trial(settings, log_loss, by_block or (log_loss - 0.01, log_loss, log_loss + 0.01))
 
 
 def test_the_trial_with_the_lowest_loss_wins_with_its_rounds_and_window() -> None:
     window = timedelta(days=60)
-    found = conclude([report(0.52), report(0.50, window=window, max_depth=3), {"config": {}}], FitSettings())
+    found = conclude([trial(0.52), trial(0.50, window=window, max_depth=3)], FitSettings())
     assert (found.best.rounds, found.best.window, found.best.max_depth) == (40, window, 3)
-    assert [trial.log_loss for trial in found.trials] == [0.50, 0.52]
+    assert [each.log_loss for each in found.trials] == [0.50, 0.52]
 
 
 def test_a_window_that_only_fits_some_of_the_days_does_not_beat_all_rows() -> None:
     window = timedelta(days=60)
-    lucky = report(0.50, 0.30, 0.60, 0.60, window=window)
-    assert conclude([report(0.52), lucky], FitSettings()).best.window is None
+    lucky = trial(0.50, 0.30, 0.60, 0.60, window=window)
+    assert conclude([trial(0.52), lucky], FitSettings()).best.window is None
     assert conclude([lucky], FitSettings()).best.window == window
 
 
 def test_a_search_whose_budget_ended_first_falls_back_to_the_default() -> None:
     default = FitSettings(rounds=77)
-    assert conclude([{"config": {}}], default).best == default
+    assert conclude([], default).best == default
     assert conclude([], default).trials == ()
 
 

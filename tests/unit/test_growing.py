@@ -1,0 +1,46 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from training.examples import Examples
+from training.growing import grown, lines_of
+from training.settings import FitSettings
+
+
+def rows(n: int = 3000, seed: int = 4) -> Examples:
+    random = np.random.default_rng(seed)
+    drawn = random.normal(size=(n, 3)).astype(np.float32)
+    labels = random.random(n) < 1 / (1 + np.exp(-2 * drawn[:, 0] + drawn[:, 1]))
+    return Examples(pa.table({"n": np.arange(n)}), drawn, labels, np.arange(n, dtype=np.float64))
+
+
+def test_the_first_trees_say_what_the_logistic_regression_says() -> None:
+    examples = rows()
+    lines = lines_of(FitSettings(), examples)
+    assert lines is not None
+    booster = grown(FitSettings(rounds=0), examples, 7, 1)
+    said = booster.inplace_predict(examples.rows, predict_type="margin")
+    straight = lines.linear.intercept + lines.linear.terms(examples.rows).sum(axis=1)
+    assert booster.num_boosted_rounds() == len(lines.told)
+    assert np.sqrt(np.mean((said - straight) ** 2)) < 0.1
+    assert np.corrcoef(said, straight)[0, 1] > 0.998
+
+
+def test_a_feature_without_a_part_gets_no_tree() -> None:
+    examples = rows()
+    examples.rows[:, 2] = 1.0
+    lines = lines_of(FitSettings(), examples)
+    assert lines is not None
+    assert lines.told == (0, 1)
+
+
+@pytest.mark.parametrize("start", ["none", "linear"])
+def test_a_booster_has_a_tree_even_where_nothing_is_to_be_learnt(start: str) -> None:
+    examples = rows(200)
+    examples.rows[:] = 1.0
+    settings = FitSettings(start=start, rounds=0)  # type: ignore[arg-type]
+    assert grown(settings, examples, 7, 1).num_boosted_rounds() == 1
+
+
+def test_from_nothing_there_are_no_lines() -> None:
+    assert lines_of(FitSettings(start="none"), rows(100)) is None

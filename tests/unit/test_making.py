@@ -1,0 +1,134 @@
+"""One version made in memory, beside a champion in memory."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+import xgboost
+
+from configs.schema import ModelSpec
+from training.examples import Examples
+from training.local_engine import LocalEngine
+from training.making import make
+
+SPEC = ModelSpec.model_validate(
+    {
+        "name": "loans",
+        "owner": "credit",
+        "unit": "customer",
+        "target": {"name": "bad"},
+        "features": [{"name": "income", "type": "number"}],
+        "data": {"source": "rows.csv", "time": "day"},
+        "decision": {"actions": [{"name": "grant", "at_least": 0.0}]},
+        "training": {"trials": 1, "max_rounds": 40, "bootstrap": 50},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A champion without files that always says the same."""
+
+    chance: float
+    number: int = 3
+    judged_until: float | None = 500.0
+    trained_until: float | None = 600.0
+    said: list[int] = field(default_factory=list)
+
+    def unable(self, held: Examples) -> str | None:
+        return None if len(held) > 100 else "champion 3 knows these rows: not compared"
+
+    def unseen(self, held: Examples) -> Examples:
+        return held.since(900.0)
+
+    def score(self, unseen: Examples) -> np.ndarray:
+        self.said.append(len(unseen))
+        return np.full(len(unseen), self.chance)
+
+
+@dataclass(frozen=True)
+class Booster(Remembered):
+    """A champion that scores by a booster."""
+
+    def __init__(self, booster: xgboost.Booster) -> None:
+        super().__init__(0.5)
+        object.__setattr__(self, "booster", booster)
+
+    def unseen(self, held: Examples) -> Examples:
+        return held
+
+    def score(self, unseen: Examples) -> np.ndarray:
+        return self.booster.inplace_predict(unseen.rows).astype(np.float64)  # type: ignore[attr-defined]
+
+
+def examples(n: int, seed: int = 1) -> Examples:
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(n, 1)).astype(np.float32)
+    labels = random.random(n) < 1 / (1 + np.exp(-3 * rows[:, 0]))
+    return Examples(pa.table({"income": rows[:, 0]}), rows, labels, np.arange(n, dtype=np.float64))
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_the_first_version_is_judged_on_the_newest_rows_alone() -> None:
+    rows = examples(1000)
+    made = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    assert (made.judged_until, made.trained_until, len(made.held), made.parent) == (800.0, 999.0, 200, None)
+    assert (made.slices.learn.times[-1], made.slices.check.times[0]) == (639.0, 640.0)
+    assert made.ruling.standing == "champion"
+    assert made.comparison.candidate["auc"].value > 0.8
+    assert made.ours.tolist() == made.fitted.judged.inplace_predict(made.held.rows).tolist()
+    assert sum(made.profile.features[0].counts) == 1000
+
+
+def test_a_champion_in_memory_is_faced_on_the_rows_it_has_not_seen() -> None:
+    rows, champion = examples(1000), Remembered(0.5)
+    made = make(SPEC, rows, rows, champion, LocalEngine(), None, silent)
+    assert champion.said == [100]
+    assert (len(made.held), made.parent, made.ruling.standing) == (100, 3, "candidate")
+    assert made.comparison.champion is not None
+    assert made.comparison.champion["log_loss"].value == np.log(2)
+
+
+def test_a_champion_that_knows_every_row_is_not_compared() -> None:
+    rows = examples(400)
+    made = make(SPEC, rows, rows, Remembered(0.5), LocalEngine(), None, silent)
+    assert (len(made.held), made.theirs) == (80, None)
+    assert made.ruling.why == "champion 3 knows these rows: not compared"
+
+
+def test_a_version_that_learnt_nothing_is_no_champion_until_somebody_accepts_it() -> None:
+    rows = examples(2000)
+    noise = replace(rows, labels=np.random.default_rng(9).random(2000) < 0.3)
+    made = make(SPEC, noise, noise, None, LocalEngine(), None, silent)
+    assert made.ruling.standing == "rejected"
+    assert "is not surely lower than that of saying 0.294 to every row" in made.ruling.why
+    accepted = make(SPEC, noise, noise, None, LocalEngine(), None, silent, accept=True)
+    assert accepted.ruling.standing == "champion"
+    assert accepted.ruling.why.startswith("accepted by the operator; the offline comparison said: log loss")
+
+
+def test_rows_held_out_with_one_outcome_judge_nobody() -> None:
+    rows = examples(1000)
+    late = replace(rows, labels=rows.labels & (rows.times < 790))
+    made = make(SPEC, late, late, None, LocalEngine(), None, silent)
+    assert made.ruling.standing == "rejected"
+    assert made.ruling.why.startswith("all 200 rows held out are false, so nothing says how good it is")
+
+
+def test_the_champion_over_again_is_no_change() -> None:
+    rows = examples(1000)
+    first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    again = make(SPEC, rows, rows, Booster(first.fitted.judged), LocalEngine(), None, silent)
+    assert again.ruling.standing == "rejected"
+    assert again.ruling.why.startswith("no change: it scores all 200 rows held out exactly as champion 3")
+
+
+def test_other_rows_teach_while_the_declared_ones_judge() -> None:
+    declared, upside_down = examples(1000), examples(1000, seed=2)
+    upside_down = Examples(upside_down.table, upside_down.rows, ~upside_down.labels, upside_down.times)
+    made = make(SPEC, declared, upside_down, None, LocalEngine(), None, silent)
+    assert made.held.labels.tolist() == declared.labels[800:].tolist()
+    assert made.comparison.candidate["auc"].value < 0.2

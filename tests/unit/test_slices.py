@@ -1,0 +1,53 @@
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cluster.errors import Invalid
+from configs.schema import ModelSpec
+from training.examples import Examples
+from training.slices import slices
+
+SPEC = ModelSpec.model_validate(
+    {
+        "name": "m",
+        "owner": "o",
+        "unit": "u",
+        "target": {"name": "y"},
+        "features": [{"name": "x", "type": "number"}],
+        "data": {"source": "rows.csv", "time": "at"},
+        "decision": {"actions": [{"name": "a", "at_least": 0.0}]},
+        "training": {"holdout": "10s"},
+    }
+)
+
+
+def examples(start: int, stop: int) -> Examples:
+    times = np.arange(start, stop, dtype=np.float64)
+    return Examples(pa.table({"x": times}), times[:, None].astype(np.float32), times % 2 == 0, times)
+
+
+def test_the_newer_rows_check_what_the_older_taught() -> None:
+    rows = examples(0, 100)
+    cut = slices(SPEC, rows, rows)
+    assert cut.held_from == 89.0
+    spans = [(part.times[0], part.times[-1]) for part in (cut.learn, cut.check, cut.judged, cut.held, cut.served)]
+    assert spans == [(0, 77), (78, 88), (0, 88), (89, 99), (0, 99)]
+
+
+def test_rows_of_another_source_are_judged_on_the_declared_ones() -> None:
+    cut = slices(SPEC, examples(0, 100), examples(20, 140))
+    assert (cut.held.times[0], cut.held.times[-1]) == (89.0, 99.0)
+    assert (cut.judged.times[-1], cut.served.times[-1]) == (88.0, 139.0)
+
+
+def test_too_few_rows_are_refused_with_what_is_needed() -> None:
+    with pytest.raises(
+        Invalid, match=r"40 labelled rows, 20 with 'y' true .* are too few: training needs 100, with 10"
+    ):
+        slices(SPEC, examples(0, 40), examples(0, 40))
+    rows = examples(0, 200)
+    rare = replace(rows, labels=rows.times < 5)
+    with pytest.raises(Invalid, match="200 labelled rows, 5 with 'y' true and 195"):
+        slices(SPEC, rare, rare)

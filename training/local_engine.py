@@ -1,0 +1,71 @@
+"""The engine in this process, with plain xgboost: no cluster, nothing to wait for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from configs.schema import Training
+from training.engine import Fitted, Search, Trial, conclude
+from training.examples import Examples, joined
+from training.folds import folds_of
+from training.growing import grown
+from training.growth import ROUNDS_PER_STEP, Folds, Growth
+from training.settings import FitSettings
+from training.space import default_settings, points
+
+
+class LocalEngine:
+    """Searches trial after trial and fits here, with `threads` threads.
+
+    Without a clock it is repeatable: only `training.trials` bounds the search, and no second counts.
+    """
+
+    def __init__(self, threads: int = 1, clock: Callable[[], float] | None = None) -> None:
+        """`clock` gives seconds, such as time.monotonic; with it the search ends at `training.tune_budget`."""
+        self._threads, self._clock = threads, clock
+
+    def start(self) -> None:
+        """There is no cluster."""
+
+    def warm_up(self) -> None:
+        """There is nothing to import."""
+
+    def search(
+        self, learn: Examples, check: Examples, training: Training, _: Path | None, say: Callable[[str], None]
+    ) -> Search:
+        """The best settings for `learn`, compared on the newer `check`; one trial at least, whatever the time."""
+        started = self._now()
+        tried = points(learn, training)
+        several = len({settings.window for settings in tried}) > 1
+        folds = Folds(folds_of(learn, check, joined(learn, check), several), training.seed, self._threads)
+        trials: list[Trial] = []
+        for place, settings in enumerate(tried):
+            late = self._now() - started > training.tune_budget.total_seconds()
+            if trials and late:
+                say(f"the search ends after {len(trials)} of {len(tried)} trials: tune_budget is used up")
+                break
+            best = _tried(Growth(settings, folds), training.max_rounds, _leader(trials))
+            say(f"trial {place + 1}: log loss {best.log_loss:.4f} at {best.settings.rounds} rounds")
+            trials.append(best)
+        return conclude(trials, default_settings(learn, training))
+
+    def fit(
+        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, _: Path | None
+    ) -> Fitted:
+        """A booster from each of both sets of rows."""
+        parts = (part.window(settings.window) for part in (judged, served))
+        return Fitted(*(grown(settings, part, training.seed, self._threads) for part in parts))
+
+    def _now(self) -> float:
+        return 0.0 if self._clock is None else self._clock()
+
+
+def _leader(trials: Sequence[Trial]) -> Trial | None:
+    return min(trials, key=lambda trial: trial.log_loss, default=None)
+
+
+def _tried(growth: Growth, max_rounds: int, rival: Trial | None) -> Trial:
+    """Grow until it no longer improves, or falls behind."""
+    while growth.rounds < max_rounds and not growth.hopeless(rival):
+        growth.step(min(ROUNDS_PER_STEP, max_rounds - growth.rounds))
+    assert growth.best is not None
+    return growth.best

@@ -1,0 +1,166 @@
+"""Makes one version of a model in memory: cuts the rows, searches, fits, judges; the job and a backtest share it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from configs.schema import ModelSpec
+from monitoring.profile import Profile
+from training.engine import Engine, Fitted, Search
+from training.evaluate import Comparison, Ruling, Standing, compare, rule
+from training.examples import Examples
+from training.recency import choose
+from training.slices import Slices, slices
+
+Scores = NDArray[np.float64]
+SAME = 1e-6  # of a score: rounding
+
+
+class Champion(Protocol):
+    """The version a candidate has to face."""
+
+    @property
+    def number(self) -> int:
+        """Its version number."""
+
+    @property
+    def judged_until(self) -> float | None:
+        """Its judged booster knows only rows before this event time; None where it has no judged booster."""
+
+    @property
+    def trained_until(self) -> float | None:
+        """Event time of the newest row it knows."""
+
+    def unable(self, held: Examples) -> str | None:
+        """Why it cannot be compared on these rows; None when it can."""
+
+    def unseen(self, held: Examples) -> Examples:
+        """The rows that it can answer without knowing them."""
+
+    def score(self, unseen: Examples) -> Scores:
+        """float[n] chances."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One version with everything that is known of it before it is written down."""
+
+    found: Search
+    fitted: Fitted
+    slices: Slices
+    reference: Examples  # the rows the served booster learnt from: all, or those in the window found
+    held: Examples  # the rows candidate and champion are judged on
+    ours: Scores  # float[n] of the candidate's judged booster
+    theirs: Scores | None  # float[n] of the champion; None where it was not compared
+    comparison: Comparison
+    ruling: Ruling
+    profile: Profile
+    parent: int | None  # the champion's number
+
+    @property
+    def judged_until(self) -> float:
+        """The judged booster knows only rows before this event time."""
+        return self.slices.held_from
+
+    @property
+    def trained_until(self) -> float:
+        """Event time of the newest row the served booster knows."""
+        return float(self.slices.served.times[-1])
+
+
+def make(
+    spec: ModelSpec,
+    declared: Examples,
+    learnt: Examples,
+    champion: Champion | None,
+    engine: Engine,
+    scratch: Path | None,
+    say: Callable[[str], None],
+    accept: bool = False,
+    since: float | None = None,
+) -> Made:
+    """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same.
+
+    `since` is the event time at which a change is taken to have begun, where one is known.
+    """
+    cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
+    found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
+    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
+    return judge(spec, cut, found, fitted, champion, accept)
+
+
+def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str], None]) -> Slices:
+    """The same rows, the older ones counting as much as they are worth; a model without times knows no older ones."""
+    if spec.data.time is None:
+        return cut
+    recency = choose(cut.learn, cut.check, since, spec.training, say)
+    return replace(
+        cut,
+        learn=recency.apply(cut.learn),
+        judged=recency.apply(cut.judged),
+        served=recency.apply(cut.served),
+    )
+
+
+def judge(
+    spec: ModelSpec, cut: Slices, found: Search, fitted: Fitted, champion: Champion | None, accept: bool = False
+) -> Made:
+    """What a fitted version is worth beside the champion, on rows that neither has seen."""
+    held, ours, theirs, unable = _score(champion, cut.held, fitted.judged)
+    constant = float(cut.judged.window(found.best.window).labels.mean())
+    training = spec.training
+    comparison = compare(held.labels, ours, theirs, spec.decision, training.bootstrap, training.seed, constant)
+    reference = cut.served.window(found.best.window)
+    return Made(
+        found=found,
+        fitted=fitted,
+        slices=cut,
+        reference=reference,
+        held=held,
+        ours=ours,
+        theirs=theirs,
+        comparison=comparison,
+        ruling=_rule(_alike(champion, ours, theirs), comparison, unable, training.margin, accept),
+        profile=Profile.learn(spec.features, reference.rows, ours, held.labels, learnt=len(reference)),
+        parent=champion.number if champion else None,
+    )
+
+
+def _score(
+    champion: Champion | None, held: Examples, judged: xgboost.Booster
+) -> tuple[Examples, Scores, Scores | None, str | None]:
+    """The rows both are judged on, both scores, and why there is no second one."""
+    unable = champion.unable(held) if champion else None
+    if champion and not unable:
+        held = champion.unseen(held)
+    ours: Scores = judged.inplace_predict(held.rows).astype(np.float64)
+    theirs = champion.score(held) if champion and not unable else None
+    return held, ours, theirs, unable
+
+
+def _rule(same_as: int | None, comparison: Comparison, unable: str | None, margin: float, accepted: bool) -> Ruling:
+    """The offline verdict, or the operator's word against it."""
+    if unable is not None:
+        return Ruling("candidate", unable)
+    ruling = rule(comparison, margin)
+    if same_as is not None:
+        why = (
+            f"no change: it scores all {comparison.n} rows held out exactly as champion {same_as}, nothing to roll out"
+        )
+        ruling = Ruling("rejected", why)
+    if accepted and ruling.standing == "rejected":
+        standing: Standing = "champion" if comparison.champion is None else "candidate"
+        return Ruling(standing, f"accepted by the operator; the offline comparison said: {ruling.why}")
+    return ruling
+
+
+def _alike(champion: Champion | None, ours: Scores, theirs: Scores | None) -> int | None:
+    """The champion's number when it scores every row as the candidate does."""
+    if champion is None or theirs is None or float(np.abs(ours - theirs).max()) > SAME:
+        return None
+    return champion.number
