@@ -1,5 +1,6 @@
 """Where a Windvane answers, from its settings and the record of its head alone: nothing heavy is imported for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,21 @@ def place(settings: Settings, dashboard: str, started: bool) -> Place:
         mlflow_command=f"mlflow ui --backend-store-uri {settings.mlflow_uri}",
         started_ray=started,
     )
+
+
+def no_proxy(variables: Mapping[str, str]) -> dict[str, str]:
+    """What keeps requests to this machine from a proxy, where one is set; both spellings are in use.
+
+    >>> no_proxy({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "example.org"})["no_proxy"]
+    'example.org,127.0.0.1,localhost'
+    >>> no_proxy({"PATH": "/bin"})
+    {}
+    """
+    if not any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") and variables[name] for name in variables):
+        return {}
+    kept = variables.get("no_proxy") or variables.get("NO_PROXY")
+    hosts = ",".join(filter(None, (kept, "127.0.0.1", "localhost")))
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
 
 
 def _reachable(settings: Settings) -> str:

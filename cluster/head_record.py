@@ -1,5 +1,6 @@
 """The record of the local Ray head that `windvane up` started: where it answers, which processes it is made of."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import msgspec
 
 from cluster import processes
 from cluster.processes import Mark
+from cluster.run_folder import mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,12 @@ def load(home: Path) -> Head | None:
 def save(home: Path, head: Head) -> None:
     """Remember it, instead of the one before."""
     _file(home).write_bytes(msgspec.json.encode(head))
+
+
+def mend_link(home: Path) -> None:
+    """Put back the link by which the head's processes find their sockets, where somebody who cleans /tmp took it."""
+    with suppress(FileNotFoundError, msgspec.DecodeError):
+        mend(home, Path(msgspec.json.decode(_file(home).read_bytes(), type=Head).run))
 
 
 def forget(home: Path) -> None:

@@ -22,7 +22,7 @@ from cluster.sql_store import SqlStore
 from configs.schema import Settings
 
 READY_SECONDS = 180.0
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2  # each question costs the dashboard and Serve as much as it costs us
 
 Progress = Callable[[str], None]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -34,6 +35,7 @@ class Machine:
     disk_free_bytes: int
     disk_used_share: float
     file_system: str  # the home's kind, such as ext4
+    runs_programs: bool  # whether programs in the home may be executed
     memory_free_bytes: int
     shared_memory_bytes: int  # of /dev/shm
     open_files: int
@@ -45,7 +47,7 @@ def look(settings: Settings) -> Machine:
     """Look at this machine; takes a fraction of a second and changes nothing."""
     home = Path(settings.home)
     there = _nearest(home)
-    disk = shutil.disk_usage(there)
+    disk, mounted = shutil.disk_usage(there), _mounted(there)
     return Machine(
         user=user_name(),
         said_user=os.environ.get("LOGNAME") or os.environ.get("USER") or "",
@@ -58,8 +60,9 @@ def look(settings: Settings) -> Machine:
         home_obstacle=_obstacle(home, there),
         disk_free_bytes=disk.free,
         disk_used_share=disk.used / (disk.used + disk.free) if disk.used + disk.free else 0.0,
-        file_system=_file_system(there),
-        memory_free_bytes=_memory_free(),
+        file_system=mounted.fstype if mounted else "",
+        runs_programs=mounted is None or "noexec" not in mounted.opts.split(","),
+        memory_free_bytes=memory_free(),
         shared_memory_bytes=shutil.disk_usage("/dev/shm").free if Path("/dev/shm").is_dir() else 0,  # noqa: S108
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         wrong_versions=_wrong_versions(),
@@ -116,13 +119,14 @@ def _can_bind(host: str) -> bool:
     return False
 
 
-def _file_system(path: Path) -> str:
+def _mounted(path: Path) -> Any:
+    """What psutil says of the file system on which the path lies; None where it knows of none."""
     held = [each for each in psutil.disk_partitions(all=True) if path.resolve().is_relative_to(each.mountpoint)]
-    return max(held, key=lambda each: len(each.mountpoint)).fstype if held else ""
+    return max(held, key=lambda each: len(each.mountpoint), default=None)
 
 
-def _memory_free() -> int:
-    """Of the machine, or of the container where that allows less."""
+def memory_free() -> int:
+    """Bytes of the machine, or of the container where that allows less."""
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     free = int(psutil.virtual_memory().available)
     return min(free, _number(limit, free + _number(used, 0)) - _number(used, 0))

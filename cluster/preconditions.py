@@ -50,6 +50,9 @@ def _home(settings: Settings, machine: Machine) -> Check:
     if odd:
         sentence = f"{settings.home!r} has {', '.join(map(repr, odd))} in it, which database addresses cannot have: "
         return Check("home", "stop", f"{sentence}choose another folder with WINDVANE_HOME.")
+    if not machine.runs_programs and settings.ray_address is None:
+        sentence = f"{settings.home} lies on a disk that is mounted noexec, and HAProxy is started from there"
+        return Check("home", "stop", f"{sentence}: choose another folder with WINDVANE_HOME.")
     return Check("home", "ok", f"{settings.home} can be written")
 
 

@@ -9,6 +9,7 @@ import psutil
 
 from cluster import grpc_frontend, haproxy, head_record, job_python, ports, preloading, processes
 from cluster.access import ensure_secret
+from cluster.addresses import no_proxy
 from cluster.errors import Unavailable
 from cluster.head_record import Head
 from cluster.jobs import TRAINING_SHARE, USERS_FOLDER
@@ -96,6 +97,7 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
             "PATH": f"{job_python.folder(run)}:{here}:{os.environ.get('PATH', '')}",
             "LOGNAME": user_name(),  # libraries ask for it, and fail where the system knows none
             USERS_FOLDER: os.getcwd(),
+            **no_proxy(os.environ),
             "RAY_preload_python_modules": preloading.MODULE,
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",  # one node: HAProxy knows within a second
             "RAY_AUTH_MODE": "token",  # who may talk to Ray's job API may run anything

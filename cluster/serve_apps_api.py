@@ -14,7 +14,7 @@ from configs.schema import Settings
 
 CONTROL = "control"
 PATH = "/api/serve/applications/"
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2  # each question costs the dashboard and Serve as much as it costs us
 LINES = 6  # of what Serve says about a failure
 LOCK = "applications"
 Application: TypeAlias = dict[str, Any]  # as Serve's REST API has it

@@ -32,7 +32,6 @@ from cluster.policy_library import PolicyLibrary
 from cluster.processes import step_back
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
-from cluster.run_folder import mend
 from cluster.serve_apps_api import ServeApplications
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
@@ -109,7 +108,8 @@ class Control:
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
-        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all)
+        alone = self._settings.ray_address is None
+        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
         self._snapshots = Snapshots()
         self._desk = Desk(store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen)
         self._authenticator = declared(self._settings)
@@ -142,8 +142,6 @@ class Control:
         kernels = [sys.executable, *PROGRAM, "serve_apps.kernels"]  # a replica that finds none makes its own
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
-        head = head_record.load(home)
-        self._head_run = Path(head.run) if head else None
         self._watched: tuple[str, ...] | None = None
         self._watches = ModelTicks("watch", self._watch, self._going_on)
         rollouts = ModelTicks("rollout", self._roll, self._going_on)
@@ -158,7 +156,7 @@ class Control:
             ("metrics", METRICS_SECONDS, metrics, None),
             ("policies", POLICY_SECONDS, None, self._govern),
             ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
-            ("link", LINK_SECONDS, None, self._mend_link),
+            ("link", LINK_SECONDS, None, lambda _: head_record.mend_link(home)),
         ):
             threading.Thread(target=self._loop, args=(name, period, ticks, before), name=name, daemon=True).start()
 
@@ -275,12 +273,6 @@ class Control:
         """
         self._reviews.tick(models, datetime.now(UTC))
         self._policies.tell()
-
-    def _mend_link(self, _: Sequence[ModelSpec]) -> None:
-        """Ray finds its sockets by a link in /tmp, which whoever cleans that takes away."""
-        run = self._head_run
-        if run is not None:
-            mend(Path(self._settings.home), run)
 
     def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
         self._ray_metrics.tell([self._desk.state(spec.name)])

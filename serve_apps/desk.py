@@ -81,8 +81,7 @@ class Desk:
         self._rollouts = rollouts
         self._monitors = monitors
         self._records = records
-        self._clock = clock
-        self._waits = waits
+        self._clock, self._waits = clock, waits
         self._splits = Shelf(store, SPLIT, Split)
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[Event, ...]] = {}
@@ -102,8 +101,7 @@ class Desk:
     def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
         """Everything `windvane status` and the console show of the models that may be seen."""
         seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
-        waits = [status.wait_status(wait) for wait in self._waits() if wait.model is None or may_see(wait.model)]
-        return {"at": self._clock().isoformat(), "models": seen, "waits": waits}
+        return {"at": self._clock().isoformat(), "models": seen, "waits": status.wait_statuses(self._waits(), may_see)}
 
     def mandate(self, model: str) -> Mandate | None:
         """What the deployed declaration permits; None when none is deployed."""

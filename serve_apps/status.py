@@ -1,6 +1,6 @@
 """What an operator sees of one model, put together from the loop's records: plain JSON values, no decisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from cluster.gate import Answer
@@ -52,9 +52,10 @@ def model_status(
     }
 
 
-def wait_status(wait: Wait) -> WaitStatus:
-    """Who waits, for what, since when."""
-    return {"model": wait.model, "sentence": wait.sentence, "since": wait.since.isoformat()}
+def wait_statuses(found: Sequence[Wait], may_see: Callable[[str], bool]) -> list[WaitStatus]:
+    """Who waits, for what, since when: of the models that may be seen, and of none."""
+    seen = [wait for wait in found if wait.model is None or may_see(wait.model)]
+    return [{"model": wait.model, "sentence": wait.sentence, "since": wait.since.isoformat()} for wait in seen]
 
 
 def traffic_status(seen: Snapshot) -> TrafficStatus:

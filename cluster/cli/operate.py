@@ -1,6 +1,7 @@
 """For operators: up, down, status, events, demo, backtest."""
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -107,6 +108,7 @@ def env() -> None:
         "RAY_API_SERVER_ADDRESS": addresses.demand_dashboard(settings),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(settings.ray_token_file),
+        **addresses.no_proxy(os.environ),
     }
     for name, value in pairs.items():
         click.echo(f"export {name}={shlex.quote(value)}")

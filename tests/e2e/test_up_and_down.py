@@ -153,6 +153,7 @@ def test_our_training_runs_in_a_repository_with_a_training_of_its_own(stranger: 
     assert "somebody-else" not in acts
 
 
+@pytest.mark.timeout(900)
 def test_eight_models_and_a_training_have_room_on_two_cores(stranger: Stranger, tmp_path: Path) -> None:
     """Five held more CPUs than there were for a training, which waited without a word."""
     settings = stranger.settings

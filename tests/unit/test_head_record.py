@@ -6,7 +6,7 @@ import msgspec
 import psutil
 import pytest
 
-from cluster.head_record import Head, forget, load, save
+from cluster.head_record import Head, forget, load, mend_link, save
 from cluster.processes import Mark, mark
 
 
@@ -43,3 +43,13 @@ def test_a_head_is_remembered_until_it_is_forgotten(tmp_path: Path) -> None:
     forget(tmp_path)
     forget(tmp_path)
     assert load(tmp_path) is None
+
+
+def test_the_link_of_a_recorded_head_is_put_back(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    mend_link(tmp_path)
+    assert not link.exists()
+    record(tmp_path)
+    save(tmp_path, Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(link), ()))
+    mend_link(tmp_path)
+    assert link.resolve() == (tmp_path / "run").resolve()

@@ -1,14 +1,19 @@
 """What is up after `up` and ended by `down`, decided from settings and records alone."""
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from cluster import lifecycle
+from cluster.addresses import Place, place
 from cluster.errors import Unavailable
-from cluster.lifecycle import down
+from cluster.head_record import Head
+from cluster.lifecycle import Progress, down, up
+from cluster.machine import Machine
 from configs.load import load_settings
 from configs.schema import Settings
+from tests.machines import FINE
 
 
 def settings_of(home: Path, **variables: str) -> Settings:
@@ -29,3 +34,62 @@ def test_waiting_ends_as_soon_as_it_is_ready(tmp_path: Path, monkeypatch: pytest
     answers, said = iter((False, False, True)), list[str]()
     lifecycle._wait(lambda: next(answers), "control", settings_of(tmp_path), said.append)
     assert said == ["waiting for control"] * 2
+
+
+@dataclass
+class Heads:
+    """Stands for Ray: which heads were started and ended, and what goes wrong once one runs."""
+
+    trouble: BaseException | None = None
+    machine: Machine = FINE
+    acts: list[str] = field(default_factory=list)
+
+    def start(self, settings: Settings) -> Head:
+        self.acts.append("started")
+        return Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(Path(settings.home) / "run"), ())
+
+    def end(self, home: Path, head: Head) -> int:
+        self.acts.append("ended")
+        return 1
+
+    def serve(self, settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
+        if self.trouble is not None:
+            raise self.trouble
+        return place(settings, dashboard, started)
+
+
+@pytest.fixture
+def heads(monkeypatch: pytest.MonkeyPatch) -> Heads:
+    found = Heads()
+    monkeypatch.setattr(lifecycle.ray_head, "start", found.start)
+    monkeypatch.setattr(lifecycle.ray_head, "end", found.end)
+    monkeypatch.setattr(lifecycle.machine, "look", lambda _: found.machine)
+    monkeypatch.setattr(lifecycle, "_serve", found.serve)
+    return found
+
+
+def test_what_stands_in_the_way_is_said_before_anything_is_made_or_started(tmp_path: Path, heads: Heads) -> None:
+    heads.machine = replace(FINE, listeners={8404: "nginx (process 7)"})
+    with pytest.raises(Unavailable, match=r"Port 8404 .* is in use by nginx"):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("control does not answer"), KeyboardInterrupt()])
+def test_what_was_started_in_vain_is_ended_again(tmp_path: Path, heads: Heads, trouble: BaseException) -> None:
+    heads.trouble = trouble
+    with pytest.raises(type(trouble)):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == ["started", "ended"]
+
+
+def test_what_starts_well_goes_on(tmp_path: Path, heads: Heads) -> None:
+    assert up(settings_of(tmp_path / "home"), lambda _: None).started_ray
+    assert heads.acts == ["started"]
+    assert (tmp_path / "home" / "admin.key").exists()
+
+
+def test_down_makes_nothing_where_nothing_ever_was(tmp_path: Path) -> None:
+    assert down(settings_of(tmp_path / "home"), lambda _: None) == "Nothing was running."
+    assert list(tmp_path.iterdir()) == []

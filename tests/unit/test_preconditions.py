@@ -1,7 +1,6 @@
 """What stands in the way is said before anything is started, each in a sentence with what to do."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,24 +10,7 @@ from cluster.machine import Machine
 from cluster.preconditions import Check, examine
 from configs.load import load_settings
 from configs.settings import Settings
-
-FINE = Machine(
-    user="ada",
-    said_user="ada",
-    listeners={},
-    first_open_port=1024,
-    host_is_here=True,
-    socket_folder=Path("/srv/wv/run"),
-    home_obstacle="",
-    disk_free_bytes=50_000_000_000,
-    disk_used_share=0.5,
-    file_system="ext4",
-    memory_free_bytes=16_000_000_000,
-    shared_memory_bytes=8_000_000_000,
-    open_files=1_048_576,
-    wrong_versions=(),
-    keeps_bytecode=True,
-)
+from tests.machines import FINE
 
 
 def settings_of(**variables: str) -> Settings:
@@ -95,6 +77,7 @@ def test_the_highest_port_of_a_setting_speaks_for_all_that_are_too_high() -> Non
     ("machine", "words"),
     [
         (replace(FINE, home_obstacle="/srv is a file"), "/srv is a file: choose another folder with WINDVANE_HOME"),
+        (replace(FINE, runs_programs=False), "/srv/wv lies on a disk that is mounted noexec"),
         (replace(FINE, socket_folder=None), "choose a WINDVANE_HOME of at most 20 letters, digits"),
         (replace(FINE, disk_free_bytes=10**8), "0.1 GB free on the disk of WINDVANE_HOME, and decisions have to be"),
         (replace(FINE, memory_free_bytes=5 * 10**8), "0.5 GB free, and Ray with control takes 1.3 GB: end something"),
