@@ -85,7 +85,7 @@ def make(
     """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same."""
     cut = slices(spec, declared, learnt)
     found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
-    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
+    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch, say)
     return judge(spec, cut, found, fitted, champion, accept)
 
 

@@ -153,6 +153,8 @@ def _read_distributed(paths: Sequence[Path], spec: ModelSpec, parquet: bool) -> 
     """Ray Data reads and selects columns on every node; the selected columns come together here."""
     import ray.data
 
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level="ERROR")  # RAY_ADDRESS says where, in a job
     ray.data.DataContext.get_current().enable_progress_bars = False
     names = [str(path) for path in paths]
     if parquet:
