@@ -57,7 +57,13 @@ class Engine(Protocol):
         """
 
     def fit(
-        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path | None
+        self,
+        judged: Examples,
+        served: Examples,
+        settings: FitSettings,
+        training: Training,
+        scratch: Path | None,
+        say: Callable[[str], None],
     ) -> Fitted:
         """A booster from each of both sets of rows."""
 

@@ -12,6 +12,9 @@ from training.growth import ROUNDS_PER_STEP, Folds, Growth
 from training.settings import FitSettings
 from training.space import default_settings, points
 
+LEAST_TRIALS = 2  # whatever the time: the default, and something to compare it with
+LEAST_ROUNDS = 100  # of each of them
+
 
 class LocalEngine:
     """Searches trial after trial and fits here, with `threads` threads.
@@ -32,24 +35,33 @@ class LocalEngine:
     def search(
         self, learn: Examples, check: Examples, training: Training, _: Path | None, say: Callable[[str], None]
     ) -> Search:
-        """The best settings for `learn`, compared on the newer `check`; one trial at least, whatever the time."""
+        """The best settings for `learn`, compared on the newer `check`; two trials at least, whatever the time."""
         started = self._now()
+
+        def late() -> bool:
+            return self._now() - started > training.tune_budget.total_seconds()
+
         tried = points(learn, training)
         several = len({settings.window for settings in tried}) > 1
         folds = Folds(folds_of(learn, check, joined(learn, check), several), training.seed, self._threads)
         trials: list[Trial] = []
         for place, settings in enumerate(tried):
-            late = self._now() - started > training.tune_budget.total_seconds()
-            if trials and late:
+            if place >= LEAST_TRIALS and late():
                 say(f"the search ends after {len(trials)} of {len(tried)} trials: tune_budget is used up")
                 break
-            best = _tried(Growth(settings, folds), training.max_rounds, _leader(trials))
+            best = _tried(Growth(settings, folds), training.max_rounds, _leader(trials), late)
             say(f"trial {place + 1}: log loss {best.log_loss:.4f} at {best.settings.rounds} rounds")
             trials.append(best)
         return conclude(trials, default_settings(learn, training))
 
     def fit(
-        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, _: Path | None
+        self,
+        judged: Examples,
+        served: Examples,
+        settings: FitSettings,
+        training: Training,
+        _scratch: Path | None,
+        _say: Callable[[str], None],
     ) -> Fitted:
         """A booster from each of both sets of rows."""
         parts = (part.window(settings.window) for part in (judged, served))
@@ -63,9 +75,11 @@ def _leader(trials: Sequence[Trial]) -> Trial | None:
     return min(trials, key=lambda trial: trial.log_loss, default=None)
 
 
-def _tried(growth: Growth, max_rounds: int, rival: Trial | None) -> Trial:
-    """Grow until it no longer improves, or falls behind."""
+def _tried(growth: Growth, max_rounds: int, rival: Trial | None, late: Callable[[], bool]) -> Trial:
+    """Grow until it no longer improves, falls behind, or has had a fair start when the time is used up."""
     while growth.rounds < max_rounds and not growth.hopeless(rival):
         growth.step(min(ROUNDS_PER_STEP, max_rounds - growth.rounds))
+        if growth.rounds >= LEAST_ROUNDS and late():
+            break
     assert growth.best is not None
     return growth.best

@@ -90,7 +90,7 @@ def make(
     """
     cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
     found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
-    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
+    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch, say)
     return judge(spec, cut, found, fitted, champion, accept)
 
 

@@ -36,12 +36,24 @@ class RayEngine:
         return search(learn, check, training, _needed(scratch), say)
 
     def fit(
-        self, judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path | None
+        self,
+        judged: Examples,
+        served: Examples,
+        settings: FitSettings,
+        training: Training,
+        scratch: Path | None,
+        _: Callable[[str], None],
     ) -> Fitted:
         """Both boosters from Ray Train."""
         from training.train import fit
 
         return fit(judged, served, settings, training, _needed(scratch))
+
+    def free_cpus(self) -> float:
+        """CPUs that nobody has reserved now."""
+        import ray
+
+        return float(ray.available_resources().get("CPU", 0.0))
 
 
 def _needed(scratch: Path | None) -> Path:

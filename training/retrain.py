@@ -1,5 +1,6 @@
 """The training job, read top to bottom: data → search → fit → judge → export → register."""
 
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,13 +32,17 @@ from training.engine import Engine
 from training.evaluate import METRICS, Comparison, Ruling
 from training.examples import Examples
 from training.lineage import describe, figures
+from training.local_engine import LocalEngine
 from training.making import judge, weigh
 from training.order import Order, read_order
 from training.plots import Pictures
 from training.progress import Progress
 from training.ray_engine import RayEngine
+from training.sized_engine import SizedEngine
 from training.slices import slices
 from training.sources import public
+
+MOST_THREADS = 8  # beyond them trees of some ten thousand rows grow no faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = load_settings()
         spec = load_model(order.model, settings)
         registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
-        engine = RayEngine(settings.ray_address)
+        local = LocalEngine(_threads(), time.monotonic)
+        engine = SizedEngine(local, RayEngine(settings.ray_address))
         vault = AuditPlace(settings).vault()
         at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
         version = retrain(order, spec, at, progress)
@@ -107,7 +113,7 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scra
         progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
 
         with progress.stage("fit"):
-            fitted = at.engine.fit(cut.judged, cut.served, found.best, spec.training, scratch)
+            fitted = at.engine.fit(cut.judged, cut.served, found.best, spec.training, scratch, progress.say)
         warming.result()
 
     with progress.stage("judge"):
@@ -225,6 +231,11 @@ def _show(comparison: Comparison, ruling: Ruling, progress: Progress) -> None:
 
 def _until(learnt: Examples, spec: ModelSpec) -> str:
     return f" until {datetime.fromtimestamp(learnt.times[-1], UTC):%Y-%m-%d %H:%M}" if spec.data.time else ""
+
+
+def _threads() -> int:
+    """Those of the processor this job may run on; replicas come before it."""
+    return min(MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
 def _write(line: str) -> None:

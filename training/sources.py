@@ -51,6 +51,8 @@ def _read_distributed(files: Sequence[Listed], columns: Collection[str] | None) 
     """Tasks read neighbouring files on every node; only the wanted columns come together here."""
     import ray
 
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level="ERROR")  # RAY_ADDRESS says where, in a job
     each = -(-len(files) // _TASKS)
     reader = ray.remote(max_retries=1)(_read_some)
     tasks = [reader.remote(files[start : start + each], columns) for start in range(0, len(files), each)]

@@ -34,13 +34,14 @@ def test_without_a_clock_the_same_rows_give_the_same_trials() -> None:
     assert once.best == once.trials[0].settings
 
 
-def test_a_budget_that_is_used_up_ends_the_search_after_one_trial_at_least_and_says_so() -> None:
-    seconds = iter([0.0, 0.0, 30.0])
+def test_a_budget_that_is_used_up_ends_the_search_after_the_default_and_something_and_says_so() -> None:
+    seconds = iter([0.0, *[30.0] * 100])
     lines: list[str] = []
-    training = Training(trials=3, max_rounds=40, tune_budget=timedelta(seconds=20))
+    training = Training(trials=5, max_rounds=1000, tune_budget=timedelta(seconds=20))
     found = LocalEngine(clock=lambda: next(seconds)).search(LEARN, CHECK, training, None, lines.append)
-    assert len(found.trials) == 1
-    assert lines[-1] == "the search ends after 1 of 3 trials: tune_budget is used up"
+    assert len(found.trials) == 2
+    assert all(trial.settings.rounds <= 100 for trial in found.trials)
+    assert lines[-1] == "the search ends after 2 of 5 trials: tune_budget is used up"
 
 
 def test_a_trial_ends_when_more_rounds_no_longer_help() -> None:
@@ -54,6 +55,6 @@ def test_a_trial_ends_when_more_rounds_no_longer_help() -> None:
 def test_both_boosters_have_the_rounds_that_were_found() -> None:
     training = Training(trials=1, max_rounds=40)
     settings = FitSettings(start="none", rounds=30)
-    fitted = LocalEngine().fit(LEARN, ROWS, settings, training, None)
+    fitted = LocalEngine().fit(LEARN, ROWS, settings, training, None, silent)
     assert fitted.judged.num_boosted_rounds() == fitted.served.num_boosted_rounds() == 30
     assert not np.array_equal(fitted.judged.inplace_predict(ROWS.rows), fitted.served.inplace_predict(ROWS.rows))

@@ -1,0 +1,75 @@
+"""The engine that takes Ray where the work pays for it, and this process where it does not or where no CPU is free."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from configs.schema import Training
+from training.engine import Engine, Fitted, Search
+from training.examples import Examples
+from training.settings import FitSettings
+
+SECONDS_A_CELL = 4.5e-7  # of one trial: 150 rounds at 3 ns for each row and feature, as measured on 100,000 x 15
+RAY_SECONDS = 45.0  # that Tune's and Train's processes take to begin
+
+
+class Cluster(Engine, Protocol):
+    """An engine that needs CPUs of a cluster."""
+
+    def free_cpus(self) -> float:
+        """CPUs that nobody has reserved now."""
+
+
+class SizedEngine:
+    """Searches and fits in this process, or on the cluster when several workers are declared or the work is long."""
+
+    def __init__(self, local: Engine, cluster: Cluster) -> None:
+        self._local, self._cluster = local, cluster
+
+    def start(self) -> None:
+        """Nothing: who needs no cluster does not wait for one."""
+
+    def warm_up(self) -> None:
+        """Nothing: what is slow is only imported where it pays."""
+
+    def search(
+        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
+    ) -> Search:
+        """The best settings for `learn`, compared on the newer `check`."""
+        return self._chosen(learn, training, say).search(learn, check, training, scratch, say)
+
+    def fit(
+        self,
+        judged: Examples,
+        served: Examples,
+        settings: FitSettings,
+        training: Training,
+        scratch: Path | None,
+        say: Callable[[str], None],
+    ) -> Fitted:
+        """A booster from each of both sets of rows."""
+        return self._chosen(served, training, say).fit(judged, served, settings, training, scratch, say)
+
+    def _chosen(self, examples: Examples, training: Training, say: Callable[[str], None]) -> Engine:
+        if not pays(examples.rows.size, training):
+            return self._local
+        self._cluster.start()
+        free = self._cluster.free_cpus()
+        if free < 1.0:
+            say(
+                f"no whole CPU is free ({free:g}), so this runs in the job's own process, behind whatever else wants "
+                "the processor; `windvane undeploy` of a model frees some"
+            )
+            return self._local
+        return self._cluster
+
+
+def pays(cells: int, training: Training) -> bool:
+    """Whether a search over rows x features `cells` takes so long that Ray's workers are worth starting.
+
+    They halve it at best on two CPUs: it pays from twice what they take to begin.
+
+    >>> pays(30_000 * 20, Training()), pays(2_000_000 * 20, Training()), pays(100, Training(workers=2))
+    (False, True, True)
+    """
+    return training.workers > 1 or cells * training.trials * SECONDS_A_CELL > 2 * RAY_SECONDS
