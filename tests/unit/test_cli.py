@@ -108,7 +108,7 @@ def test_every_wrong_place_of_a_refusal_has_its_line(up: Shell, monkeypatch: pyt
     [
         ("{", "not JSON"),
         ("[]", "must be a JSON object, not list"),
-        ('{"features": {"a": NaN}}', "NaN is no JSON number"),
+        ('{"features": {"a": Infinity}}', "Infinity is no JSON number"),
         ("[" * 100_000, "not JSON"),
         ("@nowhere.json", "nowhere.json: No such file"),
     ],
