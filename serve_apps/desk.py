@@ -41,7 +41,7 @@ from serve_apps.rollout.controller import RolloutController
 from serve_apps.rollout.plan import Rollout
 from serve_apps.router import SPLIT, Split
 
-NEWEST_EVENTS = 20
+NEWEST_EVENTS = 60  # of which findings of one kind are one line in a terminal
 MOST_EVENTS = 1_000_000  # of one model that are looked through
 ON_CARDS = ("approved", "promoted", "rolled_back", "aborted", "unproven")  # kinds of events
 

@@ -134,35 +134,44 @@ def status(watch: bool, as_json: bool) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    from cluster.cli.pictures import status_page
+    from cluster.cli.pictures import fitted_page, status_page
 
     console = Console(highlight=False)
     if not watch:
         console.print(status_page(control.status()))
         return
-    with Live(status_page(control.status()), console=console, auto_refresh=False, screen=True) as live:
+    with Live(fitted_page(control.status(), console), console=console, auto_refresh=False, screen=True) as live:
         while True:
-            live.update(status_page(control.status()), refresh=True)
+            live.update(fitted_page(control.status(), console), refresh=True)
             time.sleep(1.0)
 
 
 @click.command()
 @click.argument("model")
 @click.option("--follow", is_flag=True, help="Go on as things happen.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
-def events(model: str, follow: bool, as_json: bool) -> None:
-    """What happened to MODEL, and why."""
-    from cluster.cli.pictures import event_line
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line, nothing folded.")
+@click.option("--all", "unfolded", is_flag=True, help="A line for every event, also for what says the same again.")
+def events(model: str, follow: bool, as_json: bool, unfolded: bool) -> None:
+    """What happened to MODEL, and why; what says the same again is one line with how often."""
+    from cluster.cli.event_list import EventList, event_line
 
     control = api()
-    after = 0
+    folded, after, watching = EventList(), 0, False
     while True:
         while page := control.events(model, after):
             for event in page:
-                click.echo(json.dumps(event) if as_json else event_line(event))
+                line = folded.add(event)
+                if as_json or unfolded:
+                    click.echo(json.dumps(event) if as_json else event_line(event))
+                elif watching and line.is_news:
+                    click.echo(line.text())
             after = int(page[-1]["number"])
+        if not (watching or as_json or unfolded):
+            for line in folded.lines:
+                click.echo(line.text())
         if not follow:
             return
+        watching = True
         time.sleep(1.0)
 
 

@@ -187,8 +187,9 @@ def test_a_decision_is_explained_in_whichever_deployed_models_log_it_stands(up: 
 def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:
     for number in range(1, 1203):
         up.world.store.append(Event(up.world.now, "finding", MODEL, 1, f"finding {number}"))
-    lines = up.says("events", MODEL).splitlines()
+    lines = up.says("events", MODEL, "--all").splitlines()
     assert len(lines) == 1202
+    assert up.says("events", MODEL).endswith("finding 1202 (1202 times since 00:00:00)\n")
     assert lines[-1] == "00:00:00  finding           v1   finding 1202"
     assert json.loads(up.says("events", MODEL, "--json").splitlines()[0])["number"] == 1
 
