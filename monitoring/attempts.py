@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from cluster import job_failure
 from cluster.jobs import JobStatus
 from configs.schema import Retrain
 from monitoring.notices import Notice
 from monitoring.requests import RetrainRequest
-
-_LONGEST_MESSAGE = 500
 
 
 def begin(request: RetrainRequest, now: datetime) -> RetrainRequest:
@@ -63,7 +62,7 @@ def settle(
     if status.state == "succeeded":
         return _failed(request, "job ended without registering a version", rules, now, final=False)
     if status.state == "failed":
-        return _failed(request, status.message or "job failed without a message", rules, now, final=False)
+        return _failed(request, job_failure.reason(status.message), rules, now, final=False)
     if status.state == "stopped":
         return _failed(request, "job was stopped by hand", rules, now, final=True)
     return request
@@ -71,7 +70,6 @@ def settle(
 
 def _failed(request: RetrainRequest, message: str, rules: Retrain, now: datetime, final: bool) -> RetrainRequest:
     """Back to open with a back-off that doubles, or given up."""
-    message = _reason(message)
     final = final or request.attempts >= rules.max_attempts
     pause = rules.retry_after * 2 ** (request.attempts - 1)
     then = "given up" if final else f"next attempt in {pause.total_seconds():g} s"
@@ -84,18 +82,6 @@ def _failed(request: RetrainRequest, message: str, rules: Retrain, now: datetime
         message=message,
         untold=(*request.untold, told),
     )
-
-
-def _reason(message: str) -> str:
-    """What a job's last words come down to: its own FAILED line where there is one.
-
-    >>> _reason("Job exited with code 1, last lines:\\n[ 2.7 s] data …\\n[ 4.0 s] FAILED: no rows\\n")
-    'no rows'
-    >>> _reason("killed")
-    'killed'
-    """
-    _, found, said = message.rpartition("FAILED: ")
-    return said.strip()[:_LONGEST_MESSAGE] if found else message.strip()[-_LONGEST_MESSAGE:]
 
 
 def _notice(

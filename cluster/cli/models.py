@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cluster import addresses
+from cluster import addresses, job_failure
 from cluster.cli.operate import api, progress_line
 from cluster.cli.waits import Waits
 from cluster.errors import Conflict, NotFound, WindvaneError
@@ -115,7 +115,8 @@ def train(
             break
         time.sleep(0.5)
     if state.state != "succeeded":
-        raise WindvaneError(f"Job {request.job_id} {state.state}: {state.message.strip()[-600:]}")
+        why = f": {job_failure.reason(state.message)}" if state.state == "failed" else ""
+        raise WindvaneError(f"Job {request.job_id} {state.state}{why}")
 
 
 @click.command()

@@ -48,14 +48,14 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
 
         def submit(self, request: Any) -> str:
             job_id = super().submit(request)
-            self.end(job_id, self.fate, "epoch 1\nout of memory\n")
+            self.end(job_id, self.fate, "epoch 1\nFAILED: out of memory\n")
             return job_id
 
     jobs = Instant()
     monkeypatch.setattr(models, "RayJobs", lambda url, token: jobs)
     monkeypatch.setattr(models.uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
     shown = up.says("train", MODEL, "--until", "2013-03-01", "--override-gate")
-    assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nout of memory\n"
+    assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nFAILED: out of memory\n"
     (request,) = jobs.requests.values()
     assert request.entrypoint[1:] == (
         *(*PROGRAM, TRAINING, "--model", MODEL, "--reason", "manual"),
@@ -64,7 +64,7 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
     assert request.environment["WINDVANE_HOME"] == str(up.home)
     jobs.forget()
     jobs.fate = "failed"
-    assert "failed: epoch 1\nout of memory" in sentence_of(up("train", MODEL))
+    assert "failed: out of memory" in sentence_of(up("train", MODEL))
 
 
 def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,13 +33,13 @@ def test_a_failed_job_is_retried_after_its_back_off_and_then_given_up() -> None:
     it = world()
     open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
     tick(it)
-    it.jobs.end("retrain-delay-0001-1", "failed", "out of memory")
+    it.jobs.end("retrain-delay-0001-1", "failed", "FAILED: out of memory")
     tick(it, 10)
     tick(it, 39)
     assert it.jobs.submissions == ["retrain-delay-0001-1"]
     tick(it, 40)
     assert it.jobs.submissions == ["retrain-delay-0001-1", "retrain-delay-0001-2"]
-    it.jobs.end("retrain-delay-0001-2", "failed", "out of memory")
+    it.jobs.end("retrain-delay-0001-2", "failed", "FAILED: out of memory")
     tick(it, 50)
     tick(it, 500)
     assert requests_of(it.store, "delay")[0].status == "failed"
