@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeAlias
 
 from cluster.callers.caller import Caller, demand_role
 from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
+from configs.access import ROLES
 from configs.schema import ModelSpec
 from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.decider import Decider
@@ -89,7 +91,7 @@ class Door:
         if response is not None:
             sent = [*response.headers, (b"content-length", b"%d" % len(response.body))]
             await send({"type": "http.response.start", "status": response.status, "headers": sent})
-            await send({"type": "http.response.body", "body": response.body})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         """The reply to one HTTP request, an error's too; None when its client is gone. `headers` are the scope's."""
@@ -129,10 +131,13 @@ class Door:
         if methods is None:
             known = ", ".join(sorted(path for path in self._routes if not path.endswith("/")))
             raise NotFound(f"There is nothing at {scope['path']!a}; there is {known}")
-        route = methods.get(scope["method"])
+        method = scope["method"]
+        route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            allowed = ", ".join(methods)
-            raise MethodNotAllowed(f"{scope['method']} is not answered here; use {allowed}", allowed)
+            allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
+            if method == "OPTIONS":
+                return Route(partial(_options, allowed), ROLES)
+            raise MethodNotAllowed(f"{method} is not answered here; use {allowed}", allowed)
         return route
 
     def _refusal(self, error: WindvaneError, scope: Scope) -> Response:
@@ -182,3 +187,8 @@ class Door:
             detail = f"must be the number of a version, such as 3, not {text[:40]!a}"
             raise Invalid(f"{VERSION_HEADER.decode()} {detail}", (Problem("", f"header {detail}", "type", "header"),))
         return int(text)
+
+
+async def _options(allowed: str, _headers: Headers, _receive: Receive, _caller: Caller) -> Response:
+    """What is answered at a path."""
+    return Response(204, b"", ((b"allow", allowed.encode()),))

@@ -153,10 +153,10 @@ def test_what_only_looks_is_not_counted_as_refused(door: World) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("GET", DECIDE, 405, "POST"),
-        ("PUT", OUTCOMES, 405, "POST"),
-        ("POST", READY, 405, "GET"),
-        ("DELETE", MODEL, 405, "GET"),
+        ("GET", DECIDE, 405, "POST, OPTIONS"),
+        ("PUT", OUTCOMES, 405, "POST, OPTIONS"),
+        ("POST", READY, 405, "GET, HEAD, OPTIONS"),
+        ("DELETE", MODEL, 405, "GET, HEAD, OPTIONS"),
         ("POST", MODEL + "/decide/", 404, None),
         ("POST", "/v2/models/trips-2/decide", 404, None),
         ("GET", "/", 404, None),
@@ -171,6 +171,22 @@ def test_other_paths_and_methods_are_named_as_such(
         assert reply.json["status"] == status
     else:
         assert list(reply.json) == ["error"]
+
+
+def test_head_is_get_without_its_body(door: World) -> None:
+    for path in (MODEL, f"{MODEL}/", READY, f"{MODEL}/versions/1", f"{MODEL}/versions/1/ready"):
+        whole, head = door.ask(path, method="GET"), door.ask(path, method="HEAD")
+        assert (head.status, head.body, head.headers) == (200, b"", whole.headers)
+        assert int(head.headers["content-length"]) == len(whole.body) > 0
+    assert door.ask("/v2/models/trips/versions/7/ready", method="HEAD").status == 404
+    assert door.ask(DECIDE, method="HEAD").headers["allow"] == "POST, OPTIONS"
+
+
+@pytest.mark.parametrize(("path", "allow"), [(MODEL, "GET, HEAD, OPTIONS"), (DECIDE, "POST, OPTIONS")])
+def test_options_says_what_a_path_answers(door: World, path: str, allow: str) -> None:
+    reply = door.ask(path, method="OPTIONS")
+    assert (reply.status, reply.headers["allow"], reply.body) == (204, allow, b"")
+    assert door.ask("/nowhere", method="OPTIONS").status == 404
 
 
 def test_only_owners_may_ask_for_a_version(door: World) -> None:
