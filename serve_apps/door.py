@@ -112,6 +112,10 @@ class Door:
             fault = WindvaneError("This is a fault of the server; it is in its log")
             return self._refusal(fault, scope)
 
+    def shed(self, error: WindvaneError) -> None:
+        """Count a request that is refused before it is read."""
+        self._counts.refused(error)
+
     async def _other(self, kind: str, receive: Receive, send: Send) -> None:
         if kind != "lifespan":
             await receive()
