@@ -22,7 +22,7 @@ from serve_apps.key_desk import KeyDesk
 from serve_apps.key_routes import add_key_routes
 from serve_apps.openapi.document import document
 from serve_apps.permitted import VIEW, permitted, seen_by
-from serve_apps.probes import Probes, methods_at
+from serve_apps.probes import Probes, methods_at, options
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal_at
 from serve_apps.protocol.problem import MethodNotAllowed
@@ -167,6 +167,14 @@ def make_app(
         """What no route answers; whether there is such a model nobody learns who may not use it."""
         assert isinstance(error, HTTPException)
         parts = request.url.path.split("/")
+        if request.method == "OPTIONS":
+            try:
+                answer = await options(request, keeper)
+            except WindvaneError as refused:
+                await keeper.refused(refused, request)
+                return _refuse(refused, request.url.path)
+            if answer is not None:
+                return answer
         if parts[1:3] == ["v2", "models"] and len(parts) > 3 and parts[3]:
             try:
                 await keeper.admit(request, ROLES, parts[3])

@@ -27,7 +27,14 @@ def test_head_is_get_without_its_body(desk: DeskWorld, path: str) -> None:
 @pytest.mark.parametrize("path", CLOSED)
 def test_head_asks_for_the_key_that_get_asks_for(desk: DeskWorld, path: str) -> None:
     stranger = ControlClient(desk.desk, {}, switchboard=desk.switchboard)
-    assert (stranger.request("HEAD", path).status_code, stranger.get(path).status_code) == (401, 401)
+    assert [stranger.request(method, path).status_code for method in ("GET", "HEAD", "OPTIONS")] == [401, 401, 401]
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_what_is_open_is_open_to_head_and_options(desk: DeskWorld, path: str) -> None:
+    stranger = ControlClient(desk.desk, {}, switchboard=desk.switchboard)
+    assert stranger.request("HEAD", path).status_code == stranger.get(path).status_code
+    assert stranger.request("OPTIONS", path).headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_every_path_that_is_read_answers_head_and_options(desk: DeskWorld, paths: list[str]) -> None:
