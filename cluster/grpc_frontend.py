@@ -32,7 +32,8 @@ FRONTEND = """frontend windvane_grpc
     no log
     acl about_a_model path_beg /inference.GRPCInferenceService/Model
     acl of_the_protocol path_beg /inference.GRPCInferenceService/
-    http-request return status 200 content-type application/grpc hdr grpc-status 12 hdr grpc-message "There is inference.GRPCInferenceService here" unless of_the_protocol
+    acl of_the_health path_beg /grpc.health.v1.Health/
+    http-request return status 200 content-type application/grpc hdr grpc-status 12 hdr grpc-message "There are inference.GRPCInferenceService and grpc.health.v1.Health here" unless of_the_protocol or of_the_health
     http-request wait-for-body time 30s at-least 300 if about_a_model
     http-request set-var(txn.model) req.body,bytes(5,300),protobuf(1) if about_a_model
     http-after-response set-status 503 if {{ status 500 }} !{{ res.hdr(content-type) -m beg application/grpc }}

@@ -9,6 +9,7 @@ import httpx
 from cluster.dashboard import Dashboard, last_lines
 from cluster.errors import NotFound, Unavailable, WindvaneError
 from cluster.grpc_frontend import SERVICER, rays_port
+from cluster.grpc_health import ADD_SERVICER
 from cluster.store_lock import PATIENCE_SECONDS, store_lock
 from configs.schema import Settings
 
@@ -124,7 +125,7 @@ class ServeApplications:
         declared = {
             "proxy_location": "EveryNode",
             "http_options": {"host": self._settings.host, "port": self._settings.port},
-            "grpc_options": {"port": rays_port(self._settings), "grpc_servicer_functions": [SERVICER]},
+            "grpc_options": {"port": rays_port(self._settings), "grpc_servicer_functions": [SERVICER, ADD_SERVICER]},
             "logging_config": {"enable_access_log": False},
             "applications": applications,
         }

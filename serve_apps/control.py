@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import grpc
 from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster import head_record
+from cluster import grpc_health, head_record
 from cluster.audit_place import AuditPlace
 from cluster.callers.declared import declared
 from cluster.callers.key_book import KeyBook
@@ -186,6 +187,15 @@ class Control:
         except WindvaneError:
             return oip_grpc.ready(False)
         return oip_grpc.ready(not waiting)
+
+    async def Check(self, request: bytes, grpc_context: Any) -> grpc_health.Status:  # noqa: N802
+        """gRPC's health service: as `ServerReady`. Of single models it says nothing, for it asks for no key."""
+        if grpc_health.service_of(request) not in ("", grpc_health.PROTOCOL):
+            grpc_context.set_code(grpc.StatusCode.NOT_FOUND)
+            grpc_context.set_details(
+                f"Ask about the server or {grpc_health.PROTOCOL}; of a model ModelReady says it, with a key"
+            )
+        return grpc_health.Status((await self.ServerReady(None)).ready)
 
     async def ServerMetadata(self, _: Any) -> Any:  # noqa: N802
         """Over gRPC: who answers, and what of the protocol it speaks."""

@@ -53,13 +53,14 @@ def fitted_page(status: dict[str, Any], console: Console) -> RenderableType:
             page = status_page(status, events, guardrails)
             if _height(page, console) <= height:
                 return page
-    models = status["models"]
-    waits = [Text(wait_line(each), style="yellow", no_wrap=True) for each in status.get("waits", [])[: height // 3]]
-    height -= len(waits)
-    rows = [_model_line(each) for each in models[: max(0, height - (len(models) > height))]]
-    if len(rows) < len(models):
-        rows.append(Text(f"and {len(models) - len(rows)} more: `windvane status` shows all", no_wrap=True))
-    return Group(*waits, *rows)
+    waits = [
+        Text(wait_line(each), style="yellow", no_wrap=True, overflow="ellipsis") for each in status.get("waits", [])
+    ]
+    rows = [*waits, *(_model_line(each) for each in status["models"])]
+    if len(rows) > height:
+        more = len(rows) - max(0, height - 1)
+        rows[len(rows) - more :] = [Text(f"and {more} more: `windvane status` shows all", no_wrap=True)]
+    return Group(*rows)
 
 
 def _height(page: RenderableType, console: Console) -> int:

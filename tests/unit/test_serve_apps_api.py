@@ -14,6 +14,7 @@ import pytest
 from cluster import serve_apps_api
 from cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
 from cluster.grpc_frontend import SERVICER
+from cluster.grpc_health import ADD_SERVICER
 from cluster.serve_apps_api import LOCK, ServeApplications
 from cluster.store_lock import store_lock
 from configs.load import load_settings
@@ -69,7 +70,7 @@ def test_deploying_keeps_everybody_elses_application(serve: FakeServe, applicati
 def test_the_protocols_grpc_service_is_declared_beside_http(serve: FakeServe, applications: ServeApplications) -> None:
     applications.deploy_control()
     assert serve.puts[0]["http_options"] == {"host": "127.0.0.1", "port": 8000}
-    assert serve.puts[0]["grpc_options"] == {"port": 9202, "grpc_servicer_functions": [SERVICER]}
+    assert serve.puts[0]["grpc_options"] == {"port": 9202, "grpc_servicer_functions": [SERVICER, ADD_SERVICER]}
 
 
 def test_deploying_the_same_twice_declares_the_same(serve: FakeServe, applications: ServeApplications) -> None:
