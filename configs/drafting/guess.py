@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.drafting.column import Column, as_moment
+from configs.drafting.column import FAR, Column, as_moment
 from configs.drafting.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
 from configs.schema import COLUMN, RESERVED, Attribute, Feature
 from configs.tables.moments import Moments
@@ -142,7 +142,7 @@ def _number(column: Column, personal: bool, notes: list[str], subject: bool) -> 
         return Guess(name, None, "holds infinite or enormous values; clean them first")
     integer = column.kind == "integer"
     if max(abs(low), abs(high)) > _EXACT and (integer or _whole(column.values)):
-        return Guess(name, None, "holds whole numbers beyond 2^53, which a model cannot tell apart: identifiers?")
+        return Guess(name, None, FAR)
     feature = Feature(
         name=name,
         type="integer" if integer else "number",

@@ -73,13 +73,17 @@ class _Layout:
         widths = Counter(len(record) for record in self.records[:200] if record)
         return max(widths, key=lambda width: (widths[width], width), default=0)
 
-    def score(self, suffix: str) -> tuple[bool, float, bool, int]:
-        """How much like a table it looks: several columns, all records alike, the separator its name promises."""
+    def score(self, suffix: str) -> tuple[bool, float, int, bool, int]:
+        """How much like a table it looks: several columns, all records alike from the first, the promised separator.
+
+        A decimal comma parts every row of `1,5;0` alike too, though not its header.
+        """
         width = self.width()
         alike = sum(len(record) == width for record in self.records) / max(1, len(self.records))
         promised = {".tsv": "\t", ".tab": "\t", ".psv": "|", ".csv": ","}.get(suffix) == self.separator
         several = width > 1 and alike > 0.5
-        return several, round(alike, 1), promised, width
+        above = next((place for place, record in enumerate(self.records) if len(record) == width), 0)
+        return several, round(alike, 1), -above, promised, width
 
     def dialect(self, file: str, encoding: str) -> Dialect:
         """Names and where the rows begin, or BadTable."""
