@@ -94,7 +94,7 @@ class _Layout:
         header = self.records[place]
         if place and (place > _MOST_TITLES or not _names(header)):
             raise BadTable(
-                f"{file}: line {self.lines[0]} has {_cells(len(self.records[0]))} and line {self.lines[place]} has "
+                f"{file}: line {self.lines[0]} has {cells(len(self.records[0]))} and line {self.lines[place]} has "
                 f"{len(header)}; every column needs a name in the header, and nothing but the header above the rows"
             )
         if width == 1 and any(sign in header[0] for sign in _SEPARATORS):
@@ -162,7 +162,8 @@ def _names(record: list[str]) -> bool:
     return distinct and not any(re.fullmatch(r"[-+]?[\d.,]*\d[\d.,%]*", cell) for cell in named)
 
 
-def _cells(count: int) -> str:
+def cells(count: int) -> str:
+    """A number of cells in words."""
     return f"{count} cell" if count == 1 else f"{count} cells"
 
 
