@@ -159,6 +159,8 @@ def _judged(one: Guess, column: Column, goal: _Target, order: NDArray[np.float64
 
 def _is_copy(values: pa.Array, labels: NDArray[np.bool_]) -> bool:
     """Whether a two-valued column is the target under another name."""
+    if len(pc.unique(values.slice(0, 1000).drop_null())) > 2:
+        return False
     encoded = values.dictionary_encode()
     if len(encoded.dictionary) != 2:
         return False

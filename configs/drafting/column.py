@@ -15,6 +15,7 @@ from configs.tables.numbers import Decimal, Numbers, decimal_of, looks_like_code
 from configs.tables.unify import spelled
 
 Kind: TypeAlias = Literal["integer", "number", "boolean", "moment", "text", "other"]
+FAR = "holds whole numbers beyond 2^53, which a model cannot tell apart: identifiers?"
 HEAD = 2_000  # rows that are looked at before a whole column is read in a way
 _NEARLY = 0.5  # share of numbers from which a column of text was meant to hold numbers
 _TRUTH = ("true", "false", "wahr", "falsch", "vrai", "faux")
@@ -68,10 +69,9 @@ def _column(name: str, column: pa.ChunkedArray, decimal: Decimal, blanks: set[st
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _moment(name, moments(column))
     if pa.types.is_integer(kind):
-        far = kind == pa.uint64() and pc.any(pc.greater(flat, pa.scalar(2**63 - 1, pa.uint64()))).as_py()
-        return Column(
-            name, "number" if far else "integer", pc.cast(flat, pa.float64() if far else pa.int64(), safe=False)
-        )
+        if kind == pa.uint64() and pc.any(pc.greater(flat, pa.scalar(2**63 - 1, pa.uint64()))).as_py():
+            return Column(name, "other", pa.nulls(len(flat)), unreadable=FAR)
+        return Column(name, "integer", pc.cast(flat, pa.int64()))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         values = pc.cast(flat, pa.float64(), safe=False)
         return Column(name, "number", pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values))

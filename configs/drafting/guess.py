@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.drafting.column import Column, as_moment
+from configs.drafting.column import FAR, Column, as_moment
 from configs.drafting.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
 from configs.schema import COLUMN, RESERVED, Attribute, Feature
+from configs.tables.coerce import LONGEST_TEXT
 from configs.tables.moments import Moments
 
 MOST_CATEGORIES = 50
-LONGEST_CATEGORY = 256
 _COVERED = 0.8  # the share of rows the categories kept must cover
 _NEARLY_UNIQUE = 0.5  # different values per row, from which text is a name or a note and no category
 _FEW_ROWS = 50  # below, rows that count upwards may do so by chance
@@ -98,7 +98,10 @@ def _audited(column: Column, notes: list[str]) -> Guess:
     if column.kind == "number":
         why = "seems to name a protected group, in numbers with decimals: group it where the rows are made"
         return Guess(column.name, None, why)
-    counts = pc.value_counts(pc.cast(values.drop_null(), pa.string())).to_pylist()
+    groups = pc.cast(values.drop_null(), pa.string())
+    if pc.max(pc.utf8_length(groups)).as_py() > LONGEST_TEXT:
+        return Guess(column.name, None, f"holds texts of more than {LONGEST_TEXT} characters")
+    counts = pc.value_counts(groups).to_pylist()
     counts.sort(key=lambda pair: (-pair["counts"], pair["values"]))
     attribute = Attribute(
         name=column.name,
@@ -114,9 +117,11 @@ def _category(column: Column, different: int, personal: bool, notes: list[str], 
     name, values = column.name, column.values
     if pc.any(pc.match_substring_regex(pc.unique(values.drop_null()), _PERIOD)).as_py():
         return Guess(name, None, "holds spans of the calendar, and newer ones will be unknown", subject=subject)
+    if pc.max(pc.utf8_length(values)).as_py() > LONGEST_TEXT:
+        return Guess(name, None, f"holds texts of more than {LONGEST_TEXT} characters", subject=subject)
     counts = pc.value_counts(values.drop_null()).to_pylist()
     counts.sort(key=lambda pair: (-pair["counts"], pair["values"]))
-    kept = [pair for pair in counts[:MOST_CATEGORIES] if len(pair["values"]) <= LONGEST_CATEGORY]
+    kept = counts[:MOST_CATEGORIES]
     share = sum(pair["counts"] for pair in kept) / (len(values) - values.null_count)
     if share < _COVERED:
         why = f"has {different:,} values, of which the {MOST_CATEGORIES} commonest cover {share:.0%} of rows"
@@ -142,7 +147,7 @@ def _number(column: Column, personal: bool, notes: list[str], subject: bool) -> 
         return Guess(name, None, "holds infinite or enormous values; clean them first")
     integer = column.kind == "integer"
     if max(abs(low), abs(high)) > _EXACT and (integer or _whole(column.values)):
-        return Guess(name, None, "holds whole numbers beyond 2^53, which a model cannot tell apart: identifiers?")
+        return Guess(name, None, FAR)
     feature = Feature(
         name=name,
         type="integer" if integer else "number",

@@ -204,7 +204,7 @@ def scalar(text: str) -> str:
     >>> scalar("New York"), scalar("no"), scalar("01"), scalar('a: "b"'), scalar("größe"), scalar("1e5")
     ('New York', '"no"', '"01"', '"a: \\\\"b\\\\""', 'größe', '"1e5"')
     """
-    plain = re.fullmatch(r"[^\W_][\w ./@+-]*", text) and not text.endswith(" ")
+    plain = re.fullmatch(r"[^\W\d_][\w ./@+-]*", text) and not text.endswith(" ")
     if plain and yaml.safe_load(text) == parse(f"text: {text}").value["text"] == text:
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())

@@ -148,12 +148,9 @@ def _as_number(named: _Named, decimal: Decimal) -> Column:
         read = numbers(named.column, decimal)
         named.refuse(read.wrong, lambda told: f"{told} is not a number{_comma_hint(named.column, decimal)}")
         values = pa.chunked_array([read.values])
-    elif _is_number(kind):
+    elif _is_number(kind) or pa.types.is_boolean(kind):
         values = pc.cast(named.column, pa.float64(), safe=False)
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
-    elif pa.types.is_boolean(kind):
-        named.refuse(pc.is_valid(named.column), lambda told: f"{told} is not a number")
-        return pc.cast(named.column, pa.float64())
     else:
         raise named.refuse_type("a number")
     named.refuse(pc.greater(pc.abs(values), FLOAT32_MAX), "the value is infinite or too large for a model")
@@ -172,8 +169,8 @@ def _as_integer(named: _Named, decimal: Decimal) -> Column:
         return pc.cast(named.column, pa.int64())
     values = _as_number(named, decimal)
     named.refuse(pc.not_equal(pc.floor(values), values), lambda told: f"{told} is not an integer")
-    # 2^53 + 1 as text has become 2^53 already
-    named.refuse(pc.greater_equal(pc.abs(values), float(EXACT)), _FAR)
+    beyond = pc.greater_equal if pa.types.is_string(named.kind) else pc.greater  # as text, 2^53 + 1 has become 2^53
+    named.refuse(beyond(pc.abs(values), float(EXACT)), _FAR)
     return pc.cast(values, pa.int64())
 
 

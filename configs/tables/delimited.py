@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from configs.tables.bad_table import BadTable
-from configs.tables.dialect import HEAD_BYTES, Dialect, dialect, not_utf8
+from configs.tables.dialect import HEAD_BYTES, Dialect, cells, dialect, not_utf8
 from configs.tables.kinds import kind_of, opened
 
 BLOCK_BYTES = 2**24  # no row may be longer
@@ -115,7 +115,7 @@ def _refuse_malformed(path: Path, written: Dialect) -> None:
             for record in reader:
                 if record and len(record) != width:
                     wrong += 1
-                    first = first or f"line {begins} has {len(record)} cells where the header has {width}"
+                    first = first or f"line {begins} has {cells(len(record))} where the header has {width}"
                 begins = written.header_lines + reader.line_num + 1
         except csv.Error:
             if not wrong:

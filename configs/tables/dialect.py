@@ -73,13 +73,17 @@ class _Layout:
         widths = Counter(len(record) for record in self.records[:200] if record)
         return max(widths, key=lambda width: (widths[width], width), default=0)
 
-    def score(self, suffix: str) -> tuple[bool, float, bool, int]:
-        """How much like a table it looks: several columns, all records alike, the separator its name promises."""
+    def score(self, suffix: str) -> tuple[bool, float, int, bool, int]:
+        """How much like a table it looks: several columns, all records alike from the first, the promised separator.
+
+        A decimal comma parts every row of `1,5;0` alike too, though not its header.
+        """
         width = self.width()
         alike = sum(len(record) == width for record in self.records) / max(1, len(self.records))
         promised = {".tsv": "\t", ".tab": "\t", ".psv": "|", ".csv": ","}.get(suffix) == self.separator
         several = width > 1 and alike > 0.5
-        return several, round(alike, 1), promised, width
+        above = next((place for place, record in enumerate(self.records) if len(record) == width), 0)
+        return several, round(alike, 1), -above, promised, width
 
     def dialect(self, file: str, encoding: str) -> Dialect:
         """Names and where the rows begin, or BadTable."""
@@ -90,7 +94,7 @@ class _Layout:
         header = self.records[place]
         if place and (place > _MOST_TITLES or not _names(header)):
             raise BadTable(
-                f"{file}: line {self.lines[0]} has {_cells(len(self.records[0]))} and line {self.lines[place]} has "
+                f"{file}: line {self.lines[0]} has {cells(len(self.records[0]))} and line {self.lines[place]} has "
                 f"{len(header)}; every column needs a name in the header, and nothing but the header above the rows"
             )
         if width == 1 and any(sign in header[0] for sign in _SEPARATORS):
@@ -158,7 +162,8 @@ def _names(record: list[str]) -> bool:
     return distinct and not any(re.fullmatch(r"[-+]?[\d.,]*\d[\d.,%]*", cell) for cell in named)
 
 
-def _cells(count: int) -> str:
+def cells(count: int) -> str:
+    """A number of cells in words."""
     return f"{count} cell" if count == 1 else f"{count} cells"
 
 

@@ -27,7 +27,7 @@ _NAMED = re.compile(
     r"^(?:[A-Za-z]{3,9},?\s+)?(?:(\d{1,2})[\s./-]+([A-Za-z]{3,9})|([A-Za-z]{3,9})\.?\s+(\d{1,2}),?)[\s.,/-]+(\d{4})(.*)$"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_STEPS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (float("inf"), 1e-3))  # below: seconds, ms, µs, ns, in microseconds
+_STEPS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (9e18, 1e-3))  # below: seconds, ms, µs, ns, in microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def _unix(numbers: pa.Array, whole: pa.Array | None = None) -> Moments:
     sizes = pc.abs(numbers)
     finite = sizes.filter(pc.is_finite(sizes))
     usual = pc.quantile(finite, 0.5).to_pylist()[0] if len(finite) else 0.0
-    step = next(place for place, (below, _) in enumerate(_STEPS) if usual < below)
+    step = next((place for place, (below, _) in enumerate(_STEPS) if usual < below), len(_STEPS) - 1)
     low, (high, scale) = _STEPS[step - 1][0] if step else 0.0, _STEPS[step]
     other = pc.or_(pc.less(sizes, low), pc.greater_equal(sizes, high))
     wrong = pc.fill_null(pc.or_(other, pc.invert(pc.is_finite(numbers))), False)

@@ -41,6 +41,7 @@ def test_numbers_come_from_integers_floats_and_decimals() -> None:
     assert coerced([Decimal("1.50")]) == [1.5]
     assert coerced([float("nan"), 2.5]) == [None, 2.5]
     assert coerced(pa.nulls(2)) == [None, None]
+    assert coerced([True, False, None]) == [1.0, 0.0, None]
 
 
 def test_integers_may_come_as_whole_floats_and_keep_every_digit() -> None:
@@ -88,7 +89,6 @@ def test_categories_come_from_text_codes_and_whole_floats() -> None:
             {},
             "shape `9,9` is not a number; where decimals stand behind a comma, write `decimal: ','` under `data`",
         ),
-        ([True], {}, "Column 'x', row 1: true or false is not a number"),
         ([[1]], {}, r"Column 'x' holds list<.*>, and none is a number; convert it where it comes from"),
         ([1.0, float("inf")], {}, "Column 'x', row 2: the value is infinite or too large"),
         ([1e39], {}, "Column 'x', row 1: the value is infinite or too large"),

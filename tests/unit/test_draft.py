@@ -241,3 +241,87 @@ def test_parquet_with_types_of_its_own_is_read_whole(tmp_path: Path) -> None:
     assert "#   tags: holds list<" in text
     assert "#   endless: holds infinite" in text
     assert "#   day: is a moment" in text
+
+
+def test_columns_that_count_leak_or_protect_are_named_and_told(tmp_path: Path) -> None:
+    chance = random.Random(2)
+    y = [int(chance.random() < 0.5) for _ in range(ROWS)]
+    columns: dict[str, Sequence[object]] = {
+        "rownames": range(500, 500 + ROWS),
+        "x": plain(),
+        "race": [chance.choice(["a", "b"]) for _ in y],
+        "sex": [chance.choice([1, 2]) for _ in y],
+        "zip": [chance.choice(["01234", "90210", "60601"]) for _ in y],
+        "reason": [chance.choice(["price", "move"]) if one and chance.random() < 0.7 else "" for one in y],
+        "leak": [one + chance.gauss(0, 0.1) for one in y],
+        "y": y,
+    }
+    (tmp_path / "rows.csv").write_text("")
+    found = draft("churn", write(tmp_path / "rows.csv", columns), "y")
+    spec = ModelSpec.model_validate(parse(found.text).value)
+    assert [feature.name for feature in spec.features] == ["x", "leak"]
+    assert [(one.name, one.proxies) for one in spec.audit] == [("race", ("zip",)), ("sex", ())]
+    assert {
+        "rownames is left out: it counts the rows, from 500 to 899",
+        "reason is left out: it is filled only where 'y' is true, so it is known only afterwards",
+        "race looks like a protected group, so it is audited and never decides",
+        "no column seems to be the event time: rows are taken as oldest first",
+    } <= set(found.doubts)
+    [leak] = [doubt for doubt in found.doubts if doubt.startswith("leak ")]
+    assert leak.startswith("leak alone tells 'y' with AUC 1.00")
+
+
+def test_what_only_tells_when_a_row_was_written_is_left_out(tmp_path: Path) -> None:
+    days = [f"2024-{1 + n // 34:02}-{1 + n % 28:02}" for n in range(ROWS)]
+    at = sorted(days)
+    columns = {"at": at, "x": plain(), "odometer": [n * 3.7 + 5 for n in range(ROWS)], "y": [0, 1] * (ROWS // 2)}
+    found = draft("churn", write(tmp_path / "rows.csv", columns), "y")
+    assert "odometer is left out: it rises with at: newer rows would lie beyond all that was learnt" in found.doubts
+    without = draft("churn", write(tmp_path / "rows.csv", {k: v for k, v in columns.items() if k != "at"}), "y")
+    told = "odometer rises along the rows: if they are in the order of time, newer ones lie beyond all seen"
+    assert told in without.doubts
+
+
+@pytest.mark.parametrize(
+    ("day_format", "written", "known"),
+    [("{m:02}/{d:02}/2024", "day_first: false", True), ("{d:02}/{m:02}/2024", "day_first: true", True),
+     ("0{c}/0{c1}/2024", "# day_first: true # check: write it", False)],
+)  # fmt: skip
+def test_days_and_months_are_told_apart_or_asked_for(
+    tmp_path: Path, day_format: str, written: str, known: bool
+) -> None:
+    at = [day_format.format(m=1 + n % 12, d=1 + n % 28, c=1 + n % 9, c1=1 + n % 7) for n in range(ROWS)]
+    found = draft("churn", write(tmp_path / "rows.csv", {"at": at, "x": plain(), "y": [0, 1] * (ROWS // 2)}), "y")
+    assert f"  {written}" in found.text
+    assert ("at does not tell days and months apart: write day_first under data" in found.doubts) != known
+
+
+def test_a_german_spreadsheet_is_drafted_with_its_decimal_comma(tmp_path: Path) -> None:
+    rows = "\r\n".join(
+        f"{n % 28 + 1:02}.03.2024;{value:.2f}".replace(".", ",", 3).replace(",03,2024", ".03.2024") + f";{n % 2}"
+        for n, value in enumerate(plain())
+    )
+    (tmp_path / "rows.csv").write_bytes(f"Bericht\r\nDatum;Betrag;Ja\r\n{rows}\r\n".encode("utf-8-sig"))
+    found = draft("churn", tmp_path / "rows.csv", "Ja")
+    spec = ModelSpec.model_validate(parse(found.text).value)
+    assert (spec.data.decimal, spec.data.time) == (",", "Datum")
+    assert spec.feature("Betrag").type == "number"
+    assert "1 line above the header of rows.csv is skipped" in found.doubts
+
+
+def test_a_folder_and_a_query_can_be_drafted_from(tmp_path: Path) -> None:
+    import sqlite3
+
+    for place in (1, 2):
+        folder = tmp_path / "rows" / f"year=202{place}"
+        folder.mkdir(parents=True)
+        write(folder / "part.csv", {"x": plain(place), "y": [0, 1] * (ROWS // 2)})
+    found = draft("churn", tmp_path / "rows", "y")
+    assert f"# Drafted from {2 * ROWS} rows of rows." in found.text
+    with sqlite3.connect(tmp_path / "rows.db") as database:
+        database.execute("create table t (x real, y int)")
+        database.executemany("insert into t values (?, ?)", zip(plain(), [0, 1] * (ROWS // 2), strict=True))
+    database.close()
+    text = draft("churn", f"sqlite:///{tmp_path}/rows.db", "y", "select * from t").text
+    spec = ModelSpec.model_validate(parse(text).value)
+    assert (spec.data.query, [feature.name for feature in spec.features]) == ("select * from t", ["x"])

@@ -46,6 +46,11 @@ def test_one_table_in_the_ways_files_write_it(tmp_path: Path, content: str | byt
     assert read(tmp_path, content) == TWO
 
 
+def test_a_decimal_comma_parts_no_cells(tmp_path: Path) -> None:
+    content = "Bericht\nDatum;Betrag;Ja\n" + "".join(f"0{day}.03.2024;{day},50;0\n" for day in range(1, 9))
+    assert read(tmp_path, content)["Betrag"][:2] == ["1,50", "2,50"]
+
+
 def zipped(data: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
