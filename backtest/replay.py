@@ -102,7 +102,7 @@ class Replay:
     def run(self, say: Callable[[float], None] = lambda _: None) -> Run:
         """Train the first version on what is known at the start, then replay everything after it."""
         history, model = self._history, self._spec.name
-        self._make(Order(model, reason="first"), self._now)
+        self._make(Order(model, reason="first", accept=True), self._now)  # somebody has to answer
         self._controller.tick(model, self._moment())
         first = row = int(np.searchsorted(history.times, self._now))
         answered = np.full(len(history), np.nan)

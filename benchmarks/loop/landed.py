@@ -31,14 +31,14 @@ class LandedTrainer:
         self._spec, self._history = spec, history
         self._champions: dict[int, HeldChampion] = {}
 
-    def train(self, order: Order, number: int, champion: int | None, until: float, now: float) -> Trained:  # noqa: ARG002
+    def train(self, order: Order, number: int, champion: int | None, until: float, now: float) -> Trained:
         """See `backtest.replay.Trainer`."""
         learnt = self._history.learnable(until, now)
         cut = slices(self._spec, learnt, learnt)
         best = default_settings(learnt, self._spec.training)
         fitted = LocalEngine().fit(cut.judged, cut.served, best, self._spec.training, None)
         facing = None if champion is None else self._champions[champion]
-        made = judge(self._spec, cut, Search(best, ()), fitted, facing)
+        made = judge(self._spec, cut, Search(best, ()), fitted, facing, order.accept)
         self._champions[number] = HeldChampion(number, fitted, made.judged_until, made.trained_until)
         profile: Profile = made.profile
         return Trained(made.ruling.standing, made.ruling.why, profile, Scorer(fitted.served), len(learnt))

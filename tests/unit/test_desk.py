@@ -35,6 +35,8 @@ def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> Non
         "latency_p50_ms": 2.5,
         "latency_p99_ms": 9.0,
         "labelled": 1000,
+        "corrected": 0,
+        "unmatched": 0,
         "waiting": 7,
         "replicas": 2,
         "shadow_dropped": {"2": 4},
