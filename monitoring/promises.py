@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from monitoring.calibration import Block, Promise, cost, day_effect, standardised, tolerance
 from monitoring.detector import Detector, observe
@@ -40,9 +41,9 @@ class Alarm:
     limit: float  # deviation that is tolerated
 
     @property
-    def name(self) -> str:
-        """Which series of values it belongs to."""
-        return f"{self.promise}_promise"
+    def name(self) -> Literal["rate_promise", "brier_promise"]:
+        """The monitor that found it."""
+        return "rate_promise" if self.promise == "rate" else "brier_promise"
 
     def cost(self) -> float:
         """Log loss per decision in the newest window that recalibrating alone would win back."""

@@ -108,6 +108,11 @@ def decide(
     broken = alarm(looked.promises, spec.monitor.false_alarm_windows, rules.persistence, reference)
     wait = max((window.label_wait or 0.0 for window in view.measures[-1:]), default=state.label_wait)
     looked = replace(looked, label_wait=wait)
+    if broken is not None and broken.name not in looked.told:
+        found_broken = _broken_finding(broken, spec, champion)
+        worst = (*worst, found_broken)
+        told = (*told, _finding_notice([found_broken], seen.wall))
+        looked = replace(looked, told=tuple(sorted((*looked.told, broken.name))))
     proving_takes = wait + PROVING_WINDOWS * spec.monitor.window.total_seconds()
     proposal = consider(trigger, rules, seen, Seen(broken, looked.promises.labels, view.learnt, proving_takes))
     wanted, why = proposal.kind == "request", proposal.why
@@ -123,7 +128,7 @@ def decide(
         window = spec.monitor.window.total_seconds()
         since = datetime.fromtimestamp(broken.began * window, UTC)
         why = f"v{champion} breaks its promise: {broken.sentence(window, spec.monitor.false_alarm_windows)}"
-        names = (broken.name, *names)
+        names = (f"{broken.name}:{spec.target.name}", *names)
         trigger = replace(trigger, asked_rows=broken.rows)
         told = (*told, _alarm_notice(broken, why, champion, seen))
     if wanted and proposal.cause == "growth":
@@ -242,6 +247,24 @@ def _finding_notice(group: Sequence[Finding], now: datetime) -> Notice:
             "severity": worst.severity,
             "sample": worst.sample,
         },
+    )
+
+
+def _broken_finding(broken: Alarm, spec: ModelSpec, champion: int) -> Finding:
+    window = spec.monitor.window.total_seconds()
+    off = abs(broken.newest.deviation(broken.promise))
+    return Finding(
+        model=spec.name,
+        monitor=broken.name,
+        subject=spec.target.name,
+        version=champion,
+        value=off,
+        limit=broken.limit,
+        severity="critical",
+        window=broken.newest.window,
+        window_start=broken.began * window,
+        window_end=(broken.newest.window + 1) * window,
+        sample=broken.rows,
     )
 
 

@@ -148,11 +148,12 @@ class Watcher:
         """The job of the request's current attempt."""
         entrypoint = [self._python, *PROGRAM, TRAINING, "--model", request.model]
         entrypoint += ["--request", request.request_id, "--reason", request.reason]
-        until = request.until or request.event_time
-        if until is not None and self._specs(request.model).data.time is not None:
+        timed = self._specs(request.model).data.time is not None
+        until = request.until or (request.event_time if timed else None)
+        if until is not None:
             entrypoint += ["--until", until.isoformat()]
-            if request.since is not None:
-                entrypoint += ["--since", request.since.isoformat()]
+        if request.since is not None:
+            entrypoint += ["--since", request.since.isoformat()]
         metadata = {
             "model": request.model,
             "request": request.request_id,

@@ -95,8 +95,8 @@ def make(
 
 
 def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str], None]) -> Slices:
-    """The same rows, the older ones counting as much as they are worth; a model without times knows no older ones."""
-    if spec.data.time is None:
+    """The same rows, of the older ones as many as are worth it; a file without times has no older ones."""
+    if spec.data.time is None and since is None:
         return cut
     recency = choose(cut.learn, cut.check, since, spec.training, say)
     return replace(
