@@ -1,9 +1,10 @@
 """Holds a version to its own promise: what its scores say should come true, against what did, window by window.
 
-A score p promises that p of such decisions come true, and with it its own Brier score: p (1 − p) on average. Both
-promises are differences of means, linear in the label, so each has a mean of zero and a known variance while the scores
-are right, whatever the mix of cases is: a shift of covariates alone breaks neither, a shift of the base rate breaks
-the first, a changed concept the second.
+A score p with log-odds l promises that p of such decisions come true, and so that a logistic regression of what came
+true on l has an intercept of 0 and a slope of 1. The score tests of both (Cox 1958) are means of (y − p), and of (y − p)
+times l less its mean: linear in the label, with a mean of zero and a known variance while the scores are right, whatever
+the mix of cases is. A shift of the cases alone breaks neither promise, another base rate breaks the first, a changed
+concept the second: what the scores tell apart no longer differs as much, or differs the other way round.
 """
 
 from collections.abc import Sequence
@@ -15,49 +16,65 @@ import numpy as np
 
 from monitoring.performance import Performance
 
-Promise: TypeAlias = Literal["rate", "brier"]
+Promise: TypeAlias = Literal["rate", "slope"]
 STAKE = 0.01  # share of the base rate's entropy that may be lost before it is worth a retraining
 ASSUMED_BLOCKS = 5  # windows of history that the assumption about day effects weighs as much as
+LEAST_SPREAD = 0.01  # of log-odds, squared: scores that hardly differ promise no slope
 _LAGS = 6  # windows over which the effects of one are felt in the next ones, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One window of one version: how far labels and losses were from what the scores had promised."""
+    """One window of one version: how far labels were from what the scores had promised."""
 
     window: int
     n: int
     positives: int
     rate: float  # share that came true − mean score
     rate_variance: float  # of one decision: mean p (1 − p)
-    brier: float  # Brier score − promised Brier score
-    brier_variance: float  # of one decision: mean p (1 − p) (1 − 2 p)²
+    slope: float  # mean (y − p) (l − mean l): negative where high scores come true less often than they say
+    slope_variance: float  # of one decision: mean p (1 − p) (l − mean l)²
     entropy: float  # of the base rate, in nats: what there is to lose
 
     def deviation(self, promise: Promise) -> float:
         """How far off the promise it was."""
-        return self.rate if promise == "rate" else self.brier
+        return self.rate if promise == "rate" else self.slope
 
     def variance(self, promise: Promise) -> float:
         """Of one decision's deviation while the scores are right."""
-        return self.rate_variance if promise == "rate" else self.brier_variance
+        return self.rate_variance if promise == "rate" else self.slope_variance
+
+    def largest(self, promise: Promise) -> float:
+        """What one decision's deviation hardly exceeds: 1, or five standard deviations of the scores' log-odds."""
+        return 1.0 if promise == "rate" else 5.0 * sqrt(self.slope_variance / self.rate_variance)
+
+    def calibration_slope(self) -> float:
+        """The slope that would be right in place of 1, to a first approximation."""
+        return 1.0 + self.slope / self.slope_variance
 
 
 def block(window: int, seen: Performance) -> Block | None:
     """The window's block; None where the scores cannot tell (an older reference, or no variance at all)."""
-    if seen.mean_score is None or seen.promised_brier is None or seen.spread is None:
-        return None
-    if seen.promised_brier <= 0.0:
+    if (
+        seen.mean_score is None
+        or seen.variance is None
+        or seen.residual_logit is None
+        or seen.variance_logit is None
+        or seen.variance_logit_squared is None
+        or seen.variance <= 0.0
+    ):
         return None
     rate = seen.positives / seen.n
+    mean = seen.variance_logit / seen.variance  # weighted so that intercept and slope are tested apart
+    spread = seen.variance_logit_squared - mean * seen.variance_logit
     return Block(
         window,
         seen.n,
         seen.positives,
         rate - seen.mean_score,
-        seen.promised_brier,
-        seen.brier - seen.promised_brier,
-        max(seen.spread, 1e-4 * seen.promised_brier),
+        seen.variance,
+        seen.residual_logit - mean * (rate - seen.mean_score),
+        max(spread, LEAST_SPREAD * seen.variance),
         entropy(0.5 * (rate + seen.mean_score)),
     )
 
@@ -114,9 +131,7 @@ def day_effect(history: Sequence[Block], promise: Promise, assumed: float) -> fl
 
 
 def standardised(of: Block, promise: Promise, sign: int, effect: float, reference: Block | None) -> tuple[float, float]:
-    """How many standard errors the deviation lies beyond its tolerance towards `sign`, and how far one row moves that.
-
-    A decision's deviation lies in [−1, 1].
-    """
+    """How many standard errors the deviation lies beyond its tolerance towards `sign`, and how far one row moves that."""
     error = sqrt(of.variance(promise) / of.n + effect)
-    return (sign * of.deviation(promise) - tolerance(of, promise, reference)) / error, 1.0 / (of.n * error)
+    beyond = sign * of.deviation(promise) - tolerance(of, promise, reference)
+    return beyond / error, of.largest(promise) / (of.n * error)

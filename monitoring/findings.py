@@ -15,11 +15,11 @@ MonitorName: TypeAlias = Literal[
     "auc_drop",
     "brier_rise",
     "rate_promise",
-    "brier_promise",
+    "slope_promise",
 ]
 Severity: TypeAlias = Literal["ok", "warning", "critical"]
 DRIFT: frozenset[MonitorName] = frozenset({"feature_psi", "missing_rise", "unknown_rise", "score_psi"})
-PERFORMANCE: frozenset[MonitorName] = frozenset({"auc_drop", "brier_rise", "rate_promise", "brier_promise"})
+PERFORMANCE: frozenset[MonitorName] = frozenset({"auc_drop", "brier_rise", "rate_promise", "slope_promise"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ _WORDS: dict[MonitorName, str] = {
     "auc_drop": "AUC drop on",
     "brier_rise": "Brier rise on",
     "rate_promise": "Distance of the promised from the real rate of",
-    "brier_promise": "Distance of the promised from the real Brier score on",
+    "slope_promise": "Distance from the promised calibration slope of",
 }
 
 

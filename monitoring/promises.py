@@ -9,7 +9,7 @@ from monitoring.calibration import Block, Promise, cost, day_effect, standardise
 from monitoring.detector import Detector, observe
 
 KEPT_BLOCKS = 60  # windows whose effects are remembered
-_STREAMS: tuple[tuple[Promise, int], ...] = (("rate", 1), ("rate", -1), ("brier", 1), ("brier", -1))
+_STREAMS: tuple[tuple[Promise, int], ...] = (("rate", 1), ("rate", -1), ("slope", 1), ("slope", -1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Alarm:
     """A promise that is surely broken, and since when."""
 
     promise: Promise
-    sign: int  # 1: more came true (or was lost) than promised
+    sign: int  # of the deviation
     began: int  # window
     windows: int
     rows: int  # labels since then
@@ -41,9 +41,9 @@ class Alarm:
     limit: float  # deviation that is tolerated
 
     @property
-    def name(self) -> Literal["rate_promise", "brier_promise"]:
+    def name(self) -> Literal["rate_promise", "slope_promise"]:
         """The monitor that found it."""
-        return "rate_promise" if self.promise == "rate" else "brier_promise"
+        return "rate_promise" if self.promise == "rate" else "slope_promise"
 
     def cost(self) -> float:
         """Log loss per decision in the newest window that recalibrating alone would win back."""
@@ -57,7 +57,7 @@ class Alarm:
         what = (
             f"{abs(off):.1%} {'more' if off > 0 else 'fewer'} came true than its scores promise"
             if self.promise == "rate"
-            else f"its Brier score is {off:+.4f} beside what its scores promise"
+            else f"its scores' log-odds count {self.newest.calibration_slope():.2f} times what they promise"
         )
         return (
             f"{what} (tolerated {self.limit:.4f}; in the newest of {self.windows} windows), since {moment}, on "

@@ -26,24 +26,24 @@ def scored(n: int = 200_000, seed: int = 1, strength: float = 1.0) -> tuple[np.n
 def test_right_scores_break_neither_promise() -> None:
     found = seen(*scored())
     assert abs(found.rate) < 4 * (found.rate_variance / found.n) ** 0.5
-    assert abs(found.brier) < 4 * (found.brier_variance / found.n) ** 0.5
+    assert abs(found.slope) < 4 * (found.slope_variance / found.n) ** 0.5
 
 
-def test_the_brier_score_is_its_promise_and_a_term_linear_in_the_label() -> None:
+def test_the_slope_is_tested_by_the_textbooks_score() -> None:
     scores, labels = scored(n=1_000)
+    logit, variance = np.log(scores / (1 - scores)), scores * (1 - scores)
+    centred = logit - (variance @ logit) / variance.sum()
     found = seen(scores, labels)
-    assert found.brier == pytest.approx(float(np.mean((labels - scores) * (1 - 2 * scores))), abs=1e-9)
-    assert found.brier_variance == pytest.approx(
-        float(np.mean(scores * (1 - scores) * (1 - 2 * scores) ** 2)), abs=1e-9
-    )
+    assert found.slope == pytest.approx(float(np.mean((labels - scores) * centred)), abs=1e-8)
+    assert found.slope_variance == pytest.approx(float(np.mean(variance * centred**2)), abs=1e-8)
 
 
 def test_other_cases_alone_break_no_promise_and_a_flip_breaks_the_second() -> None:
     moved = seen(*scored(seed=2, strength=2.0))
-    assert abs(moved.brier) < 4 * (moved.brier_variance / moved.n) ** 0.5
+    assert abs(moved.slope) < 4 * (moved.slope_variance / moved.n) ** 0.5
     scores, labels = scored(seed=3)
     flipped = seen(scores, ~labels)
-    assert flipped.brier > 10 * tolerance(flipped, "brier", None)
+    assert flipped.slope < -10 * tolerance(flipped, "slope", None)
 
 
 def test_another_base_rate_breaks_the_first_promise() -> None:

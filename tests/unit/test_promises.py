@@ -8,14 +8,14 @@ from monitoring.promises import Alarm, PromiseState, alarm, look
 EVERY = 20_000
 
 
-def day(window: int, rng: np.random.Generator, rate: float = 0.0, brier: float = 0.0, n: int = 600) -> Block:
+def day(window: int, rng: np.random.Generator, rate: float = 0.0, slope: float = 0.0, n: int = 600) -> Block:
     return Block(
         window,
         n,
         int(0.4 * n),
         rate + float(rng.normal(0, (0.17 / n) ** 0.5)),
         0.17,
-        brier + float(rng.normal(0, (0.04 / n) ** 0.5)),
+        slope + float(rng.normal(0, (0.04 / n) ** 0.5)),
         0.04,
         0.67,
     )
@@ -38,10 +38,10 @@ def test_five_years_of_quiet_days_raise_no_alarm() -> None:
 def test_a_flip_is_named_within_two_windows_of_its_beginning() -> None:
     rng = np.random.default_rng(2)
     quiet = [day(window, rng) for window in range(60)]
-    assert alarm(lived([*quiet, day(60, rng, brier=0.4)]), EVERY, 2, None) is None
-    found = alarm(lived([*quiet, day(60, rng, brier=0.4), day(61, rng, brier=0.4)]), EVERY, 2, None)
+    assert alarm(lived([*quiet, day(60, rng, slope=-0.4)]), EVERY, 2, None) is None
+    found = alarm(lived([*quiet, day(60, rng, slope=-0.4), day(61, rng, slope=-0.4)]), EVERY, 2, None)
     assert found is not None
-    assert (found.promise, found.sign, found.began, found.windows, found.rows) == ("brier", 1, 60, 2, 1200)
+    assert (found.promise, found.sign, found.began, found.windows, found.rows) == ("slope", -1, 60, 2, 1200)
     assert found.rarer == 480
 
 
@@ -66,7 +66,7 @@ def test_bad_weeks_that_were_seen_before_are_no_new_world() -> None:
 def test_a_new_champion_keeps_what_is_known_of_days_but_not_of_the_broken_ones() -> None:
     rng = np.random.default_rng(5)
     quiet = [day(window, rng) for window in range(20)]
-    state = lived([*quiet, day(20, rng, brier=0.4), day(21, rng, brier=0.4)]).for_new_champion()
+    state = lived([*quiet, day(20, rng, slope=-0.4), day(21, rng, slope=-0.4)]).for_new_champion()
     assert (state.streams, state.labels) == ({}, 0)
     assert max(each.window for each in state.history) < 20
 

@@ -121,7 +121,7 @@ def test_asking_again_gives_the_same_answer() -> None:
 
 def broken(rows: int = 600, rarer: int = 90) -> Seen:
     newest = Block(9, 300, 120, 0.0, 0.2, 0.4, 0.04, 0.67)
-    return Seen(Alarm("brier", 1, 8, 2, rows, rarer, newest, 0.02))
+    return Seen(Alarm("slope", -1, 8, 2, rows, rarer, newest, 0.02))
 
 
 def test_a_broken_promise_asks_at_once() -> None:
