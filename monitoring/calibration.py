@@ -1,10 +1,10 @@
 """Holds a version to its own promise: what its scores say should come true, against what did, window by window.
 
 A score p with log-odds l promises that p of such decisions come true, and so that a logistic regression of what came
-true on l has an intercept of 0 and a slope of 1. The score tests of both (Cox 1958) are means of (y − p), and of (y − p)
-times l less its mean: linear in the label, with a mean of zero and a known variance while the scores are right, whatever
-the mix of cases is. A shift of the cases alone breaks neither promise, another base rate breaks the first, a changed
-concept the second: what the scores tell apart no longer differs as much, or differs the other way round.
+true on l has an intercept of 0 and a slope of 1. The score tests of both (Cox 1958) are means of (y − p), and of
+(y − p) times l less its mean: linear in the label, with a mean of zero and a known variance while the scores are right,
+whatever the mix of cases is. A shift of the cases alone breaks neither promise, another base rate breaks the first, a
+changed concept the second: what the scores tell apart no longer differs as much, or differs the other way round.
 """
 
 from collections.abc import Sequence
@@ -131,7 +131,7 @@ def day_effect(history: Sequence[Block], promise: Promise, assumed: float) -> fl
 
 
 def standardised(of: Block, promise: Promise, sign: int, effect: float, reference: Block | None) -> tuple[float, float]:
-    """How many standard errors the deviation lies beyond its tolerance towards `sign`, and how far one row moves that."""
+    """How many standard errors the deviation lies beyond its tolerance towards `sign`, and how far a row moves that."""
     error = sqrt(of.variance(promise) / of.n + effect)
     beyond = sign * of.deviation(promise) - tolerance(of, promise, reference)
     return beyond / error, of.largest(promise) / (of.n * error)

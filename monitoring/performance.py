@@ -108,7 +108,7 @@ class LabelledScores:
         variance = np.asarray(scores * (1.0 - scores), np.float64)
         chance = np.clip(scores, _EXTREME, 1.0 - _EXTREME)
         logit = np.asarray(np.log(chance / (1.0 - chance)), np.float64)
-        self.scores += sign * exact_sum(scores)
+        self.scores += sign * exact_sum(np.asarray(scores, np.float64))
         self.variance += sign * exact_sum(variance)
         self.residual_logit += sign * exact_sum(np.asarray((labels - scores) * logit, np.float64))
         self.variance_logit += sign * exact_sum(variance * logit)
