@@ -63,6 +63,7 @@ from serve_apps.ray_waits import RayWaits
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.review_watch import ReviewWatch
 from serve_apps.rollout.controller import RolloutController
+from serve_apps.snapshots import Snapshots
 from serve_apps.turned_away import TurnedAway
 
 logger = logging.getLogger("windvane.control")
@@ -74,7 +75,6 @@ SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
-ASKED_SECONDS = 5.0  # that a person waits for one monitor
 LINK_SECONDS = 1.0
 WAITS_SECONDS = 1.0
 
@@ -108,11 +108,10 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
+        self._snapshots = Snapshots()
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
         self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all)
-        self._desk = Desk(
-            store, registry, self._rollouts, RayMonitors(ASKED_SECONDS), archive, waits=lambda: self._waits.seen
-        )
+        self._desk = Desk(store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -262,7 +261,9 @@ class Control:
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
         start_monitor(spec, self._log / spec.name)
-        watermark = self._monitors.snapshot(spec.name).watermark
+        snapshot = self._monitors.snapshot(spec.name)
+        self._snapshots.put(spec.name, snapshot)
+        watermark = snapshot.watermark
         if watermark is not None and spec.data.time is not None:
             self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
         self._watcher.tick(spec.name, now)
