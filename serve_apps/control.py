@@ -146,16 +146,16 @@ class Control:
         self._head_run = Path(head.run) if head else None
         self._watched: tuple[str, ...] | None = None
         self._watches = ModelTicks("watch", self._watch, self._going_on)
-        rollouts = ModelTicks("rollout", self._roll, self._going_on)
-        seals = ModelTicks("seal", self._seal, self._going_on, most_at_once=1)  # what it waits for is the disk
-        metrics = ModelTicks("metrics", self._tell_ray, self._going_on)
+        rollouts = ModelTicks("rollout", lambda spec, now: self._rollouts.tick(spec.name, now), self._going_on)
+        # One at a time: what a seal waits for is the disk, which all share.
+        seals = ModelTicks("seal", lambda spec, _: Sealer(self._log / spec.name).seal(), self._going_on, 1)
         for name, period, ticks, before in (
             ("rollout", ROLLOUT_SECONDS, rollouts, None),
-            ("keys", KEYS_SECONDS, None, self._refresh_keys),
+            ("keys", KEYS_SECONDS, None, lambda _: self._key_desk.refresh()),
             ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
             ("seal", SEAL_SECONDS, seals, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
-            ("metrics", METRICS_SECONDS, metrics, None),
+            ("metrics", METRICS_SECONDS, None, self._tell_ray),
             ("policies", POLICY_SECONDS, None, self._govern),
             ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
             ("link", LINK_SECONDS, None, self._mend_link),
@@ -246,12 +246,6 @@ class Control:
             self._told[where] = sentence
             logger.warning("%s: %s", where, sentence)
 
-    def _refresh_keys(self, _: Sequence[ModelSpec]) -> None:
-        self._key_desk.refresh()
-
-    def _roll(self, spec: ModelSpec, now: datetime) -> None:
-        self._rollouts.tick(spec.name, now)
-
     def _end_monitors(self, models: Sequence[ModelSpec]) -> None:
         """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""
         names = tuple(spec.name for spec in models)
@@ -282,8 +276,8 @@ class Control:
         if run is not None:
             mend(Path(self._settings.home), run)
 
-    def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
-        self._ray_metrics.tell([self._desk.state(spec.name)])
+    def _tell_ray(self, models: Sequence[ModelSpec]) -> None:
+        self._ray_metrics.tell([self._desk.state(spec.name) for spec in models])
 
     def _audit(self, models: Sequence[ModelSpec]) -> None:
         self._auditing.tick(models, datetime.now(UTC))
@@ -294,9 +288,6 @@ class Control:
         for root in sorted(self._log.iterdir()) if self._log.is_dir() else ():
             if root.is_dir() and root.name not in deployed:
                 Sealer(root).seal()
-
-    def _seal(self, spec: ModelSpec, _: datetime) -> None:
-        Sealer(self._log / spec.name).seal()
 
 
 def build(args: dict[str, Any]) -> Any:
