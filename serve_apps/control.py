@@ -108,10 +108,10 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
+        self._snapshots = Snapshots()
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
         alone = self._settings.ray_address is None
         self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
-        self._snapshots = Snapshots()
         self._desk = Desk(store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
@@ -145,16 +145,16 @@ class Control:
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None
         self._watches = ModelTicks("watch", self._watch, self._going_on)
-        rollouts = ModelTicks("rollout", self._roll, self._going_on)
-        seals = ModelTicks("seal", self._seal, self._going_on, most_at_once=1)  # what it waits for is the disk
-        metrics = ModelTicks("metrics", self._tell_ray, self._going_on)
+        rollouts = ModelTicks("rollout", lambda spec, now: self._rollouts.tick(spec.name, now), self._going_on)
+        # One at a time: what a seal waits for is the disk, which all share.
+        seals = ModelTicks("seal", lambda spec, _: Sealer(self._log / spec.name).seal(), self._going_on, 1)
         for name, period, ticks, before in (
             ("rollout", ROLLOUT_SECONDS, rollouts, None),
-            ("keys", KEYS_SECONDS, None, self._refresh_keys),
+            ("keys", KEYS_SECONDS, None, lambda _: self._key_desk.refresh()),
             ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
             ("seal", SEAL_SECONDS, seals, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
-            ("metrics", METRICS_SECONDS, metrics, None),
+            ("metrics", METRICS_SECONDS, None, self._tell_ray),
             ("policies", POLICY_SECONDS, None, self._govern),
             ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
             ("link", LINK_SECONDS, None, lambda _: head_record.mend_link(home)),
@@ -254,12 +254,6 @@ class Control:
             self._told[where] = sentence
             logger.warning("%s: %s", where, sentence)
 
-    def _refresh_keys(self, _: Sequence[ModelSpec]) -> None:
-        self._key_desk.refresh()
-
-    def _roll(self, spec: ModelSpec, now: datetime) -> None:
-        self._rollouts.tick(spec.name, now)
-
     def _end_monitors(self, models: Sequence[ModelSpec]) -> None:
         """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""
         names = tuple(spec.name for spec in models)
@@ -284,8 +278,8 @@ class Control:
         self._reviews.tick(models, datetime.now(UTC))
         self._policies.tell()
 
-    def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
-        self._ray_metrics.tell([self._desk.state(spec.name)])
+    def _tell_ray(self, models: Sequence[ModelSpec]) -> None:
+        self._ray_metrics.tell([self._desk.state(spec.name) for spec in models])
 
     def _audit(self, models: Sequence[ModelSpec]) -> None:
         self._auditing.tick(models, datetime.now(UTC))
@@ -296,9 +290,6 @@ class Control:
         for root in sorted(self._log.iterdir()) if self._log.is_dir() else ():
             if root.is_dir() and root.name not in deployed:
                 Sealer(root).seal()
-
-    def _seal(self, spec: ModelSpec, _: datetime) -> None:
-        Sealer(self._log / spec.name).seal()
 
 
 def build(args: dict[str, Any]) -> Any:

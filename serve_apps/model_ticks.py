@@ -24,7 +24,7 @@ class ModelTicks:
     def __init__(
         self,
         kind: str,
-        act: Callable[[ModelSpec, datetime], None],
+        act: Callable[[ModelSpec, datetime], object],
         going_on: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
         most_at_once: int = MOST_AT_ONCE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
