@@ -32,7 +32,7 @@ class TrafficMeter:
             self._delays[label].append(came - answered)
 
     def both_known_before(self) -> float | None:
-        """The moment (Unix seconds) before which decisions have their outcome, whichever it is; None where both are alike.
+        """The Unix second before which decisions have their outcome, whichever it is; None where both come alike.
 
         Where a default is known in days and a good loan in months, the outcomes of the newest decisions are all bad.
         """
