@@ -206,7 +206,8 @@ class Replay:
             return
         history = self._history
         windows = np.floor(history.times[rows] / self._window).astype(np.int64)
-        self._seen.add_moments((), list(zip(history.times[rows].tolist(), history.known[rows].tolist(), strict=True)))
+        told = (history.times[rows].tolist(), history.known[rows].tolist(), history.labels[rows].tolist())
+        self._seen.add_moments((), list(zip(*told, strict=True)))
         for number in np.unique(windows).tolist():
             of = rows[windows == number]
             labels = history.labels[of]

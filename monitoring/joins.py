@@ -30,7 +30,7 @@ class Joined:
         default_factory=list
     )  # window, scores, label that was corrected
     decided: list[float] = field(default_factory=list)  # when decisions were answered
-    told: list[tuple[float, float]] = field(default_factory=list)  # when answered, and when its outcome came
+    told: list[tuple[float, float, bool]] = field(default_factory=list)  # when answered, when its outcome came, which
 
 
 class Joins:
@@ -141,7 +141,7 @@ class Joins:
         self._recent[key] = (entry, label)
         _bound(self._recent, self._most_recent)
         joined.answered.append((window, scores[0][1], label))
-        joined.told.append((at, came))
+        joined.told.append((at, came, label))
         for place, (version, score) in enumerate(scores):
             joined.labelled.append((version, window, score, label))
             for other, theirs in scores[:place]:

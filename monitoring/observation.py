@@ -106,8 +106,8 @@ class Observation:
         for (low, high), scores in pairs.items():
             self.add_pairs(low, high, np.array(scores, np.float64))
 
-    def add_moments(self, decided: Sequence[float], told: Sequence[tuple[float, float]]) -> None:
-        """Note when decisions were answered, and when (a decision's and its own moment) outcomes came: Unix seconds."""
+    def add_moments(self, decided: Sequence[float], told: Sequence[tuple[float, float, bool]]) -> None:
+        """Note when decisions were answered, and of outcomes when their decision was, when they came, and which."""
         self._traffic.add(decided, told)
 
     def add_scored(self, version: int, window: int, n: int) -> None:
@@ -197,7 +197,7 @@ class Observation:
         traffic = self._traffic.measured()
         if pair is None:
             return Evidence(revision, arms, None, None, traffic)
-        paired = pair.paired(champion, candidate, since)
+        paired = pair.paired(champion, candidate, since, self._traffic.both_known_before())
         return Evidence(revision, arms, paired, pair.shift(champion, candidate, since), traffic)
 
     def performances(self) -> tuple[WindowPerformance, ...]:

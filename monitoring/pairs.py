@@ -52,6 +52,7 @@ class Pair:
         self._scores = Ring(3, most)  # answered at, score of low, score of high
         self._labelled = Ring(4, most)  # the same and the label
         self._sums: _Sums | None = None
+        self._cut: tuple[float, _Sums] | None = None  # before that moment
 
     def add(self, rows: Sequence[tuple[float, float, float, int]] | NDArray[np.float64]) -> None:
         """Take in (answered at, score of low, score of high, label); −1 is no label, 2 and 3 take 0 and 1 back."""
@@ -62,9 +63,12 @@ class Pair:
         if self._sums is not None:
             self._sums.add(given[~labelled, :3], given[labelled])
 
-    def paired(self, champion: int, candidate: int, since: float) -> PairedEvidence | None:
-        """Brier loss of candidate minus champion over decisions answered since; None below two."""
-        sums = self._since(since)
+    def paired(self, champion: int, candidate: int, since: float, before: float | None = None) -> PairedEvidence | None:
+        """Brier loss of candidate minus champion over decisions answered since (and before); None below two.
+
+        `before` is to move in steps: its sums are made anew when it does.
+        """
+        sums = self._since(since) if before is None else self._between(since, before)
         n = sums.n
         if n < 2:
             return None
@@ -86,6 +90,13 @@ class Pair:
             self._sums = _Sums(since)
             self._sums.add(self._scores.rows(), self._labelled.rows())
         return self._sums
+
+    def _between(self, since: float, before: float) -> "_Sums":
+        if self._cut is None or self._cut[0] != before or self._cut[1].since != since:
+            labelled, sums = self._labelled.rows(), _Sums(since)
+            sums.add(np.empty((0, 3)), labelled[labelled[:, 0] < before])
+            self._cut = (before, sums)
+        return self._cut[1]
 
 
 class _Sums:

@@ -132,6 +132,6 @@ def test_what_policy_denied_is_no_decision_whether_read_in_brief_or_whole() -> N
 def test_it_is_told_when_decisions_were_answered_and_when_their_outcome_came() -> None:
     joins = Joins(10.0)
     early = joins.read([outcome("b"), decision("b", at=210.0)])
-    assert (early.decided, early.told) == ([210.0], [(210.0, 200.0)])
+    assert (early.decided, early.told) == ([210.0], [(210.0, 200.0, True)])
     late = joins.read([decision("a", at=100.0), outcome("a"), outcome("a")])
-    assert (late.decided, late.told) == ([100.0], [(100.0, 200.0)])
+    assert (late.decided, late.told) == ([100.0], [(100.0, 200.0, True)])

@@ -214,6 +214,23 @@ def test_evidence_pairs_what_both_versions_scored_since() -> None:
     assert evidence.paired.mean_difference > 0  # halved scores are worse
 
 
+def test_evidence_waits_for_both_classes_where_one_is_known_later() -> None:
+    """Bad cases are known at once, good ones after 20 days: the newest outcomes are all bad, and favour high scores."""
+    seen, records = Observation(SPEC), list[Record]()
+    for number in range(1200):
+        at, late = number * DAY / 20, bool(number % 2)
+        records.append(Decision(f"d{number}", at, at, 1, "champion", 1, "N1", 7, (), 0.5, "hold"))
+        records.append(Shadow(at, 2, (f"d{number}",), (0.9,)))
+        come = at if late else at + 20 * DAY
+        if come <= 60 * DAY:
+            records.append(Outcome(f"d{number}", come, late))
+    seen.read(records)
+    evidence = seen.evidence(1, champion=1, candidate=2, since=0.0)
+    assert evidence.paired is not None
+    assert evidence.paired.n == pytest.approx(2 * 20 * 20, abs=4), "of the first 40 days"
+    assert evidence.paired.mean_difference == pytest.approx((0.01 + 0.81) / 2 - 0.25, abs=0.01)
+
+
 def test_evidence_of_versions_never_compared_is_none() -> None:
     evidence = Observation(SPEC).evidence(1, 1, 2, 0.0)
     assert (evidence.arms, evidence.paired, evidence.shift) == ((), None, None)
