@@ -7,10 +7,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Protocol
 
-import xgboost
-
 from configs.schema import Training
 from training.examples import Examples
+from training.light import xgboost
 from training.settings import FitSettings
 
 
