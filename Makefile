@@ -9,7 +9,7 @@ CLIENTS := $(abspath $(or $(WINDVANE_CLIENTS),var/clients))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick docs lock clean
+.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick bench-quality bench-quality-quick docs lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,12 @@ bench: $(READY) ## the fast path beside its peers: about 30 minutes, wants an id
 
 bench-quick: $(READY) ## the same in brief: floor, Ray Serve, the fastest peer, Windvane; under 3 minutes
 	@$(BIN)/python -m benchmarks --quick
+
+bench-quality: $(READY) ## trained versions beside careful plain models on some 40 tables: about 10 minutes
+	@$(BIN)/python -m benchmarks.quality
+
+bench-quality-quick: $(READY) ## the same on eleven tables: under 5 minutes
+	@$(BIN)/python -m benchmarks.quality --quick
 
 docs: $(READY) ## write docs/models.md anew from the schema
 	$(BIN)/python -m docs.generate

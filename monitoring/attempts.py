@@ -1,5 +1,6 @@
 """How a retrain request moves from attempt to attempt: pure, every change carries the events that tell of it."""
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -10,6 +11,8 @@ from monitoring.notices import Notice
 from monitoring.requests import RetrainRequest
 
 _LONGEST_MESSAGE = 500
+_KILLED = re.compile(r"exit code (-9|137)\b")  # as Ray says it, of a process or of the shell around it
+_PROGRESS = re.compile(r"^\[ *[0-9.]+ s\] ")
 
 
 def begin(request: RetrainRequest, now: datetime) -> RetrainRequest:
@@ -91,9 +94,13 @@ def _reason(message: str) -> str:
 
     >>> _reason("Job exited with code 1, last lines:\\n[ 2.7 s] data …\\n[ 4.0 s] FAILED: no rows\\n")
     'no rows'
-    >>> _reason("killed")
-    'killed'
+    >>> _reason("Job entrypoint command failed with exit code -9, last available logs:\\n[ 2.7 s] fit …\\n")
+    'killed while it was at: fit … (signal 9: out of memory, or ended from outside)'
     """
+    if (ended := _KILLED.search(message)) is not None:
+        lines = [line for line in message[ended.end() :].splitlines() if _PROGRESS.match(line)]
+        at = f" while it was at: {_PROGRESS.sub('', lines[-1]).strip()[:100]}" if lines else ""
+        return f"killed{at} (signal 9: out of memory, or ended from outside)"
     _, found, said = message.rpartition("FAILED: ")
     return said.strip()[:_LONGEST_MESSAGE] if found else message.strip()[-_LONGEST_MESSAGE:]
 
