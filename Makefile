@@ -9,7 +9,7 @@ CLIENTS := $(abspath $(or $(WINDVANE_CLIENTS),var/clients))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick bench-loop bench-loop-quick docs lock clean
+.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick bench-loop bench-loop-quick bench-quality bench-quality-quick docs lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,12 @@ bench-loop: $(READY) ## the loop in 38 worlds nobody tuned it to, beside blind s
 
 bench-loop-quick: $(READY) ## the same in nine worlds, under 5 minutes
 	@$(BIN)/python -m benchmarks.loop --quick
+
+bench-quality: $(READY) ## trained versions beside careful plain models on some 40 tables: about 10 minutes
+	@$(BIN)/python -m benchmarks.quality
+
+bench-quality-quick: $(READY) ## the same on eleven tables: under 5 minutes
+	@$(BIN)/python -m benchmarks.quality --quick
 
 docs: $(READY) ## write docs/models.md anew from the schema
 	$(BIN)/python -m docs.generate

@@ -24,6 +24,7 @@ CHAMPION = "champion"
 _TAG = "windvane."
 _LONGEST_PARAM = 6000  # characters MLflow keeps
 _LONGEST_TAG = 8000
+_LONGEST_REGISTRATION = 600_000  # milliseconds; a run is only open while its files are copied
 
 
 class MlflowRegistry:
@@ -122,8 +123,10 @@ class MlflowRegistry:
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(datetime.now(UTC).timestamp() * 1000)
+        experiment = self._experiment(client, registration.model)
+        self._end_abandoned(client, experiment, now - _LONGEST_REGISTRATION)
         run = client.create_run(
-            self._experiment(client, registration.model),
+            experiment,
             run_name=f"{registration.model}: {registration.reason}"[:250],
             tags={"mlflow.user": registration.owner, "mlflow.source.name": "training.retrain"},
         )
@@ -142,6 +145,12 @@ class MlflowRegistry:
             client.set_terminated(run.info.run_id, "FAILED")
             raise
         return run
+
+    def _end_abandoned(self, client: "MlflowClient", experiment: str, before: int) -> None:
+        """Runs of processes that were killed while they registered would be running for ever."""
+        filter_string = f"attributes.status = 'RUNNING' and attributes.start_time < {before}"
+        for run in client.search_runs([experiment], filter_string):
+            client.set_terminated(run.info.run_id, "KILLED")
 
     def _experiment(self, client: "MlflowClient", model: str) -> str:
         """The model's experiment; a tracking server decides itself where artifacts go."""

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from cluster.bundle import Bundle
 from cluster.encoding import Encoder
 from cluster.registry import Registry
 from training.examples import Examples
+from training.light import xgboost
 
 MIN_COMPARED_ROWS = 50
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Protocol
 
-import xgboost
-
 from configs.schema import Training
 from training.examples import Examples
+from training.light import xgboost
 from training.settings import FitSettings
 
 
@@ -37,6 +36,9 @@ class Fitted:
 
     judged: xgboost.Booster  # learnt nothing of the held-out slice
     served: xgboost.Booster  # learnt from every row
+
+
+LIKELY, SURELY = 1.0, 2.0  # standard errors
 
 
 class Engine(Protocol):
@@ -69,29 +71,36 @@ class Engine(Protocol):
 
 
 def conclude(trials: Sequence[Trial], default: FitSettings) -> Search:
-    """The best of the trials, best first; a window of recent rows has to be surely better than all of them."""
+    """The best of the trials, given in the order they were tried; all of them best first.
+
+    The first, which suits most tables, is left for one that is likely better, not for one that chance favours; and all
+    rows for a window of recent ones only where that is surely better.
+    """
     ranked = sorted(trials, key=lambda trial: trial.log_loss)
-    best = ranked[0] if ranked else None
+    if not ranked:
+        return Search(default, ())
+    best = next(trial for trial in ranked if trial is trials[0] or better(trial, trials[0], LIKELY))
     full = next((trial for trial in ranked if trial.settings.window is None), None)
-    if best is not None and full is not None and best.settings.window is not None and not surely_better(best, full):
-        best = full
-    return Search(best.settings if best else default, tuple(ranked))
+    if full is not None and best.settings.window is not None and not better(best, full, SURELY):
+        first = next((trial for trial in trials if trial.settings.window is None), full)
+        best = full if full is first or better(full, first, LIKELY) else first
+    return Search(best.settings, tuple(ranked))
 
 
-def surely_better(one: Trial, other: Trial) -> bool:
-    """Whether one trial's loss is lower by more than two standard errors of the difference over blocks of time.
+def better(one: Trial, other: Trial, errors: float) -> bool:
+    """Whether one trial's loss is lower by more than so many standard errors of the difference over blocks of time.
 
     Days differ more than settings do: a window that happens to fit one fortnight is no reason to forget the rest.
 
     >>> even, bad = Trial(FitSettings(), 0.50, (0.5, 0.5, 0.5)), Trial(FitSettings(), 0.51, (0.4, 0.5, 0.63))
-    >>> surely_better(even, bad)
+    >>> better(even, bad, SURELY)
     False
-    >>> surely_better(even, Trial(FitSettings(), 0.51, (0.50, 0.51, 0.52)))
+    >>> better(even, Trial(FitSettings(), 0.51, (0.50, 0.51, 0.52)), SURELY)
     False
-    >>> surely_better(even, Trial(FitSettings(), 0.51, (0.509, 0.51, 0.511)))
+    >>> better(even, Trial(FitSettings(), 0.51, (0.509, 0.51, 0.511)), SURELY)
     True
     """
     if len(one.by_block) != len(other.by_block) or len(one.by_block) < 2:
         return False
     gains = [theirs - ours for ours, theirs in zip(one.by_block, other.by_block, strict=True)]
-    return fmean(gains) > 2.0 * stdev(gains) / sqrt(len(gains))
+    return fmean(gains) > errors * stdev(gains) / sqrt(len(gains))

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xgboost
 from numpy.typing import NDArray
 
 from cluster.bundle import BOOSTER, JUDGED, ONNX, ONNX_INPUT, PROFILE, SPEC, Bundle, Manifest
@@ -18,6 +17,7 @@ from monitoring.comparison import REFERENCE
 from monitoring.profile import Profile
 from training.engine import Fitted
 from training.examples import Examples
+from training.light import xgboost
 from training.sources import public
 
 TOLERANCE = 1e-4

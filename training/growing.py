@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from training.examples import Examples
+from training.light import xgboost
 from training.linear import Linear, fit_linear
 from training.settings import FIXED, FitSettings
 
@@ -17,7 +17,7 @@ NEGLIGIBLE = 1e-2  # share of the whole margin's spread below which a feature ge
 _PLAIN: dict[str, str | int | float] = {
     "max_depth": STEPS_DEPTH,
     "eta": 1.0,
-    "min_child_weight": 1.0,
+    "min_child_weight": 0.0,
     "reg_lambda": 0.0,
     "subsample": 1.0,
     "colsample_bytree": 1.0,
@@ -71,9 +71,12 @@ def begin(lines: Lines | None, matrix: xgboost.DMatrix, rows: Rows, seed: int, t
     chance = 1.0 / (1.0 + np.exp(-lines.linear.intercept))
     first = {**FIXED, **_PLAIN, "base_score": min(max(chance, 1e-6), 1 - 1e-6), "seed": seed, "nthread": threads}
     booster = xgboost.Booster(first, [matrix])
-    terms, ones = lines.linear.terms(rows), np.ones(len(rows), np.float32)
+    terms = lines.linear.terms(rows)
+    said = 1.0 / (1.0 + np.exp(-np.clip(lines.linear.intercept + terms.sum(axis=1), -30, 30)))
+    weights = said * (1.0 - said)  # as boosting weighs rows: covers mean the same in all trees
     for number, feature in enumerate(lines.told):
-        booster.boost(matrix, number, grad=-terms[:, feature].astype(np.float32), hess=ones)
+        slope = -(weights * terms[:, feature]).astype(np.float32)
+        booster.boost(matrix, number, grad=slope, hess=weights.astype(np.float32))
     return Start(bytes(booster.save_raw("ubj")), len(lines.told))
 
 

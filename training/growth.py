@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from training.engine import Trial
 from training.examples import Examples
 from training.growing import Start, begin, lines_of, matrix_of
+from training.light import xgboost
 from training.settings import FitSettings
 
 ROUNDS_PER_STEP = 10

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from configs.schema import ModelSpec
@@ -14,6 +13,7 @@ from monitoring.profile import Profile
 from training.engine import Engine, Fitted, Search
 from training.evaluate import Comparison, Ruling, Standing, compare, rule
 from training.examples import Examples
+from training.light import xgboost
 from training.recency import choose
 from training.slices import Slices, slices
 

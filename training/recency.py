@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from configs.schema import Training
-from training.engine import Trial, surely_better
+from training.engine import SURELY, Trial, better
 from training.examples import Examples
 from training.growing import grown
 from training.growth import BLOCKS, log_losses
@@ -55,7 +55,7 @@ def choose(
     fitted = [(choice, _tried(choice, learn, check, training)) for choice in _choices(learn, since)]
     full = fitted[0][1]
     best, trial = min(fitted, key=lambda each: each[1].log_loss)
-    if since is None and best.since is not None and not surely_better(trial, full):
+    if since is None and best.since is not None and not better(trial, full, SURELY):
         best, trial = fitted[0]
     if best.since is not None:
         say(f"learnt from {best.described()}: log loss {trial.log_loss:.4f}, from all rows {full.log_loss:.4f}")

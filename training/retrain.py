@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from cluster.audit_place import AuditPlace
 from cluster.boundary import sentence
@@ -26,7 +25,7 @@ from configs.schema import ModelSpec
 from monitoring.requests import record_version, shelf
 from training import export, plots
 from training.card import fill
-from training.champion import open_champion
+from training.champion import StoredChampion, open_champion
 from training.data import gather, gather_from
 from training.engine import Engine
 from training.evaluate import METRICS, Comparison, Ruling
@@ -38,6 +37,7 @@ from training.order import Order, read_order
 from training.plots import Pictures
 from training.progress import Progress
 from training.ray_engine import RayEngine
+from training.scratch import scratch
 from training.sized_engine import SizedEngine
 from training.slices import slices
 from training.sources import public
@@ -79,50 +79,45 @@ def main(arguments: list[str] | None = None) -> int:
 
 def retrain(order: Order, spec: ModelSpec, at: Workplace, progress: Progress) -> Version:
     """Make one version and register it; a request that has its version already gets no second one."""
-    known = _registered_before(order, at)
+    progress.say(f"{spec.name}: {order.reason}")
+    with scratch(at.home / "scratch", spec.name) as folder:
+        return _make(order, spec, at, progress, folder)
+
+
+def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, folder: Path) -> Version:
+    """All stages in their order; MLflow and what writes files are imported beside the search: seconds of it."""
+    with progress.stage("data"):
+        at.engine.start()
+        erased = len(at.vault.erased())
+        declared, learnt = _rows(order, spec, at)
+        since = None if order.since is None else order.since.timestamp()
+        cut = slices(spec, declared, learnt, since)
+    progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
+    if declared.doubt:
+        progress.say(f"WARNING: {declared.doubt}, and rows held out are drawn from all of it; declare data.time")
+
+    with ThreadPoolExecutor(1) as aside:
+        opening = aside.submit(_open, order, at)
+        with progress.stage("search"):
+            cut = weigh(spec, cut, since, progress.say)
+            found = at.engine.search(cut.learn, cut.check, spec.training, folder, progress.say)
+        progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
+
+        with progress.stage("fit"):
+            fitted = at.engine.fit(cut.judged, cut.served, found.best, spec.training, folder, progress.say)
+        with progress.stage("registry"):
+            known, champion = opening.result()
     if known is not None:
         progress.say(f"version {known.number} already answers request {order.request_id}")
         _hand_over(known, f"answers request {order.request_id}", None, order, at)
         return known
-    progress.say(f"{spec.name}: {order.reason}")
-    (at.home / "scratch").mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f"{spec.name}-", dir=at.home / "scratch") as folder:
-        return _make(order, spec, at, progress, Path(folder))
-
-
-def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, scratch: Path) -> Version:
-    """All stages in their order; what is slow and independent of the next stage runs beside it."""
-    with ThreadPoolExecutor(2) as aside:
-        with progress.stage("cluster"):
-            at.engine.start()
-        with progress.stage("data"):
-            erased = len(at.vault.erased())
-            reading = aside.submit(_rows, order, spec, at)
-            at.engine.warm_up()
-            declared, learnt = reading.result()
-            since = None if order.since is None else order.since.timestamp()
-            cut = slices(spec, declared, learnt, since)
-        progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
-        if declared.doubt:
-            progress.say(f"WARNING: {declared.doubt}, and rows held out are drawn from all of it; declare data.time")
-
-        warming = aside.submit(_warm_up, at, spec.name)
-        with progress.stage("search"):
-            cut = weigh(spec, cut, since, progress.say)
-            found = at.engine.search(cut.learn, cut.check, spec.training, scratch, progress.say)
-        progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
-
-        with progress.stage("fit"):
-            fitted = at.engine.fit(cut.judged, cut.served, found.best, spec.training, scratch, progress.say)
-        warming.result()
 
     with progress.stage("judge"):
-        champion = open_champion(at.registry, spec.name, at.home / "cache" / "versions")
         made = judge(spec, cut, found, fitted, champion, order.accept)
     _show(made.comparison, made.ruling, progress)
 
     with progress.stage("export"):
-        bundle, report = scratch / "bundle", scratch / "report"
+        bundle, report = folder / "bundle", folder / "report"
         bundle.mkdir()
         report.mkdir()
         tags = {
@@ -170,11 +165,13 @@ def _rows(order: Order, spec: ModelSpec, at: Workplace) -> tuple[Examples, Examp
     return declared, gather_from(spec, order.source, order.query, order.until, at.vault)
 
 
-def _warm_up(at: Workplace, model: str) -> None:
-    """Import and open what later stages need: MLflow, ONNX converter, plots; seconds that would be waited for."""
-    at.registry.champion(model)
+def _open(order: Order, at: Workplace) -> tuple[Version | None, StoredChampion | None]:
+    """The version that answers this request already, and the champion; then imports what later stages need."""
+    known = _registered_before(order, at)
+    champion = None if known else open_champion(at.registry, order.model, at.home / "cache" / "versions")
     export.warm_up()
     at.pictures.warm_up()
+    return known, champion
 
 
 def _registered_before(order: Order, at: Workplace) -> Version | None:
@@ -234,8 +231,8 @@ def _until(learnt: Examples, spec: ModelSpec) -> str:
 
 
 def _threads() -> int:
-    """Those of the processor this job may run on; replicas come before it."""
-    return min(MOST_THREADS, len(os.sched_getaffinity(0)))
+    """Half the processors this job may run on: threads that wait for one another lose more than they gain when busy."""
+    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)) // 2))
 
 
 def _write(line: str) -> None:

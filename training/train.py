@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import ray
 import ray.train
-import xgboost
 from ray.train.xgboost import XGBoostTrainer
 
 from cluster.errors import WindvaneError
@@ -17,6 +16,7 @@ from configs.schema import Training
 from training.engine import Fitted
 from training.examples import Examples
 from training.growing import grow, lines_of
+from training.light import xgboost
 from training.settings import FitSettings
 from training.share import most_workers, share
 

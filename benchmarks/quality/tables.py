@@ -9,24 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from configs.schema import ModelSpec
-from training.coerce import coerce
-from training.examples import Examples, encode
-
-LABEL = "y"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Labelled rows under a plain declaration, as a stranger would have drafted it."""
-
-    name: str
-    spec: ModelSpec
-    rows: pa.Table
-
-    def examples(self) -> Examples:
-        """The rows in the file's order, encoded as training does."""
-        return encode(coerce(self.rows, self.spec), self.spec)
+from benchmarks.quality.table import LABEL, Table, spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +99,6 @@ def reals() -> Iterator[Table]:
     for origin in REAL:
         if find_spec({LEARN: "sklearn"}.get(origin.package, origin.package)) is not None:
             yield real(origin)
-
-
-def spec_of(features: list[dict[str, object]]) -> ModelSpec:
-    """A declaration with these features and defaults everywhere else."""
-    return ModelSpec.model_validate(
-        {
-            "name": "table",
-            "owner": "benchmarks",
-            "unit": "row",
-            "target": {"name": LABEL},
-            "features": features,
-            "data": {"source": "table.csv"},
-            "decision": {"actions": [{"name": "act", "at_least": 0.0}]},
-        }
-    )
 
 
 def _frame(origin: Origin) -> Any:

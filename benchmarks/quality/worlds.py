@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchmarks.quality.tables import LABEL, Table, spec_of
+from benchmarks.quality.table import LABEL, Table, spec_of
 
 Floats = NDArray[np.float64]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -48,6 +48,17 @@ class TestMlflowRegistry(RegistryContract):
         assert (stored / "report" / "auc.png").read_bytes() == b"png"
         assert client.get_model_version(model, "1").tags["windvane.why"] == "worse than the margin"
 
+    def test_the_run_of_a_process_that_was_killed_while_it_registered_ends_with_the_next_one(
+        self, registry: MlflowRegistry, model: str, bundle: Path, home: Path
+    ) -> None:
+        registry.register(replace(FIRST, model=model), bundle)
+        client = open_client(f"sqlite:///{home}/mlflow.db")
+        experiment = client.get_experiment_by_name(model).experiment_id
+        left, just_begun = client.create_run(experiment, start_time=1), client.create_run(experiment)
+        registry.register(replace(FIRST, model=model), bundle)
+        assert client.get_run(left.info.run_id).info.status == "KILLED"
+        assert client.get_run(just_begun.info.run_id).info.status == "RUNNING"
+
     def test_a_copy_that_was_killed_halfway_is_thrown_away(
         self, registry: MlflowRegistry, model: str, bundle: Path, tmp_path: Path
     ) -> None:

@@ -22,7 +22,7 @@ def test_the_first_trees_say_what_the_logistic_regression_says() -> None:
     said = booster.inplace_predict(examples.rows, predict_type="margin")
     straight = lines.linear.intercept + lines.linear.terms(examples.rows).sum(axis=1)
     assert booster.num_boosted_rounds() == len(lines.told)
-    assert np.sqrt(np.mean((said - straight) ** 2)) < 0.1
+    assert np.sqrt(np.mean((said - straight) ** 2)) < 0.15
     assert np.corrcoef(said, straight)[0, 1] > 0.998
 
 

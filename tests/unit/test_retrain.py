@@ -235,11 +235,11 @@ def test_a_booster_that_never_splits_is_refused_in_a_sentence() -> None:
 def test_boosters_of_few_rows_and_rare_outcomes_agree_with_their_onnx(tmp_path: Path) -> None:
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
     random = np.random.default_rng(1)
-    for true in (11, 60, 300):
+    for true, rounds in ((11, 5), (60, 0), (300, 5)):
         rows = np.column_stack([random.random(600), random.integers(0, 4, 600)]).astype(np.float32)
         labels = rows[:, 0] >= np.sort(rows[:, 0])[-true]
         learnt = Examples(pa.table({"n": np.arange(600)}), rows, labels, np.arange(600.0), frozenset({1}))
-        booster = grown(FitSettings(rounds=5, min_child_weight=0.1), learnt, 7, 1)
+        booster = grown(FitSettings(rounds=rounds, min_child_weight=0.1), learnt, 7, 1)
         (tmp_path / "model.onnx").write_bytes(to_onnx(booster, 2))
         assert check(tmp_path / "model.onnx", booster, probes(rows, spec)).max_difference < 1e-6
         assert figures.auc(labels, booster.inplace_predict(rows).astype(np.float64)) > 0.99

@@ -27,6 +27,13 @@ def test_a_window_that_only_fits_some_of_the_days_does_not_beat_all_rows() -> No
     assert conclude([lucky], FitSettings()).best.window == window
 
 
+def test_settings_that_chance_favours_do_not_replace_the_first() -> None:
+    first, lucky = trial(0.52, 0.40, 0.60, 0.56), trial(0.50, 0.50, 0.50, 0.50, max_depth=1)
+    assert conclude([first, lucky], FitSettings()).best.max_depth == 3
+    likely = trial(0.50, 0.39, 0.57, 0.54, max_depth=1)
+    assert conclude([first, lucky, likely], FitSettings()).best.max_depth == 1
+
+
 def test_a_search_whose_budget_ended_first_falls_back_to_the_default() -> None:
     default = FitSettings(rounds=77)
     assert conclude([], default).best == default

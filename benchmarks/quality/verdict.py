@@ -1,0 +1,76 @@
+"""Compares losses row by row, and says on which tables somebody else is surely better."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate import auc
+
+SURE = 2.0  # standard errors of the paired difference
+OURS = "windvane"
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What every model is worth on one table."""
+
+    table: str
+    rows: int
+    positives: int
+    log_loss: Mapping[str, float]
+    auc: Mapping[str, float]
+    best: str  # of the others, by log loss
+    difference: float  # ours minus the best's
+    error: float  # standard error of that difference
+    base: float  # log loss of the label's share
+
+    @property
+    def errors(self) -> float:
+        """How many standard errors ours is worse; negative where it is better."""
+        return self.difference / self.error if self.error > 0 else 0.0
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether nobody is surely better."""
+        return self.errors <= SURE
+
+
+def judge(table: str, labels: NDArray[np.bool_], scores: Mapping[str, Floats], base: Floats) -> Result:
+    """From float[n] out-of-fold scores of every model, `OURS` among them, and of the learnt label's share."""
+    losses = {name: _losses(labels, each) for name, each in scores.items()}
+    means = {name: float(each.mean()) for name, each in losses.items()}
+    best = min((name for name in means if name != OURS), key=lambda name: means[name])
+    extra = losses[OURS] - losses[best]
+    return Result(
+        table,
+        len(labels),
+        int(labels.sum()),
+        means,
+        {name: auc(labels, each) for name, each in scores.items()},
+        best,
+        float(extra.mean()),
+        float(extra.std(ddof=1) / np.sqrt(len(extra))),
+        float(_losses(labels, base).mean()),
+    )
+
+
+def verdict(results: Sequence[Result]) -> tuple[bool, str]:
+    """Whether the bound is held, and the last line."""
+    missed = [result for result in results if not result.within_noise]
+    better = sum(result.errors < -SURE for result in results)
+    said = (
+        f"{len(results) - len(missed)} of {len(results)} tables within noise of the best of three plain models "
+        f"(2 standard errors of the paired difference), {better} of them surely better"
+    )
+    names = ", ".join(f"{result.table} by {result.errors:.1f}" for result in missed)
+    return not missed, f"HELD: {said}" if not missed else f"MISSED: {said}; surely worse: {names}"
+
+
+def _losses(labels: NDArray[np.bool_], scores: Floats) -> Floats:
+    chance = np.clip(scores, 1e-7, 1 - 1e-7)
+    losses: Floats = -np.log(np.where(labels, chance, 1 - chance))
+    return losses
