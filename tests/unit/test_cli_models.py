@@ -1,10 +1,10 @@
 """The command line from a declaration to a served model and back: init, validate, train, deploy, undeploy."""
 
-from pathlib import os
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import Path
 import pytest
 
 from cluster.cli import models
