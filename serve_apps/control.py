@@ -258,7 +258,8 @@ class Control:
             self._watched = names
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
-        start_monitor(spec, self._log / spec.name)
+        if self._switchboard.in_force(spec.name):  # else it would only take the CPU that the first replica starts with
+            start_monitor(spec, self._log / spec.name)
         watermark = self._monitors.snapshot(spec.name).watermark
         if watermark is not None and spec.data.time is not None:
             self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
