@@ -11,6 +11,7 @@ from cluster import head_record, machine, ray_head
 from cluster.addresses import Place, dashboard_url, place, url
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
+from cluster.dashboard import last_lines
 from cluster.declarations import deployed_models
 from cluster.errors import Unavailable, WindvaneError
 from cluster.first_policies import first_policies
@@ -106,6 +107,15 @@ def _end(settings: Settings, progress: Progress) -> str:
     return f"Ended {ray_head.end(Path(settings.home), head)} processes."
 
 
+def _last_words(settings: Settings) -> str:
+    """The end of what Ray's dashboard wrote down: where it never came to answer, that says why."""
+    log = Path(settings.home) / "run" / "ray" / "session_latest" / "logs" / "dashboard.log"
+    try:
+        return f", of which the dashboard's ends with: {last_lines(log.read_text(errors='replace'))}"
+    except OSError:
+        return ""
+
+
 def _control_answers(settings: Settings) -> bool:
     try:
         return httpx.get(f"{url(settings)}/api/health", timeout=5.0, trust_env=False).status_code == 200
@@ -123,8 +133,7 @@ def _wait(
     deadline = time.monotonic() + patience_seconds
     while not ready():
         if time.monotonic() > deadline:
-            raise Unavailable(
-                f"Waited {patience_seconds:.0f} s for {what}; look at the logs under {settings.home}/run/ray."
-            )
+            told = f"Waited {patience_seconds:.0f} s for {what}; look at the logs under {settings.home}/run/ray"
+            raise Unavailable(f"{told}{_last_words(settings)}.")
         progress(f"waiting for {what}")
         time.sleep(POLL_SECONDS)

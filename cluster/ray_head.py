@@ -13,7 +13,7 @@ from cluster.addresses import no_proxy
 from cluster.errors import Unavailable
 from cluster.head_record import Head
 from cluster.jobs import TRAINING_SHARE, USERS_FOLDER
-from cluster.run_folder import remove_link, run_folder, shortest
+from cluster.run_folder import remove_link, run_folder, shortest, temporary_of
 from cluster.serve_apps_api import CONTROL
 from cluster.unix_user import user_name
 from configs.schema import Settings
@@ -95,6 +95,7 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
         | {
             # so that `ray job submit -- python …` runs this Python, and our training whatever the job's folder holds
             "PATH": f"{job_python.folder(run)}:{here}:{os.environ.get('PATH', '')}",
+            "TMPDIR": str(temporary_of(run)),
             "LOGNAME": user_name(),  # libraries ask for it, and fail where the system knows none
             USERS_FOLDER: os.getcwd(),
             **no_proxy(os.environ),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster.errors import Unavailable
 
+LONGEST_TEMPORARY = 60  # characters: Ray's dashboard binds sockets some 40 below TMPDIR
 LONGEST = 24  # characters: HAProxy binds Unix sockets up to 82 characters below it, and Linux allows 107
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)  # HAProxy's configuration takes a path as one word
 
@@ -37,6 +38,15 @@ def shortest(home: Path, folders: Iterable[Path] | None = None) -> Path | None:
 def temporary() -> tuple[Path, ...]:
     """Folders in which a link may lie; that of TMPDIR may be too long itself."""
     return Path(tempfile.gettempdir()), Path("/tmp")  # noqa: S108  a link that nobody else may own, checked below
+
+
+def temporary_of(run: Path) -> Path:
+    """The TMPDIR of the head's processes: this one's, or a folder in `run` where that is too long for sockets."""
+    own = Path(tempfile.gettempdir())
+    if len(str(own)) <= LONGEST_TEMPORARY:
+        return own
+    (run / "t").mkdir(exist_ok=True)
+    return run / "t"
 
 
 def run_folder(home: Path) -> Path:

@@ -262,7 +262,8 @@ class Control:
             self._watched = names
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
-        start_monitor(spec, self._log / spec.name)
+        if self._switchboard.in_force(spec.name):  # else it would only take the CPU that the first replica starts with
+            start_monitor(spec, self._log / spec.name)
         snapshot = self._monitors.snapshot(spec.name)
         self._snapshots.put(spec.name, snapshot)
         watermark = snapshot.watermark

@@ -1,5 +1,6 @@
 """For ML engineers: declare, validate, train, deploy, undeploy."""
 
+import os
 import sys
 import time
 import uuid
@@ -12,7 +13,7 @@ from cluster import addresses, job_failure
 from cluster.cli.operate import api, progress_line
 from cluster.cli.waits import Waits
 from cluster.errors import Conflict, NotFound, WindvaneError
-from cluster.jobs import PROGRAM, TRAINING, JobRequest
+from cluster.jobs import PROGRAM, TRAINING, USERS_FOLDER, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
 from configs.load import (
@@ -109,7 +110,7 @@ def train(model: str, reason: str, source: str | None, query: str | None, until:
         job_id=f"train-{model}-{uuid.uuid4().hex[:8]}",
         entrypoint=tuple(entrypoint),
         metadata={"model": model, "reason": reason},
-        environment=settings.environment(),
+        environment={**settings.environment(), USERS_FOLDER: os.getcwd()},
     )
     click.echo(f"Job {jobs.submit(request)}: {addresses.demand_dashboard(settings)}/#/jobs")
     shown, waits = 0, Waits(api(), model)

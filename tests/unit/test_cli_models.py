@@ -1,5 +1,6 @@
 """The command line from a declaration to a served model and back: init, validate, train, deploy, undeploy."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.cli import models
-from cluster.jobs import PROGRAM, TRAINING
+from cluster.jobs import PROGRAM, TRAINING, USERS_FOLDER
 from cluster.store import Event
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
@@ -62,6 +63,7 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
         *("--until", "2013-03-01", "--accept"),
     )
     assert request.environment["WINDVANE_HOME"] == str(up.home)
+    assert request.environment[USERS_FOLDER] == os.getcwd(), "functions that a declaration names lie there"
     jobs.forget()
     jobs.fate = "failed"
     assert "failed: out of memory" in sentence_of(up("train", MODEL))

@@ -93,3 +93,11 @@ def test_what_starts_well_goes_on(tmp_path: Path, heads: Heads) -> None:
 def test_down_makes_nothing_where_nothing_ever_was(tmp_path: Path) -> None:
     assert down(settings_of(tmp_path / "home"), lambda _: None) == "Nothing was running."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dashboard_that_never_answers_has_the_last_word(tmp_path: Path) -> None:
+    logs = tmp_path / "run" / "ray" / "session_latest" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "dashboard.log").write_text("Traceback\nOSError: AF_UNIX path too long\n\n")
+    with pytest.raises(Unavailable, match=r"the dashboard's ends with: OSError: AF_UNIX path too long\.$"):
+        lifecycle._wait(lambda: False, "the Ray dashboard", settings_of(tmp_path), lambda _: None, -1.0)

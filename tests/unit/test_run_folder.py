@@ -7,7 +7,7 @@ import pytest
 
 from cluster import run_folder as module
 from cluster.errors import Unavailable
-from cluster.run_folder import LONGEST, mend, remove_link, run_folder, shortest, suits
+from cluster.run_folder import LONGEST, mend, remove_link, run_folder, shortest, suits, temporary_of
 
 LONG = "long" * 10
 
@@ -52,6 +52,15 @@ def test_a_long_tmpdir_is_passed_over(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found is not None
     assert found.parent == Path("/tmp")
     assert len(str(found)) <= LONGEST
+
+
+def test_rays_own_sockets_find_room_below_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its dashboard ended with `AF_UNIX path too long`, and everybody waited for it."""
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    assert temporary_of(tmp_path) == Path("/tmp")
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp/" + "t" * 65)
+    assert temporary_of(tmp_path) == temporary_of(tmp_path) == tmp_path / "t"
+    assert (tmp_path / "t").is_dir()
 
 
 def test_where_no_link_can_be_made_it_is_said_how_long_a_home_may_be(
