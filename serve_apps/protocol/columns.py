@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +28,7 @@ SUITABLE = {
 MOST_WARNINGS = 100  # listed of one request; those beyond are counted
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, gc=False):
     """Rows in the declared order, None for missing; float32[n, F] as the Encoder makes of them; what is not usual."""
 
     rows: list[Row]
@@ -62,7 +61,10 @@ class Columns:
 
         What is not usual is pointed at by the place of its input among `inputs`.
         """
-        tensors = {place: tensor for place, tensor in enumerate(inputs) if tensor.name != besides}
+        if len(inputs) == 1 and inputs[0].name != besides:
+            tensors = {0: inputs[0]}
+        else:
+            tensors = {place: tensor for place, tensor in enumerate(inputs) if tensor.name != besides}
         if not tensors:
             raise refusal("", "missing", f"There is no input; send one [rows, {len(self._features)}], or one a feature")
         if len(tensors) == 1:
@@ -155,17 +157,13 @@ class Columns:
                 columns.append([reader(value) for value in column])
             else:
                 columns.append([None if value != value else value for value in column] if holes else column)
-        encoded = block.copy()
-        strange = unusual is not None
-        for place, codes in self._codes.items():
-            if place in texts:
-                found = [codes[text] for text in texts[place]]
-                strange = strange or UNKNOWN in found
-                encoded[:, place] = found
-            else:
-                encoded[:, place] = np.where(np.isnan(block[:, place]), MISSING, block[:, place] + FIRST_CATEGORY)
+        found = {place: [self._codes[place][text] for text in column] for place, column in texts.items()}
+        strange = unusual is not None or any(UNKNOWN in codes for codes in found.values())
         warnings = self._warnings(block, unusual, texts, inputs, together) if strange else {}
-        return Read(list(zip(*columns, strict=True)), encoded.astype(np.float32), warnings)
+        for place in self._codes:
+            column = block[:, place]
+            block[:, place] = found.get(place) or np.where(np.isnan(column), MISSING, column + FIRST_CATEGORY)
+        return Read(list(zip(*columns, strict=True)), block.astype(np.float32), warnings)
 
     def _warnings(
         self,

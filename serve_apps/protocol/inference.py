@@ -42,8 +42,7 @@ class InferRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class AskedRows:
+class AskedRows(msgspec.Struct, frozen=True, gc=False):
     """One question a row, float32[n, F] as the Encoder makes of the rows, and what is not usual about them."""
 
     questions: list[Question]

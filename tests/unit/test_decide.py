@@ -308,6 +308,11 @@ def test_what_is_not_usual_is_decided_with_a_warning_that_does_not_repeat_it() -
     assert "Atlantis" not in json.dumps(reply)
 
 
+def test_a_text_that_stands_for_no_value_is_missing_and_no_unknown_category() -> None:
+    assert DECIDE.decode(json.dumps(changed(origin="n/a")).encode(), NOW).warnings == {}
+    assert DECIDE.decode(json.dumps(changed(origin="N725")).encode(), NOW).warnings != {}
+
+
 @pytest.mark.parametrize("written", ["as declared", "otherwise"])
 def test_warnings_stand_with_their_instances(written: str) -> None:
     odd = {"stops": 3} if written == "as declared" else {"stops": 3.0}
