@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from cluster.decision_log.record import Value
 from cluster.errors import Problem
 from configs.schema import Feature
+from configs.tables.missing import means_missing
 from serve_apps.protocol.casts import LARGEST_INTEGER, text, truth, whole
 from serve_apps.protocol.strict_json import Tree, pointer, printable
 
@@ -151,7 +152,7 @@ def warn(feature: Feature, value: Value) -> Complaint | None:
     if value is None:
         return None
     if feature.type == "category":
-        known = value in feature.categories
+        known = value in feature.categories or (feature.missing and means_missing(str(value)))  # as the encoder has it
         return None if known else Complaint(UNKNOWN_CATEGORY, "is none of the declared categories; counts as unknown")
     if feature.usual is None or isinstance(value, str):
         return None
