@@ -199,7 +199,7 @@ class ModelSpec(Declared):
             raise wrong(
                 f"{self.target.name!r} is also a feature, which would tell the model the answer", "target", "name"
             )
-        for role in ("time", "subject"):
+        for role in ("time", "known", "subject"):
             column = getattr(self.data, role)
             if column is not None and column.casefold() in names:
                 raise wrong(f"{column!r} is also a feature; take it from one of the two", "data", role)
@@ -211,6 +211,7 @@ class ModelSpec(Declared):
         if (again := repeated(names)) is not None:
             raise wrong("another audited column has this name", "audit", again, "name")
         taken = {self.target.name: "the target", self.data.time: "the event time", self.data.subject: "the subject"}
+        taken[self.data.known] = "when the label became known"
         for place, attribute in enumerate(self.audit):
             for name, role in taken.items():
                 if name is not None and name.casefold() == names[place]:

@@ -14,6 +14,7 @@ class Source(Declared):
     source: str  # path, folder or glob (relative to this YAML), SQL URL, or python:module:function
     query: str | None = None  # the SELECT, for a SQL URL
     time: str | None = None  # event time column; rows keep file order without one
+    known: str | None = None  # column that says when a row's label became known; at once without one
     subject: str | None = None  # column that names who or what a decision is about
     until: Moment | None = None  # base data ends before this moment; newer labels come from the decision log
     decimal: Literal[".", ","] = "."  # what decimals stand behind where numbers are text, as in CSV
@@ -40,4 +41,6 @@ class Source(Declared):
             raise wrong(f"{self.source!r} is not python:module:function", "source")
         if self.until is not None and self.time is None:
             raise wrong("needs `time`, the column it is compared with", "until")
+        if self.known is not None and self.time is None:
+            raise wrong("needs `time`, the column it counts from", "known")
         return self

@@ -12,7 +12,7 @@ from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from training.engine import Engine, Fitted, Search
 from training.evaluate import Comparison, Ruling, Standing, compare, rule
-from training.examples import Examples
+from training.examples import Examples, label_delay
 from training.light import xgboost
 from training.recency import choose
 from training.slices import Slices, slices
@@ -126,7 +126,9 @@ def judge(
         theirs=theirs,
         comparison=comparison,
         ruling=_rule(_alike(champion, ours, theirs), comparison, unable, training.margin, accept),
-        profile=Profile.learn(spec.features, reference.rows, ours, held.labels, learnt=len(reference)),
+        profile=Profile.learn(
+            spec.features, reference.rows, ours, held.labels, label_delay(spec, cut.served), len(reference)
+        ),
         parent=champion.number if champion else None,
     )
 
