@@ -57,6 +57,8 @@ def draft(name: str, source: str | Path, target: str, query: str | None = None) 
             str(source), f"{name!r} cannot name a model; use lower-case letters, digits and -, such as card-fraud"
         )
     sample = read_sample(where)
+    if target in sample.apart:
+        raise refuse(where.source, f"cannot be read: {target!r} {sample.apart[target]}")
     goal = _target(where.source, sample.rows, target)
     columns, decimal, contradicting = read_columns(_others(sample.rows, target))
     guesses = list(_guesses(columns, sample.rows.column_names))
@@ -80,7 +82,10 @@ def draft(name: str, source: str | Path, target: str, query: str | None = None) 
         base_rate=goal.base_rate,
         features=tuple(one for one in rest if one.feature is not None),
         audited=tuple(audited),
-        left_out=tuple(one for one in rest if one.feature is None and one.audit is None),
+        left_out=(
+            *(one for one in rest if one.feature is None and one.audit is None),
+            *(Guess(column, None, why) for column, why in sample.apart.items()),
+        ),
         time=time,
         subject=subject,
         other_times=tuple(one.name for one in guesses if one.moment is not None and one is not time),

@@ -1,7 +1,8 @@
 """Rows of a source, read to draft a declaration from."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -23,6 +24,7 @@ class Sample:
     rows: pa.Table
     whole: bool
     notes: tuple[str, ...] = ()
+    apart: Mapping[str, str] = field(default_factory=dict)  # columns that the files do not share, and why
 
 
 def refuse(source: str, what: str, column: str = "") -> BadDeclaration:
@@ -39,7 +41,7 @@ def read_sample(source: Source) -> Sample:
     rows = found.table
     if rows.num_rows == 0:
         raise refuse(source.source, "has a header and no rows" if rows.num_columns else "is empty")
-    return Sample(rows, found.whole, found.notes)
+    return Sample(rows, found.whole, found.notes, found.apart)
 
 
 def _without_address(what: str, address: str) -> str:

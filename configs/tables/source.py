@@ -1,8 +1,9 @@
 """Reads labelled rows from where they are: files, a SQL database, or a Python function."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -25,14 +26,16 @@ class Rows:
     table: pa.Table
     whole: bool
     notes: tuple[str, ...] = ()
+    apart: Mapping[str, str] = field(default_factory=dict)  # columns that the files do not share, and why
 
 
 def read_source(
     source: Source, columns: Sequence[str] | None = None, limit: int | None = None, many: Reader | None = None
 ) -> Rows:
-    """The named columns (all without names), the first `limit` rows of each file; raises BadTable.
+    """The named columns, the first `limit` rows of each file; raises BadTable.
 
-    Every column must be there, in every file. `many` reads the files instead, where there are many or large ones.
+    Every column must be there, in every file; without names all columns are read that the files share. `many` reads the
+    files instead, where there are many or large ones.
     """
     if source.source.startswith("python:"):
         table, notes = call(source.source, columns), ()
@@ -57,9 +60,20 @@ def _files(pattern: str, columns: Sequence[str] | None, limit: int | None, many:
     parts = (
         (many or _each)(found.files, columns) if limit is None else [part(file, columns, limit) for file in found.files]
     )
-    table = _selected(unify(parts), columns, pattern).replace_schema_metadata(spans_of(parts))
+    apart = None if columns is not None else _lacking(parts, found.files[0].kind)
+    table = unify(parts, apart)
+    if apart:
+        table = table.select([name for name in table.column_names if name not in apart])
+    table = _selected(table, columns, pattern).replace_schema_metadata(spans_of(parts))
     notes = found.notes + tuple(note for file in found.files for note in notes_on(file))
-    return Rows(table, limit is None or all(one.table.num_rows < limit for one in parts), notes)
+    return Rows(table, limit is None or all(one.table.num_rows < limit for one in parts), notes, apart or {})
+
+
+def _lacking(parts: Sequence[Part], kind: str) -> dict[str, str]:
+    """Columns that only some of the files have; objects in JSON lines may leave members out."""
+    found = Counter(name for one in parts for name in set(one.table.column_names))
+    few = {} if kind == "lines" else {name: count for name, count in found.items() if count < len(parts)}
+    return {name: f"stands in {count} of {len(parts)} files only" for name, count in few.items()}
 
 
 def spans_of(parts: Sequence[Part]) -> dict[bytes, bytes]:

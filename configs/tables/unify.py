@@ -17,11 +17,11 @@ class Part:
     table: pa.Table
 
 
-def unify(parts: Sequence[Part]) -> pa.Table:
+def unify(parts: Sequence[Part], apart: dict[str, str] | None = None) -> pa.Table:
     """All rows in order; raises BadTable naming column, both parts and both types.
 
     Numbers are widened, days become moments, and what is text in one part is read as text in all of them. A column that
-    a part does not have is null there.
+    a part does not have is null there. Where `apart` is given, columns that cannot be one go there with the reason.
     """
     if len(parts) == 1:
         return parts[0].table
@@ -30,7 +30,15 @@ def unify(parts: Sequence[Part]) -> pa.Table:
         twice = next((part.name for part in parts if part.table.column_names.count(name) > 1), None)
         if twice:
             raise BadTable(f"{twice} has more than one column {name!r}; rename all but one")
-    return pa.table({name: _column(name, parts) for name in names})
+    columns: dict[str, pa.ChunkedArray] = {}
+    for name in names:
+        try:
+            columns[name] = _column(name, parts)
+        except BadTable as error:
+            if apart is None:
+                raise
+            apart[name] = str(error).removeprefix(f"column {name!r} ")
+    return pa.table(columns)
 
 
 def _column(name: str, parts: Sequence[Part]) -> pa.ChunkedArray:

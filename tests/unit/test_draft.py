@@ -296,6 +296,19 @@ def test_days_and_months_are_told_apart_or_asked_for(
     assert ("at does not tell days and months apart: write day_first under data" in found.doubts) != known
 
 
+def test_columns_that_the_files_do_not_share_are_left_out(tmp_path: Path) -> None:
+    rows = {"x": pa.array(plain()), "y": pa.array([0, 1] * (ROWS // 2))}
+    pa.parquet.write_table(pa.table({**rows, "z": pa.array(plain()), "w": rows["x"]}), tmp_path / "1.parquet")
+    pa.parquet.write_table(pa.table({**rows, "z": pa.array([[1]] * ROWS)}), tmp_path / "2.parquet")
+    found = draft("churn", tmp_path, "y")
+    assert "w is left out: it stands in 1 of 2 files only" in found.doubts
+    told = "z is left out: it is double in 1.parquet and list<element: int64> in 2.parquet; write both files with the"
+    assert [doubt for doubt in found.doubts if doubt.startswith(told)]
+    pa.parquet.write_table(pa.table({"x": rows["x"]}), tmp_path / "3.parquet")
+    with pytest.raises(BadDeclaration, match="cannot be read: 'y' stands in 2 of 3 files only"):
+        draft("churn", tmp_path, "y")
+
+
 def test_a_german_spreadsheet_is_drafted_with_its_decimal_comma(tmp_path: Path) -> None:
     rows = "\r\n".join(
         f"{n % 28 + 1:02}.03.2024;{value:.2f}".replace(".", ",", 3).replace(",03,2024", ".03.2024") + f";{n % 2}"
