@@ -39,9 +39,9 @@ class History:
         return Examples(pa.table({"row": pa.nulls(len(labels))}), rows, labels, times, self.categories)
 
     def label_delay(self, until: float) -> float:
-        """Seconds by which 95 % of each class's labels before `until` were known."""
-        stop = int(np.searchsorted(self.times, until, side="left"))
-        delays, labels = self.known[:stop] - self.times[:stop], self.labels[:stop]
+        """Seconds by which 95 % of each class's labels were known, of those that were known by `until`."""
+        told = self.known <= until
+        delays, labels = (self.known - self.times)[told], self.labels[told]
         classes = [delays[labels == value] for value in (False, True)]
         return max((float(np.quantile(of, 0.95)) for of in classes if len(of)), default=0.0)
 
@@ -57,9 +57,8 @@ def read_history(spec: ModelSpec, source: str | None = None, label_delay: timede
     table = coerce(read(spec), spec)
     examples = encode(table, spec)
     known = examples.times + label_delay.total_seconds()
-    column = getattr(spec.data, "known", None)
-    if column is not None:
-        moments = examples.table.column(column).cast(pa.int64())
+    if spec.data.known is not None:
+        moments = examples.table.column(spec.data.known).cast(pa.int64())
         told = pc.fill_null(moments, 2**62).to_numpy() / 1e6
         known = np.maximum(np.asarray(told, np.float64), examples.times)
     return History(examples.rows, examples.labels, examples.times, known, None, examples.categories)

@@ -1,6 +1,6 @@
 """Makes the replay's versions in this process, by the code that the training job runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xgboost
@@ -66,7 +66,7 @@ class LocalTrainer:
         return Trained(
             made.ruling.standing,
             made.ruling.why,
-            made.profile,
+            replace(made.profile, label_delay=self._history.label_delay(now)),
             Scorer(made.fitted.served),
             len(made.reference),
             estimates_of(made.comparison),

@@ -16,19 +16,28 @@ from cluster.errors import WindvaneError
 from configs.complaint import BadDeclaration
 from configs.tables.bad_table import BadTable
 
+_OURS = (WindvaneError, BadDeclaration, BadTable)
 LARGEST = 1_000_000  # bytes of the file, beyond which it begins anew beside one older
 
 
 def sentence(error: BaseException, home: Path | None = None) -> str:
     """What to tell a person; the traceback is in `errors.log` of Windvane's home unless the sentence says it all."""
-    if isinstance(error, WindvaneError | BadDeclaration | BadTable):
-        if error.__cause__ is not None:
-            _keep(error, home)
+    if isinstance(error, _OURS):
+        keep_cause(error, home)
         return error.line if isinstance(error, WindvaneError) else str(error)
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     kept = _keep(error, home)
     return f"{_what(error)}; {kept}"
+
+
+def keep_cause(error: BaseException, home: Path | None = None) -> None:
+    """Keep the traceback of an error that says it all, where something foreign has led to it."""
+    cause = error.__cause__
+    while isinstance(cause, (*_OURS, OSError, ValidationError)):
+        cause = cause.__cause__
+    if cause is not None:
+        _keep(error, home)
 
 
 def _what(error: BaseException) -> str:

@@ -203,7 +203,7 @@ def _target(source: str, rows: pa.Table, target: str) -> _Target:
     if len(counts) != 2:
         raise refuse(
             source,
-            f"has {len(counts):,} different values in {target!r} ({_listed(sorted(counts), 5)}); "
+            f"has {len(counts):,} different values in {target!r}{_few(sorted(counts))}; "
             "a target has two: yes and no, true and false, 1 and 0",
         )
     known = [value for value in counts if value.strip().casefold() in _POSITIVE]
@@ -272,6 +272,11 @@ def _doubts(drafted: Drafted, sample: Sample, goal: _Target, contradicting: bool
         yield "data.source holds a password, and so does the file now"
 
 
-def _listed(names: list[str], most: int = 12) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
+def _few(values: list[str]) -> str:
+    """The values in brackets where there are so few that they are kinds, and nobody's own."""
+    return f" ({_listed(values)})" if 0 < len(values) <= 5 else ""
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -20,6 +20,7 @@ from configs.governance import ExplanationPolicy as ExplanationPolicy
 from configs.governance import Purpose as Purpose
 from configs.quantities import Count, Duration, Figure, Flag, Moment, Share, Whole
 from configs.settings import Settings as Settings
+from configs.source import Source as Source
 
 RESERVED = frozenset({"label", "event_time", "subject"})  # what the decision log calls a row's other columns
 
@@ -31,41 +32,6 @@ class Target(Declared):
     kind: Literal["binary"] = "binary"  # two outcomes, the only kind so far
     description: str = ""  # what being true means, for people
     positive: str | None = None  # the value that counts as true when the column is text
-
-
-class Source(Declared):
-    """Where labelled rows come from: CSV or Parquet path or glob, SQL URL with a query, or `python:module:function`."""
-
-    source: str  # path, folder or glob (relative to this YAML), SQL URL, or python:module:function
-    query: str | None = None  # the SELECT, for a SQL URL
-    time: str | None = None  # event time column; rows keep file order without one
-    subject: str | None = None  # column that names who or what a decision is about
-    until: Moment | None = None  # base data ends before this moment; newer labels come from the decision log
-    decimal: Literal[".", ","] = "."  # what decimals stand behind where numbers are text, as in CSV
-    # whether dates such as 03/04/2024 begin with the day; told from the rows where they tell it
-    day_first: Flag | None = None
-
-    @model_validator(mode="after")
-    def _is_an_address(self) -> Self:
-        scheme = self.source.partition("://")[0].lower() if "://" in self.source else ""
-        if scheme in ("http", "https", "s3", "s3a", "gs", "gcs", "abfs", "az", "hdfs", "ftp", "file"):
-            how = "write the path alone" if scheme == "file" else "copy it here, or read it in a python:module:function"
-            raise wrong(f"addresses of {scheme}:// are not read; {how}", "source")
-        if not self.source.strip():
-            raise wrong("is empty; name a file, a folder, a SQL URL or python:module:function", "source")
-        return self
-
-    @model_validator(mode="after")
-    def _query_goes_with_sql(self) -> Self:
-        if "://" in self.source and not self.query:
-            raise wrong("a SQL URL needs `query`", "query")
-        if self.query and "://" not in self.source:
-            raise wrong("belongs to a SQL URL such as postgresql://…", "query")
-        if self.source.startswith("python:") and len(list(filter(None, self.source.split(":")))) != 3:
-            raise wrong(f"{self.source!r} is not python:module:function", "source")
-        if self.until is not None and self.time is None:
-            raise wrong("needs `time`, the column it is compared with", "until")
-        return self
 
 
 class Objectives(Declared):
@@ -233,7 +199,7 @@ class ModelSpec(Declared):
             raise wrong(
                 f"{self.target.name!r} is also a feature, which would tell the model the answer", "target", "name"
             )
-        for role in ("time", "subject"):
+        for role in ("time", "known", "subject"):
             column = getattr(self.data, role)
             if column is not None and column.casefold() in names:
                 raise wrong(f"{column!r} is also a feature; take it from one of the two", "data", role)
@@ -245,6 +211,7 @@ class ModelSpec(Declared):
         if (again := repeated(names)) is not None:
             raise wrong("another audited column has this name", "audit", again, "name")
         taken = {self.target.name: "the target", self.data.time: "the event time", self.data.subject: "the subject"}
+        taken[self.data.known] = "when the label became known"
         for place, attribute in enumerate(self.audit):
             for name, role in taken.items():
                 if name is not None and name.casefold() == names[place]:

@@ -8,15 +8,18 @@ changed concept the second: what the scores tell apart no longer differs as much
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, sqrt
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitoring.performance import Performance
+from monitoring.performance import LabelledScores, Performance
 
 Promise: TypeAlias = Literal["rate", "slope"]
+PROMISES: tuple[Promise, ...] = ("rate", "slope")
+LEAST_ROWS = 30  # of a window that tells how days differ
 STAKE = 0.01  # share of the base rate's entropy that may be lost before it is worth a retraining
 ASSUMED_BLOCKS = 5  # windows of history that the assumption about day effects weighs as much as
 LEAST_SPREAD = 0.01  # of log-odds, squared: scores that hardly differ promise no slope
@@ -77,6 +80,29 @@ def block(window: int, seen: Performance) -> Block | None:
         max(spread, LEAST_SPREAD * seen.variance),
         entropy(0.5 * (rate + seen.mean_score)),
     )
+
+
+def blocks_of(
+    times: NDArray[np.float64], scores: NDArray[np.float64], labels: NDArray[np.bool_], window: float, most: int
+) -> tuple[Block, ...]:
+    """The newest `most` windows of float64[n] times (seconds), float64[n] scores and bool[n] labels, less their mean.
+
+    Of rows that a version has learnt from: they tell how much days differ, not whether the version keeps its promise.
+    """
+    found: list[Block] = []
+    numbers = np.floor(times / window).astype(np.int64)
+    for number in np.unique(numbers)[-most:].tolist():
+        of = numbers == number
+        counts = LabelledScores()
+        counts.add(scores[of], labels[of])
+        performance = counts.performance()
+        one = None if performance is None or performance.n < LEAST_ROWS else block(number, performance)
+        if one is not None:
+            found.append(one)
+    if not found:
+        return ()
+    rate, slope = (float(np.mean([each.deviation(promise) for each in found])) for promise in PROMISES)
+    return tuple(replace(each, rate=each.rate - rate, slope=each.slope - slope) for each in found)
 
 
 def entropy(rate: float) -> float:

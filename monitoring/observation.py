@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cluster.decision_log.record import BriefRecord, Record
 from configs.schema import ModelSpec
+from monitoring.calibration import Block
 from monitoring.counts import Merged, WindowCounts
 from monitoring.drift import category_psi, grouped_psi, psi, share_rise
 from monitoring.evidence import ArmEvidence, Evidence
@@ -166,6 +167,11 @@ class Observation:
         """The version's performance when it was made, or None while its profile is not known."""
         profile = self._profiles.get(version)
         return None if profile is None else profile.performance
+
+    def days(self, version: int) -> tuple[Block, ...]:
+        """The windows of the rows that the version learnt from."""
+        profile = self._profiles.get(version)
+        return () if profile is None else profile.days
 
     def learnt(self, version: int) -> int | None:
         """How many rows the version has learnt from, where its profile says so."""

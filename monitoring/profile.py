@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
 from cluster.errors import Invalid
 from configs.schema import Feature
+from monitoring.calibration import Block
 from monitoring.performance import SCORE_BINS, LabelledScores, Performance, score_bins
 
 QUANTILES = 10  # reference quantile bins of a number
@@ -57,7 +58,8 @@ class Profile:
     scores: tuple[int, ...]  # per fixed score bin
     performance: Performance
     label_delay: float | None = None  # seconds by which 95 % of each class's labels are known, where the rows tell it
-    learnt: int | None = None  # rows it learnt from; those of an older regime count by their weight
+    learnt: int | None = None  # rows it learnt from
+    days: tuple[Block, ...] = ()  # windows of the rows it learnt from, which tell how much days differ
 
     @staticmethod
     def learn(
@@ -67,6 +69,7 @@ class Profile:
         labels: NDArray[np.bool_],
         label_delay: float | None = None,
         learnt: int | None = None,
+        days: tuple[Block, ...] = (),
     ) -> "Profile":
         """The profile of float32[n, F] encoded rows, and of float[m] held-out scores with their bool[m] labels."""
         if len(rows) == 0 or len(scores) == 0:
@@ -79,7 +82,7 @@ class Profile:
         binned = tuple(_learn(feature, rows[:, place]) for place, feature in enumerate(features))
         counted = np.bincount(score_bins(np.asarray(scores, np.float64)), minlength=SCORE_BINS)
         return Profile(
-            binned, tuple(counted.tolist()), performance, label_delay, len(rows) if learnt is None else learnt
+            binned, tuple(counted.tolist()), performance, label_delay, len(rows) if learnt is None else learnt, days
         )
 
     @staticmethod

@@ -32,6 +32,7 @@ class MonitorView:
     measures: tuple[WindowMeasures, ...]  # oldest first
     labelled: LabelledSpan | None
     learnt: int | None = None  # rows the version has learnt from
+    days: tuple[Block, ...] = ()  # windows of those rows; only where none of its own was asked for before
 
 
 def view(seen: Observation, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
@@ -39,9 +40,9 @@ def view(seen: Observation, version: int, after: int | None, min_labels: int, cl
     watermark = seen.watermark()
     until = watermark if clock is None else clock
     labelled = None if until is None else seen.labelled(version, min_labels, until)
-    return MonitorView(
-        watermark, seen.reference(version), seen.measures(version, after), labelled, seen.learnt(version)
-    )
+    days = seen.days(version) if after is None else ()
+    measures = seen.measures(version, after)
+    return MonitorView(watermark, seen.reference(version), measures, labelled, seen.learnt(version), days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ def decide(
 ) -> tuple[WatchState, tuple[Finding, ...]]:
     """The next state, with what is to be told and wanted, and the breaches of newly closed windows."""
     rules, reference = spec.retrain, None if view.reference is None else block(-1, view.reference)
+    if not state.promises.history and view.days:
+        state = replace(state, promises=replace(state.promises, history=view.days))
     looked, found = look(spec, state, view.measures, seen, reference)
     worst = breaches(found)
     told = window_notices(_first_told(worst, state.told), seen.wall)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ModelSpec
+from monitoring.calibration import Block, blocks_of
 from monitoring.profile import Profile
+from monitoring.promises import KEPT_BLOCKS
 from training.engine import Engine, Fitted, Search
 from training.evaluate import Comparison, Ruling, Standing, compare, rule
-from training.examples import Examples
+from training.examples import Examples, label_delay
 from training.light import xgboost
 from training.recency import choose
 from training.slices import Slices, slices
@@ -126,9 +128,27 @@ def judge(
         theirs=theirs,
         comparison=comparison,
         ruling=_rule(_alike(champion, ours, theirs), comparison, unable, training.margin, accept),
-        profile=Profile.learn(spec.features, reference.rows, ours, held.labels, learnt=len(reference)),
+        profile=Profile.learn(
+            spec.features,
+            reference.rows,
+            ours,
+            held.labels,
+            label_delay(spec, cut.served),
+            len(reference),
+            _days(spec, cut.judged, fitted.judged),
+        ),
         parent=champion.number if champion else None,
     )
+
+
+def _days(spec: ModelSpec, judged: Examples, booster: xgboost.Booster) -> tuple[Block, ...]:
+    """How much days differ, as the newest windows that the judged booster learnt from tell it."""
+    window = spec.monitor.window.total_seconds()
+    if spec.data.time is None or not len(judged):
+        return ()
+    recent = judged.since(float(judged.times[-1]) - KEPT_BLOCKS * window)
+    scores = np.asarray(booster.inplace_predict(recent.rows), np.float64)
+    return blocks_of(recent.times, scores, recent.labels, window, KEPT_BLOCKS)
 
 
 def _score(

@@ -34,7 +34,7 @@ def read(spec: ModelSpec, source: Source | None = None) -> pa.Table:
 
 def columns_of(spec: ModelSpec) -> list[str]:
     """Every column that training reads: features, target, event time, subject, and what versions are audited by."""
-    roles = [spec.target.name, spec.data.time, spec.data.subject]
+    roles = [spec.target.name, spec.data.time, spec.data.known, spec.data.subject]
     declared: list[Feature | Attribute] = [*spec.features, *spec.audit]
     return [column.name for column in declared] + [name for name in roles if name]
 

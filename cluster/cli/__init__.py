@@ -47,10 +47,12 @@ class Commands(click.Group):
             click.secho(f"Error: {error.line}", fg="red", err=True)
             for problem in getattr(error, "problems", ()) if isinstance(error, Invalid) else ():
                 click.secho(f"  {problem.pointer}: {problem.detail}", fg="red", err=True)
+            _keep_cause(error)
             sys.exit(1)
         except BadDeclaration as error:
             for complaint in error.complaints:
                 click.secho(f"Error: {complaint}", fg="red", err=True)
+            _keep_cause(error)
             sys.exit(1)
         except BrokenPipeError:
             raise  # `windvane events … | head`: click ends it quietly
@@ -64,6 +66,14 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             sys.exit(130)
+
+
+def _keep_cause(error: Exception) -> None:
+    """The traceback of what led to a sentence goes to a file, for whoever has to look further."""
+    if error.__cause__ is not None:
+        from cluster.boundary import keep_cause
+
+        keep_cause(error)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -16,6 +16,7 @@ from cluster.errors import Conflict, NotFound, WindvaneError
 from cluster.jobs import PROGRAM, TRAINING, USERS_FOLDER, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
+from configs.complaint import BadDeclaration
 from configs.load import (
     check_data,
     declared_in,
@@ -25,6 +26,7 @@ from configs.load import (
     validate_file,
     writable_models_dir,
 )
+from configs.settings import Settings
 from configs.sized_plan import examples
 
 DEPLOY_SECONDS = 180.0
@@ -100,8 +102,10 @@ def init(name: str, source: str, query: str | None, target: str, force: bool) ->
 def train(model: str, reason: str, source: str | None, query: str | None, until: str | None, accept: bool) -> None:
     """Train and register a version of MODEL as a Ray job, showing what it prints."""
     settings = load_settings()
-    load_model(model, settings)
+    spec = load_model(model, settings)
     jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
+    if source is None:
+        _refuse_bad_rows(model, spec.data.source, settings)
     entrypoint = [sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
@@ -128,6 +132,18 @@ def train(model: str, reason: str, source: str | None, query: str | None, until:
     if state.state != "succeeded":
         why = f": {job_failure.reason(state.message)}" if state.state == "failed" else ""
         raise WindvaneError(f"Job {request.job_id} {state.state}{why}")
+
+
+def _refuse_bad_rows(model: str, source: str, settings: Settings) -> None:
+    """Say at once what a job would find after a minute, where the files lie here; raises BadDeclaration."""
+    elsewhere = settings.ray_address is not None and not Path(source).exists()
+    if source.startswith("python:") or "://" in source or elsewhere:
+        return
+    complaints, _ = check_data(
+        Path(settings.models_dir) / f"{model}.yaml", overlay_file(model, settings), datetime.now(UTC)
+    )
+    if complaints:
+        raise BadDeclaration(complaints)
 
 
 @click.command()

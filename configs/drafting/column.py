@@ -1,7 +1,7 @@
 """The columns of a sample, read as what they seem to hold: numbers, truth, moments or text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ from configs.drafting.names import TIMES, words
 from configs.tables.bad_table import shape
 from configs.tables.missing import MARKERS, TEXTS, blanked
 from configs.tables.moments import Moments, moments
-from configs.tables.numbers import Decimal, Numbers, decimal_of, looks_like_code, numbers
+from configs.tables.numbers import Decimal, Numbers, decimal_of, looks_like_code, numbers, told_by
 from configs.tables.unify import spelled
 
 Kind: TypeAlias = Literal["integer", "number", "boolean", "moment", "text", "other"]
@@ -49,10 +49,13 @@ def read_columns(rows: pa.Table) -> tuple[list[Column], Decimal, bool]:
     texts = [column.slice(0, HEAD) for column in rows.columns if pa.types.is_string(column.type)]
     found = decimal_of(texts)
     decimal: Decimal = found or "."
+    told = any(told_by(texts))
     blanks: set[str] = set()
     columns = [
         _column(name, column, decimal, blanks) for name, column in zip(rows.column_names, rows.columns, strict=True)
     ]
+    if not told:
+        columns = [_grouped(one, rows.column(place)) for place, one in enumerate(columns)]
     return [_settled(one, blanks) for one in columns], decimal, found is None
 
 
@@ -132,6 +135,18 @@ def _number(name: str, column: pa.ChunkedArray, found: Numbers, decimal: Decimal
         values = pc.cast(found.values, pa.int64(), safe=False) if exact else found.values
         return Column(name, "integer" if exact else "number", values, found.unit, _unit_doubt(found.unit))
     return Column(name, "number", found.values, found.unit, _unit_doubt(found.unit))
+
+
+def _grouped(column: Column, texts: pa.ChunkedArray) -> Column:
+    """A doubt about `1.234`, where nothing in the file tells whether points and commas part thousands or decimals."""
+    if column.kind not in ("integer", "number") or not pa.types.is_string(texts.type):
+        return column
+    if not pc.any(pc.match_substring_regex(texts, r"^\s*[-+]?[1-9]\d{0,2}[.,]\d{3}\s*$")).as_py():
+        return column
+    doubt = (
+        f"could be meant in thousands or in decimals; it is read as {float(pc.max(column.values).as_py()):,g} at most"
+    )
+    return replace(column, doubts=(*column.doubts, doubt))
 
 
 def _settled(column: Column, blanks: set[str]) -> Column:

@@ -64,6 +64,8 @@ def guess(column: Column) -> Guess:
     moment = as_moment(column)
     if moment is not None:
         return left_out("is a moment, written as a number; derive what matters from it", moment)
+    if _is_year(column):
+        return left_out("is a year of the calendar, and newer ones would lie beyond all that was learnt")
     counts = _counts_rows(column, different)
     if counts:
         return left_out(counts, subject=subject)
@@ -195,6 +197,14 @@ def _counts_rows(column: Column, different: int) -> str:
     if rises and np.abs(steps).max() <= 100 * np.median(np.abs(steps)):
         return f"is a serial number: it {'rises' if steps[0] > 0 else 'falls'} with every row"
     return ""
+
+
+def _is_year(column: Column) -> bool:
+    """Whether a column called year, and nothing more, counts the years of the calendar."""
+    if words(column.name) not in (["year"], ["yr"], ["jahr"]) or column.kind != "integer":
+        return False
+    bounds = pc.min_max(column.values).as_py()
+    return bool(bounds["min"] >= 1900 and bounds["max"] <= 2100)
 
 
 def _whole(values: pa.Array) -> bool:

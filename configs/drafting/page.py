@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from configs.document import parse
+from configs.document import Unreadable, parse
 from configs.drafting.guess import Guess
 from configs.drafting.names import words
 from configs.schema import (
@@ -204,10 +204,16 @@ def scalar(text: str) -> str:
     >>> scalar("New York"), scalar("no"), scalar("01"), scalar('a: "b"'), scalar("größe"), scalar("1e5")
     ('New York', '"no"', '"01"', '"a: \\\\"b\\\\""', 'größe', '"1e5"')
     """
-    plain = re.fullmatch(r"[^\W\d_][\w ./@+-]*", text) and not text.endswith(" ")
-    if plain and yaml.safe_load(text) == parse(f"text: {text}").value["text"] == text:
+    if re.fullmatch(r"[^\W_][\w ./@+-]*", text) and not text.endswith(" ") and _reads_back(text):
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _reads_back(text: str) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == parse(f"text: {text}").value["text"] == text)
+    except (Unreadable, yaml.YAMLError, ValueError):
+        return False  # `9007199254740993` is no number that could be kept, `2024-13-01` no day
 
 
 def figure(value: float) -> str:

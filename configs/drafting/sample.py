@@ -9,6 +9,7 @@ from configs.complaint import BadDeclaration, Complaint
 from configs.schema import Source
 from configs.tables.bad_table import BadTable
 from configs.tables.listing import listing
+from configs.tables.public import public
 from configs.tables.source import read_source
 
 WHOLE_BYTES = 512 * 2**20  # up to here every row is read
@@ -26,7 +27,7 @@ class Sample:
 
 def refuse(source: str, what: str, column: str = "") -> BadDeclaration:
     """The one sentence that says why nothing can be drafted from the source."""
-    return BadDeclaration([Complaint(source, column, None, what)])
+    return BadDeclaration([Complaint(public(source), column, None, what)])
 
 
 def read_sample(source: Source) -> Sample:
@@ -34,13 +35,18 @@ def read_sample(source: Source) -> Sample:
     try:
         found = read_source(source, None, _limit(source))
     except BadTable as error:
-        raise refuse(
-            source.source, str(error).removeprefix(f"{source.source}: ").removeprefix("data.source ")
-        ) from error
+        raise refuse(source.source, _without_address(str(error), source.source)) from error
     rows = found.table
     if rows.num_rows == 0:
         raise refuse(source.source, "has a header and no rows" if rows.num_columns else "is empty")
     return Sample(rows, found.whole, found.notes)
+
+
+def _without_address(what: str, address: str) -> str:
+    """The sentence behind the address that a complaint puts before it anyway."""
+    for beginning in ("data.source ", "data.query on ", f"{public(address)}: ", f"{public(address)} "):
+        what = what.removeprefix(beginning)
+    return what
 
 
 def _limit(source: Source) -> int | None:

@@ -81,6 +81,8 @@ def _declared(spec: ModelSpec) -> Iterator[tuple[Path, str]]:
     yield ("target", "name"), spec.target.name
     if spec.data.time:
         yield ("data", "time"), spec.data.time
+    if spec.data.known:
+        yield ("data", "known"), spec.data.known
     if spec.data.subject:
         yield ("data", "subject"), spec.data.subject
 

@@ -74,6 +74,8 @@ def _readers(spec: ModelSpec) -> Iterator[tuple[str, Path, "Callable[[_Named], C
     yield spec.target.name, ("target", "name"), partial(_label, positive=spec.target.positive)
     if spec.data.time:
         yield spec.data.time, ("data", "time"), partial(_moment, day_first=spec.data.day_first)
+    if spec.data.known:
+        yield spec.data.known, ("data", "known"), partial(_moment, day_first=spec.data.day_first)
     if spec.data.subject:
         yield spec.data.subject, ("data", "subject"), _as_subject
 

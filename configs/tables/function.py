@@ -1,6 +1,7 @@
 """Reads the rows that somebody's Python function returns."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Collection
@@ -17,10 +18,14 @@ from configs.tables.unify import plain
 def call(address: str, columns: Collection[str] | None = None) -> pa.Table:
     """The rows of `python:module:function`, which returns an Arrow table or a pandas or polars frame."""
     _, module_name, function_name = address.split(":")  # as the declaration has made sure
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last, so that it hides nothing
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        what = f"there is no module {error.name!r}; is its folder on PYTHONPATH ({sys.path[0] or '.'} is)?"
+        what = (
+            f"there is no module {error.name!r}; put its folder on PYTHONPATH, or go to it ({os.getcwd()} is looked in)"
+        )
         raise BadTable(f"{address}: {what}", absent=True) from error
     except (Exception, SystemExit) as error:
         raise BadTable(f"{address}: importing {module_name} {_raised(error)}") from error
@@ -42,7 +47,7 @@ def _table(address: str, rows: Any, columns: Collection[str] | None) -> pa.Table
     if isinstance(rows, pa.Table):
         names = rows.column_names
     elif hasattr(rows, "columns") and hasattr(rows, "dtypes"):
-        if columns is not None and set(columns) & {name for name in rows.index.names if name is not None} - set(
+        if {name for name in rows.index.names if name is not None} & set(columns or rows.index.names) - set(
             rows.columns
         ):
             rows = rows.reset_index()

@@ -72,18 +72,26 @@ def decimal_of(columns: list[pa.ChunkedArray]) -> Decimal | None:
     >>> decimal_of([pa.chunked_array([["1.234,50", "7"]])]), decimal_of([pa.chunked_array([["1,234"]])])
     (',', '.')
     """
+    point, comma = told_by(columns)
+    if point and comma:
+        return None
+    return "," if comma else "."
+
+
+def told_by(columns: list[pa.ChunkedArray]) -> tuple[int, int]:
+    """How many columns of text can only be read with a decimal point, and how many only with a comma.
+
+    >>> told_by([pa.chunked_array([["12.5"]]), pa.chunked_array([["1.234"]])])
+    (1, 0)
+    """
     point, comma = 0, 0
     for column in columns:
         with_point, with_comma = numbers(column, "."), numbers(column, ",")
         wrong_point, wrong_comma = (pc.sum(one.wrong).as_py() or 0 for one in (with_point, with_comma))
-        share = len(column) / 2
-        if wrong_comma < wrong_point and wrong_comma < share:
-            comma += 1
-        elif wrong_point < wrong_comma and wrong_point < share:
-            point += 1
-    if point and comma:
-        return None
-    return "," if comma else "."
+        most = len(column) / 2
+        point += wrong_point < wrong_comma and wrong_point < most
+        comma += wrong_comma < wrong_point and wrong_comma < most
+    return point, comma
 
 
 def _all_plain(column: pa.ChunkedArray) -> pa.Array | None:

@@ -152,7 +152,7 @@ def warn(feature: Feature, value: Value) -> Complaint | None:
     if value is None:
         return None
     if feature.type == "category":
-        known = value in feature.categories or (feature.missing and means_missing(str(value)))
+        known = value in feature.categories or (feature.missing and means_missing(str(value)))  # as the encoder has it
         return None if known else Complaint(UNKNOWN_CATEGORY, "is none of the declared categories; counts as unknown")
     if feature.usual is None or isinstance(value, str):
         return None

@@ -9,6 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backtest.relive import Relived
+from cluster.bundle import Bundle
+from cluster.decision_log.tail import BRIEF, Tail
+from cluster.mlflow_registry import MlflowRegistry
+from configs.load import load_model, load_settings
+from monitoring.profile import Profile
 from tests import figures
 from tests.e2e.conftest import Place, wait_for
 
@@ -112,3 +118,24 @@ def test_a_flip_in_live_traffic_is_healed_at_default_limits_without_a_hand(place
     asked = place.events(MODEL, "retrain_requested")[0]
     assert "breaks its promise" in asked["detail"]
     place.windvane("undeploy", MODEL, "--reason", "healed")
+
+
+def test_the_log_of_that_run_replayed_finds_the_same_change_in_the_same_window(place: Place) -> None:
+    settings = load_settings(place.environment)
+    spec = load_model(MODEL, settings)
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    bundle = Bundle.open(registry.fetch(MODEL, 1, place.home / "relived"))
+    profile = Profile.from_json(bundle.profile_path.read_bytes())
+    tail = Tail(place.home / "log" / MODEL, 0.0, BRIEF)
+    records = []
+    while read := tail.read(10_000):
+        records += read
+    records.sort(key=lambda record: record.at)
+    live = place.events(MODEL, "assessment")[0]
+    relived = next(event for event in Relived(spec, profile).run(records) if event.kind == "assessment")
+    assert relived.facts["monitor"] == live["facts"]["monitor"]
+    assert relived.facts["windows"] == live["facts"]["windows"]
+    assert relived.detail.partition(", since ")[2][:19] == live["detail"].partition(", since ")[2][:19]
+    assert relived.facts["labels"] == pytest.approx(
+        live["facts"]["labels"], rel=0.02
+    )  # of outcomes under way at a tick

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitoring.calibration import Block, block, cost, day_effect, standardised, tolerance
+from monitoring.calibration import Block, block, blocks_of, cost, day_effect, standardised, tolerance
 from monitoring.performance import LabelledScores
 
 
@@ -88,3 +88,12 @@ def test_one_row_moves_the_deviation_by_its_share() -> None:
     error = (0.16 / 400) ** 0.5
     assert z == pytest.approx((0.1 - tolerance(found, "rate", None)) / error)
     assert step == pytest.approx(1 / (400 * error))
+
+
+def test_days_of_rows_that_were_learnt_from_are_taken_without_their_mean() -> None:
+    scores, labels = scored(n=6_000)
+    times = np.repeat(np.arange(60.0), 100)
+    days = blocks_of(times, np.clip(scores + 0.05, 0.0, 1.0), labels, window=1.0, most=40)
+    assert [each.window for each in days] == list(range(20, 60))
+    assert abs(float(np.mean([each.rate for each in days]))) < 1e-12
+    assert blocks_of(times[:20], scores[:20], labels[:20], window=1.0, most=40) == ()

@@ -17,6 +17,8 @@ from tests.shell import down as down
 from tests.shell import up as up
 from tests.unit.test_model_card import CARD
 
+FLIGHTS = "distance,late\n100,0\n200,1\n"
+
 
 def test_a_retraining_asked_for_says_where_to_follow_it(up: Shell) -> None:
     assert up.says("retrain", MODEL, "--reason", "winter") == (
@@ -54,6 +56,9 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
 
     jobs = Instant()
     monkeypatch.setattr(models, "RayJobs", lambda url, token: jobs)
+    assert "flights.csv: no such file, folder or match" in sentence_of(up("train", MODEL))
+    assert not jobs.requests, "what a job would find after a minute is said at once"
+    (up.models / "flights.csv").write_text(FLIGHTS)
     monkeypatch.setattr(models.uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
     shown = up.says("train", MODEL, "--until", "2013-03-01", "--override-gate")
     assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nFAILED: out of memory\n"
@@ -101,9 +106,6 @@ def test_undeploying_waits_until_the_application_is_gone(up: Shell, monkeypatch:
     assert asked == [f"remove {MODEL}"]
     assert "replaced" in up.says("events", MODEL).splitlines()[-1]
     assert "No model is deployed" in up.says("status")
-
-
-FLIGHTS = "distance,late\n100,0\n200,1\n"
 
 
 def test_validate_says_ok_or_what_to_mend(down: Shell) -> None:

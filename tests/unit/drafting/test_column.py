@@ -42,6 +42,12 @@ def test_one_decimal_sign_holds_for_the_whole_file() -> None:
     assert read_columns(pa.table({"x": ["1.5"], "z": ["0,5"]}))[2]
 
 
+def test_thousands_and_decimals_that_nothing_tells_apart_are_doubted() -> None:
+    doubt = ("could be meant in thousands or in decimals; it is read as 5.678 at most",)
+    assert column(["1.234", "5.678"]).doubts == doubt
+    assert column(["1.234", "5.678"], z=["12.5", "7"]).doubts == ()
+
+
 def test_a_word_for_no_value_is_a_category_unless_numbers_of_the_file_say_otherwise() -> None:
     assert column(["None", "gold"]).values.to_pylist() == ["None", "gold"]
     assert column(["None", "gold"]).kept == ("None",)

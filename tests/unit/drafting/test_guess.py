@@ -31,6 +31,7 @@ def guessed(name: str, values: Any) -> Guess:
         ),
         ("period", ["2024-Q1", "2024-Q2"] * 200, "holds spans of the calendar, and newer ones will be unknown"),
         ("month", [202401, 202402] * 200, "is a moment, written as a number; derive what matters from it"),
+        ("year", [2023, 2024] * 200, "is a year of the calendar, and newer ones would lie beyond all that was learnt"),
         ("zip", [f"{n % 40:05}" for n in range(N)], "tells where somebody lives, which may stand for race or origin"),
         ("big", rng.integers(2**60, 2**62, N), "holds whole numbers beyond 2^53, which a model cannot tell apart"),
         (
@@ -59,6 +60,11 @@ def test_what_does_not_count_rows_is_a_feature(values: Any) -> None:
     assert (found.min, found.max) == (None, None)
     assert found.usual is not None
     assert found.usual[0] <= values.min() <= values.max() <= found.usual[1]
+
+
+def test_a_year_of_something_is_a_number() -> None:
+    assert guessed("year_built", rng.integers(1950, 2020, N)).feature is not None
+    assert guessed("year", rng.integers(1, 4, N)).feature is not None
 
 
 def test_protected_groups_are_audited_by_their_values_as_text() -> None:

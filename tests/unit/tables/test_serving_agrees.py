@@ -8,7 +8,7 @@ import pytest
 from configs.schema import Feature, ModelSpec
 from configs.tables.bad_table import BadTable
 from configs.tables.coerce import coerce
-from serve_apps.protocol.features import Complaint, read
+from serve_apps.protocol.features import Complaint, read, warn
 
 FEATURES: dict[str, dict[str, Any]] = {
     "number": {"type": "number"},
@@ -56,3 +56,10 @@ def test_training_and_serving_take_the_same_values(kind: str, missing: bool) -> 
         if mine != theirs and not (mine is None and isinstance(theirs, str) and missing):  # encoded as missing by both
             differ[repr(value)] = (mine, theirs)
     assert differ == {}
+
+
+def test_a_text_that_is_encoded_as_missing_is_not_called_unknown() -> None:
+    feature = Feature(name="x", type="category", categories=("ZA",), missing=True)
+    assert warn(feature, "NA") is None
+    assert warn(feature, "DE") is not None
+    assert warn(feature.model_copy(update={"missing": False}), "NA") is not None
