@@ -1,7 +1,7 @@
 """Starting and stopping where a stranger would: odd homes, taken ports, a repository with packages named as ours."""
 
 import os
-import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -145,9 +145,9 @@ def test_our_training_runs_in_a_repository_with_a_training_of_its_own(stranger: 
     write_csv(tmp_path / "churn.csv", rows(1500, START, CHANGE, 7))
     stranger.says("init", "churn", "--data", str(tmp_path / "churn.csv"), "--target", "churned")
     assert "churn version 1 is registered" in stranger.says("train", "churn")
-    exports = re.findall(r"export (\w+)=(\S+)", stranger.says("env"))
+    exports = [shlex.split(line)[1].split("=", 1) for line in stranger.says("env").splitlines()]
     job = ("ray", "job", "submit", "--working-dir", ".", "--", "python", "-m", "training.retrain", "--model", "churn")
-    said = stranger.says(*job, **{name: value.strip("'") for name, value in exports})
+    said = stranger.says(*job, **dict(exports))
     assert "churn version 2 is registered" in said
     acts = stranger.says("decisions", "control", "--sql", "select distinct by from acts")
     assert "somebody-else" not in acts
