@@ -104,9 +104,10 @@ def consider(state: TriggerState, rules: Retrain, seen: Circumstances, labels: S
     hold = _hold(rules, seen)
     if hold is not None:
         return Proposal("hold", hold, persistent)
-    if planned is not None:
+    wait = _cool_down(rules, seen)
+    if planned is not None and (planned.cause == "schedule" or wait is None):
         return replace(planned, findings=persistent)
-    if (wait := _cool_down(rules, seen)) is not None:
+    if wait is not None:
         return Proposal("hold", wait, persistent)
     newest = max(finding.window for finding in persistent)
     if state.assessed and state.assessed.window >= newest and state.assessed.verdict != "not_enough_labels":

@@ -160,5 +160,7 @@ def test_twice_as_many_labels_as_were_learnt_ask_for_a_retraining() -> None:
     assert (grown.kind, grown.cause) == ("request", "growth")
     asked = replace(after(), asked_labels=10_000)
     assert consider(asked, RULES, SEEN, Seen(labels=19_999, learnt=10_000)).kind == "nothing"
+    cooling = consider(after(), RULES, replace(SEEN, last_requested=29 * DAY), Seen(labels=10_000, learnt=10_000))
+    assert cooling.why.startswith("cooling down until")
     never = RULES.model_copy(update={"growth": None})
     assert consider(after(), never, SEEN, Seen(labels=10_000, learnt=10_000)).kind == "nothing"
