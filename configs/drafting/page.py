@@ -189,7 +189,7 @@ def spell_value(value: Any) -> str:
     """A default in one line of YAML.
 
     >>> spell_value([{"weight": 0.1, "min_duration": "5m"}, "all"]), spell_value(True), spell_value(None)
-    ('[{weight: 0.1, min_duration: "5m"}, all]', 'true', 'null')
+    ('[{weight: 0.1, min_duration: 5m}, all]', 'true', 'null')
     """
     if isinstance(value, dict):
         return "{" + ", ".join(f"{field}: {spell_value(inner)}" for field, inner in value.items()) + "}"
