@@ -62,8 +62,8 @@ class LocalEngine:
         served: Examples,
         settings: FitSettings,
         training: Training,
-        _scratch: Path | None,
-        _say: Callable[[str], None],
+        _scratch: Path | None = None,
+        _say: Callable[[str], None] | None = None,
     ) -> Fitted:
         """A booster from each of both sets of rows."""
         parts = (part.window(settings.window) for part in (judged, served))
