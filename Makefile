@@ -9,7 +9,7 @@ CLIENTS := $(abspath $(or $(WINDVANE_CLIENTS),var/clients))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick bench-quality bench-quality-quick docs lock clean
+.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick bench-loop bench-loop-quick bench-quality bench-quality-quick docs lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ demo: $(READY) ## watch a model drift, retrain, prove itself and take over; MODE
 test: test-unit test-e2e ## all tests
 
 test-unit: $(READY) ## unit tests and doctests of the pure modules: no Ray, no clock
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit configs cluster monitoring training serve_apps
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit configs cluster monitoring training serve_apps backtest
 
 test-e2e: $(READY) clients ## end to end on a real local Ray, MLflow and HTTP
 	$(BIN)/python -m pytest tests/e2e
@@ -59,6 +59,12 @@ bench: $(READY) ## the fast path beside its peers: about 30 minutes, wants an id
 
 bench-quick: $(READY) ## the same in brief: floor, Ray Serve, the fastest peer, Windvane; under 3 minutes
 	@$(BIN)/python -m benchmarks --quick
+
+bench-loop: $(READY) ## the loop in 38 worlds nobody tuned it to, beside blind schedules and hindsight: about 25 minutes
+	@$(BIN)/python -m benchmarks.loop
+
+bench-loop-quick: $(READY) ## the same in nine worlds, under 5 minutes
+	@$(BIN)/python -m benchmarks.loop --quick
 
 bench-quality: $(READY) ## trained versions beside careful plain models on some 40 tables: about 10 minutes
 	@$(BIN)/python -m benchmarks.quality

@@ -49,6 +49,7 @@ from serve_apps.entrance import CLIENTS, Entrance
 from serve_apps.gate import Gate
 from serve_apps.protected_log import ProtectedLog
 from serve_apps.protocol.decide import Decide
+from serve_apps.request_counts import RequestCounts
 from serve_apps.roster import Roster
 from serve_apps.router import Arm, Router, Split
 from serve_apps.scorer import load_version
@@ -105,7 +106,10 @@ class Budget:
         authenticator.take(KeyRing(KeySnapshot(1, (key,))))
         self.key = f"Bearer {secret}".encode()
         self.entrance = Entrance(spec.name, authenticator)
-        self.door = Door(spec, self.entrance, self.roster, decider, self.gate, self.log, _nothing, _nothing)
+        self.door = Door(
+            *(spec, self.entrance, self.roster, decider, self.gate, self.log, RequestCounts(counts)),
+            *(_nothing, _nothing),
+        )
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As many as clients send."""

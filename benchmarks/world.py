@@ -28,11 +28,11 @@ from cluster import haproxy, processes, ray_head
 from cluster.access import bearer
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
+from cluster.declarations import spec_digest
 from cluster.errors import Unavailable
 from cluster.first_policies import first_policies
-from cluster.lifecycle import spec_digest
+from cluster.head_record import Head
 from cluster.mlflow_registry import MlflowRegistry
-from cluster.ray_head import Head
 from cluster.registry import Registration
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
@@ -148,7 +148,7 @@ def world(spec: ModelSpec | None = None) -> Iterator[World]:
             registered.result()
             with closing(ServeApplications(head.dashboard_url, settings)) as applications:
                 place = World(settings, head, applications)
-                _wait_until(applications.answers, "the Ray dashboard")
+                wait_until(applications.answers, "the Ray dashboard")
                 if spec is not None:
                     place.serve(spec)
                 yield place
@@ -163,7 +163,9 @@ def free_port(offsets: tuple[int, ...] = (0,)) -> int:
     for _ in range(1000):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1] % 20_000 + 10_000  # below what the kernel gives to outgoing connections
+            port: int = (
+                probe.getsockname()[1] % 17_000 + 10_000
+            )  # below replicas and what the kernel gives to outgoing connections
         if all(_is_free(port + offset) for offset in offsets):
             return port
     raise Unavailable("There is no free port: end servers that are left from another run")
@@ -178,7 +180,7 @@ def wait_for(url: str, headers: Mapping[str, str] | None = None, patience_second
         except httpx.HTTPError:
             return False
 
-    _wait_until(ready, url, patience_seconds)
+    wait_until(ready, url, patience_seconds)
 
 
 def _settings(home: Path) -> Settings:
@@ -217,7 +219,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait_until(ready: Any, what: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(ready: Any, what: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    """Ask until it is ready; a condition with a deadline."""
     deadline = time.monotonic() + patience_seconds
     while not ready():
         if time.monotonic() > deadline:

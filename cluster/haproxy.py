@@ -9,20 +9,17 @@ from pathlib import Path
 
 import psutil
 
-from cluster import grpc_frontend
+from cluster import grpc_frontend, ports
 from cluster.processes import end_all
-
-# Replicas listen for gRPC with SO_REUSEPORT: on Ray's own 40000 two Windvanes of one user would answer for each other.
-FIRST_GRPC_PORT, GRPC_PORTS = 40_000, 100
 
 
 def environment(run: Path, port: int) -> dict[str, str]:
     """The variables, read by Ray at import, that switch HAProxy and the throughput mode on.
 
-    Its files lie in `run`; the other ports follow `port`: 8000 gives Ray's own 9101, 8404, 8500 and 9500.
+    Its files lie in `run`; which ports it takes stands in `cluster.ports`.
     """
     folder = config_path(run).parent
-    first = FIRST_GRPC_PORT + GRPC_PORTS * (port % 199)
+    replicas = ports.replica_grpc_ports(port)
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -31,12 +28,12 @@ def environment(run: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # replicas count requests too, for a tenth of a log line's parsing
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.gatekeeper:middlewares",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(grpc_frontend.program(folder)),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(port + 1101),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(port + 404),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(port + 500),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(port + 1500),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + GRPC_PORTS - 1),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(port + ports.METRICS),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(port + ports.STATISTICS),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(port + ports.FALLBACK_HTTP),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(port + ports.FALLBACK_GRPC),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(replicas[0]),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(replicas[-1]),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(config_path(run)),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),

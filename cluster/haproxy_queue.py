@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from secrets import token_hex
 
 ARRIVED = "x-windvane-arrived"  # microseconds since 1970 when HAProxy got the request
 BACKEND = "backend http-"
@@ -37,7 +38,7 @@ def declare(folder: Path, application: str, queue: Queue) -> None:
     """Write down what holds for an application from HAProxy's next start on."""
     place = _file(folder, application)
     place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_suffix(".new")
+    fresh = place.with_suffix(f".{token_hex(4)}")  # a name of its own: replicas that start at once all write theirs
     fresh.write_text(json.dumps(asdict(queue)))
     fresh.replace(place)
 

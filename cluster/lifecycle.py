@@ -1,67 +1,96 @@
 """`windvane up` and `windvane down`: a cluster is started or attached to, made ready, and left as it was found."""
 
-import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
-from cluster import ray_head
+from cluster import head_record, machine, ray_head
+from cluster.addresses import Place, dashboard_url, place, url
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
+from cluster.dashboard import last_lines
+from cluster.declarations import deployed_models
 from cluster.errors import Unavailable, WindvaneError
 from cluster.first_policies import first_policies
+from cluster.one_at_a_time import one_at_a_time
+from cluster.preconditions import Check, examine
+from cluster.preloading import allow
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
-from cluster.store import DECLARATION
 from configs.schema import Settings
 
 READY_SECONDS = 180.0
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.2  # each question costs the dashboard and Serve as much as it costs us
 
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a running Windvane answers."""
-
-    decisions: str
-    grpc: str
-    console: str
-    dashboard: str
-    mlflow_command: str
-    started_ray: bool
-
-
 def up(settings: Settings, progress: Progress) -> Place:
-    """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing."""
+    """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing.
+
+    Raises Unavailable with everything that stands in the way before anything is made or started, and what is started
+    in vain is ended again.
+    """
+    demand(examine(settings, machine.look(settings), running=True))
+    with one_at_a_time(Path(settings.home), progress):
+        dashboard = dashboard_url(settings)
+        if dashboard is not None:
+            _begin(settings, progress)
+            return _serve(settings, dashboard, False, progress)
+        ray_head.end_leftovers(Path(settings.home))
+        demand(examine(settings, machine.look(settings)))
+        _begin(settings, progress)
+        progress("starting Ray")
+        head = ray_head.start(settings)
+        try:
+            return _serve(settings, head.dashboard_url, True, progress)
+        except BaseException:  # interrupted, too: nothing of it may run on
+            progress("ending Ray again")
+            ray_head.end(Path(settings.home), head)
+            raise
+
+
+def demand(checks: Sequence[Check]) -> None:
+    """Raise Unavailable with the sentence of every check that stops."""
+    troubles = [check.sentence for check in checks if check.state == "stop"]
+    if troubles:
+        raise Unavailable("\n".join(troubles))
+
+
+def _begin(settings: Settings, progress: Progress) -> None:
+    """What a new home begins with: a key for its owner, and a policy set."""
     ensure_first_key(Path(settings.home), KeyBook(SqlStore(settings.store_url)), datetime.now(UTC))
     told = first_policies(settings, datetime.now(UTC))
     if told:
         progress(told)
-    dashboard = dashboard_url(settings)
-    started = False
-    if dashboard is None:
-        progress("starting Ray")
-        dashboard = ray_head.start(settings).dashboard_url
-        started = True
+
+
+def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
+    """Deploy control and the models that were deployed before; returns when control answers."""
     applications = ServeApplications(dashboard, settings)
     _wait(applications.answers, "the Ray dashboard", settings, progress)
     applications.deploy_control()
     applications.wait_running(CONTROL, READY_SECONDS, progress)
     _wait(lambda: _control_answers(settings), "the control app", settings, progress)
-    for model, digest in deployed_models(settings):
+    allow(Path(settings.home))
+    for model, digest in deployed_models(SqlStore(settings.store_url)):
         applications.deploy_model(model, digest)
     return place(settings, dashboard, started)
 
 
 def down(settings: Settings, progress: Progress) -> str:
     """Take our applications down, and the Ray head if we started it; returns what was ended."""
-    head = ray_head.load(Path(settings.home))
+    if not Path(settings.home).is_dir():
+        return "Nothing was running."
+    with one_at_a_time(Path(settings.home), progress):
+        return _end(settings, progress)
+
+
+def _end(settings: Settings, progress: Progress) -> str:
+    head = head_record.load(Path(settings.home))
     dashboard = dashboard_url(settings)
     if dashboard is None:
         stale = ray_head.end_leftovers(Path(settings.home))
@@ -78,58 +107,13 @@ def down(settings: Settings, progress: Progress) -> str:
     return f"Ended {ray_head.end(Path(settings.home), head)} processes."
 
 
-def dashboard_url(settings: Settings) -> str | None:
-    """The dashboard of the cluster we use: the attached one, or our own head; None when there is neither."""
-    if settings.ray_address:
-        address = settings.ray_address
-        return address if address.startswith("http") else f"http://127.0.0.1:{settings.dashboard_port}"
-    head = ray_head.load(Path(settings.home))
-    return head.dashboard_url if head else None
-
-
-def demand_dashboard(settings: Settings) -> str:
-    """The dashboard's URL; raises Unavailable when nothing is up."""
-    dashboard = dashboard_url(settings)
-    if dashboard is None:
-        raise Unavailable(f"No Windvane is running with home {settings.home}: start it with `windvane up`.")
-    return dashboard
-
-
-def url(settings: Settings) -> str:
-    """Where HTTP clients reach decisions and the control API."""
-    return f"http://{_reachable(settings)}:{settings.port}"
-
-
-def _reachable(settings: Settings) -> str:
-    """The host that clients on this machine name."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  compared, not bound
-    return f"[{host}]" if ":" in host else host
-
-
-def place(settings: Settings, dashboard: str, started: bool) -> Place:
-    """The addresses to print."""
-    return Place(
-        decisions=f"{url(settings)}/v2/models/<model>/decide",
-        grpc=f"{_reachable(settings)}:{settings.grpc_port}",
-        console=f"{url(settings)}/console",
-        dashboard=dashboard,
-        mlflow_command=f"mlflow ui --backend-store-uri {settings.mlflow_uri}",
-        started_ray=started,
-    )
-
-
-def deployed_models(settings: Settings) -> list[tuple[str, str]]:
-    """Deployed models with the digest of their declaration: after `down`, `up` serves them again."""
-    return [(saved.key, spec_digest(saved.body)) for saved in SqlStore(settings.store_url).list(DECLARATION)]
-
-
-def spec_digest(body: bytes) -> str:
-    """What tells one declaration from another.
-
-    >>> spec_digest(b"{}")
-    '44136fa355b3678a'
-    """
-    return hashlib.sha256(body).hexdigest()[:16]
+def _last_words(settings: Settings) -> str:
+    """The end of what Ray's dashboard wrote down: where it never came to answer, that says why."""
+    log = Path(settings.home) / "run" / "ray" / "session_latest" / "logs" / "dashboard.log"
+    try:
+        return f", of which the dashboard's ends with: {last_lines(log.read_text(errors='replace'))}"
+    except OSError:
+        return ""
 
 
 def _control_answers(settings: Settings) -> bool:
@@ -149,8 +133,7 @@ def _wait(
     deadline = time.monotonic() + patience_seconds
     while not ready():
         if time.monotonic() > deadline:
-            raise Unavailable(
-                f"Waited {patience_seconds:.0f} s for {what}; look at the logs under {settings.home}/run/ray."
-            )
+            told = f"Waited {patience_seconds:.0f} s for {what}; look at the logs under {settings.home}/run/ray"
+            raise Unavailable(f"{told}{_last_words(settings)}.")
         progress(f"waiting for {what}")
         time.sleep(POLL_SECONDS)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from cluster.decision_log import disk
 from cluster.errors import NotFound, Unavailable
 from cluster.mlflow_client import open_client
 from cluster.registry import Registration, Standing, Version, no_version, require_files
@@ -109,7 +110,11 @@ class MlflowRegistry:
                 part = parent / f".{number}.part"  # ours alone under the lock; a killed copy leaves one behind
                 rmtree(part, ignore_errors=True)
                 part.mkdir()
-                os.rename(client.download_artifacts(version.run_id, "bundle", str(part)), folder)
+                fetched = Path(client.download_artifacts(version.run_id, "bundle", str(part)))
+                for place in (*fetched.rglob("*"), fetched):
+                    disk.sync_file(place)  # else a power cut leaves files that are not whole under the name
+                os.rename(fetched, folder)
+                disk.sync_folder(parent)
                 part.rmdir()
         return folder
 

@@ -1,95 +1,50 @@
 """The local Ray head that `windvane up` starts, and how exactly it, and nothing else, is ended again."""
 
-import contextlib
-import hashlib
 import os
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import psutil
 
-from cluster import grpc_frontend, haproxy, processes
+from cluster import grpc_frontend, haproxy, head_record, job_python, ports, preloading, processes
 from cluster.access import ensure_secret
+from cluster.addresses import no_proxy
 from cluster.errors import Unavailable
-from cluster.processes import Mark
+from cluster.head_record import Head
+from cluster.jobs import TRAINING_SHARE, USERS_FOLDER
+from cluster.run_folder import remove_link, run_folder, shortest, temporary_of
 from cluster.serve_apps_api import CONTROL
+from cluster.unix_user import user_name
 from configs.schema import Settings
 
-LONGEST_RUN_PATH = 24  # HAProxy binds Unix sockets up to 82 characters below it, and Linux allows 107
 MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
-MOST_CPUS_TO_COUNT_ON = 2  # serving takes fractions of one, a retraining job one at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A running local Ray head: where it answers and which processes it is made of."""
-
-    address: str
-    dashboard_url: str
-    run: str
-    marks: tuple[Mark, ...]
-
-
-def run_folder(home: Path) -> Path:
-    """Where Ray and HAProxy keep sockets, sessions and logs; a short link to it when `home` is too long for sockets.
-
-    Nobody else may look into it: HAProxy's own socket, which takes orders, is open to whoever reaches it.
-    """
-    run = home / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    run.chmod(0o700)
-    if len(str(run)) <= LONGEST_RUN_PATH:
-        return run
-    link = Path(tempfile.gettempdir()) / f"windvane-{hashlib.sha256(str(run).encode()).hexdigest()[:10]}"
-    with contextlib.suppress(FileExistsError):
-        link.symlink_to(run)
-    if not link.is_symlink() or link.resolve() != run.resolve() or link.lstat().st_uid != os.getuid():
-        raise Unavailable(f"{link} exists and is not our link to {run}: remove it, or choose a shorter WINDVANE_HOME.")
-    return link
-
-
-def load(home: Path) -> Head | None:
-    """The head recorded for this home, or None when none of its processes run any more (or the record is torn)."""
-    try:
-        head = msgspec.json.decode(_record(home).read_bytes(), type=Head)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-    return head if processes.find(head.marks) else None
+LEAST_CPUS_TO_COUNT_ON = 2  # on a single core, too, a search runs two trials in turn
 
 
 def start(settings: Settings) -> Head:
     """Start a head on loopback with HAProxy and the throughput mode, and record its processes."""
     home = Path(settings.home)
     run = run_folder(home)
-    end_leftovers(home)
-    for port, setting in (
-        (settings.port, "WINDVANE_PORT"),
-        (settings.grpc_port, "WINDVANE_GRPC_PORT"),
-        (settings.dashboard_port, "WINDVANE_DASHBOARD_PORT"),
-    ):
-        processes.demand_free(port, setting)
+    preloading.forbid(home)
+    job_python.write(run)
     grpc_frontend.write(haproxy.config_path(run).parent, settings, CONTROL)
     ensure_secret(settings.ray_token_file)
+    cpus = max(LEAST_CPUS_TO_COUNT_ON, os.cpu_count() or 1)
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--dashboard-port={settings.dashboard_port}"),
         *("--dashboard-agent-listen-port=0", f"--temp-dir={run / 'ray'}", "--object-store-memory=500000000"),
-        *(f"--ray-client-server-port={settings.port + 2001}", "--min-worker-port=0", "--max-worker-port=0"),
-        f"--num-cpus={max(MOST_CPUS_TO_COUNT_ON, os.cpu_count() or 1)}",
+        *(f"--ray-client-server-port={settings.port + ports.RAY_CLIENT}", "--min-worker-port=0", "--max-worker-port=0"),
+        *(f"--num-cpus={cpus}", f'--resources={{"{TRAINING_SHARE}": {cpus}}}'),
     ]
     log = run / "ray-start.log"
-    with log.open("wb") as output:
-        code = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment(settings, run)
-        ).returncode
+    try:
+        _run(command, log, environment(settings, run))
+    except BaseException:  # interrupted, too: what it started already would run on
+        end_leftovers(home)
+        raise
     family = processes.with_descendants(processes.mentioning(str(run / "ray")))
-    if code != 0:
-        processes.end_all(family)
-        raise Unavailable(f"Ray did not start (exit {code}); the last lines of {log}:\n{_tail(log)}")
     address = (run / "ray" / "ray_current_cluster").read_text().strip()
     processes.end_all(processes.mentioning(f"--address={address}"))  # Ray Client's door: nobody of ours goes through it
     head = Head(
@@ -98,7 +53,7 @@ def start(settings: Settings) -> Head:
         run=str(run),
         marks=tuple(processes.mark(process) for process in family if process.is_running()),
     )
-    _record(home).write_bytes(msgspec.json.encode(head))
+    head_record.save(home, head)
     return head
 
 
@@ -109,27 +64,42 @@ def end(home: Path, head: Head) -> int:
     count = len({process.pid for process in family})
     processes.end_all(_workers_last(family))
     haproxy.end_stale(Path(head.run))
-    _record(home).unlink(missing_ok=True)
+    head_record.forget(home)
+    preloading.forbid(home)
+    remove_link(home)
     return count
 
 
 def end_leftovers(home: Path) -> int:
     """End processes of ours that outlived their head, a stale HAProxy above all; returns how many there were."""
-    run = run_folder(home)
-    left = processes.mentioning(str(run / "ray"))
+    run = shortest(home)
+    if run is None:  # then there never was one
+        return 0
+    left = processes.with_descendants(processes.mentioning(str(run / "ray")))
     processes.end_all(left)
-    return len(left) + haproxy.end_stale(run)
+    count = len(left) + haproxy.end_stale(run)
+    remove_link(home)
+    return count
 
 
 def environment(settings: Settings, run: Path) -> dict[str, str]:
     """What the head's processes, and all that Ray starts from them, read."""
     here = str(Path(sys.executable).parent)
+    inherited = dict(os.environ)
+    inherited.setdefault("HOME", settings.home)  # a user without a name may have none, and libraries ask for it
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # a dozen processes would compile each module anew, for minutes
     return (
-        dict(os.environ)
+        inherited
         | haproxy.environment(run, settings.port)
         | settings.environment()
         | {
-            "PATH": f"{here}:{os.environ.get('PATH', '')}",  # so that `ray job submit -- python …` runs this Python
+            # so that `ray job submit -- python …` runs this Python, and our training whatever the job's folder holds
+            "PATH": f"{job_python.folder(run)}:{here}:{os.environ.get('PATH', '')}",
+            "TMPDIR": str(temporary_of(run)),
+            "LOGNAME": user_name(),  # libraries ask for it, and fail where the system knows none
+            USERS_FOLDER: os.getcwd(),
+            **no_proxy(os.environ),
+            "RAY_preload_python_modules": preloading.MODULE,
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",  # one node: HAProxy knows within a second
             "RAY_AUTH_MODE": "token",  # who may talk to Ray's job API may run anything
             "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(MOST_GRPC_BYTES),
@@ -146,13 +116,19 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
     )
 
 
+def _run(command: list[str], log: Path, variables: dict[str, str]) -> None:
+    """Run what starts Ray, in a folder of our own: where `up` is called, packages of the same names as ours may lie."""
+    with log.open("wb") as output:
+        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=variables, cwd=log.parent)
+    if done.returncode < 0:
+        raise Unavailable(f"Ray's start was ended by signal {-done.returncode}: call `windvane up` again.")
+    if done.returncode != 0:
+        raise Unavailable(f"Ray did not start (exit {done.returncode}); the last lines of {log}:\n{_tail(log)}")
+
+
 def _workers_last(family: list[psutil.Process]) -> list[psutil.Process]:
     """The raylet first: it ends its workers itself and does not restart what we end."""
     return sorted(family, key=lambda process: process.is_running() and process.name() != "raylet")
-
-
-def _record(home: Path) -> Path:
-    return home / "run" / "head.json"
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -2,12 +2,14 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from cluster.dashboard import Dashboard, last_lines
 from cluster.errors import Unavailable
 from cluster.jobs import JobRequest, JobState, JobStatus
+from cluster.preloading import LEAN
 
 _STATES: dict[str, JobState] = {
     "PENDING": "pending",
@@ -32,7 +34,7 @@ class RayJobs:
             "submission_id": request.job_id,
             "entrypoint": shlex.join(request.entrypoint),
             "metadata": dict(request.metadata),
-            "runtime_env": {"env_vars": dict(request.environment)},
+            "runtime_env": {"env_vars": {**request.environment, LEAN: "1"}},
         }
         reply = self._dashboard.ask("POST", "/api/jobs/", body)
         if reply.status_code != 200 and not self._known(request.job_id):  # somebody else may have been first
@@ -58,6 +60,14 @@ class RayJobs:
         """What the job printed so far; empty before it started."""
         reply = self._dashboard.ask("GET", f"/api/jobs/{job_id}/logs")
         return "" if reply.status_code == 404 else str(self._dashboard.document(reply).get("logs") or "")
+
+    def all(self) -> list[dict[str, Any]]:
+        """Everything that Ray says of each job that it knows."""
+        reply = self._dashboard.ask("GET", "/api/jobs/")
+        if reply.status_code != 200:
+            self._dashboard.document(reply)
+        found: list[dict[str, Any]] = reply.json()
+        return found
 
     def _known(self, job_id: str) -> bool:
         return self.status(job_id).state != "unknown"

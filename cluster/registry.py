@@ -10,7 +10,9 @@ from typing import Literal, Protocol
 
 from cluster.errors import Invalid, NotFound
 
-Standing = Literal["candidate", "rejected", "champion", "retired", "rolled_back"]
+# `rejected` lost offline or was refused by a person, `rolled_back` is worse on live requests or was undone; `aborted`
+# (by a person), `unproven` (evidence too little or too even), `superseded` (by a fresher one) may be tried as they are
+Standing = Literal["candidate", "rejected", "champion", "retired", "rolled_back", "aborted", "unproven", "superseded"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,26 +2,41 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
 from cluster.dashboard import Dashboard, last_lines
 from cluster.errors import NotFound, Unavailable, WindvaneError
 from cluster.grpc_frontend import SERVICER, rays_port
+from cluster.grpc_health import ADD_SERVICER
+from cluster.store_lock import PATIENCE_SECONDS, store_lock
 from configs.schema import Settings
 
 CONTROL = "control"
 PATH = "/api/serve/applications/"
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.2  # each question costs the dashboard and Serve as much as it costs us
 LINES = 6  # of what Serve says about a failure
+LOCK = "applications"
+Application: TypeAlias = dict[str, Any]  # as Serve's REST API has it
 
 
 class ServeApplications:
-    """Declared applications of one cluster; deploying names the whole set, so every call starts from what is there."""
+    """Declared applications of one cluster; deploying names the whole set, so every call starts from what is there.
 
-    def __init__(self, dashboard_url: str, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+    Between its look and its declaration nobody else who shares the store declares anything: one that waits for its turn
+    longer than the patience raises Unavailable.
+    """
+
+    def __init__(
+        self,
+        dashboard_url: str,
+        settings: Settings,
+        transport: httpx.BaseTransport | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._settings = settings
+        self._patience_seconds = patience_seconds
         self._dashboard = Dashboard(dashboard_url, settings.ray_token_file, transport)
 
     def close(self) -> None:
@@ -51,18 +66,16 @@ class ServeApplications:
 
     def declare(self, name: str, route: str, import_path: str, arguments: dict[str, Any]) -> None:
         """Declare one application, whatever its builder; another declaration under its name replaces it."""
-        others = [application for application in self._declared() if application["name"] != name]
         application = {"name": name, "route_prefix": route, "import_path": import_path, "args": arguments}
-        self._put([*others, application])
+        self._change(lambda declared: [*(each for each in declared if each["name"] != name), application])
 
     def remove(self, name: str) -> None:
         """Take one application down."""
-        kept = [application for application in self._declared() if application["name"] != name]
-        self._put(kept)
+        self._change(lambda declared: [each for each in declared if each["name"] != name])
 
     def remove_all(self) -> None:
         """Take every application of ours down; others' stay."""
-        self._put([application for application in self._declared() if not _is_ours(application)])
+        self._change(lambda declared: [each for each in declared if not _is_ours(each)])
 
     def wait_running(self, name: str, patience_seconds: float, progress: Callable[[str], None]) -> None:
         """Return when the application runs; raises with Serve's message when it failed or time is over."""
@@ -92,19 +105,27 @@ class ServeApplications:
             progress(f"{name}: {application.get('status')}")
             time.sleep(POLL_SECONDS)
 
-    def _declared(self) -> list[dict[str, Any]]:
+    def _change(self, how: Callable[[list[Application]], list[Application]]) -> None:
+        with store_lock(self._settings.store_url, LOCK, self._patience_seconds):
+            self._put(how(self._declared()))
+
+    def _declared(self) -> list[Application]:
         return [each["deployed_app_config"] for each in self._details().values() if each.get("deployed_app_config")]
+
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Everything that Serve says of each application, by name."""
+        return self._details()
 
     def _details(self) -> dict[str, dict[str, Any]]:
         found = self._dashboard.document(self._dashboard.ask("GET", PATH))
         applications: dict[str, dict[str, Any]] = found.get("applications", {})
         return applications
 
-    def _put(self, applications: list[dict[str, Any]]) -> None:
+    def _put(self, applications: list[Application]) -> None:
         declared = {
             "proxy_location": "EveryNode",
             "http_options": {"host": self._settings.host, "port": self._settings.port},
-            "grpc_options": {"port": rays_port(self._settings), "grpc_servicer_functions": [SERVICER]},
+            "grpc_options": {"port": rays_port(self._settings), "grpc_servicer_functions": [SERVICER, ADD_SERVICER]},
             "logging_config": {"enable_access_log": False},
             "applications": applications,
         }
@@ -113,5 +134,5 @@ class ServeApplications:
             raise Unavailable(f"Serve refused the applications: {reply.status_code} {last_lines(reply.text, LINES)}")
 
 
-def _is_ours(application: dict[str, Any]) -> bool:
+def _is_ours(application: Application) -> bool:
     return str(application.get("import_path", "")).startswith("serve_apps.")

@@ -96,6 +96,13 @@ def _fault(detail: Any, root: type[BaseModel], value: Mapping[str, Any]) -> Faul
         return Fault(path, str(context["error"]))
     if kind == "string_type":
         return Fault(path, f"{_shown(detail['input'])} is not text; put it in quotes")
+    if kind in ("float_type", "int_type", "int_from_float"):
+        how = "a number; write it like 1000, 0.5 or 1e-5"
+        if kind != "float_type":
+            how = "written as a whole number; write it like 1000, without point or exponent"
+        return Fault(
+            path, f"{_shown(detail['input'])} is not {how}{', without quotes' * isinstance(detail['input'], str)}"
+        )
     if kind in ("bool_type", "bool_parsing"):
         return Fault(path, f"{_shown(detail['input'])} is neither true nor false")
     text = detail["msg"].removeprefix("Input ").replace("should match pattern", "must match")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
@@ -10,21 +11,35 @@ import yaml
 
 Path: TypeAlias = tuple[str | int, ...]  # ("features", 3, "categories")
 
+EXACT = 2**53  # up to here every whole number has a float64 of its own
 MAX_BYTES = 262_144
 MAX_DEPTH = 32
 MAX_NODES = 50_000  # after aliases are expanded
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe tags, and only true and false are booleans: `on`, `off`, `yes`, `no` and `NO` are text, as in YAML 1.2."""
+    """Safe tags, and only what nobody reads two ways is anything but text.
+
+    Booleans are true and false. Numbers are decimal, with a point or an exponent where wanted (`1e-5`), and without a
+    leading zero. So `no`, `on`, `010` (8 or 10?), `1_000`, `0x1F`, `1:30` (90 in YAML 1.1) and dates stay text, which
+    fields of text take as it stands, and fields of numbers refuse.
+    """
 
 
-_BOOLEAN = "tag:yaml.org,2002:bool"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+_PLAIN = {
+    "bool": ("^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    "null": ("^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    "int": ("^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789"),
+    "float": (
+        r"^(?:[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:0|[1-9][0-9]*)[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+        "-+0123456789.",
+    ),
+    "merge": ("^<<$", "<"),
 }
-_Loader.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.yaml_implicit_resolvers = {}
+for _tag, (_pattern, _first) in _PLAIN.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 _QUICK = getattr(yaml, "CSafeLoader", _Loader)  # the same events, by libyaml where PyYAML was built with it
 
 
@@ -89,6 +104,8 @@ def parse(text: str) -> Document:
         lines: dict[Path, int] = {(): node.start_mark.line + 1}
         _walk(node, (), lines)
         value = loader.construct_document(node)
+    except RecursionError as error:
+        raise Unreadable("nests too deep to be read") from error
     except yaml.MarkedYAMLError as error:
         line = _line(error.problem_mark or error.context_mark)
         raise Unreadable(f"is not valid YAML: {error.problem or error.context}", (), line) from error
@@ -109,6 +126,19 @@ def merge(base: Any, overlay: Any) -> Any:
             merged[key] = merge(base[key], value) if key in base else value
         return merged
     return overlay
+
+
+def _refuse_misread(node: yaml.ScalarNode, path: Path) -> None:
+    """A tag such as `!!int` would read `010` as 8 after all, and a huge whole number would become its neighbour."""
+    kind, line = node.tag.removeprefix("tag:yaml.org,2002:"), node.start_mark.line + 1
+    if kind != "str" and (kind not in _PLAIN or re.match(_PLAIN[kind][0], node.value) is None):
+        raise Unreadable(f"the tag of this value, {node.tag}, cannot be used; leave it out", path, line)
+    if (
+        kind == "int"
+        and abs(int(node.value)) > EXACT
+        and Decimal(near := f"{float(node.value):.17g}") != int(node.value)
+    ):
+        raise Unreadable(f"{node.value} cannot be kept exactly (it is beyond 2^53); write {near}", path, line)
 
 
 def _line(mark: Any) -> int | None:
@@ -165,6 +195,8 @@ def _walk(node: yaml.Node, path: Path, lines: dict[Path, int]) -> None:
         for position, item in enumerate(node.value):
             lines[(*path, position)] = item.start_mark.line + 1
             _walk(item, (*path, position), lines)
+    if isinstance(node, yaml.ScalarNode):
+        _refuse_misread(node, path)
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()

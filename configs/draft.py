@@ -1,275 +1,280 @@
-"""A first declaration from a data file: everything inferred is shown, everything doubtful is marked `check`."""
+"""A first declaration from a source of rows, and what a person should look at in it."""
 
-import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
+from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from configs.complaint import nearest
 from configs.document import parse
-from configs.guess import Guess, guess, words
-from configs.sample import Sample, read_sample, refuse
-from configs.schema import (
-    COLUMN,
-    NAME,
-    ExplanationPolicy,
-    Feature,
-    ModelSpec,
-    Monitor,
-    Objectives,
-    Plan,
-    Retrain,
-    Serving,
-    Training,
-)
+from configs.drafting.column import Column, names_twice, read_columns
+from configs.drafting.guess import Guess, doubted, guess
+from configs.drafting.leaks import rises, telling
+from configs.drafting.names import words, words_of
+from configs.drafting.page import Drafted, page
+from configs.drafting.page import spell_value as spell_value
+from configs.drafting.sample import Sample, read_sample, refuse
+from configs.schema import COLUMN, NAME, ModelSpec, Source
+from configs.tables.missing import blanked
+from configs.tables.truth import is_truth
 
-_TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0"})  # as training reads labels
-_POSITIVE = frozenset(
-    (
-        "y",
-        "positive",
-        "pos",
-        "default",
-        "churned",
-        "fraud",
-        "bad",
-        "late",
-        "cancelled",
-        "sick",
-        "event",
-        "success",
-        "won",
-    )
-)
-_DEFAULTS = {
-    "explanation": ExplanationPolicy,
-    "slo": Objectives,
-    "training": Training,
-    "serving": Serving,
-    "monitor": Monitor,
-    "retrain": Retrain,
-    "rollout": Plan,
-}
+_POSITIVE = words_of("y positive pos default defaulted churned fraud bad late cancelled sick event success won dead")
+_ORIGIN = words_of("race ethnicity ethnic origin religion nationality black hispanic hispan caste")
+_WITH_TIME = 0.98  # rank correlation with the event time, from which a column only tells when a row was written
+_FEW = 50
 
 
-def draft(name: str, file: Path, target: str) -> str:
-    """The YAML of a first declaration; raises BadDeclaration with a sentence when none can be made."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The YAML, and one sentence for everything in it that a person should look at."""
+
+    text: str
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    name: str
+    positive: str | None  # None where true and false are plain
+    labels: pa.Array  # bool, null where a row has none
+
+    @property
+    def base_rate(self) -> float:
+        return float(pc.mean(pc.cast(self.labels, pa.int8())).as_py())
+
+
+def draft(name: str, source: str | Path, target: str, query: str | None = None) -> Draft:
+    """A first declaration; raises BadDeclaration with a sentence when none can be made."""
+    where = _source(str(source), query)
     if re.fullmatch(NAME, name) is None:
-        raise refuse(file, f"{name!r} cannot name a model; use lower-case letters, digits and -, such as card-fraud")
-    sample = read_sample(file)
-    positive, base_rate = _target(file, sample.rows, target)
-    guesses = [one for one in _guesses(sample, target) if one.name != target]
-    time = _best([one for one in guesses if one.moment], sample.rows)
-    subject = _best([one for one in guesses if one.subject], sample.rows)
+        raise refuse(
+            str(source), f"{name!r} cannot name a model; use lower-case letters, digits and -, such as card-fraud"
+        )
+    sample = read_sample(where)
+    goal = _target(where.source, sample.rows, target)
+    columns, decimal, contradicting = read_columns(_others(sample.rows, target))
+    guesses = list(_guesses(columns, sample.rows.column_names))
+    time = _best([one for one in guesses if one.moment is not None], columns)
+    subject = _best([one for one in guesses if one.subject and one is not time], columns)
     roles = {one.name for one in (time, subject) if one}
-    features = [one for one in guesses if one.feature and one.name not in roles]
-    if not features:
-        raise refuse(file, f"has no column besides {target!r} that could be a feature")
-    left_out = [one for one in guesses if not one.feature and one.name not in roles]
-    source = str(file.absolute())
-    parts = [
-        _head(name, file, sample, subject),
-        _target_part(target, positive, base_rate),
-        _features_part(features, left_out, sample.whole),
-        _data_part(source, time, subject, guesses),
-        _decision_part(base_rate),
-        _defaults_part(),
+    order = _order(time, sample.rows.num_rows)
+    judged = [
+        one if one.name in roles else _judged(one, columns[place], goal, order, time)
+        for place, one in enumerate(guesses)
     ]
-    text = "\n".join(line for part in parts for line in [*part, ""]).rstrip() + "\n"
+    rest = [one for one in judged if one.name not in roles]
+    audited = _with_proxies([one for one in rest if one.audit is not None], [one.name for one in rest if one.proxy])
+    drafted = Drafted(
+        name=name,
+        source=where.source,
+        query=query,
+        seen=_seen(sample, where.source),
+        target=target,
+        positive=goal.positive,
+        base_rate=goal.base_rate,
+        features=tuple(one for one in rest if one.feature is not None),
+        audited=tuple(audited),
+        left_out=tuple(one for one in rest if one.feature is None and one.audit is None),
+        time=time,
+        subject=subject,
+        other_times=tuple(one.name for one in guesses if one.moment is not None and one is not time),
+        other_subjects=tuple(one.name for one in guesses if one.subject and one is not subject),
+        decimal=decimal,
+    )
+    if not drafted.features:
+        what = "; ".join(f"{one.name} {one.why}" for one in drafted.left_out[:5])
+        raise refuse(
+            where.source, f"has no column besides {target!r} that could be a feature" + f" ({what})" * bool(what)
+        )
+    text = page(drafted)
     ModelSpec.model_validate(parse(text).value)  # what is handed out must stand by itself
-    return text
+    return Draft(text, tuple(_doubts(drafted, sample, goal, contradicting)))
 
 
-def _guesses(sample: Sample, target: str) -> Iterator[Guess]:
-    names = sample.rows.column_names
-    label = _as_text(sample.rows.column(target))
-    for name in dict.fromkeys(names):
-        again = [other for other in names if other.casefold() == name.casefold()]
-        if len(again) > 1 or not name:
-            what = "stands in the header more than once; rename" if name else "has no name in the header; give it one"
-            yield Guess(name, None, what)
-            continue
-        one = guess(name, sample.rows.column(name), sample.whole)
-        if one.feature and name != target and _tells(sample.rows.column(name), label):
-            one = Guess(name, None, f"tells {target!r} outright: with it there is nothing to predict")
-        yield one
+def _source(source: str, query: str | None) -> Source:
+    """The source with an absolute path, so that the declaration can lie anywhere."""
+    elsewhere = source.startswith("python:") or "://" in source
+    address = source if elsewhere else str(Path(source).expanduser().absolute())
+    try:
+        return Source(source=address, query=query)
+    except ValidationError as error:
+        faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+        raise refuse(source, faults) from error
 
 
-def _target(file: Path, rows: pa.Table, target: str) -> tuple[str | None, float]:
-    """The value that counts as true (None where true and false are plain) and its share."""
+def _seen(sample: Sample, source: str) -> str:
+    count = f"{sample.rows.num_rows:,} rows" if sample.whole else f"the first {sample.rows.num_rows:,} rows"
+    return f"{count} of {'a query' if '://' in source else Path(source).name or source}"
+
+
+def _others(rows: pa.Table, target: str) -> pa.Table:
+    return rows.select([place for place, name in enumerate(rows.column_names) if name != target])
+
+
+def _guesses(columns: list[Column], names: list[str]) -> Iterator[Guess]:
+    twice = names_twice(names)
+    for column in columns:
+        if column.name.casefold() in twice or not column.name:
+            what = (
+                "stands in the header more than once; rename"
+                if column.name
+                else "has no name in the header; give it one"
+            )
+            yield Guess(column.name, None, what)
+        else:
+            yield guess(column)
+
+
+def _judged(one: Guess, column: Column, goal: _Target, order: NDArray[np.float64], time: Guess | None) -> Guess:
+    """The guess after a look at what the column tells of the label, and at how it moves with time."""
+    if one.feature is None:
+        return one
+    labelled = pc.is_valid(goal.labels)
+    labels = goal.labels.filter(labelled).to_numpy(zero_copy_only=False)
+    values = column.values.filter(labelled)
+    if _is_copy(values, labels):
+        return Guess(one.name, None, f"tells {goal.name!r} outright: with it there is nothing to predict")
+    told = telling(values, labels)
+    if told.filled_with is not None:
+        return Guess(one.name, None, told.sentence(goal.name))
+    if told.sentence(goal.name):
+        one = doubted(one, told.sentence(goal.name))
+    if column.kind in ("integer", "number"):
+        along = rises(pc.cast(column.values, pa.float64()).to_numpy(zero_copy_only=False), order)
+        way = "rises" if along > 0 else "falls"
+        if abs(along) >= _WITH_TIME and time is not None:
+            return Guess(one.name, None, f"{way} with {time.name}: newer rows would lie beyond all that was learnt")
+        if abs(along) >= _WITH_TIME:
+            one = doubted(
+                one, f"{way} along the rows: if they are in the order of time, newer ones lie beyond all seen"
+            )
+    return one
+
+
+def _is_copy(values: pa.Array, labels: NDArray[np.bool_]) -> bool:
+    """Whether a two-valued column is the target under another name."""
+    if len(pc.unique(values.slice(0, 1000).drop_null())) > 2:
+        return False
+    encoded = values.dictionary_encode()
+    if len(encoded.dictionary) != 2:
+        return False
+    present = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)[present].astype(bool)
+    known = labels[present]
+    return bool(len(set(known.tolist())) == 2 and ((codes == known).all() or (codes != known).all()))
+
+
+def _order(time: Guess | None, rows: int) -> NDArray[np.float64]:
+    """When each row was, or its place in the file."""
+    if time is None or time.moment is None:
+        return np.arange(rows, dtype=np.float64)
+    order: NDArray[np.float64] = (
+        pc.cast(time.moment.values, pa.int64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    )
+    return order
+
+
+def _target(source: str, rows: pa.Table, target: str) -> _Target:
+    """The value that counts as true and the label of every row; raises BadDeclaration when it does not take two."""
     names = rows.column_names
     if names.count(target) != 1:
         near = nearest(target, names)
         hint = f" (did you mean `{near}`?)" if near else ""
-        if len(names) == 1 and re.search(r"[;|\t]", names[0]):
-            hint = "; separate columns with commas"
+        if len(names) == 1:
+            hint = "; columns are parted by commas, semicolons, tabs or bars"
         what = "more than one column" if target in names else "no column"
-        raise refuse(file, f"has {what} {target!r}; it has: {_listed(names)}{hint}")
+        raise refuse(source, f"has {what} {target!r}; it has: {_listed(names)}{hint}")
     if re.fullmatch(COLUMN, target) is None:
-        raise refuse(file, f"names the target {target!r}; rename it to letters, digits, spaces and _ . ( ) % # & + -")
-    text = _as_text(rows.column(target)).drop_null()
-    counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(text).to_pylist()}
+        raise refuse(source, f"names the target {target!r}; rename it to letters, digits, spaces and _ . ( ) % # & + -")
+    text = blanked(_as_text(rows.column(target))).combine_chunks()
+    text = text if isinstance(text, pa.Array) else pa.array(text, pa.string())
+    counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(text.drop_null()).to_pylist()}
+    truth = {value: is_truth(value) for value in counts}
+    if len(set(truth.values())) == 2 and None not in truth.values():
+        true = pa.array([value for value in counts if truth[value]])
+        labels = pc.if_else(pc.is_valid(text), pc.is_in(text, value_set=true), pa.scalar(None, pa.bool_()))
+        return _Target(target, None, labels)
     if len(counts) != 2:
         raise refuse(
-            file,
-            f"has {len(counts)} different values in {target!r} ({_listed(sorted(counts))}); "
+            source,
+            f"has {len(counts):,} different values in {target!r}{_few(sorted(counts))}; "
             "a target has two: yes and no, true and false, 1 and 0",
         )
-    true = [value for value in counts if value.lower() in _TRUE]
-    plain = len(true) == 1 and any(value.lower() in _FALSE for value in counts)
-    known = true if plain else [value for value in counts if value.lower() in _POSITIVE]
+    known = [value for value in counts if value.strip().casefold() in _POSITIVE]
     positive = known[0] if len(known) == 1 else min(counts, key=lambda value: (counts[value], value))
-    return None if plain else positive, counts[positive] / len(text)
+    return _Target(target, positive, pc.equal(text, positive))
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values as training compares them: whole numbers without a point, true and false in lower case."""
     kind = column.type
-    if pa.types.is_floating(kind) and pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
-        column = pc.cast(column, pa.int64(), safe=False)
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
+        if pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
+            column = pc.cast(column, pa.int64(), safe=False)
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         return pa.chunked_array([pa.nulls(len(column), pa.string())])
     return pc.cast(column, pa.string())
 
 
-def _tells(column: pa.ChunkedArray, label: pa.ChunkedArray) -> bool:
-    """Whether a two-valued column is the target under another name."""
-    if pc.count_distinct(column).as_py() != 2:
-        return False
-    pairs = pa.table({"value": _as_text(column), "label": label}).drop_null().group_by(["value", "label"]).aggregate([])
-    return bool(pairs.num_rows == 2 and pc.count_distinct(pairs.column("value")).as_py() == 2)
-
-
-def _best(candidates: list[Guess], rows: pa.Table) -> Guess | None:
+def _best(candidates: list[Guess], columns: list[Column]) -> Guess | None:
     """The candidate with the most different values, the first of equals."""
-    return max(candidates, key=lambda one: pc.count_distinct(rows.column(one.name)).as_py(), default=None)
+    different = {
+        column.name: pc.count_distinct(column.values).as_py()
+        for column in columns
+        if column.name in {one.name for one in candidates}
+    }
+    return max(candidates, key=lambda one: different[one.name], default=None)
 
 
-def _head(name: str, file: Path, sample: Sample, subject: Guess | None) -> list[str]:
-    seen = f"{sample.rows.num_rows:,} rows" if sample.whole else f"the first {sample.rows.num_rows:,} rows"
-    unit = (
-        next((word for word in words(subject.name) if word not in ("id", "uuid", "no")), "case") if subject else "case"
-    )
-    return [
-        f"# Drafted from {seen} of {_comment(file.name)}.",
-        f"# Read what is marked `check`, then run: windvane validate {name}",
-        f"name: {name}",
-        "owner: you@example.org # check: who answers for this model",
-        "description: '' # check: the question it answers, in one sentence",
-        f"unit: {_scalar(unit)} # check: what one decision is about",
-    ]
+def _with_proxies(audited: list[Guess], proxies: list[str]) -> list[Guess]:
+    """Where somebody lives stands beside the group it may tell."""
+    place = next((place for place, one in enumerate(audited) if _ORIGIN & set(words(one.name))), None)
+    if place is None or not proxies:
+        return audited
+    one = audited[place]
+    assert one.audit is not None
+    audited[place] = replace(one, audit=one.audit.model_copy(update={"proxies": tuple(proxies)}))
+    return audited
 
 
-def _target_part(target: str, positive: str | None, base_rate: float) -> list[str]:
-    lines = ["target:", f"  name: {_scalar(target)} # true in {base_rate:.1%} of rows"]
-    if positive is not None:
-        lines.append(f"  positive: {_scalar(positive)} # check: the value that counts as true")
-    return lines
-
-
-def _features_part(features: list[Guess], left_out: list[Guess], whole: bool) -> list[str]:
-    why = (
-        "Ranges are those seen, a tenth wider on both sides, in round figures (shares: 0 to 1); outside is refused."
-        if whole
-        else "No ranges: only the beginning of the file was read. Add min and max where you know them."
-    )
-    lines = [f"# {why}", "features:"]
-    for one in features:
-        assert one.feature is not None
-        lines.append(f"  - {_feature(one.feature)}" + (f" # check: {_comment(one.check)}" if one.check else ""))
-    if left_out:
-        lines += ["# Left out:", *(f"#   {_comment(one.name) or '(no name)'}: {_comment(one.why)}" for one in left_out)]
-    return lines
-
-
-def _feature(feature: Feature) -> str:
-    said = {"name": _scalar(feature.name), "type": feature.type}
-    for bound in ("min", "max"):
-        value = getattr(feature, bound)
-        if value is not None:
-            said[bound] = _figure(value)
-    if feature.categories:
-        said["categories"] = f"[{', '.join(map(_scalar, feature.categories))}]"
-    said |= {flag: "true" for flag in ("missing", "personal") if getattr(feature, flag)}
-    return "{" + ", ".join(f"{field}: {value}" for field, value in said.items()) + "}"
-
-
-def _data_part(source: str, time: Guess | None, subject: Guess | None, guesses: list[Guess]) -> list[str]:
-    lines = ["data:", f"  source: {_scalar(source)}"]
-    if time:
-        others = [one.name for one in guesses if one.moment and one is not time]
-        also = f"; {_comment(', '.join(others))} would do too" if others else ""
-        lines.append(f"  time: {_scalar(time.name)} # check: when the decision would have been asked for{also}")
+def _doubts(drafted: Drafted, sample: Sample, goal: _Target, contradicting: bool) -> Iterator[str]:
+    yield from sample.notes
+    if not sample.whole:
+        yield f"only {drafted.seen} were looked at"
+    if goal.labels.null_count:
+        yield f"{goal.labels.null_count:,} rows have no {drafted.target!r} and will be left out"
+    if goal.positive is not None:
+        yield f"{drafted.target!r} counts as true where it is {goal.positive!r}"
+    rarer = min(drafted.base_rate, 1 - drafted.base_rate) * (len(goal.labels) - goal.labels.null_count)
+    if rarer < _FEW:
+        yield f"only {rarer:.0f} rows of the rarer outcome: too few to learn much from"
+    if contradicting:
+        yield "some columns have decimals behind a point, some behind a comma; those with a comma are taken for text"
+    yield from (f"{one.name or '(no name)'} is left out: it {one.why}" for one in drafted.left_out)
+    yield from (f"{one.name} {one.check}" for one in drafted.audited)
+    yield from (f"{one.name} {one.check}" for one in drafted.features if one.check)
+    if drafted.time is None:
+        yield "no column seems to be the event time: rows are taken as oldest first"
     else:
-        lines.append("  # time: COLUMN # none seems to be the event time; rows are taken as oldest first")
-    if subject:
-        others = [one.name for one in guesses if one.subject and one is not subject]
-        also = f"; {_comment(', '.join(others))} would do too" if others else ""
-        lines.append(f"  subject: {_scalar(subject.name)} # check: who or what the decision is about{also}")
-    else:
-        lines.append("  # subject: COLUMN # none seems to name who or what a decision is about")
-    return lines
+        yield f"{drafted.time.name} is taken as the time at which a decision would have been asked for"
+        if drafted.time.moment is not None and drafted.time.moment.ambiguous:
+            yield f"{drafted.time.name} does not tell days and months apart: write day_first under data"
+    if drafted.subject is not None:
+        yield f"{drafted.subject.name} is taken as who or what a decision is about"
+    if re.search(r"://[^/@:]*:[^@/]+@", drafted.source):
+        yield "data.source holds a password, and so does the file now"
 
 
-def _decision_part(base_rate: float) -> list[str]:
-    threshold = min(max(round(base_rate, 2), 0.01), 0.99)
-    cost = round((1 - threshold) / threshold, 2)
-    return [
-        f"# check: acts above the base rate, {base_rate:.1%}. An action in vain costs 1, a case missed {cost:g}:",
-        "# at these costs this threshold is the cheapest, so change them together.",
-        "decision:",
-        "  actions:",
-        f"    - {{name: none, at_least: 0.0, cost_if_true: {cost:g}, cost_if_false: 0}}",
-        f"    - {{name: act, at_least: {threshold:g}, cost_if_true: 0, cost_if_false: 1}}",
-    ]
-
-
-def _defaults_part() -> list[str]:
-    """Every other field with its default, as comments."""
-    lines = ["# Everything below is the default: uncomment what you change."]
-    for section, model in _DEFAULTS.items():
-        lines.append(f"# {section}:")
-        for field, value in model().model_dump(mode="json").items():
-            lines.append(f"#   {field}: {spell_value(value)}".rstrip())
-    return lines
-
-
-def spell_value(value: Any) -> str:
-    """A default in one line of YAML.
-
-    >>> spell_value([{"weight": 0.1, "min_duration": "5m"}, "all"]), spell_value(True), spell_value(None)
-    ('[{weight: 0.1, min_duration: 5m}, all]', 'true', 'null')
-    """
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{field}: {spell_value(inner)}" for field, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(spell_value, value)) + "]"
-    return _scalar(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _scalar(text: str) -> str:
-    """Text as YAML reads it back, plain where it can be, on one line and inside brackets.
-
-    >>> _scalar("New York"), _scalar("no"), _scalar("01"), _scalar('a: "b"'), _scalar("größe")
-    ('New York', '"no"', '"01"', '"a: \\\\"b\\\\""', 'größe')
-    """
-    if re.fullmatch(r"[^\W_][\w ./@+-]*", text) and not text.endswith(" ") and yaml.safe_load(text) == text:
-        return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
-
-
-def _figure(value: float) -> str:
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-
-
-def _comment(text: str) -> str:
-    """Text that cannot leave its comment."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def _few(values: list[str]) -> str:
+    """The values in brackets where there are so few that they are kinds, and nobody's own."""
+    return f" ({_listed(values)})" if 0 < len(values) <= 5 else ""
 
 
 def _listed(names: list[str]) -> str:

@@ -38,6 +38,8 @@ class Feature(Declared):
     description: str = ""  # what it means, for people
     min: Figure | None = None  # smallest value accepted, in training and in requests
     max: Figure | None = None  # largest value accepted
+    # smallest and largest value usually seen; values outside are answered with a warning and counted, never refused
+    usual: tuple[Figure, Figure] | None = None
     categories: tuple[str, ...] = ()  # the values a category can take; any other counts as unknown
     missing: Flag = False  # whether a value may be absent
     personal: Flag = False  # whether it tells something about a person
@@ -64,6 +66,21 @@ class Feature(Declared):
                 raise wrong(f"{value:g} is not a whole number, as type integer needs", bound)
         if self.min is not None and self.max is not None and self.min > self.max:
             raise wrong(f"{self.min:g} is above max {self.max:g}", "min")
+        return self
+
+    @model_validator(mode="after")
+    def _usual_is_a_range(self) -> Self:
+        if self.usual is None:
+            return self
+        low, high = self.usual
+        if self.type in ("category", "boolean"):
+            raise wrong(f"belongs to numbers, not to type {self.type}", "usual")
+        if low > high:
+            raise wrong(f"begins above its end; write [{high:g}, {low:g}]", "usual")
+        if self.min is not None and high < self.min:
+            raise wrong(f"ends at {high:g}, below min {self.min:g}: every value accepted would be unusual", "usual")
+        if self.max is not None and low > self.max:
+            raise wrong(f"begins at {low:g}, above max {self.max:g}: every value accepted would be unusual", "usual")
         return self
 
     @model_validator(mode="after")

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from configs.access import TokenIssuer
-from configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
+from configs.complaint import BadDeclaration, Complaint, Fault, faults, nearest, spelled
 from configs.document import Document, Unreadable, merge, read
 from configs.schema import ModelSpec
 from configs.settings import GRPC_OFFSET, Settings
@@ -60,7 +61,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         "ray_token_path": str(home / "ray_token"),
         "signing_key_path": str(home / "keys" / "signing.pem"),
         "master_key_path": str(home / "keys" / "master.key"),
-        "grpc_port": (int(port) if port.isdecimal() else 0) + GRPC_OFFSET,
+        "grpc_port": min((int(port) if port.isdecimal() else 0) + GRPC_OFFSET, 65535),  # nobody wrote it
         **given,
         "home": str(home),
         "models_dir": _absolute(models),
@@ -125,6 +126,11 @@ def validate_file(file: Path, overlay: Path | None = None) -> list[Complaint]:
     return _examine(file, overlay)[1]
 
 
+def declared_in(file: Path, overlay: Path | None = None) -> ModelSpec | None:
+    """The declaration, or None while something is wrong with it."""
+    return _examine(file, overlay)[0]
+
+
 def validate_all(settings: Settings) -> list[Complaint]:
     """The complaints about every model in the models folder, under the overlay in force."""
     return [
@@ -162,35 +168,58 @@ def overlay_file(name: str, settings: Settings) -> Path | None:
     return next((folder / f"{name}.yaml" for folder in folders if (folder / f"{name}.yaml").exists()), None)
 
 
+def check_data(file: Path, overlay: Path | None, now: datetime) -> tuple[list[Complaint], tuple[str, ...]]:
+    """What does not hold in the rows that a good declaration names, and what a person should know of them."""
+    from configs.tables.check import check  # only who looks at rows pays for Arrow
+
+    documents, _ = _documents(file, overlay)
+    spec, complaints = _examine(file, overlay)
+    if spec is None:
+        return complaints, ()
+    found = check(spec, now)
+    return [_blamed(documents, fault) for fault in found.faults], found.notes
+
+
 def _examine(file: Path, overlay: Path | None) -> tuple[ModelSpec | None, list[Complaint]]:
     """The spec, or what is wrong; a fault is blamed on the overlay where the overlay wrote the field."""
+    documents, unreadable = _documents(file, overlay)
+    if unreadable is not None:
+        return None, [unreadable]
+    value = dict(documents[0][1].value)
+    if overlay:
+        value = merge(value, documents[1][1].value)
+    try:
+        spec = ModelSpec.model_validate(value)
+    except ValidationError as error:
+        return None, [_blamed(documents, fault) for fault in faults(error, ModelSpec, value)]
+    if spec.name != file.stem:
+        what = f"{spec.name!r} is not the file's name; rename one to the other"
+        return None, [_blamed(documents, Fault(("name",), what, file.stem))]
+    return _anchored(spec, file.parent), []
+
+
+def _documents(file: Path, overlay: Path | None) -> tuple[list[tuple[Path, Document]], Complaint | None]:
+    """The file and its overlay as read, or the complaint about the first that cannot be."""
     documents: list[tuple[Path, Document]] = []
     for source in (file, overlay) if overlay else (file,):
         try:
             documents.append((source, read(source)))
         except Unreadable as error:
-            return None, [Complaint(str(source), spelled(error.path), error.line, error.what)]
-    value = dict(documents[0][1].value)
-    if overlay:
-        value = merge(value, documents[1][1].value)
+            return [], Complaint(str(source), spelled(error.path), error.line, error.what)
+    return documents, None
 
-    def complaint(path: tuple[str | int, ...], what: str, near: str | None) -> Complaint:
-        source, document = next((pair for pair in reversed(documents) if pair[1].holds(path)), documents[0])
-        return Complaint(str(source), spelled(path), document.line(path), what, near)
 
-    try:
-        spec = ModelSpec.model_validate(value)
-    except ValidationError as error:
-        return None, [complaint(fault.path, fault.what, fault.nearest) for fault in faults(error, ModelSpec, value)]
-    if spec.name != file.stem:
-        return None, [complaint(("name",), f"{spec.name!r} is not the file's name; rename one to the other", file.stem)]
-    return _anchored(spec, file.parent), []
+def _blamed(documents: list[tuple[Path, Document]], fault: Fault) -> Complaint:
+    """The fault with the file that wrote the field, and its line."""
+    source, document = next((pair for pair in reversed(documents) if pair[1].holds(fault.path)), documents[0])
+    return Complaint(str(source), spelled(fault.path), document.line(fault.path), fault.what, fault.nearest)
 
 
 def _anchored(spec: ModelSpec, folder: Path) -> ModelSpec:
     """A relative data path counts from the YAML's own folder, so that every process finds the same file."""
     source = spec.data.source
-    if source.startswith("python:") or "://" in source or Path(source).is_absolute():
+    if source.startswith("python:") or "://" in source:
         return spec
+    source = os.path.expanduser(source)
     data = spec.data.model_copy(update={"source": os.path.normpath(folder.absolute() / source)})
     return spec.model_copy(update={"data": data})

@@ -42,9 +42,14 @@ def spell_duration(span: timedelta) -> str:
 
 
 def _parse_moment(value: object) -> object:
-    """A date or time without a zone is UTC."""
+    """A date or time without a zone is UTC; plain numbers are refused, since they could be seconds or a date."""
+    if isinstance(value, int | float):
+        raise ValueError(f"{value!r} is a number, not a date or time; write 2013-03-01 or 2013-03-01T17:30:00Z")
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(f"{value!r} is not a date or time; write 2013-03-01 or 2013-03-01T17:30:00Z") from None
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
     if isinstance(value, datetime) and value.tzinfo is None:

@@ -20,6 +20,7 @@ from configs.governance import ExplanationPolicy as ExplanationPolicy
 from configs.governance import Purpose as Purpose
 from configs.quantities import Count, Duration, Figure, Flag, Moment, Share, Whole
 from configs.settings import Settings as Settings
+from configs.source import Source as Source
 
 RESERVED = frozenset({"label", "event_time", "subject"})  # what the decision log calls a row's other columns
 
@@ -31,28 +32,6 @@ class Target(Declared):
     kind: Literal["binary"] = "binary"  # two outcomes, the only kind so far
     description: str = ""  # what being true means, for people
     positive: str | None = None  # the value that counts as true when the column is text
-
-
-class Source(Declared):
-    """Where labelled rows come from: CSV or Parquet path or glob, SQL URL with a query, or `python:module:function`."""
-
-    source: str  # path, folder or glob (relative to this YAML), SQL URL, or python:module:function
-    query: str | None = None  # the SELECT, for a SQL URL
-    time: str | None = None  # event time column; rows keep file order without one
-    subject: str | None = None  # column that names who or what a decision is about
-    until: Moment | None = None  # base data ends before this moment; newer labels come from the decision log
-
-    @model_validator(mode="after")
-    def _query_goes_with_sql(self) -> Self:
-        if "://" in self.source and not self.query:
-            raise wrong("a SQL URL needs `query`", "query")
-        if self.query and "://" not in self.source:
-            raise wrong("belongs to a SQL URL such as postgresql://…", "query")
-        if self.source.startswith("python:") and len(list(filter(None, self.source.split(":")))) != 3:
-            raise wrong(f"{self.source!r} is not python:module:function", "source")
-        if self.until is not None and self.time is None:
-            raise wrong("needs `time`, the column it is compared with", "until")
-        return self
 
 
 class Objectives(Declared):
@@ -84,7 +63,7 @@ class Serving(Declared):
     min_replicas: Count = 1  # gateway replicas kept
     max_replicas: Count = 2  # gateway replicas at most
     target_ongoing_requests: Count = 24  # requests in flight per replica that autoscaling aims at; a quarter more go in
-    num_cpus: Annotated[Figure, Field(ge=0.0)] = 0.25  # CPUs Ray reserves per replica
+    num_cpus: Annotated[Figure, Field(ge=0.0)] = 0.1  # CPUs Ray reserves per replica
     # whether the reply waits until its log record is on disk
     durability: Literal["committed", "buffered"] = "committed"
     max_batch_rows: Count = 256  # rows scored at once at most
@@ -110,8 +89,11 @@ class Monitor(Declared):
     feature_psi: Annotated[Figure, Field(gt=0)] = 0.25
     score_psi: Annotated[Figure, Field(gt=0)] = 0.25  # the same for the score
     missing_rise: Share = 0.1  # rise of a feature's missing share above which it is a breach
-    auc_drop: Share = 0.03  # fall of AUC below the reference above which it is a breach
-    brier_rise: Share = 0.02  # rise of the Brier score above the reference above which it is a breach
+    # a champion is held to what its scores promise: windows between two false alarms, at least, all promises together
+    false_alarm_windows: Count = 20_000
+    # limits beside that, none by default: fall of AUC below the reference above which it is a breach
+    auc_drop: Share | None = None
+    brier_rise: Share | None = None  # rise of the Brier score above the reference above which it is a breach
 
 
 class Retrain(Declared):
@@ -119,9 +101,11 @@ class Retrain(Declared):
 
     on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")  # which breaches count
     persistence: Count = 2  # windows in a row that must breach
-    cool_down: Duration = timedelta(days=7)  # event time between two retrainings
-    min_labels: Count = 1000  # outcomes known before a retraining makes sense
-    daily_budget: Count = 2  # jobs started in 24 h of wall clock
+    cool_down: Duration = timedelta(0)  # event time between two retrainings; a broken promise waits for labels anyway
+    min_labels: Count = 500  # outcomes known since a change began before a retraining makes sense
+    # times as many labels as the champion has learnt from, at which it is trained anew; never without one
+    growth: Annotated[Figure, Field(gt=1.0)] | None = 2.0
+    daily_budget: Count = 8  # retrainings in 24 h of wall clock that came to nothing before the next has to wait
     schedule: Duration | None = None  # retrain this often whatever is seen; never without one
     max_attempts: Count = 3  # how often a failed job is started in all
     retry_after: Duration = timedelta(seconds=30)  # wait before the second attempt, doubled each time
@@ -132,8 +116,10 @@ class Step(Declared):
     """One canary step: the candidate's weight and what has to be seen before the next."""
 
     weight: Annotated[Figure, Field(gt=0.0, le=1.0)]  # share of units the candidate answers
-    min_duration: Duration = timedelta(minutes=5)  # wall clock time the step lasts at least
-    min_decisions: Count = 200  # candidate decisions it needs at least
+    # wall clock time the step lasts at least; without one as long as 1,000 decisions take, from 10 s to 1 h
+    min_duration: Duration | None = None
+    # candidate decisions it needs at least; without one an hour's of all traffic, from 20 to 200
+    min_decisions: Count | None = None
 
 
 class Plan(Declared):
@@ -142,18 +128,23 @@ class Plan(Declared):
     shadow: Flag = True  # score the candidate on every request before it answers any
     # whether somebody other than who asked for it must approve a candidate before it answers any request
     approval: Literal["none", "required"] = "none"
-    min_outcomes: Count = 1000  # paired outcomes before the loss guardrail can pass
-    shadow_min_duration: Duration = timedelta(minutes=5)  # wall clock time the shadow phase lasts at least
+    # paired outcomes before the loss guardrail can pass; without one a day's, from 200 to 1,000
+    min_outcomes: Count | None = None
+    # wall clock time the shadow phase lasts at least; without one as long as 1,000 decisions take, from 10 s to 1 h
+    shadow_min_duration: Duration | None = None
     # canary steps, the last of weight 1.0
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] = (
         Step(weight=0.1),
         Step(weight=0.5),
         Step(weight=1.0),
     )
-    bake: Duration = timedelta(minutes=10)  # wall clock time the candidate answers everything before it is champion
+    # wall clock time the candidate answers everything before it is champion; without one twice that of a step
+    bake: Duration | None = None
     rollback_window: Duration = timedelta(hours=24)  # time the old champion stays loaded after a promotion
-    max_phase: Duration = timedelta(hours=24)  # a phase without a verdict for this long ends the rollout
-    loss_margin: Annotated[Figure, Field(ge=0.0)] = 0.002  # Brier score, paired, candidate minus champion
+    # longest wait for a verdict in a phase; without one the delay of labels and, from 1 to 30 days, 20,000 outcomes
+    max_phase: Duration | None = None
+    # Brier score, paired, that the candidate may lose to the champion; without one 2 % of the champion's own
+    loss_margin: Annotated[Figure, Field(ge=0.0)] | None = None
     design_effect: Annotated[Figure, Field(ge=1.0)] = 1.0  # correlated outcomes that tell as much as one alone (Kish)
     error_margin: Share = 0.005  # share of errors the candidate may have above the champion's
     # population stability index between both versions' scores above which it fails
@@ -208,7 +199,7 @@ class ModelSpec(Declared):
             raise wrong(
                 f"{self.target.name!r} is also a feature, which would tell the model the answer", "target", "name"
             )
-        for role in ("time", "subject"):
+        for role in ("time", "known", "subject"):
             column = getattr(self.data, role)
             if column is not None and column.casefold() in names:
                 raise wrong(f"{column!r} is also a feature; take it from one of the two", "data", role)
@@ -220,6 +211,7 @@ class ModelSpec(Declared):
         if (again := repeated(names)) is not None:
             raise wrong("another audited column has this name", "audit", again, "name")
         taken = {self.target.name: "the target", self.data.time: "the event time", self.data.subject: "the subject"}
+        taken[self.data.known] = "when the label became known"
         for place, attribute in enumerate(self.audit):
             for name, role in taken.items():
                 if name is not None and name.casefold() == names[place]:

@@ -77,7 +77,8 @@ def _default(model: type[BaseModel], field: str) -> str:
         return ""
     if isinstance(value, BaseModel):
         return "see below"
-    return f"`{spell_value(model.model_construct(**{field: value}).model_dump(mode='json', include={field})[field])}`"
+    dumped = model.model_construct(**{field: value}).model_dump(mode="json", include={field}, exclude_none=True)
+    return f"`{spell_value(dumped[field])}`"
 
 
 def _takes(how: dict[str, Any], path: str) -> str:
@@ -88,6 +89,8 @@ def _takes(how: dict[str, Any], path: str) -> str:
         return f"[mapping](#{path.replace('.', '').replace('[]', '')})"
     if "enum" in how or "const" in how:
         return ", ".join(f"`{value}`" for value in how.get("enum", [how.get("const")]))
+    if how["type"] == "array" and "prefixItems" in how:
+        return f"[{', '.join(_takes(one, path) for one in how['prefixItems'])}]"
     if how["type"] == "array":
         inner = how["items"]
         if "$ref" in inner:

@@ -51,7 +51,7 @@ def assess(
     losing = [
         name
         for name, change, limit in (("AUC", drop, limits.auc_drop), ("Brier score", rise, limits.brier_rise))
-        if change is not None and change[1] > limit and change[0] > 0.0
+        if change is not None and limit is not None and change[1] > limit and change[0] > 0.0
     ]
     figures = f"{_auc_words(now, reference, drop)}Brier {now.brier:.4f} against {reference.brier:.4f} ({_words(rise)})"
     where = f"on {now.n} labels of {_day(span.start)} to {_day(span.end)}"

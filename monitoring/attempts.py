@@ -1,18 +1,14 @@
 """How a retrain request moves from attempt to attempt: pure, every change carries the events that tell of it."""
 
-import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from cluster import job_failure
 from cluster.jobs import JobStatus
 from configs.schema import Retrain
 from monitoring.notices import Notice
 from monitoring.requests import RetrainRequest
-
-_LONGEST_MESSAGE = 500
-_KILLED = re.compile(r"exit code (-9|137)\b")  # as Ray says it, of a process or of the shell around it
-_PROGRESS = re.compile(r"^\[ *[0-9.]+ s\] ")
 
 
 def begin(request: RetrainRequest, now: datetime) -> RetrainRequest:
@@ -66,7 +62,7 @@ def settle(
     if status.state == "succeeded":
         return _failed(request, "job ended without registering a version", rules, now, final=False)
     if status.state == "failed":
-        return _failed(request, status.message or "job failed without a message", rules, now, final=False)
+        return _failed(request, job_failure.reason(status.message), rules, now, final=False)
     if status.state == "stopped":
         return _failed(request, "job was stopped by hand", rules, now, final=True)
     return request
@@ -74,7 +70,6 @@ def settle(
 
 def _failed(request: RetrainRequest, message: str, rules: Retrain, now: datetime, final: bool) -> RetrainRequest:
     """Back to open with a back-off that doubles, or given up."""
-    message = _reason(message)
     final = final or request.attempts >= rules.max_attempts
     pause = rules.retry_after * 2 ** (request.attempts - 1)
     then = "given up" if final else f"next attempt in {pause.total_seconds():g} s"
@@ -87,22 +82,6 @@ def _failed(request: RetrainRequest, message: str, rules: Retrain, now: datetime
         message=message,
         untold=(*request.untold, told),
     )
-
-
-def _reason(message: str) -> str:
-    """What a job's last words come down to: its own FAILED line where there is one.
-
-    >>> _reason("Job exited with code 1, last lines:\\n[ 2.7 s] data …\\n[ 4.0 s] FAILED: no rows\\n")
-    'no rows'
-    >>> _reason("Job entrypoint command failed with exit code -9, last available logs:\\n[ 2.7 s] fit …\\n")
-    'killed while it was at: fit … (signal 9: out of memory, or ended from outside)'
-    """
-    if (ended := _KILLED.search(message)) is not None:
-        lines = [line for line in message[ended.end() :].splitlines() if _PROGRESS.match(line)]
-        at = f" while it was at: {_PROGRESS.sub('', lines[-1]).strip()[:100]}" if lines else ""
-        return f"killed{at} (signal 9: out of memory, or ended from outside)"
-    _, found, said = message.rpartition("FAILED: ")
-    return said.strip()[:_LONGEST_MESSAGE] if found else message.strip()[-_LONGEST_MESSAGE:]
 
 
 def _notice(

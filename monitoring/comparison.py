@@ -37,6 +37,24 @@ def compare(spec: ModelSpec, version: int, bundle: Path, log: Query, rows: int) 
     return Comparison(first, current, f"the first {first.num_rows} decisions of version {version}")
 
 
+def comparable(spec: ModelSpec, comparison: Comparison) -> list[str]:
+    """The features that have a value on both sides; raises NotFound when none has."""
+    sides = (comparison.reference, comparison.current)
+    kept = [
+        feature.name
+        for feature in spec.features
+        if all(side.column(feature.name).null_count < side.num_rows for side in sides)
+    ]
+    if kept:
+        return kept
+    if all(feature.personal for feature in spec.features):
+        raise NotFound(
+            f"Every feature of {spec.name} is personal: neither the reference nor the log keeps them readable, so "
+            "there is nothing to compare; the monitors count them all the same (`windvane status`)"
+        )
+    raise NotFound(f"No feature of {spec.name} has a value both in the reference and in the newest decisions")
+
+
 def _decisions(spec: ModelSpec, log: Query, where: str, order: str, rows: int) -> pa.Table:
     # The names come from the declaration, which allows no quotation marks.
     columns = ", ".join(f'"x_{feature.name}" AS "{feature.name}"' for feature in spec.features)

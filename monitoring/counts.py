@@ -1,7 +1,7 @@
 """What a replica counts and ships once a second and the monitor adds up: all of it merges exactly by addition."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
 
 import numpy as np
@@ -77,6 +77,9 @@ class Merged:
         self.shadows: Counter[tuple[int, int]] = Counter()  # by revision, version: scores
         self.dropped: Counter[int] = Counter()  # by version: shadow rows that were not scored
         self.denied: Counter[str] = Counter()  # by category: decisions that policy denied
+        self.refused = 0  # requests, and instances of answered ones
+        self.refusals: Counter[tuple[str, str]] = Counter()  # by field, reason: how many were refused for it
+        self.warnings: Counter[tuple[str, str]] = Counter()  # by field, reason: rows that were warned of it
 
     def window(self, version: int, window: int) -> WindowCounts:
         """The counts of that version and window, made when new."""
@@ -114,6 +117,9 @@ class Merged:
             self.shadows[(revision, version)] += scores
         self.dropped.update(shipped.dropped)
         self.denied.update(shipped.denied)
+        self.refused += shipped.refused
+        self.refusals.update({(field, reason): count for field, reason, count in shipped.refusals})
+        self.warnings.update({(field, reason): count for field, reason, count in shipped.warnings})
 
     def payload(self, tally: str = "", number: int = 0) -> bytes:
         """Everything counted, as that tally's `number`-th shipment."""
@@ -134,7 +140,16 @@ class Merged:
         ]
         shadows = [(revision, version, scores) for (revision, version), scores in self.shadows.items()]
         dropped, denied = dict(self.dropped), dict(self.denied)
-        return pack(Payload(self.model, windows, traffic, shadows, dropped, tally, number, denied))
+        refusals = [(field, reason, count) for (field, reason), count in self.refusals.items()]
+        warnings = [(field, reason, count) for (field, reason), count in self.warnings.items()]
+        return pack(
+            Payload(
+                *(self.model, windows, traffic, shadows, dropped, tally, number, denied),
+                refused=self.refused,
+                refusals=refusals,
+                warnings=warnings,
+            )
+        )
 
     def _forget_windows(self, version: int) -> None:
         kept = sorted(window for of, window in self.windows if of == version)
@@ -200,12 +215,22 @@ class Tally:
         self._counts.arm(revision, version, arm).errors += n
 
     def dropped(self, version: int, n: int = 1) -> None:
-        """Count shadow rows that were not scored because too many waited."""
+        """Count shadow rows that were not scored, or whose score was not logged."""
         self._counts.dropped[version] += n
 
     def denied(self, category: str, n: int = 1) -> None:
         """Count decisions that policy denied."""
         self._counts.denied[category] += n
+
+    def refused(self, causes: Iterable[tuple[str, str]], n: int = 1) -> None:
+        """Count requests that were refused, each for all of these fields and reasons."""
+        self._counts.refused += n
+        for cause in causes:
+            self._counts.refusals[cause] += n
+
+    def warned(self, causes: Iterable[tuple[str, str]]) -> None:
+        """Count a row that was answered with these fields and reasons of warnings."""
+        self._counts.warnings.update(causes)
 
     def drain(self) -> bytes:
         """Everything counted since the last drain, as a shipment; counting starts again from nothing."""

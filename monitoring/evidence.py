@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from configs.sized_plan import Traffic
+
 
 @dataclass(frozen=True, slots=True)
 class ArmEvidence:
@@ -11,6 +13,7 @@ class ArmEvidence:
     decisions: int
     errors: int
     latency_p99_ms: float | None
+    slow: int | None = None  # decisions answered later than the objective allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Evidence:
     arms: tuple[ArmEvidence, ...]
     paired: PairedEvidence | None
     shift: ShiftEvidence | None
+    traffic: Traffic | None = None
 
     def arm(self, version: int) -> ArmEvidence | None:
         """What that version did, or None when it answered nothing."""

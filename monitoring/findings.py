@@ -7,10 +7,19 @@ from typing import Literal, TypeAlias
 from configs.schema import Monitor
 from monitoring.performance import Performance
 
-MonitorName: TypeAlias = Literal["feature_psi", "missing_rise", "unknown_rise", "score_psi", "auc_drop", "brier_rise"]
+MonitorName: TypeAlias = Literal[
+    "feature_psi",
+    "missing_rise",
+    "unknown_rise",
+    "score_psi",
+    "auc_drop",
+    "brier_rise",
+    "rate_promise",
+    "slope_promise",
+]
 Severity: TypeAlias = Literal["ok", "warning", "critical"]
 DRIFT: frozenset[MonitorName] = frozenset({"feature_psi", "missing_rise", "unknown_rise", "score_psi"})
-PERFORMANCE: frozenset[MonitorName] = frozenset({"auc_drop", "brier_rise"})
+PERFORMANCE: frozenset[MonitorName] = frozenset({"auc_drop", "brier_rise", "rate_promise", "slope_promise"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +49,34 @@ class WindowMeasures:
     performance: Performance | None  # on those of them that have a label
     reference: Performance | None  # None while the version's profile is not known
 
+    label_wait: float | None = None  # seconds after its end by which its labels are known; None: nobody can tell yet
+
     def labels_complete(self, now: float) -> bool:
         """Whether the window's performance will not move much any more."""
         labelled = 0 if self.performance is None else self.performance.n
-        return labels_complete(labelled, self.decided, self.start, self.end, now)
+        return labels_complete(labelled, self.decided, self.end, now, self.label_wait)
+
+    def labels_given_up(self, now: float) -> bool:
+        """Whether no label came in twice the time that labels take: there is nothing to be measured any more."""
+        return self.performance is None and self.label_wait is not None and now >= self.end + 2.0 * self.label_wait
 
 
-def labels_complete(labelled: int, decided: int, start: float, end: float, now: float) -> bool:
-    """A closed window's labels are in when nine in ten are, or one more window has passed: early labels are biased.
+def labels_complete(labelled: int, decided: int, end: float, now: float, wait: float | None) -> bool:
+    """A closed window's labels are in when nine in ten are, or once labels have had the time they usually take.
 
-    >>> labels_complete(labelled=80, decided=100, start=0.0, end=10.0, now=11.0)
+    Early labels are biased (a default is known sooner than a good loan), and no label at all is no answer: such a
+    window is never complete.
+
+    >>> labels_complete(labelled=80, decided=100, end=10.0, now=11.0, wait=10.0)
     False
-    >>> labels_complete(labelled=80, decided=100, start=0.0, end=10.0, now=20.0)
+    >>> labels_complete(labelled=80, decided=100, end=10.0, now=20.0, wait=10.0)
     True
+    >>> labels_complete(labelled=0, decided=100, end=10.0, now=99.0, wait=10.0)
+    False
     """
-    return end <= now and (labelled >= 0.9 * decided or now >= end + (end - start))
+    if end > now or labelled == 0:
+        return False
+    return labelled >= 0.9 * decided or (wait is not None and now >= end + wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +123,8 @@ _WORDS: dict[MonitorName, str] = {
     "score_psi": "Drift (PSI) of",
     "auc_drop": "AUC drop on",
     "brier_rise": "Brier rise on",
+    "rate_promise": "Distance of the promised from the real rate of",
+    "slope_promise": "Distance from the promised calibration slope of",
 }
 
 
@@ -127,10 +151,13 @@ def performance_findings(measures: WindowMeasures, limits: Monitor, target: str)
     if now is None or reference is None or now.n < limits.min_sample:
         return ()
     drop = None if now.auc is None or reference.auc is None else reference.auc - now.auc
-    return (
-        *_finding(measures, "auc_drop", target, drop, limits.auc_drop, now.n),
-        *_finding(measures, "brier_rise", target, now.brier - reference.brier, limits.brier_rise, now.n),
-    )
+    found: list[Finding] = []
+    if limits.auc_drop is not None:
+        found += _finding(measures, "auc_drop", target, drop, limits.auc_drop, now.n)
+    if limits.brier_rise is not None:
+        rise = now.brier - reference.brier
+        found += _finding(measures, "brier_rise", target, rise, limits.brier_rise, now.n)
+    return tuple(found)
 
 
 def breaches(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -41,6 +41,21 @@ DENIALS = Definition(
     "Decisions that policy denied, by the policy that did or why none allowed it.",
     ("model", "reason"),
 )
+REFUSED = Definition(
+    "windvane_refused_total", "counter", "Requests, and instances of answered requests, that were refused.", ("model",)
+)
+REFUSALS = Definition(
+    "windvane_refusals_total",
+    "counter",
+    "What requests were refused for, by declared field (empty: the whole request) and reason.",
+    ("model", "field", "reason"),
+)
+WARNINGS = Definition(
+    "windvane_warnings_total",
+    "counter",
+    "Rows answered with a warning, by field and reason: unusual, unknown_category.",
+    ("model", "field", "reason"),
+)
 SHADOW_SCORES = Definition(
     "windvane_shadow_scores_total",
     "counter",
@@ -50,10 +65,19 @@ SHADOW_SCORES = Definition(
 SHADOW_DROPPED = Definition(
     "windvane_shadow_dropped_total",
     "counter",
-    "Decisions a shadow did not score: too many waited.",
+    "Decisions a shadow did not score: too many waited, it broke, or its score could not be logged.",
     ("model", "version"),
 )
 OUTCOMES = Definition("windvane_outcomes_total", "counter", "Decisions joined with their outcome.", ("model",))
+OUTCOMES_CORRECTED = Definition(
+    "windvane_outcomes_corrected_total",
+    "counter",
+    "Outcomes that took the place of an earlier one of the same decision.",
+    ("model",),
+)
+OUTCOMES_UNMATCHED = Definition(
+    "windvane_outcomes_unmatched", "gauge", "Outcomes of ids that no decision has, so far.", ("model",)
+)
 OUTCOMES_DROPPED = Definition(
     "windvane_outcomes_dropped_total", "counter", "Decisions forgotten by the monitor before their outcome.", ("model",)
 )
@@ -75,8 +99,22 @@ BREACH = Definition(
 )
 REQUESTS = Definition("windvane_retrain_requests", "gauge", "Retrain requests by status.", ("model", "status"))
 ALL = (
-    *(DECISIONS, ERRORS, SHADOW_SCORES, SHADOW_DROPPED, OUTCOMES, OUTCOMES_DROPPED, WAITING, RATE, LATENCY, REPLICAS),
+    *(
+        DECISIONS,
+        ERRORS,
+        SHADOW_SCORES,
+        SHADOW_DROPPED,
+        OUTCOMES,
+        OUTCOMES_DROPPED,
+        OUTCOMES_CORRECTED,
+        OUTCOMES_UNMATCHED,
+        WAITING,
+        RATE,
+        LATENCY,
+        REPLICAS,
+    ),
     *(CLOCK, CHAMPION, WEIGHT, PHASE, BREACH, REQUESTS, DENIALS),
+    *(REFUSED, REFUSALS, WARNINGS),
 )
 
 
@@ -154,12 +192,19 @@ def _traffic(seen: Snapshot) -> Iterator[_Sample]:
             yield DECISIONS, (*labels, action), count
     for category, denied in seen.denied.items():
         yield DENIALS, (category,), denied
+    yield REFUSED, (), seen.refused
+    for cause, refused in seen.refusals.items():
+        yield REFUSALS, cause, refused
+    for cause, warned in seen.warnings.items():
+        yield WARNINGS, cause, warned
     for version, scores in seen.shadow_scores.items():
         yield SHADOW_SCORES, (str(version),), scores
     for version, dropped in seen.shadow_dropped.items():
         yield SHADOW_DROPPED, (str(version),), dropped
     yield OUTCOMES, (), seen.labelled
     yield OUTCOMES_DROPPED, (), seen.waiting_dropped
+    yield OUTCOMES_CORRECTED, (), seen.corrected
+    yield OUTCOMES_UNMATCHED, (), seen.unmatched
     yield WAITING, (), seen.waiting
     yield REPLICAS, (), seen.replicas
     now: tuple[tuple[Definition, tuple[str, ...], float | None], ...] = (

@@ -12,7 +12,7 @@ from monitoring.findings import WindowMeasures
 from monitoring.observation import Observation
 from monitoring.profile import Profile
 from monitoring.snapshot import Snapshot, WindowPerformance
-from monitoring.watch import MonitorView
+from monitoring.watch import MonitorView, view
 
 CHUNK = 5000  # records joined between two turns of the event loop: about 20 ms
 
@@ -53,11 +53,7 @@ class Monitor:
     async def view(self, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
         """What the watcher asks, on a fresh reading of the log."""
         await self.refresh()
-        seen = self._observation
-        watermark = seen.watermark()
-        until = watermark if clock is None else clock
-        labelled = None if until is None else seen.labelled(version, min_labels, until)
-        return MonitorView(watermark, seen.reference(version), seen.measures(version, after), labelled)
+        return view(self._observation, version, after, min_labels, clock)
 
     async def evidence(self, revision: int, champion: int, candidate: int, since: float) -> Evidence:
         """What the judge asks, on a fresh reading of the log."""

@@ -1,28 +1,33 @@
 """All that is seen of one model: counts shipped by replicas, and scores joined with their labels from the log."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.decision_log.record import BriefRecord, Record
 from configs.schema import ModelSpec
+from monitoring.calibration import Block
 from monitoring.counts import Merged, WindowCounts
 from monitoring.drift import category_psi, grouped_psi, psi, share_rise
 from monitoring.evidence import ArmEvidence, Evidence
 from monitoring.findings import FeatureMeasure, WindowMeasures, labels_complete
 from monitoring.joins import Joins
+from monitoring.label_ages import LabelAges
 from monitoring.pairs import Pair
 from monitoring.performance import LabelledScores, Performance
 from monitoring.profile import MISSING_BIN, UNKNOWN_BIN, Layout, Profile
-from monitoring.shipment import latency_quantile, unpack
+from monitoring.shipment import latency_quantile, slower_than, unpack
 from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
+from monitoring.traffic import TrafficMeter
 
 KEPT_WINDOWS = 400  # per version, newest
 KEPT_PAIRS = 6  # of versions, most recently seen
 _KEPT_TALLIES = 1000
 _WATERMARK_QUORUM = 10  # decisions that must lie in the newest windows, so that one wild time moves no clock
+_WATERMARK_SHARE = 0.05  # of them and of those in the two windows before, so that neither do a dozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,10 @@ class Observation:
         self._answered: dict[int, LabelledScores] = {}  # by window
         self._pairs: dict[tuple[int, int], Pair] = {}
         self._rates = Rates()
+        self._newest_window: int | None = None
+        self._label_ages = LabelAges()
+        self._traffic = TrafficMeter()
+        self._objective_ms = spec.slo.latency_p99_ms
 
     def watch(self, version: int, profile: Profile) -> None:
         """Compare that version with this reference from now on."""
@@ -77,41 +86,80 @@ class Observation:
     def read(self, records: Iterable[Record | BriefRecord]) -> None:
         """Take in new records of the decision log."""
         joined = self._joins.read(records)
-        for key, count in Counter(joined.scored).items():
-            self._scored[key] += count
-        while len(self._scored) > KEPT_WINDOWS * 10:
-            del self._scored[min(self._scored, key=lambda key: key[1])]
+        self.add_moments(joined.decided, joined.told)
+        for (version, window), count in Counter(joined.scored).items():
+            self.add_scored(version, window, count)
         by_version: defaultdict[tuple[int, int], list[tuple[float, bool]]] = defaultdict(list)
         for version, window, score, label in joined.labelled:
             by_version[(version, window)].append((score, label))
         for (version, window), rows in by_version.items():
-            _count(self._labelled.setdefault(version, {}), window, rows)
+            self.add_labelled(version, window, *_columns(rows))
         by_window: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
         for window, score, label in joined.answered:
             by_window[window].append((score, label))
         for window, rows in by_window.items():
-            _count(self._answered, window, rows)
+            self.add_answered(window, *_columns(rows))
+        for window, counted, was in joined.taken_back:
+            self._take_back(window, counted, was)
         pairs: defaultdict[tuple[int, int], list[tuple[float, float, float, int]]] = defaultdict(list)
         for low, high, at, low_score, high_score, known in joined.pairs:
             pairs[(low, high)].append((at, low_score, high_score, known))
-        for key, scores in pairs.items():
-            pair = self._pairs.pop(key, None) or Pair(*key)
-            pair.add(scores)
-            self._pairs[key] = pair  # at the end: most recently seen
+        for (low, high), scores in pairs.items():
+            self.add_pairs(low, high, np.array(scores, np.float64))
+
+    def add_moments(self, decided: Sequence[float], told: Sequence[tuple[float, float, bool]]) -> None:
+        """Note when decisions were answered, and of outcomes when their decision was, when they came, and which."""
+        self._traffic.add(decided, told)
+
+    def add_scored(self, version: int, window: int, n: int) -> None:
+        """Count decisions of that window that the version scored, as answer or as shadow."""
+        self._scored[(version, window)] += n
+        if self._scored[(version, window)] >= _WATERMARK_QUORUM:
+            self._newest_window = window if self._newest_window is None else max(self._newest_window, window)
+        while len(self._scored) > KEPT_WINDOWS * 10:
+            del self._scored[min(self._scored, key=lambda key: key[1])]
+
+    def add_labelled(self, version: int, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
+        """Count float64[n] scores of that version whose bool[n] labels became known."""
+        _count(self._labelled.setdefault(version, {}), window, scores, labels)
+
+    def add_answered(self, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
+        """Count float64[n] scores that were answered and whose bool[n] labels became known just now."""
+        _count(self._answered, window, scores, labels)
+        if self._newest_window is not None:
+            self._label_ages.add(max(0, self._newest_window - window), labels)
+
+    def _take_back(self, window: int, scores: Sequence[tuple[int, float]], label: bool) -> None:
+        labels = np.array([label])
+        counted = [(self._answered, scores[0][1])]
+        counted += [(self._labelled.get(version, {}), score) for version, score in scores]
+        for windows, score in counted:
+            if window in windows:
+                windows[window].take_back(np.array([score]), labels)
+
+    def add_pairs(self, low: int, high: int, rows: NDArray[np.float64]) -> None:
+        """Add float64[n, 4] rows that two versions scored: answered at, score of low, score of high, label or −1."""
+        pair = self._pairs.pop((low, high), None) or Pair(low, high)
+        pair.add(rows)
+        self._pairs[(low, high)] = pair  # at the end: most recently seen
         while len(self._pairs) > KEPT_PAIRS:
             del self._pairs[next(iter(self._pairs))]
 
     def watermark(self) -> float | None:
-        """The newest event time, once ten decisions lie in the newest windows; None before."""
+        """The newest event time, once enough decisions lie in the newest windows; None before.
+
+        Enough is ten, and a twentieth of all in the newest windows: a few wild times move no clock.
+        """
         newest: dict[int, tuple[int, float]] = {}
         for (_, window), counts in self._merged.windows.items():
             rows, latest = newest.get(window, (0, float("-inf")))
             newest[window] = (rows + counts.rows, max(latest, counts.newest))
-        seen = 0
-        for window in sorted(newest, reverse=True):
+        ordered, seen = sorted(newest, reverse=True), 0
+        for place, window in enumerate(ordered):
             rows, latest = newest[window]
             seen += rows
-            if seen >= _WATERMARK_QUORUM:
+            beside = seen + sum(newest[older][0] for older in ordered[place + 1 : place + 3])
+            if seen >= max(_WATERMARK_QUORUM, _WATERMARK_SHARE * beside):
                 return latest
         return None
 
@@ -119,6 +167,16 @@ class Observation:
         """The version's performance when it was made, or None while its profile is not known."""
         profile = self._profiles.get(version)
         return None if profile is None else profile.performance
+
+    def days(self, version: int) -> tuple[Block, ...]:
+        """The windows of the rows that the version learnt from."""
+        profile = self._profiles.get(version)
+        return () if profile is None else profile.days
+
+    def learnt(self, version: int) -> int | None:
+        """How many rows the version has learnt from, where its profile says so."""
+        profile = self._profiles.get(version)
+        return None if profile is None else profile.learnt
 
     def measures(self, version: int, after: int | None = None) -> tuple[WindowMeasures, ...]:
         """The version's windows, oldest first, from the one after `after` on."""
@@ -142,10 +200,11 @@ class Observation:
         """Arms of that revision; paired parts over decisions answered since (Unix seconds)."""
         arms = tuple(self._arm(revision, version) for version in self._versions_of(revision))
         pair = self._pairs.get((min(champion, candidate), max(champion, candidate)))
+        traffic = self._traffic.measured()
         if pair is None:
-            return Evidence(revision, arms, None, None)
-        paired = pair.paired(champion, candidate, since)
-        return Evidence(revision, arms, paired, pair.shift(champion, candidate, since))
+            return Evidence(revision, arms, None, None, traffic)
+        paired = pair.paired(champion, candidate, since, self._traffic.both_known_before())
+        return Evidence(revision, arms, paired, pair.shift(champion, candidate, since), traffic)
 
     def performances(self) -> tuple[WindowPerformance, ...]:
         """Every window's performance of what was answered (version None) and of each version, oldest first."""
@@ -179,16 +238,28 @@ class Observation:
             waiting=self._joins.waiting,
             waiting_dropped=self._joins.dropped,
             labelled=self._joins.labelled,
+            corrected=self._joins.corrected,
+            unmatched=self._joins.unknown,
             replicas=self._rates.replicas(now),
             profiles=tuple(sorted(self._profiles)),
             denied=dict(self._merged.denied),
+            refused=self._merged.refused,
+            refusals=dict(self._merged.refusals),
+            warnings=dict(self._merged.warnings),
         )
 
     def _complete(self, version: int, window: int, now: float) -> bool:
-        start, end = window * self._window_seconds, (window + 1) * self._window_seconds
-        return labels_complete(
-            self._labelled[version][window].n, self._scored.get((version, window), 0), start, end, now
-        )
+        labelled, decided = self._labelled[version][window].n, self._scored.get((version, window), 0)
+        end = (window + 1) * self._window_seconds
+        return labels_complete(labelled, decided, end, now, self._label_wait(version))
+
+    def _label_wait(self, version: int) -> float | None:
+        """Seconds after a window's end by which its labels are known; None while nobody can tell."""
+        profile, windows = self._profiles.get(version), self._label_ages.windows()
+        waits = [] if windows is None else [max(windows, 1) * self._window_seconds]
+        if profile is not None and profile.label_delay is not None:
+            waits.append(profile.label_delay)
+        return max(waits, default=None)
 
     def _versions_of(self, revision: int) -> list[int]:
         return sorted({version for of, version, _ in self._merged.traffic if of == revision})
@@ -197,7 +268,8 @@ class Observation:
         counts = [c for (r, v, _), c in self._merged.traffic.items() if (r, v) == (revision, version)]
         latency = np.sum([c.latency for c in counts], axis=0)
         decisions, errors = sum(c.decisions for c in counts), sum(c.errors for c in counts)
-        return ArmEvidence(version, decisions, errors, latency_quantile(latency, 0.99))
+        slow = slower_than(latency, self._objective_ms)
+        return ArmEvidence(version, decisions, errors, latency_quantile(latency, 0.99), slow)
 
     def _measure(self, version: int, window: int) -> WindowMeasures:
         counts = self._merged.windows.get((version, window))
@@ -217,6 +289,7 @@ class Observation:
             decided=self._scored.get((version, window), 0),
             performance=None if labelled is None else labelled.performance(),
             reference=None if profile is None else profile.performance,
+            label_wait=self._label_wait(version),
         )
 
     def _features(self, version: int, profile: Profile, counts: WindowCounts) -> tuple[FeatureMeasure, ...]:
@@ -236,8 +309,14 @@ class Observation:
         return tuple(measured)
 
 
-def _count(windows: dict[int, LabelledScores], window: int, rows: list[tuple[float, bool]]) -> None:
+def _columns(rows: list[tuple[float, bool]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     scores, labels = zip(*rows, strict=True)
-    windows.setdefault(window, LabelledScores()).add(np.array(scores), np.array(labels))
+    return np.array(scores, np.float64), np.array(labels, np.bool_)
+
+
+def _count(
+    windows: dict[int, LabelledScores], window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]
+) -> None:
+    windows.setdefault(window, LabelledScores()).add(scores, labels)
     if len(windows) > KEPT_WINDOWS:
         del windows[min(windows)]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from monitoring.drift import grouped_psi
 from monitoring.evidence import PairedEvidence, ShiftEvidence
+from monitoring.joins import TAKEN_BACK
 from monitoring.performance import SCORE_BINS, UNIT, exact_sum, score_bins
 
 MOST = 300_000  # newest pairs kept: 7 MB for every two versions compared
@@ -51,19 +52,23 @@ class Pair:
         self._scores = Ring(3, most)  # answered at, score of low, score of high
         self._labelled = Ring(4, most)  # the same and the label
         self._sums: _Sums | None = None
+        self._cut: tuple[float, _Sums] | None = None  # before that moment
 
-    def add(self, rows: Sequence[tuple[float, float, float, int]]) -> None:
-        """Take in (answered at, score of low, score of high, label); label −1 is a pair without one."""
-        given = np.array(rows, np.float64).reshape(-1, 4)
+    def add(self, rows: Sequence[tuple[float, float, float, int]] | NDArray[np.float64]) -> None:
+        """Take in (answered at, score of low, score of high, label); −1 is no label, 2 and 3 take 0 and 1 back."""
+        given = np.asarray(rows, np.float64).reshape(-1, 4)
         labelled = given[:, 3] >= 0
         self._scores.add(given[~labelled, :3])
         self._labelled.add(given[labelled])
         if self._sums is not None:
             self._sums.add(given[~labelled, :3], given[labelled])
 
-    def paired(self, champion: int, candidate: int, since: float) -> PairedEvidence | None:
-        """Brier loss of candidate minus champion over decisions answered since; None below two."""
-        sums = self._since(since)
+    def paired(self, champion: int, candidate: int, since: float, before: float | None = None) -> PairedEvidence | None:
+        """Brier loss of candidate minus champion over decisions answered since (and before); None below two.
+
+        `before` is to move in steps: its sums are made anew when it does.
+        """
+        sums = self._since(since) if before is None else self._between(since, before)
         n = sums.n
         if n < 2:
             return None
@@ -86,6 +91,13 @@ class Pair:
             self._sums.add(self._scores.rows(), self._labelled.rows())
         return self._sums
 
+    def _between(self, since: float, before: float) -> "_Sums":
+        if self._cut is None or self._cut[0] != before or self._cut[1].since != since:
+            labelled, sums = self._labelled.rows(), _Sums(since)
+            sums.add(np.empty((0, 3)), labelled[labelled[:, 0] < before])
+            self._cut = (before, sums)
+        return self._cut[1]
+
 
 class _Sums:
     """Sums over pairs answered since one moment; exact, so the order of rows does not matter."""
@@ -103,8 +115,11 @@ class _Sums:
         for column in (0, 1):
             self.scores[column] += np.bincount(score_bins(scores[:, 1 + column]), minlength=SCORE_BINS)
         labelled = labelled[labelled[:, 0] >= self.since]
-        losses = np.square(labelled[:, 1:3] - labelled[:, 3:4])
-        self.n += len(labelled)
+        back = labelled[:, 3] >= TAKEN_BACK
+        sign = np.where(back, -1.0, 1.0)
+        labels = np.where(back, labelled[:, 3] - TAKEN_BACK, labelled[:, 3])
+        losses = np.square(labelled[:, 1:3] - labels[:, None])
+        self.n += int(sign.sum())
         for column in (0, 1):
-            self.losses[column] += exact_sum(losses[:, column])
-        self.squared += exact_sum(np.square(losses[:, 1] - losses[:, 0]))
+            self.losses[column] += exact_sum(sign * losses[:, column])
+        self.squared += exact_sum(sign * np.square(losses[:, 1] - losses[:, 0]))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
 from cluster.errors import Invalid
 from configs.schema import Feature
+from monitoring.calibration import Block
 from monitoring.performance import SCORE_BINS, LabelledScores, Performance, score_bins
 
 QUANTILES = 10  # reference quantile bins of a number
@@ -56,6 +57,9 @@ class Profile:
     features: tuple[FeatureProfile, ...]
     scores: tuple[int, ...]  # per fixed score bin
     performance: Performance
+    label_delay: float | None = None  # seconds by which 95 % of each class's labels are known, where the rows tell it
+    learnt: int | None = None  # rows it learnt from
+    days: tuple[Block, ...] = ()  # windows of the rows it learnt from, which tell how much days differ
 
     @staticmethod
     def learn(
@@ -63,6 +67,9 @@ class Profile:
         rows: Rows,
         scores: NDArray[np.floating],
         labels: NDArray[np.bool_],
+        label_delay: float | None = None,
+        learnt: int | None = None,
+        days: tuple[Block, ...] = (),
     ) -> "Profile":
         """The profile of float32[n, F] encoded rows, and of float[m] held-out scores with their bool[m] labels."""
         if len(rows) == 0 or len(scores) == 0:
@@ -72,9 +79,11 @@ class Profile:
         performance = labelled.performance()
         if performance is None:
             raise Invalid("A profile needs held-out labels; there are none")
-        learnt = tuple(_learn(feature, rows[:, place]) for place, feature in enumerate(features))
+        binned = tuple(_learn(feature, rows[:, place]) for place, feature in enumerate(features))
         counted = np.bincount(score_bins(np.asarray(scores, np.float64)), minlength=SCORE_BINS)
-        return Profile(learnt, tuple(counted.tolist()), performance)
+        return Profile(
+            binned, tuple(counted.tolist()), performance, label_delay, len(rows) if learnt is None else learnt, days
+        )
 
     @staticmethod
     def from_json(text: bytes | str) -> "Profile":

@@ -14,6 +14,7 @@ from ray.util import list_named_actors
 
 from cluster.decision_log.tail import BRIEF, Tail
 from cluster.errors import Unavailable
+from cluster.preloading import lean
 from cluster.processes import step_back
 from configs.schema import ModelSpec
 from monitoring.evidence import Evidence
@@ -57,6 +58,7 @@ def start_monitor(spec: ModelSpec, log_root: Path) -> Any:
         lifetime="detached",
         get_if_exists=True,
         num_cpus=0,
+        runtime_env=lean(),
         max_restarts=-1,
         max_concurrency=1000,
     )
@@ -73,7 +75,9 @@ def end_monitors(deployed: Collection[str]) -> None:
 
 
 class RayMonitors:
-    """Every model's monitor, as watcher, rollout and status ask it; raises Unavailable when it does not answer."""
+    """Every model's monitor, as watcher, rollout and status ask it, from any thread; raises Unavailable when it does
+    not answer.
+    """
 
     def __init__(self, timeout_seconds: float = 10.0) -> None:
         self._timeout_seconds = timeout_seconds
@@ -102,9 +106,10 @@ class RayMonitors:
     def _ask(self, model: str, question: str, answer: type[T], *args: object) -> T:
         name = actor_name(model)
         try:
-            if model not in self._handles:
-                self._handles[model] = ray.get_actor(name, NAMESPACE)
-            answered = ray.get(getattr(self._handles[model], question).remote(*args), timeout=self._timeout_seconds)
+            handle = self._handles.get(model)
+            if handle is None:
+                handle = self._handles[model] = ray.get_actor(name, NAMESPACE)
+            answered = ray.get(getattr(handle, question).remote(*args), timeout=self._timeout_seconds)
         except (RayActorError, GetTimeoutError, ValueError) as error:
             self._handles.pop(model, None)
             raise Unavailable(

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from cluster.boundary import sentence
 from cluster.decision_log.query import Query
-from cluster.errors import NotFound, WindvaneError
+from cluster.errors import NotFound
 from cluster.mlflow_registry import MlflowRegistry
 from configs.load import load_model, load_settings
 from configs.schema import ModelSpec
-from monitoring.comparison import Comparison, compare
+from monitoring.comparison import Comparison, comparable, compare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 def write_report(spec: ModelSpec, comparison: Comparison, out: Path) -> Path:
     """Write the page and return its path; columns without a single value on either side are left out."""
+    kept = comparable(spec, comparison)
     from evidently import DataDefinition, Dataset, Report  # see the module's text
     from evidently.presets import DataDriftPreset, DataSummaryPreset
 
     reference, current = _frame(spec, comparison.reference), _frame(spec, comparison.current)
-    kept = [name for name in reference.columns if reference[name].notna().any() and current[name].notna().any()]
     categorical = {feature.name for feature in spec.features if feature.type in ("category", "boolean")}
     definition = DataDefinition(
         numerical_columns=[name for name in kept if name not in categorical],
@@ -77,8 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
         log = Query(Path(settings.home) / "log" / spec.name, spec.features)
         comparison = compare(spec, champion, bundle, log, asked.rows)
         path = write_report(spec, comparison, asked.out)
-    except WindvaneError as error:
-        sys.stderr.write(f"{error}\n")
+    except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
+        sys.stderr.write(f"Error: {sentence(error)}\n")
         return 1
     sys.stdout.write(f"{path}: the newest {comparison.current.num_rows} decisions against {comparison.wording}\n")
     return 0

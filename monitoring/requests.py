@@ -11,6 +11,7 @@ from cluster.store import Shelf, Store
 from monitoring.notices import Notice
 
 KIND = "retrain_request"
+Cause: TypeAlias = Literal["findings", "growth", "schedule", "manual"]
 Status: TypeAlias = Literal["open", "submitted", "succeeded", "failed"]
 
 
@@ -21,7 +22,7 @@ class RetrainRequest:
     request_id: str  # 0001, 0002, … per model
     model: str
     reason: str  # a sentence; it becomes the version's reason
-    cause: Literal["findings", "schedule", "manual"]
+    cause: Cause
     findings: tuple[str, ...]
     requested_at: datetime  # wall clock
     event_time: datetime | None  # the model's own clock
@@ -33,6 +34,8 @@ class RetrainRequest:
     version: int | None = None  # set by the job when it has registered
     message: str = ""  # what the last failed job said
     untold: tuple[Notice, ...] = ()  # events that belong to this state and may not be written yet
+    since: datetime | None = None  # event time at which a change is taken to have begun
+    until: datetime | None = None  # event time up to which the labels are in
     requested_by: str = LOOP  # the person who asked, and may not approve what comes of it
 
     @property
@@ -60,11 +63,13 @@ def open_request(
     store: Store,
     model: str,
     reason: str,
-    cause: Literal["findings", "schedule", "manual"],
+    cause: Cause,
     findings: Sequence[str],
     now: datetime,
     event_time: datetime | None = None,
     by: str = LOOP,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> tuple[RetrainRequest, bool]:
     """A new request, or the one that is open already; the flag says whether it is new.
 
@@ -93,6 +98,8 @@ def open_request(
                     facts={"request": f"{len(known) + 1:04d}", "cause": cause},
                 ),
             ),
+            since=since,
+            until=until,
             requested_by=by,
         )
         try:

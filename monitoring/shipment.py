@@ -47,6 +47,9 @@ class Payload(msgspec.Struct, array_like=True):
     tally: str = ""  # which counter sent it, and its how manieth: one delivered twice is known by them
     number: int = 0
     denied: dict[str, int] = {}  # category → decisions that policy denied
+    refused: int = 0  # requests, and instances of answered ones, that were refused
+    refusals: list[tuple[str, str, int]] = []  # field, reason: how many were refused for it
+    warnings: list[tuple[str, str, int]] = []  # field, reason: rows that were warned of it
 
 
 _decoder = msgspec.msgpack.Decoder(Payload)
@@ -73,6 +76,15 @@ def latency_quantile(latency: Counts, quantile: float) -> float | None:
         return None
     place = int(np.searchsorted(np.cumsum(latency), quantile * total, side="left"))
     return float(LATENCY_EDGES_MS[min(place, len(LATENCY_EDGES_MS) - 1)])
+
+
+def slower_than(latency: Counts, limit_ms: float) -> int:
+    """How many answers surely took longer: those above the first bin edge that is not below the limit.
+
+    >>> slower_than(np.bincount(np.searchsorted(LATENCY_EDGES_MS, [1.0, 49.0, 80.0]), minlength=LATENCY_BINS), 50.0)
+    1
+    """
+    return int(latency[int(np.searchsorted(LATENCY_EDGES_MS, limit_ms, side="left")) + 1 :].sum())
 
 
 def counts_to_bytes(counts: Counts) -> bytes:

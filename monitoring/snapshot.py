@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -56,9 +56,14 @@ class Snapshot:
     waiting: int  # decisions without an outcome
     waiting_dropped: int  # that made room before their outcome came
     labelled: int
+    corrected: int  # outcomes that took the place of an earlier one
+    unmatched: int  # outcomes of ids that no decision has, so far
     replicas: int
     profiles: tuple[int, ...]  # versions whose reference is known
     denied: Mapping[str, int]  # decisions that policy denied, by category
+    refused: int = 0  # requests, and instances of answered ones
+    refusals: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by field, reason
+    warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)  # rows, by field, reason
 
 
 class Rates:

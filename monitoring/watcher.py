@@ -11,7 +11,7 @@ import msgspec
 
 from cluster.bundle import Bundle
 from cluster.errors import WindvaneError
-from cluster.jobs import JobRequest, Jobs
+from cluster.jobs import PROGRAM, TRAINING, JobRequest, Jobs
 from cluster.registry import Registry
 from cluster.store import Shelf, Store
 from configs.schema import ModelSpec
@@ -21,9 +21,10 @@ from monitoring.notices import tell
 from monitoring.requests import RetrainRequest, change, open_request, requests_of
 from monitoring.requests import shelf as request_shelf
 from monitoring.triggers import Circumstances
-from monitoring.watch import MonitorView, WatchState, decide
+from monitoring.watch import MonitorView, WatchState, decide, future_told
 
 WATCH = "watch"  # store kind of the WatchState, key model
+FUTURE_SECONDS = 300.0  # that event times may lie ahead of the wall clock before they are told of and not followed
 FINDING = "finding"  # store kind of every breach, key <model>/<window>/<version>/<name>
 
 
@@ -88,7 +89,17 @@ class Watcher:
     def _act(self, model: str, state: WatchState, revision: int, recovered: bool) -> None:
         tell(self._store, model, state.untold, recovered)
         if (wanted := state.wanted) is not None:
-            open_request(self._store, model, wanted.reason, wanted.cause, wanted.findings, wanted.at, wanted.event_time)
+            open_request(
+                self._store,
+                model,
+                wanted.reason,
+                wanted.cause,
+                wanted.findings,
+                wanted.at,
+                wanted.event_time,
+                since=wanted.since,
+                until=wanted.until,
+            )
         self._states.save(model, replace(state, untold=(), wanted=None), revision)
 
     def _see_through(self, model: str, now: datetime) -> None:
@@ -135,10 +146,14 @@ class Watcher:
 
     def job(self, request: RetrainRequest) -> JobRequest:
         """The job of the request's current attempt."""
-        entrypoint = [self._python, "-m", "training.retrain", "--model", request.model]
+        entrypoint = [self._python, *PROGRAM, TRAINING, "--model", request.model]
         entrypoint += ["--request", request.request_id, "--reason", request.reason]
-        if request.event_time is not None and self._specs(request.model).data.time is not None:
-            entrypoint += ["--until", request.event_time.isoformat()]
+        timed = self._specs(request.model).data.time is not None
+        until = request.until or (request.event_time if timed else None)
+        if until is not None:
+            entrypoint += ["--until", until.isoformat()]
+        if request.since is not None:
+            entrypoint += ["--since", request.since.isoformat()]
         metadata = {
             "model": request.model,
             "request": request.request_id,
@@ -166,7 +181,11 @@ class Watcher:
         clock = view.watermark if wall is None else wall
         if clock is None:
             return
+        ahead = clock - now.timestamp() > FUTURE_SECONDS
+        clock = min(clock, now.timestamp() + FUTURE_SECONDS)  # times that are yet to come close no window
         after, found = decide(spec, champion, state, view, self._circumstances(model, clock, now))
+        if ahead and view.watermark is not None:
+            after = future_told(after, champion, view.watermark, now)
         self._keep(found)
         if after != before:
             revision = self._states.save(model, after, revision)
@@ -176,14 +195,20 @@ class Watcher:
     def _circumstances(self, model: str, clock: float, now: datetime) -> Circumstances:
         known = requests_of(self._store, model)
         asked = [request.event_time.timestamp() for request in known if request.event_time is not None]
-        newest = self._registry.versions(model)[-1]
+        versions = self._registry.versions(model)
+        newest = versions[-1]
+        lost = {version.request_id for version in versions if version.standing in ("rejected", "rolled_back")}
         return Circumstances(
             clock=clock,
             wall=now,
             last_requested=max(asked, default=None),
             open_request=next((request.request_id for request in known if not request.closed), None),
             proving=newest.number if newest.standing == "candidate" else None,
-            starts=tuple(start for request in known for start in request.started_at),
+            worthless=tuple(
+                request.started_at[-1]
+                for request in known
+                if request.started_at and (request.request_id in lost or request.status == "failed")
+            ),
         )
 
     def _keep(self, found: Sequence[Finding]) -> None:

@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
 from configs.access import ROLES, Role
@@ -24,6 +22,7 @@ from serve_apps.key_desk import KeyDesk
 from serve_apps.key_routes import add_key_routes
 from serve_apps.openapi.document import document
 from serve_apps.permitted import VIEW, permitted, seen_by
+from serve_apps.probes import Probes, methods_at, options
 from serve_apps.protocol import strict_json
 from serve_apps.protocol.infer_reply import refusal_at
 from serve_apps.protocol.problem import MethodNotAllowed
@@ -157,6 +156,7 @@ def make_app(
     def reference(request: Request) -> HTMLResponse:
         return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
 
+    app.add_middleware(Probes)
     add_rollout_routes(app, desk, gate)
     add_key_routes(app, keys, gate)
     add_governance_routes(app, governance)
@@ -167,6 +167,14 @@ def make_app(
         """What no route answers; whether there is such a model nobody learns who may not use it."""
         assert isinstance(error, HTTPException)
         parts = request.url.path.split("/")
+        if request.method == "OPTIONS":
+            try:
+                answer = await options(request, keeper)
+            except WindvaneError as refused:
+                await keeper.refused(refused, request)
+                return _refuse(refused, request.url.path)
+            if answer is not None:
+                return answer
         if parts[1:3] == ["v2", "models"] and len(parts) > 3 and parts[3]:
             try:
                 await keeper.admit(request, ROLES, parts[3])
@@ -200,22 +208,12 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
-        told = (error.headers or {}).get("Allow", "").split(", ")  # of the first route only
-        allowed = ", ".join(sorted(_methods_at(request).union(told)))
+        allowed = ", ".join(sorted(methods_at(request.app, request.scope)))
         sentence = f"{request.method} is not answered here; use {allowed}"
         return _refuse(MethodNotAllowed(sentence, allowed), request.url.path)
     if error.status_code == 400:
         return _refuse(Malformed(str(error.detail)), request.url.path)
     return _nothing_there(request)
-
-
-def _methods_at(request: Request) -> set[str]:
-    """Every method that one of the app's own routes answers at this path."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
-    return found
 
 
 def _nothing_there(request: Request) -> Response:

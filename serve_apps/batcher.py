@@ -14,7 +14,8 @@ class Batcher(Generic[Part]):
     """First in, first out; parts of requests, whose length is their rows, are never taken apart.
 
     How much may wait is decided before (`Admission`). `call_soon` is the loop's: it runs a function on the loop's next
-    turn. `run` answers one batch of at most `largest` rows, or of one part, and must not raise.
+    turn. `run` answers one batch of at most `largest` rows, or of one part. When it raises, `fail` gets the batch with
+    the error and answers whatever `run` did not; the batches after it run all the same.
 
     >>> turns = []
     >>> batcher = Batcher(print, largest=3, call_soon=turns.append)
@@ -29,8 +30,10 @@ class Batcher(Generic[Part]):
         run: Callable[[list[Part]], None],
         largest: int,
         call_soon: Callable[[Callable[[], None]], object],
+        fail: Callable[[list[Part], Exception], None] | None = None,
     ) -> None:
         self._run = run
+        self._fail = fail
         self._largest = largest
         self._call_soon = call_soon
         self._queue: deque[Part] = deque()
@@ -73,4 +76,9 @@ class Batcher(Generic[Part]):
             batch.append(queue.popleft())
         self._rows -= rows
         self._schedule()
-        self._run(batch)
+        try:
+            self._run(batch)
+        except Exception as error:
+            if self._fail is None:
+                raise
+            self._fail(batch, error)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -10,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import grpc
 from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
+from cluster import grpc_health, head_record
 from cluster.audit_place import AuditPlace
 from cluster.callers.declared import declared
 from cluster.callers.key_book import KeyBook
@@ -23,11 +27,13 @@ from cluster.consent import ConsentRecords
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.sealer import Sealer
 from cluster.errors import WindvaneError
+from cluster.jobs import PROGRAM
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.policy_library import PolicyLibrary
 from cluster.processes import step_back
 from cluster.ray_jobs import RayJobs
 from cluster.registry import registry_state
+from cluster.serve_apps_api import ServeApplications
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec
 from configs.settings import Settings
@@ -45,6 +51,7 @@ from serve_apps.grpc_reception import GrpcReception
 from serve_apps.guarded import Keeper, demand_guards
 from serve_apps.inference_server import add_server_routes, server_metadata, unready
 from serve_apps.key_desk import KeyDesk
+from serve_apps.model_ticks import ModelTicks
 from serve_apps.orders import Orders
 from serve_apps.own_log import speak
 from serve_apps.policy_desk import PolicyDesk
@@ -52,9 +59,11 @@ from serve_apps.prefetch import Prefetching
 from serve_apps.protocol import oip_grpc
 from serve_apps.ray_metrics import RayMetrics
 from serve_apps.ray_switchboard import RaySwitchboard
+from serve_apps.ray_waits import RayWaits
 from serve_apps.records_desk import RecordsDesk
 from serve_apps.review_watch import ReviewWatch
 from serve_apps.rollout.controller import RolloutController
+from serve_apps.snapshots import Snapshots
 from serve_apps.turned_away import TurnedAway
 
 logger = logging.getLogger("windvane.control")
@@ -66,6 +75,8 @@ SEAL_SECONDS = 5.0
 AUDIT_SECONDS = 1.0
 METRICS_SECONDS = 5.0
 POLICY_SECONDS = 1.0
+LINK_SECONDS = 1.0
+WAITS_SECONDS = 1.0
 
 
 @serve.deployment(
@@ -97,7 +108,11 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
-        self._desk = Desk(store, registry, self._rollouts, self._monitors, archive)
+        self._snapshots = Snapshots()
+        dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
+        alone = self._settings.ray_address is None
+        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
+        self._desk = Desk(store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen)
         self._authenticator = declared(self._settings)
         self._turned_away = TurnedAway()
         self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -125,18 +140,26 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
+        kernels = [sys.executable, *PROGRAM, "serve_apps.kernels"]  # a replica that finds none makes its own
+        threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None
-        for name, period, act, before in (
-            ("rollout", ROLLOUT_SECONDS, self._roll, None),
-            ("keys", KEYS_SECONDS, None, self._refresh_keys),
-            ("watch", WATCH_SECONDS, self._watch, self._end_monitors),
-            ("seal", SEAL_SECONDS, self._seal, self._seal_others),
+        self._watches = ModelTicks("watch", self._watch, self._going_on)
+        rollouts = ModelTicks("rollout", lambda spec, now: self._rollouts.tick(spec.name, now), self._going_on)
+        # One at a time: what a seal waits for is the disk, which all share.
+        seals = ModelTicks("seal", lambda spec, _: Sealer(self._log / spec.name).seal(), self._going_on, 1)
+        for name, period, ticks, before in (
+            ("rollout", ROLLOUT_SECONDS, rollouts, None),
+            ("keys", KEYS_SECONDS, None, lambda _: self._key_desk.refresh()),
+            ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
+            ("seal", SEAL_SECONDS, seals, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
-            ("metrics", METRICS_SECONDS, self._tell_ray, None),
+            ("metrics", METRICS_SECONDS, None, self._tell_ray),
             ("policies", POLICY_SECONDS, None, self._govern),
+            ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
+            ("link", LINK_SECONDS, None, lambda _: head_record.mend_link(home)),
         ):
-            threading.Thread(target=self._loop, args=(name, period, act, before), name=name, daemon=True).start()
+            threading.Thread(target=self._loop, args=(name, period, ticks, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
@@ -165,6 +188,15 @@ class Control:
             return oip_grpc.ready(False)
         return oip_grpc.ready(not waiting)
 
+    async def Check(self, request: bytes, grpc_context: Any) -> grpc_health.Status:  # noqa: N802
+        """gRPC's health service: as `ServerReady`. Of single models it says nothing, for it asks for no key."""
+        if grpc_health.service_of(request) not in ("", grpc_health.PROTOCOL):
+            grpc_context.set_code(grpc.StatusCode.NOT_FOUND)
+            grpc_context.set_details(
+                f"Ask about the server or {grpc_health.PROTOCOL}; of a model ModelReady says it, with a key"
+            )
+        return grpc_health.Status((await self.ServerReady(None)).ready)
+
     async def ServerMetadata(self, _: Any) -> Any:  # noqa: N802
         """Over gRPC: who answers, and what of the protocol it speaks."""
         return oip_grpc.server_of(server_metadata())
@@ -188,10 +220,10 @@ class Control:
         self,
         name: str,
         period: float,
-        act: Callable[[ModelSpec, datetime], None] | None,
+        ticks: ModelTicks | None,
         before: Callable[[Sequence[ModelSpec]], None] | None,
     ) -> None:
-        """Every model, for ever; one model's trouble is said once and never stops the others."""
+        """Every model, for ever; one model's trouble is said once, and neither stops nor delays the others."""
         while not self._stopping.is_set():
             start = time.monotonic()
             models: list[ModelSpec] = []
@@ -199,12 +231,11 @@ class Control:
                 models += self._desk.models()
                 if before is not None:
                     before(models)
-            for spec in models:
-                if act is None:
-                    break
-                with self._going_on(f"{name}:{spec.name}"):
-                    act(spec, datetime.now(UTC))
+            if ticks is not None:
+                ticks.begin(models)
             self._stopping.wait(max(0.0, period - (time.monotonic() - start)))
+        if ticks is not None:
+            ticks.close()
 
     @contextmanager
     def _going_on(self, where: str) -> Iterator[None]:
@@ -223,22 +254,19 @@ class Control:
             self._told[where] = sentence
             logger.warning("%s: %s", where, sentence)
 
-    def _refresh_keys(self, _: Sequence[ModelSpec]) -> None:
-        self._key_desk.refresh()
-
-    def _roll(self, spec: ModelSpec, now: datetime) -> None:
-        self._rollouts.tick(spec.name, now)
-
     def _end_monitors(self, models: Sequence[ModelSpec]) -> None:
-        """In the thread that starts monitors, so that none is started for a model that just left."""
+        """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""
         names = tuple(spec.name for spec in models)
-        if names != self._watched:
+        if names != self._watched and self._watches.busy <= set(names):
             end_monitors(names)
             self._watched = names
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
-        start_monitor(spec, self._log / spec.name)
-        watermark = self._monitors.snapshot(spec.name).watermark
+        if self._switchboard.in_force(spec.name):  # else it would only take the CPU that the first replica starts with
+            start_monitor(spec, self._log / spec.name)
+        snapshot = self._monitors.snapshot(spec.name)
+        self._snapshots.put(spec.name, snapshot)
+        watermark = snapshot.watermark
         if watermark is not None and spec.data.time is not None:
             self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
         self._watcher.tick(spec.name, now)
@@ -251,8 +279,8 @@ class Control:
         self._reviews.tick(models, datetime.now(UTC))
         self._policies.tell()
 
-    def _tell_ray(self, spec: ModelSpec, _: datetime) -> None:
-        self._ray_metrics.tell([self._desk.state(spec.name)])
+    def _tell_ray(self, models: Sequence[ModelSpec]) -> None:
+        self._ray_metrics.tell([self._desk.state(spec.name) for spec in models])
 
     def _audit(self, models: Sequence[ModelSpec]) -> None:
         self._auditing.tick(models, datetime.now(UTC))
@@ -263,9 +291,6 @@ class Control:
         for root in sorted(self._log.iterdir()) if self._log.is_dir() else ():
             if root.is_dir() and root.name not in deployed:
                 Sealer(root).seal()
-
-    def _seal(self, spec: ModelSpec, _: datetime) -> None:
-        Sealer(self._log / spec.name).seal()
 
 
 def build(args: dict[str, Any]) -> Any:

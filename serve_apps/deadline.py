@@ -48,5 +48,5 @@ def read_deadline(text: str, arrived: float) -> float:
         seconds = math.nan
     if not 0.0 < seconds < math.inf:
         detail = f"must be a number of seconds, such as 0.25, not {text[:40]!a}"
-        raise Invalid(f"{HEADER} {detail}", (Problem("", f"header {detail}"),))
+        raise Invalid(f"{HEADER} {detail}", (Problem("", f"header {detail}", "type", "header"),))
     return arrived + seconds

@@ -131,7 +131,7 @@ class Decider:
                 answers.append((known, keyed))
             if fresh:
                 self._waiting.take(fresh, arrived, deadline)
-        except WindvaneError:
+        except BaseException:  # whoever sends one of their ids again may not wait for an answer that nobody makes
             for pending in fresh:
                 pending.answer.cancel()
             raise
@@ -148,7 +148,8 @@ class Decider:
         return [answer for part in found for answer in part]
 
     def demand_ready(self) -> None:
-        """Raise Unavailable while no version, or no policy set, is in force: then every question would be refused."""
+        """Raise Unavailable while every question would be refused: no version or policy set in force, or no log."""
+        self._log.demand_open()
         if self._roster.in_force is None:
             trouble = self._roster.report().trouble
             raise Unavailable(f"No version of {self._model} is in force yet{': ' if trouble else ''}{trouble}")
@@ -167,50 +168,62 @@ class Decider:
         in_force = self._roster.in_force
         if in_force is None:
             error = Unavailable(f"{self._model} has no version in force: try again in a few seconds")
-            for pending in batch:
-                pending.fail(error)
-            self._waiting.finished(sum(map(len, batch)))
+            self._waiting.finished(sum(pending.fail_all(error) for pending in batch))
             return
         router, unit = in_force.router, self._unit
         groups: dict[tuple[str, int], list[Row]] = {}
         for pending in self._waiting.wanted(batch):
             override = pending.override
             for place, question in enumerate(pending.questions):
-                bucket = router.bucket(unit(question.subject))
-                if override is None:
-                    arm = router.pick(bucket)
-                    key = (arm.name, arm.version)
+                try:
+                    bucket = router.bucket(unit(question.subject))
+                    if override is None:
+                        arm = router.pick(bucket)
+                        key = (arm.name, arm.version)
+                    else:
+                        key = (OVERRIDE, override)
+                except Exception as error:  # of this row: the others of the batch are decided
+                    logger.exception("A row could not be routed")
+                    self._waiting.fail([Row(pending, place, question, 0)], error)
                 else:
-                    key = (OVERRIDE, override)
-                groups.setdefault(key, []).append(Row(pending, place, question, bucket))
+                    groups.setdefault(key, []).append(Row(pending, place, question, bucket))
         for (name, version), rows in groups.items():
-            self._score(in_force, name, version, rows)
+            try:
+                self._score(in_force, name, version, rows)
+            except Exception as error:  # of this arm: the others of the batch are decided
+                logger.exception("%d rows were not decided", len(rows))
+                self._waiting.fail(rows, error)
 
     def _score(self, in_force: InForce, arm: str, version: int, rows: list[Row]) -> None:
         loaded = in_force.versions.get(version) or self._roster.loaded.get(version)
         if loaded is None:  # asked for by an owner, and let go a moment ago
-            self._fail(rows, self._not_loaded(version))
+            self._waiting.fail(rows, self._not_loaded(version))
             return
         try:
             encoded, scores = loaded.score([row.question.row for row in rows], block(rows))
-        except WindvaneError as error:
+        except Exception as error:  # noqa: BLE001  logged there, and another version answers
             self._fall_back(in_force, arm, version, rows, error)
             return
         ruled = self._ruling.rule(rows, scores.tolist())
         scored = Scored(in_force, arm, loaded, rows, encoded, scores, ruled)
         blocked = [place for place, each in enumerate(ruled) if not (each.verdict.allowed or each.verdict.refer)]
         if blocked:
-            self._denials.block(scored.only(blocked), self._waiting.finished)
-            if len(blocked) == len(rows):
+            refused, others = scored.only(blocked), sorted(set(range(len(rows))).difference(blocked))
+            scored = scored.only(others) if others else scored
+            self._denials.block(refused, self._waiting.finished)
+            if not others:
                 return
-            scored = scored.only(sorted(set(range(len(rows))).difference(blocked)))
         self._explaining.take(scored)
 
     def _explained(self, scored: Scored, explanations: Explanations | None, error: BaseException | None) -> None:
-        if error is None:
-            self._log_and_answer(scored, explanations)
-        else:
-            self._fall_back(scored.in_force, scored.arm, scored.loaded.number, scored.rows, error)
+        try:
+            if error is None:
+                self._log_and_answer(scored, explanations)
+            else:
+                self._fall_back(scored.in_force, scored.arm, scored.loaded.number, scored.rows, error)
+        except Exception as unforeseen:  # nobody above knows these rows: a thread may have told of them
+            logger.exception("%d rows were not decided", len(scored.rows))
+            self._waiting.fail(scored.rows, unforeseen)
 
     def _fall_back(self, in_force: InForce, arm: str, version: int, rows: list[Row], error: BaseException) -> None:
         """Count the failure and let the champion answer, unless it failed itself or an owner wanted this version."""
@@ -218,10 +231,11 @@ class Decider:
         self._counts.error(version, revision, len(rows), arm)
         if self._failing.get(version) != revision:  # said once; the counts say how often
             self._failing[version] = revision
-            logger.warning("Arm %s of split %d: %s", arm, revision, error)
+            unforeseen = None if isinstance(error, WindvaneError) else error
+            logger.warning("Arm %s of split %d: %s", arm, revision, error, exc_info=unforeseen)
         champion = in_force.fallback(version) if arm not in (OVERRIDE, FALLBACK) else None
         if champion is None:
-            self._fail(rows, error)
+            self._waiting.fail(rows, error)
         else:
             self._score(in_force, FALLBACK, champion, rows)
 
@@ -234,11 +248,7 @@ class Decider:
             committed = self._log.commit(alone=alone)
             self._waiting.hold()
         except WindvaneError as error:
-            self._fail(scored.rows, error)
-            return
-        except Exception as error:  # whatever it is, nobody may wait for ever
-            logger.exception("%d decisions could not be logged", len(scored.rows))
-            self._fail(scored.rows, error)
+            self._waiting.fail(scored.rows, error)
             return
         if committed.done():
             self._committed(scored, answers, at, committed.exception())
@@ -249,35 +259,37 @@ class Decider:
         """The log has the group, or refused it: nothing is answered that is not logged."""
         self._waiting.release()
         if error is not None:
-            self._fail(scored.rows, error)
+            self._waiting.fail(scored.rows, error)
             return
-        for row, answer in zip(scored.rows, answers, strict=True):
-            row.pending.give(row.place, answer)
-        self._waiting.finished(len(answers))
+        try:
+            over = [row.pending.give(row.place, answer) for row, answer in zip(scored.rows, answers, strict=True)]
+        except Exception as unforeseen:
+            logger.exception("%d decisions are logged and were not answered", len(scored.rows))
+            self._waiting.fail(scored.rows, unforeseen)
+            return
+        self._waiting.finished(sum(over))
         self._loop.call_soon(self._count, scored, answers, at, self._ticks())
 
     def _count(self, scored: Scored, answers: list[Answer], at: float, replied: float) -> None:
         """Off the path: the replies are on their way."""
         split, version, rows = scored.in_force.split, scored.loaded.number, scored.rows
         times = [row.question.event_time for row in rows]
-        self._counts.add(
-            version,
-            split.revision,
-            scored.arm,
-            scored.encoded,
-            scored.scores,
-            [at if time is None else time for time in times],
-            [answer.action for answer in answers],
-            [1000.0 * (replied - row.pending.arrived) for row in rows],
-        )
+        try:
+            self._counts.add(
+                version,
+                split.revision,
+                scored.arm,
+                scored.encoded,
+                scored.scores,
+                [at if time is None else time for time in times],
+                [answer.action for answer in answers],
+                [1000.0 * (replied - row.pending.arrived) for row in rows],
+            )
+        except Exception:  # their shadows score them all the same
+            logger.exception("%d decisions were answered and not counted", len(rows))
         if split.shadows:
             ids = [answer.decision_id for answer in answers]
             self._shadows.offer(Answered(scored.in_force, version, ids, [row.question.row for row in rows]))
-
-    def _fail(self, rows: list[Row], error: BaseException) -> None:
-        for row in rows:
-            row.pending.fail(error)
-        self._waiting.finished(len(rows))
 
     def _not_loaded(self, version: int) -> NotFound:
         loaded = ", ".join(map(str, sorted(self._roster.loaded)))

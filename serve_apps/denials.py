@@ -12,6 +12,7 @@ from serve_apps.question import Question
 from serve_apps.records import Records
 from serve_apps.roster import InForce
 from serve_apps.sinks import Counts, Log
+from serve_apps.unforeseen import told
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +45,15 @@ class Denials:
 
         def recorded(done: "asyncio.Future[None]") -> None:
             error = done.exception()
-            for row, ruled, name in zip(scored.rows, scored.ruled, ids, strict=True):
-                if error is None:
+            finished(
+                sum(
+                    row.pending.fail(row.place, denied(ruled.verdict, (name,)) if error is None else told(error))
+                    for row, ruled, name in zip(scored.rows, scored.ruled, ids, strict=True)
+                )
+            )
+            if error is None:
+                for ruled in scored.ruled:
                     self._counts.denied(ruled.verdict.category)
-                row.pending.fail(denied(ruled.verdict, (name,)) if error is None else error)
-            finished(len(scored.rows))
 
         try:
             ids = self._records.blocked(scored, self._now())
@@ -56,8 +61,6 @@ class Denials:
         except Exception as error:  # whatever it is, nobody may wait for ever
             if not isinstance(error, WindvaneError):
                 logger.exception("%d denials could not be logged", len(scored.rows))
-            for row in scored.rows:
-                row.pending.fail(error)
-            finished(len(scored.rows))
+            finished(sum(row.pending.fail(row.place, told(error)) for row in scored.rows))
         else:
             committed.add_done_callback(recorded)

@@ -2,20 +2,21 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
+from cluster.declarations import spec_digest
 from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from cluster.lifecycle import spec_digest
 from cluster.mandate import mandate_of
 from cluster.model_card import Card, page
 from cluster.policy import Mandate
 from cluster.registry import Registry
 from cluster.serve_apps_api import CONTROL
 from cluster.store import DECLARATION, Event, Shelf, Store
+from cluster.waiting import Wait
 from configs.complaint import faults
 from configs.schema import ModelSpec
 from monitoring.metrics import ModelState, exposition
@@ -40,9 +41,9 @@ from serve_apps.rollout.controller import RolloutController
 from serve_apps.rollout.plan import Rollout
 from serve_apps.router import SPLIT, Split
 
-NEWEST_EVENTS = 20
+NEWEST_EVENTS = 60  # of which findings of one kind are one line in a terminal
 MOST_EVENTS = 1_000_000  # of one model that are looked through
-ON_CARDS = ("approved", "promoted", "rolled_back", "aborted")  # kinds of events
+ON_CARDS = ("approved", "promoted", "rolled_back", "aborted", "unproven")  # kinds of events
 
 
 class Monitors(Protocol):
@@ -73,13 +74,14 @@ class Desk:
         monitors: Monitors,
         records: Records,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        waits: Callable[[], Sequence[Wait]] = tuple,
     ) -> None:
         self._store = store
         self._registry = registry
         self._rollouts = rollouts
         self._monitors = monitors
         self._records = records
-        self._clock = clock
+        self._clock, self._waits = clock, waits
         self._splits = Shelf(store, SPLIT, Split)
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[Event, ...]] = {}
@@ -99,7 +101,7 @@ class Desk:
     def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
         """Everything `windvane status` and the console show of the models that may be seen."""
         seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
-        return {"at": self._clock().isoformat(), "models": seen}
+        return {"at": self._clock().isoformat(), "models": seen, "waits": status.wait_statuses(self._waits(), may_see)}
 
     def mandate(self, model: str) -> Mandate | None:
         """What the deployed declaration permits; None when none is deployed."""

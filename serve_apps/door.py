@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeAlias
 
 from cluster.callers.caller import Caller, demand_role
 from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
+from configs.access import ROLES
 from configs.schema import ModelSpec
 from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.decider import Decider
@@ -19,6 +21,7 @@ from serve_apps.protocol.decide import Decide
 from serve_apps.protocol.infer_reply import refusal
 from serve_apps.protocol.outcomes import Outcomes
 from serve_apps.protocol.problem import MethodNotAllowed, Response, problem
+from serve_apps.request_counts import RequestCounts
 from serve_apps.roster import Roster
 from serve_apps.sinks import Log
 
@@ -27,6 +30,7 @@ Hook: TypeAlias = Callable[[], Awaitable[None]]
 VERSION_HEADER = b"x-windvane-version"
 REPORT_OUTCOME = "report_outcome"  # as policies name it
 LARGEST_VERSION = 10**9
+LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that ask for no work
 logger = logging.getLogger(__name__)
 
 
@@ -41,6 +45,7 @@ class Door:
         decider: Decider,
         gate: Gate,
         log: Log,
+        counts: RequestCounts,
         start: Hook,
         stop: Hook,
         now: Callable[[], float] = time.time,
@@ -52,6 +57,7 @@ class Door:
         self._decider = decider
         self._gate = gate
         self._log = log
+        self._counts = counts
         self._start = start
         self._stop = stop
         self._now = now
@@ -60,7 +66,9 @@ class Door:
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
         self._departures = Departures(ticks)
-        self._inference = InferDoor(spec, roster, decider, self._departures, entrance, self._override, now, ticks)
+        self._inference = InferDoor(
+            spec, roster, decider, self._departures, entrance, counts, self._override, now, ticks
+        )
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},
             f"/v2/models/{spec.name}/outcomes": {"POST": Route(self._outcomes, CLIENTS)},
@@ -83,7 +91,7 @@ class Door:
         if response is not None:
             sent = [*response.headers, (b"content-length", b"%d" % len(response.body))]
             await send({"type": "http.response.start", "status": response.status, "headers": sent})
-            await send({"type": "http.response.body", "body": response.body})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         """The reply to one HTTP request, an error's too; None when its client is gone. `headers` are the scope's."""
@@ -98,11 +106,15 @@ class Door:
             return None
         except WindvaneError as error:
             self._entrance.refused(error, f"{scope['method']} {scope['path']}", caller)
-            return self._refusal(error, scope["path"])
+            return self._refusal(error, scope)
         except Exception:
             logger.exception("%s %s was not answered", scope["method"], scope["path"])
             fault = WindvaneError("This is a fault of the server; it is in its log")
-            return self._refusal(fault, scope["path"])
+            return self._refusal(fault, scope)
+
+    def shed(self, error: WindvaneError) -> None:
+        """Count a request that is refused before it is read."""
+        self._counts.refused(error)
 
     async def _other(self, kind: str, receive: Receive, send: Send) -> None:
         if kind != "lifespan":
@@ -123,14 +135,20 @@ class Door:
         if methods is None:
             known = ", ".join(sorted(path for path in self._routes if not path.endswith("/")))
             raise NotFound(f"There is nothing at {scope['path']!a}; there is {known}")
-        route = methods.get(scope["method"])
+        method = scope["method"]
+        route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            allowed = ", ".join(methods)
-            raise MethodNotAllowed(f"{scope['method']} is not answered here; use {allowed}", allowed)
+            allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
+            if method == "OPTIONS":
+                return Route(partial(_options, allowed), ROLES)
+            raise MethodNotAllowed(f"{method} is not answered here; use {allowed}", allowed)
         return route
 
-    def _refusal(self, error: WindvaneError, path: str) -> Response:
-        """Problem details from our own doors, the protocol's `error` from its own."""
+    def _refusal(self, error: WindvaneError, scope: Scope) -> Response:
+        """Problem details from our own doors, the protocol's `error` from its own; counted unless it only looks."""
+        path = scope["path"]
+        if scope["method"] not in LOOKING:
+            self._counts.refused(error)
         return problem(error, path) if path in self._own_routes else refusal(error, path)
 
     async def _decide(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
@@ -139,20 +157,24 @@ class Door:
         override = self._override(headers, caller)
         body = await self._body(headers, receive)
         await self._decider.turnstile.turn(len(body))
-        questions, many = self._decide_protocol.decode(body, self._now())
-        self._entrance.debit(caller, len(questions))
+        asked = self._decide_protocol.decode(body, self._now())
+        self._entrance.debit(caller, len(asked))
         with self._departures.watch(headers, receive):
-            answers = await self._decider.decide(questions, arrived, override, deadline, caller=caller)
-        return Response(200, self._decide_protocol.encode(answers, many), JSON)
+            answers = await self._decider.decide(asked.questions, arrived, override, deadline, caller=caller)
+        if asked.warnings or asked.refused:
+            self._counts.answered(asked.warnings, asked.refused)
+        return Response(200, self._decide_protocol.encode(asked, answers), JSON)
 
     async def _outcomes(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
         self._gate.demand(caller, REPORT_OUTCOME)
-        outcomes = self._outcomes_protocol.decode(await self._body(headers, receive), self._now(), caller.name)
-        self._entrance.debit(caller, len(outcomes))
-        for outcome in outcomes:
+        reported = self._outcomes_protocol.decode(await self._body(headers, receive), self._now(), caller.name)
+        self._entrance.debit(caller, len(reported))
+        for outcome in reported.outcomes:
             self._log.append(outcome)
         await self._log.commit()
-        return Response(200, b'{"accepted":%d}' % len(outcomes), JSON)
+        if reported.refused:
+            self._counts.answered({}, reported.refused)
+        return Response(200, self._outcomes_protocol.encode(reported), JSON)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         demand_json(headers)
@@ -167,5 +189,10 @@ class Door:
         text = headers[VERSION_HEADER].decode("latin-1").strip()
         if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < LARGEST_VERSION):
             detail = f"must be the number of a version, such as 3, not {text[:40]!a}"
-            raise Invalid(f"{VERSION_HEADER.decode()} {detail}", (Problem("", f"header {detail}"),))
+            raise Invalid(f"{VERSION_HEADER.decode()} {detail}", (Problem("", f"header {detail}", "type", "header"),))
         return int(text)
+
+
+async def _options(allowed: str, _headers: Headers, _receive: Receive, _caller: Caller) -> Response:
+    """What is answered at a path."""
+    return Response(204, b"", ((b"allow", allowed.encode()),))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
-from cluster.errors import Unavailable, WindvaneError
+from cluster.errors import Unavailable
 from cluster.policy import EXPLANATION
 from configs.schema import ModelSpec
 from serve_apps.grounding import Explained
@@ -63,7 +63,7 @@ class Explaining:
             return
         try:
             explanations = _explained(scored, pace)
-        except WindvaneError as error:
+        except Exception as error:  # noqa: BLE001  told on: another version answers
             self._told(scored, None, error)
         else:
             self._told(scored, explanations, None)

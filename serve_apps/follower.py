@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from cluster.errors import Invalid, Unavailable
@@ -35,11 +36,14 @@ class Follower:
         roster: Roster,
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
         longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
+        report: Callable[[], Report] | None = None,
     ) -> None:
+        """`report` says where the replica stands; without one, the roster does."""
         self._feed = feed
         self._roster = roster
         self._first_pause_seconds = first_pause_seconds
         self._longest_pause_seconds = longest_pause_seconds
+        self._report = report or roster.report
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -63,7 +67,7 @@ class Follower:
         pause = self._first_pause_seconds
         while True:
             try:
-                split = await self._feed.wait(self._roster.known_revision, self._roster.report())
+                split = await self._feed.wait(self._roster.known_revision, self._report())
                 if split is not None:
                     self._roster.take(split)
                 pause = self._first_pause_seconds
@@ -79,5 +83,9 @@ class Follower:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            with contextlib.suppress(Unavailable):  # the next wait says it
-                await self._feed.report(self._roster.report())
+            try:
+                await self._feed.report(self._report())
+            except Unavailable:
+                pass  # the next wait says it
+            except Exception:
+                logger.exception("Reporting to the Switchboard met an unforeseen error; it goes on")

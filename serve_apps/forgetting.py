@@ -21,6 +21,7 @@ class Forgetting:
         self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
         self._told = ""
+        self._owed: frozenset[str] = frozenset()  # hashes of erased subjects that may still be remembered
 
     def start(self) -> None:
         """Look until stopped."""
@@ -33,19 +34,24 @@ class Forgetting:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def look(self) -> None:
-        """Forget who was erased since the last look; what cannot be asked now is asked again."""
+        """Forget who was erased since the last look; what cannot be asked or forgotten now is tried again."""
         try:
-            erased = {erasure.subject for erasure in self._vault.catch_up()}
+            self._owed |= {erasure.subject for erasure in self._vault.catch_up()}
             self._told = ""
         except WindvaneError as error:
             if self._told != str(error):
                 self._told = str(error)
                 logger.warning("It is not known which subjects were erased: %s", error)
             return
-        if erased:
-            self._forget(lambda subject: self._vault.hash(subject) in erased)
+        owed = self._owed
+        if owed:
+            self._forget(lambda subject: self._vault.hash(subject) in owed)
+            self._owed = frozenset()
 
     async def _work(self) -> None:
         while True:
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                logger.exception("Forgetting erased subjects met an unforeseen error; it goes on")
             await asyncio.sleep(self._seconds)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from starlette.middleware import Middleware
 
-from cluster.errors import Invalid, Malformed, Unavailable
+from cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
 from serve_apps.admission import Admission
 from serve_apps.deadline import SINCE, deadline_of, waited
 from serve_apps.departures import UNWATCHED
@@ -34,6 +34,9 @@ class Answering(Protocol):
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         """The reply to one HTTP request, whatever happens; None when its client is gone."""
+
+    def shed(self, error: WindvaneError) -> None:
+        """Count a request that is refused before it is read."""
 
 
 class Guarded:
@@ -95,6 +98,7 @@ class Gatekeeper:
         try:
             predicted = admission.enter(self._budget(headers, admission) if admission.is_busy else None)
         except Unavailable as error:
+            replica.door.shed(error)
             await _reply(refusal_at(error, path), headers, send)
             return
         took = 0.0

@@ -1,7 +1,11 @@
-"""The Serve application of one model: Ray's replica around a `Replica` of ours."""
+"""The Serve application of one model: Ray's replica around a `Replica` of ours.
+
+Serve imports this in a process of its own to build the application, then in another that becomes the replica, and
+whoever deploys waits for both: what only the replica needs is imported by the replica.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ray import serve
@@ -9,21 +13,20 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
 from cluster import haproxy, haproxy_queue
-from cluster.audit_place import AuditPlace
-from cluster.callers.declared import declared
+from cluster.declarations import load_spec
 from cluster.haproxy_queue import Queue
-from cluster.mlflow_registry import MlflowRegistry
 from cluster.sql_store import SqlStore
 from configs.schema import ModelSpec, Serving
 from configs.settings import Settings
 from serve_apps import autoscaling
 from serve_apps.own_log import speak
-from serve_apps.ray_shipping import RayMonitorLine
-from serve_apps.ray_switchboard import RayBulletins, RayFeed
-from serve_apps.replica import Replica, load_spec
+
+if TYPE_CHECKING:
+    from serve_apps.replica import Replica
 
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
 SHUTDOWN_SECONDS = 20.0
+HEALTH_SECONDS = 2.0  # between two looks; at the third that fails, Serve replaces the replica
 LEAST_INSIDE = 32  # requests in a replica at a time
 QUEUED_SHARE = 0.25  # of the time that an answer may take: so long a request may wait for a place in a replica
 POLICY = f"{autoscaling.__name__}:{autoscaling.desired_replicas.__name__}"
@@ -38,9 +41,17 @@ class Gateway:
         self._model = model
         self._settings = Settings.model_validate(settings)
         self._spec_digest = spec_digest  # a changed declaration makes Serve roll the replicas
+        self._replica: Replica | None = None  # until Serve asks for the app
 
     async def __serve_build_asgi_app__(self) -> Any:
         """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
+        from cluster.audit_place import AuditPlace
+        from cluster.callers.declared import declared
+        from cluster.mlflow_registry import MlflowRegistry
+        from serve_apps.ray_shipping import RayMonitorLine
+        from serve_apps.ray_switchboard import RayBulletins, RayFeed
+        from serve_apps.replica import Replica
+
         speak()
         settings = self._settings
         store = SqlStore(settings.store_url)
@@ -64,21 +75,34 @@ class Gateway:
         )
         return replica.door
 
+    def check_health(self) -> None:
+        """Raise when the replica can never decide again: its address leaves HAProxy, and Serve replaces it.
+
+        Serve finds this method by name, and its `/-/healthz`, which HAProxy asks, goes by it.
+        """
+        if self._replica is not None:
+            self._replica.check_health()
+
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What Serve does not see of this replica's requests; Serve finds this method by name."""
-        return {autoscaling.PAST_SERVE: self._replica.past_serve}
+        return {autoscaling.PAST_SERVE: self._replica.past_serve if self._replica else 0.0}
+
+    @property
+    def _answering(self) -> "Replica":
+        assert self._replica is not None, "Serve opens its gRPC port once the app is there"
+        return self._replica
 
     async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  the protocol's name
         """Decide; Serve finds these methods by name and opens its gRPC port once versions are loaded."""
-        return await self._replica.grpc_door.infer(request, grpc_context)
+        return await self._answering.grpc_door.infer(request, grpc_context)
 
     async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """What the model takes and gives."""
-        return await self._replica.grpc_door.metadata(request, grpc_context)
+        return await self._answering.grpc_door.metadata(request, grpc_context)
 
     async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Whether the model can answer."""
-        return await self._replica.grpc_door.ready(request, grpc_context)
+        return await self._answering.grpc_door.ready(request, grpc_context)
 
 
 def build(args: dict[str, Any]) -> serve.Application:
@@ -106,6 +130,7 @@ def options_of(serving: Serving) -> dict[str, Any]:
         "max_ongoing_requests": MOST_ONGOING_REQUESTS,
         "ray_actor_options": {"num_cpus": serving.num_cpus},
         "graceful_shutdown_timeout_s": SHUTDOWN_SECONDS,
+        "health_check_period_s": HEALTH_SECONDS,
         "logging_config": LoggingConfig(enable_access_log=False, log_level="WARNING"),
     }
     if serving.min_replicas == serving.max_replicas:

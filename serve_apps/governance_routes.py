@@ -14,7 +14,7 @@ from serve_apps.admin_gate import AdminGate
 from serve_apps.consent_desk import ConsentDesk
 from serve_apps.guarded import READERS, caller_of, needs, needs_all_models
 from serve_apps.policy_desk import PolicyDesk
-from serve_apps.protocol.decide import LONGEST_PURPOSE, LONGEST_SUBJECT
+from serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT
 
 MOST_FILES, LONGEST_FILE = 100, 262_144  # of a policy set, in characters
 FILE_NAME = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}({RULES.replace('.', '[.]')}|{SCHEMA.replace('.', '[.]')})$"

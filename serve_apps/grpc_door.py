@@ -20,6 +20,7 @@ from serve_apps.entrance import CLIENTS, Entrance, chooses
 from serve_apps.protocol.inference import Inference, version_of
 from serve_apps.protocol.metadata import metadata
 from serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
+from serve_apps.request_counts import RequestCounts
 from serve_apps.roster import Roster
 
 CODES = {
@@ -68,6 +69,7 @@ class GrpcDoor:
         entrance: Entrance,
         roster: Roster,
         decider: Decider,
+        counts: RequestCounts,
         local: bool = True,
         now: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.perf_counter,
@@ -77,6 +79,7 @@ class GrpcDoor:
         self._entrance = entrance
         self._roster = roster
         self._decider = decider
+        self._counts = counts
         self._local = local
         self._now = now
         self._ticks = ticks
@@ -114,15 +117,17 @@ class GrpcDoor:
         admission = self._decider.admission
         predicted, took = admission.enter(None if deadline is None else deadline - arrived - admission.unseen), 0.0
         try:
-            asked = request_of(request)
-            questions, block = self._inference.ask(asked, self._now())
-            self._entrance.debit(caller, len(questions))
-            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller)
+            message = request_of(request)
+            asked = self._inference.ask(message, self._now())
+            self._entrance.debit(caller, len(asked.questions))
+            answers = await self._decider.decide(asked.questions, arrived, override, deadline, asked.encoded, caller)
             took = self._ticks() - arrived
         finally:
             admission.leave(predicted if took else 0.0, took)
-        tensors = self._inference.outputs(answers, self._inference.wanted(asked))
-        return reply_of(self._spec.name, version_of(answers), request, tensors)
+        if asked.warnings:
+            self._counts.answered(asked.warnings)
+        tensors = self._inference.outputs(answers, self._inference.wanted(message))
+        return reply_of(self._spec.name, version_of(answers), request, tensors, asked.parameters())
 
     async def _metadata(self, request: messages.ModelMetadataRequest) -> messages.ModelMetadataResponse:
         self._demand(request.name, request.version)
@@ -151,11 +156,17 @@ class GrpcDoor:
             return await answer(caller)
         except WindvaneError as error:
             self._entrance.refused(error, f"gRPC {self._spec.name}", caller)
-            refuse(error, context)
+            self._refuse(error, roles, context)
         except Exception:
             logger.exception("A gRPC request about %s was not answered", self._spec.name)
-            refuse(WindvaneError("This is a fault of the server; it is in its log"), context)
+            self._refuse(WindvaneError("This is a fault of the server; it is in its log"), roles, context)
         return empty
+
+    def _refuse(self, error: WindvaneError, roles: tuple[Role, ...], context: Context) -> None:
+        """Answer with the error; counted unless only metadata or readiness was asked for."""
+        if roles == CLIENTS:
+            self._counts.refused(error)
+        refuse(error, context)
 
     def _demand(self, model: str, version: str = "") -> None:
         if model != self._spec.name:

@@ -21,6 +21,7 @@ from serve_apps.protocol.infer_reply import infer_reply
 from serve_apps.protocol.inference import Inference
 from serve_apps.protocol.metadata import metadata
 from serve_apps.protocol.problem import Response
+from serve_apps.request_counts import RequestCounts
 from serve_apps.roster import Roster
 
 Answer: TypeAlias = Callable[[Headers, Receive, Caller], Awaitable[Response]]
@@ -48,6 +49,7 @@ class InferDoor:
         decider: Decider,
         departures: Departures,
         entrance: Entrance,
+        counts: RequestCounts,
         override: Callable[[Headers, Caller], int | None],
         now: Callable[[], float],
         ticks: Callable[[], float],
@@ -58,6 +60,7 @@ class InferDoor:
         self._decider = decider
         self._departures = departures
         self._entrance = entrance
+        self._counts = counts
         self._override = override
         self._now = now
         self._ticks = ticks
@@ -120,8 +123,10 @@ class InferDoor:
         raw = await read_body(headers, receive, self._most_bytes)
         await self._decider.turnstile.turn(len(raw))
         body = read_infer(raw, json_bytes, self._spec.name)
-        questions, block = self._inference.ask(body.request, self._now())
-        self._entrance.debit(caller, len(questions))
+        asked = self._inference.ask(body.request, self._now())
+        self._entrance.debit(caller, len(asked.questions))
         with self._departures.watch(headers, receive):
-            answers = await self._decider.decide(questions, arrived, override, deadline, block, caller)
-        return infer_reply(self._spec.name, self._inference, body, answers)
+            answers = await self._decider.decide(asked.questions, arrived, override, deadline, asked.encoded, caller)
+        if asked.warnings:
+            self._counts.answered(asked.warnings)
+        return infer_reply(self._spec.name, self._inference, body, asked, answers)

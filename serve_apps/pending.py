@@ -39,20 +39,39 @@ class Pending:
         self.block = block  # float32[n, F] when the door had the rows encoded
         self.answer = answer
         self._left = len(questions)
-        self._answers: list[Answer | None] = [None] * self._left
+        self._answers: list[Answer | BaseException | None] = [None] * self._left
 
     def __len__(self) -> int:
         return len(self.questions)
 
-    def give(self, place: int, answer: Answer) -> None:
-        """The answer to one row; the last one that comes answers the request."""
-        self._answers[place] = answer
+    def give(self, place: int, answer: Answer) -> bool:
+        """The answer to one row, unless it is over already; the last one that comes answers the request."""
+        answers = self._answers
+        if answers[place] is not None:
+            return False
+        answers[place] = answer
         self._left -= 1
         if not self._left and not self.answer.done():  # its caller may have gone away
-            self.answer.set_result(self._answers)  # type: ignore[arg-type]  # none is left
+            self.answer.set_result(answers)  # type: ignore[arg-type]  # with an error among them it is done
+        return True
 
-    def fail(self, error: BaseException) -> None:
-        """One row's error is the request's."""
+    def fail(self, place: int, error: BaseException) -> bool:
+        """One row's error is the request's, unless the row is over already."""
+        if self._answers[place] is not None:
+            return False
+        self._answers[place] = error
+        self._left -= 1
+        self._refuse(error)
+        return True
+
+    def fail_all(self, error: BaseException) -> int:
+        """Fail every row that is not over yet; returns how many that were."""
+        left, self._left = self._left, 0
+        self._answers = [error if each is None else each for each in self._answers]
+        self._refuse(error)
+        return left
+
+    def _refuse(self, error: BaseException) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
             self.answer.exception()  # seen, also when the error of another part is raised first

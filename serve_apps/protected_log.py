@@ -28,3 +28,7 @@ class ProtectedLog:
         if group:
             self._log.extend(self._protection.protect_all(group))
         return self._log.commit(alone=alone)
+
+    def demand_open(self) -> None:
+        """Raise Unavailable when nothing can be written any more."""
+        self._log.demand_open()

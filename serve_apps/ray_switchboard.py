@@ -6,19 +6,22 @@ from typing import Any
 
 import msgspec
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
-from cluster.errors import Unavailable
+from cluster.errors import Conflict, Unavailable, WindvaneError
+from cluster.preloading import lean
 from cluster.sql_store import SqlStore
 from serve_apps import switchboard
 from serve_apps.bulletins import Bulletins, News, Place
+from serve_apps.rollout.ports import Displaced
 from serve_apps.roster import Report
 from serve_apps.router import Split
 from serve_apps.switchboard import ReplicaReport, decode_split, encode_split
 
 NAME, NAMESPACE = "switchboard", "windvane"
 MOST_WAITING = 10_000  # replicas that may hold a long poll at once
+LONGEST_CALL_SECONDS = 30.0  # of a replica: a poll that nobody answers for so long is lost
 
 
 class Switchboard(switchboard.Switchboard):
@@ -60,6 +63,7 @@ def ensure_switchboard(store_url: str) -> Any:
             max_restarts=-1,
             max_concurrency=MOST_WAITING,
             num_cpus=0,
+            runtime_env=lean(),
         )
         .remote(store_url)
     )
@@ -73,8 +77,13 @@ class RaySwitchboard:
         self._timeout_seconds = timeout_seconds
 
     def publish(self, split: Split) -> None:
-        """Make it known; a revision that is known already, or older, changes nothing."""
-        self._call("publish", encode_split(split))
+        """Make it known, which changes nothing when it is; raises Displaced when replicas go by another one."""
+        try:
+            stands: int = self._call("publish", encode_split(split))
+        except Conflict as error:
+            raise Displaced(str(error), split.revision) from error
+        if stands > split.revision:
+            raise Displaced(f"Replicas of {split.model} go by split {stands}", stands)
 
     def publish_keys(self, snapshot: KeySnapshot) -> bool:
         """Make them known, older ones change nothing; whether every replica goes by the newest, as soon as all do."""
@@ -96,6 +105,8 @@ class RaySwitchboard:
             handle = ensure_switchboard(self._store_url)
             return ray.get(getattr(handle, method).remote(*arguments), timeout=self._timeout_seconds)
         except (RayError, ValueError) as error:
+            if isinstance(error, RayTaskError) and isinstance(error.cause, WindvaneError):
+                raise error.cause from error  # it answers, and says no
             raise Unavailable(f"The Switchboard does not answer: {error}") from error
 
 
@@ -110,8 +121,9 @@ class _Line:
         try:
             if self._handle is None:  # the look-up blocks
                 self._handle = await asyncio.to_thread(ray.get_actor, NAME, NAMESPACE)
-            return await getattr(self._handle, method).remote(*arguments)
-        except (RayError, ValueError) as error:
+            async with asyncio.timeout(LONGEST_CALL_SECONDS):
+                return await getattr(self._handle, method).remote(*arguments)
+        except (RayError, ValueError, TimeoutError) as error:
             self._handle = None
             raise Unavailable(f"the Switchboard does not answer ({type(error).__name__})") from error
 

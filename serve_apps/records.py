@@ -27,7 +27,7 @@ class Records:
     def decided(self, scored: Scored, explanations: Explanations, at: float) -> list[Answer]:
         """Append every decision of the group, and return what to answer once they are committed."""
         arm, version, revision = scored.arm, scored.loaded.number, scored.in_force.split.revision
-        names, append = scored.loaded.names, self._log.append
+        names, records = scored.loaded.names, []
         ids = decision_id.series(at, len(scored.rows))
         scores: list[float] = scored.scores.tolist()
         answers = []
@@ -38,11 +38,13 @@ class Records:
             weights, top, grounds = explained
             if question.request_id is not None:
                 name = decision_id.fixed(self._model, basis.caller.name, question.request_id)
-            append(
+            records.append(
                 _record(name, at, version, arm, revision, question, row.bucket, score, ruled, basis, weights, grounds)
             )
             told = weights if question.explain or grounds is not None else None
             answers.append(Answer(name, version, arm, score, ruled.action, ruled.reasons, names, told, top, grounds))
+        for record in records:  # once all are made: half a group would go on record with the next
+            self._log.append(record)
         return answers
 
     def blocked(self, scored: Scored, at: float) -> list[str]:

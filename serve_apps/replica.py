@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -15,11 +16,11 @@ from cluster.consent import ConsentRecords
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
-from cluster.errors import NotFound
+from cluster.errors import Unavailable
 from cluster.mandate import keep_mandate, mandate_of
 from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registry
-from cluster.store import DECLARATION, Shelf, Store
+from cluster.store import Shelf, Store
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.profile import Profile
@@ -37,7 +38,8 @@ from serve_apps.grpc_door import GrpcDoor
 from serve_apps.key_follower import KeyFeed, KeyFollower
 from serve_apps.policy_in_force import PolicyHolder
 from serve_apps.protected_log import ProtectedLog
-from serve_apps.roster import Roster
+from serve_apps.request_counts import RequestCounts
+from serve_apps.roster import Report, Roster
 from serve_apps.router import SPLIT, Split
 from serve_apps.scorer import LoadedVersion, load_version
 from serve_apps.shadows import Shadows
@@ -45,6 +47,7 @@ from serve_apps.shipping import MonitorLine, Shipping
 from serve_apps.turned_away import Refused, TurnedAway
 
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
+ANSWERING_SECONDS, LOG_SECONDS, STEP_SECONDS = 8.0, 5.0, 1.0  # that a step of the end may take: Serve gives it 20
 logger = logging.getLogger(__name__)
 
 
@@ -92,7 +95,7 @@ class Replica:
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
         self._held: frozenset[int] = frozenset()  # versions, when the roster last changed
         self._roster = Roster(self._load, changed=self._changed)
-        self._follower = Follower(feed, self._roster)
+        self._follower = Follower(feed, self._roster, report=self._report)
         self._shadows = Shadows(self._log, counts)
         self._mandate = mandate_of(spec)
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
@@ -104,15 +107,22 @@ class Replica:
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
-        entrance = Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record))
-        self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, self.start, self.stop)
-        self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, local)
+        entrance, sent = (
+            Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record)),
+            RequestCounts(counts),
+        )
+        self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, sent, self.start, self.stop)
+        self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, sent, local)
         self._guarded = gatekeeper.Guarded(self._decider.admission, self.door, loop)
 
     @property
     def past_serve(self) -> int:
         """Requests that are being answered without Serve knowing of them."""
         return self._guarded.ongoing
+
+    def check_health(self) -> None:
+        """Raise Unavailable when this process can never decide again, so that another has to take its place."""
+        self._log.demand_open()
 
     async def start(self) -> None:
         """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served, and
@@ -138,22 +148,40 @@ class Replica:
         gc.set_threshold(*COLLECTED_AFTER)
 
     async def stop(self) -> None:
-        """Answer who waits, log and ship what is left, let go of the log."""
-        await self._forgetting.stop()
-        await self._follower.stop()
+        """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
+        await self._end("forgetting", self._forgetting.stop, STEP_SECONDS)
+        await self._end("following", self._follower.stop, STEP_SECONDS)
         gatekeeper.leave(self._guarded)
-        await self._decider.drain()
-        await self._bulletins.stop()
-        await self._shadows.drain()
-        await self._shipping.stop()
-        await self._keys.stop()
-        await self._authenticator.stop()
-        await self._roster.close()
-        await asyncio.to_thread(self._log.close)
+        await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
+        await self._end("shadows", self._shadows.drain, STEP_SECONDS)
+        await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)
+        for what, end in (
+            ("bulletins", self._bulletins.stop),
+            ("shipping", self._shipping.stop),
+            ("keys", self._keys.stop),
+            ("authentication", self._authenticator.stop),
+            ("loading", self._roster.close),
+        ):
+            await self._end(what, end, STEP_SECONDS)
+
+    async def _end(self, what: str, end: Callable[[], Awaitable[None]], patience_seconds: float) -> None:
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await end()
+        except Exception:
+            logger.exception("Ending %s of %s was given up; the rest is ended", what, self.spec.name)
 
     def _put_on_record(self, refused: Refused) -> None:
         """Whoever is turned away does not wait for the disk; raises Unavailable when that is too far behind."""
         self._log.append(refused.act(self.spec.name, time.time()))
+
+    def _report(self) -> Report:
+        """Where it stands; nothing is in force where nothing can be logged."""
+        try:
+            self._log.demand_open()
+        except Unavailable as error:
+            return Report(0, (), str(error))
+        return self._roster.report()
 
     def _changed(self) -> None:
         """The roster has other versions, or another split: forget what is known of versions that were let go."""
@@ -169,11 +197,3 @@ class Replica:
         version = load_version(number, folder, self.spec)
         self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())
         return version
-
-
-def load_spec(store: Store, model: str) -> ModelSpec:
-    """The deployed declaration; raises NotFound when the model was never deployed."""
-    saved = store.get(DECLARATION, model)
-    if saved is None:
-        raise NotFound(f"No model {model!r} is deployed: run `windvane deploy {model}`")
-    return ModelSpec.model_validate_json(saved.body)

@@ -14,6 +14,14 @@ from serve_apps.rollout.verdict import Outcome
 Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
+class CauseStatus(TypedDict):
+    """How many requests or rows, by declared field (empty: the whole request) and reason."""
+
+    field: str
+    reason: str
+    count: int
+
+
 class TrafficStatus(TypedDict):
     """Rates, latencies and totals as the monitor has them; null where nothing was seen."""
 
@@ -23,10 +31,15 @@ class TrafficStatus(TypedDict):
     latency_p50_ms: float | None
     latency_p99_ms: float | None
     labelled: int
+    corrected: int
+    unmatched: int
     waiting: int
     replicas: int
     shadow_dropped: dict[str, int]
     denied: dict[str, int]
+    refused: int
+    refusals: list[CauseStatus]
+    warnings: list[CauseStatus]
 
 
 class ArmStatus(TypedDict):
@@ -103,6 +116,7 @@ class RolloutStatus(TypedDict):
     ended_at: Moment | None
     in_force: bool
     rolled_back_in_ms: float | None
+    times: str  # what the plan asks for at the measured traffic, in words
     verdict: VerdictStatus | None
     approval: ApprovalStatus | None
 
@@ -112,7 +126,7 @@ class RetrainStatus(TypedDict):
 
     request_id: str
     status: requests.Status
-    cause: Literal["findings", "schedule", "manual"]
+    cause: Literal["findings", "growth", "schedule", "manual"]
     reason: str
     findings: list[str]
     requested_at: Moment
@@ -163,11 +177,20 @@ class ModelStatus(TypedDict):
     events: list[EventStatus]
 
 
+class WaitStatus(TypedDict):
+    """Something that cannot start: a replica, a job, a training; `model` is null where it is of no single one."""
+
+    model: str | None
+    sentence: str  # who waits, for what, and what there is to do
+    since: Moment
+
+
 class Overview(TypedDict):
-    """Every model's status at one moment."""
+    """Every model's status at one moment, and who waits for what."""
 
     at: Moment
     models: list[ModelStatus]
+    waits: list[WaitStatus]
 
 
 class Deployed(TypedDict):

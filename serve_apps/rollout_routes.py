@@ -46,8 +46,8 @@ class StartOrder(Reason):
     """A rollout started by hand."""
 
     version: Number
-    skip_shadow: bool = False
-    override_gate: bool = False
+    skip_shadow: bool | None = None  # null as if it were left out
+    override_gate: bool | None = None
 
 
 class ApprovalOrder(Reason):
@@ -77,7 +77,7 @@ def add_rollout_routes(app: FastAPI, desk: Desk, gate: AdminGate) -> None:
     def start(request: Request, model: str, body: StartOrder) -> replies.RolloutStatus:
         """Begin to prove a version."""
         by = caller_of(request).name
-        return desk.start(model, body.version, body.reason, by, body.skip_shadow, body.override_gate)
+        return desk.start(model, body.version, body.reason, by, bool(body.skip_shadow), bool(body.override_gate))
 
     @app.post("/api/models/{model}/rollout/approve", openapi_extra=needs(*APPROVERS))
     def approve(request: Request, model: str, body: ApprovalOrder) -> replies.RolloutStatus:

@@ -68,10 +68,22 @@ class Shadows:
             await asyncio.sleep(0)  # replies go first
             for in_force, answered in self._take():
                 for version in in_force.split.shadows:
-                    loaded = in_force.versions[version]
-                    for chunk in _chunks([one for one in answered if one.version != version]):
-                        self._score(in_force, loaded, chunk)
-                        await asyncio.sleep(0)
+                    await self._shadow(in_force, version, [one for one in answered if one.version != version])
+
+    async def _shadow(self, in_force: InForce, version: int, answered: Sequence[Answered]) -> None:
+        """Have one version score the rows; whatever happens, those that it did not score are counted as dropped."""
+        left = sum(len(one.decision_ids) for one in answered)
+        try:
+            loaded = in_force.versions[version]
+            for chunk in _chunks(answered):
+                if self._score(in_force, loaded, chunk):
+                    left -= len(chunk)
+                await asyncio.sleep(0)
+        except Exception:
+            logger.exception("Version %d was not asked to score %d rows as a shadow", version, left)
+        finally:
+            if left:
+                self._counts.dropped(version, left)
 
     def _take(self) -> list[tuple[InForce, list[Answered]]]:
         """Everything that waits, by the split it was answered under."""
@@ -82,19 +94,30 @@ class Shadows:
         self._waiting = 0
         return list(by_split.values())
 
-    def _score(self, in_force: InForce, loaded: LoadedVersion, chunk: "list[tuple[str, Sequence[Value]]]") -> None:
+    def _score(self, in_force: InForce, loaded: LoadedVersion, chunk: "list[tuple[str, Sequence[Value]]]") -> bool:
+        """Whether the chunk was scored and logged."""
         revision = in_force.split.revision
         try:
             _, scores = loaded.score([record for _, record in chunk])
-            ids = tuple([decision_id for decision_id, _ in chunk])
-            self._log.append(Shadow(self._now(), loaded.number, ids, tuple(scores.tolist())))
-        except WindvaneError as error:
-            if self._failing.get(loaded.number) != revision:  # said once; the counts say how often
-                self._failing[loaded.number] = revision
-                logger.warning("Shadow of split %d: %s", revision, error)
+            values = tuple(scores.tolist())
+        except Exception as error:  # noqa: BLE001  said and counted
+            self._say(loaded.number, revision, error)
             self._counts.error(loaded.number, revision, len(chunk), "shadow")
-        else:
-            self._counts.shadow(loaded.number, revision, scores)
+            return False
+        try:
+            self._log.append(Shadow(self._now(), loaded.number, tuple([name for name, _ in chunk]), values))
+        except WindvaneError as error:  # no fault of the version
+            self._say(loaded.number, revision, error)
+            return False
+        self._counts.shadow(loaded.number, revision, scores)
+        return True
+
+    def _say(self, version: int, revision: int, error: Exception) -> None:
+        """Once a version and split; the counts say how often."""
+        if self._failing.get(version) != revision:
+            self._failing[version] = revision
+            unforeseen = None if isinstance(error, WindvaneError) else error
+            logger.warning("Shadow of split %d: %s", revision, error, exc_info=unforeseen)
 
 
 def _chunks(answered: Sequence[Answered]) -> Iterator[list[tuple[str, Sequence[Value]]]]:

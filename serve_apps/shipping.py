@@ -66,4 +66,7 @@ class Shipping:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._seconds)
-            await self.ship()
+            try:
+                await self.ship()
+            except Exception:
+                logger.exception("Shipping counts met an unforeseen error; it goes on")

@@ -23,6 +23,9 @@ class Log(Protocol):
         `alone` says that nobody else waits for the loop: then it may be held up for a moment.
         """
 
+    def demand_open(self) -> None:
+        """Raise Unavailable when nothing can be written any more: then every decision would be refused."""
+
 
 class GroupLog(Log, Protocol):
     """One that takes a group at once."""
@@ -54,7 +57,7 @@ class Counts(Protocol):
         """Count scores of a version that did not answer."""
 
     def dropped(self, version: int, n: int = 1) -> None:
-        """Count shadow rows that were not scored because too many waited."""
+        """Count shadow rows that were not scored, or whose score was not logged."""
 
     def denied(self, category: str, n: int = 1) -> None:
         """Count decisions that policy denied, by `Verdict.category`."""

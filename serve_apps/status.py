@@ -1,17 +1,19 @@
 """What an operator sees of one model, put together from the loop's records: plain JSON values, no decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from cluster.gate import Answer
 from cluster.registry import Version
 from cluster.store import Event
+from cluster.waiting import Wait
 from configs.schema import ModelSpec
 from monitoring.requests import RetrainRequest
 from monitoring.snapshot import Snapshot
 from serve_apps.replies import (
     AnswerStatus,
     ApprovalStatus,
+    CauseStatus,
     EventStatus,
     ModelStatus,
     RetrainStatus,
@@ -20,6 +22,7 @@ from serve_apps.replies import (
     TrafficStatus,
     VerdictStatus,
     VersionStatus,
+    WaitStatus,
 )
 from serve_apps.rollout.approval import plan_digest, required, waits
 from serve_apps.rollout.plan import Rollout
@@ -49,6 +52,12 @@ def model_status(
     }
 
 
+def wait_statuses(found: Sequence[Wait], may_see: Callable[[str], bool]) -> list[WaitStatus]:
+    """Who waits, for what, since when: of the models that may be seen, and of none."""
+    seen = [wait for wait in found if wait.model is None or may_see(wait.model)]
+    return [{"model": wait.model, "sentence": wait.sentence, "since": wait.since.isoformat()} for wait in seen]
+
+
 def traffic_status(seen: Snapshot) -> TrafficStatus:
     """Rates, latencies and totals as the monitor has them; null where nothing was seen."""
     return {
@@ -58,10 +67,15 @@ def traffic_status(seen: Snapshot) -> TrafficStatus:
         "latency_p50_ms": seen.latency_p50_ms,
         "latency_p99_ms": seen.latency_p99_ms,
         "labelled": seen.labelled,
+        "corrected": seen.corrected,
+        "unmatched": seen.unmatched,
         "waiting": seen.waiting,
         "replicas": seen.replicas,
         "shadow_dropped": {str(version): count for version, count in seen.shadow_dropped.items()},
         "denied": dict(seen.denied),
+        "refused": seen.refused,
+        "refusals": _causes(seen.refusals),
+        "warnings": _causes(seen.warnings),
     }
 
 
@@ -95,6 +109,7 @@ def rollout_status(rollout: Rollout) -> RolloutStatus:
         "ended_at": _iso(rollout.ended_at),
         "in_force": rollout.in_force_at is not None,
         "rolled_back_in_ms": rollout.rolled_back_in_ms,
+        "times": rollout.sized.sentence(),
         "verdict": verdict_status(rollout.verdict) if rollout.verdict else None,
         "approval": approval_status(rollout) if required(rollout) else None,
     }
@@ -174,6 +189,12 @@ def version_status(version: Version) -> VersionStatus:
         "created_at": version.created_at.isoformat(),
         "metrics": dict(version.metrics),
     }
+
+
+def _causes(counts: Mapping[tuple[str, str], int]) -> list[CauseStatus]:
+    """Most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [{"field": field, "reason": reason, "count": count} for (field, reason), count in ordered]
 
 
 def _answer_status(answer: Answer | None) -> AnswerStatus | None:

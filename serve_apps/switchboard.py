@@ -54,7 +54,7 @@ class Switchboard:
         self._keys = KeyBoard(KeyBook(store).snapshot())
 
     async def publish(self, split_json: str) -> int:
-        """Make a split the newest and return the revision that is; an older one changes nothing.
+        """Make a split the newest and return the revision that is, here or at a replica; an older one changes nothing.
 
         Raises Conflict when its revision already stands for another split.
         """
@@ -66,7 +66,8 @@ class Switchboard:
             board.published = asyncio.Event()
         elif split.revision == board.split.revision and split != board.split:
             raise Conflict(f"Split {split.revision} of {split.model} is another one: publish with a higher revision")
-        return board.split.revision
+        # A replica outlives this actor: it may go by a split that the store had before it was restored from a backup.
+        return max([board.split.revision, *(each.in_force for each in (await self.in_force(split.model)).values())])
 
     async def wait(
         self, model: str, known_revision: int, replica: str, in_force: int, loaded: tuple[int, ...], trouble: str = ""

@@ -1,14 +1,18 @@
 """What was asked and is not answered yet: admitted, batched by turn, let go of when nobody wants it any more."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from cluster.errors import Expired
 from serve_apps.admission import Admission
 from serve_apps.batcher import Batcher
-from serve_apps.pending import Pending
+from serve_apps.pending import Pending, Row
+from serve_apps.unforeseen import told
 
 Clock = Callable[[], float]
+LET_GO = Expired("Whoever asked has gone away")
+logger = logging.getLogger(__name__)
 
 
 class WaitingRoom:
@@ -22,9 +26,12 @@ class WaitingRoom:
         loop: asyncio.AbstractEventLoop,
         ticks: Clock,
     ) -> None:
-        """`run` decides one batch of at most `largest` rows, and says `finished` for every row of it."""
+        """`run` decides one batch of at most `largest` rows, and says `finished` for every row of it.
+
+        When it raises, every row of the batch that is not over is failed and finished here.
+        """
         self.admission = admission
-        self._batcher: Batcher[Pending] = Batcher(run, largest, self._soon)
+        self._batcher: Batcher[Pending] = Batcher(run, largest, self._soon, self._failed)
         self._loop = loop
         self._ticks = ticks
         self._empty = asyncio.Event()
@@ -41,9 +48,10 @@ class WaitingRoom:
         for part in batch:
             if part.deadline is not None and part.deadline <= now:
                 given = part.deadline - part.arrived
-                part.fail(Expired(f"It was not decided in the {given:g} s that it was given: come again, with more"))
-            if part.answer.done():  # by that, or because its caller went away
-                self.finished(len(part))
+                late = Expired(f"It was not decided in the {given:g} s that it was given: come again, with more")
+                self.finished(part.fail_all(late))
+            elif part.answer.done():  # its caller went away
+                self.finished(part.fail_all(LET_GO))
             else:
                 wanted.append(part)
         return wanted
@@ -58,7 +66,8 @@ class WaitingRoom:
 
     def finished(self, rows: int) -> None:
         """So many rows were answered or failed."""
-        self.admission.finished(rows)
+        if rows:
+            self.admission.finished(rows)
         if not self.admission.rows:
             self._empty.set()
 
@@ -67,6 +76,17 @@ class WaitingRoom:
         while self.admission.rows:
             self._empty.clear()
             await self._empty.wait()
+
+    def fail(self, rows: Sequence[Row], error: BaseException) -> None:
+        """Fail and finish them; a row that is over stays so."""
+        fault = told(error)
+        self.finished(sum(row.pending.fail(row.place, fault) for row in rows))
+
+    def _failed(self, batch: list[Pending], error: Exception) -> None:
+        """Deciding met what nobody foresaw: whoever is not answered yet is told, and waits no more."""
+        left = sum(part.fail_all(told(error)) for part in batch)
+        logger.error("%d rows were not decided", left, exc_info=error)
+        self.finished(left)
 
     def _soon(self, flush: Callable[[], None]) -> None:
         """Flush on the loop's next turn, and tell admission how long it took to come."""

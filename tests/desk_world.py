@@ -19,6 +19,7 @@ from cluster.errors import NotFound, Unavailable
 from cluster.model_card import Card
 from cluster.policy_library import PolicyLibrary
 from cluster.store import Store
+from cluster.waiting import Wait
 from monitoring.snapshot import Snapshot
 from serve_apps.admin import make_app
 from serve_apps.admin_gate import AdminGate
@@ -53,9 +54,14 @@ SEEN = Snapshot(
     waiting=7,
     waiting_dropped=0,
     labelled=1000,
+    corrected=0,
+    unmatched=0,
     replicas=2,
     profiles=(1,),
     denied={"consent": 2},
+    refused=5,
+    refusals={("", "malformed_request"): 1, ("income", "range"): 4},
+    warnings={("plan", "unknown_category"): 3},
 )
 
 
@@ -206,7 +212,9 @@ class DeskWorld(World):
         super().__init__()
         self.monitors = FakeMonitors()
         self.records = FakeRecords()
-        self.desk = Desk(self.store, self.registry, self.controller, self.monitors, self.records, lambda: self.now)
+        self.waits: tuple[Wait, ...] = ()
+        ports = (self.store, self.registry, self.controller, self.monitors, self.records)
+        self.desk = Desk(*ports, lambda: self.now, lambda: self.waits)
 
     def start_rollout(self) -> Rollout:
         return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")

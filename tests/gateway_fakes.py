@@ -1,7 +1,7 @@
 """A log, counts, a Switchboard and a version as a replica sees them, in memory, that fail when a test wants it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class FakeLog:
-    """A decision log in memory; set `refusal` and commits fail, `holding` and they wait for `release`."""
+    """In memory; set `refusal` and commits fail, `holding` and they wait for `release`, `gone` and it is not open."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.refusal: str | None = None
-        self.holding = False
+        self.holding = self.gone = False
         self.alone: list[bool] = []  # as each commit was told
         self._held: list[asyncio.Future[None]] = []
 
@@ -43,6 +43,10 @@ class FakeLog:
             future.set_result(None)
         return future
 
+    def demand_open(self) -> None:
+        if self.gone:
+            raise Unavailable("the decision log's writer died: restart this replica")
+
     def release(self) -> None:
         self.holding = False
         for future in self._held:
@@ -62,6 +66,8 @@ class FakeCounts:
         self.shadows: list[tuple[int, int, int]] = []
         self.drops: list[tuple[int, int]] = []
         self.denials: list[str] = []  # categories
+        self.refusals: list[tuple[tuple[str, str], ...]] = []  # causes of each, as field and reason
+        self.warnings: list[tuple[tuple[str, str], ...]] = []
 
     def add(self, version, revision, arm, rows, scores, event_times, actions, latencies_ms) -> None:
         assert len(rows) == len(scores) == len(event_times) == len(actions) == len(latencies_ms)
@@ -79,6 +85,12 @@ class FakeCounts:
 
     def denied(self, category: str, n: int = 1) -> None:
         self.denials += [category] * n
+
+    def refused(self, causes: Iterable[tuple[str, str]], n: int = 1) -> None:
+        self.refusals += [tuple(causes)] * n
+
+    def warned(self, causes: Iterable[tuple[str, str]]) -> None:
+        self.warnings.append(tuple(causes))
 
 
 class BrokenVersion:

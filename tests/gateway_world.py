@@ -18,6 +18,7 @@ from serve_apps.decider import Decider
 from serve_apps.door import Door
 from serve_apps.entrance import Entrance
 from serve_apps.gate import Gate
+from serve_apps.request_counts import RequestCounts
 from serve_apps.roster import Roster
 from serve_apps.router import Arm, Split
 from serve_apps.scorer import LoadedVersion
@@ -95,6 +96,7 @@ class World:
             self.decider,
             self.gate,
             self.log,
+            RequestCounts(self.counts),
             self._hook("start"),
             self._hook("stop"),
             lambda: NOW,

@@ -10,12 +10,13 @@ import msgspec
 
 from cluster.errors import Unavailable
 from cluster.gate import LOOP
-from cluster.registry import Registration, Standing
+from cluster.registry import Registration, Standing, Version
 from configs.schema import ModelSpec
 from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
 from monitoring.requests import open_request, record_version, shelf
 from serve_apps.rollout.controller import RolloutController
 from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.ports import Displaced
 from serve_apps.router import Split
 from tests.fakes import FakeRegistry, FakeStore
 
@@ -93,8 +94,10 @@ class FakeSwitchboard:
     def publish(self, split: Split) -> None:
         if self.away:
             raise Unavailable("the switchboard is restarting")
-        if self.published and split.revision <= self.newest.revision:
+        if self.published and (split.revision, split) == (self.newest.revision, self.newest):
             return
+        if self.published and split.revision <= self.newest.revision:
+            raise Displaced("the replicas go by another split", self.newest.revision)
         self.published.append(split)
         self.spread()
 
@@ -120,6 +123,7 @@ class FakeEvidence:
         self.difference: float | None = -0.01  # Brier, candidate minus champion
         self.paired_n, self.decisions, self.errors, self.champion_errors = 5000, 1000, 0, 0
         self.p99_ms, self.champion_p99_ms, self.psi = 5.0, 5.0, 0.05
+        self.slow, self.champion_slow = 0, 0
         self.away = False
         self.asked: list[tuple[int, float]] = []
 
@@ -130,8 +134,8 @@ class FakeEvidence:
         return Evidence(
             revision,
             (
-                ArmEvidence(candidate, self.decisions, self.errors, self.p99_ms),
-                ArmEvidence(champion, self.decisions, self.champion_errors, self.champion_p99_ms),
+                ArmEvidence(candidate, self.decisions, self.errors, self.p99_ms, self.slow),
+                ArmEvidence(champion, self.decisions, self.champion_errors, self.champion_p99_ms, self.champion_slow),
             ),
             None
             if self.difference is None
@@ -215,3 +219,8 @@ class World:
 
     def told(self) -> list[str]:
         return [event.kind for event in self.store.events(MODEL)]
+
+
+def version_of(metrics: Mapping[str, float], parent: int | None) -> Version:
+    """A registered version with those figures."""
+    return Version("m", 2, START, "ops", "why", "candidate", parent, "run-2", None, metrics)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from cluster import lifecycle
+from cluster import addresses
 from cluster.cli import main, operate
 from cluster.control_api import ControlApi
 from tests.callers import SECRET
@@ -74,7 +74,7 @@ def up(down: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     def control(url: str, key_file: Path) -> ControlApi:
         return ControlApi(url, key_file, httpx.MockTransport(down.answer))
 
-    monkeypatch.setattr(lifecycle, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
+    monkeypatch.setattr(addresses, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
     monkeypatch.setattr(operate, "ControlApi", control)
     return down
 

@@ -29,7 +29,7 @@ SPEC = ModelSpec(
     features=(Feature(name="temp", type="number"),),
     data=Source(source="flights.csv", time="at"),
     decision=DecisionRule(actions=(Action(name="hold", at_least=0.0),)),
-    monitor=Monitor(min_sample=200),
+    monitor=Monitor(min_sample=200, auc_drop=0.03, brier_rise=0.02),
     retrain=Retrain(persistence=2, min_labels=500, retry_after=timedelta(seconds=30), max_attempts=2),
 )
 
@@ -54,6 +54,7 @@ def window(number: int, psi: float | None = 0.6, performance: Performance | None
         decided=900,
         performance=performance,
         reference=REFERENCE,
+        label_wait=DAY,
     )
 
 

@@ -63,7 +63,12 @@ def gather_from(
 def _before(table: pa.Table, spec: ModelSpec, until: datetime | None) -> pa.Table:
     if until is None or not spec.data.time:
         return table
-    return table.filter(pc.less(table.column(spec.data.time), pa.scalar(until, MOMENT)))
+    moment = pa.scalar(until, MOMENT)
+    table = table.filter(pc.less(table.column(spec.data.time), moment))
+    if spec.data.known is None or spec.data.known not in table.column_names:
+        return table
+    known = pc.less_equal(table.column(spec.data.known), moment)
+    return table.filter(pc.fill_null(known, True))  # null of logged rows, whose outcome has come
 
 
 def _of(table: pa.Table, spec: ModelSpec, subjects: Subjects | None) -> pa.Table:
@@ -79,4 +84,6 @@ def _renamed(logged: pa.Table, spec: ModelSpec) -> pa.Table:
 
 def _as_logged(spec: ModelSpec) -> ModelSpec:
     """Outcomes are logged as true or false, whatever the base data calls them, and protected attributes not at all."""
-    return spec.model_copy(update={"target": spec.target.model_copy(update={"positive": None}), "audit": ()})
+    target = spec.target.model_copy(update={"positive": None})
+    data = spec.data.model_copy(update={"known": None})  # what is on the log is known
+    return spec.model_copy(update={"target": target, "data": data, "audit": ()})

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cluster.encoding import Encoder
@@ -41,6 +42,11 @@ class Examples:
         if window is None or not len(self):
             return self
         return self.since(float(self.times[-1]) - window.total_seconds())
+
+    def thinned(self, since: float, step: int) -> "Examples":
+        """The rows from `since` on, and every `step`-th of the older ones."""
+        newer = self.times >= since
+        return self.take(newer | (np.arange(len(self)) % step == 0))
 
     def digest(self) -> str:
         """sha256 of exactly what a version can learn from these rows."""
@@ -85,6 +91,17 @@ def encode(table: pa.Table, spec: ModelSpec, logged: NDArray[np.float64] | None 
     table = table.take(pa.array(order)).combine_chunks()
     codes = frozenset(place for place, feature in enumerate(spec.features) if feature.type == "category")
     return Examples(table, Encoder(spec.features).table(table), labels[order], times[order], codes, doubt)
+
+
+def label_delay(spec: ModelSpec, examples: Examples) -> float | None:
+    """Seconds by which 95 % of each class's labels were known, the slower class deciding; None without `data.known`."""
+    if spec.data.known is None or spec.data.known not in examples.table.column_names:
+        return None
+    known = examples.table.column(spec.data.known)
+    told = pc.is_valid(known).to_numpy(zero_copy_only=False)
+    delays = pc.fill_null(known.cast(pa.int64()), 0).to_numpy() / 1e6 - examples.times
+    classes = [delays[told & (examples.labels == outcome)] for outcome in (False, True)]
+    return max((max(0.0, float(np.quantile(of, 0.95))) for of in classes if len(of)), default=None)
 
 
 def joined(older: Examples, newer: Examples) -> Examples:

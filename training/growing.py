@@ -100,10 +100,11 @@ def grow(
     return booster
 
 
-def matrix_of(examples: Examples) -> xgboost.QuantileDMatrix:
+def matrix_of(examples: Examples, threads: int = 1) -> xgboost.QuantileDMatrix:
     """The rows in xgboost's own form, binned once."""
     labels = examples.labels.astype(np.float32)
-    return xgboost.QuantileDMatrix(examples.rows, labels, **kinds_of(examples.rows.shape[1], examples.categories))
+    kinds = kinds_of(examples.rows.shape[1], examples.categories)
+    return xgboost.QuantileDMatrix(examples.rows, labels, nthread=threads, **kinds)
 
 
 def kinds_of(width: int, categories: Collection[int]) -> dict[str, Any]:

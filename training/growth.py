@@ -35,7 +35,7 @@ class Folds:
     def __init__(self, folds: Sequence[Fold], seed: int, threads: int) -> None:
         self.seed, self.threads = seed, threads
         self._folds = folds
-        self.checked = [_checked(fold.check) for fold in folds]
+        self.checked = [_checked(fold.check, threads) for fold in folds]
         self.labels = np.concatenate([fold.check.labels for fold in folds])
         self._learnt: dict[timedelta | None, list[tuple[Examples, xgboost.DMatrix]]] = {}
         self._starts: dict[tuple[timedelta | None, str], list[Start]] = {}
@@ -112,8 +112,9 @@ class Growth:
             self._best_losses = losses
 
 
-def _checked(examples: Examples) -> xgboost.DMatrix:
-    return xgboost.DMatrix(examples.rows, **kinds_of(examples.rows.shape[1], examples.categories))
+def _checked(examples: Examples, threads: int) -> xgboost.DMatrix:
+    kinds = kinds_of(examples.rows.shape[1], examples.categories)
+    return xgboost.DMatrix(examples.rows, nthread=threads, **kinds)
 
 
 def log_losses(chances: NDArray[np.floating], labels: NDArray[np.bool_]) -> NDArray[np.float64]:

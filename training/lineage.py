@@ -45,22 +45,28 @@ def figures(comparison: Comparison, learnt: Examples, manifest: Manifest, progre
     shown = {
         "trained_until": float(learnt.times[-1]),
         "rows": float(len(learnt)),
-        "held_out_rows": float(comparison.n),
         "held_out_positives": float(comparison.positives),
         "trees": float(manifest.trees),
         "max_onnx_difference": manifest.max_onnx_difference,
     }
-    sides = {"": comparison.candidate, "champion_": comparison.champion or {}, "difference_": comparison.differences}
-    for side, estimates in sides.items():
-        for name, estimate in estimates.items():
-            shown |= {f"{side}{name}": estimate.value}
-            shown |= {f"{side}{name}_low": estimate.low, f"{side}{name}_high": estimate.high}
+    shown |= estimates_of(comparison)
     if comparison.over_constant is not None:
         over = comparison.over_constant
         shown |= {"base_rate_difference_log_loss": over.value}
         shown |= {"base_rate_difference_log_loss_low": over.low, "base_rate_difference_log_loss_high": over.high}
     shown |= {f"seconds_{stage}": seconds for stage, seconds in progress.seconds.items()}
     return {name: value for name, value in shown.items() if value == value and abs(value) != float("inf")}
+
+
+def estimates_of(comparison: Comparison) -> dict[str, float]:
+    """Every offline figure with its interval, champion's and difference beside it, and the rows behind them."""
+    shown = {"held_out_rows": float(comparison.n)}
+    sides = {"": comparison.candidate, "champion_": comparison.champion or {}, "difference_": comparison.differences}
+    for side, estimates in sides.items():
+        for name, estimate in estimates.items():
+            shown |= {f"{side}{name}": estimate.value}
+            shown |= {f"{side}{name}_low": estimate.low, f"{side}{name}_high": estimate.high}
+    return shown
 
 
 def code_revision(root: Path = ROOT) -> str:

@@ -1,7 +1,7 @@
 """Makes one version of a model in memory: cuts the rows, searches, fits, judges; the job and a backtest share it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ModelSpec
+from monitoring.calibration import Block, blocks_of
 from monitoring.profile import Profile
+from monitoring.promises import KEPT_BLOCKS
 from training.engine import Engine, Fitted, Search
 from training.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
-from training.examples import Examples
+from training.examples import Examples, label_delay
 from training.light import xgboost
+from training.recency import choose
 from training.slices import Slices, slices
 
 Scores = NDArray[np.float64]
@@ -98,12 +101,29 @@ def make(
     scratch: Path | None,
     say: Callable[[str], None],
     accept: bool = False,
+    since: float | None = None,
 ) -> Made:
-    """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same."""
-    cut = slices(spec, declared, learnt)
+    """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same.
+
+    `since` is the event time at which a change is taken to have begun, where one is known.
+    """
+    cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
     found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
     fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch, say)
     return judge(spec, cut, found, fitted, champion, accept)
+
+
+def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str], None]) -> Slices:
+    """The same rows, of the older ones as many as are worth it; a file without times has no older ones."""
+    if spec.data.time is None and since is None:
+        return cut
+    recency = choose(cut.learn, cut.check, since, spec.training, say)
+    return replace(
+        cut,
+        learn=recency.apply(cut.learn),
+        judged=recency.apply(cut.judged),
+        served=recency.apply(cut.served),
+    )
 
 
 def judge(
@@ -125,9 +145,27 @@ def judge(
         theirs=theirs,
         comparison=comparison,
         ruling=_rule(_alike(champion, ours, theirs), comparison, unable, training.margin, accept),
-        profile=Profile.learn(spec.features, reference.rows, ours, held.labels),
+        profile=Profile.learn(
+            spec.features,
+            reference.rows,
+            ours,
+            held.labels,
+            label_delay(spec, cut.served),
+            len(reference),
+            _days(spec, cut.judged, fitted.judged),
+        ),
         parent=champion.number if champion else None,
     )
+
+
+def _days(spec: ModelSpec, judged: Examples, booster: xgboost.Booster) -> tuple[Block, ...]:
+    """How much days differ, as the newest windows that the judged booster learnt from tell it."""
+    window = spec.monitor.window.total_seconds()
+    if spec.data.time is None or not len(judged):
+        return ()
+    recent = judged.since(float(judged.times[-1]) - KEPT_BLOCKS * window)
+    scores = np.asarray(booster.inplace_predict(recent.rows), np.float64)
+    return blocks_of(recent.times, scores, recent.labels, window, KEPT_BLOCKS)
 
 
 def _score(

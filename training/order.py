@@ -14,6 +14,7 @@ class Order:
     reason: str = "manual"
     request_id: str | None = None
     until: datetime | None = None  # only rows before this event time
+    since: datetime | None = None  # event time at which a change is taken to have begun
     source: str | None = None  # instead of data.source and the decision log
     query: str | None = None
     accept: bool = False  # do not reject it, whatever the offline comparison says
@@ -30,6 +31,7 @@ def read_order(arguments: Sequence[str] | None = None) -> Order:
     parser.add_argument("--reason", default="manual", help="why, as one sentence for the record")
     parser.add_argument("--request", help="retrain request that this job answers")
     parser.add_argument("--until", type=_moment, help="learn only from rows before this event time (ISO 8601, UTC)")
+    parser.add_argument("--since", type=_moment, help="a change is taken to have begun at this event time")
     parser.add_argument(
         "--source", help="learn from these rows instead of data.source and the decision log; judged on the latter"
     )
@@ -38,7 +40,16 @@ def read_order(arguments: Sequence[str] | None = None) -> Order:
         "--accept", "--override-gate", action="store_true", help="register it even where the comparison says no"
     )
     given = parser.parse_args(arguments)
-    return Order(given.model, given.reason, given.request, given.until, given.source, given.query, given.accept)
+    return Order(
+        given.model,
+        given.reason,
+        given.request,
+        given.until,
+        given.since,
+        given.source,
+        given.query,
+        given.accept,
+    )
 
 
 def _moment(text: str) -> datetime:

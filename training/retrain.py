@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cluster.audit_place import AuditPlace
+from cluster.boundary import sentence
 from cluster.bundle import CARD
 from cluster.decision_log.query import Query
 from cluster.decision_log.revealed import RevealedLog
 from cluster.decision_log.vault import Vault
-from cluster.errors import WindvaneError
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.model_card import page, write_card
 from cluster.processes import step_back
@@ -32,7 +32,7 @@ from training.evaluate import METRICS, Comparison, Ruling
 from training.examples import Examples
 from training.lineage import describe, figures
 from training.local_engine import LocalEngine
-from training.making import judge
+from training.making import judge, weigh
 from training.order import Order, read_order
 from training.plots import Pictures
 from training.progress import Progress
@@ -70,8 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         vault = AuditPlace(settings).vault()
         at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
         version = retrain(order, spec, at, progress)
-    except WindvaneError as error:
-        progress.say(f"FAILED: {error}")
+    except Exception as error:  # noqa: BLE001  whatever it is, who reads the job's end is told in a sentence
+        progress.say(f"FAILED: {sentence(error)}")
         return 1
     progress.say(f"{version.model} version {version.number} is registered as {version.standing}")
     return 0
@@ -90,12 +90,14 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
         at.engine.start()
         erased = len(at.vault.erased())
         declared, learnt = _rows(order, spec, at)
-        cut = slices(spec, declared, learnt)
+        since = None if order.since is None else order.since.timestamp()
+        cut = slices(spec, declared, learnt, since)
     progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
 
     with ThreadPoolExecutor(1) as aside:
         opening = aside.submit(_open, order, at)
         with progress.stage("search"):
+            cut = weigh(spec, cut, since, progress.say)
             found = at.engine.search(cut.learn, cut.check, spec.training, folder, progress.say)
         progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
 

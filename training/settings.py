@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 FIXED: dict[str, str | int | float] = {
@@ -57,6 +57,15 @@ def spelled(window: timedelta | None) -> str:
         return "all"
     seconds = window.total_seconds()
     return f"{seconds / 86400:g}d" if seconds % 3600 == 0 else f"{seconds:g}s"
+
+
+def spelled_moment(moment: float) -> str:
+    """An event time as people write it.
+
+    >>> spelled_moment(86400.0), spelled_moment(86460.0)
+    ('1970-01-02', '1970-01-02 00:01:00')
+    """
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
 
 
 def windows_of(declared: Sequence[Literal["all"] | timedelta], span_seconds: float) -> list[timedelta | None]:

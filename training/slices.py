@@ -23,16 +23,21 @@ class Slices:
     held_from: float  # event time at which the held-out slice begins
 
 
-def slices(spec: ModelSpec, declared: Examples, learnt: Examples) -> Slices:
+HELD_OF_CHANGE, CHECK_OF_CHANGE = 0.3, 0.2  # shares of the rows since a change, newest first
+LEAST_OF_CHANGE = 100  # rows since a change before they are cut by themselves
+LEAST_OF_CLASS = 5  # labels of either class that each part of them needs
+
+
+def slices(spec: ModelSpec, declared: Examples, learnt: Examples, since: float | None = None) -> Slices:
     """Cut the rows to learn from; held out are `declared` ones, which are `learnt` unless another source taught.
 
     Newest by `data.time`; a file without time is in a drawn order, and the same cut leaves rows out at random.
+    Where a change began at `since`, all that judges comes from after it: rows of a world that is gone prove nothing.
     """
     for rows in (declared, learnt):
         require_enough(spec, rows)
-    held_from = holdout_start(declared, spec)
+    held_from, check_from = _starts(spec, declared, learnt, since)
     judged = learnt.before(held_from)
-    check_from = holdout_start(judged, spec)
     return Slices(
         learn=judged.before(check_from),
         check=judged.since(check_from),
@@ -41,6 +46,26 @@ def slices(spec: ModelSpec, declared: Examples, learnt: Examples) -> Slices:
         served=learnt,
         held_from=held_from,
     )
+
+
+def _starts(spec: ModelSpec, declared: Examples, learnt: Examples, since: float | None) -> tuple[float, float]:
+    """Event times at which the held-out slice and the check slice begin."""
+    if since is not None:
+        changed = declared.since(since)
+        n = len(changed)
+        if n >= LEAST_OF_CHANGE:
+            held_from = float(changed.times[round(n * (1.0 - HELD_OF_CHANGE))])
+            check_from = float(changed.times[round(n * (1.0 - HELD_OF_CHANGE - CHECK_OF_CHANGE))])
+            check, held = changed.since(check_from).before(held_from), changed.since(held_from)
+            if all(_both(part) for part in (check, held)) and len(learnt.before(check_from)):
+                return held_from, check_from
+    held_from = holdout_start(declared, spec)
+    return held_from, holdout_start(learnt.before(held_from), spec)
+
+
+def _both(part: Examples) -> bool:
+    positives = int(part.labels.sum())
+    return min(positives, len(part) - positives) >= LEAST_OF_CLASS
 
 
 def require_enough(spec: ModelSpec, examples: Examples) -> None:

@@ -18,6 +18,7 @@ from training.examples import Examples
 from training.growing import grow, kinds_of, lines_of
 from training.light import xgboost
 from training.settings import FitSettings
+from training.share import most_workers, share
 from training.unknowns import with_unknowns
 
 JUDGED, SERVED = "judged.ubj", "served.ubj"
@@ -27,11 +28,12 @@ _BRISK = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "RAY_TRAIN_ENABLE_PREEMPTI
 
 
 def fit(judged: Examples, served: Examples, settings: FitSettings, training: Training, scratch: Path) -> Fitted:
-    """Fit both on 1..N workers, each with every N-th row; 1 CPU a worker and nothing else is held meanwhile.
+    """Fit both on 1..N workers, each with every N-th row; a share a worker and nothing else is held meanwhile.
 
     Serving keeps its share: no more workers are asked for than fit now, since a group that does not fit waits forever.
     """
-    workers = max(1, min(training.workers, int(ray.available_resources().get("CPU", 1.0))))
+    cluster = ray.cluster_resources()
+    workers = most_workers(training.workers, ray.available_resources(), cluster)
     rows = ((JUDGED, judged), (SERVED, served))
     parts = [(name, with_unknowns(examples.window(settings.window))) for name, examples in rows]
     shares = {
@@ -48,7 +50,7 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
             "kinds": kinds_of(judged.rows.shape[1], judged.categories),
             "seed": training.seed,
         },
-        scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker=share(cluster)),
         run_config=ray.train.RunConfig(name="train", storage_path=str(scratch)),
     )
     result = trainer.fit()

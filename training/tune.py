@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
@@ -16,6 +17,7 @@ from training.examples import Examples, joined
 from training.folds import folds_of
 from training.growth import ROUNDS_PER_STEP, Fold, Folds, Growth
 from training.settings import FitSettings
+from training.share import share
 from training.space import default_settings, points
 
 
@@ -77,7 +79,8 @@ def search(learn: Examples, check: Examples, training: Training, scratch: Path, 
     progress = _Progress(say)
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(BoosterTrial, folds=folds, tried=tried, seed=training.seed), {"cpu": 1}
+            tune.with_parameters(BoosterTrial, folds=folds, tried=tried, seed=training.seed),
+            share(ray.cluster_resources()),
         ),
         param_space={"place": tune.grid_search(list(range(len(tried))))},
         tune_config=tune.TuneConfig(

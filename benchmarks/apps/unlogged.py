@@ -12,13 +12,14 @@ from cluster.audit_place import AuditPlace
 from cluster.callers.declared import declared
 from cluster.decision_log.record import Record
 from cluster.decision_log.writer import Writer
+from cluster.declarations import load_spec
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.sql_store import SqlStore
 from configs.settings import Settings
 from serve_apps.gateway import MOST_ONGOING_REQUESTS
 from serve_apps.ray_shipping import RayMonitorLine
 from serve_apps.ray_switchboard import RayBulletins, RayFeed
-from serve_apps.replica import Replica, load_spec
+from serve_apps.replica import Replica
 
 OPTIONS: dict[str, Any] = {
     "max_ongoing_requests": MOST_ONGOING_REQUESTS,
@@ -41,6 +42,9 @@ class NullWriter(Writer):
         future = self._loop.create_future()
         future.set_result(None)
         return future
+
+    def demand_open(self) -> None:
+        """Always open."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -1,16 +1,44 @@
-"""The `windvane` command: one file per kind of reader, every error one sentence and a way on."""
+"""The `windvane` command: one file per kind of reader, every error one sentence and a way on.
+
+A verb's file is imported when the verb is used, and a file imports at its top only what asking a running Windvane
+needs: pandas, DuckDB, SQLAlchemy, Cedar take seconds, so the function that needs them imports them.
+"""
 
 import sys
+from importlib import import_module
 
 import click
 
-from cluster.cli import audit, cards, decisions, explanations, keys, models, operate, policies, privacy, rollouts
 from cluster.errors import Invalid, WindvaneError
 from configs.complaint import BadDeclaration
 
+VERBS = {
+    **dict.fromkeys(("up", "down", "doctor", "env", "status", "events", "demo", "backtest"), "operate"),
+    **dict.fromkeys(("validate", "init", "train", "retrain", "deploy", "undeploy", "versions", "report"), "models"),
+    **dict.fromkeys(("decide", "outcomes", "decisions", "lineage"), "decisions"),
+    "explain": "explanations",
+    "audit": "audit",
+    "privacy": "privacy",
+    "rollout": "rollouts",
+    "model": "cards",
+    "policy": "policies",
+    "keys": "keys",
+}  # a verb, and the file of this package in which a command of that name stands
+
 
 class Commands(click.Group):
-    """Shows a WindvaneError as its sentence, without a traceback, and exits with 1."""
+    """Finds the verbs; shows a WindvaneError as its sentence, without a traceback, and exits with 1."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Every verb, by name."""
+        return sorted(VERBS)
+
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb, imported now; None for a word that is none."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{VERBS[cmd_name]}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -19,37 +47,36 @@ class Commands(click.Group):
             click.secho(f"Error: {error.line}", fg="red", err=True)
             for problem in getattr(error, "problems", ()) if isinstance(error, Invalid) else ():
                 click.secho(f"  {problem.pointer}: {problem.detail}", fg="red", err=True)
+            _keep_cause(error)
             sys.exit(1)
         except BadDeclaration as error:
             for complaint in error.complaints:
                 click.secho(f"Error: {complaint}", fg="red", err=True)
+            _keep_cause(error)
             sys.exit(1)
         except BrokenPipeError:
             raise  # `windvane events … | head`: click ends it quietly
-        except OSError as error:
-            sentence = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            click.secho(f"Error: {sentence}", fg="red", err=True)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # click has words for these
+        except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
+            from cluster.boundary import sentence
+
+            click.secho(f"Error: {sentence(error)}", fg="red", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             sys.exit(130)
 
 
+def _keep_cause(error: Exception) -> None:
+    """The traceback of what led to a sentence goes to a file, for whoever has to look further."""
+    if error.__cause__ is not None:
+        from cluster.boundary import keep_cause
+
+        keep_cause(error)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="windvane")
 def main() -> None:
     """Serve decision models, watch them, retrain them, and prove every new version before it takes over."""
-
-
-for command in (
-    *(operate.up, operate.down, operate.env, operate.status, operate.events, operate.demo),
-    *(models.validate, models.init, models.train, models.retrain, models.deploy, models.undeploy),
-    *(models.versions, models.report),
-    *(decisions.decide, decisions.outcomes, decisions.decisions, decisions.lineage, explanations.explain),
-    *(audit.audit, privacy.privacy),
-    rollouts.rollout,
-    cards.model,
-    policies.policy,
-    keys.keys,
-):
-    main.add_command(command)

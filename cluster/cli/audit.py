@@ -11,8 +11,6 @@ import msgspec
 from cluster.audit_place import AuditPlace
 from cluster.cli.told import tell_of
 from cluster.decision_log.key_file import public_key
-from cluster.decision_log.logs import find_decision
-from cluster.decision_log.proof import prove as prove_decision
 from cluster.decision_log.verify import Report
 from cluster.decision_log.verify import verify as verify_logs
 from configs.load import load_settings
@@ -57,6 +55,9 @@ def verify(since: datetime | None, until: datetime | None, keys: tuple[Path, ...
 @click.argument("decision_id")
 def prove(decision_id: str) -> None:
     """Print the proof of a decision, which `python -m cluster.decision_log.verify` checks without any Windvane."""
+    from cluster.decision_log.logs import find_decision
+    from cluster.decision_log.proof import prove as prove_decision
+
     place = AuditPlace(load_settings())
     model, _ = find_decision(place.logs, decision_id)
     proof = prove_decision(place.logs / model, decision_id, place.checkpoints_file, place.public_keys())

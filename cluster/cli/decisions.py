@@ -1,28 +1,22 @@
 """For clients and auditors: ask for decisions, report outcomes, read the decision log."""
 
 import json
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from cluster.audit_place import AuditPlace
 from cluster.cli.operate import api
-from cluster.cli.told import tell_of
-from cluster.decision_log import tabular
-from cluster.decision_log.query import Query
-from cluster.decision_log.trail import TRAIL
 from cluster.errors import Malformed
 from configs.load import load_model, load_settings
 from configs.schema import Feature
 from configs.settings import Settings
 
-MOST_ROWS_SHOWN = 50
+MOST_ROWS_SHOWN, NEWEST = 50, 10
+WRITTEN = (".parquet", ".csv", ".json")
 
 
 @click.command()
@@ -45,30 +39,41 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.argument("model")
 @click.option(
     "--sql",
-    default="select * exclude (personal) from asked order by recorded_at desc limit 10",
-    show_default=True,
-    help="One SELECT over decisions, denials, asked (both), outcomes, shadows, labelled and acts.",
+    help="One SELECT over decisions, denials, asked (both), outcomes, shadows, labelled and acts; "
+    "without one the newest decisions and denials.",
 )
+@click.option("--limit", type=click.IntRange(min=1), help="Rows at most; without --sql the newest 10.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line, with every column.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
-def decisions(model: str, sql: str, out: Path | None) -> None:
-    """Read MODEL's decision log with SQL, or `control`'s: who did what. That it was read goes on record."""
+def decisions(model: str, sql: str | None, limit: int | None, as_json: bool, out: Path | None) -> None:
+    """Read MODEL's decision log, or `control`'s: who did what. That it was read goes on record."""
+    from cluster.audit_place import AuditPlace
+    from cluster.cli.told import tell_of
+    from cluster.decision_log import tabular
+    from cluster.decision_log.query import Query
+
+    if out is not None and out.suffix not in WRITTEN:
+        raise click.BadParameter(f"{out} ends neither in .parquet nor .csv nor .json", param_hint="--out")
     settings = load_settings()
     query = Query(settings.log / model, _features(model, settings))
-    tell_of(AuditPlace(settings), "read", "read the decision log", model, sql=sql)
-    found = query.sql(sql)
+    asked = sql or _newest(model, limit or NEWEST)
+    tell_of(AuditPlace(settings), "read", "read the decision log", model, sql=asked)
+    found = query.sql(asked)
+    wanted = found if limit is None else found.slice(0, limit)
+    if out is None and not as_json:
+        _print(found, limit or MOST_ROWS_SHOWN, newest=sql is None)
+        return
     if out is None:
-        _print(found)
+        for each in _documents(wanted):
+            click.echo(json.dumps(each, default=str))
         return
     if out.suffix == ".parquet":
-        out.write_bytes(tabular.parquet(found))
+        out.write_bytes(tabular.parquet(wanted))
     elif out.suffix == ".csv":
-        out.write_bytes(tabular.csv(found))
-    elif out.suffix == ".json":
-        rows = [{name: tabular.plain(value) for name, value in row.items()} for row in found.to_pylist()]
-        out.write_text(json.dumps(rows, default=str, indent=1))
+        out.write_bytes(tabular.csv(wanted))
     else:
-        raise click.BadParameter(f"{out} ends neither in .parquet nor .csv nor .json", param_hint="--out")
-    click.echo(f"{found.num_rows} rows written to {out}")
+        out.write_text(json.dumps(list(_documents(wanted)), default=str, indent=1))
+    click.echo(f"{wanted.num_rows} rows written to {out}")
 
 
 @click.command()
@@ -80,13 +85,16 @@ def lineage(decision_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
+    from cluster.cli.tables import GAP, shown
+
+    longest = max(map(len, found))
     for name, value in found.items():
-        if isinstance(value, list):
-            value = "; ".join(map(str, value))
-        click.echo(f"{name:<16}{'-' if value in (None, '') else value}")
+        click.echo(f"{name.ljust(longest + GAP)}{shown(value)}")
 
 
 def _features(model: str, settings: Settings) -> Sequence[Feature]:
+    from cluster.decision_log.trail import TRAIL
+
     return () if model == TRAIL else load_model(model, settings).features
 
 
@@ -94,11 +102,11 @@ def _read_json(source: str) -> dict[str, Any]:
     if source == "-":
         text = sys.stdin.read()
     elif source.startswith("@"):
-        text = Path(source[1:]).read_text()
+        text = Path(source[1:]).read_text(encoding="utf-8-sig")
     else:
         text = source
     try:
-        body = json.loads(text, parse_constant=_refuse)
+        body = json.loads(text, parse_constant=_constant)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"The request is not JSON: {error}") from error
     if not isinstance(body, dict):
@@ -106,16 +114,40 @@ def _read_json(source: str) -> dict[str, Any]:
     return body
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number; leave a missing value out or send null")
+def _constant(name: str) -> None:
+    """NaN, which Python's own encoder writes for a missing number, is null; the infinities are nothing."""
+    if name != "NaN":
+        raise ValueError(f"{name} is no JSON number; leave a missing value out or send null")
 
 
-def _print(found: Any) -> None:
-    table = Table(show_lines=False)
-    for name in found.column_names:
-        table.add_column(Text(name), overflow="fold")
-    for row in found.slice(0, MOST_ROWS_SHOWN).to_pylist():
-        table.add_row(*(Text(str(value)) for value in row.values()))
-    Console().print(table)
-    if found.num_rows > MOST_ROWS_SHOWN:
-        click.echo(f"{found.num_rows - MOST_ROWS_SHOWN} more rows: write them with --out, or narrow the SELECT.")
+def _newest(model: str, limit: int) -> str:
+    """The SELECT of the newest rows: decisions and denials, or what was done where nothing is decided."""
+    from cluster.decision_log.trail import TRAIL
+
+    view = "* from acts" if model == TRAIL else "* exclude (personal) from asked"
+    return f"select {view} order by recorded_at desc limit {limit}"
+
+
+def _documents(found: Any) -> Iterator[dict[str, Any]]:
+    from cluster.decision_log import tabular
+
+    for row in found.to_pylist():
+        yield {name: tabular.plain(value) for name, value in row.items()}
+
+
+def _print(found: Any, most: int, newest: bool) -> None:
+    from cluster.cli import tables
+
+    rows = found.slice(0, most).to_pylist()
+    names, told = found.column_names, [list(row.values()) for row in rows]
+    if newest and "decision_id" in names:
+        names, told = list(tables.DECISION), [tables.decision(row) for row in rows]
+    if not rows:
+        click.echo("There is no such row.")
+        return
+    for line in tables.lines(names, told, shutil.get_terminal_size((80, 24)).columns):
+        click.echo(line)
+    if found.num_rows > most:
+        click.echo(f"{found.num_rows - most} more rows: --limit shows more, --out writes them to a file.")
+    elif newest:
+        click.echo("One JSON document a line with every column: --json. Where one came from: windvane lineage ID.")

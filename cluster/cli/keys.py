@@ -5,9 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from cluster.cli.operate import api
 from cluster.errors import Invalid
@@ -72,6 +69,10 @@ def list_(as_json: bool, every: bool) -> None:
     if not found:
         click.echo("No key is good; make one with `windvane keys create NAME`.")
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "name", "roles", "models", "until", "a second", "made", "standing"):
         table.add_column(heading, overflow="fold")

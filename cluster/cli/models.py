@@ -1,60 +1,95 @@
 """For ML engineers: declare, validate, train, deploy, undeploy."""
 
+import os
 import sys
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from cluster import lifecycle
+from cluster import addresses, job_failure
 from cluster.cli.operate import api, progress_line
+from cluster.cli.waits import Waits
 from cluster.errors import Conflict, NotFound, WindvaneError
-from cluster.jobs import JobRequest
+from cluster.jobs import PROGRAM, TRAINING, USERS_FOLDER, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
-from configs.draft import draft
-from configs.load import load_model, load_settings, overlay_file, validate_file, writable_models_dir
+from configs.complaint import BadDeclaration
+from configs.load import (
+    check_data,
+    declared_in,
+    load_model,
+    load_settings,
+    overlay_file,
+    validate_file,
+    writable_models_dir,
+)
+from configs.settings import Settings
+from configs.sized_plan import examples
 
 DEPLOY_SECONDS = 180.0
+MOST_DOUBTS = 40
 FINAL = ("succeeded", "failed", "stopped", "unknown")
 
 
 @click.command()
 @click.argument("models", nargs=-1)
-def validate(models: tuple[str, ...]) -> None:
-    """Check model files: names of models, paths of YAML files, or all that are declared."""
+@click.option("--no-data", is_flag=True, help="Check the files alone, where their rows are not at hand.")
+def validate(models: tuple[str, ...], no_data: bool) -> None:
+    """Check model files and the first rows they name: names of models, paths of YAML files, or all declared."""
     settings = load_settings()
     folder = Path(settings.models_dir)
     paths = [Path(each) if each.endswith((".yaml", ".yml")) else folder / f"{each}.yaml" for each in models]
     paths = paths or sorted(folder.glob("*.yaml"))
     if not paths:
         raise NotFound(f"There is no model file in {folder}; write one with `windvane init`.")
-    complaints = [(path, validate_file(path, overlay_file(path.stem, settings))) for path in paths]
-    for path, found in complaints:
+    failed = False
+    for path in paths:
+        overlay = overlay_file(path.stem, settings)
+        found = validate_file(path, overlay)
+        notes: tuple[str, ...] = ()
+        if not found and not no_data:
+            found, notes = check_data(path, overlay, datetime.now(UTC))
         click.echo(f"{path}: {'ok' if not found else f'{len(found)} to mend'}")
         for complaint in found:
             click.secho(f"  {complaint}", fg="red")
-    if any(found for _, found in complaints):
+        for note in notes:
+            click.secho(f"  {note}", fg="yellow")
+        spec = None if found else declared_in(path, overlay)
+        if spec is not None:
+            click.echo(f"  a rollout takes at least {examples(spec.rollout)}")
+        failed = failed or bool(found)
+    if failed:
         sys.exit(1)
 
 
 @click.command()
 @click.argument("name")
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--data", "source", required=True, help="File, folder or pattern; or a SQL URL, or python:module:function."
+)
+@click.option("--query", help="The query that goes with --data, when that is a SQL URL.")
 @click.option("--target", required=True, help="The column to predict; it must take two values.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-def init(name: str, file: Path, target: str, force: bool) -> None:
-    """Write a first configs/models/NAME.yaml from a CSV or Parquet file."""
+def init(name: str, source: str, query: str | None, target: str, force: bool) -> None:
+    """Write a first configs/models/NAME.yaml from rows of past decisions, and say what is doubtful in it."""
     folder = writable_models_dir(load_settings())
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise Conflict(f"{path} exists; choose another name or replace it with --force.")
-    text = draft(name, file, target)
+    from configs.draft import draft
+
+    drafted = draft(name, source, target, query)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    click.echo(f"Wrote {path}. Read it, mend what it got wrong, then:")
-    click.echo(f"  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
+    path.write_text(drafted.text, encoding="utf-8")
+    click.echo(f"Wrote {path}. Read it, mend what it got wrong; what is doubtful:")
+    for doubt in drafted.doubts[:MOST_DOUBTS]:
+        click.secho(f"  - {doubt}", fg="yellow")
+    if len(drafted.doubts) > MOST_DOUBTS:
+        click.secho(f"  and {len(drafted.doubts) - MOST_DOUBTS} more, in the file", fg="yellow")
+    click.echo(f"Then:\n  windvane validate {name}\n  windvane up\n  windvane train {name}\n  windvane deploy {name}")
 
 
 @click.command()
@@ -67,9 +102,11 @@ def init(name: str, file: Path, target: str, force: bool) -> None:
 def train(model: str, reason: str, source: str | None, query: str | None, until: str | None, accept: bool) -> None:
     """Train and register a version of MODEL as a Ray job, showing what it prints."""
     settings = load_settings()
-    load_model(model, settings)
-    jobs = RayJobs(lifecycle.demand_dashboard(settings), settings.ray_token_file)
-    entrypoint = [sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason]
+    spec = load_model(model, settings)
+    jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
+    if source is None:
+        _refuse_bad_rows(model, spec.data.source, settings)
+    entrypoint = [sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
     entrypoint += ["--accept"] if accept else []
@@ -77,20 +114,36 @@ def train(model: str, reason: str, source: str | None, query: str | None, until:
         job_id=f"train-{model}-{uuid.uuid4().hex[:8]}",
         entrypoint=tuple(entrypoint),
         metadata={"model": model, "reason": reason},
-        environment=settings.environment(),
+        environment={**settings.environment(), USERS_FOLDER: os.getcwd()},
     )
-    click.echo(f"Job {jobs.submit(request)}: {lifecycle.demand_dashboard(settings)}/#/jobs")
-    shown = 0
+    click.echo(f"Job {jobs.submit(request)}: {addresses.demand_dashboard(settings)}/#/jobs")
+    shown, waits = 0, Waits(api(), model)
     while True:
         state = jobs.status(request.job_id)
         printed = jobs.logs(request.job_id)
         click.echo(printed[shown:], nl=False)
+        if len(printed) == shown and state.state not in FINAL:
+            for sentence in waits.fresh():
+                click.secho(sentence, fg="yellow", err=True)
         shown = len(printed)
         if state.state in FINAL:
             break
         time.sleep(0.5)
     if state.state != "succeeded":
-        raise WindvaneError(f"Job {request.job_id} {state.state}: {state.message.strip()[-600:]}")
+        why = f": {job_failure.reason(state.message)}" if state.state == "failed" else ""
+        raise WindvaneError(f"Job {request.job_id} {state.state}{why}")
+
+
+def _refuse_bad_rows(model: str, source: str, settings: Settings) -> None:
+    """Say at once what a job would find after a minute, where the files lie here; raises BadDeclaration."""
+    elsewhere = settings.ray_address is not None and not Path(source).exists()
+    if source.startswith("python:") or "://" in source or elsewhere:
+        return
+    complaints, _ = check_data(
+        Path(settings.models_dir) / f"{model}.yaml", overlay_file(model, settings), datetime.now(UTC)
+    )
+    if complaints:
+        raise BadDeclaration(complaints)
 
 
 @click.command()
@@ -110,17 +163,18 @@ def deploy(model: str) -> None:
     spec = load_model(model, settings)
     control = api()
     deployed = control.deploy(model, spec.model_dump(mode="json"))
-    applications = ServeApplications(lifecycle.demand_dashboard(settings), settings)
+    applications = ServeApplications(addresses.demand_dashboard(settings), settings)
     with progress_line() as progress:
         applications.deploy_model(model, str(deployed["spec_digest"]))
-        applications.wait_running(model, DEPLOY_SECONDS, progress)
+        told = Waits(control, model).beside(progress)
+        applications.wait_running(model, DEPLOY_SECONDS, told)
         deadline = time.monotonic() + DEPLOY_SECONDS
         while not control.ready(model):
             if time.monotonic() > deadline:
                 raise WindvaneError(f"{model} runs but is not ready; see `windvane status` and the Ray dashboard.")
             progress(f"waiting for {model} to load version {deployed['champion']}")
-            time.sleep(0.2)
-    click.echo(f"{model} version {deployed['champion']} answers at {lifecycle.url(settings)}/v2/models/{model}/decide")
+            time.sleep(0.1)
+    click.echo(f"{model} version {deployed['champion']} answers at {addresses.url(settings)}/v2/models/{model}/decide")
 
 
 @click.command()
@@ -130,7 +184,7 @@ def undeploy(model: str, reason: str) -> None:
     """Take MODEL out of service; versions, history and decision log stay, and `deploy` brings it back."""
     settings = load_settings()
     control = api()
-    applications = ServeApplications(lifecycle.demand_dashboard(settings), settings)
+    applications = ServeApplications(addresses.demand_dashboard(settings), settings)
     with progress_line() as progress:
         control.undeploy(model, reason)
         applications.remove(model)
@@ -157,5 +211,6 @@ def report(model: str, out: Path, rows: int) -> None:
     """Write Evidently's drift report of MODEL's newest decisions against its training data (a job of its own)."""
     import subprocess
 
-    command = [sys.executable, "-m", "monitoring.reports", "--model", model, "--out", str(out), "--rows", str(rows)]
+    program = [sys.executable, *PROGRAM, "monitoring.reports"]
+    command = [*program, "--model", model, "--out", str(out), "--rows", str(rows)]
     sys.exit(subprocess.run(command).returncode)

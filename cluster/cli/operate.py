@@ -1,38 +1,40 @@
-"""For operators: up, down, status, events, demo."""
+"""For operators: up, down, status, events, demo, backtest."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
-from cluster import lifecycle
-from cluster.cli.pictures import event_line, status_page
+from cluster import addresses
 from cluster.control_api import ControlApi
 from cluster.errors import NotFound
+from cluster.jobs import PROGRAM
 from configs.load import load_settings
+
+Progress = Callable[[str], None]
 
 
 def api() -> ControlApi:
     """The control API of the running Windvane."""
     settings = load_settings()
-    lifecycle.demand_dashboard(settings)
-    return ControlApi(lifecycle.url(settings), settings.key_file)
+    addresses.demand_dashboard(settings)
+    return ControlApi(addresses.url(settings), settings.key_file)
 
 
 @contextmanager
-def progress_line() -> Iterator[lifecycle.Progress]:
+def progress_line() -> Iterator[Progress]:
     """One line that says what is being waited for and for how long; plain lines when nobody watches."""
+    from rich.console import Console
+    from rich.markup import escape
+
     console = Console(stderr=True)
     start = time.monotonic()
     last = ""
@@ -53,8 +55,16 @@ def progress_line() -> Iterator[lifecycle.Progress]:
 @click.command()
 def up() -> None:
     """Start (or attach to) a cluster and wait until it answers."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from cluster import lifecycle
+
     settings = load_settings()
     start = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: what was started is ended again
     with progress_line() as progress:
         place = lifecycle.up(settings, progress)
     click.echo(f"Windvane is up after {time.monotonic() - start:.0f} s.")
@@ -64,7 +74,7 @@ def up() -> None:
         ("gRPC", f"{place.grpc} (inference.GRPCInferenceService)"),
         ("console", place.console),
         ("API docs", f"{place.console}#docs"),  # a browser shows no key at /docs itself
-        ("metrics", f"{lifecycle.url(settings)}/metrics"),
+        ("metrics", f"{addresses.url(settings)}/metrics"),
         ("Ray dashboard", place.dashboard),
         ("MLflow UI", place.mlflow_command),
         ("first key", str(settings.key_file)),
@@ -74,13 +84,31 @@ def up() -> None:
 
 
 @click.command()
+def doctor() -> None:
+    """Look at everything that `up` needs of this machine; exits with 1 when something stands in the way."""
+    from cluster import machine
+    from cluster.preconditions import examine
+
+    settings = load_settings()
+    running = addresses.dashboard_url(settings) is not None
+    checks = examine(settings, machine.look(settings), running)
+    for check in checks:
+        sign, colour = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "stop": ("STOP", "red")}[check.state]
+        click.echo(f"{click.style(f'{sign:<4}', fg=colour)}  {check.name:<14}  {check.sentence}")
+    if any(check.state == "stop" for check in checks):
+        sys.exit(1)
+    click.echo("Windvane is running." if running else "Nothing stands in the way: `windvane up`.")
+
+
+@click.command()
 def env() -> None:
     """Print the exports that Ray's own tools need to reach this cluster: eval "$(windvane env)"."""
     settings = load_settings()
     pairs = {
-        "RAY_API_SERVER_ADDRESS": lifecycle.demand_dashboard(settings),
+        "RAY_API_SERVER_ADDRESS": addresses.demand_dashboard(settings),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(settings.ray_token_file),
+        **addresses.no_proxy(os.environ),
     }
     for name, value in pairs.items():
         click.echo(f"export {name}={shlex.quote(value)}")
@@ -89,6 +117,8 @@ def env() -> None:
 @click.command()
 def down() -> None:
     """End what `windvane up` started, and nothing else."""
+    from cluster import lifecycle
+
     with progress_line() as progress:
         sentence = lifecycle.down(load_settings(), progress)
     click.echo(sentence)
@@ -103,31 +133,47 @@ def status(watch: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(control.status(), indent=2))
         return
+    from rich.console import Console
+    from rich.live import Live
+
+    from cluster.cli.pictures import fitted_page, status_page
+
     console = Console(highlight=False)
     if not watch:
         console.print(status_page(control.status()))
         return
-    with Live(status_page(control.status()), console=console, auto_refresh=False, screen=True) as live:
+    with Live(fitted_page(control.status(), console), console=console, auto_refresh=False, screen=True) as live:
         while True:
-            live.update(status_page(control.status()), refresh=True)
+            live.update(fitted_page(control.status(), console), refresh=True)
             time.sleep(1.0)
 
 
 @click.command()
 @click.argument("model")
 @click.option("--follow", is_flag=True, help="Go on as things happen.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
-def events(model: str, follow: bool, as_json: bool) -> None:
-    """What happened to MODEL, and why."""
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line, nothing folded.")
+@click.option("--all", "unfolded", is_flag=True, help="A line for every event, also for what says the same again.")
+def events(model: str, follow: bool, as_json: bool, unfolded: bool) -> None:
+    """What happened to MODEL, and why; what says the same again is one line with how often."""
+    from cluster.cli.event_list import EventList, event_line
+
     control = api()
-    after = 0
+    folded, after, watching = EventList(), 0, False
     while True:
         while page := control.events(model, after):
             for event in page:
-                click.echo(json.dumps(event) if as_json else event_line(event))
+                line = folded.add(event)
+                if as_json or unfolded:
+                    click.echo(json.dumps(event) if as_json else event_line(event))
+                elif watching and line.is_news:
+                    click.echo(line.text())
             after = int(page[-1]["number"])
+        if not (watching or as_json or unfolded):
+            for line in folded.lines:
+                click.echo(line.text())
         if not follow:
             return
+        watching = True
         time.sleep(1.0)
 
 
@@ -138,4 +184,14 @@ def demo(context: click.Context) -> None:
     root = Path(__file__).resolve().parents[2]
     if not (root / "examples" / "demo").is_dir():
         raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")
-    sys.exit(subprocess.run([sys.executable, "-m", "examples.demo", *context.args]).returncode)
+    sys.exit(subprocess.run([sys.executable, *PROGRAM, "examples.demo", *context.args]).returncode)
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.pass_context
+def backtest(context: click.Context) -> None:
+    """What the loop would have done on MODEL's history (`windvane backtest --help`)."""
+    sys.exit(subprocess.run([sys.executable, *PROGRAM, "backtest", *context.args]).returncode)

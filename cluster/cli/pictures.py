@@ -1,11 +1,14 @@
 """How status, events and rollouts look in a terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from cluster.cli.event_list import EventList
 
 COLOURS = {
     "finding": "yellow",
@@ -17,32 +20,96 @@ COLOURS = {
     "promoted": "green",
     "rejected": "red",
     "rolled_back": "red",
+    "aborted": "yellow",
+    "unproven": "yellow",
+    "superseded": "yellow",
     "job_failed": "red",
 }
 
 
-def status_page(status: dict[str, Any]) -> RenderableType:
+EVENTS = (6, 3, 1, 0)  # how many a model's panel shows, fewer where the screen is small
+CAUSES = 4  # of refusals and warnings, most frequent first
+
+
+def status_page(status: dict[str, Any], events: int = EVENTS[0], guardrails: bool = True) -> RenderableType:
     """One panel per model, newest events below."""
-    panels: list[RenderableType] = [_model_panel(each) for each in status["models"]]
+    waits = [Text(wait_line(each), style="yellow") for each in status.get("waits", [])]
+    panels: list[RenderableType] = [_model_panel(each, events, guardrails) for each in status["models"]]
     if not panels:
-        return Text("No model is deployed: `windvane train MODEL`, then `windvane deploy MODEL`.")
-    return Group(*panels)
+        panels = [Text("No model is deployed: `windvane train MODEL`, then `windvane deploy MODEL`.")]
+    return Group(*waits, *panels)
 
 
-def _model_panel(model: dict[str, Any]) -> Panel:
+def wait_line(wait: dict[str, Any]) -> str:
+    """`since 12:30:01  churn waits for 0.25 CPU, 0 of 2 free: …`."""
+    return f"since {wait['since'][11:19]}  {wait['sentence']}"
+
+
+def fitted_page(status: dict[str, Any], console: Console) -> RenderableType:
+    """The status in at most as many lines as the screen has: fewer events, then fewer words, then fewer models."""
+    height = console.size.height - 1
+    for guardrails in (True, False):
+        for events in EVENTS:
+            page = status_page(status, events, guardrails)
+            if _height(page, console) <= height:
+                return page
+    waits = [
+        Text(wait_line(each), style="yellow", no_wrap=True, overflow="ellipsis") for each in status.get("waits", [])
+    ]
+    rows = [*waits, *(_model_line(each) for each in status["models"])]
+    if len(rows) > height:
+        more = len(rows) - max(0, height - 1)
+        rows[len(rows) - more :] = [Text(f"and {more} more: `windvane status` shows all", no_wrap=True)]
+    return Group(*rows)
+
+
+def _height(page: RenderableType, console: Console) -> int:
+    return len(console.render_lines(page, console.options.update(height=None)))
+
+
+def _model_line(model: dict[str, Any]) -> Text:
+    """All of a model in one line, cut where the screen ends."""
+    rollout = model.get("rollout")
+    parts = [
+        f"{model['name']} v{model['champion'] or '-'}",
+        rollout_lines(rollout)[0] if rollout else "no rollout yet",
+        traffic_line(model.get("traffic") or {}),
+    ]
+    return Text(" · ".join(parts), no_wrap=True, overflow="ellipsis")
+
+
+def _model_panel(model: dict[str, Any], events: int, guardrails: bool) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_row("champion", f"version {model['champion']}" if model["champion"] else "none")
     table.add_row("split", split_line(model.get("split")))
-    for line in rollout_lines(model["rollout"]) if model.get("rollout") else ["no rollout yet"]:
+    lines = rollout_lines(model["rollout"]) if model.get("rollout") else ["no rollout yet"]
+    for line in lines if guardrails else lines[:1]:
         table.add_row("rollout", Text(line))  # what people and models wrote is never markup
-    table.add_row("traffic", traffic_line(model.get("traffic") or {}))
+    traffic = model.get("traffic") or {}
+    table.add_row("traffic", traffic_line(traffic))
+    for name, verb in (("refusals", "refused"), ("warnings", "warned")):
+        if traffic.get(name):
+            table.add_row(verb, Text(causes_line(traffic[name]), style="yellow"))
     request = model.get("retrain")
     if request:
         words = f"{request['status']}: {request['reason']} (job {request.get('job_id') or 'none yet'})"
         table.add_row("retraining", Text(words))
-    for event in model.get("events", [])[-6:]:
-        table.add_row("", Text(event_line(event), style=COLOURS.get(event["kind"], "")))
+    folded = EventList(model.get("events", [])).lines
+    for told in folded[-events:] if events else []:
+        table.add_row("", Text(told.text(), style=COLOURS.get(told.event["kind"], "")))
+    if len(folded) > events:
+        table.add_row("", Text(f"and more before: `windvane events {model['name']}`", style="dim"))
     return Panel(table, title=Text(f"{model['name']} · {model['owner']}"), title_align="left")
+
+
+def causes_line(causes: Sequence[dict[str, Any]]) -> str:
+    """What requests were refused or warned for, most frequent first.
+
+    >>> causes_line([{"field": "n", "reason": "range", "count": 300}, {"field": "", "reason": "too_fast", "count": 2}])
+    'n range 300 · request too fast 2'
+    """
+    told = [f"{each['field'] or 'request'} {each['reason'].replace('_', ' ')} {each['count']:,}" for each in causes]
+    return " · ".join([*told[:CAUSES], *([f"and {len(told) - CAUSES} more"] if len(told) > CAUSES else [])])
 
 
 def split_line(split: dict[str, Any] | None) -> str:
@@ -63,9 +130,12 @@ def traffic_line(traffic: dict[str, Any]) -> str:
         return "no figures yet"
     p50, p99 = traffic.get("latency_p50_ms"), traffic.get("latency_p99_ms")
     latency = "" if p50 is None else f" · p50 {p50:.1f} ms · p99 {p99:.1f} ms"
-    return (
-        f"{rate:,.0f} decisions/s{latency} · {traffic.get('decisions', 0):,} in all · {traffic.get('errors', 0)} errors"
+    refused = f" · {traffic['refused']:,} refused" if traffic.get("refused") else ""
+    refused += "".join(
+        f" · {traffic[name]:,} outcomes {name}" for name in ("unmatched", "corrected") if traffic.get(name)
     )
+    counts = f"{traffic.get('decisions', 0):,} in all · {traffic.get('errors', 0)} errors{refused}"
+    return f"{rate:,.0f} decisions/s{latency} · {counts}"
 
 
 def rollout_lines(rollout: dict[str, Any]) -> list[str]:
@@ -81,14 +151,9 @@ def rollout_lines(rollout: dict[str, Any]) -> list[str]:
     if waits:
         command = f"windvane rollout approve {rollout['model']} --version {rollout['candidate']} --reason …"
         lines.append(f"v{rollout['candidate']} {waits}: {command}")
+    if rollout.get("times") and rollout["phase"] in ("shadow", "step", "bake"):
+        lines.append(rollout["times"])
     if verdict:
         lines.append(f"{verdict['outcome']}: {verdict['summary']}")
         lines += [f"  {each['outcome']:<8} {each['sentence']}" for each in verdict.get("guardrails", [])]
     return lines
-
-
-def event_line(event: dict[str, Any]) -> str:
-    """`12:30:01  promoted  v3  sentence`."""
-    version = f"v{event['version']}" if event.get("version") else ""
-    moment = f" [{event['event_time'][:10]}]" if event.get("event_time") else ""
-    return f"{event['at'][11:19]}{moment}  {event['kind']:<17} {version:<4} {event['detail']}"

@@ -3,24 +3,19 @@
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cluster.audit_place import AuditPlace
-from cluster.cedar_policy import CedarPolicy
-from cluster.cedar_rules import compile_policies
 from cluster.cli.operate import api
-from cluster.cli.told import tell_of
-from cluster.decision_log.query import Query
-from cluster.decision_replay import explained, recorded, retry
 from cluster.errors import Invalid, NotFound
-from cluster.mandate import kept_mandate
-from cluster.policy_cases import Trial, read_cases, run
-from cluster.policy_library import PolicyLibrary
 from cluster.policy_set import overdue, read_policies
-from cluster.sql_store import SqlStore
 from configs.load import load_model, load_settings, policies_dir
+
+if TYPE_CHECKING:
+    from cluster.cedar_policy import CedarPolicy
+    from cluster.decision_log.query import Query
+    from cluster.policy_cases import Trial
 
 FOLDER = click.option(
     "--policies",
@@ -125,6 +120,10 @@ def status() -> None:
 @REASON
 def install(folder: Path, reason: str) -> None:
     """Put the set in FOLDER in force by writing to the store: for whoever is locked out. It is on record as that."""
+    from cluster.cedar_rules import compile_policies
+    from cluster.policy_library import PolicyLibrary
+    from cluster.sql_store import SqlStore
+
     folder, taken = _take(folder)
     store = SqlStore(load_settings().store_url)
     library = PolicyLibrary(store, compile_policies)
@@ -146,6 +145,16 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
     """
     if folder is not None and version is not None:
         raise click.UsageError("give --policies or --version, not both")
+    from cluster.audit_place import AuditPlace
+    from cluster.cedar_policy import CedarPolicy
+    from cluster.cedar_rules import compile_policies
+    from cluster.cli.told import tell_of
+    from cluster.decision_log.query import Query
+    from cluster.decision_replay import explained, recorded, retry
+    from cluster.mandate import kept_mandate
+    from cluster.policy_library import PolicyLibrary
+    from cluster.sql_store import SqlStore
+
     settings = load_settings()
     store = SqlStore(settings.store_url)
     detail = f"asked why policy judged decision {decision_id[:60]} so"
@@ -168,7 +177,7 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
         ctx.exit(1)
 
 
-def _row(query: Query, decision_id: str) -> dict[str, Any]:
+def _row(query: "Query", decision_id: str) -> dict[str, Any]:
     if not re.fullmatch(r"[0-9a-f-]{36}", decision_id):
         raise Invalid(f"{decision_id[:60]!a} is no decision id, such as 01890a5d-ac96-774b-bcce-b302099a8057")
     rows = query.sql(f"SELECT * FROM asked WHERE decision_id = '{decision_id}' LIMIT 1").to_pylist()  # noqa: S608  hex
@@ -178,16 +187,20 @@ def _row(query: Query, decision_id: str) -> dict[str, Any]:
     return row
 
 
-def _try(taken: CedarPolicy, table: Path) -> Trial:
+def _try(taken: "CedarPolicy", table: Path) -> "Trial":
     """Judge the table, and name every case that is judged otherwise."""
+    from cluster.policy_cases import read_cases, run
+
     trial = run(read_cases(table), taken, [rule.id for rule in taken.rules])
     for failure in trial.failures:
         click.secho(str(failure), fg="red", err=True)
     return trial
 
 
-def _take(folder: Path | None) -> tuple[Path, CedarPolicy]:
+def _take(folder: Path | None) -> "tuple[Path, CedarPolicy]":
     """The folder and the policy set in it; Invalid says everything that is wrong with it."""
+    from cluster.cedar_policy import CedarPolicy
+
     folder = folder or policies_dir(load_settings())
     try:
         return folder, CedarPolicy(read_policies(folder))

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import click
 
-from cluster import lifecycle
-from cluster.audit_place import AuditPlace
+from cluster import addresses
 from cluster.cli.operate import api
-from cluster.cli.told import tell_of
 from cluster.errors import Conflict
 from configs.load import load_settings
 
@@ -50,8 +48,11 @@ def erase(subject: str, reason: str, yes: bool) -> None:
 @privacy.command("rotate-key")
 def rotate_key() -> None:
     """Put a fresh master key in place of the present one, which opens nothing any more; Windvane has to be down."""
+    from cluster.audit_place import AuditPlace
+    from cluster.cli.told import tell_of
+
     settings = load_settings()
-    if lifecycle.dashboard_url(settings) is not None:
+    if addresses.dashboard_url(settings) is not None:
         raise Conflict("Windvane is running with the present key: `windvane down` first")
     place = AuditPlace(settings)
     tell_of(place, "master_key_changed", "ordered that every subject's key is wrapped with a fresh master key")

@@ -1,14 +1,13 @@
 """What the command line reads of the log is on the log."""
 
-import getpass
-
 from cluster.audit_place import AuditPlace
+from cluster.unix_user import user_name
 
 
 def tell_of(place: AuditPlace, kind: str, detail: str, model: str = "", **facts: str) -> None:
     """Record a read before its answer is shown; raises Unavailable, and then nothing may be shown."""
     trail = place.trail("cli")
     try:
-        trail.tell(kind, f"{getpass.getuser()} (command line)", detail, model, facts)
+        trail.tell(kind, f"{user_name()} (command line)", detail, model, facts)
     finally:
         trail.close()

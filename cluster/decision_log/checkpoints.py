@@ -79,6 +79,7 @@ class Checkpoints:
             )
             disk.write_whole(descriptor, msgspec.json.encode(sign(checkpoint, self._key)) + b"\n")
             disk.sync(descriptor)
+            disk.sync_folder(self._path.parent)  # its name too: it may be the first
             self._catch_up(descriptor)
         self._follow_with_copy()
         return checkpoint
@@ -139,5 +140,6 @@ def append_missing(path: Path, copy: Path) -> None:
                 raise Conflict(f"{copy} holds other checkpoints than {path}: one of them was changed; verify the log")
             disk.write_whole(descriptor, file.read())
         disk.sync(descriptor)
+        disk.sync_folder(copy.parent)
     finally:
         os.close(descriptor)

@@ -1,5 +1,6 @@
 """What stands in the log right now, for the next checkpoint: heads of what is written, roots of what is sealed."""
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from cluster.decision_log import chain, merkle
+from cluster.decision_log import chain, disk, merkle
 from cluster.decision_log.checkpoint import Standing, Vouched, contradiction
 from cluster.decision_log.columns import DATASETS
 from cluster.decision_log.fault import Fault
 from cluster.decision_log.seal import SEAL, Seal
 from cluster.decision_log.segment import is_chained, live_names, live_path, read_header, scan_linked, sealed_path
 from cluster.errors import Invalid
+
+logger = logging.getLogger(__name__)
 
 
 class Heads:
@@ -83,12 +86,21 @@ class _Head:
         self.passed: dict[int, bytes] = {}  # the heads that the last read went through, by the records before them
 
     def read(self, log: str) -> Vouched | Fault | None:
-        """The segment as it stands; None before its first group, and for one that has no chain."""
+        """The segment as it stands, synced; None before its first group, and for one that has no chain.
+
+        None too when it cannot be synced: what is signed has to survive a power cut, which else would look like a hand
+        that cut it.
+        """
         with self._path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < self._offset:
                 return Fault("cut", f"{log}/{self._name}", f"is shorter than the {self._offset} bytes it had")
             file.seek(self._offset)
             content = file.read()
+            try:
+                disk.sync(file.fileno())
+            except OSError as error:
+                logger.warning("%s/%s is not signed: it cannot be synced (%s)", log, self._name, error)
+                return None
         start = 0
         if self._head is None:
             start = self._begin(content)

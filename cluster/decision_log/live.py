@@ -37,7 +37,7 @@ class LiveSegment:
             disk.sync(self._descriptor)
             disk.rename(draft, live_path(root, self.name))
             disk.sync_folder(folder)
-        except OSError:
+        except BaseException:
             os.close(self._descriptor)
             raise
         self.size = len(start)
@@ -45,19 +45,19 @@ class LiveSegment:
         self._reserved: float = self.size  # bytes of the file
 
     def append(self, frames: bytes, *, durable: bool) -> None:
-        """Write one group of frames and its link; raises OSError, and then nothing of it stays and this is closed.
+        """Write one group of frames and its link; whatever it raises, nothing of it stays and this is closed.
 
         A segment whose sync failed is never synced again: the kernel forgets that its pages were not written.
         """
-        head = extend(self.head, frames)
-        content = frames + link(head)
-        if durable and self.size + len(content) > self._reserved:
-            self._reserve(self.size + len(content) + RESERVED_BYTES)
         try:
+            head = extend(self.head, frames)
+            content = frames + link(head)
+            if durable and self.size + len(content) > self._reserved:
+                self._reserve(self.size + len(content) + RESERVED_BYTES)
             disk.write_whole(self._descriptor, content)
             if durable:
                 disk.sync(self._descriptor)
-        except OSError:
+        except BaseException:
             with suppress(OSError):  # what cannot be cut is a torn tail, or records that nobody was promised
                 disk.cut(self._descriptor, self.size)
                 disk.sync(self._descriptor)

@@ -32,8 +32,7 @@ def delete(root: Path, names: Sequence[str]) -> None:
         for name in names:
             for path in (*(sealed_path(root, dataset, name) for dataset in DATASETS), root / "torn" / f"{name}.bin"):
                 disk.remove(path)
-        for dataset in DATASETS:
-            folder = sealed_path(root, dataset, "").parent
+        for folder in (*(sealed_path(root, dataset, "").parent for dataset in DATASETS), root / "torn"):
             if folder.is_dir():
                 disk.sync_folder(folder)
     except OSError as error:

@@ -10,7 +10,8 @@ import msgspec
 from cluster.decision_log.live import LiveSegment
 from cluster.decision_log.segment import Header, Previous
 
-_log = logging.getLogger(__name__)
+BROKEN = "the decision log met an error that no disk gives: it is in this process's log"
+logger = logging.getLogger(__name__)
 
 
 class RollingSegments:
@@ -40,7 +41,8 @@ class RollingSegments:
     def write(self, content: bytes) -> str | None:
         """Put the frames on disk; returns None, or the sentence that says why the disk refused.
 
-        Without content it answers for the write before, whose records the caller may have meant.
+        Without content it answers for the write before, whose records the caller may have meant. Whatever goes wrong is
+        a refusal, and the next write gets a segment of its own.
         """
         if not content:
             return self._refusal
@@ -56,8 +58,16 @@ class RollingSegments:
         except OSError as error:
             self._segment = None
             self._refusal = f"the decision log cannot be written ({error}): make room or make {self._root} writable"
-            _log.error("%s", self._refusal)
+            logger.error("%s", self._refusal)
+        except Exception:
+            self._segment = None
+            self._refusal = BROKEN
+            logger.exception("A group could not be written to the log in %s", self._root)
         return self._refusal
+
+    def refuse(self, refusal: str) -> None:
+        """What was written last is not promised after all: a write without content says so."""
+        self._refusal = refusal
 
     @property
     def has_room(self) -> bool:
@@ -78,4 +88,6 @@ class RollingSegments:
         try:
             segment.close()
         except OSError as error:
-            _log.error("the last records of %s may not survive a power cut: %s", segment.name, error)
+            logger.error("the last records of %s may not survive a power cut: %s", segment.name, error)
+        except Exception:
+            logger.exception("%s could not be closed", segment.name)

@@ -41,8 +41,9 @@ class SqliteSubjectKeys:
         self._path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._named = False  # whether the name of the write-ahead log survives a power cut
+        self._doubtful = False  # whether a sync of it failed, after which the kernel may call lost pages clean
         self._of_thread = threading.local()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(path.parent)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
         with self._connection() as connection:
             connection.executescript(_TABLES)
@@ -88,21 +89,40 @@ class SqliteSubjectKeys:
             _begin(connection, "NORMAL")
             connection.executemany(statement, rows)
 
+    def changes(self) -> int:
+        """What differs, for one thread, once anybody has stored anything: then some of it may not be synced yet."""
+        with self._connection() as connection:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
     def sync(self) -> None:
-        """Return once whatever was added before survives a power cut; raises Unavailable."""
+        """Return once whatever was added before survives a power cut; raises Unavailable.
+
+        After a sync that failed the write-ahead log is not trusted: SQLite then moves all of it into the synced file.
+        """
+        if self._doubtful:
+            self._move()
         try:
             descriptor = os.open(self._wal, os.O_RDONLY)
+            try:
+                disk.sync(descriptor)
+                if not self._named:
+                    disk.sync_folder(self._wal.parent)
+                    self._named = True
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:  # it was moved whole, and the file synced, when the last connection was closed
             return
-        try:
-            disk.sync(descriptor)
-            if not self._named:
-                disk.sync_folder(self._wal.parent)
-                self._named = True
         except OSError as error:
+            self._doubtful = True
             raise Unavailable(f"the vault in {self._path} cannot be synced: {error}") from error
-        finally:
-            os.close(descriptor)
+
+    def _move(self) -> None:
+        with self._connection() as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if busy:
+            raise Unavailable(f"the vault in {self._path} cannot be synced anew while others use it: try again")
+        self._doubtful = False
 
     def erase(self, subject: bytes, at: float) -> Erasure:
         """Destroy the subject's keys so that they cannot be read from the storage any more, and say so.

@@ -50,6 +50,9 @@ class SubjectKeys(Protocol):
     def sync(self) -> None:
         """Return once whatever was added before survives a power cut."""
 
+    def changes(self) -> int:
+        """What differs, for one thread, once anybody has stored anything: then some of it may not be synced yet."""
+
     def erase(self, subject: bytes, at: float) -> Erasure:
         """Destroy the subject's keys so that they cannot be read from the storage any more, and say so."""
 

@@ -69,7 +69,11 @@ class Vault:
         self._hashes: dict[str, str] = {}  # of subjects that are not held: a batch asks for each of them twice
         self._new: list[SubjectKey] = []
         self._storing: list[SubjectKey] = []
-        self._lock = Lock()  # over `_new`, and never held for longer than a list takes
+        self._unsynced = 0  # counts up whenever there is something to sync
+        self._synced = 0  # what that stood at when the last sync that went well began
+        self._found_at: int | None = None  # `changes` of the keys when some were found that others may not have synced
+        self._synced_at: int | None = None  # the same, of what is synced
+        self._lock = Lock()  # over `_new` and the counts, and never held for longer than a list takes
         self._storing_lock = Lock()
         self._seen = max((erasure.number for erasure in keys.erasures(0)), default=0)
         wrapped = keys.secret(_HASH_KEY, kms.wrap(secrets.token_bytes(_KEY_BYTES), _HASH_KEY.encode()))
@@ -115,22 +119,35 @@ class Vault:
         return protected
 
     def is_due(self) -> bool:
-        """Whether `flush` has anything to store."""
-        return bool(self._new or self._storing)
+        """Whether `flush` has anything to store, or to sync: what failed to be synced is due until it is."""
+        return bool(self._new or self._storing) or self._synced < self._unsynced
 
     def flush(self) -> Callable[[], None] | None:
-        """Store the keys of new subjects, and return what makes them survive a power cut; None when there are none.
+        """Store the keys of new subjects, and return what makes them survive a power cut; None when all do.
 
-        Raises Unavailable, and then they are stored by the next call.
+        Raises Unavailable, and then they are stored by the next call; so it is with the sync.
         """
         if not self.is_due():
             return None
         with self._storing_lock:
             with self._lock:
                 self._storing, self._new, seen = self._storing + self._new, [], self._seen
-            self._keys.add(self._storing, seen)
-            self._storing = []
-        return self._keys.sync
+            if self._storing:
+                self._keys.add(self._storing, seen)
+                self._storing = []
+                self._to_sync()
+        return self._sync
+
+    def _to_sync(self, found_at: int | None = None) -> None:
+        with self._lock:
+            self._unsynced += 1
+            self._found_at = self._found_at if found_at is None else found_at
+
+    def _sync(self) -> None:
+        with self._lock:
+            unsynced, found_at = self._unsynced, self._found_at
+        self._keys.sync()
+        self._synced, self._synced_at = max(self._synced, unsynced), found_at
 
     def reveal(self, subject_hash: str, about: str, personal: bytes) -> bytes:
         """The personal fields again; asks for the key every time, so that an erasure counts at once.
@@ -211,6 +228,8 @@ class Vault:
         """Keys of subjects that are not held: found, or else made."""
         hashes = {subject: bytes.fromhex(self.hash(subject)) for subject in subjects}
         stored = self._keys.find(list(hashes.values()))
+        if stored and (changes := self._keys.changes()) != self._synced_at:
+            self._to_sync(changes)  # another process has stored one of them, and may not have synced it yet
         taken: dict[str, _Held] = {}
         for subject, hashed in hashes.items():
             key = stored.get(hashed)

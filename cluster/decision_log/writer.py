@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from cluster.decision_log.record import Record
-from cluster.decision_log.rolling import RollingSegments
+from cluster.decision_log.rolling import BROKEN, RollingSegments
 from cluster.decision_log.segment import MAX_PAYLOAD_BYTES, Column, Header, frames
 from cluster.errors import Invalid, TooLarge, Unavailable
 from configs.schema import Feature
@@ -28,9 +28,10 @@ Sync: TypeAlias = Callable[[], None]
 _WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
 LONGEST_HELD_SECONDS = 0.002  # that the disk may hold the loop up
 RESPITE = 5.0  # when it held it up for longer it is left to the thread, so many times as long
-_BROKEN = "the decision log met an error that no disk gives: it is in this replica's log"
+STUCK_SECONDS = 30.0  # that one write may take before the writer counts as gone
 _DIED = "the decision log's writer died: restart this replica"
 _CLOSED = "the decision log is closed here: ask another replica"
+_STUCK = f"the decision log's disk held one write up for more than {STUCK_SECONDS:.0f} s: mend it, or restart"
 
 
 def _nothing() -> Sync | None:
@@ -75,8 +76,8 @@ class Writer:
 
         `before_write` is called in the writer's thread ahead of every write: what the records need to be readable is
         written there. What it returns syncs that, while the log is synced: two syncs at once take hardly longer than
-        one. When either raises Unavailable the groups are refused. `is_due` says on the loop whether it has anything to
-        do; without it, it always may.
+        one. When either raises the groups are refused. `is_due` says on the loop whether it has anything to do; without
+        it, it always may.
         """
         if not _WRITER_NAME.match(writer):
             raise Invalid(f"writer name {writer!r} cannot be part of a file name; use letters, digits and . _ # ~ -")
@@ -91,9 +92,11 @@ class Writer:
         self._group = _Group()
         self._due = False
         self._with_thread = 0  # groups
+        self._went_on = 0.0  # when the thread last got its first group, or was done with one
         self._slow_until = 0.0
         self._unwritten_bytes = 0
         self._room = max_waiting_bytes  # -1 once closed, so that append has one thing to check
+        self._closing = False
         self._refusal: str | None = None
         self._groups: SimpleQueue[_Group | None] = SimpleQueue()
         self._disk = Lock()  # over the segments; the loop never waits for it
@@ -156,6 +159,13 @@ class Writer:
             _answer(future, self._refusal)
         return future
 
+    def demand_open(self) -> None:
+        """Raise Unavailable when nothing can be written any more: the thread is gone, or stuck in one write."""
+        if self._room < 0 or not self._thread.is_alive():
+            raise Unavailable(_CLOSED if self._closing else _DIED)
+        if self._with_thread and self._ticks() - self._went_on > STUCK_SECONDS:
+            raise Unavailable(_STUCK)
+
     def close(self) -> None:
         """Write what is left, end the thread and let go of the segment; blocks for a sync, so from any thread."""
         if self._loop.is_running() and get_ident() != self._home:
@@ -165,6 +175,7 @@ class Writer:
         self._thread.join()
 
     def _finish(self) -> None:
+        self._closing = True
         if self._room >= 0:
             self._hand_over()
             self._room = -1
@@ -179,6 +190,8 @@ class Writer:
             if self._room < 0:
                 self._settle([group], _CLOSED)
             else:
+                if not self._with_thread:
+                    self._went_on = self._ticks()
                 self._with_thread += 1
                 self._groups.put(group)
 
@@ -191,7 +204,7 @@ class Writer:
             if not self._segments.has_room:
                 return False
             group, self._group = self._group, _Group()
-            refusal: str | None = _BROKEN
+            refusal: str | None = BROKEN
             try:
                 refusal = self._segments.write(bytes(group.frames))
             except Exception:  # whatever it is, nobody may wait for ever
@@ -207,6 +220,7 @@ class Writer:
     def _written(self, groups: list[_Group], refusal: str | None) -> None:
         """The thread is done with these groups."""
         self._with_thread -= len(groups)
+        self._went_on = self._ticks()
         self._settle(groups, refusal)
 
     def _settle(self, groups: list[_Group], refusal: str | None) -> None:
@@ -227,14 +241,7 @@ class Writer:
                 groups, closing = self._take()
                 refusal: str | None = _DIED
                 try:
-                    sync = self._before_write()
-                    synced = None if sync is None else self._beside.submit(sync)
-                    with self._disk:
-                        refusal = self._segments.write(b"".join([group.frames for group in groups]))
-                    if synced is not None:
-                        synced.result()
-                except Unavailable as error:
-                    refusal = str(error)
+                    refusal = self._put(b"".join([group.frames for group in groups])) if groups else None
                 finally:
                     if groups:
                         self._tell(groups, refusal)
@@ -243,6 +250,23 @@ class Writer:
         finally:
             self._beside.shutdown()
             self._tell([], None, last=True)
+
+    def _put(self, content: bytes) -> str | None:
+        """Write and sync, what the records need too; why they are refused, or None when both are durable."""
+        try:
+            sync = self._before_write()
+            synced = None if sync is None else self._beside.submit(sync)
+            with self._disk:
+                refusal = self._segments.write(content)
+            if synced is not None:
+                synced.result()
+        except Exception as error:  # whatever it is: nothing is acknowledged, and the next write may go well
+            refusal = str(error) if isinstance(error, Unavailable) else BROKEN
+            if refusal == BROKEN:
+                logger.exception("What the decision log's records need could not be written")
+            with self._disk:
+                self._segments.refuse(refusal)
+        return refusal
 
     def _take(self) -> tuple[list[_Group], bool]:
         """Every group that waits, at least one unless a segment is due first; and whether the writer closes."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cluster import lifecycle
+from cluster import addresses, lifecycle
 from cluster.errors import WindvaneError
 from configs.load import load_settings
 from configs.settings import Settings
@@ -40,7 +40,7 @@ def main(model: str, full: bool, keep: bool) -> None:
     os.environ["WINDVANE_HOME"] = str(folder / "home")
     os.environ["WINDVANE_OVERLAY"] = "demo-full" if full else "demo"
     settings = load_settings()
-    if lifecycle.dashboard_url(settings) is not None:
+    if addresses.dashboard_url(settings) is not None:
         raise click.ClickException(
             f"A demo is still running from {settings.home}: WINDVANE_HOME={settings.home} windvane down"
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cluster import lifecycle
+from cluster import addresses
 from cluster.decision_log.query import Query
 from cluster.errors import Conflict, WindvaneError
 from configs.load import load_model
@@ -84,7 +84,7 @@ class Demo:
         }
         command = [
             *(sys.executable, "-m", "examples.demo.replay"),
-            *("--url", lifecycle.url(self._settings), "--model", MODEL, "--file", str(self._file)),
+            *("--url", addresses.url(self._settings), "--model", MODEL, "--file", str(self._file)),
             *("--key-file", str(self._settings.key_file)),
             *("--columns", json.dumps(columns), "--pace", str(FAST), "--every", "1"),
             *("--since", SINCE.strftime("%Y-%m-%d"), "--until", UNTIL.strftime("%Y-%m-%d")),

@@ -4,10 +4,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from cluster import lifecycle
+from cluster import addresses, lifecycle
 from cluster.control_api import ControlApi
 from cluster.errors import WindvaneError
-from cluster.jobs import JobRequest
+from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
 from configs.schema import ModelSpec
@@ -25,13 +25,13 @@ class Running:
         self._settings, self._spec, self._progress = settings, spec, progress
         progress("bringing a Ray cluster up")
         lifecycle.up(settings, progress)
-        self.api = ControlApi(lifecycle.url(settings), settings.key_file)
-        self.jobs = RayJobs(lifecycle.demand_dashboard(settings), settings.ray_token_file)
+        self.api = ControlApi(addresses.url(settings), settings.key_file)
+        self.jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
 
     def train(self, job_id: str, reason: str, *options: str) -> str:
         """Submit a training and return its id."""
         model = self._spec.name
-        command = (sys.executable, "-m", "training.retrain", "--model", model, "--reason", reason, *options)
+        command = (sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason, *options)
         metadata = {"model": model, "reason": reason}
         return self.jobs.submit(JobRequest(job_id, command, metadata, self._settings.environment()))
 
@@ -48,7 +48,7 @@ class Running:
         """Serve the champion; returns when it answers."""
         model = self._spec.name
         deployed = self.api.deploy(model, self._spec.model_dump(mode="json"))
-        applications = ServeApplications(lifecycle.demand_dashboard(self._settings), self._settings)
+        applications = ServeApplications(addresses.demand_dashboard(self._settings), self._settings)
         applications.deploy_model(model, str(deployed["spec_digest"]))
         applications.wait_running(model, RUNNING_SECONDS, self._progress)
         deadline = time.monotonic() + READY_SECONDS

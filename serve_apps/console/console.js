@@ -32,6 +32,7 @@ function rolloutPart(rollout) {
   const head = element("p", {}, `v${rollout.candidate} against v${rollout.champion}: ${rollout.where} · ${rollout.reason}`);
   const approval = rollout.approval;
   const gate = approval && approval.waits ? [element("p", { class: "NOT_YET" }, `v${rollout.candidate} ${approval.waits}`)] : [];
+  if (["shadow", "step", "bake"].includes(rollout.phase)) gate.push(element("p", {}, rollout.times));
   if (!rollout.verdict) return [head, ...gate];
   const table = element("table");
   for (const guardrail of rollout.verdict.guardrails) {
@@ -42,15 +43,41 @@ function rolloutPart(rollout) {
   return [head, ...gate, table];
 }
 
+const REPEATING = ["finding", "assessment"]; // told window after window: one line a kind until something else happens
+
+function folded(events) {
+  const lines = [];
+  let run = new Map();
+  for (const event of events) {
+    const repeats = REPEATING.includes(event.kind);
+    const words = repeats ? String((event.facts || {}).notice || "").split(":").pop() : event.detail;
+    const said = JSON.stringify([event.kind, event.version, words]);
+    const before = run.get(said);
+    if (before) lines.splice(lines.indexOf(before), 1);
+    else if (!repeats) run = new Map();
+    const line = { ...event, count: before ? before.count + 1 : 1, since: before ? before.since : event.at };
+    run.set(said, line);
+    lines.push(line);
+  }
+  return lines;
+}
+
+function causes(counts, verb) {
+  if (!counts || !counts.length) return [];
+  const told = counts.slice(0, 6).map((each) => `${each.field || "request"} ${each.reason.replaceAll("_", " ")} ${number(each.count)}`);
+  if (counts.length > 6) told.push(`and ${counts.length - 6} more`);
+  return [element("p", { class: "causes" }, `${verb}: ${told.join(" · ")}`)];
+}
+
 function eventTable(events) {
   const table = element("table");
-  for (const event of [...events].reverse()) {
+  for (const event of folded(events).reverse()) {
     table.append(element("tr", {},
       element("td", { class: "when" }, event.at.slice(11, 19)),
       element("td", { class: "when" }, (event.event_time || "").slice(0, 10)),
       element("td", { class: event.kind }, event.kind.replace("_", " ")),
       element("td", {}, event.version ? `v${event.version}` : ""),
-      element("td", {}, event.detail)));
+      element("td", {}, event.count > 1 ? `${event.detail} (${event.count} times since ${event.since.slice(11, 19)})` : event.detail)));
   }
   return table;
 }
@@ -66,7 +93,9 @@ function modelSection(model) {
       figure(number(traffic.latency_p50_ms, 2), "p50 ms"),
       figure(number(traffic.latency_p99_ms, 2), "p99 ms"),
       figure(number(traffic.decisions), "decisions"),
-      figure(number(traffic.errors), "errors")),
+      figure(number(traffic.errors), "errors"),
+      figure(number(traffic.refused), "refused")),
+    ...causes(traffic.refusals, "refused"), ...causes(traffic.warnings, "answered with a warning"),
     splitBar(model.split),
     element("h3", {}, "Rollout"), ...rolloutPart(model.rollout),
     element("h3", {}, "Retraining"), element("p", {}, retrain),
@@ -99,7 +128,8 @@ async function drawn() {
   if (view === "metrics") return ["as of now", [element("pre", {}, await (await ask("metrics")).text())]];
   const status = await (await ask("api/status")).json();
   const none = "no model is deployed yet: windvane train, windvane deploy";
-  return [status.models.length ? `as of ${status.at.slice(11, 19)} UTC` : none, status.models.map(modelSection)];
+  const waits = status.waits.map((wait) => element("p", { class: "bad" }, `since ${wait.since.slice(11, 19)} UTC ${wait.sentence}`));
+  return [status.models.length ? `as of ${status.at.slice(11, 19)} UTC` : none, [...waits, ...status.models.map(modelSection)]];
 }
 
 async function refresh() {

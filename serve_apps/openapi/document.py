@@ -13,7 +13,8 @@ Json: TypeAlias = dict[str, Any]
 ABOUT = """Decisions, what happened after them, and the loop behind them.
 
 Errors are problem documents (RFC 9457); those of the Open Inference Protocol's paths are its own `{"error": "…"}`. A
-method that a path does not list is answered with 405, and a path that is not listed with 404. Where `security` names a
+method that a path does not list is answered with 405, and a path that is not listed with 404; but HEAD is answered
+wherever GET is, and OPTIONS everywhere, with `Allow`. Where `security` names a
 role, one of those named is needed; without a key the answer is 401, without the role, or for another's model, 403. The
 proxy in front may itself answer 502, 503 or 504, without such a document, while nothing behind it does."""
 

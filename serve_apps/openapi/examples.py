@@ -63,5 +63,5 @@ def inferences(spec: ModelSpec) -> Json:
 
 def outcomes() -> Json:
     """Requests to `outcomes`."""
-    one = {"decision_id": "01a202c8-0000-7000-8000-000000000000", "label": True}
+    one = {"decision_id": "013d2564-dd00-7000-8000-000000000000", "label": True}
     return {"one": {"value": one}, "many": {"value": {"outcomes": [one, one | {"kpis": {"cost": 2.5}}]}}}

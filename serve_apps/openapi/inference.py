@@ -3,18 +3,18 @@
 from typing import Any, TypeAlias
 
 from configs.schema import ModelSpec
-from serve_apps.openapi.questions import purpose_schema
+from serve_apps.openapi.questions import TRUTH, or_null, purpose_schema
 from serve_apps.protocol.columns import KINDS
-from serve_apps.protocol.decide import LONGEST_SUBJECT
 from serve_apps.protocol.infer_body import MOST_TENSORS
 from serve_apps.protocol.inference import OUTPUTS, SUBJECT
+from serve_apps.protocol.instances import LONGEST_SUBJECT
 from serve_apps.protocol.metadata import DATATYPES
 from serve_apps.protocol.tensors import BOOL, BYTES, DTYPES
 
 Json: TypeAlias = dict[str, Any]
 
 COLUMN: list[Json] = [{"type": "integer", "minimum": 1}, {"const": 1}]  # [rows] or [rows, 1]
-PARAMETERS: Json = {"type": "object", "additionalProperties": True}
+PARAMETERS: Json = {"type": ["object", "null"], "additionalProperties": True}
 DATA: Json = {
     "type": "array",
     "description": "The values, flat or nested, in C order",
@@ -71,7 +71,10 @@ REPLY: Json = {
         "model_name": {"type": "string"},
         "model_version": {"type": "string", "description": "The version that answered, when it answered every row"},
         "id": {"type": "string"},
-        "parameters": PARAMETERS,
+        "parameters": {
+            "type": "object",
+            "properties": {"warnings": {"type": "string", "description": "JSON of what is not usual about the rows"}},
+        },
         "outputs": {"type": "array", "items": {"$ref": "#/components/schemas/Tensor"}},
     },
 }
@@ -97,10 +100,12 @@ def input_schema(spec: ModelSpec) -> Json:
     apart = []
     for kind, datatype in DATATYPES.items():
         names = [feature.name for feature in spec.features if feature.type == kind]
-        suitable = [each for each, dtype in DTYPES.items() if dtype.kind in KINDS.get(kind, "")]
+        suitable = [each for each, dtype in DTYPES.items() if dtype.kind in KINDS[kind]]
+        suitable += [BYTES] if datatype == BYTES else []
         if names:
-            apart.append(_input(f"One {kind} of each row", {"enum": names}, suitable or [datatype], COLUMN))
-    subject = _input("Who or what each row is about", {"const": SUBJECT}, [BYTES], COLUMN)
+            apart.append(_input(f"One {kind} of each row", {"enum": names}, suitable, COLUMN))
+    whole = [each for each, dtype in DTYPES.items() if dtype.kind in "iuf"]
+    subject = _input("Who or what each row is about", {"const": SUBJECT}, [BYTES, *whole], COLUMN)
     return {"anyOf": [together, *apart, subject]}
 
 
@@ -134,19 +139,22 @@ def request_schema(spec: ModelSpec) -> Json:
         "additionalProperties": False,
         "required": ["inputs"],
         "properties": {
-            "id": {"type": "string"},
-            "model_name": {"const": spec.name, "description": "May repeat what the path says"},
+            "id": {"type": ["string", "integer", "null"]},
+            "model_name": {"enum": [spec.name, None], "description": "May repeat what the path says"},
             "parameters": {
-                "type": "object",
+                "type": ["object", "null"],
                 "properties": {
                     "subject": {
-                        "type": "string",
+                        "type": ["string", "integer", "null"],
                         "minLength": 1,
                         "maxLength": LONGEST_SUBJECT,
                         "description": f"The {spec.unit} of every row; rows without one are each a unit of their own",
                     },
-                    "context": {"type": ["object", "string"], "description": "Anything to log, or its JSON text"},
-                    "explain": {"type": "boolean", "description": "Whether to answer with `explanation` too"},
+                    "context": {
+                        "type": ["object", "string", "null"],
+                        "description": "Anything to log, or its JSON text",
+                    },
+                    "explain": or_null(TRUTH) | {"description": "Whether to answer with `explanation` too"},
                     "purpose": purpose_schema(spec),
                 },
             },
@@ -158,7 +166,7 @@ def request_schema(spec: ModelSpec) -> Json:
                 "items": input_schema(spec),
             },
             "outputs": {
-                "type": "array",
+                "type": ["array", "null"],
                 "uniqueItems": True,
                 "description": "What to answer with; the usual three when it is left out",
                 "items": {

@@ -21,7 +21,14 @@ from configs.schema import ModelSpec
 from serve_apps.entrance import CLIENTS
 from serve_apps.guarded import needs
 from serve_apps.openapi import examples, inference
-from serve_apps.openapi.questions import decision_schema, features_schema, many_schema, outcome_schema, question_schema
+from serve_apps.openapi.questions import (
+    decision_schema,
+    decisions_schema,
+    features_schema,
+    many_schema,
+    outcome_schema,
+    question_schema,
+)
 from serve_apps.openapi.refusals import GIVEN_UP, refused, refused_inference
 from serve_apps.protocol.problem import UnsupportedMediaType
 
@@ -37,10 +44,26 @@ TIMEOUT: Json = {"$ref": "#/components/parameters/RequestTimeout"}
 OVERRIDE: Json = {"$ref": "#/components/parameters/Version"}
 JSON_LENGTH: Json = {"$ref": "#/components/parameters/JsonLength"}
 VERSION_IN_PATH: Json = {"$ref": "#/components/parameters/VersionInPath"}
+
+
+def ref(name: str) -> Json:
+    """Where a schema stands."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
 ACCEPTED: Json = {
     "type": "object",
     "required": ["accepted"],
-    "properties": {"accepted": {"type": "integer", "minimum": 1, "description": "How many were logged"}},
+    "properties": {
+        "accepted": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "How many are on the log. Whether each names a decision turns out when they are joined: "
+            "the monitor counts those that never do as unmatched",
+        },
+        "refused": {"type": "integer", "minimum": 1, "description": "How many are not; left out when all are"},
+        "errors": {"type": "array", "items": ref("Place"), "description": "What is wrong with those"},
+    },
 }
 READY: Json = {"type": "object", "required": ["ready"], "properties": {"ready": {"const": True}}}
 SCHEMAS: Json = {"Outcome": outcome_schema(), "Accepted": ACCEPTED, "ModelReady": READY, **inference.SCHEMAS}
@@ -54,7 +77,7 @@ def model_schemas(spec: ModelSpec) -> Json:
         "Question": question_schema(spec, ref(f"{spec.name}.Features")),
         "Questions": many_schema("instances", ref(f"{spec.name}.Question"), most),
         "Decision": decision_schema(spec),
-        "Decisions": many_schema("decisions", ref(f"{spec.name}.Decision"), most),
+        "Decisions": decisions_schema(ref(f"{spec.name}.Decision"), most),
         "Outcomes": many_schema("outcomes", ref("Outcome"), most),
         "InferenceRequest": inference.request_schema(spec),
     }
@@ -76,11 +99,6 @@ def model_paths(spec: ModelSpec) -> Json:
     }
 
 
-def ref(name: str) -> Json:
-    """Where a schema stands."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _decide(spec: ModelSpec) -> Json:
     name = spec.name
     return {
@@ -92,7 +110,8 @@ def _decide(spec: ModelSpec) -> Json:
         "requestBody": _body({"anyOf": [ref(f"{name}.Question"), ref(f"{name}.Questions")]}, examples.questions(spec)),
         "responses": {
             "200": _answer(
-                "The decision, or the decisions in the order of the instances",
+                "The decision, or the decisions in the order of the instances, a problem where one of them is wrong; "
+                "when all are, the answer is 422",
                 {"anyOf": [ref(f"{name}.Decision"), ref(f"{name}.Decisions")]},
             ),
             **refused(*OF_A_DECISION),
@@ -107,7 +126,8 @@ def _outcomes(spec: ModelSpec) -> Json:
         "operationId": f"{spec.name}.outcomes",
         "tags": [spec.name],
         "summary": "Say what happened after decisions",
-        "description": "Late, and as often as you like: the newest report of a decision counts.",
+        "description": "Late, and as often as you like: the newest report of a decision counts. Those that are wrong "
+        "do not keep the others from being logged; when all are, the answer is 422.",
         "requestBody": _body({"anyOf": [ref("Outcome"), ref(f"{spec.name}.Outcomes")]}, examples.outcomes()),
         "responses": {
             "200": _answer("They are on the log", ref("Accepted")),

@@ -4,23 +4,31 @@ from typing import Any, TypeAlias
 
 from configs.schema import Feature, ModelSpec
 from serve_apps.openapi.explanation import explanation_schema
-from serve_apps.protocol.decide import (
+from serve_apps.protocol.casts import LARGEST_INTEGER
+from serve_apps.protocol.features import LONGEST_TEXT, allowed_range, figure
+from serve_apps.protocol.instances import (
     CONTEXT_MEMBERS,
     LONGEST_CONTEXT_TEXT,
     LONGEST_ID,
     LONGEST_PURPOSE,
     LONGEST_SUBJECT,
 )
-from serve_apps.protocol.features import LARGEST_INTEGER, LARGEST_NUMBER, LONGEST_TEXT
-from serve_apps.protocol.outcomes import MOST_KPIS
+from serve_apps.protocol.outcomes import ID_PATTERN, MOST_KPIS
 from serve_apps.ruling import REFER
 
 Json: TypeAlias = dict[str, Any]
 
-DECISION_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+DECISION_ID: Json = {"type": "string", "pattern": ID_PATTERN.replace("\\Z", "$")}
 EVENT_TIME: Json = {
     "description": "The model's clock: ISO 8601 or Unix seconds, between 1970 and tomorrow",
-    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}, {"type": "null"}],
+}
+TRUTH: Json = {"type": ["boolean", "integer"], "enum": [True, False, 1, 0]}
+EXACT: Json = {"minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER}  # whole numbers that stand for a text
+WARNINGS: Json = {
+    "type": "array",
+    "description": "What is not usual about the request; it is decided all the same",
+    "items": {"$ref": "#/components/schemas/Place"},
 }
 SCALAR: Json = {
     "anyOf": [
@@ -37,23 +45,28 @@ def feature_schema(feature: Feature) -> Json:
     """What a value of this feature must look like in a request.
 
     >>> feature_schema(Feature(name="stops", type="integer", min=0, max=20))
-    {'type': 'integer', 'minimum': 0, 'maximum': 20, 'description': 'written without a decimal point'}
+    {'type': ['integer', 'boolean'], 'minimum': 0, 'maximum': 20, 'description': '2.0 is 2, true is 1'}
     """
     schema: Json
     notes: list[str] = []
     match feature.type:
         case "boolean":
-            schema = {"type": "boolean"}
+            schema = dict(TRUTH)
+            notes = ["1 is true, 0 is false"]
         case "category":
-            schema = {"type": "string", "maxLength": LONGEST_TEXT, "examples": list(feature.categories)}
-            notes = ["any other text counts as unknown"]
+            kinds = ["string", "integer", "boolean"]
+            schema = {"type": kinds, "maxLength": LONGEST_TEXT, **EXACT, "examples": list(feature.categories)}
+            notes = ["7 is the text 7", "any other value counts as unknown and is answered with a warning"]
         case "integer":
-            schema = {"type": "integer", **_bounds(feature, LARGEST_INTEGER)}
-            notes = ["written without a decimal point"]
+            schema = _number(feature)
+            notes = ["2.0 is 2, true is 1"]
         case "number":
-            schema = {"type": "number", **_bounds(feature, LARGEST_NUMBER)}
+            schema = _number(feature)
+    if feature.usual is not None:
+        low, high = (figure(each, feature) for each in feature.usual)
+        notes.append(f"usually {low} to {high}; others are answered with a warning")
     if feature.missing:
-        schema["type"] = [schema["type"], "null"]
+        schema = or_null(schema)
         notes.append("null or left out when it is missing")
     told = [feature.description, f"in {feature.unit}" if feature.unit else "", *notes]
     if any(told):
@@ -61,12 +74,19 @@ def feature_schema(feature: Feature) -> Json:
     return schema
 
 
-def _bounds(feature: Feature, largest: float) -> Json:
-    low = -largest if feature.min is None else max(-largest, feature.min)
-    high = largest if feature.max is None else min(largest, feature.max)
+def or_null(schema: Json) -> Json:
+    """The same where the member may also be null, which is as if it were left out."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    named = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [*kinds, "null"], **named}
+
+
+def _number(feature: Feature) -> Json:
+    low, high = allowed_range(feature)
+    kinds = [feature.type, "boolean"] if low <= 0.0 and high >= 1.0 else feature.type
     if feature.type == "integer":
-        return {"minimum": int(low), "maximum": int(high)}
-    return {"minimum": low, "maximum": high}
+        return {"type": kinds, "minimum": int(low), "maximum": int(high)}
+    return {"type": kinds, "minimum": low, "maximum": high}
 
 
 def features_schema(spec: ModelSpec) -> Json:
@@ -96,19 +116,21 @@ def question_schema(spec: ModelSpec, features: Json) -> Json:
         "required": ["subject", "features"],
         "properties": {
             "subject": {
-                "type": "string",
+                "type": ["string", "integer"],
                 "minLength": 1,
                 "maxLength": LONGEST_SUBJECT,
+                **EXACT,
                 "description": f"The {spec.unit} that is decided about; the same one stays with the same version",
             },
             "features": features,
-            "context": context,
-            "explain": {"type": "boolean", "default": False, "description": "Whether the reply explains the score"},
+            "context": or_null(context),
+            "explain": or_null(TRUTH) | {"default": False, "description": "Whether the reply explains the score"},
             "purpose": purpose_schema(spec),
             "id": {
-                "type": ["string", "null"],
+                "type": ["string", "integer", "null"],
                 "minLength": 1,
                 "maxLength": LONGEST_ID,
+                **EXACT,
                 "description": "Idempotency key: the same request sent again is answered again, not decided again",
             },
         },
@@ -119,17 +141,43 @@ def purpose_schema(spec: ModelSpec) -> Json:
     """What a decision may be wanted for, by any door."""
     purposes = [purpose.name for purpose in spec.purposes]
     said = f"What the decision is wanted for: {', '.join(purposes)}" if purposes else "None is declared: leave it out"
-    purpose = {"type": "string", "minLength": 1, "maxLength": LONGEST_PURPOSE}
+    purpose = {"type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_PURPOSE}
     return purpose | {"description": f"{said}; for any other use it is denied"}
 
 
 def many_schema(name: str, item: Json, most: int) -> Json:
-    """Many of them under one name, and nothing beside it."""
+    """Many of them under one name, and nothing beside it; one of them has to fit for the others to be answered."""
+    any_other: Json = {"description": "What does not fit is answered with its problem, beside the others"}
     return {
         "type": "object",
         "additionalProperties": False,
         "required": [name],
-        "properties": {name: {"type": "array", "minItems": 1, "maxItems": most, "items": item}},
+        "properties": {
+            name: {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": most,
+                "items": {"anyOf": [item, any_other]},
+                "contains": item,
+            }
+        },
+    }
+
+
+def decisions_schema(decision: Json, most: int) -> Json:
+    """The decisions about many instances in their order, and a problem where one of them does not fit."""
+    problem: Json = {
+        "type": "object",
+        "required": ["problem"],
+        "properties": {"problem": {"$ref": "#/components/schemas/Problem"}},
+    }
+    return {
+        "type": "object",
+        "required": ["decisions"],
+        "properties": {
+            "decisions": {"type": "array", "minItems": 1, "maxItems": most, "items": {"anyOf": [decision, problem]}},
+            "refused": {"type": "integer", "minimum": 1, "description": "How many are problems; left out when none is"},
+        },
     }
 
 
@@ -163,6 +211,7 @@ def decision_schema(spec: ModelSpec) -> Json:
                 },
             },
             "explanation": explanation_schema(spec),
+            "warnings": WARNINGS,
         },
     }
 
@@ -175,16 +224,16 @@ def outcome_schema() -> Json:
         "required": ["decision_id"],
         "properties": {
             "decision_id": DECISION_ID,
-            "label": {"type": ["boolean", "null"], "description": "Whether the target came true"},
+            "label": or_null(TRUTH) | {"description": "Whether the target came true"},
             "kpis": {
-                "type": "object",
+                "type": ["object", "null"],
                 "maxProperties": MOST_KPIS,
                 "propertyNames": {"minLength": 1, "maxLength": LONGEST_ID},
-                "additionalProperties": {"type": "number"},
+                "additionalProperties": {"type": ["number", "boolean", "null"]},
             },
         },
         "anyOf": [
-            {"required": ["label"], "properties": {"label": {"type": "boolean"}}},
-            {"required": ["kpis"], "properties": {"kpis": {"minProperties": 1}}},
+            {"required": ["label"], "properties": {"label": {"not": {"type": "null"}}}},
+            {"required": ["kpis"], "properties": {"kpis": {"type": "object", "minProperties": 1}}},
         ],
     }

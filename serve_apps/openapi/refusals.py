@@ -70,15 +70,16 @@ PROBLEM: Json = {
         "errors": {
             "type": "array",
             "description": "Every offending place of the body at once",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "JSON pointer (RFC 6901); empty is the whole"},
-                    "detail": {"type": "string"},
-                },
-            },
+            "items": {"$ref": "#/components/schemas/Place"},
         },
+    },
+}
+PLACE: Json = {
+    "type": "object",
+    "required": ["pointer", "detail"],
+    "properties": {
+        "pointer": {"type": "string", "description": "JSON pointer (RFC 6901); empty is the whole"},
+        "detail": {"type": "string"},
     },
 }
 INFERENCE_ERROR: Json = {
@@ -87,7 +88,7 @@ INFERENCE_ERROR: Json = {
     "required": ["error"],
     "properties": {"error": {"type": "string"}},
 }
-SCHEMAS: Json = {"Problem": PROBLEM, "InferenceError": INFERENCE_ERROR}
+SCHEMAS: Json = {"Problem": PROBLEM, "Place": PLACE, "InferenceError": INFERENCE_ERROR}
 
 
 def responses() -> Json:

@@ -1,9 +1,9 @@
 """What a model's feature values must look like: a typed decoder for the right ones, a sentence for each wrong one."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -11,20 +11,30 @@ from msgspec import UNSET, Meta, UnsetType
 from cluster.decision_log.record import Value
 from cluster.errors import Problem
 from configs.schema import Feature
+from configs.tables.missing import means_missing
+from serve_apps.protocol.casts import LARGEST_INTEGER, text, truth, whole
 from serve_apps.protocol.strict_json import Tree, pointer, printable
 
 LARGEST_NUMBER = 3.4028234663852886e38  # float32, the type of the model's rows
-LARGEST_INTEGER = 2**53  # beyond it neighbours look alike to float64
 LONGEST_TEXT = 256  # characters of a category
 HINTS = 3  # unknown names of one object that get a "did you mean"; each costs a search
+UNUSUAL, UNKNOWN_CATEGORY = "unusual", "unknown_category"  # what a value can be warned of
+
+
+class Complaint(NamedTuple):
+    """What is wrong with a value: a word to count it by, and a sentence that does not repeat the value."""
+
+    reason: str
+    sentence: str
 
 
 class Features:
-    """One model's features; `struct` decodes an object of them, `values` gives the row, `problems` says what is wrong.
+    """One model's features; `usual` and `allowed` decode objects of them, `read` casts or complains of any other.
 
-    A number is a JSON number (2 is 2.0), an integer has no decimal point (2.0 is refused), a boolean is true or false
-    (1 is refused), a category is text and may be one that was never declared. A feature that may be missing can be
-    null or left out.
+    Both take a value as its type is written: `usual` one of which nothing is to be said, `allowed` also one to warn of.
+    `read` takes whatever means exactly one value that `min` and `max` allow: 2.0 or true for an integer, 1 for true,
+    7 for the category "7", a category that was never declared. A feature that may be missing can be null, NaN or left
+    out. `warnings` says what of a row is not usual.
     """
 
     def __init__(self, features: Sequence[Feature]) -> None:
@@ -33,10 +43,19 @@ class Features:
         self.texts = tuple(place for place, feature in enumerate(features) if feature.type == "category")
         self._some_may_be_missing = any(feature.missing for feature in features)
         self._known = frozenset(self.names)
-        attributes = {f"f{place}": feature for place, feature in enumerate(features)}
-        self.struct = msgspec.defstruct(
+        self._usual = tuple(
+            frozenset(feature.categories) if feature.type == "category" else usual_range(feature)
+            for feature in features
+        )
+        self.usual = self._struct(usual_range, known=True)
+        self.allowed = self._struct(allowed_range, known=False)
+
+    def _struct(self, within: Callable[[Feature], tuple[float, float]], known: bool) -> type[msgspec.Struct]:
+        """A decoder's type: numbers lie `within`, categories are `known` ones or any."""
+        attributes = {f"f{place}": feature for place, feature in enumerate(self.features)}
+        return msgspec.defstruct(
             "Features",
-            [_field(attribute, feature) for attribute, feature in attributes.items()],
+            [_field(attribute, feature, *within(feature), known) for attribute, feature in attributes.items()],
             rename={attribute: feature.name for attribute, feature in attributes.items()},
             forbid_unknown_fields=True,
             kw_only=True,
@@ -52,49 +71,104 @@ class Features:
             row = tuple([None if value is UNSET else value for value in row])
         return row, len(row) - absent
 
-    def problems(self, members: Mapping[str, Tree], at: str, hints: bool = True) -> Iterator[Problem]:
-        """Everything wrong with an object of features that stands at the JSON pointer `at`."""
+    def read(self, members: Mapping[str, Tree], at: str, hints: bool = True) -> tuple[tuple[Value, ...], list[Problem]]:
+        """The row, and everything wrong with an object of features at the JSON pointer `at`: then the row is none."""
+        row: list[Value] = []
+        found: list[Problem] = []
         for feature in self.features:
-            if feature.name not in members:
-                if not feature.missing:
-                    yield Problem(pointer(at, feature.name), f"is missing; it is a required {feature.type}")
-            elif (complaint := complain(feature, members[feature.name])) is not None:
-                yield Problem(pointer(at, feature.name), complaint)
+            name = feature.name
+            taken = read(feature, members.get(name))
+            if isinstance(taken, Complaint):
+                if name not in members:
+                    taken = Complaint("missing", f"is missing; it is a required {feature.type}")
+                found.append(Problem(pointer(at, name), taken.sentence, taken.reason, name))
+            else:
+                row.append(taken)
         unknown = [name for name in members if name not in self._known]
         for place, name in enumerate(unknown):
             hint = nearest(name, self.names) if hints and place < HINTS else ""
-            yield Problem(pointer(at, name), f"is no feature of this model{hint}")
+            found.append(Problem(pointer(at, name), f"is no feature of this model{hint}", "unknown_field"))
+        return tuple(row), found
+
+    def warnings(self, row: Sequence[Value], at: str) -> Iterator[Problem]:
+        """What is not usual about a row of this model whose object of features stands at `at`."""
+        for feature, usual, value in zip(self.features, self._usual, row, strict=True):
+            if value is None or (value in usual if isinstance(usual, frozenset) else usual[0] <= value <= usual[1]):  # type: ignore[operator]  # a range is of numbers
+                continue
+            warning = warn(feature, value)
+            if warning is not None:
+                yield Problem(pointer(at, feature.name), warning.sentence, warning.reason, feature.name)
 
 
-def complain(feature: Feature, value: Tree) -> str | None:
-    """What is wrong with a value, or None.
+def read(feature: Feature, value: Tree) -> Value | Complaint:
+    """The value as its type has it, None where it is missing, or what is wrong with it.
 
-    >>> complain(Feature(name="age", type="integer", min=0), 3.0)
-    'must be an integer written without a decimal point, not 3.0'
+    >>> read(Feature(name="age", type="integer", min=0), 3.0)
+    3
+    >>> read(Feature(name="age", type="integer", min=0), 3.5).sentence
+    'must be a whole number, not a fraction'
     """
     if value is None:
-        return None if feature.missing else f"must not be null; it is a required {feature.type}"
+        required = Complaint("missing", f"must not be null; it is a required {feature.type}")
+        return None if feature.missing else required
     match feature.type:
         case "boolean":
-            return None if isinstance(value, bool) else f"must be true or false, not {shown(value)}"
+            taken = truth(value)
+            return Complaint("type", f"must be true or false, 1 or 0, not {shown(value)}") if taken is None else taken
         case "category":
-            return complain_text(value, LONGEST_TEXT)
+            word = ("true" if value else "false") if isinstance(value, bool) else text(value)
+            complaint = complain_text(word, LONGEST_TEXT)
+            return word if complaint is None else Complaint("type", complaint)
         case "integer":
-            if isinstance(value, bool) or not isinstance(value, int):
-                return f"must be an integer written without a decimal point, not {shown(value)}"
-            if abs(value) > LARGEST_INTEGER:
-                return "must lie within ±2^53"
+            number = whole(value)
+            if number is None:
+                return Complaint("type", f"must be a whole number, not {shown(value)}")
+            return within(feature, number) or number
         case "number":
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                return f"must be a number, not {shown(value)}"
-            if abs(value) > LARGEST_NUMBER:
-                return "must lie within ±3.4e38, the range of float32"
-    unit = f" {feature.unit}" if feature.unit else ""
+            if not isinstance(value, int | float):
+                return Complaint("type", f"must be a number, not {shown(value)}")
+            return within(feature, value) or float(value)
+
+
+def within(feature: Feature, value: float) -> Complaint | None:
+    """What is wrong with the size of a number or an integer, or None."""
+    if feature.type == "integer" and abs(value) > LARGEST_INTEGER:
+        return Complaint("range", "must lie within ±2^53")
+    if abs(value) > LARGEST_NUMBER:
+        return Complaint("range", "must lie within ±3.4e38, the range of float32")
     if feature.min is not None and value < feature.min:
-        return f"must be at least {feature.min:g}{unit}, not {shown(value)}"
+        return Complaint("range", f"must be at least {figure(feature.min, feature)}")
     if feature.max is not None and value > feature.max:
-        return f"must be at most {feature.max:g}{unit}, not {shown(value)}"
+        return Complaint("range", f"must be at most {figure(feature.max, feature)}")
     return None
+
+
+def warn(feature: Feature, value: Value) -> Complaint | None:
+    """What is not usual about a value that was taken, or None.
+
+    >>> warn(Feature(name="age", type="integer", unit="years", usual=(18, 80)), 17).sentence
+    'is below 18 years, the least that is usual'
+    """
+    if value is None:
+        return None
+    if feature.type == "category":
+        known = value in feature.categories or (feature.missing and means_missing(str(value)))  # as the encoder has it
+        return None if known else Complaint(UNKNOWN_CATEGORY, "is none of the declared categories; counts as unknown")
+    if feature.usual is None or isinstance(value, str):
+        return None
+    low, high = feature.usual
+    if value < low:
+        return Complaint(UNUSUAL, f"is below {figure(low, feature)}, the least that is usual")
+    return Complaint(UNUSUAL, f"is above {figure(high, feature)}, the most that is usual") if value > high else None
+
+
+def figure(bound: float, feature: Feature) -> str:
+    """A declared bound with its unit.
+
+    >>> figure(1200.0, Feature(name="distance", type="number", unit="km"))
+    '1200 km'
+    """
+    return f"{bound:.12g}{' ' if feature.unit else ''}{feature.unit}"
 
 
 def complain_text(value: Tree, longest: int, shortest: int = 0) -> str | None:
@@ -107,22 +181,19 @@ def complain_text(value: Tree, longest: int, shortest: int = 0) -> str | None:
 
 
 def shown(value: Tree) -> str:
-    """A value, short enough for a sentence.
+    """What kind of value it is, for a sentence: never the value, which may be about a person.
 
-    >>> shown({"a": 1}), shown(True), shown("x" * 50)
-    ('an object', 'true', '"xxxxxxxxxxxxxxxxxxxx…"')
+    >>> shown({"a": 1}), shown(True), shown(2.5), shown(7), shown("Ann")
+    ('an object', 'true', 'a fraction', 'a number', 'text')
     """
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"
     if isinstance(value, float) and math.isinf(value):
         return "a number beyond float64"
-    text = ascii(value) if isinstance(value, str) else str(value)
-    if isinstance(value, str):
-        text = text[1:-1]
-        return f'"{text[:20]}…"' if len(text) > 20 else f'"{text}"'
-    return text if len(text) <= 24 else f"{text[:20]}…"
+    if isinstance(value, float) and not value.is_integer():
+        return "a fraction"
+    kinds: dict[type, str] = {dict: "an object", list: "an array", str: "text"}
+    return kinds.get(type(value), "a number")
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -135,21 +206,40 @@ def nearest(name: str, names: Sequence[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
-def _field(attribute: str, feature: Feature) -> tuple[str, Any] | tuple[str, Any, Any]:
+def usual_range(feature: Feature) -> tuple[float, float]:
+    """The least and the most that a number or an integer is without being refused or warned of.
+
+    >>> usual_range(Feature(name="age", type="number", min=0, usual=(-1, 80)))
+    (0.0, 80.0)
+    """
+    low, high = allowed_range(feature)
+    return low if feature.usual is None else max(low, feature.usual[0]), (
+        high if feature.usual is None else min(high, feature.usual[1])
+    )
+
+
+def allowed_range(feature: Feature) -> tuple[float, float]:
+    """The least and the most that a number or an integer is without being refused."""
+    most = float(LARGEST_INTEGER) if feature.type == "integer" else LARGEST_NUMBER
+    low = -most if feature.min is None else max(-most, feature.min)
+    return low, most if feature.max is None else min(most, feature.max)
+
+
+def _field(
+    attribute: str, feature: Feature, low: float, high: float, known: bool
+) -> tuple[str, Any] | tuple[str, Any, Any]:
     kind: Any
     match feature.type:
         case "boolean":
             kind = bool
         case "category":
             kind = Annotated[str, Meta(max_length=LONGEST_TEXT)]
+            if known:
+                kind = Literal[feature.categories]  # the declared ones
         case "integer":
-            low = -LARGEST_INTEGER if feature.min is None else max(-LARGEST_INTEGER, math.ceil(feature.min))
-            high = LARGEST_INTEGER if feature.max is None else min(LARGEST_INTEGER, math.floor(feature.max))
-            kind = Annotated[int, Meta(ge=low, le=high)]
+            kind = Annotated[int, Meta(ge=math.ceil(low), le=math.floor(high))]
         case "number":
-            low_number = -LARGEST_NUMBER if feature.min is None else max(-LARGEST_NUMBER, feature.min)
-            high_number = LARGEST_NUMBER if feature.max is None else min(LARGEST_NUMBER, feature.max)
-            kind = Annotated[float, Meta(ge=low_number, le=high_number)]
+            kind = Annotated[float, Meta(ge=low, le=high)]
     if feature.missing:
         return attribute, kind | None | UnsetType, UNSET
     return attribute, kind

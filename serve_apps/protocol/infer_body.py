@@ -1,5 +1,6 @@
 """The body of an infer request over HTTP: JSON, followed by tensors in the binary form when a header says so."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from cluster.errors import Invalid, Malformed
+from serve_apps.protocol.casts import text, truth, whole
+from serve_apps.protocol.features import shown
 from serve_apps.protocol.inference import InferRequest
 from serve_apps.protocol.strict_json import parse
 from serve_apps.protocol.tensors import BOOL, BYTES, DTYPES, Tensor, elements, from_bytes
@@ -22,7 +25,7 @@ DEFAULT_BINARY, BINARY, SIZE = "binary_data_output", "binary_data", "binary_data
 ELSEWHERE = ("shared_memory_region", "classification")  # extensions that are not spoken here
 
 Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
-Parameters = dict[str, Any] | UnsetType
+Parameters = dict[str, Any] | UnsetType | None
 
 
 class SentInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +35,7 @@ class SentInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: Annotated[list[int], Meta(max_length=8)]
     datatype: Name
     parameters: Parameters = UNSET
-    data: msgspec.Raw | UnsetType = UNSET
+    data: msgspec.Raw | UnsetType = UNSET  # null too: then it is as if it were left out
 
 
 class SentOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,10 +49,10 @@ class SentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole request; `model_name` is what KServe's client repeats from the path."""
 
     inputs: Annotated[list[SentInput], Meta(max_length=MOST_TENSORS)]
-    id: str | UnsetType = UNSET
-    outputs: Annotated[list[SentOutput], Meta(max_length=MOST_TENSORS)] | UnsetType = UNSET
+    id: str | int | UnsetType | None = UNSET
+    outputs: Annotated[list[SentOutput], Meta(max_length=MOST_TENSORS)] | UnsetType | None = UNSET
     parameters: Parameters = UNSET
-    model_name: Name | UnsetType = UNSET
+    model_name: Name | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,12 @@ def read_infer(body: bytes, json_bytes: int | None, model: str) -> InferBody:
     head = body if json_bytes is None else body[:json_bytes]
     if json_bytes is not None and json_bytes > len(body):
         raise Malformed(f"The body has {len(body)} bytes, fewer than the {json_bytes} its header announces as JSON")
+    tail = memoryview(body)[len(head) :]
+    head = _without_nan(head)
     sent = _decode(_decoder.decode, head, "request")
-    if sent.model_name not in (UNSET, model):
+    if sent.model_name not in (UNSET, None, model):
         raise Invalid(f"model_name is {str(sent.model_name)[:64]!a}; the path says {model!a}: leave it out")
     _refuse_repeated_keys(head, sent)
-    tail = memoryview(body)[len(head) :]
     tensors = []
     for each in sent.inputs:
         tensor, used = _tensor(each, tail)
@@ -87,10 +91,10 @@ def read_infer(body: bytes, json_bytes: int | None, model: str) -> InferBody:
         raise Invalid(f"{len(tail)} bytes follow the last input; give their number as its parameter {SIZE!a}")
     parameters = _parameters(sent)
     by_default = _flag(parameters, DEFAULT_BINARY, False)
-    outputs = [] if sent.outputs is UNSET else sent.outputs
+    outputs = sent.outputs or []
     binary = [each.name for each in outputs if _flag(_parameters(each), BINARY, by_default)]
     names = tuple(each.name for each in outputs)
-    request_id = None if sent.id is UNSET else sent.id
+    request_id = None if sent.id in (UNSET, None) else str(sent.id)
     return InferBody(InferRequest(request_id, tuple(tensors), names, parameters), frozenset(binary), by_default)
 
 
@@ -102,14 +106,26 @@ def _decode(decode: Callable[[Any], Any], raw: bytes | msgspec.Raw, what: str) -
         raise Invalid(f"The {what} cannot be read: {error}") from error
 
 
+def _without_nan(head: bytes) -> bytes:
+    """JSON with null for each NaN, which is no JSON and what Python's own encoder writes for a missing number."""
+    if b"NaN" not in head:
+        return head
+    tree = parse(head, nan_is_null=True)
+    try:
+        return json.dumps(tree, allow_nan=False).encode()
+    except ValueError as error:
+        raise Invalid("The request holds a number beyond float64: leave it out, or send null") from error
+
+
 def _tensor(sent: SentInput, tail: memoryview) -> tuple[Tensor, int]:
     """The tensor, and how many bytes of `tail` it took."""
     size = _parameters(sent).get(SIZE)
+    data = None if sent.data is UNSET or bytes(sent.data) == b"null" else sent.data
     if size is None:
-        if sent.data is UNSET:
+        if data is None:
             raise Invalid(f"Input {sent.name!a} has neither data nor the parameter {SIZE!a}")
-        return _from_json(sent, sent.data), 0
-    if sent.data is not UNSET:
+        return _from_json(sent, data), 0
+    if data is not None:
         raise Invalid(f"Input {sent.name!a} has data and the parameter {SIZE!a}: send one of them")
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(tail):
         raise Invalid(
@@ -122,9 +138,15 @@ def _tensor(sent: SentInput, tail: memoryview) -> tuple[Tensor, int]:
 def _from_json(sent: SentInput, data: msgspec.Raw) -> Tensor:
     count = elements(sent.name, sent.datatype, sent.shape)
     depth = len(sent.shape) if NESTED.match(data) else 1
-    values = _decode(_values(sent.datatype, depth), data, f"data of input {sent.name!a}")
+    written = True
+    try:
+        values = _values(sent.datatype, depth)(data)
+    except (ValueError, RecursionError):
+        written, values = False, _decode(_any_values(depth), data, f"data of input {sent.name!a}")
     if depth > 1:
         values = _flat(sent, values)
+    if not written:
+        values = [_cast(sent, value) for value in values]
     if len(values) != count:
         raise Invalid(f"Input {sent.name!a} has {len(values)} values; shape {sent.shape} has {count}")
     shape = tuple(sent.shape)
@@ -158,6 +180,36 @@ def _values(datatype: str, depth: int) -> Callable[[bytes | msgspec.Raw], Any]:
     return msgspec.json.Decoder(kind).decode
 
 
+@cache
+def _any_values(depth: int) -> Callable[[bytes | msgspec.Raw], Any]:
+    """Decodes data whose values are written in another JSON type than the datatype's."""
+    kind: Any = bool | int | float | str | None
+    for _ in range(depth):
+        kind = list[kind]
+    return msgspec.json.Decoder(kind).decode
+
+
+def _cast(sent: SentInput, value: Any) -> Any:
+    """The value as the datatype has it, where that loses nothing; raises Invalid."""
+    kind = "" if sent.datatype == BYTES else DTYPES[sent.datatype].kind
+    taken: Any = None
+    match kind:
+        case "":
+            taken = value if value is None or isinstance(value, str) else text(value)
+            fits = taken is None or isinstance(taken, str)
+        case "f":
+            taken, fits = value, not isinstance(value, str)
+        case "b":
+            taken = truth(value)
+            fits = taken is not None
+        case _:
+            taken = whole(value)
+            fits = taken is not None
+    if not fits:
+        raise Invalid(f"Input {sent.name!a} holds {shown(value)}, which is no {sent.datatype}")
+    return taken
+
+
 def _flat(sent: SentInput, values: list[Any]) -> list[Any]:
     for size in sent.shape[1:]:
         if any(len(each) != size for each in values):
@@ -167,14 +219,15 @@ def _flat(sent: SentInput, values: list[Any]) -> list[Any]:
 
 
 def _flag(parameters: dict[str, Any], name: str, usual: bool) -> bool:
-    flag = parameters.get(name, usual)
-    if not isinstance(flag, bool):
+    sent = parameters.get(name)
+    flag = usual if sent is None else truth(sent)
+    if flag is None:
         raise Invalid(f"Parameter {name!a} must be true or false")
     return flag
 
 
 def _parameters(sent: SentInput | SentOutput | SentRequest) -> dict[str, Any]:
-    if sent.parameters is UNSET:
+    if not sent.parameters:
         return {}
     for name in ELSEWHERE:
         if sent.parameters.get(name):

@@ -8,7 +8,7 @@ import numpy as np
 
 from cluster.errors import Invalid, WindvaneError
 from serve_apps.protocol.infer_body import SIZE, InferBody
-from serve_apps.protocol.inference import Inference, version_of
+from serve_apps.protocol.inference import AskedRows, Inference, version_of
 from serve_apps.protocol.problem import Response, problem
 from serve_apps.protocol.tensors import to_bytes
 from serve_apps.question import Answer
@@ -37,6 +37,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: list[SentBack]
     model_version: str = ""
     id: str | None = None
+    parameters: dict[str, str] | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -48,7 +49,9 @@ class Refusal(msgspec.Struct, frozen=True):
 _encoder = msgspec.json.Encoder()
 
 
-def infer_reply(model: str, inference: Inference, body: InferBody, answers: Sequence[Answer]) -> Response:
+def infer_reply(
+    model: str, inference: Inference, body: InferBody, asked: AskedRows, answers: Sequence[Answer]
+) -> Response:
     """The answers in the form that `body` asks for."""
     outputs: list[SentBack] = []
     tail: list[bytes] = []
@@ -59,7 +62,7 @@ def infer_reply(model: str, inference: Inference, body: InferBody, answers: Sequ
         else:
             values = tensor.values.tolist() if isinstance(tensor.values, np.ndarray) else tensor.values
             outputs.append(SentBack(tensor.name, tensor.datatype, tensor.shape, None, values))
-    head = _encoder.encode(Reply(model, outputs, version_of(answers), body.request.id))
+    head = _encoder.encode(Reply(model, outputs, version_of(answers), body.request.id, asked.parameters() or None))
     if not tail:
         return Response(200, head, (JSON,))
     return Response(200, b"".join((head, *tail)), (BINARY, (HEADER_LENGTH, b"%d" % len(head))))

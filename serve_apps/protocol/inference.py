@@ -12,16 +12,20 @@ from cluster.decision_log.grounds import Grounds
 from cluster.decision_log.personal import UNNAMED
 from cluster.decision_log.record import Value
 from cluster.encoding import Rows
-from cluster.errors import Invalid
+from cluster.errors import Invalid, Problem
 from configs.schema import ModelSpec
-from serve_apps.protocol.columns import Columns
-from serve_apps.protocol.decide import LONGEST_PURPOSE, LONGEST_SUBJECT, context_problems, moment
+from serve_apps.protocol.casts import text, truth
+from serve_apps.protocol.columns import MOST_WARNINGS, Columns
 from serve_apps.protocol.features import complain_text, nearest, shown
+from serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT, context_problems, moment_of
+from serve_apps.protocol.limits import refusal
+from serve_apps.protocol.problem import Place, places
 from serve_apps.protocol.strict_json import parse
-from serve_apps.protocol.tensors import BYTES, Tensor
+from serve_apps.protocol.tensors import BOOL, BYTES, Tensor
 from serve_apps.question import Answer, Question
 
 SUBJECT, CONTEXT, EXPLAIN, PURPOSE = "subject", "context", "explain", "purpose"
+WARNINGS = "warnings"
 PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION = "prediction", "action", "decision_id", "explanation", "version"
 GROUNDS = "grounds"
 OUTPUTS = (PREDICTION, ACTION, DECISION_ID, EXPLANATION, VERSION, GROUNDS)
@@ -38,6 +42,24 @@ class InferRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+class AskedRows(msgspec.Struct, frozen=True, gc=False):
+    """One question a row, float32[n, F] as the Encoder makes of the rows, and what is not usual about them."""
+
+    questions: list[Question]
+    encoded: Rows
+    warnings: Mapping[int, Sequence[Problem]]  # by row
+
+    def parameters(self) -> dict[str, str]:
+        """Of the reply: its `warnings`, as JSON since gRPC's parameters are scalars, when there are any."""
+        if not self.warnings:
+            return {}
+        told = [problem for problems in self.warnings.values() for problem in problems]
+        listed = places(told[:MOST_WARNINGS])
+        if len(told) > MOST_WARNINGS:
+            listed = (*listed, Place("", f"and {len(told) - MOST_WARNINGS} more"))
+        return {WARNINGS: msgspec.json.encode(listed).decode()}
+
+
 class Inference:
     """One model's side of the protocol."""
 
@@ -49,25 +71,19 @@ class Inference:
         self._usual = (*USUAL, *([GROUNDS] if spec.decision.adverse else []))  # who is owed them, is told
         self._fresh = fresh
 
-    def questions(self, request: InferRequest, now: float) -> list[Question]:
-        """One question a row, as `ask` gives them."""
-        return self.ask(request, now)[0]
-
-    def ask(self, request: InferRequest, now: float) -> tuple[list[Question], Rows]:
-        """One question a row, and the float32[n, F] that the Encoder makes of the rows; raises Invalid or TooLarge.
-
-        Rows without a subject are each a unit of their own.
-        """
+    def ask(self, request: InferRequest, now: float) -> AskedRows:
+        """One question a row; raises Invalid or TooLarge. Rows without a subject are each a unit of their own."""
         explain = self.explains(request)
         context = self._context(request.parameters, now)
-        event_time = moment(context["event_time"]) if self._has_time and "event_time" in context else None
-        rows, block = self._columns.rows([tensor for tensor in request.inputs if tensor.name != SUBJECT])
-        subjects = self._subjects(request, len(rows))
+        event_time = moment_of(context) if self._has_time else None
+        read = self._columns.read(request.inputs, besides=SUBJECT)
+        subjects = self._subjects(request, len(read.rows))
         purpose = _purpose(request.parameters)
-        return [
+        questions = [
             Question(subject, row, event_time, context, explain, None, purpose)
-            for subject, row in zip(subjects, rows, strict=True)
-        ], block
+            for subject, row in zip(subjects, read.rows, strict=True)
+        ]
+        return AskedRows(questions, read.encoded, read.warnings)
 
     def explains(self, request: InferRequest) -> bool:
         """Whether the request wants contributions; raises Invalid when it asks for what there is not."""
@@ -78,9 +94,10 @@ class Inference:
                 )
             if name in request.outputs[:place]:
                 raise Invalid(f"Output {name!a} is asked for twice")
-        explain = request.parameters.get(EXPLAIN, False)
-        if not isinstance(explain, bool):
-            raise Invalid(f"Parameter {EXPLAIN!a} must be true or false, not {shown(explain)}")
+        sent = request.parameters.get(EXPLAIN)
+        explain = False if sent is None else truth(sent)
+        if explain is None:
+            raise refusal(EXPLAIN, "type", f"Parameter {EXPLAIN!a} must be true or false, not {shown(sent)}")
         return explain or EXPLANATION in request.outputs
 
     def wanted(self, request: InferRequest) -> tuple[str, ...]:
@@ -113,11 +130,13 @@ class Inference:
 
     def _context(self, parameters: Mapping[str, Any], now: float) -> dict[str, Value]:
         """From an object, its JSON text, or parameters such as `context.channel`, since gRPC has scalars only."""
-        found = parameters.get(CONTEXT, {})
+        found = parameters.get(CONTEXT)
         if isinstance(found, str):
-            found = parse(found.encode())
+            found = parse(found.encode(), nan_is_null=True)
+        found = {} if found is None else found
         if not isinstance(found, Mapping):
-            raise Invalid(f"Parameter {CONTEXT!a} must be an object of names and values, not {shown(found)}")
+            sentence = f"Parameter {CONTEXT!a} must be an object of names and values, not {shown(found)}"
+            raise refusal(CONTEXT, "type", sentence)
         context = dict(found)
         prefix = f"{CONTEXT}."
         for name, value in parameters.items():
@@ -127,31 +146,34 @@ class Inference:
                 context[name.removeprefix(prefix)] = value
         if context:
             for problem in context_problems(context, CONTEXT, now if self._has_time else None):
-                raise Invalid(f"Parameter {problem.pointer[:128]!a} {problem.detail}")
+                raise refusal(CONTEXT, problem.reason, f"Parameter {problem.pointer[:128]!a} {problem.detail}")
         return context
 
     def _subjects(self, request: InferRequest, count: int) -> list[str]:
         """One a row: the parameter's, the input's, or fresh ones."""
         sent = [tensor for tensor in request.inputs if tensor.name == SUBJECT]
-        if SUBJECT in request.parameters:
+        if request.parameters.get(SUBJECT) is not None:
             if sent:
-                raise Invalid(f"{SUBJECT!a} is an input and a parameter: send one of them")
-            subject = request.parameters[SUBJECT]
+                raise refusal(SUBJECT, "size", f"{SUBJECT!a} is an input and a parameter: send one of them")
+            subject = text(request.parameters[SUBJECT])
             complaint = complain_text(subject, LONGEST_SUBJECT, 1)
             if complaint is not None:
-                raise Invalid(f"Parameter {SUBJECT!a} {complaint}")
-            return [subject] * count
+                raise refusal(SUBJECT, "type", f"Parameter {SUBJECT!a} {complaint}")
+            return [str(subject)] * count
         if not sent:
             unit = self._fresh()
             return [f"{unit}.{place}" for place in range(count)]
-        if len(sent) > 1 or sent[0].datatype != BYTES or sent[0].shape not in ((count,), (count, 1)):
-            raise Invalid(f"Input {SUBJECT!a} must be one {BYTES} tensor of shape [{count}], a text for each row")
+        if len(sent) > 1 or sent[0].datatype == BOOL or sent[0].shape not in ((count,), (count, 1)):
+            sentence = f"Input {SUBJECT!a} must be one {BYTES} tensor of shape [{count}], a text for each row"
+            raise refusal(SUBJECT, "type", sentence)
+        values = sent[0].values
         subjects: list[str] = []
-        for row, text in enumerate(sent[0].values):
-            complaint = complain_text(text, LONGEST_SUBJECT, 1)
+        for row, value in enumerate(values.tolist() if isinstance(values, np.ndarray) else values):
+            subject = text(value)  # a whole number is one too
+            complaint = complain_text(subject, LONGEST_SUBJECT, 1)
             if complaint is not None:
-                raise Invalid(f"Input {SUBJECT!a} of row {row} {complaint}")
-            subjects.append(text)
+                raise refusal(SUBJECT, "type", f"Input {SUBJECT!a} of row {row} {complaint}")
+            subjects.append(subject)
         return subjects
 
 
@@ -161,11 +183,11 @@ def _written(grounds: Grounds | None) -> str:
 
 def _purpose(parameters: Mapping[str, Any]) -> str:
     """What all rows are decided for; empty when the request does not say."""
-    if PURPOSE not in parameters:
+    if parameters.get(PURPOSE) is None:
         return ""
     complaint = complain_text(parameters[PURPOSE], LONGEST_PURPOSE, 1)
     if complaint is not None:
-        raise Invalid(f"Parameter {PURPOSE!a} {complaint}")
+        raise refusal(PURPOSE, "type", f"Parameter {PURPOSE!a} {complaint}")
     return str(parameters[PURPOSE])
 
 

@@ -54,16 +54,22 @@ def request_of(message: messages.ModelInferRequest) -> InferRequest:
         message.id or None,
         tuple(tensors),
         tuple(output.name for output in message.outputs),
-        {name: _value(name, parameter) for name, parameter in message.parameters.items()},
+        {name: _value(parameter) for name, parameter in message.parameters.items()},
     )
 
 
 def reply_of(
-    model: str, version: str, request: messages.ModelInferRequest, tensors: Sequence[Tensor]
+    model: str,
+    version: str,
+    request: messages.ModelInferRequest,
+    tensors: Sequence[Tensor],
+    parameters: Mapping[str, str],
 ) -> messages.ModelInferResponse:
     """The answer, in raw bytes unless the request wrote its own tensors out."""
     typed = not request.raw_input_contents
     reply = messages.ModelInferResponse(model_name=model, model_version=version, id=request.id)
+    for name, text in parameters.items():
+        reply.parameters[name].string_param = text
     for tensor in tensors:
         output = reply.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         if typed:
@@ -136,9 +142,8 @@ def _items(tensor: Tensor) -> Sequence[Any]:
     return [(text or "").encode() for text in tensor.values]
 
 
-def _value(name: str, parameter: messages.InferParameter) -> bool | int | float | str:
+def _value(parameter: messages.InferParameter) -> bool | int | float | str | None:
+    """None where the parameter is named and has no value: as if it were left out."""
     choice = parameter.WhichOneof("parameter_choice")
-    if choice is None:
-        raise Invalid(f"Parameter {name[:64]!a} has no value")
-    value: bool | int | float | str = getattr(parameter, choice)
+    value: bool | int | float | str | None = None if choice is None else getattr(parameter, choice)
     return value

@@ -1,10 +1,11 @@
 """Errors as RFC 9457 problem details; `errors` names every offending place by JSON pointer."""
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
-from cluster.errors import Denied, Invalid, Unauthorized, Unavailable, WindvaneError
+from cluster.errors import Denied, Invalid, Problem, Unauthorized, Unavailable, WindvaneError
 
 MEDIA_TYPE = b"application/problem+json"
 
@@ -56,12 +57,21 @@ class UnsupportedMediaType(WindvaneError):
     title = "Unsupported media type"
 
 
-def problem(error: WindvaneError, path: str) -> Response:
-    """The reply for an error at a path."""
-    places = tuple(Place(place.pointer, place.detail) for place in error.problems) if isinstance(error, Invalid) else ()
+def places(problems: Iterable[Problem]) -> tuple[Place, ...]:
+    """The places as a reply names them."""
+    return tuple(Place(each.pointer, each.detail) for each in problems)
+
+
+def details(error: WindvaneError, instance: str) -> Details:
+    """An error as problem details; `instance` says what it is about, as a URI reference."""
+    found = places(error.problems) if isinstance(error, Invalid) else ()
     name = error.title.lower().replace(" ", "-")
     why = (error.decision_ids, error.policies, error.version) if isinstance(error, Denied) else ()
-    details = Details(f"urn:windvane:problem:{name}", error.title, error.status, str(error), path, places, *why)
+    return Details(f"urn:windvane:problem:{name}", error.title, error.status, str(error), instance, found, *why)
+
+
+def problem(error: WindvaneError, path: str) -> Response:
+    """The reply for an error at a path."""
     headers = [(b"content-type", MEDIA_TYPE)]
     if isinstance(error, Unavailable):
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_seconds))))
@@ -69,4 +79,4 @@ def problem(error: WindvaneError, path: str) -> Response:
         headers.append((b"www-authenticate", error.challenge.encode()))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
-    return Response(error.status, msgspec.json.encode(details), tuple(headers))
+    return Response(error.status, msgspec.json.encode(details(error, path)), tuple(headers))

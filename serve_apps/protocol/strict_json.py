@@ -15,8 +15,10 @@ Tree: TypeAlias = Any  # what json.loads gives: dict, list, str, int, float, boo
 LONGEST_INTEGER = 400  # digits; more than any float64 has, so it is read as infinite
 
 
-def parse(body: bytes) -> Tree:
+def parse(body: bytes, nan_is_null: bool = False) -> Tree:
     """The document, numbers beyond float64 as ±inf for the caller to point at; raises Malformed.
+
+    NaN is no JSON and what Python's own encoder writes for a missing number: `nan_is_null` reads it as one.
 
     >>> parse(b'{"a": [1, 2.5, null]}')
     {'a': [1, 2.5, None]}
@@ -29,7 +31,11 @@ def parse(body: bytes) -> Tree:
         raise Malformed(f"The body is not UTF-8: {error.reason} at byte {error.start}") from error
     try:
         return json.loads(
-            text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_int=_integer, parse_float=float
+            text,
+            object_pairs_hook=_distinct,
+            parse_constant=_missing if nan_is_null else _refuse_constant,
+            parse_int=_integer,
+            parse_float=float,
         )
     except RecursionError as error:
         raise Malformed("The body nests too deep: a request needs four levels") from error
@@ -77,6 +83,11 @@ def _distinct(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise Malformed(f"{name} is not JSON: leave the value out, or send null where it may be missing")
+
+
+def _missing(name: str) -> None:
+    if name != "NaN":
+        _refuse_constant(name)
 
 
 def _integer(digits: str) -> int | float:

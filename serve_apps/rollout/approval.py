@@ -75,7 +75,7 @@ def approve(rollout: Rollout, version: int, plan: str | None, by: str, why: str,
     _require_before_the_gate(rollout, "approve")
     approved = replace(rollout, gate=gate.approve(rollout.gate, change_of(rollout), by, why, now))
     if rollout.ready_at is not None:
-        approved = replace(approved, entered_at=now)
+        approved = replace(approved, entered_at=now, looked_at=now, waited_seconds=0.0)
     asked = f"which {rollout.gate.requester} asked for, by plan {plan_digest(rollout)[:SHOWN]}"
     return _told(approved, "approved", f"{by} approved v{rollout.candidate}, {asked}: {why}", now, by=by)
 

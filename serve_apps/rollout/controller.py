@@ -1,22 +1,22 @@
 """`RolloutController.tick(model, now)`: load, measure, judge (pure), make the world match, save by compare-and-set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from cluster.errors import Conflict, Invalid, NotFound, Unavailable
+from cluster.errors import Conflict, NotFound
 from cluster.gate import LOOP
 from cluster.registry import Registry
 from cluster.store import DECLARATION, Store
 from configs.schema import ModelSpec
-from monitoring.evidence import Evidence
-from monitoring.requests import requests_of
+from configs.sized_plan import Traffic
 from serve_apps.rollout import approval
+from serve_apps.rollout.candidates import Candidates, Picked, again, yields
 from serve_apps.rollout.effects import Effects, Held
 from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
+from serve_apps.rollout.latency import follow
 from serve_apps.rollout.machine import (
     advance,
-    begin,
     come_into_force,
     go_back,
     heed,
@@ -24,11 +24,13 @@ from serve_apps.rollout.machine import (
     promote,
     resume,
     retire,
-    split_of,
+    set_back,
     undo,
 )
-from serve_apps.rollout.plan import Rollout
-from serve_apps.rollout.ports import EvidencePort, ReplicaReport, SwitchboardPort, loading
+from serve_apps.rollout.plan import RETURNED, Rollout
+from serve_apps.rollout.ports import EvidencePort, SwitchboardPort
+from serve_apps.rollout.sight import Sight
+from serve_apps.rollout.starting import StartOrder, demand_free, started
 from serve_apps.rollout.verdict import Guardrail
 
 VERDICT_KEPT = timedelta(seconds=5)  # how old the verdict's figures in the store may get
@@ -48,25 +50,25 @@ class RolloutController:
     ) -> None:
         self._store = store
         self._registry = registry
-        self._switchboard = switchboard
-        self._evidence = evidence
+        self._sight = Sight(switchboard, evidence)
         self._judge: Judge = judge or GuardrailJudge()
         self._effects = Effects(store, registry, switchboard)
-        self._unfit: set[tuple[str, int]] = set()
+        self._candidates = Candidates(store, registry)
 
     def tick(self, model: str, now: datetime) -> Rollout | None:
         """One look at one model; raises Conflict or Unavailable when it has to be looked at again."""
         held = self._effects.catch_up(model, now)
         if held is not None:
             held = self._prove(held, now) if held.rollout.active else self._look_after(held, now)
-            if held.rollout.active or held.rollout.in_force_at is None:
+            if held.rollout.active:
+                return self._make_room(held, now).rollout
+            if held.rollout.in_force_at is None:
                 return held.rollout  # the next one begins when the end of this one is in force and measured
         else:
             self._effects.keep_steady(model, now)
-        picked = self._next_candidate(model, held)
+        picked = self._next(model, held)
         if picked is not None:
-            number, reason, requester = picked
-            return self.start(model, number, now, reason, LOOP, requester=requester)
+            return self.start(model, picked.version, now, picked.reason, LOOP, requester=picked.requester)
         return None if held is None else held.rollout
 
     def status(self, model: str) -> Rollout | None:
@@ -89,35 +91,32 @@ class RolloutController:
 
         `requester` is who may not approve it: without one, who starts it.
         """
-        before = self._effects.catch_up(model, now)
-        if before is None:
-            self._effects.keep_steady(model, now)
-        elif before.rollout.active:
-            raise Conflict(
-                f"v{before.rollout.candidate} of {model} is in {before.rollout.where()}: abort it or wait for its end"
-            )
-        split = self._effects.split(model)
-        if split is None:
-            raise Conflict(f"{model} has no champion yet: `windvane train {model}`, then `windvane deploy {model}`")
-        champion = split.arms[0].version
-        if version == champion:
-            raise Invalid(f"v{version} of {model} is the champion already")
-        overridden = self._override(model, version, reason, by, skip_shadow, override_gate)
-        spec = self._spec(model)
-        rollout = begin(
-            model,
-            version,
-            champion,
-            spec.rollout,
-            spec.slo,
-            split.revision + 1,
-            f"{by} started it: {reason}",
-            now,
-            skip_shadow,
-            overridden,
-            requester or by,
-        )
-        return self._effects.begin(rollout, before).rollout
+        order = StartOrder(model, version, reason, by, requester or by, skip_shadow, override_gate)
+        ours: Rollout | None = None
+        for attempt in range(1, ATTEMPTS + 1):  # a tick may write in between, and may have taken ours up already
+            try:
+                before = self._effects.catch_up(model, now)
+                if before is not None and _is_same(before.rollout, ours):
+                    return before.rollout
+                if before is None:
+                    self._effects.keep_steady(model, now)
+            except Conflict:
+                if attempt == ATTEMPTS:
+                    raise
+                continue
+            ours = self._started(order, before, now)
+            try:
+                return self._effects.begin(ours, before).rollout
+            except Conflict:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _started(self, order: StartOrder, before: Held | None, now: datetime) -> Rollout:
+        last = None if before is None else before.rollout
+        split = demand_free(order.model, last, self._effects.split(order.model))
+        version = self._registry.version(order.model, order.version)
+        return started(order, self._spec(order.model), version, last, split, now)
 
     def pause(self, model: str, now: datetime, by: str = "operator") -> Rollout:
         """Hold the split where it is; a failing guardrail still takes the candidate back."""
@@ -157,12 +156,28 @@ class RolloutController:
         return self._change(model, now, aborted)
 
     def undo(self, model: str, now: datetime, reason: str, by: str = "operator") -> Rollout:
-        """Take back a finished rollout within its rollback window: the old champion is still warm."""
+        """Take back a finished rollout within its rollback window: the old champion is still warm.
+
+        Conflict says what else would bring which version back.
+        """
 
         def undone(rollout: Rollout) -> Rollout:
-            return rollout if rollout.phase == "rolled_back" else undo(rollout, by, reason, now)
+            try:
+                return undo(rollout, by, reason, now)
+            except Conflict as error:
+                raise Conflict(f"{error}{self._way_back(rollout)}") from error
 
         return self._change(model, now, undone)
+
+    def _way_back(self, rollout: Rollout) -> str:
+        """How the champion before the current one comes back, where a later rollout stands in the way of `undo`."""
+        promoted = self._effects.promoted(rollout.model, rollout.champion)
+        if rollout.phase == "done" or rollout.undone or promoted is None:
+            return ""
+        return (
+            f". v{promoted.candidate} took over from v{promoted.champion} before that; to go back further: "
+            f"`windvane rollout start {rollout.model} --version {promoted.champion}`"
+        )
 
     def pin(self, model: str, versions: tuple[int, ...]) -> None:
         """Score those versions as shadows in every split from the next tick on; NotFound when one does not exist."""
@@ -172,31 +187,35 @@ class RolloutController:
 
     def _change(self, model: str, now: datetime, decide: Callable[[Rollout], Rollout]) -> Rollout:
         """An operator's decision, made anew when a tick wrote in between."""
+        ours: Rollout | None = None
         for attempt in range(1, ATTEMPTS + 1):
             held = self._effects.catch_up(model, now)
             if held is None:
                 raise NotFound(f"{model} has no rollout; `windvane rollout start {model} --version N` begins one")
+            if _is_same(held.rollout, ours):
+                return held.rollout  # a tick completed what this call began
             decided = decide(held.rollout)
             try:
                 return self._effects.apply(held, decided).rollout
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
+                ours = decided
         raise AssertionError("unreachable")
 
     def _prove(self, held: Held, now: datetime) -> Held:
         """Measure, judge, decide, act."""
-        rollout, obstacles = held.rollout, []
-        waiting = self._waiting(rollout)
+        rollout, obstacles = set_back(held.rollout, now), []
+        waiting = self._sight.waiting(rollout, self._effects.pinned(rollout.model))
         if waiting is None:
             rollout = come_into_force(rollout, now)
         elif rollout.in_force_at is None:
             obstacles.append(Guardrail("loading", "NOT_YET", waiting))
-        evidence, silence = self._seen(rollout)
+        evidence, silence = self._sight.evidence(rollout)
         if evidence is None:
             obstacles.append(Guardrail("evidence", "NOT_YET", silence))
         else:
-            rollout = remember(rollout, evidence)
+            rollout = follow(remember(rollout, evidence), evidence, now)
         verdict = self._judge.judge(rollout, evidence, tuple(obstacles), now)
         decided = advance(rollout, verdict, now)
         return held if _hardly_differs(held.rollout, decided) else self._effects.apply(held, decided)
@@ -204,68 +223,32 @@ class RolloutController:
     def _look_after(self, held: Held, now: datetime) -> Held:
         """Measure how long the way back took; let the old champion go when the rollback window is over."""
         rollout = retire(held.rollout, now)
-        since = self._in_force_since(rollout, now) if rollout.in_force_at is None else None
+        since = self._sight.in_force_since(rollout, now) if rollout.in_force_at is None else None
         if since is not None:
             rollout = come_into_force(rollout, since)
         return held if rollout == held.rollout else self._effects.apply(held, rollout)
 
-    def _waiting(self, rollout: Rollout) -> str | None:
-        return loading(split_of(rollout, self._effects.pinned(rollout.model)), self._reports(rollout.model))
+    def _make_room(self, held: Held, now: datetime) -> Held:
+        """End what is not proven when a fresher candidate waits, which the next ticks then begin to prove."""
+        rollout = held.rollout
+        if not yields(rollout, now):
+            return held
+        fresher = self._candidates.newest(rollout.model, above=rollout.candidate)
+        if fresher is None:
+            return held
+        reason = f"v{fresher.version} is fresher and v{rollout.candidate} is not proven yet"
+        return self._effects.apply(held, go_back(rollout, "superseded", reason, now))
 
-    def _in_force_since(self, rollout: Rollout, now: datetime) -> datetime | None:
-        """When the last replica said that it has the final split in force; replicas say so at once."""
-        reports = self._reports(rollout.model).values()
-        if not reports or any(report.in_force < rollout.revision for report in reports):
-            return None
-        said = datetime.fromtimestamp(max(report.seen_at for report in reports), UTC)
-        return max(rollout.entered_at, min(said, now))
-
-    def _reports(self, model: str) -> Mapping[str, ReplicaReport]:
-        try:
-            return self._switchboard.in_force(model)
-        except Unavailable:
-            return {}  # nobody vouches for the replicas: the phase waits
-
-    def _seen(self, rollout: Rollout) -> tuple[Evidence | None, str]:
-        since = rollout.started_at.timestamp()
-        try:
-            return self._evidence.evidence(
-                rollout.model, rollout.revision, rollout.champion, rollout.candidate, since
-            ), ""
-        except Unavailable as error:
-            return None, f"the monitor does not answer ({error})"
-
-    def _next_candidate(self, model: str, held: Held | None) -> tuple[int, str, str] | None:
-        """The newest version that a retraining made and no rollout has tried, why, and who asked for the retraining.
-
-        Older ones are superseded.
-        """
+    def _next(self, model: str, held: Held | None) -> Picked | None:
+        """The newest version that a retraining made and no rollout has tried, else what was not proven once more."""
         split = self._effects.split(model)
         if split is None:
             return None
         tried = max(split.arms[0].version, 0 if held is None else held.rollout.candidate)
-        for request in reversed(requests_of(self._store, model)):
-            number = request.version
-            if request.status != "succeeded" or number is None or number <= tried or (model, number) in self._unfit:
-                continue
-            version = self._registry.version(model, number)
-            if version.standing == "candidate":
-                return number, version.reason, request.requested_by
-            self._unfit.add((model, number))  # the registry is slow: ask once
-        return None
-
-    def _override(
-        self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
-    ) -> tuple[str, ...]:
-        standing = self._registry.version(model, version).standing
-        overridden = [f"{by} skipped the shadow phase: {reason}"] if skip_shadow else []
-        if standing in ("rejected", "rolled_back"):
-            if not override_gate:
-                raise Invalid(f"v{version} of {model} is {standing}: override the gate with a reason to try it anyway")
-            overridden.append(f"{by} started it although it is {standing}: {reason}")
-        if overridden and not reason.strip():
-            raise Invalid("An override needs a reason: it stays on the record")
-        return tuple(overridden)
+        fresher = self._candidates.newest(model, above=tried)
+        if fresher is not None or held is None:
+            return fresher
+        return again(held.rollout, lambda: self._sight.evidence(held.rollout)[0])
 
     def _spec(self, model: str) -> ModelSpec:
         saved = self._store.get(DECLARATION, model)
@@ -279,5 +262,17 @@ def _hardly_differs(stored: Rollout, decided: Rollout) -> bool:
     if stored.verdict is None or decided.verdict is None:
         return stored == decided
     fresh = decided.verdict.at - stored.verdict.at < VERDICT_KEPT
-    same = replace(stored, verdict=None, reference_p99_ms=None) == replace(decided, verdict=None, reference_p99_ms=None)
-    return fresh and same
+    return fresh and _without_figures(stored) == _without_figures(decided)
+
+
+def _without_figures(rollout: Rollout) -> Rollout:
+    return replace(
+        rollout, verdict=None, traffic=Traffic(), looked_at=None, waited_seconds=0.0, outcomes=0, reference=None
+    )
+
+
+def _is_same(found: Rollout, ours: Rollout | None) -> bool:
+    """Whether that is the record that this call tried to save, completed by somebody else since."""
+    if ours is None or (found.id, found.started_at) != (ours.id, ours.started_at):
+        return False
+    return ours.phase == "shadow" or (ours.phase in RETURNED and found.phase == ours.phase)

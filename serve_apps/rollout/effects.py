@@ -1,16 +1,20 @@
 """Makes the world match a rollout's record; every effect may be repeated, so a killed tick is simply run again."""
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cluster.errors import Conflict, Unavailable
-from cluster.registry import Registry
+from cluster.registry import Registry, Standing
 from cluster.store import Shelf, Store
 from monitoring.notices import Notice, tell
-from serve_apps.rollout.machine import go_back, same_routing, split_of, steady
+from serve_apps.rollout.machine import go_back
 from serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
-from serve_apps.rollout.ports import SwitchboardPort
+from serve_apps.rollout.ports import Displaced, SwitchboardPort
+from serve_apps.rollout.routing import same_routing, split_of, steady
 from serve_apps.router import SPLIT, Split
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Effects:
         self._rollouts = Shelf(store, ROLLOUT, Rollout)
         self._splits = Shelf(store, SPLIT, Split)
         self._pins = Shelf(store, PINS, Pins)
+        self._unpublished: dict[str, str] = {}  # model → why, when that was last said
 
     def held(self, model: str) -> Held | None:
         """The model's rollout as stored."""
@@ -50,6 +55,12 @@ class Effects:
         """Pin those versions and no others."""
         self._pins.save(model, Pins(versions), self._pins.load(model)[1])
 
+    def promoted(self, model: str, candidate: int) -> Rollout | None:
+        """The past rollout that made that version champion."""
+        past = Shelf(self._store, PAST, Rollout).all(f"{model}/")
+        made = [each for each in past if each.candidate == candidate and each.phase == "done"]
+        return max(made, key=lambda each: each.started_at, default=None)
+
     def catch_up(self, model: str, now: datetime) -> Held | None:
         """Finish whatever a killed tick left half done."""
         held = self.held(model)
@@ -65,7 +76,10 @@ class Effects:
     def apply(self, held: Held, decided: Rollout) -> Held:
         """Carry out a decision; on the way back the split comes first, before anything that could fail or take time."""
         if decided.phase in RETURNED and held.rollout.phase not in RETURNED:
-            self._route(split_of(decided, self.pinned(decided.model)))
+            ahead = self._route(split_of(decided, self.pinned(decided.model)))
+            while ahead is not None:
+                decided = replace(decided, revision=ahead + 1)
+                ahead = self._route(split_of(decided, self.pinned(decided.model)))
         return self.settle(self._save(held, decided), recovered=False)
 
     def begin(self, rollout: Rollout, before: Held | None) -> Held:
@@ -75,20 +89,22 @@ class Effects:
             key = f"{rollout.model}/{before.rollout.id}"
             past.save(key, before.rollout, past.load(key)[1])
         saved = self._rollouts.save(rollout.model, rollout, 0 if before is None else before.saved)
-        return self.settle(Held(rollout, saved), recovered=False)
+        return self.settle(Held(rollout, saved), recovered=True)  # a tick may have told of it already
 
     def settle(self, held: Held, recovered: bool) -> Held:
         """Split, registry and events as the record has them; `recovered` when an earlier attempt may have died."""
-        rollout = held.rollout
+        rollout, behind = held.rollout, None
         split, wanted = self.split(rollout.model), split_of(rollout, self.pinned(rollout.model))
         if split is None or split.revision < rollout.revision:
-            self._route(wanted)
+            behind = self._route(wanted)
         elif not same_routing(split, wanted):  # pins changed: a new epoch of the same phase
-            held = self._save(held, replace(rollout, revision=split.revision + 1, in_force_at=None))
-            rollout = held.rollout
-            self._route(split_of(rollout, self.pinned(rollout.model)))
+            behind = split.revision
         elif recovered:
-            self._publish(split)
+            behind = self._publish(split)
+        while behind is not None:
+            held = self._save(held, replace(held.rollout, revision=behind + 1, in_force_at=None))
+            behind = self._route(split_of(held.rollout, self.pinned(rollout.model)))
+        rollout = held.rollout
         if not rollout.settled:
             self._tag(rollout)
         if rollout.untold:
@@ -106,11 +122,13 @@ class Effects:
         )
         wanted = steady(model, champion, pins, 1 if split is None else split.revision + 1, reason)
         if split is not None and same_routing(replace(split, salt=""), replace(wanted, salt="")):
-            self._publish(split)
-            return
-        notice = Notice(f"deployed:{model}/{wanted.revision}", now, "deployed", champion, reason)
-        tell(self._store, model, (notice,), recovered=True)
-        self._route(wanted)
+            ahead = self._publish(split)
+        else:
+            notice = Notice(f"deployed:{model}/{wanted.revision}", now, "deployed", champion, reason)
+            tell(self._store, model, (notice,), recovered=True)
+            ahead = self._route(wanted)
+        while ahead is not None:
+            ahead = self._route(replace(wanted, revision=ahead + 1))
 
     def _finish_return(self, held: Held, split: Split, now: datetime) -> Held:
         """The split is back already and the record does not know: the tick that decided it was killed."""
@@ -119,24 +137,43 @@ class Effects:
         decided_at = now if saved is None else saved.updated_at
         if rollout.active and split.phase == "rolled_back":
             rollout = note(rollout, "verdict", split.reason, decided_at, outcome="FAIL")
-        phase: Phase = "aborted" if split.phase == "aborted" else "rolled_back"
-        return self._save(held, go_back(rollout, phase, split.reason, decided_at))
+        phase: Phase = next((each for each in RETURNED if each == split.phase), "rolled_back")
+        undone = rollout.phase == "done"
+        return self._save(held, replace(go_back(rollout, phase, split.reason, decided_at), undone=undone))
 
-    def _route(self, split: Split) -> None:
-        """Store the split, then publish it; a stored one that is newer or the same is never overwritten by an older."""
+    def _route(self, split: Split) -> int | None:
+        """Store the split, then publish it; a stored one that is newer or the same is never overwritten by an older.
+
+        Returns what `_publish` does.
+        """
         stored, at = self._splits.load(split.model)
         if stored is not None and stored.revision >= split.revision:
             raise Conflict(
                 f"Split {stored.revision} of {split.model} is stored already, not {split.revision - 1}: look again"
             )
         self._splits.save(split.model, split, at)
-        self._publish(split)
+        return self._publish(split)
 
-    def _publish(self, split: Split) -> None:
+    def _publish(self, split: Split) -> int | None:
+        """Publish a stored split; the revision that has to be overtaken where replicas go by one the store has not."""
         try:
             self._switchboard.publish(split)
-        except Unavailable:
-            return  # it reads the store when it is back, and the next tick publishes again
+        except Unavailable as error:  # it reads the store when it is back, and the next tick publishes again
+            self._say(split, str(error))
+            return None
+        except Displaced as error:
+            stored = self.split(split.model)
+            if stored is not None and stored.revision > split.revision:
+                return None  # somebody went on meanwhile, and publishes that
+            self._say(split, f"{error}: was the store restored from a backup? It is published with a higher revision")
+            return error.revision
+        self._unpublished.pop(split.model, None)
+        return None
+
+    def _say(self, split: Split, why: str) -> None:
+        if self._unpublished.get(split.model) != why:
+            self._unpublished[split.model] = why
+            logger.warning("Split %d of %s is stored and not published: %s", split.revision, split.model, why)
 
     def _tag(self, rollout: Rollout) -> None:
         model, candidate, champion = rollout.model, rollout.candidate, rollout.champion
@@ -148,9 +185,17 @@ class Effects:
         self._registry.set_champion(model, champion)
         if self._registry.version(model, champion).standing != "champion":
             self._registry.set_standing(model, champion, "champion", f"v{candidate} was taken back: {rollout.reason}")
-        self._registry.set_standing(model, candidate, "rolled_back", rollout.reason)
+        self._registry.set_standing(model, candidate, _standing(rollout), rollout.reason)
 
     def _save(self, held: Held, rollout: Rollout) -> Held:
         if rollout == held.rollout:
             return held
         return Held(rollout, self._rollouts.save(rollout.model, rollout, held.saved))
+
+
+def _standing(rollout: Rollout) -> Standing:
+    """How a candidate stands whose rollout went back: what a person refused, what is worse, and what is only open."""
+    if rollout.gate.rejection is not None:
+        return "rejected"
+    standings: dict[Phase, Standing] = {"aborted": "aborted", "unproven": "unproven", "superseded": "superseded"}
+    return standings.get(rollout.phase, "rolled_back")

@@ -6,13 +6,13 @@ from math import log
 from typing import Protocol
 
 from monitoring.evidence import ArmEvidence, Evidence
-from serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence, reach
+from serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence
+from serve_apps.rollout.latency import latency_guardrail
+from serve_apps.rollout.loss import Loss, loss_guardrail, loss_of
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 
-FIRST_LOOK = 100  # paired outcomes before the loss can fail: the bounds are asymptotic
-LATENCY_DECISIONS = 500  # a 99th percentile of fewer rests on less than five of them
-LATENCY_TOLERANCE = 1.25  # over the objective, and by this factor over the champion, is the candidate's own fault
+EPOCHS_BESIDE = 3  # besides the steps: the shadow, and comparisons once more from full weight
 
 
 class Judge(Protocol):
@@ -25,7 +25,7 @@ class Judge(Protocol):
 
 
 class GuardrailJudge:
-    """The rule of docs/rollouts.md: losses and errors at any number of looks, plain limits for the rest."""
+    """The rule of docs/rollouts.md: whatever fails a candidate is sure at any number of looks."""
 
     def judge(
         self, rollout: Rollout, evidence: Evidence | None, obstacles: tuple[Guardrail, ...], now: datetime
@@ -33,8 +33,9 @@ class GuardrailJudge:
         """One FAIL fails, one NOT_YET holds."""
         proofs: list[Guardrail | None] = []
         if evidence is not None:
-            proofs = [_loss(rollout, evidence), _shift(rollout, evidence), _errors(rollout, evidence)]
-            proofs.append(_latency(rollout, evidence))
+            loss = loss_of(rollout, evidence)
+            proofs = [loss_guardrail(rollout, loss), _shift(rollout, evidence, loss)]
+            proofs += [_errors(rollout, evidence), latency_guardrail(rollout, evidence, beyond(rollout))]
         seen = [proof for proof in proofs if proof is not None]
         if rollout.waived or (rollout.phase == "shadow" and rollout.skip_shadow):
             why = "an operator promoted it" if rollout.waived else "the shadow phase is skipped"
@@ -43,51 +44,52 @@ class GuardrailJudge:
 
 
 def remember(rollout: Rollout, evidence: Evidence) -> Rollout:
-    """Keep the champion's latency for the phases in which it answers nothing."""
-    arm = evidence.arm(rollout.champion)
-    if arm is None or arm.latency_p99_ms is None or arm.decisions < LATENCY_DECISIONS:
+    """Keep the measured traffic, which the plan's open numbers follow, and what the champion does while it answers."""
+    if evidence.traffic is not None:
+        rollout = replace(rollout, traffic=evidence.traffic)
+    if evidence.paired is not None:
+        rollout = replace(rollout, outcomes=evidence.paired.n)
+    champion = evidence.arm(rollout.champion)
+    if champion is None or not champion.decisions or not 0.0 < rollout.weight < 1.0:
         return rollout
-    return replace(rollout, reference_p99_ms=arm.latency_p99_ms)
+    return replace(rollout, reference=champion)
 
 
-def _loss(rollout: Rollout, evidence: Evidence) -> Guardrail:
-    """FAIL when the loss is surely above the margin, PASS when surely below; α/2 and α over all looks."""
-    plan, paired = rollout.declared, evidence.paired
-    if paired is None or paired.n == 0:
-        return Guardrail("loss", "NOT_YET", f"no outcome of {plan.min_outcomes:,} needed has arrived yet")
-    mean = paired.mean_difference
-    variance = paired.variance * plan.design_effect  # outcomes of one bad day are not independent
-    surely = mean - reach(paired.n, variance, plan.alpha / 2.0)
-    at_worst = mean + reach(paired.n, variance, plan.alpha)
-    outcome: Outcome = "NOT_YET"
-    if paired.n >= FIRST_LOOK and surely > plan.loss_margin:
-        outcome = "FAIL"
-    elif paired.n >= plan.min_outcomes and at_worst < plan.loss_margin:
-        outcome = "PASS"
-    shown = f"at least {surely:+.4f}" if outcome == "FAIL" else f"at worst {at_worst:+.4f}"
-    counted = f"{paired.n:,}" if paired.n >= plan.min_outcomes else f"{paired.n:,} of {plan.min_outcomes:,} needed"
-    sentence = (
-        f"Brier score of v{rollout.candidate} is {mean:+.4f} against v{rollout.champion} "
-        f"({shown}, allowed {plan.loss_margin:+.4f}) on {counted} paired outcomes"
-    )
-    return Guardrail("loss", outcome, sentence, mean, plan.loss_margin)
+def beyond(rollout: Rollout) -> float:
+    """Log evidence that errors, and likewise latency, take: a quarter of alpha each, an equal part for every epoch.
+
+    The other half is the loss's, so that all guardrails together fail a candidate that is no worse with alpha at most.
+    """
+    plan = rollout.declared
+    return log(4.0 * (len(plan.steps) + EPOCHS_BESIDE) / plan.alpha)
 
 
-def _shift(rollout: Rollout, evidence: Evidence) -> Guardrail:
-    """FAIL when the two versions score the same requests too differently to be the same kind of model."""
-    plan, shift = rollout.declared, evidence.shift
-    limit, seen = plan.prediction_shift_psi, 0 if shift is None else shift.n
-    if shift is None or seen < plan.min_outcomes:
-        return Guardrail("shift", "NOT_YET", f"{seen:,} of {plan.min_outcomes:,} requests are scored by both versions")
+def _shift(rollout: Rollout, evidence: Evidence, loss: Loss | None) -> Guardrail:
+    """Holds a candidate that scores quite differently until its loss is surely better; never fails one.
+
+    A cure of a broken champion has to score differently, and only outcomes tell a cure from a fault.
+    """
+    shift, needed, limit = evidence.shift, rollout.sized.outcomes, rollout.declared.prediction_shift_psi
+    seen = 0 if shift is None else shift.n
+    if shift is None or seen < needed:
+        return Guardrail("shift", "NOT_YET", f"{seen:,} of {needed:,} requests are scored by both versions")
     sentence = f"scores differ by PSI {shift.psi:.3f} (allowed {limit:g}) on {seen:,} requests"
-    return Guardrail("shift", "FAIL" if shift.psi > limit else "PASS", sentence, shift.psi, limit)
+    if shift.psi <= limit:
+        return Guardrail("shift", "PASS", sentence, shift.psi, limit)
+    if loss is not None and loss.is_better:
+        excused = f"{sentence}, and outcomes prove v{rollout.candidate} better"
+        return Guardrail("shift", "PASS", excused, shift.psi, limit)
+    told = "NOT_YET" if loss is None else loss.outcome
+    state = {"PASS": "is within its margin only", "FAIL": "is above its margin", "NOT_YET": "is not decided yet"}[told]
+    asked = (
+        f"{sentence} and the loss {state}: outcomes that prove v{rollout.candidate} better let it go on, "
+        f"or `windvane rollout promote {rollout.model}`"
+    )
+    return Guardrail("shift", "NOT_YET", asked, shift.psi, limit)
 
 
 def _errors(rollout: Rollout, evidence: Evidence) -> Guardrail | None:
-    """FAIL when the error rate is surely above the champion's (or, without one, the objective) plus the margin.
-
-    Half of alpha belongs to errors, an equal part of it to every epoch of the rollout.
-    """
+    """FAIL when the error rate is surely above the champion's (or, without one, the objective) plus the margin."""
     plan = rollout.declared
     arm = evidence.arm(rollout.candidate) or ArmEvidence(rollout.candidate, 0, 0, None)
     champion = evidence.arm(rollout.champion)
@@ -96,8 +98,7 @@ def _errors(rollout: Rollout, evidence: Evidence) -> Guardrail | None:
         if not errors:
             return None
         asked += 0 if evidence.shift is None else evidence.shift.n  # what it scored without answering
-    needed = 0 if rollout.phase == "shadow" else rollout.current.min_decisions
-    beyond = log(2.0 * (len(plan.steps) + 1) / plan.alpha)
+    needed = 0 if rollout.phase == "shadow" else rollout.current.decisions
     if champion is not None and champion.decisions and rollout.weight < 1.0:
         base_asked = champion.decisions + champion.errors
         allowed, against = champion.errors / base_asked + plan.error_margin, f"v{rollout.champion} and the margin"
@@ -105,37 +106,27 @@ def _errors(rollout: Rollout, evidence: Evidence) -> Guardrail | None:
     else:
         allowed, against = rollout.promised.error_rate + plan.error_margin, "the objective and the margin"
         proof = rate_evidence(errors, asked, allowed)
+        if (before := rollout.reference) is not None:  # a champion that failed as often was no better
+            base_asked = before.decisions + before.errors
+            theirs = before.errors / base_asked + plan.error_margin
+            proof = min(proof, rate_difference_evidence(errors, asked, before.errors, base_asked, plan.error_margin))
+            if theirs > allowed:
+                allowed, against = theirs, f"v{rollout.champion} before and the margin"
     if asked == 0:
         return Guardrail("errors", "NOT_YET", f"v{rollout.candidate} answered 0 of {needed:,} needed decisions")
     rate = errors / asked
     outcome: Outcome = "PASS" if asked >= needed and rate <= allowed else "NOT_YET"
-    if proof >= beyond:
+    if proof >= beyond(rollout):
         outcome = "FAIL"
     counted = f"{asked:,}" if asked >= needed else f"{asked:,} of {needed:,} needed"
     sentence = f"{errors:,} errors in {counted} decisions of v{rollout.candidate} (allowed {allowed:.2%}: {against})"
     return Guardrail("errors", outcome, sentence, rate, allowed)
 
 
-def _latency(rollout: Rollout, evidence: Evidence) -> Guardrail | None:
-    """FAIL above the objective, unless the champion is about as slow: then the machine is, not the version."""
-    arm = evidence.arm(rollout.candidate)
-    if arm is None or arm.decisions < LATENCY_DECISIONS or arm.latency_p99_ms is None:
-        return None
-    champion, limit = evidence.arm(rollout.champion), rollout.promised.latency_p99_ms
-    reference = rollout.reference_p99_ms
-    if champion is not None and champion.decisions >= LATENCY_DECISIONS and champion.latency_p99_ms is not None:
-        reference = champion.latency_p99_ms
-    p99 = arm.latency_p99_ms
-    sentence = f"p99 of v{rollout.candidate} is {p99:.1f} ms (objective {limit:g} ms"
-    sentence += ")" if reference is None else f", v{rollout.champion} {reference:.1f} ms)"
-    own_fault = reference is None or p99 > LATENCY_TOLERANCE * reference
-    return Guardrail("latency", "FAIL" if p99 > limit and own_fault else "PASS", sentence, p99, limit)
-
-
 def _duration(rollout: Rollout, now: datetime) -> tuple[Guardrail, ...]:
     """PASS once the phase's split was in force for its time; not judged before it is in force at all."""
-    plan = rollout.declared
-    needed = {"shadow": plan.shadow_min_duration, "bake": plan.bake}.get(rollout.phase, rollout.current.min_duration)
+    plan = rollout.sized
+    needed = {"shadow": plan.shadow, "bake": plan.bake}.get(rollout.phase, rollout.current.duration)
     if rollout.phase == "shadow" and rollout.skip_shadow:
         needed = timedelta(0)
     if rollout.in_force_at is None:

@@ -1,17 +1,22 @@
 """The rollout's phases as pure functions: shadow → steps → bake → done, and back to the champion from anywhere."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cluster.errors import Conflict
 from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
+from configs.sized_plan import TELLING_OUTCOMES, in_words
 from serve_apps.rollout import approval
+from serve_apps.rollout.latency import PERSISTENT, lasts
+from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.plan import Phase, Rollout, note
+from serve_apps.rollout.routing import same_routing, split_of
 from serve_apps.rollout.verdict import Verdict
-from serve_apps.router import Arm, Split
 
 HISTORY = 100  # verdicts kept in the record; events keep them all
+MOST_COMPARISONS = 2  # once more from full weight, before it is left unproven
+LEAST_LOOKS = 10  # before a phase has waited long enough: a clock that jumps, or nobody looking, is no waiting
 
 
 def begin(
@@ -26,10 +31,14 @@ def begin(
     skip_shadow: bool = False,
     overridden: tuple[str, ...] = (),
     requester: str = LOOP,
+    started_by: str = LOOP,
+    proving_since: datetime | None = None,
+    offline: Offline | None = None,
 ) -> Rollout:
     """A rollout in its first phase; it always loads and scores the candidate before it lets it answer.
 
-    `requester` is who may not approve it, where the plan asks for approval.
+    `requester` is who may not approve it, where the plan asks for approval; `proving_since` when the first of the
+    candidates began that this one superseded.
     """
     skip_shadow = skip_shadow or not plan.shadow
     rollout = Rollout(
@@ -49,6 +58,9 @@ def begin(
         skip_shadow=skip_shadow,
         overridden=overridden,
         gate=Gate(requester),
+        started_by=started_by,
+        proving_since=proving_since or now,
+        offline=offline if offline is not None and offline.champion == champion else None,
     )
     overrides = f" Overridden: {'; '.join(overridden)}." if overridden else ""
     opening = "load" if skip_shadow else "shadow"
@@ -60,12 +72,13 @@ def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
     """What the verdict makes of the rollout: FAIL goes back (also while paused), PASS goes on, NOT_YET holds.
 
     Before the gate nothing passes without approval; `max_phase` ends what is not proven, never what only waits for it.
+    What is not proven in time is not bad: it goes back as `unproven` and may be tried again.
     """
     rollout = heed(rollout, now)
     if not rollout.active:
         return rollout
     verdict = approval.gated(rollout, verdict)
-    rollout = _record(rollout, verdict, now)
+    rollout = _record(_waited(rollout, now), verdict, now)
     if verdict.outcome == "FAIL":
         return go_back(rollout, "rolled_back", verdict.summary, now)
     if rollout.paused:
@@ -74,13 +87,30 @@ def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
         return replace(rollout, ready_at=now)
     if rollout.ready_at is not None and approval.waits(rollout) is not None:
         return rollout
+    if lasts(rollout) and not rollout.waived:
+        return _compare_again(rollout, now)
     if verdict.outcome == "PASS":
         return _enter_next(rollout, verdict.summary, now)
-    limit = rollout.declared.max_phase
-    if now - rollout.entered_at > limit:
-        reason = f"not proven in time ({_span(limit)}): {verdict.summary}"
-        return go_back(rollout, "rolled_back", reason, now)
+    limit = rollout.sized.max_phase
+    if rollout.waited_seconds > limit.total_seconds():
+        then = "tried again once requests come"
+        if rollout.outcomes >= TELLING_OUTCOMES:
+            then = f"{rollout.outcomes:,} outcomes do not tell it from v{rollout.champion}: left as it is"
+        return go_back(rollout, "unproven", f"not proven in {in_words(limit)} ({then}): {verdict.summary}", now)
     return rollout
+
+
+def set_back(rollout: Rollout, now: datetime) -> Rollout:
+    """The record on a clock that was set back: what lies ahead of it began now."""
+    if now >= max(rollout.started_at, rollout.entered_at, rollout.in_force_at or now):
+        return rollout
+    return replace(
+        rollout,
+        started_at=min(rollout.started_at, now),
+        entered_at=min(rollout.entered_at, now),
+        in_force_at=None if rollout.in_force_at is None else min(rollout.in_force_at, now),
+        looked_at=now,
+    )
 
 
 def heed(rollout: Rollout, now: datetime) -> Rollout:
@@ -137,7 +167,7 @@ def resume(rollout: Rollout, by: str, now: datetime) -> Rollout:
     _require_active(rollout, "resume")
     if not rollout.paused:
         return rollout
-    rollout = replace(rollout, paused=False, entered_at=now)
+    rollout = replace(rollout, paused=False, entered_at=now, waited_seconds=0.0, looked_at=now)
     return note(rollout, "resumed", f"{by} resumed v{rollout.candidate} in {rollout.where()}", now)
 
 
@@ -159,13 +189,15 @@ def promote(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
 def undo(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
     """Return to the old champion after the promotion, while it is still warm."""
     if rollout.phase != "done":
-        raise Conflict(f"Nothing to undo: the rollout of v{rollout.candidate} is in {rollout.where()}; abort ends one")
+        raise Conflict(f"Nothing to undo: {_why_not_done(rollout)}")
     if rollout.retired:
+        window = in_words(rollout.declared.rollback_window)
         raise Conflict(
-            f"v{rollout.champion} left memory after the rollback window ({_span(rollout.declared.rollback_window)}): "
-            f"start a rollout of v{rollout.champion} instead"
+            f"v{rollout.champion} left memory after the rollback window ({window}): "
+            f"start a rollout of v{rollout.champion} instead, with "
+            f"`windvane rollout start {rollout.model} --version {rollout.champion}`"
         )
-    return go_back(rollout, "rolled_back", f"{by} undid it: {why}", now)
+    return replace(go_back(rollout, "rolled_back", f"{by} undid it: {why}", now), undone=True)
 
 
 def retire(rollout: Rollout, now: datetime) -> Rollout:
@@ -175,38 +207,6 @@ def retire(rollout: Rollout, now: datetime) -> Rollout:
     if now < rollout.ended_at + rollout.declared.rollback_window:
         return rollout
     return replace(rollout, retired=True, revision=rollout.revision + 1, in_force_at=None)
-
-
-def split_of(rollout: Rollout, pins: tuple[int, ...]) -> Split:
-    """The split a record demands: whoever does not answer a request is scored on it, so losses stay paired."""
-    candidate, champion, weight = rollout.candidate, rollout.champion, rollout.weight
-    warm: tuple[int, ...] = ()
-    if rollout.active:
-        arms = [Arm("candidate", candidate, weight)] if weight > 0.0 else []
-        arms += [Arm("champion", champion, 1.0 - weight)] if weight < 1.0 else []
-        scored, warm = (candidate, champion, *pins), (champion,)
-    elif rollout.phase == "done":
-        arms, scored = [Arm("champion", candidate, 1.0)], pins
-        warm = () if rollout.retired else (champion,)
-    else:
-        arms, scored = [Arm("champion", champion, 1.0)], pins
-    sole = arms[0].version if len(arms) == 1 else None
-    shadows = tuple(version for version in dict.fromkeys(scored) if version != sole)
-    return Split(
-        rollout.model, rollout.revision, rollout.salt, tuple(arms), shadows, warm, rollout.phase, rollout.reason
-    )
-
-
-def steady(model: str, champion: int, pins: tuple[int, ...], revision: int, reason: str) -> Split:
-    """The split of a model without any rollout."""
-    shadows = tuple(version for version in dict.fromkeys(pins) if version != champion)
-    salt = f"{revision}:{champion}:{model}"
-    return Split(model, revision, salt, (Arm("champion", champion, 1.0),), shadows, reason=reason)
-
-
-def same_routing(one: Split, other: Split) -> bool:
-    """Whether two splits treat every request alike, whatever they are called."""
-    return replace(one, revision=0, phase="", reason="") == replace(other, revision=0, phase="", reason="")
 
 
 def _enter_next(rollout: Rollout, evidence: str, now: datetime) -> Rollout:
@@ -221,8 +221,20 @@ def _enter_next(rollout: Rollout, evidence: str, now: datetime) -> Rollout:
     return _enter(rollout, "done", 0, evidence, now)
 
 
+def _compare_again(rollout: Rollout, now: datetime) -> Rollout:
+    """From full weight to the last step in which both answer: only there a slow version is told from a busy machine."""
+    late = f"v{rollout.candidate} alone was late {PERSISTENT} stretches in a row"
+    both = [place for place, step in enumerate(rollout.sized.steps) if step.weight < 1.0]
+    if not both or rollout.compared_again >= MOST_COMPARISONS:
+        why = "no slower when both answer" if both else "no step of the plan compares it with the champion"
+        return go_back(rollout, "unproven", f"{late}, {why}", now)
+    again = replace(rollout, compared_again=rollout.compared_again + 1)
+    return _enter(again, "step", both[-1], f"{late}: compared with v{rollout.champion} at the same time", now)
+
+
 def _enter(rollout: Rollout, phase: Phase, step: int, reason: str, now: datetime) -> Rollout:
     entered = replace(rollout, phase=phase, step=step, reason=reason, entered_at=now, in_force_at=now)
+    entered = replace(entered, looked_at=now, waited_seconds=0.0, lateness=None)
     if not same_routing(split_of(rollout, ()), split_of(entered, ())):
         entered = replace(entered, revision=rollout.revision + 1, in_force_at=None)
     if phase != "done":
@@ -242,17 +254,24 @@ def _record(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
     return note(rollout, "verdict", verdict.summary, now, outcome=verdict.outcome, **figures)
 
 
+def _waited(rollout: Rollout, now: datetime) -> Rollout:
+    """Count the time since the last look as waiting, at most a tenth of what a phase may take; not while paused."""
+    gap = (now - (rollout.looked_at or rollout.entered_at)).total_seconds()
+    most = rollout.sized.max_phase.total_seconds() / LEAST_LOOKS
+    counted = 0.0 if rollout.paused else min(max(gap, 0.0), most)
+    return replace(rollout, looked_at=now, waited_seconds=rollout.waited_seconds + counted)
+
+
+def _why_not_done(rollout: Rollout) -> str:
+    candidate, champion = f"v{rollout.candidate}", f"v{rollout.champion}"
+    if rollout.active:
+        ends = f"`windvane rollout abort {rollout.model}` ends it"
+        return f"{candidate} is in {rollout.where()} and not champion yet; {ends}"
+    if rollout.undone:
+        return f"{candidate} was taken back before ({rollout.reason}), {champion} is champion"
+    return f"{candidate} never was champion: its rollout is {rollout.where()}, {champion} kept answering"
+
+
 def _require_active(rollout: Rollout, verb: str) -> None:
     if not rollout.active:
         raise Conflict(f"Cannot {verb}: the rollout of v{rollout.candidate} is over ({rollout.where()})")
-
-
-def _span(duration: timedelta) -> str:
-    """Hours, minutes and seconds as a person writes them.
-
-    >>> _span(timedelta(hours=1, seconds=5))
-    '1 h 5 s'
-    """
-    seconds = round(duration.total_seconds())
-    parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "min"), (seconds % 60, "s"))
-    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"

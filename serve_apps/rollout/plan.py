@@ -3,16 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
-from cluster.gate import Gate
-from configs.schema import Objectives, Plan, Step
+import msgspec
+
+from cluster.gate import LOOP, Gate
+from configs.schema import Objectives, Plan
+from configs.sized_plan import SizedPlan, SizedStep, Traffic, size
+from monitoring.evidence import ArmEvidence
 from monitoring.notices import Notice
+from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.verdict import Verdict
 
-Phase: TypeAlias = Literal["shadow", "step", "bake", "done", "rolled_back", "aborted"]
+# `rolled_back` is worse or was undone, `aborted` was ended by a person, `unproven` had too little or too even evidence,
+# `superseded` made room for a fresher one
+Phase: TypeAlias = Literal["shadow", "step", "bake", "done", "rolled_back", "aborted", "unproven", "superseded"]
 ACTIVE: frozenset[Phase] = frozenset(("shadow", "step", "bake"))
-RETURNED: frozenset[Phase] = frozenset(("rolled_back", "aborted"))
+RETURNED: frozenset[Phase] = frozenset(("rolled_back", "aborted", "unproven", "superseded"))
 ROLLOUT, PAST, PINS = "rollout", "rollout_past", "pins"  # kinds in the store
 
 
@@ -21,6 +29,16 @@ class Pins:
     """Versions an operator wants scored as shadows in every split of a model."""
 
     versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Where a stretch at full weight began, and how many before it were late one after the other."""
+
+    at: datetime
+    decisions: int  # of the candidate until then, in this split
+    slow: int  # of them later than the objective
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +55,7 @@ class Rollout:
     revision: int  # of the split this record demands
     phase: Phase
     started_at: datetime
-    entered_at: datetime  # when the phase was decided (or resumed); max_phase counts from here
+    entered_at: datetime  # when the phase was decided, or resumed
     reason: str  # why it is in this phase
     cause: str  # why it was started
     step: int = 0
@@ -48,7 +66,11 @@ class Rollout:
     waived: bool = False  # an operator promoted it: what is not proven yet no longer holds it, a FAIL still does
     verdict: Verdict | None = None
     history: tuple[Verdict, ...] = ()  # the first of each reason, not one a tick
-    reference_p99_ms: float | None = None  # the champion's last measured latency in this rollout
+    offline: Offline | None = None  # what training proved of it, against this champion
+    outcomes: int = 0  # paired ones seen in this rollout
+    reference: ArmEvidence | None = None  # what the champion did in the last split in which it answered beside it
+    lateness: Lateness | None = None  # at full weight, where nothing is compared
+    compared_again: int = 0  # how often it went from full weight to a step in which both answer
     verdict_at: datetime | None = None  # when it was decided to go back
     ended_at: datetime | None = None
     rolled_back_in_ms: float | None = None  # from that verdict until every replica had the split back in force
@@ -58,6 +80,12 @@ class Rollout:
     noticed: int = 0  # events promised so far
     gate: Gate = field(default_factory=Gate)  # who asked for it, and what was said to it
     ready_at: datetime | None = None  # when the approval was first all that it waited for
+    traffic: Traffic = field(default_factory=Traffic)  # as last measured: what the plan leaves open follows it
+    looked_at: datetime | None = None  # when it was last judged
+    waited_seconds: float = 0.0  # in this phase, as counted by looks; more than max_phase ends it
+    started_by: str = LOOP
+    proving_since: datetime | None = None  # when the first of the candidates began that superseded each other
+    undone: bool = False  # it was champion and was taken back by hand
 
     @property
     def active(self) -> bool:
@@ -67,7 +95,7 @@ class Rollout:
     @property
     def declared(self) -> Plan:
         """The plan, validated."""
-        return Plan.model_validate(dict(self.plan))
+        return _validated(msgspec.json.encode(self.plan))
 
     @property
     def promised(self) -> Objectives:
@@ -75,16 +103,21 @@ class Rollout:
         return Objectives.model_validate(dict(self.objectives))
 
     @property
-    def current(self) -> Step:
+    def sized(self) -> SizedPlan:
+        """The plan in numbers, at the traffic last measured."""
+        return _sized(msgspec.json.encode(self.plan), self.traffic)
+
+    @property
+    def current(self) -> SizedStep:
         """The step that is running, or the last one while baking and after."""
-        steps = self.declared.steps
+        steps = self.sized.steps
         return steps[self.step] if self.phase == "step" else steps[-1]
 
     @property
     def weight(self) -> float:
         """The share of the units that the candidate answers."""
         if self.phase == "step":
-            return self.current.weight
+            return self.declared.steps[self.step].weight
         return 1.0 if self.phase in ("bake", "done") else 0.0
 
     def where(self) -> str:
@@ -97,8 +130,19 @@ class Rollout:
         'step 2 of 3 (50 %)'
         """
         if self.phase == "step":
-            return f"step {self.step + 1} of {len(self.declared.steps)} ({100 * self.weight:.3g} %)"
+            return f"step {self.step + 1} of {len(self.plan['steps'])} ({100 * self.weight:.3g} %)"
         return self.phase.replace("_", " ")
+
+
+@lru_cache(maxsize=256)
+def _validated(plan: bytes) -> Plan:
+    """A look asks a dozen times."""
+    return Plan.model_validate(msgspec.json.decode(plan))
+
+
+@lru_cache(maxsize=256)
+def _sized(plan: bytes, traffic: Traffic) -> SizedPlan:
+    return size(_validated(plan), traffic)
 
 
 def note(rollout: Rollout, kind: str, detail: str, now: datetime, **facts: str | float | int | None) -> Rollout:

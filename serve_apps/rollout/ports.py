@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from cluster.errors import Conflict
 from monitoring.evidence import Evidence
 from serve_apps.router import Split
 
@@ -27,11 +28,19 @@ class ReplicaReport(Protocol):
         """Why a newer split is not in force there yet; empty when nothing is wrong."""
 
 
+class Displaced(Conflict):
+    """Replicas were told of another split; `revision` is that one's, as high as the published one's or higher."""
+
+    def __init__(self, detail: str, revision: int) -> None:
+        super().__init__(detail)
+        self.revision = revision
+
+
 class SwitchboardPort(Protocol):
     """Brings splits to the replicas; both calls may raise Unavailable."""
 
     def publish(self, split: Split) -> None:
-        """Make it known; a revision that is known already, or older, changes nothing."""
+        """Make it known, which changes nothing when it is; raises Displaced when replicas go by another one."""
 
     def in_force(self, model: str) -> Mapping[str, ReplicaReport]:
         """The newest report of every living replica, by replica."""

@@ -4,10 +4,10 @@ from typing import Any
 
 from ray import serve
 
+from cluster.declarations import load_spec
 from cluster.sql_store import SqlStore
 from configs.settings import Settings
 from serve_apps.gateway import Gateway, options_of
-from serve_apps.replica import load_spec
 
 SECONDS = {"upscale_delay_s": 1.0, "downscale_delay_s": 3.0, "look_back_period_s": 3.0, "metrics_interval_s": 0.5}
 

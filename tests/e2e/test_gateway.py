@@ -28,6 +28,7 @@ from cluster.errors import Unavailable
 from cluster.first_policies import first_policies
 from cluster.mlflow_registry import MlflowRegistry
 from cluster.registry import Registration
+from cluster.run_folder import run_folder
 from cluster.sql_store import SqlStore
 from cluster.store import DECLARATION, Shelf
 from configs.settings import Settings
@@ -49,7 +50,7 @@ class Operator:
         arguments = (settings.model_dump_json(), head.address, head.dashboard_url)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.operator", *arguments],
-            env=ray_head.environment(settings, ray_head.run_folder(Path(settings.home))),
+            env=ray_head.environment(settings, run_folder(Path(settings.home))),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -185,13 +186,23 @@ def test_a_decision_is_answered_over_http_and_found_in_the_log(served: Served) -
 
 
 def test_errors_reach_the_caller_through_haproxy_as_they_are(served: Served) -> None:
-    wrong = served.http.post(DECIDE, content=b'{"subject": NaN}', headers={"content-type": "application/json"})
+    wrong = served.http.post(DECIDE, content=b'{"subject": Infinity}', headers={"content-type": "application/json"})
     assert (wrong.status_code, wrong.headers["content-type"]) == (400, "application/problem+json")
     assert served.http.get(DECIDE).status_code == 405
     assert "nothing" in served.http.get("/v2/models/trips/nothing").json()["error"]  # in the protocol's own form
     large = served.http.post(DECIDE, content=b" " * 3_000_000, headers={"content-type": "application/json"})
     assert large.status_code == 413
     assert served.http.post(DECIDE, json=asked()).status_code == 200
+
+
+def test_one_bad_instance_does_not_refuse_the_others_and_head_is_answered(served: Served) -> None:
+    bad = asked("b") | {"features": {}}
+    reply = served.http.post(DECIDE, json={"instances": [asked("a"), bad, asked("c")]})
+    assert (reply.status_code, reply.json()["refused"]) == (200, 1)
+    assert ["problem" in each for each in reply.json()["decisions"]] == [False, True, False]
+    head, whole = served.http.head(READY), served.http.get(READY)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(whole.content)))
+    assert served.http.options(DECIDE).headers["allow"] == "POST, OPTIONS"
 
 
 def test_a_body_that_never_comes_whole_is_no_decision(served: Served) -> None:

@@ -38,7 +38,6 @@ rollout:
     - {{weight: 1.0, min_duration: 1s, min_decisions: 50}}
   bake: 2s
   loss_margin: 0.01
-  prediction_shift_psi: 50
 """
 
 

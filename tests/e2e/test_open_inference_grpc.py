@@ -186,3 +186,26 @@ def test_only_loopback_is_listened_on(deployed: Place) -> None:
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == GRPC_PORT
     }
     assert listening == {"127.0.0.1"}
+
+
+def test_grpcs_own_health_service_is_answered_without_a_key(deployed: Place) -> None:
+    """As Kubernetes and Envoy ask it; of a single model it says nothing."""
+    del deployed
+    with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        serving = bytes((0x08, 1))
+        protocol = b"inference.GRPCInferenceService"
+        assert check(b"", timeout=30.0) == check(b"\x0a" + bytes([len(protocol)]) + protocol, timeout=30.0) == serving
+        with pytest.raises(grpc.RpcError) as refused:
+            check(b"\x0a" + bytes([len(TRIPS)]) + TRIPS.encode(), timeout=30.0)
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_an_unknown_category_is_answered_with_a_warning(client: triton.InferenceServerClient) -> None:
+    inputs = [each for each in named_tensors() if each.name() != "origin"]
+    origin = triton.InferInput("origin", [1], "BYTES")
+    origin.set_data_from_numpy(np.array([b"Atlantis"], np.object_))
+    reply = client.infer(TRIPS, [*inputs, origin]).get_response()
+    assert '"/inputs/4/data/0"' in reply.parameters["warnings"].string_param
+    assert "Atlantis" not in reply.parameters["warnings"].string_param
+    assert not client.infer(TRIPS, named_tensors()).get_response().parameters

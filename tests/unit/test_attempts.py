@@ -17,7 +17,7 @@ RUNNING = begin(OPEN, NOW)
 def after(
     state: JobState, request: RetrainRequest = RUNNING, registered: int | None = None, later: float = 60.0
 ) -> RetrainRequest:
-    return settle(request, JobStatus("job", state, "boom"), registered, RULES, NOW + timedelta(seconds=later))
+    return settle(request, JobStatus("job", state, "FAILED: boom"), registered, RULES, NOW + timedelta(seconds=later))
 
 
 def kinds(request: RetrainRequest) -> list[str]:

@@ -107,3 +107,19 @@ def test_what_was_due_when_a_batch_was_held_up_waits_for_its_release() -> None:
     batcher.release()
     turns.turn()
     assert batches == [["a"]]
+
+
+def test_a_batch_that_breaks_is_failed_and_the_next_runs_all_the_same() -> None:
+    turns, batches, failed = Turns(), list[list[str]](), list[tuple[list[str], str]]()
+
+    def run(batch: list[str]) -> None:
+        if batch == ["a"]:
+            raise LookupError("nobody foresaw this")
+        batches.append(batch)
+
+    batcher = Batcher(run, 1, turns, lambda batch, error: failed.append((batch, str(error))))
+    batcher.add(["a", "b"])
+    turns.turn()
+    turns.turn()
+    assert failed == [(["a"], "nobody foresaw this")]
+    assert batches == [["b"]]

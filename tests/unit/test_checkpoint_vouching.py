@@ -1,11 +1,13 @@
 """What a checkpoint does not vouch for: a log that was changed, cut or made anew before it."""
 
 import logging
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from cluster.decision_log import disk
 from cluster.decision_log.checkpoint import (
     Standing,
 )
@@ -46,6 +48,45 @@ def test_what_was_tampered_with_is_not_vouched_for_and_told_once(
     assert fault.kind == "cut"
     assert world.checkpoint() == []
     assert world.checkpoints.standing.segments[fault.place.split("/")[0], path.stem].records == 2
+
+
+def test_what_is_signed_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signed before `durability: buffered` synced it, an honest crash looked like tampering for ever."""
+    synced: dict[str, bytes] = {}
+
+    def sync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced[path.name] = path.read_bytes()
+
+    monkeypatch.setattr(disk, "sync", sync)
+    world = World(tmp_path)
+    world.write(decision("d1"))
+    assert world.checkpoint() == []
+    world.write(decision("d2"))
+    (path,) = (world.root / "live").glob("*.seg")
+    path.write_bytes(synced[path.name])
+    world.heads = Heads(world.root)
+    assert world.checkpoint() == []
+    report = world.verify()
+    assert (report.records, report.faults) == (1, ())
+
+
+def test_what_cannot_be_synced_is_not_signed_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".seg"):
+            raise OSError(5, "Input/output error")
+
+    world = World(tmp_path)
+    world.write(decision("d1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync", refuse)
+        assert world.checkpoint() == []
+    assert "cannot be synced" in caplog.text
+    assert world.checkpoints.standing.segments == {}
+    assert world.checkpoint() == []
+    assert [vouched.records for vouched in world.checkpoints.standing.segments.values()] == [1]
 
 
 def test_a_chain_that_breaks_is_not_vouched_for(tmp_path: Path) -> None:

@@ -1,17 +1,21 @@
 """The command line against the real control API: what it asks, what it shows, and every trouble in a sentence."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import httpx
 import pytest
 
-from cluster import lifecycle
-from cluster.cli import decisions, operate
+from cluster import addresses, lifecycle
+from cluster.cli import decisions, main, operate
 from cluster.control_api import ControlApi
 from cluster.errors import Invalid, Problem, Unavailable
+from cluster.jobs import PROGRAM
 from cluster.store import Event
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.rollout_world import MODEL, SPEC
@@ -19,6 +23,28 @@ from tests.shell import Shell, sentence_of
 from tests.shell import down as down
 from tests.shell import up as up
 from tests.unit.test_explanations_command import PLAIN
+
+HEAVY = ("ray", "mlflow", "pandas", "numpy", "pyarrow", "duckdb", "sqlalchemy", "cedarpy", "sklearn", "fastapi")
+
+
+def test_every_verb_stands_in_the_file_that_is_named_for_it() -> None:
+    context = click.Context(main)
+    for verb in main.list_commands(context):
+        command = main.get_command(context, verb)
+        assert command is not None
+        assert command.name == verb
+
+
+def test_a_word_that_is_no_verb_is_answered_with_one_that_is(down: Shell) -> None:
+    assert "No such command 'statsu'" in down("statsu").output
+
+
+def test_who_asks_a_running_windvane_waits_for_no_library_that_asking_does_not_need() -> None:
+    """Every command took 3 to 6 s, most of it for pandas, DuckDB, SQLAlchemy, which only a few of them use."""
+    verbs = ["operate", "models", "decisions", "explanations", "rollouts", "cards", "policies", "privacy", "keys"]
+    program = "import sys\n" + "".join(f"import cluster.cli.{verb}\n" for verb in verbs) + "print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert not {*HEAVY} & {*done.stdout.split()}
 
 
 def test_help_lists_every_verb(down: Shell) -> None:
@@ -82,7 +108,7 @@ def test_every_wrong_place_of_a_refusal_has_its_line(up: Shell, monkeypatch: pyt
     [
         ("{", "not JSON"),
         ("[]", "must be a JSON object, not list"),
-        ('{"features": {"a": NaN}}', "NaN is no JSON number"),
+        ('{"features": {"a": Infinity}}', "Infinity is no JSON number"),
         ("[" * 100_000, "not JSON"),
         ("@nowhere.json", "nowhere.json: No such file"),
     ],
@@ -161,16 +187,17 @@ def test_a_decision_is_explained_in_whichever_deployed_models_log_it_stands(up: 
 def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:
     for number in range(1, 1203):
         up.world.store.append(Event(up.world.now, "finding", MODEL, 1, f"finding {number}"))
-    lines = up.says("events", MODEL).splitlines()
+    lines = up.says("events", MODEL, "--all").splitlines()
     assert len(lines) == 1202
+    assert up.says("events", MODEL).endswith("finding 1202 (1202 times since 00:00:00)\n")
     assert lines[-1] == "00:00:00  finding           v1   finding 1202"
     assert json.loads(up.says("events", MODEL, "--json").splitlines()[0])["number"] == 1
 
 
 def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(settings: Any, progress: lifecycle.Progress) -> lifecycle.Place:
+    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Place:
         progress("control: [DEPLOYING]")
-        return lifecycle.place(settings, "http://127.0.0.1:8265", True)
+        return addresses.place(settings, "http://127.0.0.1:8265", True)
 
     monkeypatch.setattr(lifecycle, "up", start)
     result = down("up")
@@ -181,7 +208,7 @@ def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_start_that_fails_is_a_sentence(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(settings: Any, progress: lifecycle.Progress) -> lifecycle.Place:
+    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Place:
         raise Unavailable("Ray did not start (exit 1)")
 
     monkeypatch.setattr(lifecycle, "up", start)
@@ -203,7 +230,7 @@ def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(operate.subprocess, "run", run)
     assert down("demo", "--full", "--keep").exit_code == 3
-    assert ran == [["-m", "examples.demo", "--full", "--keep"]]
+    assert ran == [[*PROGRAM, "examples.demo", "--full", "--keep"]]
 
 
 @pytest.fixture

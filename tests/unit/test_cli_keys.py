@@ -10,7 +10,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from cluster import lifecycle
+from cluster import addresses
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeySnapshot
@@ -56,7 +56,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     def control(url: str, key_file: Path) -> ControlApi:
         return ControlApi(url, key_file, httpx.MockTransport(made.answer))
 
-    monkeypatch.setattr(lifecycle, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
+    monkeypatch.setattr(addresses, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
     monkeypatch.setattr(operate, "ControlApi", control)
     return made
 

@@ -1,5 +1,6 @@
 """The command line from a declaration to a served model and back: init, validate, train, deploy, undeploy."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.cli import models
+from cluster.jobs import PROGRAM, TRAINING, USERS_FOLDER
 from cluster.store import Event
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
@@ -14,6 +16,8 @@ from tests.shell import DECLARATION, Shell, sentence_of
 from tests.shell import down as down
 from tests.shell import up as up
 from tests.unit.test_model_card import CARD
+
+FLIGHTS = "distance,late\n100,0\n200,1\n"
 
 
 def test_a_retraining_asked_for_says_where_to_follow_it(up: Shell) -> None:
@@ -47,23 +51,27 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
 
         def submit(self, request: Any) -> str:
             job_id = super().submit(request)
-            self.end(job_id, self.fate, "epoch 1\nout of memory\n")
+            self.end(job_id, self.fate, "epoch 1\nFAILED: out of memory\n")
             return job_id
 
     jobs = Instant()
     monkeypatch.setattr(models, "RayJobs", lambda url, token: jobs)
+    assert "flights.csv: no such file, folder or match" in sentence_of(up("train", MODEL))
+    assert not jobs.requests, "what a job would find after a minute is said at once"
+    (up.models / "flights.csv").write_text(FLIGHTS)
     monkeypatch.setattr(models.uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
     shown = up.says("train", MODEL, "--until", "2013-03-01", "--override-gate")
-    assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nout of memory\n"
+    assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nFAILED: out of memory\n"
     (request,) = jobs.requests.values()
     assert request.entrypoint[1:] == (
-        *("-m", "training.retrain", "--model", MODEL, "--reason", "manual"),
+        *(*PROGRAM, TRAINING, "--model", MODEL, "--reason", "manual"),
         *("--until", "2013-03-01", "--accept"),
     )
     assert request.environment["WINDVANE_HOME"] == str(up.home)
+    assert request.environment[USERS_FOLDER] == os.getcwd(), "functions that a declaration names lie there"
     jobs.forget()
     jobs.fate = "failed"
-    assert "failed: epoch 1\nout of memory" in sentence_of(up("train", MODEL))
+    assert "failed: out of memory" in sentence_of(up("train", MODEL))
 
 
 def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,13 +109,60 @@ def test_undeploying_waits_until_the_application_is_gone(up: Shell, monkeypatch:
 
 
 def test_validate_says_ok_or_what_to_mend(down: Shell) -> None:
-    assert down.says("validate") == f"{down.models / MODEL}.yaml: ok\n"
+    (down.models / "flights.csv").write_text(FLIGHTS)
+    assert down.says("validate") == (
+        f"{down.models / MODEL}.yaml: ok\n  a rollout takes at least 2 d 15 h at 600 decisions a day with outcomes a "
+        "day later, 33 min 36 s at 300,000 with outcomes at once\n"
+    )
     (down.models / "churn.yaml").write_text(DECLARATION.replace("owner:", "ownr:").replace(MODEL, "churn"))
     result = down("validate", "churn")
     assert result.exit_code == 1
     assert "did you mean `owner`?" in result.stdout
     assert down("validate", MODEL).exit_code == 0
     assert down("validate").exit_code == 1
+
+
+def test_validate_looks_at_the_rows_unless_told_not_to(down: Shell) -> None:
+    file = down.models / f"{MODEL}.yaml"
+    result = down("validate")
+    assert result.exit_code == 1
+    assert f"{file}:7: data.source: {down.models}/flights.csv: no such file, folder or match" in result.stdout
+    assert down.says("validate", "--no-data").startswith(f"{file}: ok\n")
+    (down.models / "flights.csv").write_text(FLIGHTS.replace("distance", "Distance").replace("200", "far"))
+    assert f"{file}:6: features[0].name: the file has no column 'distance' (did you mean `Distance`?)" in (
+        down("validate").stdout
+    )
+    (down.models / "flights.csv").write_text(FLIGHTS.replace("200", "far"))
+    shown = down("validate", MODEL).stdout
+    assert f"{file}:6: features[0]: Column 'distance', row 2: text of the shape `aaa` is not a number" in shown
+
+
+def test_init_says_what_is_doubtful_on_the_terminal(down: Shell, tmp_path: Path) -> None:
+    rows = "\n".join(f"{500 + n},{n * 7 % 31},{'mf'[n % 2]},{int(n % 5 < 2)}" for n in range(100))
+    (tmp_path / "people.csv").write_text(f"rownames,visits,sex,left\n{rows}\n")
+    shown = down.says("init", "churn", "--data", str(tmp_path / "people.csv"), "--target", "left")
+    assert "  - rownames is left out: it counts the rows, from 500 to 599\n" in shown
+    assert "  - sex looks like a protected group, so it is audited and never decides\n" in shown
+    assert "  - no column seems to be the event time: rows are taken as oldest first\n" in shown
+
+
+def test_a_fault_of_ours_is_a_sentence_and_its_traceback_a_file_without_values(
+    down: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "Maria Meier"
+
+    def fails(*_: object) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr(models, "validate_file", fails)
+    result = down("validate", MODEL)
+    assert result.exit_code == 1
+    log = down.home / "errors.log"
+    assert sentence_of(result).startswith("Error: This should not have happened: KeyError at unit/test_cli_models.py:")
+    assert f"its traceback is in {log}" in sentence_of(result)
+    assert name not in result.output + log.read_text()
+    assert "in validate\n" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
 
 
 def test_validate_without_any_model_points_at_init(down: Shell) -> None:

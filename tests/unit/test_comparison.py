@@ -11,7 +11,7 @@ from cluster.decision_log.query import Query
 from cluster.decision_log.record import Decision
 from cluster.decision_log.writer import Writer
 from cluster.errors import NotFound
-from monitoring.comparison import REFERENCE, compare
+from monitoring.comparison import REFERENCE, Comparison, comparable, compare
 from tests.unit.test_observation import SPEC
 
 
@@ -52,3 +52,14 @@ def test_nothing_to_compare_says_what_to_do(tmp_path: Path) -> None:
         compare(SPEC, 1, tmp_path, logged(tmp_path / "none", 0), rows=3)
     with pytest.raises(NotFound, match="Version 7 of delay has neither"):
         compare(SPEC, 7, tmp_path, logged(tmp_path / "log", 4), rows=3)
+
+
+def test_what_neither_side_keeps_readable_is_told_and_not_divided_by() -> None:
+    void = pa.table({"temp": pa.nulls(2, pa.float64()), "origin": pa.nulls(2, pa.string())})
+    full = pa.table({"temp": [1.0, 2.0], "origin": ["EWR", None]})
+    assert comparable(SPEC, Comparison(full, full, "")) == ["temp", "origin"]
+    with pytest.raises(NotFound, match="No feature of delay has a value both in the reference and in the newest"):
+        comparable(SPEC, Comparison(void, full, ""))
+    personal = tuple(feature.model_copy(update={"personal": True}) for feature in SPEC.features)
+    with pytest.raises(NotFound, match="Every feature of delay is personal: neither the reference nor the log keeps"):
+        comparable(SPEC.model_copy(update={"features": personal}), Comparison(void, void, ""))

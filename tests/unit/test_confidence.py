@@ -65,13 +65,14 @@ def test_a_clear_difference_is_seen_within_the_20_000_looked_at(
     assert 500 < np.median(N[first]) < 5_000
 
 
-def test_the_bounds_are_tightest_around_5000() -> None:
+def test_the_bounds_are_tightest_around_2000() -> None:
     best = min(
-        sqrt((2 * (5000 * rho**2 + 1)) / (5000**2 * rho**2) * np.log1p(sqrt(5000 * rho**2 + 1) / (2 * ALPHA)))
+        sqrt((2 * (2000 * rho**2 + 1)) / (2000**2 * rho**2) * np.log1p(sqrt(2000 * rho**2 + 1) / (2 * ALPHA)))
         for rho in np.linspace(0.005, 0.3, 500)
     )
-    assert reach(5000, 1.0, ALPHA) == pytest.approx(best, rel=0.002)
-    assert 0.04 < spread(ALPHA) < 0.05
+    assert reach(2000, 1.0, ALPHA) == pytest.approx(best, rel=0.002)
+    assert 0.06 < spread(ALPHA) < 0.08
+    assert spread(ALPHA, 5000) == pytest.approx(spread(ALPHA) * sqrt(2 / 5))
 
 
 def test_nothing_seen_reaches_everywhere_and_equal_losses_claim_no_certainty() -> None:

@@ -189,3 +189,17 @@ def test_a_version_that_was_let_go_is_counted_to_its_last_decision_and_then_forg
     merged.add(one.drain())
     assert seen(merged) == seen(whole())
     assert set(one._layouts) == {2}
+
+
+def test_refusals_and_warnings_merge_by_field_and_reason() -> None:
+    total = Merged("delay")
+    for _ in range(2):
+        tally = Tally("delay", {}, 60.0)
+        tally.refused([("income", "range"), ("plan", "type")])
+        tally.refused([("", "malformed_request")], 3)
+        tally.warned([("plan", "unknown_category")])
+        total.add(tally.drain())
+        total.add(tally.drain())  # what was shipped is not counted again
+    assert total.refused == 8
+    assert total.refusals == {("income", "range"): 2, ("plan", "type"): 2, ("", "malformed_request"): 6}
+    assert total.warnings == {("plan", "unknown_category"): 2}

@@ -17,7 +17,7 @@ from configs.schema import ModelSpec
 from serve_apps.protected_log import ProtectedLog
 from tests.vault import open_vault
 from training.data import gather, gather_from
-from training.examples import encode
+from training.examples import encode, label_delay
 from training.slices import holdout_start
 
 CSV = "asked_at,customer,income,bad\n2024-01-03,c,3,1\n2024-01-01,a,1,0\n2024-01-02,b,2,1\n2024-02-01,d,4,0\n"
@@ -233,3 +233,26 @@ def test_what_versions_are_audited_by_is_read_beside_the_features_and_never_lear
     strict = ModelSpec.model_validate({**spec.model_dump(mode="json"), "audit": [race | {"missing": False}]})
     with pytest.raises(Invalid, match="Column 'race', row 2: the value is missing; say `missing: true`"):
         gather(strict)
+
+
+KNOWN = (
+    "asked_at,customer,income,bad,told_at\n2024-01-01,a,1,0,2024-01-31\n2024-01-02,b,2,1,2024-01-04\n"
+    "2024-01-03,c,3,1,2024-01-05\n2024-01-20,d,4,0,2024-02-19\n"
+)
+
+
+def test_a_label_that_was_not_known_yet_is_not_learnt_from(tmp_path: Path) -> None:
+    spec = loans(tmp_path, KNOWN, known="told_at")
+    assert gather(spec, moment("2024-02-01")).rows[:, 0].tolist() == [1, 2, 3]
+    assert len(gather(spec)) == 4
+
+
+def test_what_the_log_has_seen_is_known(tmp_path: Path) -> None:
+    examples = gather(loans(tmp_path, KNOWN, known="told_at"), moment("2024-02-01"), Log(("2024-01-25", 9.0, True)))
+    assert examples.rows[:, 0].tolist() == [1, 2, 3, 9]
+
+
+def test_labels_take_as_long_as_the_slower_class(tmp_path: Path) -> None:
+    spec = loans(tmp_path, KNOWN, known="told_at")
+    assert label_delay(spec, gather(spec)) == 30 * 86_400.0
+    assert label_delay(loans(tmp_path), gather(loans(tmp_path))) is None

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from cluster.decision_log.grounds import Change, Counterfactual, Grounds, NoneFound, Reason
 from cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
-from configs.schema import Feature
-from serve_apps.protocol.decide import Decide
-from serve_apps.protocol.features import complain
+from serve_apps.protocol.decide import Asked, Decide
+from serve_apps.protocol.features import Complaint, read
 from serve_apps.question import Answer, Question
 from tests.bundles import SPEC
 from tests.gateway_world import FEATURES, NOW, asked
@@ -20,7 +19,7 @@ ROW = (3.5, 1200.0, 1, True, "JFK")
 
 
 def decode(document: object) -> list[Question]:
-    return DECIDE.decode(document if isinstance(document, bytes) else json.dumps(document).encode(), NOW)[0]
+    return DECIDE.decode(document if isinstance(document, bytes) else json.dumps(document).encode(), NOW).questions
 
 
 def problems(document: object) -> dict[str, str]:
@@ -45,9 +44,9 @@ def test_every_part_of_a_request_is_read() -> None:
 
 
 def test_instances_are_many_questions_in_their_order() -> None:
-    questions, many = DECIDE.decode(json.dumps({"instances": [asked("a"), asked("b")]}).encode(), NOW)
-    assert many
-    assert [question.subject for question in questions] == ["a", "b"]
+    found = DECIDE.decode(json.dumps({"instances": [asked("a"), asked("b")]}).encode(), NOW)
+    assert found.many
+    assert [question.subject for question in found.questions] == ["a", "b"]
 
 
 @pytest.mark.parametrize("event_time", ["2013-03-01T10:00:00+00:00", "2013-03-01T10:00:00", 1362132000, 1362132000.0])
@@ -55,14 +54,14 @@ def test_event_time_is_iso_8601_or_unix_seconds(event_time: object) -> None:
     assert decode(asked(context={"event_time": event_time}))[0].event_time == 1362132000.0
 
 
-@pytest.mark.parametrize("event_time", ["yesterday", True, None, -1, NOW + 90_000, "9999-12-31T23:59:59Z", 1e300])
+@pytest.mark.parametrize("event_time", ["yesterday", True, -1, NOW + 90_000, "9999-12-31T23:59:59Z", 1e300])
 def test_an_event_time_that_is_none_or_lies_ahead_is_refused(event_time: object) -> None:
     assert list(problems(asked(context={"event_time": event_time}))) == ["/context/event_time"]
 
 
 def test_a_model_without_a_clock_leaves_event_time_to_the_context() -> None:
     timeless = Decide(SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"time": None})}))
-    [question] = timeless.decode(json.dumps(asked(context={"event_time": "whenever"})).encode(), NOW)[0]
+    [question] = timeless.decode(json.dumps(asked(context={"event_time": "whenever"})).encode(), NOW).questions
     assert question.event_time is None
     assert question.context == {"event_time": "whenever"}
 
@@ -86,24 +85,25 @@ def test_a_number_may_be_written_without_a_decimal_point() -> None:
 @pytest.mark.parametrize(
     ("feature", "value", "sentence"),
     [
-        ("stops", 3.0, "without a decimal point, not 3.0"),
-        ("stops", "3", 'without a decimal point, not "3"'),
-        ("stops", True, "without a decimal point, not true"),
-        ("stops", 21, "at most 20, not 21"),
-        ("stops", -1, "at least 0, not -1"),
+        ("stops", 3.5, "must be a whole number, not a fraction"),
+        ("stops", "3", "must be a whole number, not text"),
+        ("stops", 21, "must be at most 20"),
+        ("stops", 21.0, "must be at most 20"),
+        ("stops", -1, "must be at least 0"),
         ("stops", 2**70, "within ±2^53"),
         ("stops", None, "must not be null"),
-        ("night", 1, "true or false, not 1"),
-        ("night", "true", 'true or false, not "true"'),
+        ("night", 2, "must be true or false, 1 or 0, not a number"),
+        ("night", 0.5, "1 or 0, not a fraction"),
+        ("night", "true", "1 or 0, not text"),
         ("night", None, "must not be null"),
-        ("temp", "3.5", 'a number, not "3.5"'),
-        ("temp", True, "a number, not true"),
-        ("temp", 61, "at most 60 C, not 61"),
+        ("temp", "3.5", "must be a number, not text"),
+        ("temp", 61, "must be at most 60 C"),
         ("temp", [], "a number, not an array"),
         ("distance", -0.001, "at least 0 km"),
         ("distance", 1e39, "range of float32"),
         ("distance", 10**300, "range of float32"),
-        ("origin", 3, "text, not 3"),
+        ("origin", 3.5, "text, not a fraction"),
+        ("origin", 1e300, "text, not a number"),
         ("origin", {"a": 1}, "text, not an object"),
         ("origin", "x" * 257, "0 to 256 characters"),
     ],
@@ -120,15 +120,63 @@ def test_a_number_beyond_float64_is_pointed_at(number: bytes) -> None:
     assert list(found) == ["/features/distance"]
 
 
+@pytest.mark.parametrize(
+    ("feature", "value", "taken"),
+    [
+        ("stops", 3.0, 3),
+        ("stops", True, 1),
+        ("night", 1, True),
+        ("night", 0.0, False),
+        ("temp", 7, 7.0),
+        ("temp", True, 1.0),
+        ("temp", math.nan, None),
+        ("origin", 7, "7"),
+        ("origin", 7.0, "7"),
+        ("origin", False, "false"),
+        ("origin", math.nan, None),
+    ],
+)
+def test_a_value_that_means_one_of_its_type_is_cast(feature: str, value: object, taken: object) -> None:
+    row = decode(changed(**{feature: value}))[0].row
+    found = row[list(FEATURES).index(feature)]
+    assert (found, type(found)) == (taken, type(taken))
+
+
+@pytest.mark.parametrize(("subject", "text"), [(7, "7"), (7.0, "7"), (10**30, "1" + "0" * 30), (-3, "-3")])
+def test_a_whole_number_is_a_subject_and_an_id(subject: object, text: str) -> None:
+    [question] = decode(asked() | {"subject": subject, "id": subject})
+    assert (question.subject, question.request_id) == (text, text)
+
+
+def test_null_is_as_if_an_optional_member_were_left_out() -> None:
+    plain = [Question("N725MQ", ROW)]
+    nothing = {"context": None, "explain": None, "id": None, "purpose": None}
+    assert decode(asked() | nothing) == plain
+    assert decode(asked() | nothing | {"instances": None}) == plain
+    assert decode({"instances": [asked() | nothing], **nothing, "subject": None}) == plain
+    [question] = decode(asked(context={"event_time": None}))
+    assert question.event_time is None
+
+
+@pytest.mark.parametrize(("explain", "wanted"), [(1, True), (0, False), (1.0, True)])
+def test_explain_may_be_1_or_0(explain: object, wanted: bool) -> None:
+    assert decode(asked(explain=explain))[0].explain is wanted
+    for wrong in ("", [], {}, 2, "true"):
+        assert list(problems(asked(explain=wrong))) == ["/explain"]
+
+
 @pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity"])
-def test_nan_and_infinity_are_not_json(literal: bytes) -> None:
+def test_nan_is_missing_and_infinity_is_not_json(literal: bytes) -> None:
     body = json.dumps(changed(distance=0)).encode().replace(b'"distance": 0', b'"distance": ' + literal)
+    if literal == b"NaN":
+        assert problems(body) == {"/features/distance": "must not be null; it is a required number"}
+        return
     with pytest.raises(Malformed, match="is not JSON"):
         decode(body)
 
 
 def test_every_offending_field_of_every_instance_is_named_at_once() -> None:
-    wrong = {"subject": "", "features": FEATURES | {"temp": "warm", "tmep": 1}, "explain": 1, "id": 7, "extra": 0}
+    wrong = {"subject": "", "features": FEATURES | {"temp": "warm", "tmep": 1}, "explain": 2, "id": [], "extra": 0}
     found = problems({"instances": [asked(), wrong, 3, {}], "explain": True})
     assert list(found) == [
         "/explain",
@@ -158,7 +206,7 @@ def test_what_is_no_object_is_refused(document: object) -> None:
     assert list(problems(document)) == [""]
 
 
-@pytest.mark.parametrize("instances", [[], {}, None, "a"])
+@pytest.mark.parametrize("instances", [[], {}, 0, "a"])
 def test_instances_must_be_an_array_of_some(instances: object) -> None:
     assert list(problems({"instances": instances})) == ["/instances"]
 
@@ -217,12 +265,14 @@ VALUES = (
     st.dictionaries(st.text(max_size=3), VALUES, max_size=3),
 )
 def test_the_fast_path_and_the_problems_always_agree(features: dict[str, Any], context: dict[str, Any]) -> None:
-    """A value passes if and only if no problem can be found with it, and it passes as what its type makes of it."""
+    """A value passes if and only if it can be read by itself, and it passes as what was read."""
     sent = FEATURES | features
     body = json.dumps(asked() | {"features": sent, "context": context}).encode()
-    wrong = [feature for feature in SPEC.features if complain(feature, sent[feature.name]) is not None]
+    wrong = [feature for feature in SPEC.features if isinstance(read(feature, sent[feature.name]), Complaint)]
     bad_context = any(
-        isinstance(value, list) or (type(value) is int and abs(value) > 2**53) or name == "event_time"
+        isinstance(value, list)
+        or (type(value) is int and abs(value) > 2**53)
+        or (name == "event_time" and value is not None)
         for name, value in context.items()
     )
     if wrong or bad_context or "other" in sent:
@@ -231,13 +281,96 @@ def test_the_fast_path_and_the_problems_always_agree(features: dict[str, Any], c
         assert {f"/features/{feature.name}" for feature in wrong} <= found.keys()
     else:
         [question] = decode(body)
-        assert question.row == tuple(_read(feature, sent[feature.name]) for feature in SPEC.features)
+        assert question.row == tuple(read(feature, sent[feature.name]) for feature in SPEC.features)
         assert question.context == context
 
 
-def _read(feature: Feature, value: Any) -> Any:
-    """A number is float64, also when it was sent without a point: beyond 2^53 that is the nearest one."""
-    return float(value) if feature.type == "number" and value is not None else value
+USUAL = SPEC.model_copy(
+    update={
+        "features": tuple(
+            feature.model_copy(update={"usual": (0.0, 2000.0)}) if feature.name in ("distance", "stops") else feature
+            for feature in SPEC.features
+        )
+    }
+)
+
+
+def test_what_is_not_usual_is_decided_with_a_warning_that_does_not_repeat_it() -> None:
+    decide = Decide(USUAL)
+    found = decide.decode(json.dumps(changed(distance=987654, origin="Atlantis", stops=3.0)).encode(), NOW)
+    assert found.questions[0].row == (3.5, 987654.0, 3, True, "Atlantis")
+    reply = json.loads(decide.encode(found, [Answer("id-1", 3, "champion", 0.75, "warn", ())]))
+    assert reply["warnings"] == [
+        {"pointer": "/features/distance", "detail": "is above 2000 km, the most that is usual"},
+        {"pointer": "/features/origin", "detail": "is none of the declared categories; counts as unknown"},
+    ]
+    assert "987654" not in json.dumps(reply)
+    assert "Atlantis" not in json.dumps(reply)
+
+
+def test_a_text_that_stands_for_no_value_is_missing_and_no_unknown_category() -> None:
+    assert DECIDE.decode(json.dumps(changed(origin="n/a")).encode(), NOW).warnings == {}
+    assert DECIDE.decode(json.dumps(changed(origin="N725")).encode(), NOW).warnings != {}
+
+
+@pytest.mark.parametrize("written", ["as declared", "otherwise"])
+def test_warnings_stand_with_their_instances(written: str) -> None:
+    odd = {"stops": 3} if written == "as declared" else {"stops": 3.0}
+    instances = [asked("a"), changed(distance=5000, **odd), 3, asked("b")][: 4 if odd["stops"] == 3.0 else 2]
+    found = Decide(USUAL).decode(json.dumps({"instances": instances}).encode(), NOW)
+    assert [question.subject for question in found.questions][:2] == ["a", "N725MQ"]
+    assert {place: [each.pointer for each in told] for place, told in found.warnings.items()} == {
+        1: ["/instances/1/features/distance"]
+    }
+    assert [(each.field, each.reason) for each in found.warnings[1]] == [("distance", "unusual")]
+
+
+def test_a_usual_request_has_no_warnings_and_max_still_refuses() -> None:
+    found = Decide(USUAL).decode(json.dumps(changed(distance=2000, origin=None)).encode(), NOW)
+    assert found == Asked([Question("N725MQ", (3.5, 2000.0, 1, True, None))], many=False)
+    with pytest.raises(Invalid) as refusal:
+        Decide(USUAL).decode(json.dumps(changed(distance=-1, temp=61)).encode(), NOW)
+    assert {problem.pointer: problem.reason for problem in refusal.value.problems} == {
+        "/features/temp": "range",
+        "/features/distance": "range",
+    }
+
+
+def test_one_bad_instance_does_not_refuse_the_others() -> None:
+    bad = changed(temp=400, stops=3.5) | {"subject": "b"}
+    found = DECIDE.decode(json.dumps({"instances": [asked("a"), bad, asked("c"), 3]}).encode(), NOW)
+    assert [question.subject for question in found.questions] == ["a", "c"]
+    assert len(found) == 4
+    answers = [Answer(name, 3, "champion", 0.75, "warn", ()) for name in ("id-a", "id-c")]
+    reply = json.loads(DECIDE.encode(found, answers))
+    assert reply["refused"] == 2
+    assert [each.get("decision_id") for each in reply["decisions"]] == ["id-a", None, "id-c", None]
+    assert reply["decisions"][1] == {
+        "problem": {
+            "type": "urn:windvane:problem:invalid-request",
+            "title": "Invalid request",
+            "status": 422,
+            "detail": "2 fields are wrong",
+            "instance": "/v2/models/trips/decide#/instances/1",
+            "errors": [
+                {"pointer": "/instances/1/features/temp", "detail": "must be at most 60 C"},
+                {"pointer": "/instances/1/features/stops", "detail": "must be a whole number, not a fraction"},
+            ],
+        }
+    }
+    assert reply["decisions"][3]["problem"]["errors"][0]["pointer"] == "/instances/3"
+
+
+def test_where_nothing_can_be_decided_the_request_is_refused_with_every_problem() -> None:
+    assert list(problems({"instances": [changed(temp=400), 3]})) == ["/instances/0/features/temp", "/instances/1"]
+
+
+def test_an_event_time_that_lies_ahead_refuses_its_own_instance_only() -> None:
+    late = asked("b", context={"event_time": NOW + 90_000})
+    found = DECIDE.decode(json.dumps({"instances": [asked("a"), late]}).encode(), NOW)
+    assert {place: [each.pointer for each in wrong] for place, wrong in found.refused.items()} == {
+        1: ["/instances/1/context/event_time"]
+    }
 
 
 @settings(max_examples=200)
@@ -249,7 +382,7 @@ def test_random_bytes_never_decode_and_never_break(body: bytes) -> None:
 
 def test_the_reply_names_the_decision_and_only_an_asked_explanation() -> None:
     answer = Answer("id-1", 3, "champion", 0.75, "warn", ("score >= 0.5",), ("a", "b"))
-    assert json.loads(DECIDE.encode([answer], many=False)) == {
+    assert json.loads(DECIDE.encode(Asked([], many=False), [answer])) == {
         "decision_id": "id-1",
         "model": "trips",
         "version": 3,
@@ -259,7 +392,7 @@ def test_the_reply_names_the_decision_and_only_an_asked_explanation() -> None:
     }
     top = (Reason("b", None, -0.3, "b was not given"), Reason("a", 2.5, 0.2, "a: 2.5"))
     explained = Answer("id-2", 3, "champion", 0.75, "warn", (), ("a", "b"), (0.1, 0.2, -0.3), top)
-    decisions = json.loads(DECIDE.encode([answer, explained], many=True))["decisions"]
+    decisions = json.loads(DECIDE.encode(Asked([], many=True), [answer, explained]))["decisions"]
     assert [each["decision_id"] for each in decisions] == ["id-1", "id-2"]
     weights = [
         {"feature": "b", "value": None, "weight": -0.3, "text": "b was not given"},
@@ -276,7 +409,7 @@ def test_an_adverse_action_is_told_its_reasons_and_what_would_have_led_elsewhere
     for counterfactual in (None, none, found):
         grounds = Grounds((reason,), counterfactual)
         answer = Answer("id", 3, "champion", 0.75, "warn", (), ("a",), (0.1, 0.2), (reason,), grounds)
-        told.append(json.loads(DECIDE.encode([answer], many=False))["explanation"])
+        told.append(json.loads(DECIDE.encode(Asked([], many=False), [answer]))["explanation"])
     shown = {"feature": "a", "value": 2.5, "weight": 0.2, "text": "A is high"}
     assert told[0] == {"base_value": 0.1, "top_features": [shown], "reasons": [shown]}
     assert told[1]["counterfactual"] == {

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import examples.demo.__main__ as demo
-from cluster import lifecycle
+from cluster import addresses, lifecycle
 from cluster.errors import Unavailable
 from configs.settings import Settings
 
@@ -39,7 +39,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("WINDVANE_KEY_FILE", "of-another-windvane")
     monkeypatch.setenv("WINDVANE_HOME", str(tmp_path))
-    monkeypatch.setattr(lifecycle, "dashboard_url", lambda _: None)
+    monkeypatch.setattr(addresses, "dashboard_url", lambda _: None)
     monkeypatch.setattr(lifecycle, "down", lambda settings, _: found.ended.append(settings.home))
     for model in demo.DEMOS:
         monkeypatch.setitem(demo.DEMOS, model, found.run)  # type: ignore[arg-type]

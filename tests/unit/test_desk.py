@@ -7,6 +7,7 @@ import pytest
 
 from cluster.errors import Conflict, Forbidden, NotFound
 from cluster.store import Event
+from cluster.waiting import Wait
 from monitoring.requests import requests_of
 from serve_apps.desk import NEWEST_EVENTS
 from serve_apps.inference_server import unready
@@ -34,10 +35,18 @@ def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> Non
         "latency_p50_ms": 2.5,
         "latency_p99_ms": 9.0,
         "labelled": 1000,
+        "corrected": 0,
+        "unmatched": 0,
         "waiting": 7,
         "replicas": 2,
         "shadow_dropped": {"2": 4},
         "denied": {"consent": 2},
+        "refused": 5,
+        "refusals": [
+            {"field": "income", "reason": "range", "count": 4},
+            {"field": "", "reason": "malformed_request", "count": 1},
+        ],
+        "warnings": [{"field": "plan", "reason": "unknown_category", "count": 3}],
     }
 
 
@@ -243,3 +252,12 @@ def test_taking_the_approval_out_of_a_plan_is_told(world: DeskWorld) -> None:
         f"owner declared {MODEL} anew; approval of its rollouts: required",
         f"ada declared {MODEL} anew; approval of its rollouts: none",
     ]
+
+
+def test_who_waits_stands_in_the_status_of_whoever_may_see_the_model() -> None:
+    world = DeskWorld()
+    mine, others, nobodys = (Wait(model, f"{model} waits", world.now) for model in (MODEL, "secret", None))
+    world.waits = (mine, others, nobodys)
+    shown = world.desk.status(lambda model: model == MODEL)["waits"]
+    assert [wait["sentence"] for wait in shown] == [f"{MODEL} waits", "None waits"]
+    assert shown[0]["since"] == world.now.isoformat()

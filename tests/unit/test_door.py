@@ -100,9 +100,7 @@ def test_a_replica_is_ready_when_a_split_is_in_force(versions: dict[int, LoadedV
 
 
 def test_errors_are_problem_details(door: World) -> None:
-    reply = door.ask(
-        DECIDE, {"instances": [asked(), asked(), asked(), asked() | {"features": FEATURES | {"temp": "x"}}]}
-    )
+    reply = door.ask(DECIDE, {"instances": [asked() | {"features": FEATURES | {"temp": "x"}}]})
     assert reply.status == 422
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json == {
@@ -111,17 +109,54 @@ def test_errors_are_problem_details(door: World) -> None:
         "status": 422,
         "detail": "1 field is wrong",
         "instance": DECIDE,
-        "errors": [{"pointer": "/instances/3/features/temp", "detail": 'must be a number, not "x"'}],
+        "errors": [{"pointer": "/instances/0/features/temp", "detail": "must be a number, not text"}],
     }
+    assert door.counts.refusals[-1] == (("temp", "type"),)
+
+
+def test_one_bad_instance_is_answered_with_its_problem_and_the_others_with_decisions(door: World) -> None:
+    before, bad = len(door.decisions), asked("b") | {"features": FEATURES | {"temp": 400}}
+    reply = door.ask(DECIDE, {"instances": [*[asked(f"a{place}") for place in range(9)], bad]})
+    assert (reply.status, reply.json["refused"]) == (200, 1)
+    decided = [each["decision_id"] for each in reply.json["decisions"][:9]]
+    assert [decision.decision_id for decision in door.decisions[before:]] == decided
+    problem = reply.json["decisions"][9]["problem"]
+    assert (problem["status"], problem["errors"][0]["pointer"]) == (422, "/instances/9/features/temp")
+    assert door.counts.refusals[-1] == (("temp", "range"),)
+
+
+def test_a_category_that_was_never_declared_is_answered_with_a_warning_and_counted(door: World) -> None:
+    reply = door.ask(DECIDE, asked() | {"features": FEATURES | {"origin": "Atlantis"}})
+    assert reply.status == 200
+    assert [each["pointer"] for each in reply.json["warnings"]] == ["/features/origin"]
+    assert door.counts.warnings[-1] == (("origin", "unknown_category"),)
+    assert "warnings" not in door.ask(DECIDE, asked()).json
+
+
+def test_one_bad_outcome_does_not_keep_the_others_from_the_log(door: World) -> None:
+    good = {"decision_id": door.ask(DECIDE, asked()).json["decision_id"], "label": 1}
+    reply = door.ask(OUTCOMES, {"outcomes": [good, {"decision_id": "never", "label": 1}]})
+    assert (reply.status, reply.json["accepted"], reply.json["refused"]) == (200, 1, 1)
+    assert reply.pointers == ["/outcomes/1/decision_id"]
+    assert door.outcomes[-1].label is True
+    assert door.counts.refusals[-1] == (("decision_id", "unknown_id"),)
+
+
+def test_what_only_looks_is_not_counted_as_refused(door: World) -> None:
+    before = len(door.counts.refusals)
+    assert door.ask("/nowhere", method="GET").status == 404
+    assert len(door.counts.refusals) == before
+    assert door.ask(DECIDE, b"{").status == 400
+    assert door.counts.refusals[before:] == [(("", "malformed_request"),)]
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("GET", DECIDE, 405, "POST"),
-        ("PUT", OUTCOMES, 405, "POST"),
-        ("POST", READY, 405, "GET"),
-        ("DELETE", MODEL, 405, "GET"),
+        ("GET", DECIDE, 405, "POST, OPTIONS"),
+        ("PUT", OUTCOMES, 405, "POST, OPTIONS"),
+        ("POST", READY, 405, "GET, HEAD, OPTIONS"),
+        ("DELETE", MODEL, 405, "GET, HEAD, OPTIONS"),
         ("POST", MODEL + "/decide/", 404, None),
         ("POST", "/v2/models/trips-2/decide", 404, None),
         ("GET", "/", 404, None),
@@ -136,6 +171,22 @@ def test_other_paths_and_methods_are_named_as_such(
         assert reply.json["status"] == status
     else:
         assert list(reply.json) == ["error"]
+
+
+def test_head_is_get_without_its_body(door: World) -> None:
+    for path in (MODEL, f"{MODEL}/", READY, f"{MODEL}/versions/1", f"{MODEL}/versions/1/ready"):
+        whole, head = door.ask(path, method="GET"), door.ask(path, method="HEAD")
+        assert (head.status, head.body, head.headers) == (200, b"", whole.headers)
+        assert int(head.headers["content-length"]) == len(whole.body) > 0
+    assert door.ask("/v2/models/trips/versions/7/ready", method="HEAD").status == 404
+    assert door.ask(DECIDE, method="HEAD").headers["allow"] == "POST, OPTIONS"
+
+
+@pytest.mark.parametrize(("path", "allow"), [(MODEL, "GET, HEAD, OPTIONS"), (DECIDE, "POST, OPTIONS")])
+def test_options_says_what_a_path_answers(door: World, path: str, allow: str) -> None:
+    reply = door.ask(path, method="OPTIONS")
+    assert (reply.status, reply.headers["allow"], reply.body) == (204, allow, b"")
+    assert door.ask("/nowhere", method="OPTIONS").status == 404
 
 
 def test_only_owners_may_ask_for_a_version(door: World) -> None:

@@ -21,7 +21,9 @@ records = st.tuples(
     st.none() | st.floats(),
     st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(2**53 - 3, 2**53 + 65) | st.integers(2**24, 2**24 + 9),
     st.none() | st.booleans(),
-    st.none() | st.sampled_from(("EWR", "JFK", "LGA", "é", "", "SFO", "jfk", " JFK")) | st.text(max_size=4),
+    st.none()
+    | st.sampled_from(("EWR", "JFK", "LGA", "é", "", "SFO", "jfk", " JFK", "NA", " n/a", "None"))
+    | st.text(max_size=4),
 )
 
 
@@ -51,6 +53,19 @@ def test_missing_is_nan_for_numbers_and_code_0_for_categories() -> None:
 
 def test_an_undeclared_category_has_its_own_code() -> None:
     assert Encoder(FEATURES).rows([(1.0, 2, True, "SFO"), (1.0, 2, True, "EWR")])[:, 3].tolist() == [1.0, 2.0]
+
+
+def test_a_text_that_stands_for_no_value_is_missing_where_that_may_be_and_is_not_declared() -> None:
+    def codes(**more: Any) -> list[float]:
+        feature = Feature(name="country", type="category", **{"categories": ("ZA",), **more})
+        texts = ["NA", "None", " n/a", "", "ZA", "DE"]
+        served = Encoder([feature]).rows([(text,) for text in texts])
+        assert served.tolist() == Encoder([feature]).table(pa.table({"country": texts})).tolist()
+        return list(served[:, 0])
+
+    assert codes(missing=True) == [0, 0, 0, 0, 2, 1]
+    assert codes() == [1, 1, 1, 1, 2, 1]
+    assert codes(missing=True, categories=("ZA", "NA", "None")) == [3, 4, 0, 0, 2, 1]
 
 
 def test_a_dictionary_column_encodes_like_plain_text() -> None:

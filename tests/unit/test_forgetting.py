@@ -1,12 +1,15 @@
 """An erasure that happened anywhere is heard of within a look, and what was remembered of the subject goes."""
 
+import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cluster.errors import Unavailable
 from serve_apps.forgetting import Forgetting
+from tests.gateway_world import settled
 from tests.vault import open_vault
 
 
@@ -28,6 +31,46 @@ def test_a_look_forgets_whom_another_process_erased(tmp_path: Path) -> None:
     forgetting.look()
     assert remembered == ["Ben"]
     assert set(vault._held) == {"Ben"}
+
+
+def test_what_could_not_be_forgotten_is_forgotten_with_the_next_look(tmp_path: Path) -> None:
+    vault, tries = open_vault(tmp_path), list[bool]()
+
+    def forget(erased: Callable[[str], bool]) -> None:
+        tries.append(erased("Ana"))
+        if len(tries) == 1:
+            raise LookupError
+
+    forgetting = Forgetting(vault, forget)
+    vault._keys.erase(bytes.fromhex(vault.hash("Ana")), 1.0)
+    with pytest.raises(LookupError):
+        forgetting.look()
+    forgetting.look()
+    forgetting.look()
+    assert tries == [True, True]
+
+
+def test_whatever_a_look_meets_the_next_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = 0
+
+    async def scenario() -> None:
+        nonlocal looks
+        forgetting = Forgetting(open_vault(tmp_path), lambda _: None, seconds=0.0)
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+            raise LookupError
+
+        monkeypatch.setattr(forgetting, "look", look)
+        forgetting.start()
+        await settled(lambda: looks > 1)
+        await forgetting.stop()
+
+    asyncio.run(scenario())
+    assert "it goes on" in caplog.text
 
 
 def test_a_vault_that_does_not_answer_is_told_of_once_and_asked_again(

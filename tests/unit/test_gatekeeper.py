@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cluster import haproxy
+from cluster.errors import WindvaneError
 from serve_apps import gatekeeper
 from serve_apps.admission import FIRST_PACE, Admission
 from serve_apps.departures import UNWATCHED
@@ -29,6 +30,7 @@ class Door:
         self.held: asyncio.Event | None = None
         self.fails: Exception | None = None
         self.deserted = False
+        self.sheds: list[str] = []  # titles
 
     async def answer(self, scope: Any, headers: Headers, receive: Any) -> Response | None:
         self.paths.append(scope["path"])
@@ -38,6 +40,9 @@ class Door:
         if self.fails:
             raise self.fails
         return None if self.deserted else Response(202, b"done", ((b"content-type", b"text/plain"),))
+
+    def shed(self, error: WindvaneError) -> None:
+        self.sheds.append(error.title)
 
 
 class App:
@@ -163,6 +168,7 @@ def test_what_would_be_late_is_refused_unread_with_when_to_come_again(full: Admi
     assert refused.json["type"] == "urn:windvane:problem:overloaded"
     assert refused.json["instance"] == DECIDE
     assert app.paths == door.paths == []
+    assert door.sheds == ["Overloaded"]
 
 
 def test_the_protocol_is_refused_in_its_own_words(full: Admission) -> None:

@@ -1,10 +1,12 @@
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from cluster.errors import Unavailable
 from cluster.haproxy_queue import Queue
 from configs.schema import ModelSpec
-from serve_apps.gateway import options_of, queue_of
+from serve_apps.gateway import Gateway, options_of, queue_of
 from tests.gateway_world import SPEC
 
 
@@ -24,6 +26,19 @@ def test_so_many_go_in_that_autoscaling_sees_a_crowd(aimed_at: int) -> None:
 def test_nobody_waits_longer_for_a_place_than_leaves_time_for_an_answer() -> None:
     assert queue_of(spec(50.0)) == Queue(most_inside=32, longest_wait_ms=12)
     assert queue_of(spec(0.5)).longest_wait_ms == 1  # HAProxy knows no less
+
+
+def test_a_replica_that_cannot_decide_any_more_is_seen_and_replaced_within_seconds() -> None:
+    options = options_of(spec(50.0).serving)
+    assert options["health_check_period_s"] <= 2.0
+    check_health = Gateway.func_or_class.check_health
+    check_health(SimpleNamespace(_replica=None))  # Serve asks before the app is there
+
+    def gone() -> None:
+        raise Unavailable("the decision log's writer died")
+
+    with pytest.raises(Unavailable, match="writer died"):
+        check_health(SimpleNamespace(_replica=SimpleNamespace(check_health=gone)))
 
 
 def test_a_fixed_number_of_replicas_is_not_scaled() -> None:

@@ -23,6 +23,7 @@ from cluster.errors import (
     WindvaneError,
 )
 from serve_apps.grpc_door import LONGEST_DETAILS, GrpcDoor, refuse
+from serve_apps.request_counts import RequestCounts
 from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
 from tests.callers import BOSS, key, knowing, limited
@@ -64,7 +65,16 @@ def world(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World]
 
 
 def door(world: World, local: bool = True) -> GrpcDoor:
-    return GrpcDoor(SPEC, world.entrance, world.roster, world.decider, local, lambda: NOW, lambda: world.ticks)
+    return GrpcDoor(
+        SPEC,
+        world.entrance,
+        world.roster,
+        world.decider,
+        RequestCounts(world.counts),
+        local,
+        lambda: NOW,
+        lambda: world.ticks,
+    )
 
 
 def asked(rows: int = 1, model: str = "trips", version: str = "", **texts: str) -> messages.ModelInferRequest:
@@ -140,7 +150,9 @@ def test_during_a_rollout_a_version_is_the_owners_to_name(world: World) -> None:
 
 
 def test_a_deadline_that_has_passed_is_not_decided(world: World) -> None:
-    found = GrpcDoor(SPEC, world.entrance, world.roster, world.decider, True, lambda: NOW, lambda: 0.0)
+    found = GrpcDoor(
+        SPEC, world.entrance, world.roster, world.decider, RequestCounts(world.counts), True, lambda: NOW, lambda: 0.0
+    )
     world.ticks = 5.0  # by the decider's clock, five seconds after the door's
     context = FakeContext(x_request_timeout_seconds="0.5")
     world.run(found.infer(asked(), context))

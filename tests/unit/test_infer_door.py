@@ -129,7 +129,7 @@ def test_both_forms_of_input_are_decided_as_decide_does(
 
 def undeclared(features: tuple[Value, ...]) -> tuple[Value, ...]:
     """The row, with any category that was never declared as the one text that a number can mean."""
-    return (*features[:4], features[4] if features[4] in ("EWR", "JFK", "LGA", None) else "?")
+    return (*features[:4], features[4] if features[4] in ("EWR", "JFK", "LGA", None) else "(other)")
 
 
 def test_an_explanation_adds_up_and_stands_in_the_models_order(door: World) -> None:
@@ -231,7 +231,8 @@ def test_a_wrong_request_is_400_and_decides_nothing(door: World) -> None:
     before = len(door.decisions)
     reply = door.ask(INFER, {"inputs": [{"name": "all", "datatype": "FP64", "shape": [1, 5], "data": [99, *ALL[1:]]}]})
     assert reply.status == 400
-    assert reply.json == {"error": "Feature 'temp' of row 0 must be at most 60 C, not 99.0"}
+    assert reply.json == {"error": "Feature 'temp' of row 0 must be at most 60 C"}
+    assert door.counts.refusals[-1] == (("temp", "range"),)
     assert len(door.decisions) == before
 
 
@@ -250,6 +251,15 @@ def test_before_a_split_is_in_force_nothing_answers(versions: dict[int, LoadedVe
         assert world.ask(f"{MODEL}/versions/1/infer", BODY).status == 503
         assert world.ask(f"{MODEL}/ready", method="GET").status == 503
         assert world.ask(f"{MODEL}/versions/1/ready", method="GET").status == 503
+
+
+def test_a_replica_whose_log_is_gone_is_not_ready(versions: dict[int, LoadedVersion], home: Path) -> None:
+    with gateway(versions, champion(), home) as world:
+        assert world.ask(f"{MODEL}/ready", method="GET").status == 200
+        world.log.gone = True
+        for path in (f"{MODEL}/ready", f"{MODEL}/versions/1/ready"):
+            reply = world.ask(path, method="GET")
+            assert (reply.status, "restart this replica" in reply.json["error"]) == (503, True)
 
 
 JSONISH = st.recursive(

@@ -1,11 +1,22 @@
 import json
 
+import numpy as np
 import pytest
 
-from cluster.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Overloaded, TooLarge, WindvaneError
+from cluster.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    Overloaded,
+    Problem,
+    TooLarge,
+    WindvaneError,
+)
 from serve_apps.protocol.infer_body import InferBody
 from serve_apps.protocol.infer_reply import infer_reply, refusal
-from serve_apps.protocol.inference import Inference, InferRequest
+from serve_apps.protocol.inference import AskedRows, Inference, InferRequest
 from serve_apps.protocol.problem import MethodNotAllowed
 from serve_apps.question import Answer
 from tests.bundles import SPEC
@@ -19,7 +30,7 @@ ANSWERS = [
 def test_outputs_go_back_as_json_and_as_bytes_side_by_side() -> None:
     request = InferRequest("7", (), ("decision_id", "prediction", "action"))
     body = InferBody(request, frozenset({"prediction", "action"}), False)
-    reply = infer_reply("trips", Inference(SPEC), body, ANSWERS)
+    reply = infer_reply("trips", Inference(SPEC), body, AskedRows([], np.empty((0, 5), np.float32), {}), ANSWERS)
     headers = dict(reply.headers)
     assert headers[b"content-type"] == b"application/octet-stream"
     length = int(headers[b"inference-header-content-length"])
@@ -34,6 +45,17 @@ def test_outputs_go_back_as_json_and_as_bytes_side_by_side() -> None:
         ],
     }
     assert reply.body[length:] == (b"\0\0\0\0\0\0\xd0\x3f\0\0\0\0\0\0\xe8\x3f" + b"\4\0\0\0keep\4\0\0\0warn")
+
+
+def test_warnings_are_a_parameter_of_the_reply_as_json_text() -> None:
+    told = [Problem("/inputs/0/data/4", "origin of row 0 is none", "unknown_category", "origin")] * 101
+    asked = AskedRows([], np.empty((0, 5), np.float32), {0: told})
+    reply = infer_reply(
+        "trips", Inference(SPEC), InferBody(InferRequest(None, (), ("action",)), frozenset(), False), asked, ANSWERS
+    )
+    listed = json.loads(json.loads(reply.body)["parameters"]["warnings"])
+    assert listed[0] == {"pointer": "/inputs/0/data/4", "detail": "origin of row 0 is none"}
+    assert (len(listed), listed[-1]) == (101, {"pointer": "", "detail": "and 1 more"})
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def subjects(*texts: str | None, shape: tuple[int, ...] = (2,), name: str = "sub
 
 def refusal(asked: InferRequest) -> str:
     with pytest.raises(Invalid) as refused:
-        INFERENCE.questions(asked, NOW)
+        INFERENCE.ask(asked, NOW)
     return str(refused.value)
 
 
@@ -37,28 +37,29 @@ def answer(place: int = 1, version: int = 1, **more: Any) -> Answer:
 
 
 def test_a_question_is_asked_for_every_row() -> None:
-    first, second = INFERENCE.questions(request(), NOW)
+    first, second = INFERENCE.ask(request(), NOW).questions
     assert first.row == (3.5, 1200.0, 1, True, "JFK")
-    assert second.row == (None, 7.0, 2, False, "?")
+    assert second.row == (None, 7.0, 2, False, "(other)")
     assert (first.event_time, first.context, first.explain, first.request_id) == (None, {}, False, None)
 
 
 def test_the_encoded_rows_come_with_the_questions() -> None:
-    questions, block = INFERENCE.ask(request(), NOW)
+    asked = INFERENCE.ask(request(), NOW)
+    questions, block = asked.questions, asked.encoded
     assert (len(questions), block.shape, block.dtype) == (2, (2, 5), np.float32)
 
 
 def test_rows_that_nobody_named_are_each_a_unit_of_their_own() -> None:
-    assert [question.subject for question in INFERENCE.questions(request(), NOW)] == ["fresh.0", "fresh.1"]
-    asked = Inference(SPEC).questions
-    assert len({question.subject for _ in range(3) for question in asked(request(), NOW)}) == 6
+    assert [question.subject for question in INFERENCE.ask(request(), NOW).questions] == ["fresh.0", "fresh.1"]
+    asked = Inference(SPEC).ask
+    assert len({question.subject for _ in range(3) for question in asked(request(), NOW).questions}) == 6
 
 
 def test_a_request_may_be_about_one_subject_or_a_row_about_its_own() -> None:
-    assert [each.subject for each in INFERENCE.questions(request(subject="N1"), NOW)] == ["N1", "N1"]
+    assert [each.subject for each in INFERENCE.ask(request(subject="N1"), NOW).questions] == ["N1", "N1"]
     for shape in ((2,), (2, 1)):
         asked = request(subjects("N1", "N2", shape=shape))
-        assert [each.subject for each in INFERENCE.questions(asked, NOW)] == ["N1", "N2"]
+        assert [each.subject for each in INFERENCE.ask(asked, NOW).questions] == ["N1", "N2"]
 
 
 @pytest.mark.parametrize(
@@ -71,18 +72,18 @@ def test_a_request_may_be_about_one_subject_or_a_row_about_its_own() -> None:
     ],
 )
 def test_the_context_comes_as_an_object_as_its_json_or_member_by_member(parameters: dict[str, Any]) -> None:
-    for question in INFERENCE.questions(request(**parameters), NOW):
+    for question in INFERENCE.ask(request(**parameters), NOW).questions:
         assert question.context == {"channel": "app", "event_time": 1.8e9}
         assert question.event_time == 1.8e9
 
 
 def test_parameters_of_other_servers_are_let_pass() -> None:
-    assert len(INFERENCE.questions(request(priority=3, sequence_id=7, content_type="pd"), NOW)) == 2
+    assert len(INFERENCE.ask(request(priority=3, sequence_id=7, content_type="pd"), NOW).questions) == 2
 
 
 def test_contributions_are_asked_for_by_parameter_or_by_output() -> None:
     for asked in (request(explain=True), request(outputs=("explanation",))):
-        assert all(question.explain for question in INFERENCE.questions(asked, NOW))
+        assert all(question.explain for question in INFERENCE.ask(asked, NOW).questions)
     assert INFERENCE.wanted(request()) == ("prediction", "action", "decision_id")
     assert INFERENCE.wanted(request(explain=True)) == ("prediction", "action", "decision_id", "explanation")
     assert INFERENCE.wanted(request(outputs=("version",), explain=True)) == ("version",)
@@ -100,19 +101,33 @@ def test_what_an_adverse_action_owes_is_an_usual_output_where_one_is_declared() 
     }
 
 
+def test_what_is_null_is_as_if_it_were_left_out() -> None:
+    nothing = dict.fromkeys(("subject", "context", "explain", "purpose"))
+    [first, _] = INFERENCE.ask(request(**nothing), NOW).questions
+    assert (first.subject, first.context, first.explain, first.purpose) == ("fresh.0", {}, False, "")
+
+
+def test_whole_numbers_are_subjects_and_1_asks_for_contributions() -> None:
+    numbers = Tensor("subject", "INT64", (2,), np.array([7, 8]))
+    assert [each.subject for each in INFERENCE.ask(request(numbers), NOW).questions] == ["7", "8"]
+    assert [each.subject for each in INFERENCE.ask(request(subject=7), NOW).questions] == ["7", "7"]
+    assert all(each.explain for each in INFERENCE.ask(request(explain=1), NOW).questions)
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
         (request(outputs=("predictoin",)), "no output 'predictoin'; there is prediction, action"),
         (request(outputs=("action", "action")), "'action' is asked for twice"),
-        (request(explain="yes"), "'explain' must be true or false, not \"yes\""),
-        (request(explain=1), "'explain' must be true or false, not 1"),
+        (request(explain="yes"), "'explain' must be true or false, not text"),
+        (request(explain=2), "'explain' must be true or false, not a number"),
         (request(subject=""), "'subject' must have 1 to 512 characters"),
-        (request(subject=7), "'subject' must be text, not 7"),
+        (request(subject=7.5), "'subject' must be text, not a fraction"),
         (request(subjects("N1", "N2"), subject="N1"), "'subject' is an input and a parameter"),
         (request(subjects("N1", shape=(1,))), "'subject' must be one BYTES tensor of shape [2]"),
         (request(subjects("N1", "N2"), subjects("N1", "N2")), "'subject' must be one BYTES tensor"),
-        (request(Tensor("subject", "FP32", (2,), np.zeros(2))), "'subject' must be one BYTES tensor"),
+        (request(Tensor("subject", "BOOL", (2,), np.zeros(2, bool))), "'subject' must be one BYTES tensor"),
+        (request(Tensor("subject", "FP32", (2,), np.full(2, 0.5))), "'subject' of row 0 must be text, not a fraction"),
         (request(subjects("N1", "")), "'subject' of row 1 must have 1 to 512 characters"),
         (request(subjects("N1", None)), "'subject' of row 1 must be text, not null"),
         (request(context=[]), "'context' must be an object of names and values, not an array"),

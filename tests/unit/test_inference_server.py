@@ -71,5 +71,5 @@ def test_a_switchboard_that_is_away_is_no_sign_of_readiness() -> None:
 
 def test_a_probe_in_another_way_is_refused_in_the_protocols_words() -> None:
     reply = client_of(published()).post("/v2/health/live")
-    assert (reply.status_code, reply.headers["allow"]) == (405, "GET")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     assert list(reply.json()) == ["error"]

@@ -28,6 +28,7 @@ def read(joins: Joins, *records: Record) -> Joined:
         total.labelled += joined.labelled
         total.answered += joined.answered
         total.pairs += joined.pairs
+        total.taken_back += joined.taken_back
     return total
 
 
@@ -48,14 +49,31 @@ def test_a_decision_read_in_brief_joins_as_the_whole_one() -> None:
     assert Joins(10.0).read([brief, *following]) == Joins(10.0).read([decision("a"), *following])
 
 
-def test_the_first_outcome_counts_and_a_repeat_changes_nothing() -> None:
-    joined = read(Joins(10.0), decision("a"), outcome("a", True), outcome("a", False), outcome("a", True))
+def test_a_repeated_outcome_changes_nothing() -> None:
+    joins = Joins(10.0)
+    joined = read(joins, decision("a"), outcome("a", True), outcome("a", True))
+    assert joined.labelled == [(2, 1, 0.3, True)]
+    assert (joined.taken_back, joins.corrected) == ([], 0)
+
+
+def test_a_corrected_outcome_takes_the_place_of_the_earlier_one_and_is_counted() -> None:
+    joins = Joins(10.0)
+    joined = read(joins, decision("a"), shadow(("a",), (0.6,)), outcome("a", True), outcome("a", False))
+    assert joined.taken_back == [(1, ((2, 0.3), (1, 0.6)), True)]
+    assert joined.labelled[2:] == [(2, 1, 0.3, False), (1, 1, 0.6, False)]
+    assert [pair[-1] for pair in joined.pairs] == [-1, 1, 3, 0]
+    assert (joins.labelled, joins.corrected) == (1, 1)
+
+
+def test_the_newest_outcome_counts_when_both_come_before_the_decision() -> None:
+    joined = read(Joins(10.0), outcome("a", False), outcome("a", True), decision("a"))
     assert joined.labelled == [(2, 1, 0.3, True)]
 
 
-def test_the_first_outcome_counts_even_when_both_come_before_the_decision() -> None:
-    joined = read(Joins(10.0), outcome("a", False), outcome("a", True), decision("a"))
-    assert joined.labelled == [(2, 1, 0.3, False)]
+def test_outcomes_of_ids_that_were_never_given_out_are_counted() -> None:
+    joins = Joins(10.0, recent=2)
+    read(joins, *(outcome(key) for key in "abc"), decision("c"))
+    assert (joins.unknown, joins.unmatched) == (2, 1)
 
 
 def test_an_outcome_without_a_label_is_not_the_first() -> None:
@@ -109,3 +127,11 @@ def test_what_policy_denied_is_no_decision_whether_read_in_brief_or_whole() -> N
     brief = [msgspec.msgpack.decode(msgspec.msgpack.encode(each), type=Brief) for each in whole]
     for records in (whole, brief):
         assert Joins(10.0).read([*records, outcome("a"), outcome("b")]) == Joined()
+
+
+def test_it_is_told_when_decisions_were_answered_and_when_their_outcome_came() -> None:
+    joins = Joins(10.0)
+    early = joins.read([outcome("b"), decision("b", at=210.0)])
+    assert (early.decided, early.told) == ([210.0], [(210.0, 200.0, True)])
+    late = joins.read([decision("a", at=100.0), outcome("a"), outcome("a")])
+    assert (late.decided, late.told) == ([100.0], [(100.0, 200.0, True)])

@@ -1,77 +1,23 @@
-"""Where a Windvane is to be found, decided from settings and records alone."""
+"""What is up after `up` and ended by `down`, decided from settings and records alone."""
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from cluster import lifecycle
+from cluster.addresses import Place, place
 from cluster.errors import Unavailable
-from cluster.lifecycle import dashboard_url, demand_dashboard, deployed_models, down, place, spec_digest, url
-from cluster.processes import mark
-from cluster.sql_store import SqlStore
+from cluster.head_record import Head
+from cluster.lifecycle import Progress, down, up
+from cluster.machine import Machine
 from configs.load import load_settings
 from configs.schema import Settings
-from tests.unit.test_ray_head import record
+from tests.machines import FINE
 
 
 def settings_of(home: Path, **variables: str) -> Settings:
     return load_settings({"WINDVANE_HOME": str(home), **variables})
-
-
-def test_without_a_head_there_is_no_dashboard_and_the_way_on_is_named(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-    assert dashboard_url(settings) is None
-    with pytest.raises(Unavailable, match=r"No Windvane is running with home .*: start it with `windvane up`"):
-        demand_dashboard(settings)
-
-
-def test_our_own_head_says_where_its_dashboard_is(tmp_path: Path) -> None:
-    head = record(tmp_path, mark(psutil.Process()))
-    assert demand_dashboard(settings_of(tmp_path)) == head.dashboard_url
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [("10.0.0.7:6379", "http://127.0.0.1:8277"), ("http://10.0.0.7:8265", "http://10.0.0.7:8265")],
-)
-def test_an_attached_cluster_comes_before_our_own(tmp_path: Path, address: str, expected: str) -> None:
-    record(tmp_path, mark(psutil.Process()))
-    settings = settings_of(tmp_path, RAY_ADDRESS=address, WINDVANE_DASHBOARD_PORT="8277")
-    assert dashboard_url(settings) == expected
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:8123"),
-        ("0.0.0.0", "http://127.0.0.1:8123"),
-        ("::", "http://127.0.0.1:8123"),
-        ("10.1.2.3", "http://10.1.2.3:8123"),
-        ("::1", "http://[::1]:8123"),
-    ],
-)
-def test_clients_reach_what_listens_on_every_interface_by_loopback(tmp_path: Path, host: str, expected: str) -> None:
-    assert url(settings_of(tmp_path, WINDVANE_HOST=host, WINDVANE_PORT="8123")) == expected
-
-
-def test_the_place_names_every_door(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-    found = place(settings, "http://127.0.0.1:8265", started=True)
-    assert found.decisions == "http://127.0.0.1:8000/v2/models/<model>/decide"
-    assert found.grpc == "127.0.0.1:9000"
-    assert found.console == "http://127.0.0.1:8000/console"
-    assert found.mlflow_command == f"mlflow ui --backend-store-uri {settings.mlflow_uri}"
-    assert found.started_ray
-
-
-def test_models_deployed_before_are_found_with_the_digest_of_their_declaration(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-    store = SqlStore(settings.store_url)
-    assert deployed_models(settings) == []
-    store.put("model", "trips", b'{"name":"trips"}', 0)
-    store.put("split", "trips", b"{}", 0)
-    assert deployed_models(settings) == [("trips", spec_digest(b'{"name":"trips"}'))]
 
 
 def test_down_without_anything_running_says_so(tmp_path: Path) -> None:
@@ -88,3 +34,70 @@ def test_waiting_ends_as_soon_as_it_is_ready(tmp_path: Path, monkeypatch: pytest
     answers, said = iter((False, False, True)), list[str]()
     lifecycle._wait(lambda: next(answers), "control", settings_of(tmp_path), said.append)
     assert said == ["waiting for control"] * 2
+
+
+@dataclass
+class Heads:
+    """Stands for Ray: which heads were started and ended, and what goes wrong once one runs."""
+
+    trouble: BaseException | None = None
+    machine: Machine = FINE
+    acts: list[str] = field(default_factory=list)
+
+    def start(self, settings: Settings) -> Head:
+        self.acts.append("started")
+        return Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(Path(settings.home) / "run"), ())
+
+    def end(self, home: Path, head: Head) -> int:
+        self.acts.append("ended")
+        return 1
+
+    def serve(self, settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
+        if self.trouble is not None:
+            raise self.trouble
+        return place(settings, dashboard, started)
+
+
+@pytest.fixture
+def heads(monkeypatch: pytest.MonkeyPatch) -> Heads:
+    found = Heads()
+    monkeypatch.setattr(lifecycle.ray_head, "start", found.start)
+    monkeypatch.setattr(lifecycle.ray_head, "end", found.end)
+    monkeypatch.setattr(lifecycle.machine, "look", lambda _: found.machine)
+    monkeypatch.setattr(lifecycle, "_serve", found.serve)
+    return found
+
+
+def test_what_stands_in_the_way_is_said_before_anything_is_made_or_started(tmp_path: Path, heads: Heads) -> None:
+    heads.machine = replace(FINE, listeners={8404: "nginx (process 7)"})
+    with pytest.raises(Unavailable, match=r"Port 8404 .* is in use by nginx"):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("control does not answer"), KeyboardInterrupt()])
+def test_what_was_started_in_vain_is_ended_again(tmp_path: Path, heads: Heads, trouble: BaseException) -> None:
+    heads.trouble = trouble
+    with pytest.raises(type(trouble)):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == ["started", "ended"]
+
+
+def test_what_starts_well_goes_on(tmp_path: Path, heads: Heads) -> None:
+    assert up(settings_of(tmp_path / "home"), lambda _: None).started_ray
+    assert heads.acts == ["started"]
+    assert (tmp_path / "home" / "admin.key").exists()
+
+
+def test_down_makes_nothing_where_nothing_ever_was(tmp_path: Path) -> None:
+    assert down(settings_of(tmp_path / "home"), lambda _: None) == "Nothing was running."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dashboard_that_never_answers_has_the_last_word(tmp_path: Path) -> None:
+    logs = tmp_path / "run" / "ray" / "session_latest" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "dashboard.log").write_text("Traceback\nOSError: AF_UNIX path too long\n\n")
+    with pytest.raises(Unavailable, match=r"the dashboard's ends with: OSError: AF_UNIX path too long\.$"):
+        lifecycle._wait(lambda: False, "the Ray dashboard", settings_of(tmp_path), lambda _: None, -1.0)

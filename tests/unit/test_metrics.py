@@ -20,9 +20,14 @@ SNAPSHOT = Snapshot(
     waiting=12,
     waiting_dropped=0,
     labelled=18,
+    corrected=0,
+    unmatched=0,
     replicas=1,
     profiles=(1, 2),
     denied={"consent": 5, "not evaluated": 1},
+    refused=300,
+    refusals={("income", "range"): 300, ("", "too_fast"): 2},
+    warnings={("plan", "unknown_category"): 14},
 )
 STATE = ModelState(
     model="delay",
@@ -54,6 +59,13 @@ def test_decisions_are_counted_by_version_arm_revision_and_action() -> None:
 def test_what_policy_denied_is_counted_by_the_policy_and_by_nobodys_name() -> None:
     assert value("windvane_denials_total", reason="consent") == 5
     assert value("windvane_denials_total", reason="not evaluated") == 1
+
+
+def test_refusals_and_warnings_are_counted_by_field_and_reason() -> None:
+    assert value("windvane_refused_total") == 300
+    assert value("windvane_refusals_total", field="income", reason="range") == 300
+    assert value("windvane_refusals_total", field="", reason="too_fast") == 2
+    assert value("windvane_warnings_total", field="plan", reason="unknown_category") == 14
 
 
 def test_the_rollout_and_the_monitors_show() -> None:

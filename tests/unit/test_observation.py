@@ -136,6 +136,30 @@ def test_one_wild_event_time_does_not_move_the_clock() -> None:
     assert seen.watermark() == 3 * DAY + 99
 
 
+def test_a_dozen_event_times_of_tomorrow_do_not_move_the_clock_past_those_of_now() -> None:
+    seen = observed((0.5, rows(300)), (1.45, rows(12)))
+    watermark = seen.watermark()
+    assert watermark is not None
+    assert watermark < DAY
+
+
+def test_a_corrected_label_leaves_nothing_of_the_earlier_one() -> None:
+    seen, once = Observation(SPEC), Observation(SPEC)
+    records = decided(300, shadow=2)
+    wrong = [replace_label(record, True) for record in records]
+    right = [replace_label(record, False) for record in records]
+    seen.read(wrong)
+    seen.read([record for record in right if isinstance(record, Outcome)])
+    once.read(right)
+    assert seen.performances() == once.performances()
+    assert seen.evidence(1, 1, 2, 0.0).paired == once.evidence(1, 1, 2, 0.0).paired
+    assert seen.snapshot(0.0).corrected == 300
+
+
+def replace_label(record: Record, label: bool) -> Record:
+    return Outcome(record.decision_id, record.at, label) if isinstance(record, Outcome) else record
+
+
 def test_no_clock_before_ten_decisions() -> None:
     assert observed((3, rows(9))).watermark() is None
     assert observed((3, rows(5)), (4, rows(5))).watermark() == 3 * DAY + 4
@@ -190,6 +214,23 @@ def test_evidence_pairs_what_both_versions_scored_since() -> None:
     assert evidence.paired.mean_difference > 0  # halved scores are worse
 
 
+def test_evidence_waits_for_both_classes_where_one_is_known_later() -> None:
+    """Bad cases are known at once, good ones after 20 days: the newest outcomes are all bad, and favour high scores."""
+    seen, records = Observation(SPEC), list[Record]()
+    for number in range(1200):
+        at, late = number * DAY / 20, bool(number % 2)
+        records.append(Decision(f"d{number}", at, at, 1, "champion", 1, "N1", 7, (), 0.5, "hold"))
+        records.append(Shadow(at, 2, (f"d{number}",), (0.9,)))
+        come = at if late else at + 20 * DAY
+        if come <= 60 * DAY:
+            records.append(Outcome(f"d{number}", come, late))
+    seen.read(records)
+    evidence = seen.evidence(1, champion=1, candidate=2, since=0.0)
+    assert evidence.paired is not None
+    assert evidence.paired.n == pytest.approx(2 * 20 * 20, abs=4), "of the first 40 days"
+    assert evidence.paired.mean_difference == pytest.approx((0.01 + 0.81) / 2 - 0.25, abs=0.01)
+
+
 def test_evidence_of_versions_never_compared_is_none() -> None:
     evidence = Observation(SPEC).evidence(1, 1, 2, 0.0)
     assert (evidence.arms, evidence.paired, evidence.shift) == ((), None, None)
@@ -210,6 +251,20 @@ def test_evidence_of_arms_is_of_one_revision() -> None:
     assert (candidate.decisions, candidate.errors) == (10, 3)
     assert candidate.latency_p99_ms == pytest.approx(2.0, rel=0.1)
     assert evidence.arm(3) is None
+
+
+def test_evidence_counts_answers_later_than_the_objective_and_measures_the_traffic() -> None:
+    seen, counts = Observation(SPEC), tally()
+    late = [20.0] * 90 + [49.0] * 5 + [80.0] * 5
+    counts.add(1, 7, "champion", rows(100), RNG.beta(2, 5, 100), [0.0] * 100, ["hold"] * 100, late)
+    seen.ship("r1", counts.drain(), now=0.0)
+    seen.read(decided(300, shadow=2, at=50.0))
+    evidence = seen.evidence(7, 1, 2, 0.0)
+    champion = evidence.arm(1)
+    assert champion is not None
+    assert (champion.decisions, champion.slow) == (100, 5)
+    assert evidence.traffic is not None
+    assert evidence.traffic.decisions_per_day is None, "all at one moment"
 
 
 def test_errors_without_an_answer_have_no_latency() -> None:

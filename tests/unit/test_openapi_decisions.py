@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from serve_apps.decision_id import fixed
 from tests.callers import BOSS as OWNER
 from tests.conformity import Conformity
 from tests.desk_world import DeskWorld
@@ -16,7 +17,7 @@ from tests.unit.test_openapi import whole as whole
 
 SPOILED = [
     (b"{", 400),
-    (b'{"subject": NaN}', 400),
+    (b'{"subject": Infinity}', 400),
     (b" " * 70_000, 413),
     ({"instances": [asked()] * 17}, 413),
     (asked() | {"features": {"temp": 400, "nothing": 1}}, 422),
@@ -32,6 +33,9 @@ SPOILED = [
         asked(explain=True, id="a", context={"channel": "web", "event_time": "2026-01-01T00:00:00Z", "n": None}),
         {"instances": [asked("a", explain=True), asked("b", context={"event_time": 1.5})]},
         {"subject": "a", "features": {"distance": 1, "stops": 0, "night": False, "temp": None, "origin": "XXX"}},
+        {"subject": 7, "features": {"distance": True, "stops": 2.0, "night": 1, "origin": 7}, "explain": 1},
+        asked() | {"context": None, "explain": None, "id": None, "purpose": None},
+        {"instances": [asked("a"), asked("b") | {"features": {}}, 3]},
     ],
 )
 def test_decisions_are_taken_and_answered_as_the_document_says(door: World, conformity: Conformity, body: Any) -> None:
@@ -74,7 +78,8 @@ def test_headers_are_answered_as_the_document_says(
 def test_outcomes_are_taken_and_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
     decided = door.ask(DECIDE, asked()).json["decision_id"]
     one = {"decision_id": decided, "label": True, "kpis": {"cost": 2.5}}
-    for body in (one, {"outcomes": [one, {"decision_id": decided, "label": None, "kpis": {"cost": 1}}]}):
+    other = {"decision_id": decided, "label": None, "kpis": {"cost": 1, "gain": None}}
+    for body in (one, one | {"label": 0, "kpis": None}, {"outcomes": [one, other]}, {"outcomes": [one, {}]}):
         assert conformity.asked("POST", OUTCOMES, body) == []
         reply = door.ask(OUTCOMES, body)
         assert (reply.status, conformity.of("POST", OUTCOMES, reply)) == (200, [])
@@ -109,7 +114,7 @@ def test_a_disk_that_is_full_is_answered_as_the_document_says(door: World, confo
     try:
         for path, body in (
             (DECIDE, asked()),
-            (OUTCOMES, {"decision_id": "0" * 8 + "-0000" * 3 + "-" + "0" * 12, "label": True}),
+            (OUTCOMES, {"decision_id": fixed("trips", "ann", "a"), "label": True}),
         ):
             reply = door.ask(path, body)
             assert (reply.status, conformity.of("POST", path, reply)) == (503, [])

@@ -1,4 +1,5 @@
 import json
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from cluster.decision_log.record import Outcome
 from cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
-from serve_apps.decision_id import fixed
+from serve_apps.decision_id import fixed, timely
 from serve_apps.protocol.outcomes import Outcomes
 from tests.bundles import SPEC
 
@@ -16,7 +17,8 @@ OTHER = fixed("trips", "anybody", "b")
 
 
 def decode(document: object) -> list[Outcome]:
-    return OUTCOMES.decode(document if isinstance(document, bytes) else json.dumps(document).encode(), 5.0, "ann")
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return OUTCOMES.decode(body, 5.0, "ann").outcomes
 
 
 def pointers(document: object) -> list[str]:
@@ -34,6 +36,43 @@ def test_one_outcome_has_a_label_or_kpis_or_both() -> None:
     assert decode(costly) == [Outcome(ID, 5.0, None, {"cost": 1.0}, "ann")]
 
 
+@pytest.mark.parametrize(("label", "taken"), [(1, True), (0, False), (1.0, True)])
+def test_1_and_0_are_labels(label: object, taken: bool) -> None:
+    assert decode({"decision_id": ID.upper(), "label": label}) == [Outcome(ID, 5.0, taken, {}, "ann")]
+
+
+def test_null_is_as_if_it_were_left_out() -> None:
+    plain = [Outcome(ID, 5.0, True, {}, "ann")]
+    assert decode({"decision_id": ID, "label": True, "kpis": None}) == plain
+    assert decode({"decision_id": ID, "label": True, "kpis": {"cost": None}, "outcomes": None}) == plain
+    assert decode(b'{"decision_id": "%s", "label": 1, "kpis": {"cost": NaN}}' % ID.encode()) == plain
+    assert decode({"outcomes": [{"decision_id": ID, "label": True}], "label": None}) == plain
+
+
+def test_one_bad_outcome_does_not_refuse_the_others() -> None:
+    sent = {"outcomes": [{"decision_id": ID, "label": 1}, {"decision_id": OTHER, "label": "yes"}]}
+    reported = OUTCOMES.decode(json.dumps(sent).encode(), 5.0, "ann")
+    assert [outcome.decision_id for outcome in reported.outcomes] == [ID]
+    assert json.loads(OUTCOMES.encode(reported)) == {
+        "accepted": 1,
+        "refused": 1,
+        "errors": [{"pointer": "/outcomes/1/label", "detail": "must be true or false, 1 or 0, or null, not text"}],
+    }
+    assert OUTCOMES.encode(OUTCOMES.decode(json.dumps({"decision_id": ID, "label": 1}).encode(), 5.0, "ann")) == (
+        b'{"accepted":1}'
+    )
+
+
+def test_an_id_that_no_decision_can_have_is_refused() -> None:
+    """The others may stand in another replica's log: the monitor joins them, and counts those that never do."""
+    given = timely(1_000.0)
+    assert OUTCOMES.decode(json.dumps({"decision_id": given, "label": 1}).encode(), 1_001.0, "ann").outcomes
+    for name in (str(UUID(int=0)), "a" * 36, str(UUID(int=1, version=4)), timely(200_000.0)):
+        with pytest.raises(Invalid) as refusal:
+            OUTCOMES.decode(json.dumps({"decision_id": name, "label": True}).encode(), 1_001.0, "ann")
+        assert [(each.pointer, each.reason) for each in refusal.value.problems] == [("/decision_id", "unknown_id")]
+
+
 def test_many_outcomes_come_in_their_order() -> None:
     many = {"outcomes": [{"decision_id": ID, "label": True}, {"decision_id": OTHER, "label": False}]}
     assert [outcome.decision_id for outcome in decode(many)] == [ID, OTHER]
@@ -48,10 +87,12 @@ def test_many_outcomes_come_in_their_order() -> None:
         ({"decision_id": ID, "kpis": {}}, [""]),
         ({"decision_id": "x", "label": True}, ["/decision_id"]),
         ({"decision_id": ID + "\n", "label": True}, ["/decision_id"]),
-        ({"decision_id": ID, "label": 1}, ["/label"]),
+        ({"decision_id": ID, "label": 2}, ["/label"]),
+        ({"decision_id": ID, "label": 0.5}, ["/label"]),
+        ({"decision_id": ID, "kpis": {"a": None}}, [""]),
         ({"decision_id": ID, "label": "true"}, ["/label"]),
         ({"decision_id": ID, "lable": True, "label": True}, ["/lable"]),
-        ({"decision_id": ID, "kpis": {"a": "1", "b": True, "c": 10**310}}, ["/kpis/a", "/kpis/b", "/kpis/c"]),
+        ({"decision_id": ID, "kpis": {"a": "1", "b": [], "c": 10**310}}, ["/kpis/a", "/kpis/b", "/kpis/c"]),
         ({"decision_id": ID, "kpis": [1]}, ["/kpis"]),
         ({"decision_id": ID, "kpis": {str(place): 0 for place in range(65)}}, ["/kpis"]),
         ({"outcomes": []}, ["/outcomes"]),

@@ -42,11 +42,23 @@ def test_a_request_is_answered_when_its_last_row_is_in_whatever_the_order(loop: 
 
 def test_one_rows_error_is_the_requests_and_the_first_one_counts(loop: asyncio.AbstractEventLoop) -> None:
     request = pending(2, loop)
-    request.fail(ValueError("first"))
-    request.fail(ValueError("second"))
-    request.give(0, answer("a"))
-    request.give(1, answer("b"))
+    assert request.fail(1, ValueError("first"))
+    assert request.fail(0, ValueError("second"))
     with pytest.raises(ValueError, match="first"):
+        request.answer.result()
+
+
+def test_a_row_is_over_once(loop: asyncio.AbstractEventLoop) -> None:
+    request = pending(4, loop)
+    assert request.give(0, answer("a"))
+    assert request.fail(1, ValueError("of the second row"))
+    assert not request.give(1, answer("b"))
+    assert not request.fail(0, ValueError("too late"))
+    assert request.fail_all(ValueError("whatever is left")) == 2
+    assert request.fail_all(ValueError("nothing is")) == 0
+    assert not request.give(2, answer("c"))
+    assert not request.fail(3, ValueError("too late"))
+    with pytest.raises(ValueError, match="of the second row"):
         request.answer.result()
 
 

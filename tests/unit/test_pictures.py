@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cluster.cli.pictures import event_line, rollout_lines, split_line, status_page, traffic_line
+from cluster.cli.pictures import EVENTS, fitted_page, rollout_lines, split_line, status_page, traffic_line
 
 EVENT = {"number": 1, "at": "2026-03-01T12:30:01+00:00", "kind": "promoted", "version": 3, "detail": "v3 took over"}
 
@@ -75,12 +75,6 @@ def test_a_rollout_says_whom_it_waits_for_and_what_to_run() -> None:
         assert len(rollout_lines({**rollout, "approval": approval})) == 1
 
 
-def test_an_event_shows_the_models_own_day_where_it_has_one() -> None:
-    assert event_line(EVENT) == "12:30:01  promoted          v3   v3 took over"
-    dated = {**EVENT, "event_time": "2013-07-02T00:00:00+00:00", "version": None}
-    assert event_line(dated) == "12:30:01 [2013-07-02]  promoted               v3 took over"
-
-
 def test_a_model_about_which_nothing_is_known_is_drawn_still() -> None:
     shown = drawn({"models": [model()]})
     for words in ("trips · ops", "none in force", "no rollout yet", "no figures yet"):
@@ -98,3 +92,60 @@ def test_nothing_that_people_or_models_wrote_is_markup() -> None:
 
 def test_without_a_model_the_next_step_is_named() -> None:
     assert "windvane train MODEL" in drawn({"models": []})
+
+
+def test_who_waits_is_shown_although_nothing_is_deployed_yet() -> None:
+    wait = {
+        "model": None,
+        "sentence": "a training waits for 1 CPU, 0.75 of 2 free",
+        "since": "2026-11-30T12:30:01+00:00",
+    }
+    shown = drawn({"models": [], "waits": [wait]})
+    assert "since 12:30:01  a training waits for 1 CPU, 0.75 of 2 free" in shown
+    assert "windvane train MODEL" in shown
+
+
+def test_refusals_and_warnings_stand_with_the_traffic_by_field_and_reason() -> None:
+    causes = [{"field": f"f{place}", "reason": "range", "count": 400 - place} for place in range(5)]
+    traffic = {"decisions_per_second": 1.0, "decisions": 9, "errors": 0, "refused": 1400, "refusals": causes}
+    odd = [{"field": "plan", "reason": "unknown_category", "count": 14}]
+    shown = drawn({"models": [model(traffic={**traffic, "warnings": odd})]})
+    assert "9 in all · 0 errors · 1,400 refused" in shown
+    assert "f0 range 400 · f1 range 399 · f2 range 398 · f3 range 397 · and 1 more" in shown
+    assert "plan unknown category 14" in shown
+
+
+def many_events(models: int) -> dict[str, Any]:
+    kinds = ("promoted", "deployed", "rolled_back", "aborted", "approved", "rejected", "phase", "verdict")
+    events = [{**EVENT, "kind": kind, "number": place, "detail": kind} for place, kind in enumerate(kinds)]
+    guardrails = [{"outcome": "PASS", "sentence": "fine " * 30}] * 5
+    rollout = {"candidate": 3, "champion": 2, "phase": "step", "reason": "", "verdict": None}
+    rollout["verdict"] = {"outcome": "PASS", "summary": "all", "guardrails": guardrails}
+    return {"models": [model(name=f"m{place}", events=events, rollout=rollout) for place in range(models)]}
+
+
+@pytest.mark.parametrize("height", [2, 5, 10, 16, 24, 60])
+@pytest.mark.parametrize("models", [1, 2, 8, 30])
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_what_is_watched_is_never_taller_than_the_screen(height: int, models: int, width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, height=height)
+    console.print(fitted_page(many_events(models), console))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) < height
+    shown = sum(
+        f"m{place}" in line
+        for line in lines
+        for place in [*range(models)]
+        if line.lstrip("╭─ ").startswith(f"m{place} ")
+    )
+    if shown < models:
+        assert lines[-1].startswith(f"and {models - shown} more: `windvane status`"[:width])
+
+
+def test_a_screen_that_is_large_enough_shows_all() -> None:
+    console = Console(file=io.StringIO(), width=140, height=200)
+    console.print(fitted_page(many_events(2), console))
+    whole = Console(file=io.StringIO(), width=140)
+    whole.print(status_page(many_events(2), EVENTS[0]))
+    assert console.file.getvalue() == whole.file.getvalue()

@@ -15,6 +15,7 @@ from cluster.policy import Standing
 from configs.schema import Action, DecisionRule, Purpose
 from serve_apps.grpc_door import GrpcDoor
 from serve_apps.question import Question
+from serve_apps.request_counts import RequestCounts
 from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
 from tests.callers import BOSS
@@ -94,7 +95,7 @@ def test_a_purpose_is_named_as_it_is_declared(
         assert world.ask(DECIDE, asked(**purpose)).status == 403
 
 
-@pytest.mark.parametrize("purpose", ["", 7, None, "x" * 65, ["planning"], "\ud800"])
+@pytest.mark.parametrize("purpose", ["", 7, "x" * 65, ["planning"], "\ud800"])
 def test_a_purpose_that_is_no_short_text_is_named(
     versions: dict[int, LoadedVersion], tmp_path: Path, purpose: object
 ) -> None:
@@ -200,7 +201,16 @@ def test_the_protocols_door_names_the_purpose_by_a_parameter(
 
 
 def grpc_door(world: World) -> GrpcDoor:
-    return GrpcDoor(GOVERNED, world.entrance, world.roster, world.decider, True, lambda: NOW, lambda: 0.0)
+    return GrpcDoor(
+        GOVERNED,
+        world.entrance,
+        world.roster,
+        world.decider,
+        RequestCounts(world.counts),
+        True,
+        lambda: NOW,
+        lambda: 0.0,
+    )
 
 
 def test_over_grpc_it_is_permission_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from cluster import lifecycle
+from cluster import addresses
 from cluster.cedar_rules import compile_policies
 from cluster.cli import main, operate
 from cluster.control_api import ControlApi
@@ -60,7 +60,7 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     made = Shell(tmp_path)
-    monkeypatch.setattr(lifecycle, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
+    monkeypatch.setattr(addresses, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
     monkeypatch.setattr(
         operate, "ControlApi", lambda url, home: ControlApi(url, home, httpx.MockTransport(made.answer))
     )

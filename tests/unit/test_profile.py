@@ -6,6 +6,7 @@ import pytest
 from cluster.encoding import Encoder
 from cluster.errors import Invalid
 from configs.schema import Feature
+from monitoring.drift import psi
 from monitoring.performance import SCORE_BINS
 from monitoring.profile import Profile
 
@@ -138,3 +139,14 @@ def test_what_is_no_profile_is_refused() -> None:
 def test_no_rows_make_no_profile() -> None:
     with pytest.raises(Invalid, match="reference rows"):
         learnt(encoded(10)[:0])
+
+
+def test_values_beyond_what_was_learnt_count_in_the_outer_bins_and_drift() -> None:
+    """They are answered with a warning, and no bin of the reference ends the range of what can come."""
+    feature = Feature(name="amount", type="number", usual=(1.0, 100.0))
+    learnt = np.arange(1.0, 101.0, dtype=np.float32)[:, np.newaxis]
+    profile = Profile.learn((feature,), learnt, np.full(100, 0.5), np.arange(100) % 2 == 0)
+    beyond = np.concatenate([learnt[:50], np.full((50, 1), 1e6, np.float32)])
+    (counts,) = profile.bins(beyond)
+    assert counts[-1] == 50
+    assert psi(np.array(profile.features[0].counts), counts) > 0.25

@@ -8,11 +8,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from ray.exceptions import RayTaskError
 
+from cluster.errors import Conflict, Unavailable
 from monitoring import ray_monitor
 from serve_apps import ray_switchboard
 from serve_apps.bulletins import POLICY, Bulletins, News, Place
-from tests.gateway_world import SPEC
+from serve_apps.rollout.ports import Displaced
+from serve_apps.roster import Report
+from tests.gateway_world import SPEC, champion
 
 
 class FakeRay:
@@ -21,8 +25,9 @@ class FakeRay:
     def __init__(self) -> None:
         self.wrapped: list[type] = []
         self.asked: list[tuple[Any, ...]] = []
+        self.publish = self
 
-    def remote(self, actor: type) -> "FakeRay":
+    def remote(self, actor: Any) -> "FakeRay":
         self.wrapped.append(actor)
         return self
 
@@ -74,4 +79,55 @@ def test_the_switchboard_brings_a_post_to_a_reader_and_knows_when_it_came_back(m
     def encode(place: Place) -> str:
         return msgspec.json.encode(place).decode()
 
+    asyncio.run(scenario())
+
+
+class Answering:
+    """Ray as `RaySwitchboard` asks it: the actor's answer, or what it raised there."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def get(self, _: object, timeout: float) -> object:
+        assert timeout > 0.0
+        if isinstance(self.answer, Exception):
+            raise RayTaskError("publish", "its traceback", self.answer).as_instanceof_cause()
+        return self.answer
+
+
+@pytest.mark.parametrize(("answer", "revision"), [(Conflict("Split 1 of trips is another one"), 1), (7, 7)])
+def test_a_switchboard_that_has_another_split_says_so(
+    monkeypatch: pytest.MonkeyPatch, answer: object, revision: int
+) -> None:
+    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda _: FakeRay())
+    monkeypatch.setattr(ray_switchboard, "ray", Answering(answer))
+    with pytest.raises(Displaced) as told:
+        ray_switchboard.RaySwitchboard("sqlite://").publish(champion())
+    assert told.value.revision == revision
+    monkeypatch.setattr(ray_switchboard, "ray", Answering(1))
+    ray_switchboard.RaySwitchboard("sqlite://").publish(champion())
+
+
+def test_a_switchboard_that_breaks_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda _: FakeRay())
+    monkeypatch.setattr(ray_switchboard, "ray", Answering(TypeError("an older one")))
+    with pytest.raises(Unavailable, match="does not answer"):
+        ray_switchboard.RaySwitchboard("sqlite://").publish(champion())
+
+
+def test_a_replica_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def __init__(self) -> None:
+            self.wait = self
+
+        def remote(self, *_: object) -> "asyncio.Future[None]":
+            return asyncio.get_running_loop().create_future()
+
+    async def scenario() -> None:
+        feed = ray_switchboard.RayFeed("trips", "r")
+        feed._line._handle = Silent()
+        with pytest.raises(Unavailable, match="does not answer"):
+            await feed.wait(0, Report(0, ()))
+
+    monkeypatch.setattr(ray_switchboard, "LONGEST_CALL_SECONDS", 0.0)
     asyncio.run(scenario())

@@ -1,80 +1,13 @@
-"""A head is known by its record, and its sockets' paths stay short."""
+"""What a head is started with."""
 
-import tempfile
 from pathlib import Path
 
-import msgspec
-import psutil
 import pytest
 
-from cluster import haproxy, ray_head
-from cluster.errors import Unavailable
+from cluster import haproxy
 from cluster.grpc_frontend import program
-from cluster.processes import Mark, mark
-from cluster.ray_head import LONGEST_RUN_PATH, Head, environment, run_folder
+from cluster.ray_head import environment
 from configs.load import load_settings
-
-
-def record(home: Path, *marks: Mark) -> Head:
-    head = Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(home / "run"), marks)
-    (home / "run").mkdir()
-    (home / "run" / "head.json").write_bytes(msgspec.json.encode(head))
-    return head
-
-
-def test_a_head_is_there_while_one_of_its_processes_runs(tmp_path: Path) -> None:
-    head = record(tmp_path, Mark(1, 0.0), mark(psutil.Process()))
-    assert ray_head.load(tmp_path) == head
-
-
-def test_a_head_whose_processes_are_gone_is_none(tmp_path: Path) -> None:
-    assert ray_head.load(tmp_path) is None
-    record(tmp_path, Mark(psutil.Process().pid, 0.0))
-    assert ray_head.load(tmp_path) is None
-
-
-@pytest.mark.parametrize("text", ["", '{"address": "127.0', "[]"])
-def test_a_torn_record_is_no_head(tmp_path: Path, text: str) -> None:
-    record(tmp_path)
-    (tmp_path / "run" / "head.json").write_text(text)
-    assert ray_head.load(tmp_path) is None
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "t"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-def test_a_home_too_long_for_sockets_gets_a_short_link(tmp_path: Path, temporary: Path) -> None:
-    home = tmp_path / ("long" * 10)
-    link = run_folder(home)
-    assert link.parent == temporary
-    assert link.resolve() == (home / "run").resolve()
-    assert run_folder(home) == link
-    assert run_folder(home.with_name("other" * 10)) != link
-
-
-def test_a_short_home_keeps_its_own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    run = run_folder(Path("var"))
-    assert (run, run.is_dir()) == (Path("var/run"), True)
-    assert len(str(run)) <= LONGEST_RUN_PATH
-
-
-@pytest.mark.parametrize("folder", [True, False])
-def test_a_link_that_is_not_ours_is_refused(tmp_path: Path, temporary: Path, folder: bool) -> None:
-    home = tmp_path / ("long" * 10)
-    link = run_folder(home)
-    link.unlink()
-    if folder:
-        link.mkdir()
-    else:
-        link.symlink_to(tmp_path)
-    with pytest.raises(Unavailable, match=r"is not our link.*shorter WINDVANE_HOME"):
-        run_folder(home)
 
 
 def test_what_ray_starts_reads_the_same_settings_and_asks_for_a_token(tmp_path: Path) -> None:
@@ -84,3 +17,10 @@ def test_what_ray_starts_reads_the_same_settings_and_asks_for_a_token(tmp_path: 
     assert variables["RAY_AUTH_MODE"] == "token"
     assert Path(variables["RAY_SERVE_HAPROXY_BINARY_PATH"]) == program(haproxy.config_path(tmp_path / "run").parent)
     assert variables["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"].startswith(str(tmp_path / "run"))
+
+
+def test_what_ray_starts_keeps_the_bytecode_that_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images often set the variable, and each of a dozen processes compiled every module for itself."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    settings = load_settings({"WINDVANE_HOME": str(tmp_path)})
+    assert "PYTHONDONTWRITEBYTECODE" not in environment(settings, tmp_path / "run")

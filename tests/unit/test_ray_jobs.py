@@ -8,6 +8,7 @@ import pytest
 
 from cluster.errors import Forbidden, Unavailable
 from cluster.jobs import JobRequest
+from cluster.preloading import LEAN
 from cluster.ray_jobs import RayJobs
 
 URL = "http://127.0.0.1:8265"
@@ -71,7 +72,7 @@ def test_submitting_twice_starts_one_job(dashboard: FakeDashboard, jobs: RayJobs
             "submission_id": "retrain-trips-1",
             "entrypoint": "python -m x 'a b; rm'",
             "metadata": {"model": "trips"},
-            "runtime_env": {"env_vars": {"WINDVANE_HOME": "/v"}},
+            "runtime_env": {"env_vars": {"WINDVANE_HOME": "/v", LEAN: "1"}},
         }
     ]
 

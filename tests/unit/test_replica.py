@@ -19,11 +19,12 @@ from cluster.decision_log.tail import Tail
 from cluster.errors import NotFound, Unavailable
 from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registration
-from cluster.store import DECLARATION, Shelf
+from cluster.store import Shelf
 from monitoring.counts import Merged
 from serve_apps import gatekeeper
 from serve_apps import replica as replica_module
-from serve_apps.replica import Replica, load_spec
+from serve_apps.replica import Replica
+from serve_apps.roster import Report
 from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
 from tests.callers import MADE, TESTER
@@ -113,6 +114,59 @@ def test_a_replica_serves_the_stored_split_without_any_switchboard(place: Place)
     assert sum(counts.decisions for counts in place.line.merged.traffic.values()) == 10
     assert {window.features is not None for window in place.line.merged.windows.values()} == {True}
     assert place.feed.left
+
+
+def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: bytes) -> None:
+        raise SystemExit
+
+    place.publish(champion())
+
+    async def scenario(replica: Replica) -> None:
+        replica.check_health()
+        monkeypatch.setattr("threading.excepthook", lambda _: None)
+        monkeypatch.setattr(replica._log._segments, "write", die)
+        reply = await ask(replica, DECIDE, json.dumps(asked()).encode())
+        assert (reply.status, "writer died" in reply.json["detail"]) == (503, True)
+        await asyncio.to_thread(replica._log._thread.join)
+        reply = await ask(replica, READY, method="GET")
+        assert (reply.status, "restart this replica" in reply.json["error"]) == (503, True)
+        with pytest.raises(Unavailable, match="restart this replica"):
+            replica.check_health()
+        replica._follower.changed()
+        await settled(lambda: place.feed.reports[-1] == Report(0, (), died))
+
+    died = "the decision log's writer died: restart this replica"
+    place.play(scenario)
+
+
+def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def boom() -> None:
+        raise LookupError("nobody foresaw this")
+
+    async def hang() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(replica_module, "STEP_SECONDS", 0.2)
+    place.publish(champion())
+
+    async def scenario(replica: Replica) -> None:
+        assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
+        for part, verb in (("_forgetting", "stop"), ("_follower", "stop"), ("_shadows", "drain"), ("_keys", "stop")):
+            monkeypatch.setattr(getattr(replica, part), verb, boom)
+        monkeypatch.setattr(replica._shipping, "stop", hang)
+        await replica.stop()
+        with pytest.raises(Unavailable, match="closed here"):
+            replica.check_health()
+
+    place.play(scenario)
+    assert sum(isinstance(record, Decision) for record in place.records()) == 1
+    assert "Ending shadows of trips was given up" in caplog.text
+    assert "Ending shipping of trips was given up" in caplog.text
 
 
 def test_the_log_names_subjects_by_their_hash_and_assigns_by_it(place: Place) -> None:
@@ -249,11 +303,3 @@ def test_a_split_that_cannot_be_served_fails_the_start(place: Place) -> None:
 
     with pytest.raises(NotFound, match="trips has no version 9"):
         place.play(scenario)
-
-
-def test_the_deployed_declaration_comes_from_the_store() -> None:
-    store = FakeStore()
-    with pytest.raises(NotFound, match="run `windvane deploy trips`"):
-        load_spec(store, "trips")
-    store.put(DECLARATION, "trips", SPEC.model_dump_json().encode(), 0)
-    assert load_spec(store, "trips") == SPEC

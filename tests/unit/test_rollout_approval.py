@@ -155,9 +155,9 @@ def test_what_is_not_proven_in_time_goes_back_whoever_approved() -> None:
         made.evidence.paired_n = 10
         if approved:
             approve(made, candidate)
-        rollout = waited(made, 17)
-        assert rollout.phase == "rolled_back"
-        assert rollout.reason.startswith("not proven in time (15 min): ")
+        waited(made, 17)
+        ended = [event for event in made.store.events(MODEL) if event.kind == "unproven"]
+        assert ["not proven in 15 min (tried again once requests come): " in event.detail for event in ended] == [True]
 
 
 def test_after_an_approval_that_was_waited_for_the_proof_still_has_an_end() -> None:
@@ -167,7 +167,8 @@ def test_after_an_approval_that_was_waited_for_the_proof_still_has_an_end() -> N
     made.evidence.paired_n = 10
     waited(made, 30)
     approve(made, candidate)
-    assert waited(made, 17).phase == "rolled_back"
+    waited(made, 17)
+    assert made.told().count("unproven") == 1
 
 
 def test_a_failure_takes_back_what_waits_and_what_is_approved() -> None:

@@ -134,8 +134,122 @@ def test_a_version_that_never_loads_is_not_proven_in_time() -> None:
     made.switchboard.slow = {"a", "b"}
     for _ in range(17):
         made.tick(60)
-    assert made.rollout().phase == "rolled_back"
-    assert made.rollout().reason.startswith("not proven in time (15 min)")
+    assert made.rollout().phase == "unproven"
+    assert made.registry.version(MODEL, 2).standing == "unproven"
+    assert made.rollout().reason.startswith(
+        "not proven in 15 min (tried again once requests come): shadow not yet: loading on 2 of 2 replicas"
+    )
+
+
+def test_what_no_request_proved_is_tried_again_once_requests_come() -> None:
+    made = world()
+    candidate = made.retrained()
+    made.evidence.difference, made.evidence.paired_n, made.evidence.decisions = None, 0, 0
+    for _ in range(40):
+        made.tick(60)
+    assert made.rollout().phase == "unproven"
+    assert made.told().count("unproven") == 1
+    made.evidence.difference, made.evidence.paired_n, made.evidence.decisions = -0.01, 5000, 1000
+    made.tick()
+    assert (made.rollout().phase, made.rollout().candidate) == ("shadow", candidate)
+    assert "tried again, not proven in 15 min" in made.rollout().cause
+    made.until("done")
+
+
+def test_what_twenty_thousand_outcomes_cannot_tell_from_the_champion_is_left() -> None:
+    made = world()
+    candidate = made.retrained()
+    made.evidence.difference, made.evidence.paired_n = 0.003, 25_000
+    for _ in range(40):
+        made.tick(60)
+    assert made.rollout().phase == "unproven"
+    assert made.told().count("unproven") == 1
+    assert "(25,000 outcomes do not tell it from v1: left as it is)" in made.rollout().reason
+    made.controller.start(MODEL, candidate, made.now, "no override is needed")
+
+
+def test_a_fresher_candidate_supersedes_one_that_is_not_proven() -> None:
+    made = world()
+    first = made.retrained()
+    made.evidence.paired_n = 50
+    began = made.until("shadow").started_at
+    fresher = made.retrained()
+    made.tick()
+    assert (made.rollout().phase, made.rollout().reason) == (
+        "superseded",
+        f"v{fresher} is fresher and v{first} is not proven yet",
+    )
+    assert made.registry.version(MODEL, first).standing == "superseded"
+    made.tick()
+    made.tick()
+    assert (made.rollout().candidate, made.rollout().phase) == (fresher, "shadow")
+    assert made.told().count("superseded") == 1
+    assert made.rollout().proving_since == began, "the time of both counts"
+
+
+def test_a_fresher_candidate_waits_for_what_is_proven() -> None:
+    made = world()
+    first = made.retrained()
+    made.until("step", 0)
+    fresher = made.retrained()
+    made.until("bake")
+    assert made.rollout().candidate == first
+    made.until("shadow")
+    assert (made.rollout().candidate, made.rollout().champion) == (fresher, first)
+    assert made.told().count("superseded") == 0
+
+
+def test_undo_after_a_later_rollout_that_was_aborted_names_the_way_back() -> None:
+    made = world()
+    second = made.retrained()
+    made.until("done")
+    third = made.retrained()
+    made.until("shadow")
+    made.controller.abort(MODEL, made.now, "wrong day", by="ada")
+    assert made.registry.version(MODEL, third).standing == "aborted"
+    with pytest.raises(Conflict) as refused:
+        made.controller.undo(MODEL, made.now, "complaints", by="ada")
+    assert str(refused.value) == (
+        f"Nothing to undo: v{third} never was champion: its rollout is aborted, v{second} kept answering. "
+        f"v{second} took over from v1 before that; to go back further: "
+        f"`windvane rollout start {MODEL} --version 1`"
+    )
+    made.controller.start(MODEL, 1, made.now, "complaints", by="ada")
+
+
+def test_undo_is_done_once() -> None:
+    made = world()
+    made.retrained()
+    made.until("done")
+    made.controller.undo(MODEL, made.now, "complaints", by="ada")
+    with pytest.raises(Conflict, match=r"v2 was taken back before \(ada undid it: complaints\), v1 is champion"):
+        made.controller.undo(MODEL, made.now, "again", by="ada")
+    made.evidence.difference = 0.1
+    made.retrained()
+    made.until("rolled_back")
+    with pytest.raises(Conflict, match=r"v3 never was champion: its rollout is rolled back, v1 kept answering$"):
+        made.controller.undo(MODEL, made.now, "but", by="ada")
+
+
+@pytest.mark.parametrize("kind", ["rollout", "split"])
+def test_a_start_that_meets_a_tick_tells_one_truth(kind: str) -> None:
+    """The loop ticks five times a second: it may take the new record up before the call that wrote it goes on."""
+    made = world()
+    candidate = made.register("candidate")
+    put = made.store.put
+
+    def and_a_tick_comes(of: str, *rest: Any) -> int:
+        saved: int = put(of, *rest)
+        if of == kind:
+            made.store.put = put  # type: ignore[method-assign]
+            made.controller.tick(MODEL, made.now)
+        return saved
+
+    made.store.put = and_a_tick_comes  # type: ignore[method-assign]
+    started = made.controller.start(MODEL, candidate, made.now, "the demo", by="ada")
+    assert (started.candidate, started.phase) == (candidate, "shadow")
+    assert made.split().shadows == (candidate,)
+    assert sum(event.kind == "phase" for event in made.store.events(MODEL)) == 1
 
 
 def test_silence_of_monitor_or_switchboard_holds() -> None:

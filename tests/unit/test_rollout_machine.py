@@ -8,6 +8,7 @@ import pytest
 
 from cluster.errors import Conflict
 from configs.schema import Objectives, Plan, Step
+from configs.sized_plan import Traffic
 from serve_apps.rollout.machine import (
     advance,
     begin,
@@ -17,11 +18,11 @@ from serve_apps.rollout.machine import (
     promote,
     resume,
     retire,
-    same_routing,
-    split_of,
+    set_back,
     undo,
 )
 from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.routing import same_routing, split_of
 from serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 from serve_apps.router import Arm
 
@@ -75,12 +76,44 @@ def test_a_failure_goes_back_from_any_phase(phases: int) -> None:
     assert [notice.kind for notice in back.untold][-2:] == ["verdict", "rolled_back"]
 
 
+def looked_at(rollout: Rollout, hours: float, every: float = 1.0) -> Rollout:
+    """The rollout after that long without a verdict, seen every so many hours."""
+    now = rollout.looked_at or rollout.entered_at
+    for _ in range(round(hours / every)):
+        now += timedelta(hours=every)
+        rollout = advance(rollout, said("NOT_YET", rollout), now)
+    return rollout
+
+
 @pytest.mark.parametrize("phases", range(5))
-def test_a_phase_that_takes_too_long_goes_back(phases: int) -> None:
+def test_a_phase_that_takes_too_long_goes_back_unproven(phases: int) -> None:
     rollout = walk(started(), phases)
-    back = advance(rollout, said("NOT_YET", rollout), START + timedelta(hours=24, seconds=1))
-    assert back.phase == "rolled_back"
-    assert back.reason.startswith("not proven in time (24 h): ")
+    assert looked_at(rollout, 24).active
+    back = looked_at(rollout, 25)
+    assert back.phase == "unproven"
+    assert back.reason.startswith("not proven in 24 h (tried again once requests come): ")
+
+
+def test_a_clock_that_jumps_proves_nothing_and_ends_nothing() -> None:
+    jumped = advance(started(), said("NOT_YET", started()), START + timedelta(days=1, seconds=1))
+    assert jumped.active
+    assert jumped.waited_seconds == 2.4 * 3600
+    assert looked_at(jumped, 21).active
+    assert not looked_at(jumped, 22).active
+
+
+def test_a_clock_that_is_set_back_begins_the_phase_anew() -> None:
+    before = START - timedelta(days=1)
+    back = set_back(walk(started(), 1), before)
+    assert (back.started_at, back.entered_at, back.in_force_at) == (before, before, before)
+    assert set_back(back, START) == back
+    assert advance(back, said("NOT_YET", back), before + timedelta(hours=1)).waited_seconds == 3600.0
+
+
+def test_labels_that_take_forty_days_are_waited_for() -> None:
+    late = replace(started(), traffic=Traffic(600, 600, 40 * 86_400))
+    assert looked_at(late, 24 * 70, every=24).active
+    assert not looked_at(late, 24 * 71, every=24).active
 
 
 def test_splits_score_every_version_on_the_requests_it_does_not_answer() -> None:
@@ -116,8 +149,9 @@ def test_a_pause_holds_a_pass_and_lets_a_failure_through() -> None:
     assert advance(paused, said("PASS", paused), much_later).phase == "shadow"
     assert advance(paused, said("NOT_YET", paused), much_later).phase == "shadow"
     assert advance(paused, said("FAIL", paused), much_later).phase == "rolled_back"
+    assert looked_at(paused, 72).waited_seconds == 0.0
     resumed = resume(paused, "ada", much_later)
-    assert advance(resumed, said("NOT_YET", resumed), much_later + timedelta(hours=23)).phase == "shadow"
+    assert looked_at(resumed, 23).phase == "shadow"
     assert advance(resumed, said("PASS", resumed), much_later).phase == "step"
 
 
@@ -141,8 +175,12 @@ def test_undo_returns_to_the_old_champion_while_it_is_warm() -> None:
     assert split_of(retired, ()).versions() == {3}
     with pytest.raises(Conflict, match="start a rollout of v2 instead"):
         undo(retired, "ada", "too late", START)
-    with pytest.raises(Conflict, match="Nothing to undo"):
+    with pytest.raises(Conflict, match="v3 is in shadow and not champion yet; `windvane rollout abort m` ends it"):
         undo(started(), "ada", "too early", START)
+    with pytest.raises(Conflict, match=r"v3 was taken back before .ada undid it: customers complain., v2 is champion"):
+        undo(back, "ada", "once more", START)
+    with pytest.raises(Conflict, match="v3 never was champion: its rollout is aborted, v2 kept answering"):
+        undo(go_back(started(), "aborted", "wrong day", START), "ada", "but", START)
 
 
 def test_the_old_champion_stays_warm_until_the_window_is_over() -> None:

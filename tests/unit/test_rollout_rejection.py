@@ -26,7 +26,7 @@ def test_a_rejection_ends_it(by: str) -> None:
     approve(made, candidate)
     rollout = made.controller.reject(MODEL, candidate, made.now, "biased", by)
     assert (rollout.phase, rollout.reason) == ("aborted", f"{by} rejected it: biased")
-    assert made.registry.version(MODEL, candidate).standing == "rolled_back"
+    assert made.registry.version(MODEL, candidate).standing == "rejected"
     assert made.told()[-2:] == ["rejected", "aborted"]
     assert made.controller.reject(MODEL, candidate, made.now, "biased", by) == rollout
     with pytest.raises(Invalid, match="override the gate"):

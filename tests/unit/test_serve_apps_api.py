@@ -1,6 +1,10 @@
 """Applications are declared as a whole set, so deploying ours must carry everybody else's along."""
 
+import contextlib
 import json
+import os
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,9 @@ import pytest
 from cluster import serve_apps_api
 from cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
 from cluster.grpc_frontend import SERVICER
-from cluster.serve_apps_api import ServeApplications
+from cluster.grpc_health import ADD_SERVICER
+from cluster.serve_apps_api import LOCK, ServeApplications
+from cluster.store_lock import store_lock
 from configs.load import load_settings
 
 THEIRS = {"name": "chat", "route_prefix": "/chat", "import_path": "llm.app:build", "args": {"size": 7}}
@@ -64,7 +70,7 @@ def test_deploying_keeps_everybody_elses_application(serve: FakeServe, applicati
 def test_the_protocols_grpc_service_is_declared_beside_http(serve: FakeServe, applications: ServeApplications) -> None:
     applications.deploy_control()
     assert serve.puts[0]["http_options"] == {"host": "127.0.0.1", "port": 8000}
-    assert serve.puts[0]["grpc_options"] == {"port": 9202, "grpc_servicer_functions": [SERVICER]}
+    assert serve.puts[0]["grpc_options"] == {"port": 9202, "grpc_servicer_functions": [SERVICER, ADD_SERVICER]}
 
 
 def test_deploying_the_same_twice_declares_the_same(serve: FakeServe, applications: ServeApplications) -> None:
@@ -74,6 +80,48 @@ def test_deploying_the_same_twice_declares_the_same(serve: FakeServe, applicatio
     applications.deploy_model("trips", "def")
     assert serve.declared["trips"]["args"]["spec_digest"] == "def"
     assert len(serve.declared) == 2
+
+
+@pytest.mark.parametrize("undeployed", [False, True])
+def test_whoever_deploys_at_once_loses_nothing(serve: FakeServe, tmp_path: Path, undeployed: bool) -> None:
+    """Each read the whole set, added its own and put it back: the last one took the others' away."""
+    both = threading.Barrier(2)  # at which two would meet that have both looked and not declared
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        reply = serve(request)
+        if request.method == "GET":
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.05)
+        return reply
+
+    def make() -> ServeApplications:
+        settings = load_settings({"WINDVANE_HOME": str(tmp_path)})
+        return ServeApplications("http://127.0.0.1:8265", settings, httpx.MockTransport(answer))
+
+    names = ["a", "b", "c"]
+    if undeployed:
+        make().deploy_model("gone", "abc")
+    changes = [partial(make().deploy_model, name, "abc") for name in names]
+    changes += [partial(make().remove, "gone")] if undeployed else []
+    threads = [threading.Thread(target=change) for change in changes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(serve.declared) == ["a", "b", "c", "chat"]
+
+
+def test_who_waits_too_long_for_its_turn_says_for_whom(serve: FakeServe, tmp_path: Path) -> None:
+    settings = load_settings({"WINDVANE_HOME": str(tmp_path)})
+    hurried = ServeApplications("http://127.0.0.1:8265", settings, httpx.MockTransport(serve), patience_seconds=0.0)
+    with (
+        store_lock(settings.store_url, LOCK),
+        pytest.raises(Unavailable, match=f"process {os.getpid()} holds the lock 'applications'"),
+    ):
+        hurried.deploy_model("trips", "abc")
+    assert serve.puts == []
+    hurried.deploy_model("trips", "abc")
+    assert list(serve.declared) == ["chat", "trips"]
 
 
 def test_removing_all_removes_only_ours(serve: FakeServe, applications: ServeApplications) -> None:

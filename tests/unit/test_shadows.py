@@ -3,8 +3,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from cluster.decision_log.record import Shadow
+from cluster.errors import Unavailable
 from serve_apps.roster import InForce
 from serve_apps.router import Router
 from serve_apps.shadows import CHUNK, Answered, Shadows
@@ -63,7 +65,57 @@ def test_what_does_not_fit_is_dropped_and_counted_for_every_shadow_it_missed() -
 def test_a_shadow_that_cannot_score_is_counted_and_the_others_go_on() -> None:
     log, counts = work(answered(7, 2, broken=2))
     assert counts.errors == [(2, 2, 2, "shadow")]
+    assert counts.drops == [(2, 2)]
     assert [shadow.version for shadow in log.of(Shadow)] == [1]
+
+
+def test_whatever_a_shadow_raises_its_rows_are_counted_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    offer = answered(7, CHUNK + 2)
+    offer.in_force.versions[2].score = lambda _: 1 / 0  # type: ignore[attr-defined]
+    log, counts = work(offer, answered(7, 1, start=100))
+    assert counts.errors[0] == (2, 2, CHUNK, "shadow")
+    assert counts.drops == [(2, CHUNK + 2)]
+    assert [(shadow.version, len(shadow.decision_ids)) for shadow in log.of(Shadow)] == [
+        (1, CHUNK),
+        (1, 2),
+        (2, 1),
+        (1, 1),
+    ]
+    assert sum(rows for _, _, rows in counts.shadows) == CHUNK + 4
+    assert caplog.text.count("ZeroDivisionError") == 1
+
+
+def test_rows_of_a_shadow_that_is_not_held_are_counted_as_dropped() -> None:
+    offer = answered(7, 2)
+    del offer.in_force.versions[2]  # type: ignore[attr-defined]
+    log, counts = work(offer, answered(7, 1, start=2))
+    assert counts.drops == [(2, 2)]
+    assert [(shadow.version, len(shadow.decision_ids)) for shadow in log.of(Shadow)] == [(1, 2), (2, 1), (1, 1)]
+
+
+def test_a_log_that_is_too_far_behind_is_no_fault_of_the_shadow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise Unavailable("the disk is too slow")
+
+    monkeypatch.setattr(FakeLog, "append", refuse)
+    _, counts = work(answered(1, 2))
+    assert (counts.errors, counts.shadows, counts.drops) == ([], [], [(2, 2)])
+
+
+def test_rows_that_a_replica_could_not_score_before_it_stopped_are_counted() -> None:
+    counts = FakeCounts()
+
+    async def scenario() -> None:
+        shadows = Shadows(FakeLog(), counts, lambda: NOW)
+        shadows.offer(answered(1, 3 * CHUNK))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert shadows._task is not None
+        shadows._task.cancel()
+        await asyncio.gather(shadows._task, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert sum(rows for _, _, rows in counts.shadows) + sum(rows for _, rows in counts.drops) == 3 * CHUNK
 
 
 def test_without_shadows_nothing_happens() -> None:

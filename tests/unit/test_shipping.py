@@ -1,7 +1,10 @@
 import asyncio
 
+import pytest
+
 from cluster.errors import Unavailable
 from serve_apps.shipping import Shipping
+from tests.gateway_world import settled
 
 
 class Counter:
@@ -71,3 +74,23 @@ def test_it_ships_again_and_again_until_it_is_stopped_and_then_the_rest() -> Non
         assert line.shipped == shipped == [b"%d" % number for number in range(1, len(shipped) + 1)]
 
     asyncio.run(scenario())
+
+
+def test_whatever_a_shipment_meets_the_next_is_shipped(caplog: pytest.LogCaptureFixture) -> None:
+    class Odd(Line):
+        async def ship(self, payload: bytes) -> None:
+            if payload == b"1" and not self.shipped and not self.gone:
+                self.gone = True
+                raise LookupError
+            self.shipped.append(payload)
+
+    async def scenario() -> None:
+        line = Odd()
+        shipping = Shipping(Counter(), line, seconds=0.0)
+        shipping.start()
+        await settled(lambda: len(line.shipped) > 2)
+        assert line.shipped[:3] == [b"1", b"2", b"3"]
+        await shipping.stop()
+
+    asyncio.run(scenario())
+    assert "it goes on" in caplog.text

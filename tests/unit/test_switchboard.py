@@ -86,6 +86,19 @@ def test_publishing_is_idempotent_and_never_goes_back() -> None:
     asyncio.run(scenario())
 
 
+def test_who_publishes_hears_of_a_replica_that_goes_by_a_newer_split() -> None:
+    """The store was restored from a backup and the Switchboard restarted: replicas outlive both."""
+
+    async def scenario() -> None:
+        switchboard = make(None, champion(revision=3))
+        await switchboard.report("trips", "a", 3, (1,))
+        await switchboard.report("trips", "b", 7, (1,))
+        assert await switchboard.publish(encode_split(champion(revision=3))) == 7
+        assert await switchboard.publish(encode_split(champion(revision=8))) == 8
+
+    asyncio.run(scenario())
+
+
 def test_a_restarted_switchboard_knows_the_stored_splits() -> None:
     async def scenario() -> None:
         switchboard = make(None, canary(revision=7))

@@ -4,13 +4,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from configs.schema import Retrain
+from monitoring.calibration import Block
 from monitoring.findings import Finding, MonitorName
-from monitoring.triggers import Circumstances, TriggerState, assessed, consider, observe
+from monitoring.promises import Alarm
+from monitoring.triggers import Circumstances, Proposal, Seen, TriggerState, assessed, observe
+from monitoring.triggers import consider as decide
 
 DAY = 86400.0
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-RULES = Retrain(persistence=2, cool_down=timedelta(days=7), daily_budget=2)
-SEEN = Circumstances(clock=30 * DAY, wall=NOW, last_requested=None, open_request=None, proving=None, starts=())
+RULES = Retrain(persistence=2, cool_down=timedelta(days=7), daily_budget=2, min_labels=500)
+SEEN = Circumstances(clock=30 * DAY, wall=NOW, last_requested=None, open_request=None, proving=None, worthless=())
 
 
 def finding(window: int, value: float = 0.5, subject: str = "temp", monitor: MonitorName = "feature_psi") -> Finding:
@@ -19,6 +22,10 @@ def finding(window: int, value: float = 0.5, subject: str = "temp", monitor: Mon
 
 def after(*findings: Finding, state: TriggerState | None = None) -> TriggerState:
     return observe(state or TriggerState(), 1, 20 * DAY, findings)
+
+
+def consider(state: TriggerState, rules: Retrain, seen: Circumstances, labels: Seen | None = None) -> Proposal:
+    return decide(state, rules, seen, labels or Seen())
 
 
 LASTING = after(finding(8), finding(9))
@@ -76,11 +83,11 @@ def test_a_candidate_being_proved_holds() -> None:
     assert consider(LASTING, RULES, replace(SEEN, proving=4)).why == "candidate 4 is being proved"
 
 
-def test_the_daily_budget_counts_jobs_of_the_last_24_hours() -> None:
+def test_the_daily_budget_counts_retrainings_of_the_last_24_hours_that_came_to_nothing() -> None:
     fresh = (NOW - timedelta(hours=1), NOW - timedelta(hours=23))
-    assert consider(LASTING, RULES, replace(SEEN, starts=fresh)).kind == "hold"
+    assert consider(LASTING, RULES, replace(SEEN, worthless=fresh)).kind == "hold"
     older = (NOW - timedelta(hours=1), NOW - timedelta(hours=24))
-    assert consider(LASTING, RULES, replace(SEEN, starts=older)).kind == "assess"
+    assert consider(LASTING, RULES, replace(SEEN, worthless=older)).kind == "assess"
 
 
 def test_the_same_window_is_assessed_once() -> None:
@@ -110,3 +117,48 @@ def test_the_schedule_waits_for_an_open_request() -> None:
 
 def test_asking_again_gives_the_same_answer() -> None:
     assert consider(LASTING, RULES, SEEN) == consider(LASTING, RULES, SEEN)
+
+
+def broken(rows: int = 600, rarer: int = 90) -> Seen:
+    newest = Block(9, 300, 120, 0.0, 0.2, 0.4, 0.04, 0.67)
+    return Seen(Alarm("slope", -1, 8, 2, rows, rarer, newest, 0.02))
+
+
+def test_a_broken_promise_asks_at_once() -> None:
+    proposal = consider(after(), RULES, SEEN, broken())
+    assert (proposal.kind, proposal.cause) == ("request", "findings")
+
+
+def test_a_broken_promise_waits_for_labels_a_version_can_be_made_from() -> None:
+    assert consider(after(), RULES, SEEN, broken(rows=499)).why == "499 of 500 labels are known since the change began"
+    few = consider(after(), RULES, SEEN, broken(rarer=24))
+    assert (few.kind, few.why) == ("hold", "24 of 25 labels of the rarer class are known since the change began")
+
+
+def test_a_broken_promise_asks_again_when_twice_as_many_labels_are_known() -> None:
+    asked = replace(after(), asked_rows=600)
+    assert consider(asked, RULES, SEEN, broken(rows=1199)).kind == "hold"
+    assert consider(asked, RULES, SEEN, broken(rows=1200)).kind == "request"
+
+
+def test_neither_a_candidate_nor_a_cool_down_of_none_stands_between_a_broken_model_and_its_cure() -> None:
+    rules = RULES.model_copy(update={"cool_down": timedelta(0)})
+    assert consider(after(), rules, replace(SEEN, proving=3, last_requested=30 * DAY), broken()).kind == "request"
+    assert consider(after(), rules, replace(SEEN, open_request="0001"), broken()).kind == "hold"
+
+
+def test_retrainings_that_came_to_nothing_make_a_broken_promise_wait_and_say_so() -> None:
+    spent = (NOW - timedelta(hours=1), NOW - timedelta(hours=2))
+    hold = consider(after(), RULES, replace(SEEN, worthless=spent), broken())
+    assert hold.kind == "hold"
+    assert hold.why.startswith("2 retrainings in 24 h came to nothing, daily_budget is 2")
+
+
+def test_twice_as_many_labels_as_were_learnt_ask_for_a_retraining() -> None:
+    assert consider(after(), RULES, SEEN, Seen(labels=9_999, learnt=10_000)).kind == "nothing"
+    grown = consider(after(), RULES, SEEN, Seen(labels=10_000, learnt=10_000))
+    assert (grown.kind, grown.cause) == ("request", "growth")
+    asked = replace(after(), asked_labels=10_000)
+    assert consider(asked, RULES, SEEN, Seen(labels=19_999, learnt=10_000)).kind == "nothing"
+    never = RULES.model_copy(update={"growth": None})
+    assert consider(after(), never, SEEN, Seen(labels=10_000, learnt=10_000)).kind == "nothing"

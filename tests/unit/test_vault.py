@@ -1,5 +1,6 @@
 """The vault: personal fields can be read with their subject's key, and by nobody once it is destroyed."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -248,6 +249,109 @@ def test_a_sync_that_fails_is_said_and_one_that_finds_all_moved_is_not(
     keys.close()  # the last connection: SQLite moves everything, and takes its log away
     keys.sync()
     assert home.keys().get(b"s", b"i") == SubjectKey(b"s", b"i", b"w")
+
+
+def test_keys_that_could_not_be_synced_are_due_until_they_are(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their subject is held, so the next record about it makes no new key: it must not go without a sync either."""
+    vault = home.vault()
+    vault.protect("N1", "d1", b"")
+    sync = vault.flush()
+    assert sync is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(vault._keys, "sync", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sync()
+    vault.protect("N1", "d2", b"")
+    assert vault.is_due()
+    again = vault.flush()
+    assert again is not None
+    assert vault.is_due()
+    again()
+    assert not vault.is_due()
+    assert vault.flush() is None
+
+
+def test_a_sync_answers_for_what_was_stored_before_it_began_only(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = home.vault()
+    vault.protect("N1", "d1", b"")
+    sync = vault.flush()
+    assert sync is not None
+
+    def meanwhile() -> None:
+        vault.protect("N2", "d2", b"")
+        vault.flush()
+
+    monkeypatch.setattr(vault._keys, "sync", meanwhile)
+    sync()
+    assert vault.is_due()
+
+
+def test_a_key_that_another_process_stored_is_not_used_before_it_is_synced(home: Home) -> None:
+    """Its process may be about to sync it, or have failed to: who finds it answers for it too."""
+
+    def use(vault: Vault, subject: str) -> bool:
+        vault.protect(subject, "d", b"")
+        due = vault.is_due()
+        sync = vault.flush()
+        assert due == (sync is not None)
+        if sync is not None:
+            sync()
+        return due
+
+    one, other = home.vault(), home.vault()
+    one.protect_all([(name, "d", b"") for name in ("N1", "N2", "N3")])
+    one.flush()  # and killed before it is synced
+    assert use(other, "N1")
+    assert not use(other, "N1")  # held
+    assert not use(other, "N2")  # found, and stored before the sync
+    one.protect("N4", "d", b"")
+    one.flush()
+    assert use(other, "N4")
+    assert not use(other, "N3")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO])
+def test_a_vault_that_cannot_even_be_opened_is_not_synced(
+    home: Home, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    keys = home.keys()
+    keys.add([SubjectKey(b"s", b"i", b"w")], 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(Unavailable, match="cannot be synced"):
+            keys.sync()
+    keys.sync()
+
+
+def test_after_a_failed_sync_the_next_moves_everything_into_the_file(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel forgets that pages were not written once it said so: syncing them again would prove nothing."""
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    keys = home.keys()
+    keys.add([SubjectKey(b"s", b"i", b"wrapped once")], 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync", refuse)
+        with pytest.raises(Unavailable):
+            keys.sync()
+        assert b"wrapped once" not in home.file.read_bytes()
+        with pytest.raises(Unavailable):
+            keys.sync()
+    assert b"wrapped once" in home.file.read_bytes()
+    keys.sync()
+
+
+def test_the_vault_s_folder_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(disk, "sync_folder", synced.append)
+    SqliteSubjectKeys(tmp_path / "home" / "vault" / "subjects.db").close()
+    assert synced == [tmp_path, tmp_path / "home"]
 
 
 def test_another_master_key_opens_nothing(home: Home, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from cluster.errors import Unavailable
+from cluster.jobs import PROGRAM, TRAINING
 from monitoring.requests import open_request, requests_of
 from tests.watched import NOW, SPEC, tick, window, world
 
@@ -12,8 +13,8 @@ def test_the_job_is_the_retraining_of_that_request_up_to_that_time() -> None:
     tick(it)
     (job,) = it.jobs.requests.values()
     reason = requests_of(it.store, "delay")[0].reason
-    assert job.entrypoint[:7] == ("python", "-m", "training.retrain", "--model", "delay", "--request", "0001")
-    assert job.entrypoint[7:] == ("--reason", reason, "--until", "1970-01-11T00:00:00+00:00")
+    assert job.entrypoint[:6] == ("python", *PROGRAM, TRAINING, "--model", "delay")
+    assert job.entrypoint[6:] == ("--request", "0001", "--reason", reason, "--until", "1970-01-11T00:00:00+00:00")
     assert job.environment == {"WINDVANE_HOME": "var"}
     assert job.metadata["model"] == "delay"
 
@@ -32,13 +33,13 @@ def test_a_failed_job_is_retried_after_its_back_off_and_then_given_up() -> None:
     it = world()
     open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
     tick(it)
-    it.jobs.end("retrain-delay-0001-1", "failed", "out of memory")
+    it.jobs.end("retrain-delay-0001-1", "failed", "FAILED: out of memory")
     tick(it, 10)
     tick(it, 39)
     assert it.jobs.submissions == ["retrain-delay-0001-1"]
     tick(it, 40)
     assert it.jobs.submissions == ["retrain-delay-0001-1", "retrain-delay-0001-2"]
-    it.jobs.end("retrain-delay-0001-2", "failed", "out of memory")
+    it.jobs.end("retrain-delay-0001-2", "failed", "FAILED: out of memory")
     tick(it, 50)
     tick(it, 500)
     assert requests_of(it.store, "delay")[0].status == "failed"

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from cluster.decision_log import disk
+from cluster.decision_log.record import Decision
 from cluster.decision_log.segment import live_names, live_path, read_header, scan
-from cluster.decision_log.writer import Writer
+from cluster.decision_log.writer import STUCK_SECONDS, Writer
 from cluster.errors import Invalid, TooLarge, Unavailable
 from tests.open_writer import FEATURES, decision, open_writer, records
 
@@ -166,6 +167,8 @@ def test_a_closed_writer_refuses(tmp_path: Path) -> None:
             pass
         writer.close()
         with pytest.raises(Unavailable):
+            writer.demand_open()
+        with pytest.raises(Unavailable):
             writer.append(decision("late"))
         with pytest.raises(Unavailable):
             writer.commit()
@@ -251,10 +254,113 @@ def test_what_waits_when_the_loop_is_gone_is_written_and_closing_returns(tmp_pat
     assert records(tmp_path) == [decision("first"), decision("last")]
 
 
-def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(24, "Too many open files"), RuntimeError("can't start new thread"), MemoryError(), KeyError("k")]
+)
+@pytest.mark.parametrize("place", ["before the write", "the sync beside it", "the write", "the log's own sync"])
+def test_whatever_a_write_meets_nobody_is_told_it_is_kept_and_the_next_commit_works_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
+) -> None:
+    broken = False
+
+    def meet(where: str) -> None:
+        nonlocal broken
+        if broken and where == place:
+            broken = False
+            raise error
+
+    def before_write() -> Callable[[], None]:
+        meet("before the write")
+        return lambda: meet("the sync beside it")
+
+    real_write, real_sync = disk.write_whole, disk.sync
+
+    def write(descriptor: int, content: bytes) -> None:
+        if broken and place == "the write":
+            real_write(descriptor, content[: len(content) // 2])
+        meet("the write")
+        real_write(descriptor, content)
+
+    def sync(descriptor: int) -> None:
+        meet("the log's own sync")
+        real_sync(descriptor)
+
+    async def scene() -> None:
+        nonlocal broken
+        async with open_writer(tmp_path, before_write=before_write) as writer:
+            writer.append(decision("kept"))
+            await writer.commit()
+            monkeypatch.setattr(disk, "write_whole", write)
+            monkeypatch.setattr(disk, "sync", sync)
+            broken = True
+            writer.append(decision("refused"))
+            with pytest.raises(Unavailable):
+                await writer.commit()
+            assert not broken
+            with pytest.raises(Unavailable):
+                await writer.commit()  # without records it answers for those before
+            assert writer.lost == 1
+            writer.demand_open()
+            writer.append(decision("after"))
+            await writer.commit()
+            await writer.commit()
+
+    asyncio.run(scene())
+    found = [record.decision_id for record in records(tmp_path) if isinstance(record, Decision)]
+    assert [name for name in found if name != "refused"] == ["kept", "after"]
+
+
+def test_a_write_that_breaks_on_the_loop_leaves_nothing_that_breaks_the_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = disk.write_whole
+
+    def half(descriptor: int, content: bytes) -> None:
+        real(descriptor, content[: len(content) // 2])
+        raise MemoryError
+
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:
-            monkeypatch.setattr(writer._segments, "write", lambda content: 1 / 0)
+            writer.append(decision("kept"))
+            await writer.commit()
+            with monkeypatch.context() as patch:
+                patch.setattr(disk, "write_whole", half)
+                writer.append(decision("refused"))
+                with pytest.raises(Unavailable):
+                    await writer.commit(alone=True)
+            writer.append(decision("after"))
+            await writer.commit(alone=True)
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("kept"), decision("after")]
+
+
+def test_a_segment_that_cannot_be_closed_does_not_end_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with open_writer(tmp_path, segment_bytes=1) as writer:
+            with monkeypatch.context() as patch:
+                patch.setattr(disk, "cut", lambda *_: 1 / 0)
+                writer.append(decision("d1"))
+                await writer.commit()
+                writer.append(decision("d2"))
+                await writer.commit()
+            writer.append(decision("d3"))
+            await writer.commit()
+
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("d1"), decision("d2"), decision("d3")]
+
+
+def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(_: bytes) -> None:
+        raise SystemExit
+
+    async def scene() -> None:
+        async with open_writer(tmp_path) as writer:
+            writer.demand_open()
+            monkeypatch.setattr(writer._segments, "write", die)
             monkeypatch.setattr("threading.excepthook", lambda _: None)
             writer.append(decision("d1"))
             with pytest.raises(Unavailable, match="writer died"):
@@ -263,6 +369,38 @@ def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest
             await asyncio.sleep(0)
             with pytest.raises(Unavailable):
                 writer.append(decision("d2"))
+            with pytest.raises(Unavailable, match="restart this replica"):
+                writer.demand_open()
+
+    asyncio.run(scene())
+
+
+def test_a_writer_is_not_open_while_its_disk_holds_one_write_up_for_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on, ticks, real = threading.Event(), [0.0], disk.sync
+
+    def stuck(descriptor: int) -> None:
+        going_on.wait(10.0)
+        real(descriptor)
+
+    async def scene() -> None:
+        async with open_writer(tmp_path, ticks=lambda: ticks[0]) as writer:
+            writer.append(decision("d1"))
+            await writer.commit()
+            ticks[0] = 1e6  # nothing to do is not stuck
+            writer.demand_open()
+            monkeypatch.setattr(disk, "sync", stuck)
+            writer.append(decision("d2"))
+            committed = writer.commit()
+            await asyncio.sleep(0)
+            writer.demand_open()
+            ticks[0] += STUCK_SECONDS + 1.0
+            with pytest.raises(Unavailable, match="held one write up"):
+                writer.demand_open()
+            going_on.set()
+            await committed
+            writer.demand_open()
 
     asyncio.run(scene())
 

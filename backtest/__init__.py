@@ -1,0 +1,1 @@
+"""What would the loop have done on this history?"""

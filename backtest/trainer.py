@@ -1,0 +1,87 @@
+"""Makes the replay's versions in this process, by the code that the training job runs."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from backtest.history import History
+from backtest.replay import Scores, Trained
+from cluster.errors import Invalid
+from configs.schema import ModelSpec
+from training.engine import Engine, Fitted
+from training.examples import Examples
+from training.lineage import estimates_of
+from training.local_engine import LocalEngine
+from training.making import Made, make
+from training.order import Order
+
+LEAST_COMPARED = 50  # rows on which candidate and champion can be compared
+
+
+@dataclass(frozen=True, slots=True)
+class HeldChampion:
+    """The champion's boosters, as they are held in memory."""
+
+    number: int
+    fitted: Fitted
+    judged_until: float
+    trained_until: float
+
+    def unable(self, held: Examples) -> str | None:
+        """Why it cannot be compared on these rows; None when it can."""
+        unseen = self.unseen(held)
+        if len(unseen) < LEAST_COMPARED or unseen.labels.all() or not unseen.labels.any():
+            return f"champion {self.number} has learnt from all but {len(unseen)} of the rows held out: not compared"
+        return None
+
+    def unseen(self, held: Examples) -> Examples:
+        """The rows that its judged booster does not know."""
+        return held.since(self.judged_until)
+
+    def score(self, unseen: Examples) -> Scores:
+        """float[n] chances; of rows that it has learnt from, its judged booster's."""
+        served, judged = (Scorer(each)(unseen.rows) for each in (self.fitted.served, self.fitted.judged))
+        return np.where(unseen.times > self.trained_until, served, judged)
+
+
+class LocalTrainer:
+    """Trains on what the history shows at the time."""
+
+    def __init__(self, spec: ModelSpec, history: History, engine: Engine | None = None) -> None:
+        self._spec, self._history = spec, history
+        self._engine: Engine = engine or LocalEngine()
+        self._made: dict[int, Made] = {}
+
+    def train(self, order: Order, number: int, champion: int | None, until: float, now: float) -> Trained:
+        """See `backtest.replay.Trainer`."""
+        learnt = self._history.learnable(until, now)
+        if len(learnt) == 0 or learnt.labels.all() or not learnt.labels.any():
+            raise Invalid(f"{len(learnt)} labels are known by then, and both kinds are needed: start later")
+        since = None if order.since is None else order.since.timestamp()
+        facing = None if champion is None else self._champion(champion)
+        made = make(self._spec, learnt, learnt, facing, self._engine, None, lambda _: None, order.accept, since)
+        self._made[number] = made
+        return Trained(
+            made.ruling.standing,
+            made.ruling.why,
+            replace(made.profile, label_delay=self._history.label_delay(now)),
+            Scorer(made.fitted.served),
+            len(made.reference),
+            estimates_of(made.comparison),
+        )
+
+    def _champion(self, number: int) -> HeldChampion:
+        made = self._made[number]
+        return HeldChampion(number, made.fitted, made.judged_until, made.trained_until)
+
+
+class Scorer:
+    """Scores encoded rows by a booster."""
+
+    def __init__(self, booster: xgboost.Booster) -> None:
+        self._booster = booster
+
+    def __call__(self, rows: NDArray[np.float32]) -> Scores:
+        return np.asarray(self._booster.inplace_predict(rows), np.float64)

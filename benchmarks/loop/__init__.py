@@ -1,0 +1,1 @@
+"""Does the loop heal what it was not tuned to?"""

@@ -1,0 +1,76 @@
+"""Ticks many models side by side: what one model's tick waits for holds up no other model's."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+
+from configs.schema import ModelSpec
+
+MOST_AT_ONCE = 64  # ticks of one kind; they mostly wait for a monitor or the Switchboard
+LONG_SECONDS = 60.0
+logger = logging.getLogger("windvane.control")
+
+
+class ModelTicks:
+    """One kind of tick for all models, on a bounded number of threads; a model is ticked by one of them at a time.
+
+    >>> with ModelTicks("greet", lambda spec, now: print(spec), most_at_once=1) as ticks:
+    ...     ticks.begin([])
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        act: Callable[[ModelSpec, datetime], object],
+        going_on: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+        most_at_once: int = MOST_AT_ONCE,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`going_on("kind:model")` is entered around every tick, and tells of whatever it raises."""
+        self._kind = kind
+        self._act = act
+        self._going_on = going_on
+        self._now = now
+        self._ticks = ticks
+        self._since: dict[str, float] = {}  # model → when its tick, which is not over, began to wait for a thread
+        self._told: set[str] = set()  # models whose tick takes long
+        self._threads = ThreadPoolExecutor(most_at_once, kind)
+
+    def __enter__(self) -> "ModelTicks":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """The models whose tick is not over."""
+        return frozenset(self._since.copy())
+
+    def begin(self, models: Sequence[ModelSpec]) -> None:
+        """Begin a tick of every model whose last one is over, and return at once."""
+        now = self._ticks()
+        for spec in models:
+            since = self._since.get(spec.name)
+            if since is None:
+                self._since[spec.name] = now
+                self._threads.submit(self._tick, spec)
+            elif now - since > LONG_SECONDS and spec.name not in self._told:
+                self._told.add(spec.name)
+                logger.warning("%s:%s has not ended for %.0f s: its next waits", self._kind, spec.name, now - since)
+
+    def close(self) -> None:
+        """Begin nothing any more; what goes on ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _tick(self, spec: ModelSpec) -> None:
+        try:
+            with self._going_on(f"{self._kind}:{spec.name}"):
+                self._act(spec, self._now())
+        finally:
+            self._told.discard(spec.name)
+            del self._since[spec.name]

@@ -1,0 +1,141 @@
+"""A stranger's CSV, default limits, and a world that flips in live traffic: healed without a hand, in minutes."""
+
+import csv
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backtest.relive import Relived
+from cluster.bundle import Bundle
+from cluster.decision_log.tail import BRIEF, Tail
+from cluster.mlflow_registry import MlflowRegistry
+from configs.load import load_model, load_settings
+from monitoring.profile import Profile
+from tests import figures
+from tests.e2e.conftest import Place, wait_for
+
+MODEL = "stranger"
+PER_SECOND = 100
+BATCH = 10
+CALM_SECONDS = 50.0  # of the world that version 1 knows
+HEALED_SECONDS = 300.0  # that finding, retraining and promotion may take together
+NEWEST = 400  # answers that are looked at
+
+
+def write_csv(path: Path) -> None:
+    """6,000 rows without times or names: what somebody has lying around."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(6_000, 3))
+    labels = rng.random(6_000) < 1.0 / (1.0 + np.exp(-2.0 * values[:, 0]))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["a", "b", "c", "y"])
+        writer.writerows([*map(float, row), int(label)] for row, label in zip(values, labels, strict=True))
+
+
+class Caller(threading.Thread):
+    """Asks for 100 decisions a second and tells what came true at once; `flip` turns the world over."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(daemon=True)
+        self._place, self._stop_asking = place, threading.Event()
+        self._rng = np.random.default_rng(1)
+        self.direction = 2.0
+        self.refused: list[str] = []
+        self.answered: deque[tuple[int, float, bool]] = deque(maxlen=NEWEST)  # version, score, label
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while not self._stop_asking.is_set():
+            self._ask()
+            due += BATCH / PER_SECOND
+            self._stop_asking.wait(max(0.0, due - time.monotonic()))
+
+    def _ask(self) -> None:
+        values = self._rng.normal(size=(BATCH, 3))
+        labels = self._rng.random(BATCH) < 1.0 / (1.0 + np.exp(-self.direction * values[:, 0]))
+        path = f"/v2/models/{MODEL}"
+        instances = [{"features": dict(zip("abc", map(float, row), strict=True))} for row in values]
+        reply = self._place.http.post(f"{path}/decide", json={"instances": instances})
+        if reply.status_code != 200:
+            self.refused.append(f"{reply.status_code} {reply.text[:200]}")
+            return
+        decisions = reply.json()["decisions"]
+        told = [
+            {"decision_id": each["decision_id"], "label": bool(label)}
+            for each, label in zip(decisions, labels, strict=True)
+        ]
+        reply = self._place.http.post(f"{path}/outcomes", json={"outcomes": told})
+        if reply.status_code != 200:
+            self.refused.append(f"{reply.status_code} {reply.text[:200]}")
+        for each, label in zip(decisions, labels, strict=True):
+            self.answered.append((each["version"], each["prediction"], bool(label)))
+
+    def auc(self) -> float:
+        """Of the newest answers."""
+        _, scores, labels = zip(*self.answered, strict=True)
+        return figures.auc(np.array(labels), np.array(scores))
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._stop_asking.set()
+        self.join()
+
+
+@pytest.mark.timeout(900)
+def test_a_flip_in_live_traffic_is_healed_at_default_limits_without_a_hand(place: Place) -> None:
+    data = place.home.parent / "strangers.csv"
+    write_csv(data)
+    place.windvane("init", MODEL, "--data", str(data), "--target", "y")
+    with (place.models / f"{MODEL}.yaml").open("a") as drafted:
+        drafted.write("\nmonitor: {window: 20s}\n")
+    place.windvane("validate", MODEL)
+    place.windvane("train", MODEL)
+    place.windvane("deploy", MODEL)
+    caller = Caller(place)
+    caller.start()
+    try:
+        began = time.monotonic()
+        wait_for("calm traffic", lambda: time.monotonic() - began > CALM_SECONDS, CALM_SECONDS + 30.0)
+        assert caller.auc() > 0.75
+        calm = {event["kind"] for event in place.events(MODEL)}
+        assert not calm & {"assessment", "promoted", "rolled_back"}, "nothing has changed yet"
+        caller.direction, flipped = -2.0, time.monotonic()
+        wait_for("a promotion", lambda: place.events(MODEL, "promoted"), HEALED_SECONDS)
+        healed_after = time.monotonic() - flipped
+        wait_for("answers of the new world", lambda: caller.auc() > 0.75, 60.0)
+    finally:
+        caller.end()
+    assert healed_after < HEALED_SECONDS
+    assert caller.refused == []
+    kinds = [event["kind"] for event in place.events(MODEL)]
+    order = [kinds.index(kind) for kind in ("finding", "assessment", "retrain_requested", "job_submitted", "promoted")]
+    assert order == sorted(order), kinds
+    asked = place.events(MODEL, "retrain_requested")[0]
+    assert "breaks its promise" in asked["detail"]
+    place.windvane("undeploy", MODEL, "--reason", "healed")
+
+
+def test_the_log_of_that_run_replayed_finds_the_same_change_in_the_same_window(place: Place) -> None:
+    settings = load_settings(place.environment)
+    spec = load_model(MODEL, settings)
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    bundle = Bundle.open(registry.fetch(MODEL, 1, place.home / "relived"))
+    profile = Profile.from_json(bundle.profile_path.read_bytes())
+    tail = Tail(place.home / "log" / MODEL, 0.0, BRIEF)
+    records = []
+    while read := tail.read(10_000):
+        records += read
+    records.sort(key=lambda record: record.at)
+    live = place.events(MODEL, "assessment")[0]
+    relived = next(event for event in Relived(spec, profile).run(records) if event.kind == "assessment")
+    assert relived.facts["monitor"] == live["facts"]["monitor"]
+    assert relived.facts["windows"] == live["facts"]["windows"]
+    assert relived.detail.partition(", since ")[2][:19] == live["detail"].partition(", since ")[2][:19]
+    assert relived.facts["labels"] == pytest.approx(
+        live["facts"]["labels"], rel=0.02
+    )  # of outcomes under way at a tick

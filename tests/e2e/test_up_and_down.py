@@ -1,0 +1,201 @@
+"""Starting and stopping where a stranger would: odd homes, taken ports, a repository with packages named as ours."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks.world import OFFSETS, free_port
+from cluster.access import bearer
+from cluster.processes import mentioning
+from cluster.run_folder import shortest
+from configs.load import load_model, load_settings
+from configs.settings import Settings
+from tests.bundles import make_bundle
+from tests.e2e.conftest import Place, wait_for
+from tests.e2e.untrained import register
+from tests.e2e.world import CHANGE, START, rows, write_csv
+
+MODELS = 8
+OURS = ("cluster", "configs", "monitoring", "serve_apps", "training")
+
+
+@dataclass
+class Stranger:
+    """Somebody who calls `windvane` in a repository that has packages of the same names."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.environment)
+
+    @property
+    def command(self) -> str:
+        return str(Path(sys.executable).with_name("windvane"))
+
+    def starts(self, *words: str, **variables: str) -> "subprocess.Popen[str]":
+        """A command that goes on."""
+        command = (
+            [self.command, *words] if words[0] != "ray" else [str(Path(self.command).with_name("ray")), *words[1:]]
+        )
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment | variables, **output)  # type: ignore[call-overload, no-any-return]
+
+    def says(self, *words: str, status: int = 0, **variables: str) -> str:
+        """What a command prints, once it has ended as it should."""
+        process = self.starts(*words, **variables)
+        text: str = process.communicate(timeout=400.0)[0]
+        assert process.returncode == status, f"{' '.join(words)}\n{text[-4000:]}"
+        return text
+
+    def left(self) -> list[list[str]]:
+        """Processes that belong to this home."""
+        run = shortest(Path(self.settings.home))
+        assert run is not None
+        return [process.cmdline() for process in mentioning(str(run))]
+
+
+@pytest.fixture(scope="module")
+def stranger(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
+    """Nothing is up yet; whatever is up at the end is ended."""
+    machine.close()
+    root = tmp_path_factory.mktemp("stranger")
+    repository = root / "their repository"
+    for name in OURS:
+        (repository / name).mkdir(parents=True)
+        (repository / name / "__init__.py").write_text("raise SystemExit('the package of the user was run')\n")
+    deep = root / ("t" * 70)
+    deep.mkdir()
+    port = free_port(OFFSETS)
+    found = Stranger(
+        repository,
+        {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "WINDVANE_"))}
+        | {
+            "WINDVANE_HOME": str(root / "a home"),
+            "WINDVANE_MODELS": str(root / "models"),
+            "WINDVANE_PORT": str(port),
+            "WINDVANE_DASHBOARD_PORT": str(free_port()),
+            "TMPDIR": str(deep),
+            "LOGNAME": "somebody-else",
+            "PYTHONPATH": ".",
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+    try:
+        yield found
+    finally:
+        found.says("down")
+        assert found.left() == []
+        link = shortest(Path(found.settings.home))
+        assert link is not None
+        assert not link.exists(), "the link to the sockets was left in /tmp"
+
+
+@pytest.mark.parametrize("offset", [0, 404, 500, 1000, 1101, 1202, 1500, 2001])
+def test_a_taken_port_is_told_at_once_and_nothing_is_left(stranger: Stranger, offset: int) -> None:
+    port = int(stranger.environment["WINDVANE_PORT"]) + offset
+    with socket.create_server(("127.0.0.1", port)):
+        started = time.monotonic()
+        said = stranger.says("up", status=1)
+        assert time.monotonic() - started < 15.0
+        assert f"Port {port} (" in said
+        assert f"in use by {psutil.Process().name()} (process {os.getpid()}" in said
+        assert f"Port {port} (" in stranger.says("doctor", status=1)
+    assert stranger.left() == []
+    assert not Path(stranger.settings.home).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_that_is_broken_off_leaves_no_process(stranger: Stranger, number: signal.Signals) -> None:
+    process = stranger.starts("up")
+    run = shortest(Path(stranger.settings.home))
+    wait_for("Ray's start", lambda: any("gcs_server" in " ".join(each) for each in stranger.left()))
+    process.send_signal(number)
+    process.communicate(timeout=60.0)
+    assert process.returncode == 130
+    assert stranger.left() == []
+    assert run is not None
+    assert not run.exists()
+
+
+def test_two_at_once_are_one_after_the_other(stranger: Stranger) -> None:
+    processes = [stranger.starts("up") for _ in range(2)]
+    texts = [process.communicate(timeout=300.0)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], texts
+    assert sum("starting Ray" in text for text in texts) == 1
+    assert any("waiting for another `windvane up` or `down` of this home" in text for text in texts)
+    assert "Windvane is up" in stranger.says("up"), "and once more changes nothing"
+    assert "Windvane is running" in stranger.says("doctor")
+
+
+def test_our_training_runs_in_a_repository_with_a_training_of_its_own(stranger: Stranger, tmp_path: Path) -> None:
+    write_csv(tmp_path / "churn.csv", rows(1500, START, CHANGE, 7))
+    stranger.says("init", "churn", "--data", str(tmp_path / "churn.csv"), "--target", "churned")
+    assert "churn version 1 is registered" in stranger.says("train", "churn")
+    exports = re.findall(r"export (\w+)=(\S+)", stranger.says("env"))
+    job = ("ray", "job", "submit", "--working-dir", ".", "--", "python", "-m", "training.retrain", "--model", "churn")
+    said = stranger.says(*job, **{name: value.strip("'") for name, value in exports})
+    assert "churn version 2 is registered" in said
+    acts = stranger.says("decisions", "control", "--sql", "select distinct by from acts")
+    assert "somebody-else" not in acts
+
+
+@pytest.mark.timeout(900)
+def test_eight_models_and_a_training_have_room_on_two_cores(stranger: Stranger, tmp_path: Path) -> None:
+    """Five held more CPUs than there were for a training, which waited without a word."""
+    settings = stranger.settings
+    spec = load_model("churn", settings)
+    place = Place(Path(settings.home), Path(settings.models_dir), stranger.environment, httpx.Client())
+    names = ["churn", *(f"churn{number}" for number in range(2, MODELS + 1))]
+    for seed, name in enumerate(names):
+        named = spec.model_copy(update={"name": name})
+        if name != "churn":
+            (Path(settings.models_dir) / f"{name}.yaml").write_text(named.model_dump_json(exclude_unset=True))
+            register(place, named, make_bundle(tmp_path / name, seed, named))
+        stranger.says("deploy", name)
+    assert "is registered as" in stranger.says("train", "churn")
+    url = f"http://127.0.0.1:{settings.port}"
+    with httpx.Client(base_url=url, headers=bearer(settings.key_file), trust_env=False, timeout=30.0) as http:
+        assert all(http.get(f"/v2/models/{name}/ready").status_code == 200 for name in names)
+        assert http.get("/api/status").json()["waits"] == []
+
+
+def test_who_finds_no_room_says_so_and_what_to_do(stranger: Stranger) -> None:
+    file = Path(stranger.settings.models_dir) / "churn2.yaml"
+    text, spec = file.read_text(), load_model("churn2", stranger.settings)
+    greedy = spec.model_copy(update={"serving": spec.serving.model_copy(update={"num_cpus": 99.0})})
+    file.write_text(greedy.model_dump_json(exclude_unset=True))
+    process = stranger.starts("deploy", "churn2")
+    try:
+        wait_for("the wait in the status", lambda: "churn2 waits for 99 CPU" in stranger.says("status"))
+        assert "`windvane undeploy MODEL` or give churn2 less with serving.num_cpus" in stranger.says("status")
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=60.0)[0]
+    assert "churn2 waits for 99 CPU" in said
+    file.write_text(text)
+    stranger.says("deploy", "churn2")
+
+
+def test_a_link_that_somebody_cleans_away_is_put_back(stranger: Stranger) -> None:
+    """Every command hung for three minutes, and then Ray had made a real folder in the link's place."""
+    link = shortest(Path(stranger.settings.home))
+    assert link is not None
+    assert link.is_symlink()
+    link.unlink()
+    wait_for("the link", link.is_symlink, 20.0)
+    stranger.says("undeploy", "churn3")
+    stranger.says("deploy", "churn3")

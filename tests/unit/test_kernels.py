@@ -1,0 +1,16 @@
+"""Kernels are compiled for the same kinds of arrays that a model's are, so that none is compiled twice."""
+
+from pathlib import Path
+
+from serve_apps.kernels import compile_all
+from serve_apps.scorer import load_version
+from serve_apps.treeshap.kernel import contribute
+from serve_apps.treewalk.kernel import walk
+from tests.bundles import SPEC, make_bundle
+
+
+def test_a_real_version_finds_every_kernel_that_it_needs(tmp_path: Path) -> None:
+    compile_all()
+    compiled = [len(kernel.signatures) for kernel in (walk, contribute)]  # type: ignore[attr-defined]
+    load_version(1, make_bundle(tmp_path, 1), SPEC)
+    assert [len(kernel.signatures) for kernel in (walk, contribute)] == compiled  # type: ignore[attr-defined]

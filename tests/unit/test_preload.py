@@ -1,0 +1,27 @@
+"""What a worker loads before anybody asks."""
+
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cluster.preloading import allow
+from serve_apps.preload import preload
+
+
+def test_a_worker_that_may_become_a_replica_loads_what_that_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = threading.Event()
+    for name in ("gateway", "replica"):  # Ray Serve takes seconds to import
+        monkeypatch.setitem(sys.modules, f"serve_apps.{name}", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "serve_apps.kernels", SimpleNamespace(compile_all=compiled.set))
+    variables = {"WINDVANE_HOME": str(tmp_path)}
+    preload(variables)
+    assert not any(thread.name == "preload" for thread in threading.enumerate())
+    (tmp_path / "run").mkdir()
+    allow(tmp_path)
+    preload(variables)
+    assert compiled.wait(10.0)

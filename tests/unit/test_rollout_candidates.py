@@ -1,0 +1,80 @@
+"""Which version is proven next, and when it may take another's place."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cluster.gate import LOOP, Gate
+from configs.schema import Objectives, Plan
+from configs.sized_plan import Traffic
+from monitoring.evidence import ArmEvidence, Evidence
+from serve_apps.rollout.candidates import again, yields
+from serve_apps.rollout.machine import begin, go_back, promote
+from serve_apps.rollout.plan import Lateness, Rollout
+from serve_apps.rollout.verdict import Guardrail, Outcome, conclude
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+LATE = Traffic(600, 600, 40 * 86_400)  # a proof takes 41 days
+
+
+def proving(traffic: Traffic = LATE, loss: Outcome = "NOT_YET", **changes: object) -> Rollout:
+    rollout = begin("m", 3, 2, Plan(), Objectives(), 7, "because", START)
+    verdict = conclude(START, "shadow", (Guardrail("loss", loss, "…"),))
+    return replace(rollout, in_force_at=START, traffic=traffic, verdict=verdict, **changes)  # type: ignore[arg-type]
+
+
+def seen(decisions: int) -> Evidence:
+    return Evidence(8, (ArmEvidence(2, decisions, 0, None),), None, None)
+
+
+def test_candidates_that_come_faster_than_their_outcomes_cannot_keep_each_other_from_being_proven() -> None:
+    """One a week, outcomes after 40 days: the second takes the first's place, the third waits for the second's end."""
+    first = proving()
+    assert yields(first, START + 7 * DAY)
+    second = proving(started_at=START + 7 * DAY, proving_since=START)
+    assert not yields(second, START + 14 * DAY)
+    assert not yields(second, START + 88 * DAY)
+    assert yields(second, START + 89 * DAY), "it had twice the time that it takes"
+
+
+def test_what_cannot_be_proven_at_all_makes_room() -> None:
+    assert yields(proving(Traffic(600, None, None)), START + 50 * DAY)
+
+
+@pytest.mark.parametrize("phase", ["shadow", "step"])
+def test_only_what_is_not_proven_makes_room(phase: str) -> None:
+    assert yields(proving(phase=phase), START)
+    assert not yields(proving(phase=phase, loss="PASS"), START)
+
+
+def test_what_people_started_or_steer_or_wait_for_makes_no_room() -> None:
+    assert not yields(proving(started_by="ada"), START)
+    assert not yields(proving(paused=True), START)
+    assert not yields(promote(proving(), "ada", "now", START), START)
+    assert not yields(proving(ready_at=START), START)
+    assert not yields(proving(phase="bake"), START)
+    assert yields(proving(gate=Gate("ada")), START), "who asked for the retraining does not matter"
+
+
+def test_what_was_not_proven_is_tried_again_where_requests_come() -> None:
+    unproven = go_back(proving(gate=Gate("ada")), "unproven", "not proven in 24 h: no request", START)
+    picked = again(unproven, lambda: seen(1))
+    assert picked is not None
+    assert (picked.version, picked.requester) == (3, "ada")
+    assert again(unproven, lambda: seen(0)) is None
+    assert again(unproven, lambda: None) is None
+    assert again(replace(unproven, outcomes=20_000), lambda: seen(1)) is None, "more of the same tells nothing"
+    late = replace(unproven, lateness=Lateness(START, 5000, 500, missed=5))
+    assert again(late, lambda: seen(1)) is None, "requests would be late again"
+
+
+@pytest.mark.parametrize("phase", ["rolled_back", "aborted", "superseded"])
+def test_what_ended_for_another_reason_is_not_tried_again(phase: str) -> None:
+    ended = go_back(proving(), phase, "…", START)  # type: ignore[arg-type]
+    assert again(ended, lambda: seen(1000)) is None
+
+
+def test_what_the_loop_starts_is_known_by_its_name() -> None:
+    assert begin("m", 3, 2, Plan(), Objectives(), 7, "", START).started_by == LOOP
