@@ -35,8 +35,12 @@ def fill(
     tags: Mapping[str, str],
     parent: int | None,
     now: datetime,
+    doubts: Sequence[str] = (),
 ) -> Card:
-    """The card of a version that gave float[n] `scores` to the held-out rows; `tags` as `lineage.describe` has them."""
+    """The card of a version that gave float[n] `scores` to the held-out rows; `tags` as `lineage.describe` has them.
+
+    `doubts` are sentences that stand under its limits.
+    """
     groups = tuple(groups_of(spec, held, scores))
     newest = datetime.fromtimestamp(float(learnt.times[-1]), UTC).isoformat() if spec.data.time else ""
     return Card(
@@ -66,7 +70,7 @@ def fill(
         ),
         metrics=_figures(comparison.candidate),
         groups=groups,
-        limits=(*spec.limits, *limits_of(spec, comparison, groups)),
+        limits=(*spec.limits, *doubts, *limits_of(spec, comparison, groups)),
         approvals=(f"{ruling.standing}: {ruling.why}",),
     )
 

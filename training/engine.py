@@ -28,6 +28,8 @@ class Search:
 
     best: FitSettings
     trials: tuple[Trial, ...]
+    planned: int = 0  # settings that were to be tried
+    why_fewer: str = ""  # where not all were
 
 
 @dataclass(frozen=True, slots=True)

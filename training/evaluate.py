@@ -129,6 +129,20 @@ def _rule_first(comparison: Comparison) -> Ruling:
     return Ruling("champion", f"the first version: log loss {loss} on {comparison.n} rows")
 
 
+def off_balance(labels: Labels, scores: Floats) -> str | None:
+    """What the mean score says against what came true, where that is no chance; None where it may be.
+
+    >>> off_balance(np.arange(1000) % 10 == 0, np.full(1000, 0.11))
+    >>> off_balance(np.arange(1000) % 10 == 0, np.full(1000, 0.2))
+    'it says 0.2 on average of rows of which 0.1 came true'
+    """
+    said, true = float(scores.mean()), float(labels.mean())
+    error = float(np.sqrt(np.sum(scores * (1 - scores)))) / len(labels)
+    return (
+        f"it says {said:.3g} on average of rows of which {true:.3g} came true" if abs(said - true) > 3 * error else None
+    )
+
+
 def auc(labels: Labels, scores: Floats) -> float:
     """P(a positive scores above a negative), ties count half; nan without both.
 

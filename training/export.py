@@ -18,6 +18,7 @@ from monitoring.profile import Profile
 from training.engine import Fitted
 from training.examples import Examples
 from training.light import xgboost
+from training.onnx_trees import has_categories, to_tree_ensemble
 from training.sources import public
 
 TOLERANCE = 1e-4
@@ -86,6 +87,8 @@ def to_onnx(booster: xgboost.Booster, width: int) -> bytes:
             "The booster gives every row the same score: no feature differs between rows whose outcomes differ, so "
             "there is nothing to serve; bring features that tell something of the target"
         )
+    if has_categories(booster):
+        return to_tree_ensemble(booster, width)
     from onnxmltools import convert_xgboost  # seconds to import, so only who exports pays for it
     from onnxmltools.convert.common.data_types import FloatTensorType
 

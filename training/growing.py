@@ -1,6 +1,8 @@
 """Starts and grows boosters: first trees that say what a logistic regression says, then trees that improve on it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from training.examples import Examples
 from training.light import xgboost
 from training.linear import Linear, fit_linear
 from training.settings import FIXED, FitSettings
+from training.unknowns import with_unknowns
 
 STEPS_DEPTH = 6  # of a tree that stands for one feature's straight line: 64 steps
 NEGLIGIBLE = 1e-2  # share of the whole margin's spread below which a feature gets no such tree
@@ -82,8 +85,8 @@ def begin(lines: Lines | None, matrix: xgboost.DMatrix, rows: Rows, seed: int, t
 
 def grown(settings: FitSettings, examples: Examples, seed: int, threads: int) -> xgboost.Booster:
     """A booster of all its rounds on these rows."""
-    lines = lines_of(settings, examples)
-    return grow(settings, lines, matrix_of(examples), examples.rows, seed, threads)
+    taught = with_unknowns(examples)
+    return grow(settings, lines_of(settings, taught), matrix_of(taught), taught.rows, seed, threads)
 
 
 def grow(
@@ -99,4 +102,16 @@ def grow(
 
 def matrix_of(examples: Examples, threads: int = 1) -> xgboost.QuantileDMatrix:
     """The rows in xgboost's own form, binned once."""
-    return xgboost.QuantileDMatrix(examples.rows, examples.labels.astype(np.float32), nthread=threads)
+    labels = examples.labels.astype(np.float32)
+    kinds = kinds_of(examples.rows.shape[1], examples.categories)
+    return xgboost.QuantileDMatrix(examples.rows, labels, nthread=threads, **kinds)
+
+
+def kinds_of(width: int, categories: Collection[int]) -> dict[str, Any]:
+    """What xgboost's matrices have to be told of columns that hold codes."""
+    if not categories:
+        return {}
+    return {
+        "feature_types": ["c" if place in categories else "float" for place in range(width)],
+        "enable_categorical": True,
+    }

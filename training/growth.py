@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from training.engine import Trial
 from training.examples import Examples
-from training.growing import Start, begin, lines_of, matrix_of
+from training.growing import Start, begin, kinds_of, lines_of, matrix_of
 from training.light import xgboost
 from training.settings import FitSettings
+from training.unknowns import with_unknowns
 
 ROUNDS_PER_STEP = 10
 BLOCKS = 14  # of the checked rows, in time: a day each where it is a fortnight
@@ -34,7 +35,7 @@ class Folds:
     def __init__(self, folds: Sequence[Fold], seed: int, threads: int) -> None:
         self.seed, self.threads = seed, threads
         self._folds = folds
-        self.checked = [xgboost.DMatrix(fold.check.rows, nthread=threads) for fold in folds]
+        self.checked = [_checked(fold.check, threads) for fold in folds]
         self.labels = np.concatenate([fold.check.labels for fold in folds])
         self._learnt: dict[timedelta | None, list[tuple[Examples, xgboost.DMatrix]]] = {}
         self._starts: dict[tuple[timedelta | None, str], list[Start]] = {}
@@ -55,7 +56,7 @@ class Folds:
 
     def _parts(self, window: timedelta | None) -> list[tuple[Examples, xgboost.DMatrix]]:
         if window not in self._learnt:
-            parts = [fold.learn.window(window) for fold in self._folds]
+            parts = [with_unknowns(fold.learn.window(window)) for fold in self._folds]
             self._learnt[window] = [(part, matrix_of(part)) for part in parts]
         return self._learnt[window]
 
@@ -109,6 +110,11 @@ class Growth:
             by_block = tuple(float(block.mean()) for block in np.array_split(losses, BLOCKS) if len(block))
             self._best = Trial(replace(self._settings, rounds=self.rounds), self.log_loss, by_block)
             self._best_losses = losses
+
+
+def _checked(examples: Examples, threads: int) -> xgboost.DMatrix:
+    kinds = kinds_of(examples.rows.shape[1], examples.categories)
+    return xgboost.DMatrix(examples.rows, nthread=threads, **kinds)
 
 
 def log_losses(chances: NDArray[np.floating], labels: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """The engine in this process, with plain xgboost: no cluster, nothing to wait for."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from configs.schema import Training
@@ -52,7 +53,8 @@ class LocalEngine:
             best = _tried(Growth(settings, folds), training.max_rounds, _leader(trials), late)
             say(f"trial {place + 1}: log loss {best.log_loss:.4f} at {best.settings.rounds} rounds")
             trials.append(best)
-        return conclude(trials, default_settings(learn, training))
+        found = conclude(trials, default_settings(learn, training))
+        return replace(found, planned=len(tried), why_fewer="training.tune_budget was used up")
 
     def fit(
         self,
@@ -60,8 +62,8 @@ class LocalEngine:
         served: Examples,
         settings: FitSettings,
         training: Training,
-        _scratch: Path | None,
-        _say: Callable[[str], None],
+        _scratch: Path | None = None,
+        _say: Callable[[str], None] | None = None,
     ) -> Fitted:
         """A booster from each of both sets of rows."""
         parts = (part.window(settings.window) for part in (judged, served))

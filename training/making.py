@@ -13,7 +13,7 @@ from monitoring.calibration import Block, blocks_of
 from monitoring.profile import Profile
 from monitoring.promises import KEPT_BLOCKS
 from training.engine import Engine, Fitted, Search
-from training.evaluate import Comparison, Ruling, Standing, compare, rule
+from training.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
 from training.examples import Examples, label_delay
 from training.light import xgboost
 from training.recency import choose
@@ -68,6 +68,23 @@ class Made:
     def judged_until(self) -> float:
         """The judged booster knows only rows before this event time."""
         return self.slices.held_from
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What people should know before they trust its figures, in sentences."""
+        said = []
+        if self.slices.served.doubt is not None:
+            said.append(
+                f"Rows have no time, and {self.slices.served.doubt}: held out at random, they say nothing of rows to "
+                "come if that order is time or place; declare data.time."
+            )
+        if len(self.found.trials) < self.found.planned:
+            said.append(
+                f"Of {self.found.planned} settings {len(self.found.trials)} were tried: {self.found.why_fewer}."
+            )
+        if (off := off_balance(self.held.labels, self.ours)) is not None:
+            said.append(f"Its scores are off: {off}; something has changed since what it learnt from.")
+        return tuple(said)
 
     @property
     def trained_until(self) -> float:

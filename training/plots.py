@@ -92,7 +92,8 @@ def _contributions(path: Path, booster: xgboost.Booster, rows: NDArray[np.float3
     """A strip of points for each of the features that move scores most, coloured from its low to its high values."""
     from matplotlib import pyplot
 
-    parts = booster.predict(xgboost.DMatrix(rows), pred_contribs=True)[:, :-1]
+    matrix = xgboost.DMatrix(rows, feature_types=booster.feature_types, enable_categorical=True)
+    parts = booster.predict(matrix, pred_contribs=True)[:, :-1]
     shown = np.argsort(-np.abs(parts).mean(axis=0))[:SHOWN_FEATURES][::-1]
     figure, axes = pyplot.subplots(figsize=(8, 1 + 0.3 * len(shown)))
     spread = np.random.default_rng(0).uniform(-0.3, 0.3, len(rows))

@@ -93,8 +93,6 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
         since = None if order.since is None else order.since.timestamp()
         cut = slices(spec, declared, learnt, since)
     progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
-    if declared.doubt:
-        progress.say(f"WARNING: {declared.doubt}, and rows held out are drawn from all of it; declare data.time")
 
     with ThreadPoolExecutor(1) as aside:
         opening = aside.submit(_open, order, at)
@@ -115,6 +113,8 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
     with progress.stage("judge"):
         made = judge(spec, cut, found, fitted, champion, order.accept)
     _show(made.comparison, made.ruling, progress)
+    for doubt in made.doubts:
+        progress.say(f"WARNING: {doubt}")
 
     with progress.stage("export"):
         bundle, report = folder / "bundle", folder / "report"
@@ -125,7 +125,9 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
             "erased_subjects": str(erased),  # of whom it has no row
         }
         now = datetime.now(UTC)
-        card = fill(order, spec, learnt, made.held, made.ours, made.comparison, made.ruling, tags, made.parent, now)
+        card = fill(
+            order, spec, learnt, made.held, made.ours, made.comparison, made.ruling, tags, made.parent, now, made.doubts
+        )
         (bundle / CARD).write_bytes(write_card(card))
         (report / "card.md").write_text(page(card))
         manifest = export.export(fitted, spec, made.profile, made.reference, made.judged_until, bundle).manifest

@@ -15,10 +15,11 @@ from cluster.processes import step_back
 from configs.schema import Training
 from training.engine import Fitted
 from training.examples import Examples
-from training.growing import grow, lines_of
+from training.growing import grow, kinds_of, lines_of
 from training.light import xgboost
 from training.settings import FitSettings
 from training.share import most_workers, share
+from training.unknowns import with_unknowns
 
 JUDGED, SERVED = "judged.ubj", "served.ubj"
 # Ray Train looks every 2 s whether a worker has ended, and starts a process to foresee spot reclaims: neither suits a
@@ -33,7 +34,8 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
     """
     cluster = ray.cluster_resources()
     workers = most_workers(training.workers, ray.available_resources(), cluster)
-    parts = ((JUDGED, judged.window(settings.window)), (SERVED, served.window(settings.window)))
+    rows = ((JUDGED, judged), (SERVED, served))
+    parts = [(name, with_unknowns(examples.window(settings.window))) for name, examples in rows]
     shares = {
         name: (ray.put(part.rows), ray.put(part.labels.astype(np.float32)), lines_of(settings, part))
         for name, part in parts
@@ -45,6 +47,7 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
         train_loop_config={
             "shares": shares,
             "settings": settings,
+            "kinds": kinds_of(judged.rows.shape[1], judged.categories),
             "seed": training.seed,
         },
         scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker=share(cluster)),
@@ -65,7 +68,7 @@ def _fit_share(config: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, (*share, lines) in config["shares"].items():
             rows, labels = (part[rank::workers] for part in ray.get(share))
-            learn = xgboost.QuantileDMatrix(rows, labels)
+            learn = xgboost.QuantileDMatrix(rows, labels, **config["kinds"])
             booster = grow(config["settings"], lines, learn, rows, config["seed"], threads=1)
             if rank == 0:
                 booster.save_model(Path(folder) / name)

@@ -48,6 +48,7 @@ class BoosterTrial(tune.Trainable):  # type: ignore[misc]
 class _Progress(tune.Callback):  # type: ignore[misc]
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._done = say, 0
+        self.failed: list[str] = []  # why
 
     def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:
         """Say how a trial ended."""
@@ -59,7 +60,8 @@ class _Progress(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
         """Say that a trial did not run, and why."""
         self._done += 1
-        self._say(f"trial {self._done} did not run: {_last_line(trial.error_file)}")
+        self.failed.append(_last_line(trial.error_file))
+        self._say(f"trial {self._done} did not run: {self.failed[-1]}")
 
 
 # Written for every result of every trial; the search is recorded with the version instead.
@@ -74,6 +76,7 @@ def search(learn: Examples, check: Examples, training: Training, scratch: Path, 
     whole = folds_of(learn, check, joined(learn, check), several)
     folds = [Fold(_slim(fold.learn), _slim(fold.check)) for fold in whole]
     steps = max(1, training.max_rounds // ROUNDS_PER_STEP)
+    progress = _Progress(say)
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(BoosterTrial, folds=folds, tried=tried, seed=training.seed),
@@ -92,17 +95,15 @@ def search(learn: Examples, check: Examples, training: Training, scratch: Path, 
             storage_path=str(scratch),
             stop={"training_iteration": steps},
             verbose=0,
-            callbacks=[_Progress(say)],
+            callbacks=[progress],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
     trials = _reported([result.metrics or {} for result in tuner.fit()])
+    why = f"{progress.failed[-1]}" if progress.failed else "they had no CPU within training.tune_budget"
     if len(trials) < len(tried):
-        say(
-            f"{len(tried) - len(trials)} of {len(tried)} trials had no CPU within tune_budget or failed"
-            + ("" if trials else "; the default settings are taken: lengthen training.tune_budget or free CPUs")
-        )
-    return conclude(trials, default_settings(learn, training))
+        say(f"{len(tried) - len(trials)} of {len(tried)} trials did not run: {why}")
+    return replace(conclude(trials, default_settings(learn, training)), planned=len(tried), why_fewer=why)
 
 
 def _reported(results: Sequence[dict[str, Any]]) -> list[Trial]:

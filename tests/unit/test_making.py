@@ -126,6 +126,18 @@ def test_the_champion_over_again_is_no_change() -> None:
     assert again.ruling.why.startswith("no change: it scores all 200 rows held out exactly as champion 3")
 
 
+def test_what_makes_figures_doubtful_is_told() -> None:
+    rows = examples(1000)
+    assert make(SPEC, rows, rows, None, LocalEngine(), None, silent).doubts == ()
+    moved = replace(rows, labels=rows.labels & ((rows.times < 800) | (rows.times % 3 == 0)), doubt="it drifts")
+    made = make(SPEC, moved, moved, None, LocalEngine(), None, silent)
+    sorted_file, off = made.doubts
+    assert sorted_file.startswith("Rows have no time, and it drifts: held out at random")
+    assert off.startswith("Its scores are off: it says 0.4")
+    few = replace(made, found=replace(made.found, planned=6, why_fewer="training.tune_budget was used up"))
+    assert few.doubts[1] == "Of 6 settings 1 were tried: training.tune_budget was used up."
+
+
 def test_other_rows_teach_while_the_declared_ones_judge() -> None:
     declared, upside_down = examples(1000), examples(1000, seed=2)
     upside_down = Examples(upside_down.table, upside_down.rows, ~upside_down.labels, upside_down.times)
