@@ -28,6 +28,7 @@ COLOURS = {
 
 
 EVENTS = (6, 3, 1, 0)  # how many a model's panel shows, fewer where the screen is small
+LEAST_PANEL = 6  # lines of a model without events, its frame included
 CAUSES = 4  # of refusals and warnings, most frequent first
 
 
@@ -48,8 +49,9 @@ def wait_line(wait: dict[str, Any]) -> str:
 def fitted_page(status: dict[str, Any], console: Console) -> RenderableType:
     """The status in at most as many lines as the screen has: fewer events, then fewer words, then fewer models."""
     height = console.size.height - 1
+    hopeless = LEAST_PANEL * len(status["models"]) > height  # to draw them all takes a second for thirty models
     for guardrails in (True, False):
-        for events in EVENTS:
+        for events in () if hopeless else EVENTS:
             page = status_page(status, events, guardrails)
             if _height(page, console) <= height:
                 return page

@@ -124,9 +124,8 @@ def many_events(models: int) -> dict[str, Any]:
     return {"models": [model(name=f"m{place}", events=events, rollout=rollout) for place in range(models)]}
 
 
-@pytest.mark.parametrize("height", [2, 5, 10, 16, 24, 60])
-@pytest.mark.parametrize("models", [1, 2, 8, 30])
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("height", [2, 10, 24, 60])
+@pytest.mark.parametrize(("models", "width"), [(1, 40), (2, 80), (8, 80), (30, 200)])
 def test_what_is_watched_is_never_taller_than_the_screen(height: int, models: int, width: int) -> None:
     console = Console(file=io.StringIO(), width=width, height=height)
     console.print(fitted_page(many_events(models), console))
