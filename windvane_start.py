@@ -37,6 +37,14 @@ def pin() -> None:
         sys.meta_path.insert(0, Pinned())
 
 
+def have_a_home() -> None:
+    """Libraries ask for the user's folder, which a user without a name, as in many containers, may not have."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(Path(os.environ.get("WINDVANE_HOME") or "var").absolute())
+
+
 def find_users_modules() -> None:
     """Let functions that a declaration names as its source be found where `windvane` was called, after all else."""
     for folder in (os.environ.get(USERS_FOLDER), os.getcwd()):
@@ -47,6 +55,7 @@ def find_users_modules() -> None:
 def run(program: str) -> None:
     """Run one of Windvane's modules as `python -m` would, with `sys.argv` as its arguments."""
     pin()
+    have_a_home()
     find_users_modules()
     runpy.run_module(program, run_name="__main__", alter_sys=True)
 
@@ -59,6 +68,7 @@ def retrain() -> None:
 def windvane() -> None:
     """What `windvane` runs."""
     pin()
+    have_a_home()
     from cluster.cli import main
 
     main()

@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 PROGRAM = ("-m", "windvane_start")  # before a module's name: ours, whatever lies in the folder or on PYTHONPATH
 TRAINING = "training.retrain"
 TRAINING_SHARE = "windvane_training"  # a resource of our head, one a CPU, that only trainings take
-USERS_FOLDER = "WINDVANE_USERS_FOLDER"  # a variable: where `windvane` was called, and modules of the user's own may lie
 JobState = Literal["pending", "running", "succeeded", "failed", "stopped", "unknown"]
 
 

@@ -61,7 +61,11 @@ def demand(checks: Sequence[Check]) -> None:
 
 
 def _begin(settings: Settings, progress: Progress) -> None:
-    """What a new home begins with: a key for its owner, and a policy set."""
+    """What a new home begins with: a key for its owner, a policy set, and that no tool takes it along."""
+    for name in (".gitignore", ".rayignore"):  # keys and logs are neither to commit nor to upload with a job
+        ignored = Path(settings.home) / name
+        if not ignored.exists():
+            ignored.write_text("*\n")
     ensure_first_key(Path(settings.home), KeyBook(SqlStore(settings.store_url)), datetime.now(UTC))
     told = first_policies(settings, datetime.now(UTC))
     if told:

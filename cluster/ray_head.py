@@ -12,11 +12,12 @@ from cluster.access import ensure_secret
 from cluster.addresses import no_proxy
 from cluster.errors import Unavailable
 from cluster.head_record import Head
-from cluster.jobs import TRAINING_SHARE, USERS_FOLDER
+from cluster.jobs import TRAINING_SHARE
 from cluster.run_folder import remove_link, run_folder, shortest, temporary_of
 from cluster.serve_apps_api import CONTROL
 from cluster.unix_user import user_name
 from configs.schema import Settings
+from configs.settings import USERS_FOLDER
 
 MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
 LEAST_CPUS_TO_COUNT_ON = 2  # on a single core, too, a search runs two trials in turn

@@ -11,7 +11,7 @@ from configs.access import TokenIssuer
 from configs.complaint import BadDeclaration, Complaint, Fault, faults, nearest, spelled
 from configs.document import Document, Unreadable, merge, read
 from configs.schema import ModelSpec
-from configs.settings import GRPC_OFFSET, Settings
+from configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings
 
 PACKAGED = Path(__file__).parent
 
@@ -48,7 +48,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     environment = os.environ if environment is None else environment
     given = {field: environment[name] for field, name in _VARIABLES.items() if environment.get(name)}
     home = Path(given.get("home", "var")).expanduser().absolute()
-    own_models = Path("configs/models")
+    own_models = Path(environment.get(USERS_FOLDER) or ".") / "configs" / "models"
     port = given.get("port", "8000")
     models = given.get("models_dir", own_models if own_models.is_dir() else PACKAGED / "models")
     if given.get("ray_address"):  # a cluster that somebody else started, with Ray's usual token

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from configs.access import FIRST_KEY, LOOPBACK, Access
 
+USERS_FOLDER = "WINDVANE_USERS_FOLDER"  # a variable: where `windvane` was called, and the user's own files may lie
+PACKAGED_MODELS = Path(__file__).parent / "models"
 GRPC_OFFSET = 1000  # from the HTTP port, so that two Windvanes on one machine differ in both
 
 
@@ -89,13 +91,14 @@ class Settings(BaseModel):
             "WINDVANE_DASHBOARD_PORT": str(self.dashboard_port),
             "WINDVANE_STORE": self.store_url,
             "WINDVANE_MLFLOW": self.mlflow_uri,
-            "WINDVANE_MODELS": self.models_dir,
             "WINDVANE_ACCESS": self.access,
             "WINDVANE_SIGNING_KEY": str(self.signing_key_file),
             "WINDVANE_MASTER_KEY": str(self.master_key_file),
             "RAY_AUTH_TOKEN_PATH": str(self.ray_token_file),
         }
         chosen = {
+            # a folder of the user's own may come to be while others run: whoever looks then finds it
+            "WINDVANE_MODELS": None if Path(self.models_dir) == PACKAGED_MODELS else self.models_dir,
             "WINDVANE_OVERLAY": self.overlay,
             "WINDVANE_TOKEN_ISSUER": self.issuer_file,
             "WINDVANE_CHECKPOINT_COPY": self.checkpoint_copy,

@@ -13,7 +13,7 @@ from cluster import addresses, job_failure
 from cluster.cli.operate import api, progress_line
 from cluster.cli.waits import Waits
 from cluster.errors import Conflict, NotFound, WindvaneError
-from cluster.jobs import PROGRAM, TRAINING, USERS_FOLDER, JobRequest
+from cluster.jobs import PROGRAM, TRAINING, JobRequest
 from cluster.ray_jobs import RayJobs
 from cluster.serve_apps_api import ServeApplications
 from configs.complaint import BadDeclaration
@@ -26,7 +26,7 @@ from configs.load import (
     validate_file,
     writable_models_dir,
 )
-from configs.settings import Settings
+from configs.settings import USERS_FOLDER, Settings
 from configs.sized_plan import examples
 
 DEPLOY_SECONDS = 180.0

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cluster.cli import models
-from cluster.jobs import PROGRAM, TRAINING, USERS_FOLDER
+from cluster.jobs import PROGRAM, TRAINING
 from cluster.store import Event
+from configs.settings import USERS_FOLDER
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
 from tests.shell import DECLARATION, Shell, sentence_of

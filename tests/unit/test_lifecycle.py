@@ -88,6 +88,8 @@ def test_what_starts_well_goes_on(tmp_path: Path, heads: Heads) -> None:
     assert up(settings_of(tmp_path / "home"), lambda _: None).started_ray
     assert heads.acts == ["started"]
     assert (tmp_path / "home" / "admin.key").exists()
+    assert (tmp_path / "home" / ".gitignore").read_text() == "*\n", "or git would take keys along"
+    assert (tmp_path / "home" / ".rayignore").read_text() == "*\n", "or `ray job submit --working-dir .` would"
 
 
 def test_down_makes_nothing_where_nothing_ever_was(tmp_path: Path) -> None:

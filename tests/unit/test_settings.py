@@ -7,7 +7,7 @@ import pytest
 
 from configs.complaint import BadDeclaration
 from configs.load import load_settings
-from configs.settings import GRPC_OFFSET, Settings
+from configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings
 from tests.unit.test_load import models as models
 from tests.unit.test_load import settings_for
 
@@ -62,3 +62,12 @@ def test_every_bad_variable_is_named_at_once() -> None:
     assert [complaint.path for complaint in caught.value.complaints] == ["WINDVANE_PORT", "WINDVANE_DASHBOARD_PORT"]
     assert "'eight'" in str(caught.value)
     assert "less than or equal to 65535" in str(caught.value)
+
+
+def test_a_models_folder_made_after_the_start_is_found_by_what_runs_already(tmp_path: Path) -> None:
+    """Who called `up` before `init` had jobs of the loop that knew none of the own models."""
+    before = load_settings({"WINDVANE_HOME": str(tmp_path), USERS_FOLDER: str(tmp_path)})
+    variables = before.environment() | {USERS_FOLDER: str(tmp_path)}
+    assert load_settings(variables) == before
+    (tmp_path / "configs" / "models").mkdir(parents=True)
+    assert load_settings(variables).models_dir == str(tmp_path / "configs" / "models")

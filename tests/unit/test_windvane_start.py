@@ -72,3 +72,15 @@ def test_pinning_twice_is_pinning_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_programs_of_ours_are_started(repository: Path) -> None:
     assert "Name a module of Windvane's" in printed(repository, sys.executable, *PROGRAM, "os")
     assert "Name a module of Windvane's" in printed(repository, sys.executable, *PROGRAM)
+
+
+def test_a_user_without_a_folder_gets_the_home(tmp_path: Path) -> None:
+    """MLflow asks for it as it is imported: `Could not determine home directory`."""
+    program = (
+        "import os, pathlib\n"
+        "def nobody(*_): raise RuntimeError\n"
+        "pathlib.Path.home = nobody\n"
+        "import windvane_start; windvane_start.have_a_home(); print(os.environ['HOME'])"
+    )
+    assert printed(tmp_path, sys.executable, "-c", program, WINDVANE_HOME="/srv/wv") == "/srv/wv\n"
+    assert printed(tmp_path, sys.executable, "-c", program, WINDVANE_HOME="") == f"{tmp_path}/var\n"
