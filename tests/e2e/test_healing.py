@@ -59,7 +59,10 @@ class Caller(threading.Thread):
         values = self._rng.normal(size=(BATCH, 3))
         labels = self._rng.random(BATCH) < 1.0 / (1.0 + np.exp(-self.direction * values[:, 0]))
         path = f"/v2/models/{MODEL}"
-        instances = [{"features": dict(zip("abc", map(float, row), strict=True))} for row in values]
+        instances = [
+            {"subject": f"case-{self._rng.integers(10**9)}", "features": dict(zip("abc", map(float, row), strict=True))}
+            for row in values
+        ]
         reply = self._place.http.post(f"{path}/decide", json={"instances": instances})
         if reply.status_code != 200:
             self.refused.append(f"{reply.status_code} {reply.text[:200]}")
@@ -101,6 +104,7 @@ def test_a_flip_in_live_traffic_is_healed_at_default_limits_without_a_hand(place
     try:
         began = time.monotonic()
         wait_for("calm traffic", lambda: time.monotonic() - began > CALM_SECONDS, CALM_SECONDS + 30.0)
+        assert caller.refused == []
         assert caller.auc() > 0.75
         calm = {event["kind"] for event in place.events(MODEL)}
         assert not calm & {"assessment", "promoted", "rolled_back"}, "nothing has changed yet"
