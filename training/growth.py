@@ -16,9 +16,9 @@ from training.unknowns import with_unknowns
 
 ROUNDS_PER_STEP = 10
 BLOCKS = 14  # of the checked rows, in time: a day each where it is a fortnight
-PATIENCE = 4  # steps without an improvement after which more rounds are hopeless
-STEPS_AHEAD = 15  # for which the newest gain is taken to go on, which is more than it does
-SURE = 0.5  # standard errors by which more rounds have to be better: fewer are as good until shown otherwise
+PATIENCE = 5  # steps without an improvement after which more rounds are hopeless
+STEPS_AHEAD = 25  # for which the newest gain is taken to go on, which is more than it does
+SURE = 0.75  # standard errors by which more rounds have to be better: fewer are as good until shown otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ LAMBDAS = (1.0, 5.0, 20.0)
 # Different enough that what one lacks another has: curves, straight lines alone, interactions, no straight lines.
 PORTFOLIO: tuple[FitSettings, ...] = (
     FitSettings(),
-    FitSettings(start="none"),
+    FitSettings(start="none", max_depth=4, colsample_bytree=1.0, reg_lambda=1.0),
     FitSettings(max_depth=1),
-    FitSettings(start="none", max_depth=5),
-    FitSettings(max_depth=5),
-    FitSettings(start="none", max_depth=2),
+    FitSettings(max_depth=4, colsample_bytree=1.0, reg_lambda=1.0),
+    FitSettings(start="none"),
+    FitSettings(max_depth=6),
 )
 
 

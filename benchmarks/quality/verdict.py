@@ -27,6 +27,7 @@ class Result:
     difference: float  # ours minus the best's
     error: float  # standard error of that difference
     base: float  # log loss of the label's share
+    splits: int = 1
 
     @property
     def errors(self) -> float:
@@ -39,9 +40,14 @@ class Result:
         return self.errors <= SURE
 
 
-def judge(table: str, labels: NDArray[np.bool_], scores: Mapping[str, Floats], base: Floats) -> Result:
-    """From float[n] out-of-fold scores of every model, `OURS` among them, and of the learnt label's share."""
-    losses = {name: _losses(labels, each) for name, each in scores.items()}
+def judge(
+    table: str, labels: NDArray[np.bool_], splits: Sequence[Mapping[str, Floats]], base: Sequence[Floats]
+) -> Result:
+    """From float[n] out-of-fold scores of every model, `OURS` among them, and of the learnt label's share, by split.
+
+    A row's loss is its mean over the splits.
+    """
+    losses = {name: np.mean([_losses(labels, split[name]) for split in splits], axis=0) for name in splits[0]}
     means = {name: float(each.mean()) for name, each in losses.items()}
     best = min((name for name in means if name != OURS), key=lambda name: means[name])
     extra = losses[OURS] - losses[best]
@@ -50,11 +56,12 @@ def judge(table: str, labels: NDArray[np.bool_], scores: Mapping[str, Floats], b
         len(labels),
         int(labels.sum()),
         means,
-        {name: auc(labels, each) for name, each in scores.items()},
+        {name: float(np.mean([auc(labels, split[name]) for split in splits])) for name in losses},
         best,
         float(extra.mean()),
         float(extra.std(ddof=1) / np.sqrt(len(extra))),
-        float(_losses(labels, base).mean()),
+        float(np.mean([_losses(labels, each).mean() for each in base])),
+        len(splits),
     )
 
 

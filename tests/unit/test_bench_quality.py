@@ -20,7 +20,15 @@ def result(ours: float, theirs: float, jitter: float = 0.0):  # type: ignore[no-
         "xgboost": np.full(2000, theirs),
         "logistic": np.full(2000, 0.5),
     }
-    return judge("t", LABELS, {name: np.where(LABELS, each, 1 - each) for name, each in right.items()}, EVERYBODY)
+    scores = {name: np.where(LABELS, each, 1 - each) for name, each in right.items()}
+    return judge("t", LABELS, [scores], [EVERYBODY])
+
+
+def test_a_rows_loss_is_its_mean_over_the_splits() -> None:
+    lucky, unlucky = ({"windvane": np.full(4, each), "xgboost": np.full(4, 0.5)} for each in (0.5, 0.25))
+    found = judge("t", np.ones(4, bool), [lucky, unlucky], [np.full(4, 0.5)] * 2)
+    assert found.difference == pytest.approx(np.log(2) / 2)
+    assert found.splits == 2
 
 
 def test_the_difference_is_to_the_best_of_the_others_row_by_row() -> None:

@@ -58,14 +58,14 @@ def test_the_best_is_kept_when_more_rounds_make_it_worse_until_they_are_hopeless
     first = growth.best
     assert first is not None
     assert not growth.hopeless(None)
-    growth.step(40)
+    growth.step(60)
     assert growth.best is first
     assert growth.hopeless(None)
 
 
 def test_a_setting_too_slow_to_come_up_to_another_is_given_up() -> None:
     growth = Growth(PLAIN, Folds([Fold(LEARN, CHECK)], seed=7, threads=1))
-    for _ in range(4):
+    for _ in range(5):
         growth.step(10)
     best = growth.best
     assert best is not None
