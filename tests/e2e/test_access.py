@@ -20,7 +20,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as stubs
 
-from cluster import haproxy, processes, ray_head
+from cluster import haproxy, head_record, processes
 from cluster.decision_log.record import Act, Decision, Outcome, Record, Value
 from cluster.decision_log.tail import Tail
 from tests import issuer
@@ -509,7 +509,7 @@ def test_rays_own_doors_ask_for_a_token(doors: Place) -> None:
 
 def test_no_port_at_all_takes_orders_from_a_stranger(doors: Place, tmp_path: Path) -> None:
     """Ray opens some thirty, most of them on every interface; whoever may submit a job or a task may run anything."""
-    head = ray_head.load(doors.home)
+    head = head_record.load(doors.home)
     assert head is not None
     family = processes.with_descendants(processes.find(head.marks)) + haproxy.ours(Path(head.run))
     open_to = {

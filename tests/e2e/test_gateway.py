@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from cluster import ray_head
+from cluster import head_record, ray_head
 from cluster.access import bearer
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.first_key import ensure_first_key
@@ -46,7 +46,7 @@ DURABLE = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"ma
 class Operator:
     """Serve and the Switchboard from outside: a driver in its own process."""
 
-    def __init__(self, settings: Settings, head: ray_head.Head) -> None:
+    def __init__(self, settings: Settings, head: head_record.Head) -> None:
         arguments = (settings.model_dump_json(), head.address, head.dashboard_url)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.operator", *arguments],
