@@ -149,7 +149,7 @@ def test_our_training_runs_in_a_repository_with_a_training_of_its_own(stranger: 
     job = ("ray", "job", "submit", "--working-dir", ".", "--", "python", "-m", "training.retrain", "--model", "churn")
     said = stranger.says(*job, **dict(exports))
     assert "churn version 2 is registered" in said
-    acts = stranger.says("decisions", "control", "--sql", "select distinct by from acts")
+    acts = stranger.says("decisions", "control", "--sql", "select distinct who from acts")
     assert "somebody-else" not in acts
 
 
