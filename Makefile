@@ -9,7 +9,7 @@ CLIENTS := $(abspath $(or $(WINDVANE_CLIENTS),var/clients))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick bench-loop bench-loop-quick bench-quality bench-quality-quick docs lock clean
+.PHONY: help setup demo test test-unit test-e2e clients check format bench bench-quick bench-loop bench-loop-quick bench-quality bench-quality-quick bench-patience docs lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench-quality: $(READY) ## trained versions beside careful plain models on some 
 
 bench-quality-quick: $(READY) ## the same on eleven tables: under 5 minutes
 	@$(BIN)/python -m benchmarks.quality --quick
+
+bench-patience: $(READY) ## what a person waits for beside the least it could be; wants an idle machine
+	@$(BIN)/python -m benchmarks.patience
 
 docs: $(READY) ## write docs/models.md anew from the schema
 	$(BIN)/python -m docs.generate

@@ -58,7 +58,6 @@ class Observation:
         self._answered: dict[int, LabelledScores] = {}  # by window
         self._pairs: dict[tuple[int, int], Pair] = {}
         self._rates = Rates()
-        self._newest_window: int | None = None
         self._label_ages = LabelAges()
         self._traffic = TrafficMeter()
         self._objective_ms = spec.slo.latency_p99_ms
@@ -114,8 +113,6 @@ class Observation:
     def add_scored(self, version: int, window: int, n: int) -> None:
         """Count decisions of that window that the version scored, as answer or as shadow."""
         self._scored[(version, window)] += n
-        if self._scored[(version, window)] >= _WATERMARK_QUORUM:
-            self._newest_window = window if self._newest_window is None else max(self._newest_window, window)
         while len(self._scored) > KEPT_WINDOWS * 10:
             del self._scored[min(self._scored, key=lambda key: key[1])]
 
@@ -126,8 +123,9 @@ class Observation:
     def add_answered(self, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
         """Count float64[n] scores that were answered and whose bool[n] labels became known just now."""
         _count(self._answered, window, scores, labels)
-        if self._newest_window is not None:
-            self._label_ages.add(max(0, self._newest_window - window), labels)
+        newest = self._newest_window()
+        if newest is not None:
+            self._label_ages.add(max(0, newest - window), labels)
 
     def _take_back(self, window: int, scores: Sequence[tuple[int, float]], label: bool) -> None:
         labels = np.array([label])
@@ -150,18 +148,15 @@ class Observation:
 
         Enough is ten, and a twentieth of all in the newest windows: a few wild times move no clock.
         """
-        newest: dict[int, tuple[int, float]] = {}
-        for (_, window), counts in self._merged.windows.items():
-            rows, latest = newest.get(window, (0, float("-inf")))
-            newest[window] = (rows + counts.rows, max(latest, counts.newest))
-        ordered, seen = sorted(newest, reverse=True), 0
-        for place, window in enumerate(ordered):
-            rows, latest = newest[window]
-            seen += rows
-            beside = seen + sum(newest[older][0] for older in ordered[place + 1 : place + 3])
-            if seen >= max(_WATERMARK_QUORUM, _WATERMARK_SHARE * beside):
-                return latest
-        return None
+        newest = self._newest()
+        window = _newest_of({window: rows for window, (rows, _) in newest.items()}, _WATERMARK_SHARE)
+        return None if window is None else newest[window][1]
+
+    def furthest(self) -> float | None:
+        """The newest event time that ten decisions vouch for, however many others do not."""
+        newest = self._newest()
+        window = _newest_of({window: rows for window, (rows, _) in newest.items()}, 0.0)
+        return None if window is None else newest[window][1]
 
     def reference(self, version: int) -> Performance | None:
         """The version's performance when it was made, or None while its profile is not known."""
@@ -248,6 +243,21 @@ class Observation:
             warnings=dict(self._merged.warnings),
         )
 
+    def _newest(self) -> dict[int, tuple[int, float]]:
+        """Decisions and newest event time of every window, over all versions."""
+        newest: dict[int, tuple[int, float]] = {}
+        for (_, window), counts in self._merged.windows.items():
+            rows, latest = newest.get(window, (0, float("-inf")))
+            newest[window] = (rows + counts.rows, max(latest, counts.newest))
+        return newest
+
+    def _newest_window(self) -> int | None:
+        """The window that the log has come to."""
+        rows: dict[int, int] = {}
+        for (_, window), count in self._scored.items():
+            rows[window] = max(rows.get(window, 0), count)
+        return _newest_of(rows, _WATERMARK_SHARE)
+
     def _complete(self, version: int, window: int, now: float) -> bool:
         labelled, decided = self._labelled[version][window].n, self._scored.get((version, window), 0)
         end = (window + 1) * self._window_seconds
@@ -307,6 +317,17 @@ class Observation:
                 )
             )
         return tuple(measured)
+
+
+def _newest_of(rows: dict[int, int], share: float) -> int | None:
+    """The newest window which, with those after it, holds ten rows and that share of them and of the two before."""
+    ordered, seen = sorted(rows, reverse=True), 0
+    for place, window in enumerate(ordered):
+        seen += rows[window]
+        beside = seen + sum(rows[older] for older in ordered[place + 1 : place + 3])
+        if seen >= max(_WATERMARK_QUORUM, share * beside):
+            return window
+    return None
 
 
 def _columns(rows: list[tuple[float, bool]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

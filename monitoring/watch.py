@@ -33,6 +33,7 @@ class MonitorView:
     labelled: LabelledSpan | None
     learnt: int | None = None  # rows the version has learnt from
     days: tuple[Block, ...] = ()  # windows of those rows; only where none of its own was asked for before
+    furthest: float | None = None  # the newest event time that ten decisions vouch for: wild ones may lie ahead
 
 
 def view(seen: Observation, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
@@ -42,7 +43,9 @@ def view(seen: Observation, version: int, after: int | None, min_labels: int, cl
     labelled = None if until is None else seen.labelled(version, min_labels, until)
     days = seen.days(version) if after is None else ()
     measures = seen.measures(version, after)
-    return MonitorView(watermark, seen.reference(version), measures, labelled, seen.learnt(version), days)
+    return MonitorView(
+        watermark, seen.reference(version), measures, labelled, seen.learnt(version), days, seen.furthest()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +147,11 @@ def decide(
     return replace(looked, trigger=trigger, since=since, note=why, untold=told, wanted=request), worst
 
 
-def future_told(state: WatchState, champion: int, watermark: float, now: datetime) -> WatchState:
+def future_told(state: WatchState, champion: int, furthest: float, now: datetime) -> WatchState:
     """The state with an event, once for a champion, that event times lie ahead of the clock."""
     if FUTURE in state.told:
         return state
-    ahead = watermark - now.timestamp()
+    ahead = furthest - now.timestamp()
     span = f"{ahead / 3600:.1f} h" if ahead >= 3600 else f"{ahead / 60:.0f} min"
     detail = f"event times lie {span} ahead of this clock: windows of the future stay open; look at `event_time`"
     notice = Notice(f"future:{champion}", now, "finding", champion, detail, None, {"monitor": FUTURE, "value": ahead})

@@ -181,11 +181,10 @@ class Watcher:
         clock = view.watermark if wall is None else wall
         if clock is None:
             return
-        ahead = clock - now.timestamp() > FUTURE_SECONDS
         clock = min(clock, now.timestamp() + FUTURE_SECONDS)  # times that are yet to come close no window
         after, found = decide(spec, champion, state, view, self._circumstances(model, clock, now))
-        if ahead and view.watermark is not None:
-            after = future_told(after, champion, view.watermark, now)
+        if view.furthest is not None and view.furthest - now.timestamp() > FUTURE_SECONDS:
+            after = future_told(after, champion, view.furthest, now)
         self._keep(found)
         if after != before:
             revision = self._states.save(model, after, revision)

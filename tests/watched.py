@@ -66,6 +66,7 @@ class FakeMonitor:
         self.labelled = labelled
         self.knows = True
         self.gone = False
+        self.furthest: float | None = None
         self.profiles: list[tuple[str, int, bytes]] = []
 
     def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
@@ -75,7 +76,8 @@ class FakeMonitor:
         measures = tuple(replace(w, version=version) for w in self.windows if after is None or w.window > after)
         enough = self.labelled if self.labelled is not None and self.labelled.n >= min_labels else None
         span = None if enough is None else LabelledSpan(version, 0.0, newest or 0.0, enough)
-        return MonitorView(newest, REFERENCE if self.knows else None, measures, span)
+        reference = REFERENCE if self.knows else None
+        return MonitorView(newest, reference, measures, span, furthest=self.furthest or newest)
 
     def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:
         self.profiles.append((model, version, profile_json))

@@ -63,6 +63,7 @@ class Made:
     ruling: Ruling
     profile: Profile
     parent: int | None  # the champion's number
+    capped: bool = False  # whether the best setting was still getting better at `training.max_rounds`
 
     @property
     def judged_until(self) -> float:
@@ -84,6 +85,8 @@ class Made:
             )
         if (off := off_balance(self.held.labels, self.ours)) is not None:
             said.append(f"Its scores are off: {off}; something has changed since what it learnt from.")
+        if self.capped:
+            said.append(f"The best setting ended at max_rounds ({self.found.best.rounds}): more might be better.")
         return tuple(said)
 
     @property
@@ -155,6 +158,7 @@ def judge(
             _days(spec, cut.judged, fitted.judged),
         ),
         parent=champion.number if champion else None,
+        capped=found.best.rounds >= training.max_rounds,
     )
 
 

@@ -152,6 +152,7 @@ def test_a_rollout_is_steered_and_read(up: Shell) -> None:
     assert json.loads(up.says("rollout", "status", MODEL, "--json"))["phase"] == "shadow"
     assert "aborted" in up.says("rollout", "abort", MODEL, "--reason", "enough")
     assert "Cannot pause: the rollout of v2 is over" in sentence_of(up("rollout", "pause", MODEL))
+    assert "undo" in sentence_of(up("rollout", "undo", MODEL, "--reason", "by mistake")).lower()
 
 
 def test_a_rollout_is_approved_by_who_did_not_ask_for_it_and_rejected_by_anybody(up: Shell) -> None:

@@ -136,6 +136,8 @@ def test_what_makes_figures_doubtful_is_told() -> None:
     assert off.startswith("Its scores are off: it says 0.4")
     few = replace(made, found=replace(made.found, planned=6, why_fewer="training.tune_budget was used up"))
     assert few.doubts[1] == "Of 6 settings 1 were tried: training.tune_budget was used up."
+    capped = replace(made, capped=True).doubts[-1]
+    assert capped.startswith("The best setting ended at max_rounds (")
 
 
 def test_other_rows_teach_while_the_declared_ones_judge() -> None:

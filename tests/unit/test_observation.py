@@ -143,6 +143,13 @@ def test_a_dozen_event_times_of_tomorrow_do_not_move_the_clock_past_those_of_now
     assert watermark < DAY
 
 
+def test_a_dozen_event_times_of_next_week_do_not_age_the_labels_of_today() -> None:
+    seen = Observation(SPEC)
+    seen.read([*decided(12, day=7.0, prefix="wild")[:12], *decided(300, day=0.0)])
+    seen.watch(1, Profile.learn(SPEC.features, rows(300), *labelled(300)))
+    assert {each.label_wait for each in seen.measures(1)} == {DAY}
+
+
 def test_a_corrected_label_leaves_nothing_of_the_earlier_one() -> None:
     seen, once = Observation(SPEC), Observation(SPEC)
     records = decided(300, shadow=2)

@@ -51,3 +51,18 @@ def test_too_few_rows_are_refused_with_what_is_needed() -> None:
     rare = replace(rows, labels=rows.times < 5)
     with pytest.raises(Invalid, match="200 labelled rows, 5 with 'y' true and 195"):
         slices(SPEC, rare, rare)
+
+
+def test_after_a_change_only_rows_since_then_choose_and_judge() -> None:
+    rows = examples(0, 1_000)
+    cut = slices(SPEC, rows, rows, since=600.0)
+    assert (cut.check.times[0], cut.check.times[-1]) == (800.0, 879.0)
+    assert (cut.held.times[0], cut.held.times[-1]) == (880.0, 999.0)
+    assert (cut.learn.times[0], cut.learn.times[-1]) == (0.0, 799.0)
+
+
+def test_a_change_with_too_few_rows_is_judged_as_if_there_were_none() -> None:
+    rows = examples(0, 1_000)
+    assert slices(SPEC, rows, rows, since=950.0).held_from == slices(SPEC, rows, rows).held_from
+    one_kind = replace(rows, labels=(rows.times % 2 == 0) & (rows.times < 700))
+    assert slices(SPEC, one_kind, one_kind, since=600.0).held_from == slices(SPEC, one_kind, one_kind).held_from

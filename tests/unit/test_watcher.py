@@ -9,7 +9,7 @@ import pytest
 from monitoring.requests import requests_of
 from monitoring.watcher import FINDING
 from tests.fakes import FakeJobs, FakeRegistry, FakeStore, Fuse
-from tests.watched import LOST, NOW, REFERENCE, SPEC, FakeMonitor, World, tick, window, world
+from tests.watched import DAY, LOST, NOW, REFERENCE, SPEC, FakeMonitor, World, tick, window, world
 
 FINE = replace(REFERENCE, n=5000, positives=1000)
 
@@ -153,3 +153,13 @@ def test_a_quiet_tick_writes_nothing() -> None:
     fuse = Fuse()
     it.watcher(fuse).tick("delay", NOW + timedelta(seconds=1))
     assert fuse.effects == 0
+
+
+def test_event_times_ahead_of_the_clock_are_told_once_and_close_no_window() -> None:
+    today = int(NOW.timestamp() // DAY)
+    it = world(window(today, psi=0.1, performance=LOST))  # ends at midnight, hours ahead of now
+    it.monitor.furthest = NOW.timestamp() + 23 * 3600.0
+    for second in range(3):
+        tick(it, second)
+    assert [detail[:34] for kind, detail in it.events() if kind == "finding"] == ["event times lie 23.0 h ahead of th"]
+    assert it.watcher().state("delay").performance_window is None
