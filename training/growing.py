@@ -13,7 +13,7 @@ from training.linear import Linear, fit_linear
 from training.settings import FIXED, FitSettings
 from training.unknowns import with_unknowns
 
-STEPS_DEPTH = 6  # of a tree that stands for one feature's straight line: 64 steps
+STEPS_DEPTH = 7  # of a tree that stands for one feature's straight line: 128 steps
 NEGLIGIBLE = 1e-2  # share of the whole margin's spread below which a feature gets no such tree
 
 # One leaf is the mean of what its rows should get, whatever is set for the trees that follow.
@@ -68,7 +68,7 @@ def lines_of(settings: FitSettings, examples: Examples) -> Lines | None:
 
 
 def begin(lines: Lines | None, matrix: xgboost.DMatrix, rows: Rows, seed: int, threads: int) -> Start:
-    """One tree a feature, each the linear term of that feature in 64 steps; `matrix` holds the same rows."""
+    """One tree a feature, each the linear term of that feature in 128 steps; `matrix` holds the same rows."""
     if lines is None or not lines.told:
         return NOTHING
     chance = 1.0 / (1.0 + np.exp(-lines.linear.intercept))
