@@ -13,9 +13,10 @@ import numpy as np
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from backtest.history import History, read_history
+from backtest.history import History
 from backtest.inject import FAULTS, inject
 from backtest.page import page
+from backtest.reading import read_history
 from backtest.replay import Replay, Run
 from backtest.report import Report, report
 from backtest.schedules import schedules

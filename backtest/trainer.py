@@ -11,8 +11,8 @@ from backtest.replay import Scores, Trained
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.engine import Engine, Fitted
+from training.evaluate import estimates_of
 from training.examples import Examples
-from training.lineage import estimates_of
 from training.local_engine import LocalEngine
 from training.making import Made, make
 from training.order import Order

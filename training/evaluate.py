@@ -93,6 +93,17 @@ def compare(
     )
 
 
+def estimates_of(comparison: Comparison) -> dict[str, float]:
+    """Every offline figure with its interval, champion's and difference beside it, and the rows behind them."""
+    shown = {"held_out_rows": float(comparison.n)}
+    sides = {"": comparison.candidate, "champion_": comparison.champion or {}, "difference_": comparison.differences}
+    for side, estimates in sides.items():
+        for name, estimate in estimates.items():
+            shown |= {f"{side}{name}": estimate.value}
+            shown |= {f"{side}{name}_low": estimate.low, f"{side}{name}_high": estimate.high}
+    return shown
+
+
 def rule(comparison: Comparison, margin: float) -> Ruling:
     """Rejected when the log loss is worse by more than `margin` and the interval leaves no doubt that it is worse.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster.bundle import Manifest
 from configs.schema import ModelSpec
-from training.evaluate import Comparison, Ruling
+from training.evaluate import Comparison, Ruling, estimates_of
 from training.examples import Examples
 from training.order import Order
 from training.progress import Progress
@@ -56,17 +56,6 @@ def figures(comparison: Comparison, learnt: Examples, manifest: Manifest, progre
         shown |= {"base_rate_difference_log_loss_low": over.low, "base_rate_difference_log_loss_high": over.high}
     shown |= {f"seconds_{stage}": seconds for stage, seconds in progress.seconds.items()}
     return {name: value for name, value in shown.items() if value == value and abs(value) != float("inf")}
-
-
-def estimates_of(comparison: Comparison) -> dict[str, float]:
-    """Every offline figure with its interval, champion's and difference beside it, and the rows behind them."""
-    shown = {"held_out_rows": float(comparison.n)}
-    sides = {"": comparison.candidate, "champion_": comparison.champion or {}, "difference_": comparison.differences}
-    for side, estimates in sides.items():
-        for name, estimate in estimates.items():
-            shown |= {f"{side}{name}": estimate.value}
-            shown |= {f"{side}{name}_low": estimate.low, f"{side}{name}_high": estimate.high}
-    return shown
 
 
 def code_revision(root: Path = ROOT) -> str:

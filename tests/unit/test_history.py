@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backtest.history import History, read_history
+from backtest.history import History
+from backtest.reading import read_history
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
 
