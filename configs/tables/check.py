@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from configs.complaint import Fault, nearest
 from configs.document import Path
+from configs.drafting.names import is_protected, is_proxy
 from configs.schema import Attribute, Feature, ModelSpec
 from configs.tables.bad_table import BadTable
 from configs.tables.coerce import held
@@ -126,6 +127,10 @@ def _notes(columns: dict[str, pa.ChunkedArray], spec: ModelSpec, rows: Rows, now
         if values.null_count == len(values):
             yield f"{feature.name}: no row looked at has a value"
     for one in spec.features:
+        if is_protected(one.name):
+            yield f"{one.name}: may be a protected attribute; if so, declare it under `audit`, which never decides"
+        elif is_proxy(one.name):
+            yield f"{one.name}: may tell where or of whom somebody is; see `proxies` of an attribute under `audit`"
         values = columns.get(one.name)
         if values is not None and one.usual is not None:
             low, high = one.usual

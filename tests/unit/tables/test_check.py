@@ -128,3 +128,13 @@ def test_what_a_folder_leaves_out_is_told(tmp_path: Path, rows: Path) -> None:
     assert check(loans(tmp_path), NOW).notes == (
         "._rows.csv is hidden, as ._rows.csv begins with '.', and is not read",
     )
+
+
+def test_a_feature_that_may_be_protected_is_told_whoever_wrote_the_declaration(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(
+        "customer,asked_at,income,gender,zip,bad\na,2024-01-01,1,0,7,1\nb,2024-01-02,2,1,8,0\n"
+    )
+    features = [{"name": name, "type": "number"} for name in ("income", "gender", "zip")]
+    told = check(loans(tmp_path / "r.csv", features), NOW).notes
+    assert [note.partition(":")[0] for note in told] == ["gender", "zip"]
+    assert "declare it under `audit`" in told[0]
