@@ -37,15 +37,16 @@ class _NoJobs:
 class Relived:
     """A champion watched as it was, from the log alone: labels and scores, not the counts that replicas ship."""
 
-    def __init__(self, spec: ModelSpec, profile: Profile) -> None:
+    def __init__(self, spec: ModelSpec, version: int, profile: Profile) -> None:
         self._spec, self._now = spec, 0.0
         self._store = MemoryStore(lambda: self._now)
         registry = MemoryRegistry(lambda: self._now)
         registration = Registration(spec.name, spec.owner, "first", "champion", None, None, {}, {}, {})
-        registry.register(registration, Path())
-        registry.set_champion(spec.name, 1)
+        for _ in range(version):
+            registry.register(registration, Path())
+        registry.set_champion(spec.name, version)
         self._seen = Observation(spec)
-        self._seen.watch(1, profile)
+        self._seen.watch(version, profile)
         self._watcher = Watcher(self._store, registry, _NoJobs(), self, lambda _: spec, Path(), {})
 
     def run(self, records: Iterable[Record | BriefRecord]) -> tuple[Event, ...]:

@@ -129,7 +129,7 @@ def test_the_card_says_what_it_is_for_and_how_little_it_knows(place: Place, decl
     assert "- kept out, to audit by: race, gender, married, older" in shown
     assert "| race: white |" in shown
     assert "Too few held-out rows to say anything of" in shown
-    assert "race: hispanic (18 rows)" in shown
+    assert "race: hispanic (24 rows)" in shown
     assert "Not a model to lend by" in shown
     assert "- champion: the first version" in shown
 

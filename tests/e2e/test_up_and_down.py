@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -179,13 +180,17 @@ def test_who_finds_no_room_says_so_and_what_to_do(stranger: Stranger) -> None:
     greedy = spec.model_copy(update={"serving": spec.serving.model_copy(update={"num_cpus": 99.0})})
     file.write_text(greedy.model_dump_json(exclude_unset=True))
     process = stranger.starts("deploy", "churn2")
+    assert process.stdout is not None
+    end = threading.Timer(120.0, process.kill)
+    end.start()
     try:
+        assert any("churn2 waits for 99 CPU" in line for line in process.stdout), "the terminal does not say who waits"
         wait_for("the wait in the status", lambda: "churn2 waits for 99 CPU" in stranger.says("status"))
         assert "`windvane undeploy MODEL` or give churn2 less with serving.num_cpus" in stranger.says("status")
     finally:
+        end.cancel()
         process.terminate()
-        said = process.communicate(timeout=60.0)[0]
-    assert "churn2 waits for 99 CPU" in said
+        process.communicate(timeout=60.0)
     file.write_text(text)
     stranger.says("deploy", "churn2")
 
