@@ -4,7 +4,10 @@ import csv
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,7 +136,7 @@ def test_the_log_of_that_run_replayed_finds_the_same_change_in_the_same_window(p
     settings = load_settings(place.environment)
     spec = load_model(MODEL, settings)
     registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
-    live = next(event for event in place.events(MODEL, "assessment") if event["facts"].get("monitor"))
+    live = next(event for event in place.events(MODEL, "finding") if is_promise(event["facts"]))
     bundle = Bundle.open(registry.fetch(MODEL, live["version"], place.home / "relived"))
     profile = Profile.from_json(bundle.profile_path.read_bytes())
     tail = Tail(place.home / "log" / MODEL, 0.0, BRIEF)
@@ -142,12 +145,13 @@ def test_the_log_of_that_run_replayed_finds_the_same_change_in_the_same_window(p
         records += read
     records.sort(key=lambda record: record.at)
     told = Relived(spec, live["version"], profile).run(records)
-    relived = next(event for event in told if event.kind == "assessment" and event.facts.get("monitor"))
+    relived = next(event for event in told if event.kind == "finding" and is_promise(event.facts))
+    assert relived.event_time is not None
     assert (relived.version, relived.facts["monitor"]) == (live["version"], live["facts"]["monitor"])
-    assert since(relived.detail) == since(live["detail"])
-    assert relived.facts["windows"] <= live["facts"]["windows"]  # live it was champion a while later
+    assert relived.event_time.timestamp() <= datetime.fromisoformat(live["event_time"]).timestamp()
+    assert relived.facts["value"] == pytest.approx(live["facts"]["value"], rel=0.2)
 
 
-def since(detail: str) -> str:
-    """The moment at which a finding says that a change began."""
-    return detail.partition(", since ")[2].partition(", on ")[0]
+def is_promise(facts: Mapping[str, Any]) -> bool:
+    """Whether a finding is of a promise that was broken."""
+    return str(facts.get("monitor")).endswith("_promise")
