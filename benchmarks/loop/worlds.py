@@ -68,7 +68,7 @@ STORIES: tuple[Story, ...] = (
     Story("noise only", "noise", days=300, change=None, quiet=True),
     Story("weather", "weather", days=400, change=None, quiet=True),
 )
-BUSY = Story("flip, 300,000 rows a day", "flip", cold=2, days=12, per_day=300_000, change=4.5)
+BUSY = Story("flip, 300,000 rows a day", "flip", cold=2, days=17, per_day=300_000, change=4.5)
 DRAWN_KINDS = ("flip", "subpopulation", "rotation", "gradual", "prior", "unit", "covariates", "stationary")
 
 
