@@ -111,6 +111,7 @@ def make(story: Story, seed: int) -> World:
     base = float(np.log(story.rate / (1.0 - story.rate)))
     tell = _KINDS[story.kind]
     z, shown = tell(_Rows(day, after, change, a, b, c, e, f, group, strength, side, base, rng))
+    z = z + _shift(z[~after], story.rate)
     chance = 1.0 / (1.0 + np.exp(-z))
     labels = rng.random(n) < chance
     rows = np.column_stack([shown["a"], shown["b"], c, group + 2.0, e, f]).astype(np.float32)
@@ -128,6 +129,15 @@ def make(story: Story, seed: int) -> World:
         None if change is None else EPOCH + (change + (60.0 if gradual else 0.0)) * DAY,
         story.quiet,
     )
+
+
+def _shift(z: Floats, rate: float) -> float:
+    """What has to be added to float[n] log-odds so that `rate` of them come true on average."""
+    low, high = -15.0, 15.0
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if float(np.mean(1.0 / (1.0 + np.exp(-z - middle)))) < rate else (low, middle)
+    return 0.5 * (low + high)
 
 
 def spec_of(features: list[dict[str, Any]], **sections: Any) -> ModelSpec:
