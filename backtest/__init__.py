@@ -1,1 +1,1 @@
-"""What would the loop have done on this history?"""
+"""Replays a labelled history through the whole loop: what would it have done?"""

@@ -89,7 +89,7 @@ def changed(spec: ModelSpec, settings: Sequence[str]) -> ModelSpec:
 
 
 def summary(found: Report) -> str:
-    """What a terminal shows: the schedules, every retraining, where the details are."""
+    """Lines for a terminal: the schedules, and every retraining with its worth."""
     lines = [f"{found.rows:,} decisions, {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d}; mean log loss a decision"]
     period = f"{found.period_days:g} d"
     for name, words in (

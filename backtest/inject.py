@@ -28,7 +28,7 @@ def inject(spec: ModelSpec, history: History, fault: str, at: float, seed: int =
     return FAULTS[fault](spec, history, at, np.random.default_rng(seed))
 
 
-def _flip(_: ModelSpec, history: History, at: float, rng: np.random.Generator) -> History:  # noqa: ARG001
+def _flip(_: ModelSpec, history: History, at: float, _rng: np.random.Generator) -> History:
     return _flipped(history, history.times >= at)
 
 
@@ -37,7 +37,7 @@ def _gradual(_: ModelSpec, history: History, at: float, rng: np.random.Generator
     return _flipped(history, rng.random(len(history)) < share)
 
 
-def _season(_: ModelSpec, history: History, at: float, rng: np.random.Generator) -> History:  # noqa: ARG001
+def _season(_: ModelSpec, history: History, at: float, _rng: np.random.Generator) -> History:
     elapsed = np.floor((history.times - at) / SEASON)
     return _flipped(history, (elapsed >= 0) & (elapsed % 2 == 0))
 
@@ -48,7 +48,7 @@ def _prior(_: ModelSpec, history: History, at: float, rng: np.random.Generator) 
     return _kept(history, kept)
 
 
-def _permute(spec: ModelSpec, history: History, at: float, rng: np.random.Generator) -> History:  # noqa: ARG001
+def _permute(spec: ModelSpec, history: History, at: float, _rng: np.random.Generator) -> History:
     """Every number stands in the next number's place, as after a column too many."""
     numbers = [place for place, feature in enumerate(spec.features) if feature.type in ("number", "integer")]
     if len(numbers) < 2:
@@ -59,7 +59,7 @@ def _permute(spec: ModelSpec, history: History, at: float, rng: np.random.Genera
     return replace(history, rows=rows)
 
 
-def _unit(spec: ModelSpec, history: History, at: float, rng: np.random.Generator) -> History:  # noqa: ARG001
+def _unit(spec: ModelSpec, history: History, at: float, _rng: np.random.Generator) -> History:
     """Every number comes in a unit a sixtieth of the one before, as seconds for minutes."""
     numbers = [place for place, feature in enumerate(spec.features) if feature.type in ("number", "integer")]
     if not numbers:

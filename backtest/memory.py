@@ -114,7 +114,7 @@ class MemoryRegistry:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the one replica says about itself."""
+    """The one replica's report about itself."""
 
     in_force: int
     loaded: Collection[int]

@@ -67,7 +67,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the loop did on a history from `first` on."""
+    """The answers, events and versions of a loop on a history from `first` on."""
 
     first: int  # row from which the loop answered
     answered: NDArray[np.float64]  # [n] the score that each row was answered with; nan before `first`
@@ -244,14 +244,14 @@ class Replay:
         return request.job_id
 
     def status(self, job_id: str) -> JobStatus:
-        """How the job ended."""
+        """The job's end; `unknown` for one that was never submitted."""
         return self._jobs.get(job_id, JobStatus(job_id, "unknown"))
 
     def stop(self, job_id: str) -> None:
         """Do nothing: no job runs between two calls."""
 
     def logs(self, job_id: str) -> str:
-        """What the job said last."""
+        """The job's last message."""
         return self.status(job_id).message
 
     def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:  # noqa: ARG002

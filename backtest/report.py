@@ -1,4 +1,4 @@
-"""What a replay amounts to: the timeline, what every retraining was worth, and the regret beside other schedules."""
+"""Sums a replay up: the timeline, the worth of every retraining, and the regret beside other schedules."""
 
 import itertools
 from dataclasses import asdict, dataclass
@@ -33,7 +33,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What one version did for the loop; `gained` is the log loss its predecessor would have lost more, summed."""
+    """One version's part in the loop; `gained` is the log loss its predecessor would have lost more, summed."""
 
     version: int
     made_at: datetime
