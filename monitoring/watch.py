@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Literal
 
 from configs.schema import ModelSpec
@@ -16,11 +15,11 @@ from monitoring.performance import Performance
 from monitoring.promises import Alarm, PromiseState, alarm
 from monitoring.promises import look as watch_promises
 from monitoring.triggers import Circumstances, Seen, TriggerState, assessed, consider, observe
+from monitoring.watch_notices import alarm_notice, assessment_notice, finding_notice, window_notices
 
 _SETTLE_SECONDS = 3.0  # wall clock without new counts before a closed window is measured: replicas ship once a second
 PROVING_WINDOWS = 4.0  # that a candidate gets beside the time that labels take, before a fresher one may take its place
 FUTURE = "event_time"  # the monitor's name where times lie ahead
-_NAMED = 3  # breaches a sentence names
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def decide(
     if broken is not None and broken.name not in looked.told:
         found_broken = _broken_finding(broken, spec, champion)
         worst = (*worst, found_broken)
-        told = (*told, _finding_notice([found_broken], seen.wall))
+        told = (*told, finding_notice([found_broken], seen.wall))
         looked = replace(looked, told=tuple(sorted((*looked.told, broken.name))))
     proving_takes = wait + PROVING_WINDOWS * spec.monitor.window.total_seconds()
     proposal = consider(trigger, rules, seen, Seen(broken, looked.promises.labels, view.learnt, proving_takes))
@@ -126,7 +125,7 @@ def decide(
     if proposal.kind == "assess" and view.reference is not None:
         verdict = assess(proposal.findings, view.labelled, view.reference, spec.monitor, rules.min_labels)
         if not _said_before(trigger, verdict, names):
-            told = (*told, _assessment_notice(verdict, proposal.findings, champion, seen))
+            told = (*told, assessment_notice(verdict, proposal.findings, champion, seen))
         trigger = assessed(trigger, proposal.findings, verdict.verdict)
         wanted, why = verdict.verdict == "loses", verdict.why
     since = looked.since
@@ -136,7 +135,7 @@ def decide(
         why = f"v{champion} breaks its promise: {broken.sentence(window, spec.monitor.false_alarm_windows)}"
         names = (f"{broken.name}:{spec.target.name}", *names)
         trigger = replace(trigger, asked_rows=broken.rows)
-        told = (*told, _alarm_notice(broken, why, champion, seen))
+        told = (*told, alarm_notice(broken, why, champion, seen))
     if wanted and proposal.cause == "growth":
         trigger = replace(trigger, asked_labels=looked.promises.labels)
     request = None
@@ -212,15 +211,6 @@ def look(
     return replace(state, drift_window=drift, performance_window=performance, promises=promises), tuple(found)
 
 
-def window_notices(worst: Sequence[Finding], now: datetime) -> tuple[Notice, ...]:
-    """One event for each window and kind of breach, naming the worst."""
-    by_window = sorted(worst, key=lambda finding: (finding.window, finding.kind))  # stable: worst stay first
-    return tuple(
-        _finding_notice(list(group), now)
-        for _, group in groupby(by_window, key=lambda finding: (finding.window, finding.kind))
-    )
-
-
 def _rows_settled(window: WindowMeasures, seen: Circumstances) -> bool:
     if seen.clock < window.end:
         return False
@@ -231,29 +221,6 @@ def _rows_settled(window: WindowMeasures, seen: Circumstances) -> bool:
 def _said_before(trigger: TriggerState, verdict: Assessment, names: Sequence[str]) -> bool:
     before = trigger.assessed
     return before is not None and before.verdict == verdict.verdict != "loses" and set(names) <= set(before.names)
-
-
-def _finding_notice(group: Sequence[Finding], now: datetime) -> Notice:
-    worst = group[0]
-    named = "; ".join(finding.sentence() for finding in group[:_NAMED])
-    more = f"; and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
-    return Notice(
-        key=f"finding:{worst.version}:{worst.window}:{worst.kind}",
-        at=now,
-        kind="finding",
-        version=worst.version,
-        detail=named + more,
-        event_time=datetime.fromtimestamp(worst.window_end, UTC),
-        facts={
-            "breaches": len(group),
-            "monitor": worst.monitor,
-            "subject": worst.subject,
-            "value": worst.value,
-            "limit": worst.limit,
-            "severity": worst.severity,
-            "sample": worst.sample,
-        },
-    )
 
 
 def _broken_finding(broken: Alarm, spec: ModelSpec, champion: int) -> Finding:
@@ -271,42 +238,4 @@ def _broken_finding(broken: Alarm, spec: ModelSpec, champion: int) -> Finding:
         window_start=broken.began * window,
         window_end=(broken.newest.window + 1) * window,
         sample=broken.rows,
-    )
-
-
-def _alarm_notice(broken: Alarm, why: str, champion: int, seen: Circumstances) -> Notice:
-    return Notice(
-        key=f"assessment:{champion}:{broken.newest.window}:loses",
-        at=seen.wall,
-        kind="assessment",
-        version=champion,
-        detail=f"{why}: a retraining is asked for",
-        event_time=datetime.fromtimestamp(seen.clock, UTC),
-        facts={
-            "verdict": "loses",
-            "monitor": broken.name,
-            "labels": broken.rows,
-            "value": broken.newest.deviation(broken.promise),
-            "limit": broken.limit,
-            "cost": broken.cost(),
-            "windows": broken.windows,
-        },
-    )
-
-
-def _assessment_notice(verdict: Assessment, findings: Sequence[Finding], champion: int, seen: Circumstances) -> Notice:
-    newest = max(finding.window for finding in findings)
-    return Notice(
-        key=f"assessment:{champion}:{newest}:{verdict.verdict}",
-        at=seen.wall,
-        kind="assessment",
-        version=champion,
-        detail=verdict.sentence,
-        event_time=datetime.fromtimestamp(seen.clock, UTC),
-        facts={
-            "verdict": verdict.verdict,
-            "labels": verdict.n,
-            "auc_drop": verdict.auc_drop[1] if verdict.auc_drop else None,
-            "brier_rise": verdict.brier_rise[1] if verdict.brier_rise else None,
-        },
     )

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from monitoring.findings import Finding, MonitorName
-from monitoring.watch import WatchState, window_notices
+from monitoring.watch import WatchState
+from monitoring.watch_notices import window_notices
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
