@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from cluster.decision_log.record import BriefRecord, Record
 from configs.schema import ModelSpec
 from monitoring.calibration import Block
-from monitoring.counts import Merged, WindowCounts
-from monitoring.drift import category_psi, grouped_psi, psi, share_rise
+from monitoring.counts import Merged
+from monitoring.drift import grouped_psi
+from monitoring.event_clock import SHARE, newest_window
 from monitoring.evidence import ArmEvidence, Evidence
-from monitoring.findings import FeatureMeasure, WindowMeasures, labels_complete
+from monitoring.findings import WindowMeasures, labels_complete
 from monitoring.joins import Joins
 from monitoring.label_ages import LabelAges
+from monitoring.measures import feature_measures
 from monitoring.pairs import Pair
 from monitoring.performance import LabelledScores, Performance
-from monitoring.profile import MISSING_BIN, UNKNOWN_BIN, Layout, Profile
+from monitoring.profile import Layout, Profile
 from monitoring.shipment import latency_quantile, slower_than, unpack
 from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
 from monitoring.traffic import TrafficMeter
@@ -26,8 +28,6 @@ from monitoring.traffic import TrafficMeter
 KEPT_WINDOWS = 400  # per version, newest
 KEPT_PAIRS = 6  # of versions, most recently seen
 _KEPT_TALLIES = 1000
-_WATERMARK_QUORUM = 10  # decisions that must lie in the newest windows, so that one wild time moves no clock
-_WATERMARK_SHARE = 0.05  # of them and of those in the two windows before, so that neither do a dozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +149,13 @@ class Observation:
         Enough is ten, and a twentieth of all in the newest windows: a few wild times move no clock.
         """
         newest = self._newest()
-        window = _newest_of({window: rows for window, (rows, _) in newest.items()}, _WATERMARK_SHARE)
+        window = newest_window({window: rows for window, (rows, _) in newest.items()}, SHARE)
         return None if window is None else newest[window][1]
 
     def furthest(self) -> float | None:
         """The newest event time that ten decisions vouch for, however many others do not."""
         newest = self._newest()
-        window = _newest_of({window: rows for window, (rows, _) in newest.items()}, 0.0)
+        window = newest_window({window: rows for window, (rows, _) in newest.items()}, 0.0)
         return None if window is None else newest[window][1]
 
     def reference(self, version: int) -> Performance | None:
@@ -256,7 +256,7 @@ class Observation:
         rows: dict[int, int] = {}
         for (_, window), count in self._scored.items():
             rows[window] = max(rows.get(window, 0), count)
-        return _newest_of(rows, _WATERMARK_SHARE)
+        return newest_window(rows, SHARE)
 
     def _complete(self, version: int, window: int, now: float) -> bool:
         labelled, decided = self._labelled[version][window].n, self._scored.get((version, window), 0)
@@ -294,40 +294,13 @@ class Observation:
             end=(window + 1) * self._window_seconds,
             rows=0 if counts is None else counts.rows,
             counted_at=self._counted_at.get((version, window), float("-inf")),
-            features=self._features(version, profile, counts) if enough and counts and profile else (),
+            features=feature_measures(profile, self._layouts[version], counts) if enough and counts and profile else (),
             score_psi=grouped_psi(np.array(profile.scores), counts.scores) if enough and counts and profile else None,
             decided=self._scored.get((version, window), 0),
             performance=None if labelled is None else labelled.performance(),
             reference=None if profile is None else profile.performance,
             label_wait=self._label_wait(version),
         )
-
-    def _features(self, version: int, profile: Profile, counts: WindowCounts) -> tuple[FeatureMeasure, ...]:
-        if counts.features is None:
-            return ()
-        measured: list[FeatureMeasure] = []
-        for feature, now in zip(profile.features, self._layouts[version].split(counts.features), strict=True):
-            reference, category = np.array(feature.counts), feature.kind == "category"
-            measured.append(
-                FeatureMeasure(
-                    feature.name,
-                    psi=(category_psi if category else psi)(reference, now),
-                    missing_rise=share_rise(reference, now, MISSING_BIN),
-                    unknown_rise=share_rise(reference, now, UNKNOWN_BIN) if category else None,
-                )
-            )
-        return tuple(measured)
-
-
-def _newest_of(rows: dict[int, int], share: float) -> int | None:
-    """The newest window which, with those after it, holds ten rows and that share of them and of the two before."""
-    ordered, seen = sorted(rows, reverse=True), 0
-    for place, window in enumerate(ordered):
-        seen += rows[window]
-        beside = seen + sum(rows[older] for older in ordered[place + 1 : place + 3])
-        if seen >= max(_WATERMARK_QUORUM, share * beside):
-            return window
-    return None
 
 
 def _columns(rows: list[tuple[float, bool]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
