@@ -8,7 +8,7 @@ from typing import Literal
 
 from configs.schema import Monitor
 from monitoring.findings import Finding
-from monitoring.observation import LabelledSpan
+from monitoring.labelled_windows import LabelledSpan
 from monitoring.performance import Performance
 
 _Z = 1.96  # two-sided 95 %

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from monitoring.evidence import ArmEvidence, Evidence
 from monitoring.findings import WindowMeasures, labels_complete
 from monitoring.joins import Joins
 from monitoring.label_ages import LabelAges
+from monitoring.labelled_windows import KEPT_WINDOWS, LabelledSpan, columns, count_labelled
 from monitoring.measures import feature_measures
 from monitoring.pairs import Pair
 from monitoring.performance import LabelledScores, Performance
@@ -25,19 +25,8 @@ from monitoring.shipment import latency_quantile, slower_than, unpack
 from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
 from monitoring.traffic import TrafficMeter
 
-KEPT_WINDOWS = 400  # per version, newest
 KEPT_PAIRS = 6  # of versions, most recently seen
 _KEPT_TALLIES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledSpan:
-    """A version's performance over its newest labelled windows together; times are Unix seconds of event time."""
-
-    version: int
-    start: float
-    end: float
-    performance: Performance
 
 
 class Observation:
@@ -92,12 +81,12 @@ class Observation:
         for version, window, score, label in joined.labelled:
             by_version[(version, window)].append((score, label))
         for (version, window), rows in by_version.items():
-            self.add_labelled(version, window, *_columns(rows))
+            self.add_labelled(version, window, *columns(rows))
         by_window: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
         for window, score, label in joined.answered:
             by_window[window].append((score, label))
         for window, rows in by_window.items():
-            self.add_answered(window, *_columns(rows))
+            self.add_answered(window, *columns(rows))
         for window, counted, was in joined.taken_back:
             self._take_back(window, counted, was)
         pairs: defaultdict[tuple[int, int], list[tuple[float, float, float, int]]] = defaultdict(list)
@@ -118,11 +107,11 @@ class Observation:
 
     def add_labelled(self, version: int, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
         """Count float64[n] scores of that version whose bool[n] labels became known."""
-        _count(self._labelled.setdefault(version, {}), window, scores, labels)
+        count_labelled(self._labelled.setdefault(version, {}), window, scores, labels)
 
     def add_answered(self, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
         """Count float64[n] scores that were answered and whose bool[n] labels became known just now."""
-        _count(self._answered, window, scores, labels)
+        count_labelled(self._answered, window, scores, labels)
         newest = self._newest_window()
         if newest is not None:
             self._label_ages.add(max(0, newest - window), labels)
@@ -301,16 +290,3 @@ class Observation:
             reference=None if profile is None else profile.performance,
             label_wait=self._label_wait(version),
         )
-
-
-def _columns(rows: list[tuple[float, bool]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    scores, labels = zip(*rows, strict=True)
-    return np.array(scores, np.float64), np.array(labels, np.bool_)
-
-
-def _count(
-    windows: dict[int, LabelledScores], window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]
-) -> None:
-    windows.setdefault(window, LabelledScores()).add(scores, labels)
-    if len(windows) > KEPT_WINDOWS:
-        del windows[min(windows)]

@@ -9,8 +9,9 @@ from configs.schema import ModelSpec
 from monitoring.assess import Assessment, assess
 from monitoring.calibration import Block, block
 from monitoring.findings import Finding, WindowMeasures, breaches, drift_findings, performance_findings
+from monitoring.labelled_windows import LabelledSpan
 from monitoring.notices import Notice
-from monitoring.observation import LabelledSpan, Observation
+from monitoring.observation import Observation
 from monitoring.performance import Performance
 from monitoring.promises import Alarm, PromiseState, alarm
 from monitoring.promises import look as watch_promises

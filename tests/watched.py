@@ -8,7 +8,7 @@ from cluster.errors import Unavailable
 from cluster.registry import Registration
 from configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Retrain, Source, Target
 from monitoring.findings import FeatureMeasure, WindowMeasures
-from monitoring.observation import LabelledSpan
+from monitoring.labelled_windows import LabelledSpan
 from monitoring.performance import Performance
 from monitoring.requests import record_version
 from monitoring.watch import MonitorView

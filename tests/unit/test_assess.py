@@ -5,7 +5,7 @@ import pytest
 from configs.schema import Monitor
 from monitoring.assess import assess
 from monitoring.findings import Finding
-from monitoring.observation import LabelledSpan
+from monitoring.labelled_windows import LabelledSpan
 from monitoring.performance import Performance
 
 LIMITS = Monitor(auc_drop=0.03, brier_rise=0.02)
