@@ -27,11 +27,10 @@ def test_every_json_document_is_read_as_it_is(document: object) -> None:
 @given(st.binary(max_size=40))
 def test_whatever_comes_is_read_or_refused_with_a_sentence(body: bytes) -> None:
     try:
-        json.loads(body)
         parse(body)
-    except (ValueError, RecursionError):
-        with pytest.raises(Malformed):
-            parse(body)
+    except Malformed:
+        return
+    json.loads(body)  # what is read is JSON; a document that is none, or NaN, was refused above
 
 
 @pytest.mark.parametrize(
