@@ -27,7 +27,6 @@ class HeldChampion:
     number: int
     fitted: Fitted
     judged_until: float
-    trained_until: float
 
     def unable(self, held: Examples) -> str | None:
         """Why it cannot be compared on these rows; None when it can."""
@@ -41,9 +40,8 @@ class HeldChampion:
         return held.since(self.judged_until)
 
     def score(self, unseen: Examples) -> Scores:
-        """float[n] chances; of rows that it has learnt from, its judged booster's."""
-        served, judged = (Scorer(each)(unseen.rows) for each in (self.fitted.served, self.fitted.judged))
-        return np.where(unseen.times > self.trained_until, served, judged)
+        """float[n] chances by its judged booster, as the candidate's are."""
+        return Scorer(self.fitted.judged)(unseen.rows)
 
 
 class LocalTrainer:
@@ -74,7 +72,7 @@ class LocalTrainer:
 
     def _champion(self, number: int) -> HeldChampion:
         made = self._made[number]
-        return HeldChampion(number, made.fitted, made.judged_until, made.trained_until)
+        return HeldChampion(number, made.fitted, made.judged_until)
 
 
 class Scorer:

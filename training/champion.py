@@ -19,8 +19,8 @@ MIN_COMPARED_ROWS = 50
 class StoredChampion:
     """A champion opened for comparison.
 
-    To rows it has learnt from, its judged booster answers instead, which has not: else a champion could not be beaten
-    on the rows it knows by heart.
+    Its judged booster answers for it: the served one knows some of the rows by heart, and on the others it is ahead of
+    a candidate whose own newest rows are held out. Two judged boosters lag behind their served ones alike.
     """
 
     number: int
@@ -30,11 +30,6 @@ class StoredChampion:
     def judged_until(self) -> float | None:
         """Its judged booster knows only rows before this event time; None where it has no judged booster."""
         return self.bundle.manifest.judged_until if self.bundle.judged_path else None
-
-    @property
-    def trained_until(self) -> float | None:
-        """Event time of the newest row it knows."""
-        return self.bundle.manifest.trained_until
 
     def unable(self, held: Examples) -> str | None:
         """Why it cannot be compared on these rows; None when it can."""
@@ -49,17 +44,13 @@ class StoredChampion:
 
     def unseen(self, held: Examples) -> Examples:
         """The rows that it, or its judged booster, can answer without knowing them."""
-        blind_from = self.judged_until if self.bundle.judged_path else _after(self.trained_until)
+        blind_from = self.judged_until if self.bundle.judged_path else _after(self.bundle.manifest.trained_until)
         return held if blind_from is None else held.since(blind_from)
 
     def score(self, unseen: Examples) -> NDArray[np.float64]:
-        """float[n] chances, by its own encoding of the same rows."""
-        rows = Encoder(self.bundle.spec.features).table(unseen.table)
-        scores = _predict(self.bundle.booster_path, rows)
-        known = self.trained_until
-        if self.bundle.judged_path is not None and known is not None:
-            return np.where(unseen.times > known, scores, _predict(self.bundle.judged_path, rows))
-        return scores
+        """float[n] chances, by its own encoding of the same rows and by its judged booster where it has one."""
+        path = self.bundle.booster_path if self.bundle.judged_path is None else self.bundle.judged_path
+        return _predict(path, Encoder(self.bundle.spec.features).table(unseen.table))
 
 
 def open_champion(registry: Registry, model: str, cache: Path) -> StoredChampion | None:

@@ -34,10 +34,6 @@ class Champion(Protocol):
     def judged_until(self) -> float | None:
         """Its judged booster knows only rows before this event time; None where it has no judged booster."""
 
-    @property
-    def trained_until(self) -> float | None:
-        """Event time of the newest row it knows."""
-
     def unable(self, held: Examples) -> str | None:
         """Why it cannot be compared on these rows; None when it can."""
 

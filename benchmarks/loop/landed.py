@@ -39,6 +39,6 @@ class LandedTrainer:
         fitted = LocalEngine().fit(cut.judged, cut.served, best, self._spec.training, None)
         facing = None if champion is None else self._champions[champion]
         made = judge(self._spec, cut, Search(best, ()), fitted, facing, order.accept)
-        self._champions[number] = HeldChampion(number, fitted, made.judged_until, made.trained_until)
+        self._champions[number] = HeldChampion(number, fitted, made.judged_until)
         profile: Profile = made.profile
         return Trained(made.ruling.standing, made.ruling.why, profile, Scorer(fitted.served), len(learnt))

@@ -32,7 +32,6 @@ class Remembered:
     chance: float
     number: int = 3
     judged_until: float | None = 500.0
-    trained_until: float | None = 600.0
     said: list[int] = field(default_factory=list)
 
     def unable(self, held: Examples) -> str | None:
