@@ -27,6 +27,7 @@ class PairedEvidence:
     variance: float  # of one decision's difference
     brier_champion: float
     brier_candidate: float
+    windows: float = 1.0  # of the model's monitor that the decisions span
 
 
 @dataclass(frozen=True, slots=True)

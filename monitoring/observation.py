@@ -126,7 +126,7 @@ class Observation:
 
     def add_pairs(self, low: int, high: int, rows: NDArray[np.float64]) -> None:
         """Add float64[n, 4] rows that two versions scored: answered at, score of low, score of high, label or −1."""
-        pair = self._pairs.pop((low, high), None) or Pair(low, high)
+        pair = self._pairs.pop((low, high), None) or Pair(low, high, self._window_seconds)
         pair.add(rows)
         self._pairs[(low, high)] = pair  # at the end: most recently seen
         while len(self._pairs) > KEPT_PAIRS:

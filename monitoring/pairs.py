@@ -1,6 +1,7 @@
 """Decisions that two versions have both scored, kept as a bounded ring of numbers."""
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,10 @@ class Pair:
     as rows come, so an answer costs the same after a thousand pairs and after a million.
     """
 
-    def __init__(self, low: int, high: int, most: int = MOST) -> None:
+    def __init__(self, low: int, high: int, window_seconds: float, most: int = MOST) -> None:
         self.low = low
         self.high = high
+        self._window_seconds = window_seconds
         self._scores = Ring(3, most)  # answered at, score of low, score of high
         self._labelled = Ring(4, most)  # the same and the label
         self._sums: _Sums | None = None
@@ -75,9 +77,10 @@ class Pair:
         low, high = (total / UNIT / n for total in sums.losses)
         mean = (sums.losses[1] - sums.losses[0]) / UNIT / n  # high minus low
         variance = max(sums.squared / UNIT / n - mean * mean, 0.0) * n / (n - 1)
+        windows = 1.0 + (sums.last - sums.first) / self._window_seconds
         if candidate == self.high:
-            return PairedEvidence(champion, candidate, n, mean, variance, low, high)
-        return PairedEvidence(champion, candidate, n, -mean, variance, high, low)
+            return PairedEvidence(champion, candidate, n, mean, variance, low, high, windows)
+        return PairedEvidence(champion, candidate, n, -mean, variance, high, low, windows)
 
     def shift(self, champion: int, candidate: int, since: float) -> ShiftEvidence | None:
         """How far the candidate's scores lie from the champion's over decisions answered since; None without one."""
@@ -105,6 +108,7 @@ class _Sums:
     def __init__(self, since: float) -> None:
         self.since = since
         self.n = 0  # labelled pairs
+        self.first, self.last = inf, -inf  # when the first and the last of them was answered
         self.losses = [0, 0]  # Brier loss of low and high
         self.squared = 0  # of the difference
         self.scores: NDArray[np.int64] = np.zeros((2, SCORE_BINS), np.int64)
@@ -120,6 +124,9 @@ class _Sums:
         labels = np.where(back, labelled[:, 3] - TAKEN_BACK, labelled[:, 3])
         losses = np.square(labelled[:, 1:3] - labels[:, None])
         self.n += int(sign.sum())
+        if len(labelled):
+            self.first = min(self.first, float(labelled[:, 0].min()))
+            self.last = max(self.last, float(labelled[:, 0].max()))
         for column in (0, 1):
             self.losses[column] += exact_sum(sign * losses[:, column])
         self.squared += exact_sum(sign * np.square(losses[:, 1] - losses[:, 0]))

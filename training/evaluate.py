@@ -47,6 +47,8 @@ class Comparison:
     differences: Mapping[str, Estimate]
     constant: float | None = None  # the share of true rows that it learnt from
     over_constant: Estimate | None = None  # log loss of the candidate minus that of saying so to every row
+    windows: int = 0  # of the model's monitor that the rows span
+    between_windows: float = 0.0  # variance of a window's mean difference in Brier score beyond that of its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ def estimates_of(comparison: Comparison) -> dict[str, float]:
         for name, estimate in estimates.items():
             shown |= {f"{side}{name}": estimate.value}
             shown |= {f"{side}{name}_low": estimate.low, f"{side}{name}_high": estimate.high}
+    if comparison.windows:
+        shown |= {"difference_brier_windows": float(comparison.windows)}
+        shown |= {"difference_brier_between_windows": comparison.between_windows}
     return shown
 
 

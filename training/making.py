@@ -18,6 +18,7 @@ from training.examples import Examples, label_delay
 from training.light import xgboost
 from training.recency import choose
 from training.slices import Slices, slices
+from training.window_effects import between_windows
 
 Scores = NDArray[np.float64]
 SAME = 1e-6  # of a score: rounding
@@ -133,6 +134,10 @@ def judge(
     constant = float(cut.judged.window(found.best.window).labels.mean())
     training = spec.training
     comparison = compare(held.labels, ours, theirs, spec.decision, training.bootstrap, training.seed, constant)
+    if theirs is not None and spec.data.time is not None:
+        differences = (ours - held.labels) ** 2 - (theirs - held.labels) ** 2
+        windows, between = between_windows(held.times, differences, spec.monitor.window.total_seconds())
+        comparison = replace(comparison, windows=windows, between_windows=between)
     reference = cut.served.window(found.best.window)
     return Made(
         found=found,

@@ -7,10 +7,12 @@ from math import ceil, log10, sqrt
 from configs.sized_plan import SizedPlan, in_words
 from monitoring.evidence import Evidence
 from serve_apps.rollout.confidence import reach
+from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Guardrail, Outcome
 
 FIRST_LOOK = 100  # paired outcomes before the loss can fail: the bounds are asymptotic
+ASSUMED_WINDOWS = 5  # that the assumption of how much windows differ weighs as much as
 MARGIN_SHARE = 0.02  # of the champion's own Brier score, where the plan declares no margin
 
 
@@ -46,6 +48,10 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
     A margin that is a share s of the champion's Brier score B is estimated from the same outcomes: the bounds are then
     those of the difference minus s times the champion's loss, whose standard deviation is at most that of the
     difference plus s·sqrt(B(1 − B)), since a loss lies in [0, 1].
+
+    Decisions of one day are not independent: with a variance τ² between windows, the mean of n decisions over d of them
+    has the variance σ²/n + τ²/d, so one that fails is given σ² + τ² n/d in place of σ² (the design effect of cluster
+    sampling, Kish 1965). Training measured τ² where it compared the same two versions.
     """
     plan, paired = rollout.declared, evidence.paired
     if paired is None or paired.n == 0:
@@ -54,17 +60,24 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
     if margin is None:
         margin = MARGIN_SHARE * paired.brier_champion
         deviation += MARGIN_SHARE * sqrt(paired.brier_champion * (1.0 - paired.brier_champion))
-    mean, variance = paired.mean_difference, deviation**2 * plan.design_effect  # a bad day's are not independent
+    mean, variance = paired.mean_difference, deviation**2 * plan.design_effect
+    correlated = variance + _between_windows(rollout.offline, margin) * paired.n / paired.windows
     seen = Loss(
         n=paired.n,
         needed=rollout.sized.outcomes,
         mean=mean,
-        surely=mean - reach(paired.n, variance, plan.alpha / 2.0),
+        surely=mean - reach(paired.n, correlated, plan.alpha / 2.0),
         at_worst=mean + reach(paired.n, variance, plan.alpha),
         margin=margin,
         declared=plan.loss_margin is not None,
     )
     return (seen.outcome == "NOT_YET" and _offline(rollout)) or seen
+
+
+def _between_windows(proof: Offline | None, margin: float) -> float:
+    """Variance of a window's mean difference: as training measured it, and the margin's square for five windows."""
+    measured, weight = (0.0, 0) if proof is None else (proof.between_windows, proof.windows)
+    return (ASSUMED_WINDOWS * margin**2 + weight * measured) / (ASSUMED_WINDOWS + weight)
 
 
 def _offline(rollout: Rollout) -> Loss | None:

@@ -16,6 +16,8 @@ class Offline:
     n: int
     mean: float
     error: float  # standard error, from stretches of time resampled
+    windows: int = 0  # of the model's monitor that those rows span
+    between_windows: float = 0.0  # variance of a window's mean difference beyond that of its single rows
 
     @property
     def at_worst(self) -> float:
@@ -30,4 +32,5 @@ def offline_of(version: Version) -> Offline | None:
     if version.parent is None or any(name not in figures for name in names):
         return None
     mean, low, high, rows = (figures[name] for name in names)
-    return Offline(version.parent, round(rows), mean, (high - low) / (2.0 * COVERED))
+    windows, between = (figures.get(f"difference_brier_{name}", 0.0) for name in ("windows", "between_windows"))
+    return Offline(version.parent, round(rows), mean, (high - low) / (2.0 * COVERED), round(windows), between)

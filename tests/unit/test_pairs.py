@@ -27,7 +27,7 @@ def test_a_ring_given_more_than_its_most_keeps_the_last() -> None:
 
 
 def test_the_difference_is_candidate_minus_champion() -> None:
-    pair = Pair(1, 2)
+    pair = Pair(1, 2, 10.0)
     pair.add([(10.0, 0.9, 0.5, 1), (11.0, 0.2, 0.4, 0)])
     evidence = pair.paired(champion=1, candidate=2, since=0.0)
     assert evidence is not None
@@ -43,7 +43,7 @@ def test_the_difference_is_candidate_minus_champion() -> None:
 
 
 def test_only_decisions_answered_since_count() -> None:
-    pair = Pair(1, 2)
+    pair = Pair(1, 2, 10.0)
     pair.add([(float(at), 0.5, 0.6, label) for at in range(10) for label in (-1, 1)])
     paired, shift = pair.paired(1, 2, since=7.0), pair.shift(1, 2, since=7.0)
     assert paired is not None
@@ -52,7 +52,7 @@ def test_only_decisions_answered_since_count() -> None:
 
 
 def test_fewer_than_two_labels_are_no_evidence() -> None:
-    pair = Pair(1, 2)
+    pair = Pair(1, 2, 10.0)
     pair.add([(1.0, 0.5, 0.6, -1), (1.0, 0.5, 0.6, 1)])
     assert pair.paired(1, 2, since=0.0) is None
     assert pair.shift(1, 2, since=2.0) is None
@@ -61,7 +61,7 @@ def test_fewer_than_two_labels_are_no_evidence() -> None:
 def test_equal_scores_do_not_shift_and_other_scores_do() -> None:
     rng = np.random.default_rng(1)
     scores = rng.beta(2, 5, 2000)
-    same, moved = Pair(1, 2), Pair(1, 2)
+    same, moved = Pair(1, 2, 10.0), Pair(1, 2, 10.0)
     same.add([(0.0, s, s, -1) for s in scores])
     moved.add([(0.0, s, s**0.5, -1) for s in scores])
     assert same.shift(1, 2, 0.0).psi == 0.0  # type: ignore[union-attr]
@@ -71,7 +71,7 @@ def test_equal_scores_do_not_shift_and_other_scores_do() -> None:
 def test_rows_that_come_between_two_questions_are_in_the_second_answer() -> None:
     rng = np.random.default_rng(3)
     rows = [(float(at), *rng.random(2), int(rng.integers(-1, 2))) for at in range(500)]
-    asked, unasked = Pair(1, 2), Pair(1, 2)
+    asked, unasked = Pair(1, 2, 10.0), Pair(1, 2, 10.0)
     for start in range(0, 500, 50):
         asked.add(rows[start : start + 50])
         asked.paired(1, 2, since=100.0)

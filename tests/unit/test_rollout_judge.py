@@ -26,7 +26,7 @@ ROLLOUT = replace(
 GOOD = Evidence(
     5,
     (ArmEvidence(3, 2000, 1, 10.0), ArmEvidence(2, 18000, 9, 10.0)),
-    PairedEvidence(2, 3, 8000, -0.004, 0.003, 0.150, 0.146),
+    PairedEvidence(2, 3, 8000, -0.004, 0.003, 0.150, 0.146, 60.0),
     ShiftEvidence(20000, 0.08),
 )
 
@@ -38,7 +38,7 @@ def verdict(
 
 
 def paired(n: int, difference: float, variance: float = 0.003) -> Evidence:
-    return replace(GOOD, paired=PairedEvidence(2, 3, n, difference, variance, 0.15, 0.15 + difference))
+    return replace(GOOD, paired=PairedEvidence(2, 3, n, difference, variance, 0.15, 0.15 + difference, 60.0))
 
 
 def arms(candidate: tuple[int, int, float | None], champion: tuple[int, int, float | None] | None) -> Evidence:

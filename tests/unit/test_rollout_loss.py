@@ -10,6 +10,7 @@ from configs.schema import Objectives, Plan
 from monitoring.evidence import Evidence, PairedEvidence
 from serve_apps.rollout.loss import FIRST_LOOK, Loss, loss_guardrail, loss_of
 from serve_apps.rollout.machine import begin
+from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.plan import Rollout
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,8 +20,8 @@ def rollout(**plan: float) -> Rollout:
     return begin("m", 3, 2, Plan.model_validate(plan), Objectives(), 5, "because", START)
 
 
-def seen(n: int, difference: float, variance: float = 0.003, champion: float = 0.15) -> Evidence:
-    paired = PairedEvidence(2, 3, n, difference, variance, champion, champion + difference)
+def seen(n: int, difference: float, variance: float = 0.003, champion: float = 0.15, windows: float = 60.0) -> Evidence:
+    paired = PairedEvidence(2, 3, n, difference, variance, champion, champion + difference, windows)
     return Evidence(5, (), paired, None)
 
 
@@ -85,7 +86,7 @@ def test_a_disaster_needs_few_outcomes_and_a_hundred_at_least() -> None:
 
 def test_the_sentence_can_be_read_at_night() -> None:
     assert loss_guardrail(rollout(), loss(rollout(), seen(8000, 0.008))).sentence == (
-        "Brier score of v3 is +0.0080 against v2 (at least +0.0055; allowed +0.0030, 2 % of v2's own) "
+        "Brier score of v3 is +0.0080 against v2 (at least +0.0051; allowed +0.0030, 2 % of v2's own) "
         "on 8,000 paired outcomes"
     )
     assert loss_guardrail(rollout(), loss(rollout(), seen(800, -0.0004, 0.0117**2, 0.005))).sentence == (
@@ -131,3 +132,23 @@ def test_bounds_hold_with_a_margin_estimated_from_the_same_outcomes(rate: float,
             wrong[outcome] += 1
     assert wrong["PASS"] / RUNS <= 0.01
     assert wrong["FAIL"] / RUNS <= 0.01
+
+
+def test_one_bad_day_does_not_fail_what_many_would() -> None:
+    """A day's decisions share its weather: .008 worse is beyond doubt over sixty days, and over one it is not."""
+    assert loss(rollout(), seen(8000, 0.008)).outcome == "FAIL"
+    assert loss(rollout(), seen(8000, 0.008, windows=1.0)).outcome == "NOT_YET"
+    assert loss(rollout(), seen(300, 0.37, variance=0.25, windows=1.0)).outcome == "FAIL"  # the world upside down
+
+
+def test_days_are_taken_to_differ_as_much_as_training_saw_them_differ() -> None:
+    bad_quarter_of_a_day = seen(290, 0.05, 0.01, windows=1.25)
+    calm, stormy = (replace(rollout(), offline=Offline(2, 6805, -0.005, 0.001, 24, sd**2)) for sd in (0.0005, 0.02))
+    assert loss(calm, bad_quarter_of_a_day).outcome == "FAIL"
+    assert loss(stormy, bad_quarter_of_a_day).outcome == "NOT_YET"
+    assert loss(stormy, replace_windows(bad_quarter_of_a_day, 20.0)).outcome == "FAIL"
+
+
+def replace_windows(evidence: Evidence, windows: float) -> Evidence:
+    assert evidence.paired is not None
+    return replace(evidence, paired=replace(evidence.paired, n=int(290 * windows), windows=windows))
