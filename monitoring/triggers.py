@@ -11,7 +11,7 @@ from monitoring.promises import Alarm
 
 _DAY = timedelta(days=1)
 RARER = 25  # labels of the rarer class since a change began: with fewer its rate is not known to a fifth
-AGAIN = 2.0  # times as many labels since the change as at the last try before the next: each halves what is uncertain
+AGAIN = 2.0  # times as many labels as at the last try before the next: each halves what is uncertain
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _planned(state: TriggerState, rules: Retrain, seen: Circumstances, labels: S
         return Proposal("request", f"schedule: every {rules.schedule / _DAY:g} days", cause="schedule")
     if rules.growth is None or labels.learnt is None:
         return None
-    if labels.labels < max((rules.growth - 1.0) * labels.learnt, rules.growth * state.asked_labels, rules.min_labels):
+    if labels.labels < max((rules.growth - 1.0) * labels.learnt, AGAIN * state.asked_labels, rules.min_labels):
         return None
     why = f"growth: {labels.labels:,} labels since the champion learnt from {labels.learnt:,} rows"
     return Proposal("request", why, cause="growth")

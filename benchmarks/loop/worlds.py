@@ -59,6 +59,7 @@ STORIES: tuple[Story, ...] = (
     Story("rotation, sudden", "rotation"),
     Story("rotation over 60 days", "gradual", days=240),
     Story("season of 180 days", "season", days=360, change=None),
+    Story("wandering, never by much at once", "wander", days=300, change=None),
     Story("prior", "prior", rate=0.5),
     Story("rare .5 %", "rotation", per_day=1500, rate=0.005, days=240),
     Story("unit error", "unit"),
@@ -69,7 +70,7 @@ STORIES: tuple[Story, ...] = (
     Story("weather", "weather", days=400, change=None, quiet=True),
 )
 BUSY = Story("flip, 300,000 rows a day", "flip", cold=2, days=17, per_day=300_000, change=4.5)
-DRAWN_KINDS = ("flip", "subpopulation", "rotation", "gradual", "prior", "unit", "covariates", "stationary")
+DRAWN_KINDS = ("flip", "subpopulation", "rotation", "gradual", "prior", "unit", "covariates", "wander", "stationary")
 
 
 def drawn(seed: int, count: int) -> list[Story]:
@@ -87,7 +88,7 @@ def drawn(seed: int, count: int) -> list[Story]:
                 cold=int(rng.integers(30, 90)),
                 days=int(change) + 120,
                 per_day=int(np.exp(rng.uniform(np.log(150), np.log(1200)))),
-                change=None if kind == "stationary" else change,
+                change=None if kind in ("stationary", "wander") else change,
                 delay=float(rng.uniform(0.1, 6.0)),
                 rate=float(rng.uniform(0.1, 0.6)),
                 quiet=quiet,
@@ -212,6 +213,13 @@ def _season(rows: _Rows) -> _Told:
     return _turned(rows, np.sin(2 * np.pi * rows.day / 180.0) * np.pi / 3)
 
 
+def _wander(rows: _Rows) -> _Told:
+    """The concept turns by a random walk, at a speed of its own."""
+    days = int(rows.day[-1]) + 1
+    speed = float(np.exp(rows.rng.uniform(np.log(0.01), np.log(0.08))))  # radians in a day
+    return _turned(rows, np.cumsum(rows.rng.normal(0.0, speed, days))[rows.day.astype(int)])
+
+
 def _prior(rows: _Rows) -> _Told:
     z, shown = _turned(rows, np.zeros(len(rows.day)))
     return z - np.where(rows.after, 1.7, 0.0), shown
@@ -261,6 +269,7 @@ _KINDS: dict[str, Callable[[_Rows], _Told]] = {
     "rotation": _rotation,
     "gradual": _gradual,
     "season": _season,
+    "wander": _wander,
     "prior": _prior,
     "unit": _unit,
     "missing": _missing,

@@ -154,12 +154,19 @@ def test_retrainings_that_came_to_nothing_make_a_broken_promise_wait_and_say_so(
     assert hold.why.startswith("2 retrainings in 24 h came to nothing, daily_budget is 2")
 
 
-def test_twice_as_many_labels_as_were_learnt_ask_for_a_retraining() -> None:
-    assert consider(after(), RULES, SEEN, Seen(labels=9_999, learnt=10_000)).kind == "nothing"
-    grown = consider(after(), RULES, SEEN, Seen(labels=10_000, learnt=10_000))
+def test_a_quarter_more_labels_than_were_learnt_ask_for_a_retraining() -> None:
+    assert consider(after(), RULES, SEEN, Seen(labels=2_499, learnt=10_000)).kind == "nothing"
+    grown = consider(after(), RULES, SEEN, Seen(labels=2_500, learnt=10_000))
     assert (grown.kind, grown.cause) == ("request", "growth")
-    asked = replace(after(), asked_labels=10_000)
-    assert consider(asked, RULES, SEEN, Seen(labels=19_999, learnt=10_000)).kind == "nothing"
+
+
+def test_growth_that_came_to_nothing_waits_for_twice_the_labels() -> None:
+    asked = replace(after(), asked_labels=2_500)
+    assert consider(asked, RULES, SEEN, Seen(labels=4_999, learnt=10_000)).kind == "nothing"
+    assert consider(asked, RULES, SEEN, Seen(labels=5_000, learnt=10_000)).cause == "growth"
+
+
+def test_growth_cools_down_and_can_be_switched_off() -> None:
     cooling = consider(after(), RULES, replace(SEEN, last_requested=29 * DAY), Seen(labels=10_000, learnt=10_000))
     assert cooling.why.startswith("cooling down until")
     never = RULES.model_copy(update={"growth": None})
