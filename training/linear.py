@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RIDGE = 1.0  # penalty of a standardised column's squared weight, halved
-CLIPPED = 5.0  # standard deviations beyond which a number counts no further
+TAIL = 0.025  # share of a number's values at either end where its line is flat: few rows tell how it goes on there
+CLIPPED = 5.0  # standard deviations at which it is flat where the ends so found are one value
 LEAST_ROWS = 10  # of a category that gets a weight of its own
 MOST_COLUMNS = 500
 MOST_WORK = 4e8  # multiplications of one Newton step, which bounds the rows it is fitted on
@@ -26,12 +27,14 @@ class Column:
     shift: float
     scale: float
     category: float | None = None  # the code it stands for; NaN stands for missing
+    low: float = -np.inf  # of a number, the ends of the straight line
+    high: float = np.inf
 
     def values(self, rows: Rows) -> Floats:
         """float[n] of float32[n, F] rows."""
         column = rows[:, self.feature].astype(np.float64)
         if self.category is None:
-            standard = np.clip((column - self.shift) / self.scale, -CLIPPED, CLIPPED)
+            standard = (np.clip(column, self.low, self.high) - self.shift) / self.scale
             return np.where(np.isnan(column), 0.0, standard)
         hit = np.isnan(column) if np.isnan(self.category) else column == self.category
         values: Floats = (hit - self.shift) / self.scale
@@ -81,14 +84,25 @@ def _columns(rows: Rows, categories: Collection[int]) -> tuple[Column, ...]:
             present = values[~missing].astype(np.float64)
             if 0 < len(present) < len(values):
                 codes = [float("nan")]
-            if len(present) and (spread := float(present.std())) > 0.0:
-                found.append((1.0, Column(place, float(present.mean()), spread)))
+            if len(present) and present.min() < present.max():
+                low, high = _ends(present)
+                inner = np.clip(present, low, high)
+                found.append((1.0, Column(place, float(inner.mean()), float(inner.std()), None, low, high)))
         for code in codes:
             share = float((np.isnan(values) if np.isnan(code) else values == code).mean())
             spread = float(np.sqrt(share * (1 - share)))
             found.append((spread, Column(place, share, 1.0 if place in categories else spread, code)))
     found.sort(key=lambda each: -each[0])
     return tuple(column for _, column in found[:MOST_COLUMNS])
+
+
+def _ends(present: Floats) -> tuple[float, float]:
+    """Between which values a line is straight; all of it lies within what was learnt from."""
+    low, high = np.quantile(present, [TAIL, 1.0 - TAIL])
+    if low == high:  # nearly all rows have one value, and the others are what tells
+        reach = CLIPPED * present.std()
+        low, high = max(present.min(), present.mean() - reach), min(present.max(), present.mean() + reach)
+    return float(low), float(high)
 
 
 def _part(labels: NDArray[np.bool_], columns: int) -> tuple[NDArray[np.intp], Floats]:

@@ -44,3 +44,28 @@ def test_a_booster_has_a_tree_even_where_nothing_is_to_be_learnt(start: str) -> 
 
 def test_from_nothing_there_are_no_lines() -> None:
     assert lines_of(FitSettings(start="none"), rows(100)) is None
+
+
+@pytest.mark.parametrize("rounds", [0, 40])
+def test_a_number_beyond_all_that_was_learnt_from_scores_as_the_last_that_was(rounds: int) -> None:
+    examples = rows()
+    booster = grown(FitSettings(rounds=rounds), examples, 7, 1)
+    ends = np.array([examples.rows.min(axis=0), examples.rows.max(axis=0)])
+    beyond = np.array([[-1e6] * 3, [1e6] * 3], np.float32)
+    assert booster.inplace_predict(beyond).tolist() == booster.inplace_predict(ends).tolist()
+
+
+def test_two_numbers_that_cancel_out_stay_bounded_when_one_leaves_the_other() -> None:
+    random = np.random.default_rng(6)
+    drawn = random.normal(size=(4000, 2)).astype(np.float32)
+    drawn[:, 1] = drawn[:, 0] + 0.3 * drawn[:, 1]  # as the dew point goes with the temperature
+    labels = random.random(4000) < 1 / (1 + np.exp(-4 * (drawn[:, 0] - drawn[:, 1])))
+    examples = Examples(pa.table({"n": np.arange(4000)}), drawn, labels, np.arange(4000, dtype=np.float64))
+    lines = lines_of(FitSettings(), examples)
+    assert lines is not None
+    booster = grown(FitSettings(rounds=0), examples, 7, 1)
+    apart = booster.inplace_predict(np.array([[50.0, -50.0]], np.float32), predict_type="margin")
+    longest = np.abs(lines.linear.terms(examples.rows)).max(axis=0).sum()
+    inner = np.quantile(np.abs(drawn[:, 0]), 0.95)
+    assert longest < 4 * 2 * inner * 1.3
+    assert abs(apart[0]) <= longest + abs(lines.linear.intercept)

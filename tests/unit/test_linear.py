@@ -60,3 +60,24 @@ def test_many_rows_are_learnt_from_in_part_and_rare_ones_whole() -> None:
     fitted = fit_linear(rows, labels, categories=())
     assert fitted.weights[0] == pytest.approx(1.0, abs=0.15)
     assert fitted.intercept == pytest.approx(-6.0, abs=0.25)
+
+
+def test_a_line_goes_on_flat_where_few_rows_lie_and_beyond_them_all() -> None:
+    rows, labels = drawn(4000)
+    fitted = fit_linear(rows, labels, categories={2})
+    low, high = np.quantile(rows[:, 0].astype(float), [0.025, 0.975])
+    at = np.array([low, -3.0, -1e6, high, 3.0, 1e6], np.float32)
+    terms = fitted.terms(np.column_stack([at, np.zeros(6), np.full(6, 3)]).astype(np.float32))[:, 0]
+    assert terms[:3] == pytest.approx([terms[0]] * 3, abs=1e-5)
+    assert terms[3:] == pytest.approx([terms[3]] * 3, abs=1e-5)
+    assert terms[3] > terms[0] + 5
+
+
+def test_a_number_that_nearly_always_is_the_same_keeps_its_rare_values_apart() -> None:
+    random = np.random.default_rng(5)
+    rows = np.zeros((4000, 1), np.float32)
+    rows[::50, 0] = 1.0
+    labels = random.random(4000) < np.where(rows[:, 0] > 0, 0.9, 0.2)
+    terms = fit_linear(rows, labels, categories=()).terms(np.array([[0.0], [0.6], [1.0], [9.0]], np.float32))[:, 0]
+    assert terms[0] < terms[1] < terms[2]
+    assert terms[2] == terms[3]

@@ -1,12 +1,15 @@
 """One version made in memory, beside a champion in memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import pytest
 import xgboost
 
 from configs.schema import ModelSpec
+from training.evaluate import auc
 from training.examples import Examples
 from training.local_engine import LocalEngine
 from training.making import make
@@ -145,3 +148,23 @@ def test_other_rows_teach_while_the_declared_ones_judge() -> None:
     made = make(SPEC, declared, upside_down, None, LocalEngine(), None, silent)
     assert made.held.labels.tolist() == declared.labels[800:].tolist()
     assert made.comparison.candidate["auc"].value < 0.2
+
+
+@pytest.mark.parametrize("bend", [lambda x: 2 * x, lambda x: 3 * np.abs(x)], ids=["straight", "bent"])
+def test_one_true_row_in_a_hundred_is_told_from_others_at_default_settings(
+    bend: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    random = np.random.default_rng(9)
+
+    def rare(n: int) -> Examples:
+        rows = random.normal(size=(n, 2)).astype(np.float32)
+        margin = bend(rows[:, 0]) + random.logistic(size=n)
+        labels = margin >= np.sort(margin)[-n // 100]
+        return Examples(pa.table({"a": rows[:, 0], "b": rows[:, 1]}), rows, labels, np.arange(n, dtype=np.float64))
+
+    fields = SPEC.model_dump(exclude={"training"}, exclude_unset=True)
+    spec = ModelSpec.model_validate({**fields, "features": [{"name": name, "type": "number"} for name in "ab"]})
+    learnt, unseen = rare(1500), rare(10_000)
+    made = make(spec, learnt, learnt, None, LocalEngine(), None, silent)
+    assert (int(learnt.labels.sum()), int(unseen.labels.sum())) == (15, 100)
+    assert auc(unseen.labels, made.fitted.served.inplace_predict(unseen.rows).astype(np.float64)) > 0.75
