@@ -18,6 +18,7 @@ from cluster.mlflow_registry import MlflowRegistry
 from cluster.model_card import page, write_card
 from cluster.processes import step_back
 from cluster.registry import Registration, Registry, Version
+from cluster.scratch import scratch, scratch_root
 from cluster.sql_store import SqlStore
 from cluster.store import Event, Store
 from configs.load import load_model, load_settings
@@ -37,7 +38,6 @@ from training.order import Order, read_order
 from training.plots import Pictures
 from training.progress import Progress
 from training.ray_engine import RayEngine
-from training.scratch import scratch
 from training.sized_engine import SizedEngine
 from training.slices import slices
 from training.sources import public
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
 def retrain(order: Order, spec: ModelSpec, at: Workplace, progress: Progress) -> Version:
     """Make one version and register it; a request that has its version already gets no second one."""
     progress.say(f"{spec.name}: {order.reason}")
-    with scratch(at.home / "scratch", spec.name) as folder:
+    with scratch(scratch_root(at.home), spec.name) as folder:
         return _make(order, spec, at, progress, folder)
 
 
