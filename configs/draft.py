@@ -15,7 +15,7 @@ from configs.complaint import nearest
 from configs.document import parse
 from configs.drafting.column import Column, names_twice, read_columns
 from configs.drafting.guess import Guess, doubted, guess
-from configs.drafting.leaks import rises, telling
+from configs.drafting.leaks import suspicion
 from configs.drafting.names import words, words_of
 from configs.drafting.page import Drafted, page
 from configs.drafting.page import spell_value as spell_value
@@ -26,7 +26,6 @@ from configs.tables.truth import is_truth
 
 _POSITIVE = words_of("y positive pos default defaulted churned fraud bad late cancelled sick event success won dead")
 _ORIGIN = words_of("race ethnicity ethnic origin religion nationality black hispanic hispan caste")
-_WITH_TIME = 0.98  # rank correlation with the event time, from which a column only tells when a row was written
 _FEW = 50
 
 
@@ -140,39 +139,12 @@ def _judged(one: Guess, column: Column, goal: _Target, order: NDArray[np.float64
     """The guess after a look at what the column tells of the label, and at how it moves with time."""
     if one.feature is None:
         return one
-    labelled = pc.is_valid(goal.labels)
-    labels = goal.labels.filter(labelled).to_numpy(zero_copy_only=False)
-    values = column.values.filter(labelled)
-    if _is_copy(values, labels):
-        return Guess(one.name, None, f"tells {goal.name!r} outright: with it there is nothing to predict")
-    told = telling(values, labels)
-    if told.filled_with is not None:
-        return Guess(one.name, None, told.sentence(goal.name))
-    if told.sentence(goal.name):
-        one = doubted(one, told.sentence(goal.name))
-    if column.kind in ("integer", "number"):
-        along = rises(pc.cast(column.values, pa.float64()).to_numpy(zero_copy_only=False), order)
-        way = "rises" if along > 0 else "falls"
-        if abs(along) >= _WITH_TIME and time is not None:
-            return Guess(one.name, None, f"{way} with {time.name}: newer rows would lie beyond all that was learnt")
-        if abs(along) >= _WITH_TIME:
-            one = doubted(
-                one, f"{way} along the rows: if they are in the order of time, newer ones lie beyond all seen"
-            )
+    named = time.name if time is not None else None
+    for found in suspicion(column.values, goal.labels, order, goal.name, named):
+        if found.leave_out:
+            return Guess(one.name, None, found.what)
+        one = doubted(one, found.what)
     return one
-
-
-def _is_copy(values: pa.Array, labels: NDArray[np.bool_]) -> bool:
-    """Whether a two-valued column is the target under another name."""
-    if len(pc.unique(values.slice(0, 1000).drop_null())) > 2:
-        return False
-    encoded = values.dictionary_encode()
-    if len(encoded.dictionary) != 2:
-        return False
-    present = pc.is_valid(values).to_numpy(zero_copy_only=False)
-    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)[present].astype(bool)
-    known = labels[present]
-    return bool(len(set(known.tolist())) == 2 and ((codes == known).all() or (codes != known).all()))
 
 
 def _order(time: Guess | None, rows: int) -> NDArray[np.float64]:
