@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from backtest.memory import MemoryStore
 from monitoring.forgotten import forgotten
 from serve_apps.forgotten_watch import ForgottenWatch
 from serve_apps.status import traffic_status
 from tests.desk_world import SEEN
-from tests.fakes import FakeStore
 from tests.rollout_world import MODEL
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -15,7 +15,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def test_nothing_is_told_while_nothing_is_forgotten() -> None:
     assert forgotten(SEEN) is None
-    store = FakeStore()
+    store = MemoryStore()
     ForgottenWatch(store).look(SEEN, NOW)
     assert store.events() == ()
 
@@ -31,7 +31,7 @@ def test_the_sentence_names_the_figure_and_what_to_do() -> None:
 
 
 def test_it_is_told_once_and_again_at_ten_times_as_many_also_by_a_control_that_restarts() -> None:
-    store, told = FakeStore(), []
+    store, told = MemoryStore(), []
     for dropped in (3, 9, 10, 99, 5, 12_345, 99_999):
         ForgottenWatch(store).look(replace(SEEN, waiting_dropped=dropped), NOW)
         told.append(len(store.events()))
