@@ -12,7 +12,7 @@ from configs.schema import ModelSpec
 from monitoring.calibration import Block, blocks_of
 from monitoring.profile import Profile
 from monitoring.promises import KEPT_BLOCKS
-from training.engine import Engine, Fitted, Search
+from training.engine import Engine, Fitted, Search, Work
 from training.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
 from training.examples import Examples, label_delay
 from training.light import xgboost
@@ -115,8 +115,9 @@ def make(
     `since` is the event time at which a change is taken to have begun, where one is known.
     """
     cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
-    found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
-    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch, say)
+    work = Work(spec.training, scratch, say)
+    found = engine.search(cut.learn, cut.check, work)
+    fitted = engine.fit(cut.judged, cut.served, found.best, work)
     return judge(spec, cut, found, fitted, champion, accept)
 
 

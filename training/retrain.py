@@ -28,7 +28,7 @@ from training import export, plots
 from training.card import fill
 from training.champion import StoredChampion, open_champion
 from training.data import gather, gather_from
-from training.engine import Engine
+from training.engine import Engine, Work
 from training.evaluate import METRICS, Comparison, Ruling
 from training.examples import Examples
 from training.lineage import describe, figures
@@ -87,22 +87,22 @@ def retrain(order: Order, spec: ModelSpec, at: Workplace, progress: Progress) ->
 def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, folder: Path) -> Version:
     """All stages in their order; MLflow and what writes files are imported beside the search: seconds of it."""
     with progress.stage("data"):
-        at.engine.start()
         erased = len(at.vault.erased())
         declared, learnt = _rows(order, spec, at)
         since = None if order.since is None else order.since.timestamp()
         cut = slices(spec, declared, learnt, since)
     progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
 
+    work = Work(spec.training, folder, progress.say)
     with ThreadPoolExecutor(1) as aside:
         opening = aside.submit(_open, order, at)
         with progress.stage("search"):
             cut = weigh(spec, cut, since, progress.say)
-            found = at.engine.search(cut.learn, cut.check, spec.training, folder, progress.say)
+            found = at.engine.search(cut.learn, cut.check, work)
         progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
 
         with progress.stage("fit"):
-            fitted = at.engine.fit(cut.judged, cut.served, found.best, spec.training, folder, progress.say)
+            fitted = at.engine.fit(cut.judged, cut.served, found.best, work)
         with progress.stage("registry"):
             known, champion = opening.result()
     if known is not None:

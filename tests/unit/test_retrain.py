@@ -1,6 +1,5 @@
 """The whole job on fakes: what it registers, as what, and whom it tells."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +15,12 @@ from cluster.bundle import Bundle
 from cluster.errors import Invalid, WindvaneError
 from cluster.model_card import read_card
 from cluster.registry import Registration
-from configs.schema import ModelSpec, Training
+from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from monitoring.requests import open_request, shelf
 from tests import figures
 from tests.vault import open_vault
-from training.engine import Fitted, Search, Trial
+from training.engine import Fitted, Search, Trial, Work
 from training.examples import Examples
 from training.export import check, export, probes, sample, to_onnx
 from training.growing import grown
@@ -41,9 +40,7 @@ class PlainEngine(LocalEngine):
         super().__init__()
         self._settings = settings
 
-    def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
-    ) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         assert learn.times[-1] < check.times[0]
         return Search(self._settings, (Trial(self._settings, 0.5),))
 
