@@ -161,7 +161,7 @@ def _target(source: str, rows: pa.Table, target: str) -> _Target:
     """The value that counts as true and the label of every row; raises BadDeclaration when it does not take two."""
     names = rows.column_names
     if names.count(target) != 1:
-        near = nearest(target, names)
+        near = None if target in names else nearest(target, names)
         hint = f" (did you mean `{near}`?)" if near else ""
         if len(names) == 1:
             hint = "; columns are parted by commas, semicolons, tabs or bars"
@@ -180,7 +180,7 @@ def _target(source: str, rows: pa.Table, target: str) -> _Target:
     if len(counts) != 2:
         raise refuse(
             source,
-            f"has {len(counts):,} different values in {target!r}{_few(sorted(counts))}; "
+            f"has {_values(len(counts))} in {target!r}{_few(sorted(counts))}; "
             "a target has two: yes and no, true and false, 1 and 0",
         )
     known = [value for value in counts if value.strip().casefold() in _POSITIVE]
@@ -226,12 +226,13 @@ def _doubts(drafted: Drafted, sample: Sample, goal: _Target, contradicting: bool
     if not sample.whole:
         yield f"only {drafted.seen} were looked at"
     if goal.labels.null_count:
-        yield f"{goal.labels.null_count:,} rows have no {drafted.target!r} and will be left out"
+        none = goal.labels.null_count
+        yield f"{none:,} row{'s have' if none > 1 else ' has'} no {drafted.target!r} and will be left out"
     if goal.positive is not None:
         yield f"{drafted.target!r} counts as true where it is {goal.positive!r}"
     rarer = min(drafted.base_rate, 1 - drafted.base_rate) * (len(goal.labels) - goal.labels.null_count)
     if rarer < _FEW:
-        yield f"only {rarer:.0f} rows of the rarer outcome: too few to learn much from"
+        yield f"only {rarer:.0f} row{'s' * (round(rarer) != 1)} of the rarer outcome: too few to learn much from"
     if contradicting:
         yield "some columns have decimals behind a point, some behind a comma; those with a comma are taken for text"
     yield from (f"{one.name or '(no name)'} is left out: it {one.why}" for one in drafted.left_out)
@@ -247,6 +248,10 @@ def _doubts(drafted: Drafted, sample: Sample, goal: _Target, contradicting: bool
         yield f"{drafted.subject.name} is taken as who or what a decision is about"
     if re.search(r"://[^/@:]*:[^@/]+@", drafted.source):
         yield "data.source holds a password, and so does the file now"
+
+
+def _values(count: int) -> str:
+    return {0: "no value", 1: "one value"}.get(count, f"{count:,} different values")
 
 
 def _few(values: list[str]) -> str:
