@@ -263,3 +263,8 @@ def test_what_cannot_be_read_at_all_is_malformed() -> None:
     for body in (b"{", b'{"inputs": [], "inputs": []}', b"\xff"):
         with pytest.raises(Malformed):
             read_infer(body, None, "trips")
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    body = json.dumps({"inputs": [FLAT]}).encode()
+    assert read_infer(b"\xef\xbb\xbf" + body, None, "trips") == read_infer(body, None, "trips")
