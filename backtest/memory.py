@@ -1,30 +1,33 @@
-"""The loop's ports in memory, stamped with the replay's own time: store, registry, switchboard."""
+"""The loop's ports in memory, stamped with a time of their owner's: store, registry, switchboard."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copytree
 
 from cluster.errors import NotFound
-from cluster.registry import Registration, Standing, Version, no_version
+from cluster.registry import Registration, Standing, Version, no_version, require_files
 from cluster.store import Event, Saved, conflict
+from serve_apps.rollout.ports import Displaced
 from serve_apps.router import Split
 
-Clock = Callable[[], float]  # Unix seconds of event time
+Clock = Callable[[], float]  # Unix seconds
 
 
 class MemoryStore:
     """Documents with compare-and-set and an event list, by kind, so that thousands of findings slow nothing."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock = time.time) -> None:
         self._clock = clock
         self._documents: defaultdict[str, dict[str, Saved]] = defaultdict(dict)
         self._events: list[Event] = []
 
     def get(self, kind: str, key: str) -> Saved | None:
         """The document, or None."""
-        return self._documents[kind].get(key)
+        return self._documents.get(kind, {}).get(key)
 
     def put(self, kind: str, key: str, body: bytes, expected_revision: int) -> int:
         """Write if the stored revision is the expected one, else raise Conflict."""
@@ -44,7 +47,7 @@ class MemoryStore:
 
     def list(self, kind: str, prefix: str = "") -> tuple[Saved, ...]:
         """All documents of a kind whose key starts with `prefix`, by key."""
-        return tuple(saved for key, saved in sorted(self._documents[kind].items()) if key.startswith(prefix))
+        return tuple(saved for key, saved in sorted(self._documents.get(kind, {}).items()) if key.startswith(prefix))
 
     def append(self, event: Event) -> int:
         """Add an event and return its number."""
@@ -58,15 +61,16 @@ class MemoryStore:
 
 
 class MemoryRegistry:
-    """Versions without bundles: a replay keeps their boosters itself."""
+    """Versions in memory; their bundles lie below `root`, without one they are kept by nobody."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock = time.time, root: Path | None = None) -> None:
+        self._clock, self._root = clock, root
         self._versions: defaultdict[str, list[Version]] = defaultdict(list)
         self._champions: dict[str, int] = {}
+        self.reasons: dict[tuple[str, int], str] = {}  # why a version has its standing, by model and number
 
-    def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:  # noqa: ARG002
-        """Number the version; its bundle is not kept."""
+    def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:
+        """Number the version, and keep its folders where there is a place for them."""
         earlier = self._versions[registration.model]
         version = Version(
             model=registration.model,
@@ -76,11 +80,16 @@ class MemoryRegistry:
             reason=registration.reason,
             standing=registration.standing,
             parent=registration.parent,
-            run_id=f"run-{len(earlier) + 1}",
+            run_id=f"run-{registration.model}-{len(earlier) + 1}",
             request_id=registration.request_id,
             metrics=dict(registration.metrics),
             tags=dict(registration.tags),
         )
+        if self._root is not None:
+            require_files(bundle)
+            for kept, folder in (("bundle", bundle), ("extras", extras)):
+                if folder is not None:
+                    copytree(folder, self._root / registration.model / str(version.number) / kept)
         earlier.append(version)
         return version
 
@@ -103,13 +112,20 @@ class MemoryRegistry:
         """Move the champion alias."""
         self._champions[model] = self.version(model, number).number
 
-    def set_standing(self, model: str, number: int, standing: Standing, why: str) -> None:  # noqa: ARG002
-        """Say how the version stands."""
+    def set_standing(self, model: str, number: int, standing: Standing, why: str) -> None:
+        """Say how the version stands, and why."""
         self._versions[model][number - 1] = replace(self.version(model, number), standing=standing)
+        self.reasons[model, number] = why
 
     def fetch(self, model: str, number: int, into: Path) -> Path:
-        """Refuse: the replay gives every profile to the monitor when the version is made."""
-        raise NotFound(f"A replay keeps no bundle of {model} {number} to put into {into}")
+        """The version's bundle below `into`; NotFound where none are kept."""
+        self.version(model, number)
+        folder = into / model / str(number)
+        if not folder.exists():
+            if self._root is None:
+                raise NotFound(f"Nobody keeps the bundle of {model} {number}: this registry has no root")
+            copytree(self._root / model / str(number) / "bundle", folder)
+        return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +152,12 @@ class InstantSwitchboard:
         return self._split
 
     def publish(self, split: Split) -> None:
-        """Put it in force, unless a newer one is."""
-        if self._split is None or split.revision > self._split.revision:
-            self._split, self._seen_at = split, self._clock()
+        """Put it in force; the same again changes nothing, and Displaced says that another one stands."""
+        if split == self._split:
+            return
+        if self._split is not None and split.revision <= self._split.revision:
+            raise Displaced("the replica goes by another split", self._split.revision)
+        self._split, self._seen_at = split, self._clock()
 
     def in_force(self, model: str) -> Mapping[str, Report]:
         """The replica's report."""

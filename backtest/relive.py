@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.decision_log.record import BriefRecord, Record
+from cluster.errors import NotFound
 from cluster.jobs import JobRequest, JobStatus
 from cluster.registry import Registration
 from cluster.store import Event
@@ -60,8 +61,10 @@ class Relived:
         self._tick(waiting, self._now + TICK_SECONDS)
         return self._store.events(self._spec.name, limit=10**9)
 
-    def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:  # noqa: ARG002
+    def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
         """See `monitoring.monitor.Monitor.view`."""
+        if model != self._spec.name:
+            raise NotFound(f"These records are of {self._spec.name}, not of {model}")
         return view(self._seen, version, after, min_labels, clock)
 
     def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backtest.history import History
 from backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
-from cluster.errors import WindvaneError
+from cluster.errors import NotFound, WindvaneError
 from cluster.jobs import JobRequest, JobStatus
 from cluster.registry import Registration, Standing
 from cluster.store import DECLARATION, Event
@@ -97,7 +97,9 @@ class Replay:
         self._jobs: dict[str, JobStatus] = {}
         self._store.put(DECLARATION, spec.name, spec.model_dump_json().encode(), 0)
         self._watcher = Watcher(self._store, self._registry, self, self, lambda _: spec, Path(), {})
-        self._controller = RolloutController(self._store, self._registry, self._board, self)
+        self._controller = RolloutController(
+            self._store, self._registry, self._board, self, longest_gap=timedelta.max
+        )  # event time goes on in steps of hours, and jumps nowhere
 
     def run(self, say: Callable[[float], None] = lambda _: None) -> Run:
         """Train the first version on what is known at the start, then replay everything after it."""
@@ -254,16 +256,21 @@ class Replay:
         """The job's last message."""
         return self.status(job_id).message
 
-    def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:  # noqa: ARG002
+    def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
         """See `monitoring.monitor.Monitor.view`."""
-        return view(self._seen, version, after, min_labels, clock)
+        return view(self._observed(model), version, after, min_labels, clock)
 
     def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:
         """Do nothing: profiles are given when a version is made."""
 
-    def evidence(self, model: str, revision: int, champion: int, candidate: int, since: float) -> Evidence:  # noqa: ARG002
+    def evidence(self, model: str, revision: int, champion: int, candidate: int, since: float) -> Evidence:
         """See `monitoring.monitor.Monitor.evidence`."""
-        return self._seen.evidence(revision, champion, candidate, since)
+        return self._observed(model).evidence(revision, champion, candidate, since)
+
+    def _observed(self, model: str) -> Observation:
+        if model != self._spec.name:
+            raise NotFound(f"This replay is of {self._spec.name}, not of {model}")
+        return self._seen
 
     def _make(self, order: Order, until: float) -> None:
         champion = self._registry.champion(self._spec.name)

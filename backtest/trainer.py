@@ -14,10 +14,8 @@ from training.engine import Engine, Fitted
 from training.evaluate import estimates_of
 from training.examples import Examples
 from training.local_engine import LocalEngine
-from training.making import Made, make
+from training.making import Made, incomparable, make
 from training.order import Order
-
-LEAST_COMPARED = 50  # rows on which candidate and champion can be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +28,7 @@ class HeldChampion:
 
     def unable(self, held: Examples) -> str | None:
         """Why it cannot be compared on these rows; None when it can."""
-        unseen = self.unseen(held)
-        if len(unseen) < LEAST_COMPARED or unseen.labels.all() or not unseen.labels.any():
-            return f"champion {self.number} has learnt from all but {len(unseen)} of the rows held out: not compared"
-        return None
+        return incomparable(self.number, self.unseen(held))
 
     def unseen(self, held: Examples) -> Examples:
         """The rows that its judged booster does not know."""
@@ -42,6 +37,10 @@ class HeldChampion:
     def score(self, unseen: Examples) -> Scores:
         """float[n] chances by its judged booster, as the candidate's are."""
         return Scorer(self.fitted.judged)(unseen.rows)
+
+    def served(self, examples: Examples) -> Scores:
+        """float[n] chances that it serves, of rows that it may know by heart."""
+        return Scorer(self.fitted.served)(examples.rows)
 
 
 class LocalTrainer:

@@ -72,7 +72,7 @@ class Packaged:
 class Nobody:
     """Nobody ever said anything."""
 
-    def of(self, subject: str, purpose: str) -> bool | None:  # noqa: ARG002  whoever is asked about
+    def of(self, *_: str) -> bool | None:
         """None."""
         return None
 

@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         if closes:
             self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+    def connection_lost(self, _: Exception | None) -> None:
         if self._due is not None:
             due, self._due = self._due, None
             self._offer.took(0, due, False, None)

@@ -18,6 +18,7 @@ from cluster.first_policies import first_policies
 from cluster.one_at_a_time import one_at_a_time
 from cluster.preconditions import Check, examine
 from cluster.preloading import allow
+from cluster.scratch import scratch_root, sweep
 from cluster.serve_apps_api import CONTROL, ServeApplications
 from cluster.sql_store import SqlStore
 from configs.schema import Settings
@@ -70,6 +71,7 @@ def _begin(settings: Settings, progress: Progress) -> None:
     told = first_policies(settings, datetime.now(UTC))
     if told:
         progress(told)
+    _sweep(settings, progress)
 
 
 def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
@@ -90,7 +92,10 @@ def down(settings: Settings, progress: Progress) -> str:
     if not Path(settings.home).is_dir():
         return "Nothing was running."
     with one_at_a_time(Path(settings.home), progress):
-        return _end(settings, progress)
+        try:
+            return _end(settings, progress)
+        finally:
+            _sweep(settings, progress)
 
 
 def _end(settings: Settings, progress: Progress) -> str:
@@ -109,6 +114,12 @@ def _end(settings: Settings, progress: Progress) -> str:
         return f"Applications removed; the Ray cluster at {settings.ray_address} was not ours and runs on."
     progress("ending Ray")
     return f"Ended {ray_head.end(Path(settings.home), head)} processes."
+
+
+def _sweep(settings: Settings, progress: Progress) -> None:
+    """Remove what killed trainings left behind: rows of people, above all."""
+    if swept := sweep(scratch_root(Path(settings.home))):
+        progress(f"removed what killed trainings left in scratch: {', '.join(swept)}")
 
 
 def _last_words(settings: Settings) -> str:

@@ -120,7 +120,7 @@ class Policy(Protocol):
     def version(self) -> str:
         """The hash of the policy set."""
 
-    def judge(self, request: Request) -> Verdict:
+    def judge(self, request: Request, /) -> Verdict:
         """The verdict; never raises for what a request holds, but denies."""
 
 
@@ -135,8 +135,8 @@ class Closed:
     why: str  # for operators
     version: str = "closed"
 
-    def judge(self, request: Request) -> Verdict:  # noqa: ARG002  whatever is asked
-        """Always a denial."""
+    def judge(self, _: Request, /) -> Verdict:
+        """Always a denial, whatever is asked."""
         return Verdict(False, (), UNEVALUATED, self.version, errors=(self.why,))
 
 

@@ -56,13 +56,14 @@ def spelled(path: Path) -> str:
 
 
 def nearest(name: object, valid: Iterable[str]) -> str | None:
-    """The valid name most like `name`, or None when none is alike.
+    """The valid name most like `name`, whatever the case of both, or None when none is alike.
 
-    >>> nearest("catgory", ["number", "category"])
-    'category'
+    >>> nearest("catgory", ["number", "category"]), nearest("income", ["AGE", "INCOME"])
+    ('category', 'INCOME')
     """
-    matches = get_close_matches(str(name).lower(), list(valid), n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    folded = {each.casefold(): each for each in reversed(list(valid))}
+    matches = get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[matches[0]] if matches else None
 
 
 def faults(error: ValidationError, root: type[BaseModel], value: Mapping[str, Any]) -> list[Fault]:

@@ -15,7 +15,7 @@ from configs.complaint import nearest
 from configs.document import parse
 from configs.drafting.column import Column, names_twice, read_columns
 from configs.drafting.guess import Guess, doubted, guess
-from configs.drafting.leaks import rises, telling
+from configs.drafting.leaks import suspicion
 from configs.drafting.names import words, words_of
 from configs.drafting.page import Drafted, page
 from configs.drafting.page import spell_value as spell_value
@@ -26,7 +26,6 @@ from configs.tables.truth import is_truth
 
 _POSITIVE = words_of("y positive pos default defaulted churned fraud bad late cancelled sick event success won dead")
 _ORIGIN = words_of("race ethnicity ethnic origin religion nationality black hispanic hispan caste")
-_WITH_TIME = 0.98  # rank correlation with the event time, from which a column only tells when a row was written
 _FEW = 50
 
 
@@ -140,39 +139,12 @@ def _judged(one: Guess, column: Column, goal: _Target, order: NDArray[np.float64
     """The guess after a look at what the column tells of the label, and at how it moves with time."""
     if one.feature is None:
         return one
-    labelled = pc.is_valid(goal.labels)
-    labels = goal.labels.filter(labelled).to_numpy(zero_copy_only=False)
-    values = column.values.filter(labelled)
-    if _is_copy(values, labels):
-        return Guess(one.name, None, f"tells {goal.name!r} outright: with it there is nothing to predict")
-    told = telling(values, labels)
-    if told.filled_with is not None:
-        return Guess(one.name, None, told.sentence(goal.name))
-    if told.sentence(goal.name):
-        one = doubted(one, told.sentence(goal.name))
-    if column.kind in ("integer", "number"):
-        along = rises(pc.cast(column.values, pa.float64()).to_numpy(zero_copy_only=False), order)
-        way = "rises" if along > 0 else "falls"
-        if abs(along) >= _WITH_TIME and time is not None:
-            return Guess(one.name, None, f"{way} with {time.name}: newer rows would lie beyond all that was learnt")
-        if abs(along) >= _WITH_TIME:
-            one = doubted(
-                one, f"{way} along the rows: if they are in the order of time, newer ones lie beyond all seen"
-            )
+    named = time.name if time is not None else None
+    for found in suspicion(column.values, goal.labels, order, goal.name, named):
+        if found.leave_out:
+            return Guess(one.name, None, found.what)
+        one = doubted(one, found.what)
     return one
-
-
-def _is_copy(values: pa.Array, labels: NDArray[np.bool_]) -> bool:
-    """Whether a two-valued column is the target under another name."""
-    if len(pc.unique(values.slice(0, 1000).drop_null())) > 2:
-        return False
-    encoded = values.dictionary_encode()
-    if len(encoded.dictionary) != 2:
-        return False
-    present = pc.is_valid(values).to_numpy(zero_copy_only=False)
-    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)[present].astype(bool)
-    known = labels[present]
-    return bool(len(set(known.tolist())) == 2 and ((codes == known).all() or (codes != known).all()))
 
 
 def _order(time: Guess | None, rows: int) -> NDArray[np.float64]:
@@ -189,7 +161,7 @@ def _target(source: str, rows: pa.Table, target: str) -> _Target:
     """The value that counts as true and the label of every row; raises BadDeclaration when it does not take two."""
     names = rows.column_names
     if names.count(target) != 1:
-        near = nearest(target, names)
+        near = None if target in names else nearest(target, names)
         hint = f" (did you mean `{near}`?)" if near else ""
         if len(names) == 1:
             hint = "; columns are parted by commas, semicolons, tabs or bars"
@@ -208,7 +180,7 @@ def _target(source: str, rows: pa.Table, target: str) -> _Target:
     if len(counts) != 2:
         raise refuse(
             source,
-            f"has {len(counts):,} different values in {target!r}{_few(sorted(counts))}; "
+            f"has {_values(len(counts))} in {target!r}{_few(sorted(counts))}; "
             "a target has two: yes and no, true and false, 1 and 0",
         )
     known = [value for value in counts if value.strip().casefold() in _POSITIVE]
@@ -254,12 +226,13 @@ def _doubts(drafted: Drafted, sample: Sample, goal: _Target, contradicting: bool
     if not sample.whole:
         yield f"only {drafted.seen} were looked at"
     if goal.labels.null_count:
-        yield f"{goal.labels.null_count:,} rows have no {drafted.target!r} and will be left out"
+        none = goal.labels.null_count
+        yield f"{none:,} row{'s have' if none > 1 else ' has'} no {drafted.target!r} and will be left out"
     if goal.positive is not None:
         yield f"{drafted.target!r} counts as true where it is {goal.positive!r}"
     rarer = min(drafted.base_rate, 1 - drafted.base_rate) * (len(goal.labels) - goal.labels.null_count)
     if rarer < _FEW:
-        yield f"only {rarer:.0f} rows of the rarer outcome: too few to learn much from"
+        yield f"only {rarer:.0f} row{'s' * (round(rarer) != 1)} of the rarer outcome: too few to learn much from"
     if contradicting:
         yield "some columns have decimals behind a point, some behind a comma; those with a comma are taken for text"
     yield from (f"{one.name or '(no name)'} is left out: it {one.why}" for one in drafted.left_out)
@@ -275,6 +248,10 @@ def _doubts(drafted: Drafted, sample: Sample, goal: _Target, contradicting: bool
         yield f"{drafted.subject.name} is taken as who or what a decision is about"
     if re.search(r"://[^/@:]*:[^@/]+@", drafted.source):
         yield "data.source holds a password, and so does the file now"
+
+
+def _values(count: int) -> str:
+    return {0: "no value", 1: "one value"}.get(count, f"{count:,} different values")
 
 
 def _few(values: list[str]) -> str:

@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import floor
-from typing import Any
 
 from cluster.decision_log.record import Brief, BriefRecord, Decision, Outcome, Record, Shadow
 
@@ -51,6 +50,7 @@ class Joins:
         self.dropped = 0  # decisions that made room before their outcome came
         self.corrected = 0  # outcomes that took the place of an earlier one
         self.unmatched = 0  # outcomes whose decision never came
+        self.unmatched_scores = 0  # scores of shadows whose decision never came, or had made room
 
     @property
     def unknown(self) -> int:
@@ -107,7 +107,8 @@ class Joins:
             if known is None:
                 earlier = self._early_scores.get(key, ())
                 self._early_scores[key] = (*earlier, (version, score))
-                _bound(self._early_scores, self._most_recent)
+                while len(self._early_scores) > self._most_recent:
+                    self.unmatched_scores += len(self._early_scores.popitem(last=False)[1])
                 return
             entry, label = known
         at, window, scores = entry
@@ -139,7 +140,8 @@ class Joins:
         at, window, scores = entry
         self.labelled += 1
         self._recent[key] = (entry, label)
-        _bound(self._recent, self._most_recent)
+        while len(self._recent) > self._most_recent:
+            self._recent.popitem(last=False)
         joined.answered.append((window, scores[0][1], label))
         joined.told.append((at, came, label))
         for place, (version, score) in enumerate(scores):
@@ -169,8 +171,3 @@ def _pair(
     if one > two:
         one, one_score, two, two_score = two, two_score, one, one_score
     return one, two, at, one_score, two_score, label
-
-
-def _bound(kept: OrderedDict[str, Any], most: int) -> None:
-    while len(kept) > most:
-        kept.popitem(last=False)

@@ -68,6 +68,12 @@ SHADOW_DROPPED = Definition(
     "Decisions a shadow did not score: too many waited, it broke, or its score could not be logged.",
     ("model", "version"),
 )
+SHADOW_UNMATCHED = Definition(
+    "windvane_shadow_unmatched_total",
+    "counter",
+    "Scores of shadows that met no decision: it never came, or the monitor had forgotten it.",
+    ("model",),
+)
 OUTCOMES = Definition("windvane_outcomes_total", "counter", "Decisions joined with their outcome.", ("model",))
 OUTCOMES_CORRECTED = Definition(
     "windvane_outcomes_corrected_total",
@@ -104,6 +110,7 @@ ALL = (
         ERRORS,
         SHADOW_SCORES,
         SHADOW_DROPPED,
+        SHADOW_UNMATCHED,
         OUTCOMES,
         OUTCOMES_DROPPED,
         OUTCOMES_CORRECTED,
@@ -201,6 +208,7 @@ def _traffic(seen: Snapshot) -> Iterator[_Sample]:
         yield SHADOW_SCORES, (str(version),), scores
     for version, dropped in seen.shadow_dropped.items():
         yield SHADOW_DROPPED, (str(version),), dropped
+    yield SHADOW_UNMATCHED, (), seen.shadow_unmatched
     yield OUTCOMES, (), seen.labelled
     yield OUTCOMES_DROPPED, (), seen.waiting_dropped
     yield OUTCOMES_CORRECTED, (), seen.corrected

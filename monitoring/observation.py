@@ -224,6 +224,7 @@ class Observation:
             labelled=self._joins.labelled,
             corrected=self._joins.corrected,
             unmatched=self._joins.unknown,
+            shadow_unmatched=self._joins.unmatched_scores,
             replicas=self._rates.replicas(now),
             profiles=tuple(sorted(self._profiles)),
             denied=dict(self._merged.denied),

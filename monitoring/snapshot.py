@@ -64,6 +64,7 @@ class Snapshot:
     refused: int = 0  # requests, and instances of answered ones
     refusals: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by field, reason
     warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)  # rows, by field, reason
+    shadow_unmatched: int = 0  # scores of shadows that met no decision
 
 
 class Rates:

@@ -46,6 +46,7 @@ from serve_apps.auditing import Auditing
 from serve_apps.consent_desk import ConsentDesk
 from serve_apps.desk import Desk
 from serve_apps.event_clock import StampedStore
+from serve_apps.forgotten_watch import ForgottenWatch
 from serve_apps.governance_routes import Governance
 from serve_apps.grpc_reception import GrpcReception
 from serve_apps.guarded import Keeper, demand_guards
@@ -108,7 +109,7 @@ class Control:
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, place.vault, self._trail)
-        self._snapshots = Snapshots()
+        self._snapshots, self._forgotten = Snapshots(), ForgottenWatch(store)
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
         alone = self._settings.ray_address is None
         self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
@@ -266,9 +267,9 @@ class Control:
             start_monitor(spec, self._log / spec.name)
         snapshot = self._monitors.snapshot(spec.name)
         self._snapshots.put(spec.name, snapshot)
-        watermark = snapshot.watermark
-        if watermark is not None and spec.data.time is not None:
-            self._clocks[spec.name] = datetime.fromtimestamp(watermark, UTC)
+        if snapshot.watermark is not None and spec.data.time is not None:
+            self._clocks[spec.name] = datetime.fromtimestamp(snapshot.watermark, UTC)
+        self._forgotten.look(snapshot, now)
         self._watcher.tick(spec.name, now)
 
     def _govern(self, models: Sequence[ModelSpec]) -> None:

@@ -34,8 +34,10 @@ class TrafficStatus(TypedDict):
     corrected: int
     unmatched: int
     waiting: int
+    waiting_dropped: int
     replicas: int
     shadow_dropped: dict[str, int]
+    shadow_unmatched: int
     denied: dict[str, int]
     refused: int
     refusals: list[CauseStatus]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from backtest.memory import MemoryStore
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.cedar_policy import taken
@@ -35,7 +36,6 @@ from serve_apps.records_desk import RecordsDesk
 from serve_apps.rollout.plan import Rollout
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing
-from tests.fakes import FakeStore
 from tests.gateway_world import PACKAGED_POLICY
 from tests.policies import PACKAGED
 from tests.rollout_world import MODEL, World
@@ -145,7 +145,7 @@ class ControlClient(Client):
         self._parts = {
             "desk": desk,
             "keeper": keeper or Keeper(knowing(), TurnedAway(lambda _: None)),
-            "keys": keys or KeyDesk(KeyBook(FakeStore()), lambda _: None, Authenticator()),  # the boss stays known
+            "keys": keys or KeyDesk(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
             "gate": governed.gate,
             "policies": governed.policies,
             "consents": governed.consents,
@@ -189,7 +189,7 @@ def _installed(store: Store) -> Store:
 
 @cache
 def _store_with_policies() -> Store:
-    return _installed(FakeStore())
+    return _installed(MemoryStore())
 
 
 def governance(store: Store | None = None) -> Governance:

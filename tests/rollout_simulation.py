@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from configs.schema import Objectives, Plan
 from configs.sized_plan import Traffic
 from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
+from serve_apps.rollout.elapsed import stand
 from serve_apps.rollout.judge import GuardrailJudge, remember
 from serve_apps.rollout.latency import follow
 from serve_apps.rollout.machine import advance, begin, come_into_force
@@ -69,7 +70,7 @@ def run(world: World, pool: Losses, rng: np.random.Generator, outcomes: int = 20
             late = rng.binomial(n - failed, _share_above(OBJECTIVE_MS / hiccup, median))
             counts[version] += (n - failed, failed, late)
         evidence = _evidence(rollout, lost, counts, traffic)
-        rollout = come_into_force(rollout, now)
+        rollout = stand(come_into_force(rollout, now), now, longest_gap=timedelta.max)
         rollout = follow(remember(rollout, evidence), evidence, now)
         rollout = advance(rollout, judge.judge(rollout, evidence, (), now), now)
         if not rollout.active:

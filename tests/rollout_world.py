@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.errors import Unavailable
 from cluster.gate import LOOP
 from cluster.registry import Registration, Standing, Version
@@ -18,7 +19,6 @@ from serve_apps.rollout.controller import RolloutController
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.ports import Displaced
 from serve_apps.router import Split
-from tests.fakes import FakeRegistry, FakeStore
 
 MODEL = "flight-delay"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -150,7 +150,7 @@ class World:
     """Everything around one controller; `tick` moves the clock and the replicas by itself."""
 
     def __init__(self, killer: Killer | None = None, plan: Mapping[str, Any] | None = None) -> None:
-        self.store, self.registry = FakeStore(), FakeRegistry()
+        self.store, self.registry = MemoryStore(), MemoryRegistry()
         self.switchboard, self.evidence = FakeSwitchboard(), FakeEvidence()
         self.now = START
         self.switchboard.clock = lambda: self.now.timestamp()

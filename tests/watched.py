@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.errors import Unavailable
 from cluster.registry import Registration
 from configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Retrain, Source, Target
@@ -13,7 +14,7 @@ from monitoring.performance import Performance
 from monitoring.requests import record_version
 from monitoring.watch import MonitorView
 from monitoring.watcher import Watcher
-from tests.fakes import FakeJobs, FakeRegistry, FakeStore, Fuse
+from tests.fakes import FakeJobs, Fuse
 
 DAY = 86400.0
 
@@ -86,8 +87,8 @@ class FakeMonitor:
 
 @dataclass
 class World:
-    store: FakeStore
-    registry: FakeRegistry
+    store: MemoryStore
+    registry: MemoryRegistry
     jobs: FakeJobs
     monitor: FakeMonitor
 
@@ -125,7 +126,7 @@ class World:
 
 
 def world(*windows: WindowMeasures, labelled: Performance | None = LOST) -> World:
-    made = World(FakeStore(), FakeRegistry(), FakeJobs(), FakeMonitor(*windows, labelled=labelled))
+    made = World(MemoryStore(), MemoryRegistry(), FakeJobs(), FakeMonitor(*windows, labelled=labelled))
     made.register()
     return made
 

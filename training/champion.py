@@ -11,8 +11,7 @@ from cluster.encoding import Encoder
 from cluster.registry import Registry
 from training.examples import Examples
 from training.light import xgboost
-
-MIN_COMPARED_ROWS = 50
+from training.making import incomparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +32,9 @@ class StoredChampion:
 
     def unable(self, held: Examples) -> str | None:
         """Why it cannot be compared on these rows; None when it can."""
-        there = held.table.column_names
-        absent = [feature.name for feature in self.bundle.spec.features if feature.name not in there]
-        if absent:
+        if absent := self._absent(held):
             return f"champion {self.number} needs {', '.join(map(repr, absent))}, no longer declared: not compared"
-        unseen = self.unseen(held)
-        if len(unseen) < MIN_COMPARED_ROWS or unseen.labels.all() or not unseen.labels.any():
-            return f"champion {self.number} has learnt from all but {len(unseen)} of the rows held out: not compared"
-        return None
+        return incomparable(self.number, self.unseen(held))
 
     def unseen(self, held: Examples) -> Examples:
         """The rows that it, or its judged booster, can answer without knowing them."""
@@ -51,6 +45,16 @@ class StoredChampion:
         """float[n] chances, by its own encoding of the same rows and by its judged booster where it has one."""
         path = self.bundle.booster_path if self.bundle.judged_path is None else self.bundle.judged_path
         return _predict(path, Encoder(self.bundle.spec.features).table(unseen.table))
+
+    def served(self, examples: Examples) -> NDArray[np.float64] | None:
+        """float[n] chances that it serves, by its own encoding; None where it lacks a column."""
+        if self._absent(examples):
+            return None
+        return _predict(self.bundle.booster_path, Encoder(self.bundle.spec.features).table(examples.table))
+
+    def _absent(self, examples: Examples) -> list[str]:
+        there = examples.table.column_names
+        return [feature.name for feature in self.bundle.spec.features if feature.name not in there]
 
 
 def open_champion(registry: Registry, model: str, cache: Path) -> StoredChampion | None:

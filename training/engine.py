@@ -43,32 +43,22 @@ class Fitted:
 LIKELY, SURELY = 1.0, 2.0  # standard errors
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How an engine works: by which declared settings, with which folder, and who is told."""
+
+    training: Training
+    scratch: Path | None = None  # for what a cluster's workers exchange; an engine that needs one says so
+    say: Callable[[str], None] = lambda _: None
+
+
 class Engine(Protocol):
     """Searches settings and fits boosters."""
 
-    def start(self) -> None:
-        """Join the cluster; large data is read on it too, so this comes first."""
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+        """The best settings for `learn`, compared on the newer `check`, within `training.tune_budget`."""
 
-    def warm_up(self) -> None:
-        """Get ready to search; whatever is slow and needs no rows."""
-
-    def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
-    ) -> Search:
-        """The best settings for `learn`, compared on the newer `check`, within `training.tune_budget`.
-
-        `scratch` is a folder for what a cluster's workers exchange; an engine that needs one says so.
-        """
-
-    def fit(
-        self,
-        judged: Examples,
-        served: Examples,
-        settings: FitSettings,
-        training: Training,
-        scratch: Path | None,
-        say: Callable[[str], None],
-    ) -> Fitted:
+    def fit(self, judged: Examples, served: Examples, settings: FitSettings, work: Work) -> Fitted:
         """A booster from each of both sets of rows."""
 
 

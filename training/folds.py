@@ -1,14 +1,22 @@
 """Which rows a search learns from and compares on: the newest part where it says enough, else every row in turn."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from training.examples import Examples
+from training.examples import Examples, joined
 from training.growth import Fold
+from training.settings import FitSettings
 
 ENOUGH = 200  # rows of the rarer outcome that tell settings apart
 FOLDS = 5
 FEW_FOLDS = 3  # where each costs
 MANY_ROWS = 20_000
+
+
+def folds_for(tried: Sequence[FitSettings], learn: Examples, check: Examples) -> list[Fold]:
+    """The folds on which these settings are compared."""
+    return folds_of(learn, check, joined(learn, check), len({settings.window for settings in tried}) > 1)
 
 
 def folds_of(learn: Examples, check: Examples, together: Examples, several_windows: bool) -> list[Fold]:

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from configs.schema import Training
-from training.engine import Fitted, Search, Trial, conclude
-from training.examples import Examples, joined
-from training.folds import folds_of
+from training.engine import Fitted, Search, Trial, Work, conclude
+from training.examples import Examples
+from training.folds import folds_for
 from training.growing import grown
 from training.growth import ROUNDS_PER_STEP, Folds, Growth
 from training.settings import FitSettings
@@ -27,47 +25,31 @@ class LocalEngine:
         """`clock` gives seconds, such as time.monotonic; with it the search ends at `training.tune_budget`."""
         self._threads, self._clock = threads, clock
 
-    def start(self) -> None:
-        """There is no cluster."""
-
-    def warm_up(self) -> None:
-        """There is nothing to import."""
-
-    def search(
-        self, learn: Examples, check: Examples, training: Training, _: Path | None, say: Callable[[str], None]
-    ) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         """The best settings for `learn`, compared on the newer `check`; two trials at least, whatever the time."""
+        training = work.training
         started = self._now()
 
         def late() -> bool:
             return self._now() - started > training.tune_budget.total_seconds()
 
         tried = points(learn, training)
-        several = len({settings.window for settings in tried}) > 1
-        folds = Folds(folds_of(learn, check, joined(learn, check), several), training.seed, self._threads)
+        folds = Folds(folds_for(tried, learn, check), training.seed, self._threads)
         trials: list[Trial] = []
         for place, settings in enumerate(tried):
             if place >= LEAST_TRIALS and late():
-                say(f"the search ends after {len(trials)} of {len(tried)} trials: tune_budget is used up")
+                work.say(f"the search ends after {len(trials)} of {len(tried)} trials: tune_budget is used up")
                 break
             best = _tried(Growth(settings, folds), training.max_rounds, _leader(trials), late)
-            say(f"trial {place + 1}: log loss {best.log_loss:.4f} at {best.settings.rounds} rounds")
+            work.say(f"trial {place + 1}: log loss {best.log_loss:.4f} at {best.settings.rounds} rounds")
             trials.append(best)
         found = conclude(trials, default_settings(learn, training))
         return replace(found, planned=len(tried), why_fewer="training.tune_budget was used up")
 
-    def fit(
-        self,
-        judged: Examples,
-        served: Examples,
-        settings: FitSettings,
-        training: Training,
-        _scratch: Path | None = None,
-        _say: Callable[[str], None] | None = None,
-    ) -> Fitted:
+    def fit(self, judged: Examples, served: Examples, settings: FitSettings, work: Work) -> Fitted:
         """A booster from each of both sets of rows."""
         parts = (part.window(settings.window) for part in (judged, served))
-        return Fitted(*(grown(settings, part, training.seed, self._threads) for part in parts))
+        return Fitted(*(grown(settings, part, work.training.seed, self._threads) for part in parts))
 
     def _now(self) -> float:
         return 0.0 if self._clock is None else self._clock()

@@ -12,7 +12,7 @@ from configs.schema import ModelSpec
 from monitoring.calibration import Block, blocks_of
 from monitoring.profile import Profile
 from monitoring.promises import KEPT_BLOCKS
-from training.engine import Engine, Fitted, Search
+from training.engine import Engine, Fitted, Search, Work
 from training.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
 from training.examples import Examples, label_delay
 from training.light import xgboost
@@ -22,6 +22,7 @@ from training.window_effects import between_windows
 
 Scores = NDArray[np.float64]
 SAME = 1e-6  # of a score: rounding
+LEAST_COMPARED = 50  # rows, of both outcomes: fewer tell two versions apart by chance
 
 
 class Champion(Protocol):
@@ -43,6 +44,9 @@ class Champion(Protocol):
 
     def score(self, unseen: Examples) -> Scores:
         """float[n] chances."""
+
+    def served(self, examples: Examples) -> Scores | None:
+        """float[n] chances that it serves, of rows that it may know by heart; None where it lacks a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,9 @@ def make(
     `since` is the event time at which a change is taken to have begun, where one is known.
     """
     cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
-    found = engine.search(cut.learn, cut.check, spec.training, scratch, say)
-    fitted = engine.fit(cut.judged, cut.served, found.best, spec.training, scratch, say)
+    work = Work(spec.training, scratch, say)
+    found = engine.search(cut.learn, cut.check, work)
+    fitted = engine.fit(cut.judged, cut.served, found.best, work)
     return judge(spec, cut, found, fitted, champion, accept)
 
 
@@ -130,6 +135,7 @@ def judge(
     spec: ModelSpec, cut: Slices, found: Search, fitted: Fitted, champion: Champion | None, accept: bool = False
 ) -> Made:
     """What a fitted version is worth beside the champion, on rows that neither has seen."""
+    same_as = _alike(champion, cut.held, fitted.served)
     held, ours, theirs, unable = _score(champion, cut.held, fitted.judged)
     constant = float(cut.judged.window(found.best.window).labels.mean())
     training = spec.training
@@ -148,7 +154,7 @@ def judge(
         ours=ours,
         theirs=theirs,
         comparison=comparison,
-        ruling=_rule(_alike(champion, ours, theirs), comparison, unable, training.margin, accept),
+        ruling=_rule(same_as, len(cut.held), comparison, unable, training.margin, accept),
         profile=Profile.learn(
             spec.features,
             reference.rows,
@@ -185,24 +191,37 @@ def _score(
     return held, ours, theirs, unable
 
 
-def _rule(same_as: int | None, comparison: Comparison, unable: str | None, margin: float, accepted: bool) -> Ruling:
+def incomparable(number: int, unseen: Examples) -> str | None:
+    """Why a champion cannot be compared on the rows it has not learnt from; None when it can."""
+    if len(unseen) < LEAST_COMPARED:
+        return f"champion {number} has learnt from all but {len(unseen)} of the rows held out: not compared"
+    if unseen.labels.all() or not unseen.labels.any():
+        only = "true" if unseen.labels.all() else "false"
+        return f"all {len(unseen)} rows held out that champion {number} has not learnt from are {only}: not compared"
+    return None
+
+
+def _rule(
+    same_as: int | None, rows: int, comparison: Comparison, unable: str | None, margin: float, accepted: bool
+) -> Ruling:
     """The offline verdict, or the operator's word against it."""
-    if unable is not None:
-        return Ruling("candidate", unable)
-    ruling = rule(comparison, margin)
     if same_as is not None:
-        why = (
-            f"no change: it scores all {comparison.n} rows held out exactly as champion {same_as}, nothing to roll out"
-        )
+        why = f"no change: it scores all {rows} rows held out exactly as champion {same_as}, nothing to roll out"
         ruling = Ruling("rejected", why)
+    elif unable is not None:
+        ruling = Ruling("candidate", unable)
+    else:
+        ruling = rule(comparison, margin)
     if accepted and ruling.standing == "rejected":
-        standing: Standing = "champion" if comparison.champion is None else "candidate"
+        standing: Standing = "candidate" if same_as is not None or comparison.champion is not None else "champion"
         return Ruling(standing, f"accepted by the operator; the offline comparison said: {ruling.why}")
     return ruling
 
 
-def _alike(champion: Champion | None, ours: Scores, theirs: Scores | None) -> int | None:
-    """The champion's number when it scores every row as the candidate does."""
-    if champion is None or theirs is None or float(np.abs(ours - theirs).max()) > SAME:
+def _alike(champion: Champion | None, rows: Examples, served: xgboost.Booster) -> int | None:
+    """The champion's number when what it serves is what the candidate would: no label says so, and no row is new."""
+    theirs = None if champion is None else champion.served(rows)
+    if champion is None or theirs is None:
         return None
-    return champion.number
+    ours: Scores = served.inplace_predict(rows.rows).astype(np.float64)
+    return champion.number if float(np.abs(ours - theirs).max(initial=0.0)) <= SAME else None

@@ -1,10 +1,8 @@
 """The engine on Ray: Tune searches, Train fits; attaches to the cluster that runs the job, or starts one."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from configs.schema import Training
-from training.engine import Fitted, Search
+from training.engine import Fitted, Search, Work
 from training.examples import Examples
 from training.settings import FitSettings
 
@@ -23,31 +21,17 @@ class RayEngine:
         if not ray.is_initialized():
             ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
 
-    def warm_up(self) -> None:
-        """Import what the search needs: three seconds."""
-        import training.tune  # noqa: F401
-
-    def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
-    ) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         """The best settings found by Ray Tune."""
         from training.tune import search
 
-        return search(learn, check, training, _needed(scratch), say)
+        return search(learn, check, work.training, _needed(work.scratch), work.say)
 
-    def fit(
-        self,
-        judged: Examples,
-        served: Examples,
-        settings: FitSettings,
-        training: Training,
-        scratch: Path | None,
-        _: Callable[[str], None],
-    ) -> Fitted:
+    def fit(self, judged: Examples, served: Examples, settings: FitSettings, work: Work) -> Fitted:
         """Both boosters from Ray Train."""
         from training.train import fit
 
-        return fit(judged, served, settings, training, _needed(scratch))
+        return fit(judged, served, settings, work.training, _needed(work.scratch))
 
     def free_cpus(self) -> float:
         """CPUs that nobody has reserved now."""

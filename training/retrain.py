@@ -18,6 +18,7 @@ from cluster.mlflow_registry import MlflowRegistry
 from cluster.model_card import page, write_card
 from cluster.processes import step_back
 from cluster.registry import Registration, Registry, Version
+from cluster.scratch import scratch, scratch_root
 from cluster.sql_store import SqlStore
 from cluster.store import Event, Store
 from configs.load import load_model, load_settings
@@ -27,7 +28,7 @@ from training import export, plots
 from training.card import fill
 from training.champion import StoredChampion, open_champion
 from training.data import gather, gather_from
-from training.engine import Engine
+from training.engine import Engine, Work
 from training.evaluate import METRICS, Comparison, Ruling
 from training.examples import Examples
 from training.lineage import describe, figures
@@ -37,7 +38,6 @@ from training.order import Order, read_order
 from training.plots import Pictures
 from training.progress import Progress
 from training.ray_engine import RayEngine
-from training.scratch import scratch
 from training.sized_engine import SizedEngine
 from training.slices import slices
 from training.sources import public
@@ -80,29 +80,29 @@ def main(arguments: list[str] | None = None) -> int:
 def retrain(order: Order, spec: ModelSpec, at: Workplace, progress: Progress) -> Version:
     """Make one version and register it; a request that has its version already gets no second one."""
     progress.say(f"{spec.name}: {order.reason}")
-    with scratch(at.home / "scratch", spec.name) as folder:
+    with scratch(scratch_root(at.home), spec.name) as folder:
         return _make(order, spec, at, progress, folder)
 
 
 def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, folder: Path) -> Version:
     """All stages in their order; MLflow and what writes files are imported beside the search: seconds of it."""
     with progress.stage("data"):
-        at.engine.start()
         erased = len(at.vault.erased())
         declared, learnt = _rows(order, spec, at)
         since = None if order.since is None else order.since.timestamp()
         cut = slices(spec, declared, learnt, since)
     progress.say(f"{len(learnt)} rows{_until(learnt, spec)}, {len(cut.held)} held out")
 
+    work = Work(spec.training, folder, progress.say)
     with ThreadPoolExecutor(1) as aside:
         opening = aside.submit(_open, order, at)
         with progress.stage("search"):
             cut = weigh(spec, cut, since, progress.say)
-            found = at.engine.search(cut.learn, cut.check, spec.training, folder, progress.say)
+            found = at.engine.search(cut.learn, cut.check, work)
         progress.say("settings: " + ", ".join(f"{name} {value}" for name, value in found.best.described().items()))
 
         with progress.stage("fit"):
-            fitted = at.engine.fit(cut.judged, cut.served, found.best, spec.training, folder, progress.say)
+            fitted = at.engine.fit(cut.judged, cut.served, found.best, work)
         with progress.stage("registry"):
             known, champion = opening.result()
     if known is not None:

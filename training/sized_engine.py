@@ -1,11 +1,9 @@
 """The engine that takes Ray where the work pays for it, and this process where it does not or where no CPU is free."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from configs.schema import Training
-from training.engine import Engine, Fitted, Search
+from training.engine import Engine, Fitted, Search, Work
 from training.examples import Examples
 from training.settings import FitSettings
 
@@ -15,6 +13,9 @@ RAY_SECONDS = 45.0  # that Tune's and Train's processes take to begin
 
 class Cluster(Engine, Protocol):
     """An engine that needs CPUs of a cluster."""
+
+    def start(self) -> None:
+        """Join the cluster, once."""
 
     def free_cpus(self) -> float:
         """CPUs that nobody has reserved now."""
@@ -26,37 +27,21 @@ class SizedEngine:
     def __init__(self, local: Engine, cluster: Cluster) -> None:
         self._local, self._cluster = local, cluster
 
-    def start(self) -> None:
-        """Nothing: who needs no cluster does not wait for one."""
-
-    def warm_up(self) -> None:
-        """Nothing: what is slow is only imported where it pays."""
-
-    def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
-    ) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         """The best settings for `learn`, compared on the newer `check`."""
-        return self._chosen(learn, training, say).search(learn, check, training, scratch, say)
+        return self._chosen(learn, work).search(learn, check, work)
 
-    def fit(
-        self,
-        judged: Examples,
-        served: Examples,
-        settings: FitSettings,
-        training: Training,
-        scratch: Path | None,
-        say: Callable[[str], None],
-    ) -> Fitted:
+    def fit(self, judged: Examples, served: Examples, settings: FitSettings, work: Work) -> Fitted:
         """A booster from each of both sets of rows."""
-        return self._chosen(served, training, say).fit(judged, served, settings, training, scratch, say)
+        return self._chosen(served, work).fit(judged, served, settings, work)
 
-    def _chosen(self, examples: Examples, training: Training, say: Callable[[str], None]) -> Engine:
-        if not pays(examples.rows.size, training):
+    def _chosen(self, examples: Examples, work: Work) -> Engine:
+        if not pays(examples.rows.size, work.training):
             return self._local
         self._cluster.start()
         free = self._cluster.free_cpus()
         if free < 1.0:
-            say(
+            work.say(
                 f"no whole CPU is free ({free:g}), so this runs in the job's own process, behind whatever else wants "
                 "the processor; `windvane undeploy` of a model frees some"
             )

@@ -13,8 +13,8 @@ from ray.tune.schedulers import ASHAScheduler
 from cluster.processes import step_back
 from configs.schema import Training
 from training.engine import Search, Trial, conclude
-from training.examples import Examples, joined
-from training.folds import folds_of
+from training.examples import Examples
+from training.folds import folds_for
 from training.growth import ROUNDS_PER_STEP, Fold, Folds, Growth
 from training.settings import FitSettings
 from training.share import share
@@ -72,9 +72,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 def search(learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]) -> Search:
     """Try `training.trials` settings on `learn`, compared on the newer `check`, within `training.tune_budget`."""
     tried = points(learn, training)
-    several = len({settings.window for settings in tried}) > 1
-    whole = folds_of(learn, check, joined(learn, check), several)
-    folds = [Fold(_slim(fold.learn), _slim(fold.check)) for fold in whole]
+    folds = [Fold(_slim(fold.learn), _slim(fold.check)) for fold in folds_for(tried, learn, check)]
     steps = max(1, training.max_rounds // ROUNDS_PER_STEP)
     progress = _Progress(say)
     tuner = tune.Tuner(

@@ -5,7 +5,7 @@ from backtest.replay import Scores, Trained
 from backtest.trainer import HeldChampion, Scorer
 from configs.schema import ModelSpec
 from monitoring.profile import Profile
-from training.engine import Search
+from training.engine import Search, Work
 from training.local_engine import LocalEngine
 from training.making import judge
 from training.order import Order
@@ -36,7 +36,7 @@ class LandedTrainer:
         learnt = self._history.learnable(until, now)
         cut = slices(self._spec, learnt, learnt)
         best = default_settings(learnt, self._spec.training)
-        fitted = LocalEngine().fit(cut.judged, cut.served, best, self._spec.training, None)
+        fitted = LocalEngine().fit(cut.judged, cut.served, best, Work(self._spec.training))
         facing = None if champion is None else self._champions[champion]
         made = judge(self._spec, cut, Search(best, ()), fitted, facing, order.accept)
         self._champions[number] = HeldChampion(number, fitted, made.judged_until)

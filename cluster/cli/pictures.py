@@ -136,6 +136,8 @@ def traffic_line(traffic: dict[str, Any]) -> str:
     refused += "".join(
         f" · {traffic[name]:,} outcomes {name}" for name in ("unmatched", "corrected") if traffic.get(name)
     )
+    if traffic.get("waiting_dropped"):
+        refused += f" · {traffic['waiting_dropped']:,} forgotten before their outcome came"
     counts = f"{traffic.get('decisions', 0):,} in all · {traffic.get('errors', 0)} errors{refused}"
     return f"{rate:,.0f} decisions/s{latency} · {counts}"
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.drafting.names import TIMES, words
+from configs.drafting.names import IDENTIFIERS, SUBJECTS, TIMES, words
 from configs.tables.bad_table import shape
 from configs.tables.missing import MARKERS, TEXTS, blanked
 from configs.tables.moments import Moments, moments
@@ -111,8 +111,8 @@ def _number(name: str, column: pa.ChunkedArray, found: Numbers, decimal: Decimal
     wrong = pc.sum(found.wrong).as_py() or 0
     present = len(column) - found.values.null_count
     if wrong:
-        if present < _NEARLY * (present + wrong) or _few_texts(column):
-            return None
+        if present < _NEARLY * (present + wrong) or _few_texts(column) or (IDENTIFIERS | SUBJECTS) & set(words(name)):
+            return None  # identifiers such as 1001 and C1002 are text, and name a subject
         first = pc.index(found.wrong, True).as_py()
         told = shape(column[first].as_py())
         why = f"is a number in {present:,} rows and none in {wrong:,}; mend those, such as row {first + 1}: `{told}`"

@@ -4,20 +4,17 @@ import math
 import re
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.drafting.column import FAR, Column, as_moment
 from configs.drafting.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
+from configs.drafting.unfit import MOST_CATEGORIES, unfit
 from configs.schema import COLUMN, RESERVED, Attribute, Feature
 from configs.tables.coerce import LONGEST_TEXT
 from configs.tables.moments import Moments
 
-MOST_CATEGORIES = 50
 _COVERED = 0.8  # the share of rows the categories kept must cover
-_NEARLY_UNIQUE = 0.5  # different values per row, from which text is a name or a note and no category
-_FEW_ROWS = 50  # below, rows that count upwards may do so by chance
 _EXACT = 2**53
 _PERIOD = r"^(?:\d{4}[-/ ]?(?:[QqHh][1-4]|[WwMm]\d{1,2})|[A-Za-z]{3,9}[-/ ]\d{4})$"
 
@@ -58,22 +55,11 @@ def guess(column: Column) -> Guess:
         return left_out("is a moment; derive what matters from it", column.moments)
     different = pc.count_distinct(values).as_py()
     subject = not missing and column.kind in ("text", "integer") and _names_a_subject(name, different)
-    if different == 1:
-        rest = " that has one" if missing else ""
-        return left_out(f"has the same value in every row{rest}")
-    moment = as_moment(column)
+    moment = as_moment(column) if different > 1 else None
     if moment is not None:
         return left_out("is a moment, written as a number; derive what matters from it", moment)
-    if _is_year(column):
-        return left_out("is a year of the calendar, and newer ones would lie beyond all that was learnt")
-    counts = _counts_rows(column, different)
-    if counts:
-        return left_out(counts, subject=subject)
-    crowded = different > MOST_CATEGORIES and different >= _NEARLY_UNIQUE * (len(values) - values.null_count)
-    identifier = bool(IDENTIFIERS & set(words(name)))
-    if crowded and (column.kind == "text" or identifier):
-        what = "a name, a note or an identifier" if column.kind == "text" else "an identifier"
-        return left_out(f"is different in nearly every row ({different:,} values): {what}", subject=subject)
+    if why := unfit(name, values):
+        return left_out(why, subject=subject)
     if is_proxy(name):
         return left_out("tells where somebody lives, which may stand for race or origin", subject=subject, proxy=True)
     if name.casefold() in RESERVED:
@@ -85,7 +71,7 @@ def guess(column: Column) -> Guess:
         return Guess(name, feature, check="; ".join(notes))
     if column.kind == "text":
         return _category(column, different, personal, notes, subject)
-    if identifier and column.kind == "integer":
+    if IDENTIFIERS & set(words(name)) and column.kind == "integer":
         notes.append("looks like an identifier, whose order means nothing: a category, as text, may be meant")
     if is_protected(name):
         notes.append("looks like a protected group; those belong under audit")
@@ -181,30 +167,6 @@ def widened(low: float, high: float, integer: bool) -> tuple[float, float]:
 def doubted(one: Guess, note: str) -> Guess:
     """The same guess with one thing more to check."""
     return replace(one, check=f"{one.check}; {note}" if one.check else note)
-
-
-def _counts_rows(column: Column, different: int) -> str:
-    """Why a column of whole numbers only counts its rows; empty where it does not."""
-    if column.kind != "integer" or column.missing or different < len(column.values) or different < _FEW_ROWS:
-        return ""
-    values = column.values.to_numpy(zero_copy_only=False)
-    steps = np.diff(values)
-    if (steps == steps[0]).all():
-        return f"counts the rows, from {values[0]:,} to {values[-1]:,}"
-    if int(values.max()) - int(values.min()) < 2 * len(values):
-        return f"numbers the rows: {different:,} different numbers between {values.min():,} and {values.max():,}"
-    rises = bool((steps > 0).all() or (steps < 0).all())
-    if rises and np.abs(steps).max() <= 100 * np.median(np.abs(steps)):
-        return f"is a serial number: it {'rises' if steps[0] > 0 else 'falls'} with every row"
-    return ""
-
-
-def _is_year(column: Column) -> bool:
-    """Whether a column called year, and nothing more, counts the years of the calendar."""
-    if words(column.name) not in (["year"], ["yr"], ["jahr"]) or column.kind != "integer":
-        return False
-    bounds = pc.min_max(column.values).as_py()
-    return bool(bounds["min"] >= 1900 and bounds["max"] <= 2100)
 
 
 def _whole(values: pa.Array) -> bool:

@@ -1,5 +1,6 @@
-"""Columns that tell the label by themselves: a copy of it, or what is only known with it."""
+"""Columns that tell the label by themselves, a copy or what is only known with it; and those that tell the time."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,9 @@ AUC = 0.95  # from here on a column alone is too good to have been known before
 MOST_ROWS = 100_000
 _BINS = 100
 _FEWEST = 20  # labels of either kind that a judgement needs
+_FEWEST_COPIED = 10  # rows: fewer agree by chance
 _PURE = 0.001
+_WITH_TIME = 0.98  # rank correlation with the event time, from which a column only tells when a row was written
 _SHARE = 0.1  # of the rows of one kind that a pure group must hold to be told
 
 Codes = NDArray[np.int64]  # [n] the group of each row, 0 where the value is missing
@@ -38,6 +41,39 @@ class Telling:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What is wrong with a feature, and whether a draft had better leave it out."""
+
+    what: str
+    leave_out: bool = False
+
+
+def suspicion(
+    values: pa.Array, labels: pa.Array, order: NDArray[np.float64], target: str, time: str | None
+) -> Iterator[Suspicion]:
+    """Judge a feature against bool[n] labels, null where a row has none, and float64[n] `order` of the rows in time.
+
+    `time` names the column that the order is that of; without one the rows stand as they were written.
+    """
+    labelled = pc.is_valid(labels)
+    truth, known = labels.filter(labelled).to_numpy(zero_copy_only=False), values.filter(labelled)
+    if _is_copy(known, truth):
+        yield Suspicion(f"tells {target!r} outright: with it there is nothing to predict", True)
+        return
+    told = telling(known, truth)
+    if sentence := told.sentence(target):
+        yield Suspicion(sentence, told.filled_with is not None)
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        return
+    along = rises(pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False), order)
+    way = "rises" if along > 0 else "falls"
+    if abs(along) >= _WITH_TIME and time is not None:
+        yield Suspicion(f"{way} with {time}: newer rows would lie beyond all that was learnt", True)
+    elif abs(along) >= _WITH_TIME:
+        yield Suspicion(f"{way} along the rows: if they are in the order of time, newer ones lie beyond all seen")
+
+
 def telling(column: pa.Array, labels: Labels) -> Telling:
     """Judge a column of numbers, text or truth against labels of the same rows, spread over at most 100,000 of them."""
     step = max(1, len(labels) // MOST_ROWS)
@@ -59,6 +95,21 @@ def rises(values: NDArray[np.float64], order: NDArray[np.float64]) -> float:
     if ranks.std() == 0 or times.std() == 0:
         return 0.0
     return float(np.corrcoef(ranks, times)[0, 1])
+
+
+def _is_copy(values: pa.Array, labels: Labels) -> bool:
+    """Whether a two-valued column is the target under another name."""
+    if len(pc.unique(values.slice(0, 1000).drop_null())) > 2:
+        return False
+    encoded = values.dictionary_encode()
+    if len(encoded.dictionary) != 2:
+        return False
+    present = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)[present].astype(bool)
+    known = labels[present]
+    if len(known) < _FEWEST_COPIED:
+        return False
+    return bool(len(set(known.tolist())) == 2 and ((codes == known).all() or (codes != known).all()))
 
 
 def _groups(column: pa.Array) -> Codes:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.complaint import Fault, nearest
 from configs.document import Path
+from configs.drafting.leaks import suspicion
 from configs.drafting.names import is_protected, is_proxy
+from configs.drafting.unfit import unfit
 from configs.schema import Attribute, Feature, ModelSpec
 from configs.tables.bad_table import BadTable
 from configs.tables.coerce import held
@@ -137,12 +140,34 @@ def _notes(columns: dict[str, pa.ChunkedArray], spec: ModelSpec, rows: Rows, now
             outside = (pc.sum(pc.or_(pc.less(values, low), pc.greater(values, high))).as_py() or 0) / total
             if outside > _UNUSUAL:
                 yield f"{one.name}: {outside:.0%} of the rows looked at lie outside of `usual`"
+    yield from _suspicions(columns, spec)
     labels = columns.get(spec.target.name)
     if labels is not None and rows.whole and pc.count_distinct(labels).as_py() < 2:
         yield f"{spec.target.name}: is the same in every row, so there is nothing to learn"
     times = columns.get(spec.data.time) if spec.data.time else None
     if times is not None and len(times):
         yield from _about_time(str(spec.data.time), pc.min_max(times).as_py(), spec, now)
+
+
+def _suspicions(columns: dict[str, pa.ChunkedArray], spec: ModelSpec) -> Iterator[str]:
+    """Features that tell the target or the time, or only number the rows: what `init` would not have drafted."""
+    labels = columns.get(spec.target.name)
+    times = columns.get(spec.data.time) if spec.data.time else None
+    time = None if times is None else spec.data.time
+    for one in spec.features:
+        values = columns.get(one.name)
+        if values is None or labels is None or values.null_count == len(values):
+            continue
+        if what := unfit(one.name, _array(values)):
+            yield f"{one.name}: {what}; leave it out"
+            continue
+        order = np.arange(len(values)) if times is None else _array(pc.cast(times, pa.int64()))
+        for found in suspicion(_array(values), _array(labels), np.asarray(order, np.float64), spec.target.name, time):
+            yield f"{one.name}: {found.what}" + "; leave it out" * found.leave_out
+
+
+def _array(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _about_time(name: str, span: dict[str, datetime], spec: ModelSpec, now: datetime) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pyarrow.parquet
 
 from configs.tables.bad_table import BadTable
 from configs.tables.delimited import header, read_text
-from configs.tables.kinds import opened
+from configs.tables.kinds import demand_parquet, opened
 from configs.tables.listing import Listed
 from configs.tables.unify import Part, plain
 
@@ -44,6 +44,7 @@ def names_in(file: Listed) -> list[str]:
     """The columns the file has, without reading its rows."""
     with Guarded(file.path):
         if file.kind == "parquet":
+            demand_parquet(file.path)
             names = list(pa.parquet.read_schema(file.path).names)
         elif file.kind == "lines":
             names = _lines(file.path, None, 1000).column_names
@@ -95,6 +96,7 @@ def _refuse_twice(file: Listed, columns: Collection[str]) -> None:
 
 
 def _parquet(path: Path, columns: Collection[str] | None, limit: int | None) -> pa.Table:
+    demand_parquet(path)
     opened_file = pa.parquet.ParquetFile(path)
     names = opened_file.schema_arrow.names
     wanted = [name for name in names if columns is None or name in columns]

@@ -124,6 +124,20 @@ def is_parquet(path: Path) -> bool:
     return False
 
 
+def demand_parquet(path: Path) -> None:
+    """Raise BadTable for a file called Parquet that is something else, or not whole."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        file.seek(max(0, path.stat().st_size - 4))
+        tail = file.read(4)
+    if any(head.startswith(magic) for magic, _ in _MAGIC):
+        raise BadTable(f"{path}: is packed; Parquet is packed inside: unpack it")
+    if not head.startswith(b"PAR1"):
+        raise BadTable(f"{path}: is not Parquet, whatever its name says; call text .csv and JSON lines .jsonl")
+    if tail != b"PAR1":
+        raise BadTable(f"{path}: is cut off: it does not end as Parquet does; copy it again")
+
+
 def _only_member(path: Path, archive: zipfile.ZipFile) -> str:
     """The one file in an archive; two would need an order, and a workbook is an archive too."""
     names = _members(archive)

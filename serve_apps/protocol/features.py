@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from cluster.decision_log.record import Value
 from cluster.errors import Problem
+from configs import complaint
 from configs.schema import Feature
 from configs.tables.missing import means_missing
 from serve_apps.protocol.casts import LARGEST_INTEGER, text, truth, whole
@@ -197,13 +197,13 @@ def shown(value: Tree) -> str:
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """The nearest valid name as the end of a sentence, or nothing.
+    """The nearest valid name, whatever the case of both, as the end of a sentence, or nothing.
 
-    >>> nearest("tmep", ("temp", "wind"))
-    '; did you mean temp?'
+    >>> nearest("tmep", ("temp", "wind")), nearest("WIND", ("temp", "wind"))
+    ('; did you mean temp?', '; did you mean wind?')
     """
-    matches = get_close_matches(name[:64], names, 1)
-    return f"; did you mean {matches[0]}?" if matches else ""
+    match = complaint.nearest(name[:64], names)
+    return f"; did you mean {match}?" if match else ""
 
 
 def usual_range(feature: Feature) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -107,7 +108,8 @@ def _decode(decode: Callable[[Any], Any], raw: bytes | msgspec.Raw, what: str) -
 
 
 def _without_nan(head: bytes) -> bytes:
-    """JSON with null for each NaN, which is no JSON and what Python's own encoder writes for a missing number."""
+    """JSON without a byte order mark, and with null for each NaN, which Python's own encoder writes for no number."""
+    head = head.removeprefix(BOM_UTF8)
     if b"NaN" not in head:
         return head
     tree = parse(head, nan_is_null=True)

@@ -5,6 +5,7 @@ The doors decode with typed msgspec decoders; this reader is for what those refu
 
 import json
 import math
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from functools import reduce
 from typing import Any, NoReturn, TypeAlias
@@ -18,15 +19,16 @@ LONGEST_INTEGER = 400  # digits; more than any float64 has, so it is read as inf
 def parse(body: bytes, nan_is_null: bool = False) -> Tree:
     """The document, numbers beyond float64 as ±inf for the caller to point at; raises Malformed.
 
-    NaN is no JSON and what Python's own encoder writes for a missing number: `nan_is_null` reads it as one.
+    A byte order mark, which some clients write, is passed over, as RFC 8259 lets readers do. NaN is no JSON and what
+    Python's own encoder writes for a missing number: `nan_is_null` reads it as one.
 
     >>> parse(b'{"a": [1, 2.5, null]}')
     {'a': [1, 2.5, None]}
     """
-    if not body.strip():
+    if not body.removeprefix(BOM_UTF8).strip():
         raise Malformed("The body is empty: send a JSON object")
     try:
-        text = body.decode()
+        text = body.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise Malformed(f"The body is not UTF-8: {error.reason} at byte {error.start}") from error
     try:

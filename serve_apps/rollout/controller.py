@@ -13,6 +13,7 @@ from configs.sized_plan import Traffic
 from serve_apps.rollout import approval
 from serve_apps.rollout.candidates import Candidates, Picked, again, yields
 from serve_apps.rollout.effects import Effects, Held
+from serve_apps.rollout.elapsed import LONGEST_GAP, stand
 from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
 from serve_apps.rollout.latency import follow
 from serve_apps.rollout.machine import (
@@ -47,11 +48,14 @@ class RolloutController:
         switchboard: SwitchboardPort,
         evidence: EvidencePort,
         judge: Judge | None = None,
+        longest_gap: timedelta = LONGEST_GAP,
     ) -> None:
+        """`longest_gap` between two ticks counts in full as time that a phase lasted; more is a clock that jumped."""
         self._store = store
         self._registry = registry
         self._sight = Sight(switchboard, evidence)
         self._judge: Judge = judge or GuardrailJudge()
+        self._longest_gap = longest_gap
         self._effects = Effects(store, registry, switchboard)
         self._candidates = Candidates(store, registry)
 
@@ -211,6 +215,7 @@ class RolloutController:
             rollout = come_into_force(rollout, now)
         elif rollout.in_force_at is None:
             obstacles.append(Guardrail("loading", "NOT_YET", waiting))
+        rollout = stand(rollout, now, self._longest_gap)
         evidence, silence = self._sight.evidence(rollout)
         if evidence is None:
             obstacles.append(Guardrail("evidence", "NOT_YET", silence))
@@ -222,7 +227,7 @@ class RolloutController:
 
     def _look_after(self, held: Held, now: datetime) -> Held:
         """Measure how long the way back took; let the old champion go when the rollback window is over."""
-        rollout = retire(held.rollout, now)
+        rollout = retire(held.rollout, now, self._longest_gap)
         since = self._sight.in_force_since(rollout, now) if rollout.in_force_at is None else None
         if since is not None:
             rollout = come_into_force(rollout, since)
@@ -266,9 +271,8 @@ def _hardly_differs(stored: Rollout, decided: Rollout) -> bool:
 
 
 def _without_figures(rollout: Rollout) -> Rollout:
-    return replace(
-        rollout, verdict=None, traffic=Traffic(), looked_at=None, waited_seconds=0.0, outcomes=0, reference=None
-    )
+    counted = replace(rollout, looked_at=None, waited_seconds=0.0, stood_seconds=0.0)
+    return replace(counted, verdict=None, traffic=Traffic(), outcomes=0, reference=None)
 
 
 def _is_same(found: Rollout, ours: Rollout | None) -> bool:

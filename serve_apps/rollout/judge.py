@@ -1,12 +1,13 @@
 """May the candidate go on? Paired loss, errors, latency and prediction shift against the plan's limits."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import log
 from typing import Protocol
 
 from monitoring.evidence import ArmEvidence, Evidence
 from serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence
+from serve_apps.rollout.elapsed import least_duration
 from serve_apps.rollout.latency import latency_guardrail
 from serve_apps.rollout.loss import Loss, loss_guardrail, loss_of
 from serve_apps.rollout.plan import Rollout
@@ -40,7 +41,7 @@ class GuardrailJudge:
         if rollout.waived or (rollout.phase == "shadow" and rollout.skip_shadow):
             why = "an operator promoted it" if rollout.waived else "the shadow phase is skipped"
             seen = [_excused(proof, why) for proof in seen]
-        return conclude(now, rollout.where(), (*obstacles, *_duration(rollout, now), *seen))
+        return conclude(now, rollout.where(), (*obstacles, *_duration(rollout), *seen))
 
 
 def remember(rollout: Rollout, evidence: Evidence) -> Rollout:
@@ -123,15 +124,11 @@ def _errors(rollout: Rollout, evidence: Evidence) -> Guardrail | None:
     return Guardrail("errors", outcome, sentence, rate, allowed)
 
 
-def _duration(rollout: Rollout, now: datetime) -> tuple[Guardrail, ...]:
-    """PASS once the phase's split was in force for its time; not judged before it is in force at all."""
-    plan = rollout.sized
-    needed = {"shadow": plan.shadow, "bake": plan.bake}.get(rollout.phase, rollout.current.duration)
-    if rollout.phase == "shadow" and rollout.skip_shadow:
-        needed = timedelta(0)
+def _duration(rollout: Rollout) -> tuple[Guardrail, ...]:
+    """PASS once the phase's split was seen in force for its time; not judged before it is in force at all."""
     if rollout.in_force_at is None:
         return ()
-    seconds, wanted = (now - rollout.in_force_at).total_seconds(), needed.total_seconds()
+    seconds, wanted = rollout.stood_seconds, least_duration(rollout).total_seconds()
     outcome: Outcome = "PASS" if seconds >= wanted else "NOT_YET"
     return (Guardrail("duration", outcome, f"{seconds:.0f} of {wanted:.0f} s have passed", seconds, wanted),)
 

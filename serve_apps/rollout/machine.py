@@ -1,13 +1,14 @@
 """The rollout's phases as pure functions: shadow → steps → bake → done, and back to the champion from anywhere."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cluster.errors import Conflict
 from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
 from configs.sized_plan import TELLING_OUTCOMES, in_words
 from serve_apps.rollout import approval
+from serve_apps.rollout.elapsed import LONGEST_GAP, stay_warm, wait
 from serve_apps.rollout.latency import PERSISTENT, lasts
 from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.plan import Phase, Rollout, note
@@ -16,7 +17,6 @@ from serve_apps.rollout.verdict import Verdict
 
 HISTORY = 100  # verdicts kept in the record; events keep them all
 MOST_COMPARISONS = 2  # once more from full weight, before it is left unproven
-LEAST_LOOKS = 10  # before a phase has waited long enough: a clock that jumps, or nobody looking, is no waiting
 
 
 def begin(
@@ -78,7 +78,7 @@ def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
     if not rollout.active:
         return rollout
     verdict = approval.gated(rollout, verdict)
-    rollout = _record(_waited(rollout, now), verdict, now)
+    rollout = _record(wait(rollout, now), verdict, now)
     if verdict.outcome == "FAIL":
         return go_back(rollout, "rolled_back", verdict.summary, now)
     if rollout.paused:
@@ -146,7 +146,7 @@ def come_into_force(rollout: Rollout, now: datetime) -> Rollout:
     """Every replica has the split: the phase begins, or the way back is complete and measured."""
     if rollout.in_force_at is not None:
         return rollout
-    rollout = replace(rollout, in_force_at=now)
+    rollout = replace(rollout, in_force_at=now, stood_seconds=0.0 if rollout.active else rollout.stood_seconds)
     if rollout.verdict_at is None or rollout.rolled_back_in_ms is not None:
         return rollout
     took_ms = max(0.0, (now - rollout.verdict_at).total_seconds() * 1000.0)
@@ -200,11 +200,12 @@ def undo(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
     return replace(go_back(rollout, "rolled_back", f"{by} undid it: {why}", now), undone=True)
 
 
-def retire(rollout: Rollout, now: datetime) -> Rollout:
-    """Let the old champion leave memory once the rollback window is over."""
+def retire(rollout: Rollout, now: datetime, longest_gap: timedelta = LONGEST_GAP) -> Rollout:
+    """Let the old champion leave memory once the rollback window is over, as counted by looks."""
     if rollout.phase != "done" or rollout.retired or rollout.ended_at is None:
         return rollout
-    if now < rollout.ended_at + rollout.declared.rollback_window:
+    rollout = stay_warm(rollout, now, longest_gap)
+    if rollout.stood_seconds < rollout.declared.rollback_window.total_seconds():
         return rollout
     return replace(rollout, retired=True, revision=rollout.revision + 1, in_force_at=None)
 
@@ -234,7 +235,7 @@ def _compare_again(rollout: Rollout, now: datetime) -> Rollout:
 
 def _enter(rollout: Rollout, phase: Phase, step: int, reason: str, now: datetime) -> Rollout:
     entered = replace(rollout, phase=phase, step=step, reason=reason, entered_at=now, in_force_at=now)
-    entered = replace(entered, looked_at=now, waited_seconds=0.0, lateness=None)
+    entered = replace(entered, looked_at=now, waited_seconds=0.0, stood_seconds=0.0, lateness=None)
     if not same_routing(split_of(rollout, ()), split_of(entered, ())):
         entered = replace(entered, revision=rollout.revision + 1, in_force_at=None)
     if phase != "done":
@@ -252,14 +253,6 @@ def _record(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
     rollout = replace(rollout, history=(*rollout.history, verdict)[-HISTORY:])
     figures = {guardrail.name: guardrail.value for guardrail in verdict.guardrails if guardrail.value is not None}
     return note(rollout, "verdict", verdict.summary, now, outcome=verdict.outcome, **figures)
-
-
-def _waited(rollout: Rollout, now: datetime) -> Rollout:
-    """Count the time since the last look as waiting, at most a tenth of what a phase may take; not while paused."""
-    gap = (now - (rollout.looked_at or rollout.entered_at)).total_seconds()
-    most = rollout.sized.max_phase.total_seconds() / LEAST_LOOKS
-    counted = 0.0 if rollout.paused else min(max(gap, 0.0), most)
-    return replace(rollout, looked_at=now, waited_seconds=rollout.waited_seconds + counted)
 
 
 def _why_not_done(rollout: Rollout) -> str:

@@ -83,6 +83,7 @@ class Rollout:
     traffic: Traffic = field(default_factory=Traffic)  # as last measured: what the plan leaves open follows it
     looked_at: datetime | None = None  # when it was last judged
     waited_seconds: float = 0.0  # in this phase, as counted by looks; more than max_phase ends it
+    stood_seconds: float = 0.0  # the phase's split in force, or the old champion warm; as counted by looks
     started_by: str = LOOP
     proving_since: datetime | None = None  # when the first of the candidates began that superseded each other
     undone: bool = False  # it was champion and was taken back by hand

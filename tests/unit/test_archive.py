@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from backtest.memory import MemoryRegistry
 from cluster.bundle import CARD, MANIFEST, Bundle
 from cluster.decision_log.record import Act
 from cluster.decision_log.tail import Tail
@@ -13,14 +14,13 @@ from cluster.model_card import write_card
 from serve_apps.archive import Archive
 from tests.bundles import make_bundle
 from tests.decision_log import skip_syncs
-from tests.fakes import FakeRegistry
 from tests.unit.test_model_card import CARD as WRITTEN
 from tests.unit.test_retelling import MADE
 from tests.vault import open_vault
 
 
 def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None:
-    registry = FakeRegistry(tmp_path / "registry")
+    registry = MemoryRegistry(root=tmp_path / "registry")
     folder = make_bundle(tmp_path / "bundles", 1)
     registry.register(MADE, folder)
     bundle = Bundle.open(folder)
@@ -43,7 +43,11 @@ def test_who_asks_why_is_on_the_log_before_anything_is_looked_for(
     skip_syncs(monkeypatch)
     trail = Trail(tmp_path / "log", "control-1")
     archive = Archive(
-        FakeRegistry(tmp_path / "registry"), tmp_path / "log", tmp_path / "cache", lambda: open_vault(tmp_path), trail
+        MemoryRegistry(root=tmp_path / "registry"),
+        tmp_path / "log",
+        tmp_path / "cache",
+        lambda: open_vault(tmp_path),
+        trail,
     )
     with pytest.raises(NotFound, match="has no decision"):
         archive.explain("trips", "d1", "ann")

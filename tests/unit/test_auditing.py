@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.decision_log.auditor import Auditor
 from cluster.decision_log.record import Act
 from cluster.decision_log.tail import Tail
@@ -17,7 +18,6 @@ from serve_apps.auditing import Auditing
 from tests.audit_world import LOG, World
 from tests.bundles import SPEC
 from tests.decision_log import decision, skip_syncs
-from tests.fakes import FakeRegistry, FakeStore
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODEL = SPEC.model_copy(update={"name": LOG, "retention": timedelta(days=30)})
@@ -31,7 +31,7 @@ def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 class Control:
     """An Auditing over a log in a folder; made again from the same folder it is the next process."""
 
-    def __init__(self, home: Path, store: FakeStore) -> None:
+    def __init__(self, home: Path, store: MemoryStore) -> None:
         self.world = World(home)
         self.store = store
         trail = Trail(self.world.logs, "control-1", START.timestamp)
@@ -40,7 +40,7 @@ class Control:
             store,
             trail,
             lambda: Auditor(self.world.logs, self.world.checkpoints),
-            lambda: registry_state(FakeRegistry(), [LOG]),
+            lambda: registry_state(MemoryRegistry(), [LOG]),
             lambda: {"admin": "a1"},
         )
 
@@ -59,7 +59,7 @@ def event(number: int) -> Event:
 
 
 def test_every_event_is_told_once_also_by_the_next_process(tmp_path: Path) -> None:
-    store = FakeStore()
+    store = MemoryStore()
     control = Control(tmp_path, store)
     store.append(event(1))
     store.append(event(2))
@@ -72,7 +72,7 @@ def test_every_event_is_told_once_also_by_the_next_process(tmp_path: Path) -> No
 
 
 def test_an_event_that_could_not_be_told_is_told_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    control = Control(tmp_path, FakeStore())
+    control = Control(tmp_path, MemoryStore())
     control.store.append(event(1))
 
     def full(*_: Act) -> None:
@@ -87,18 +87,18 @@ def test_an_event_that_could_not_be_told_is_told_later(tmp_path: Path, monkeypat
 
 
 def test_a_checkpoint_a_minute_names_logs_policies_and_registry(tmp_path: Path) -> None:
-    control = Control(tmp_path, FakeStore())
+    control = Control(tmp_path, MemoryStore())
     for n, after in enumerate((0, 1, 59, 60)):
         control.world.write(decision(f"d{n}"))
         control.tick(timedelta(seconds=after))
     standing = control.world.checkpoints.standing
     assert (standing.number, standing.policies) == (2, {"admin": "a1"})
-    assert standing.registry == registry_state(FakeRegistry(), [LOG])
+    assert standing.registry == registry_state(MemoryRegistry(), [LOG])
     assert [vouched.records for vouched in standing.segments.values()] == [4]
 
 
 def test_what_was_tampered_with_is_a_finding_once(tmp_path: Path) -> None:
-    store = FakeStore()
+    store = MemoryStore()
     control = Control(tmp_path, store)
     control.world.write(decision("d1"))
     control.world.write(decision("d2"))
@@ -111,7 +111,7 @@ def test_what_was_tampered_with_is_a_finding_once(tmp_path: Path) -> None:
 
 
 def test_a_replaced_checkpoint_is_a_finding_and_nothing_more_is_signed(tmp_path: Path) -> None:
-    control = Control(tmp_path, FakeStore())
+    control = Control(tmp_path, MemoryStore())
     control.tick()
     content = control.world.file.read_bytes()
     control.world.file.write_bytes(content.replace(b"admin", b"a1min"))
@@ -125,7 +125,7 @@ def test_a_replaced_checkpoint_is_a_finding_and_nothing_more_is_signed(tmp_path:
 
 
 def test_what_is_older_than_its_retention_goes_and_is_told(tmp_path: Path) -> None:
-    control = Control(tmp_path, FakeStore())
+    control = Control(tmp_path, MemoryStore())
     old = (START - timedelta(days=31)).timestamp()
     control.world.write(decision("old", at=old))
     control.world.writer.roll(now=True)

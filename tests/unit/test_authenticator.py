@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.caller import ANYBODY, Caller, demand_all_models, demand_model, demand_role
@@ -16,7 +17,6 @@ from cluster.callers.key_ring import KeyRing
 from cluster.callers.rate import Limit
 from cluster.callers.tokens import UnknownSigningKey, Verified
 from cluster.errors import Forbidden, TooFast, Unauthorized
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -76,7 +76,7 @@ def tokens(clock: Clock) -> FakeTokens:
 
 @pytest.fixture
 def book() -> KeyBook:
-    return KeyBook(FakeStore())
+    return KeyBook(MemoryStore())
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from backtest.memory import MemoryStore
 from cluster import addresses
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
@@ -20,7 +21,6 @@ from cluster.errors import Unavailable
 from serve_apps.key_desk import KeyDesk
 from tests.callers import SECRET
 from tests.desk_world import ControlClient
-from tests.fakes import FakeStore
 
 
 class Shell:
@@ -28,7 +28,7 @@ class Shell:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.book = KeyBook(FakeStore())
+        self.book = KeyBook(MemoryStore())
         self.away = False
         keys = KeyDesk(self.book, self._publish, Authenticator())
         self.app = ControlClient(headers={}, keys=keys)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backtest.memory import MemoryStore
 from cluster.consent import CONSENT, Consent, ConsentChange, ConsentRecords, Said, subject_hash
 from cluster.errors import Conflict
 from serve_apps.consents import Consents, encode_change
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 MARKETING = frozenset({"marketing"})
@@ -18,7 +18,7 @@ MARKETING = frozenset({"marketing"})
 
 @pytest.fixture
 def records() -> ConsentRecords:
-    return ConsentRecords(FakeStore())
+    return ConsentRecords(MemoryStore())
 
 
 def test_a_subject_gives_and_withdraws_purpose_by_purpose(records: ConsentRecords) -> None:
@@ -87,7 +87,7 @@ def test_a_change_counts_from_when_it_is_taken(records: ConsentRecords) -> None:
 @settings(max_examples=40)
 @given(st.permutations(range(4)), st.integers(0, 4))
 def test_in_whatever_order_changes_arrive_the_newest_counts(order: list[int], reload_after: int) -> None:
-    records = ConsentRecords(FakeStore())
+    records = ConsentRecords(MemoryStore())
     changes = [records.record("ann", {"marketing": word}, "x", NOW) for word in (True, False, True, False)]
     consents = Consents(records, MARKETING)
 

@@ -421,3 +421,12 @@ def test_an_adverse_action_is_told_its_reasons_and_what_would_have_led_elsewhere
     }
     assert told[2]["counterfactual"]["outcome"] == "found"
     assert told[2]["counterfactual"]["changes"] == [{"feature": "a", "before": 2.5, "after": 2.0}]
+
+
+def test_a_body_with_a_byte_order_mark_is_the_same_body() -> None:
+    assert decode(b"\xef\xbb\xbf" + json.dumps(asked()).encode()) == decode(asked())
+
+
+def test_names_in_another_case_are_answered_with_the_right_ones() -> None:
+    found = problems(asked() | {"features": {name.upper(): value for name, value in FEATURES.items()}})
+    assert found["/features/TEMP"] == "is no feature of this model; did you mean temp?"

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.declarations import deployed_models, load_spec, spec_digest
 from cluster.errors import NotFound
 from cluster.sql_store import SqlStore
 from cluster.store import DECLARATION
 from tests.bundles import SPEC
-from tests.fakes import FakeStore
 
 
 def test_the_deployed_declaration_comes_from_the_store() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     with pytest.raises(NotFound, match="run `windvane deploy trips`"):
         load_spec(store, "trips")
     store.put(DECLARATION, "trips", SPEC.model_dump_json().encode(), 0)

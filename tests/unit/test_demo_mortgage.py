@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import Decision
 from cluster.decision_log.segment import Column
@@ -21,7 +22,6 @@ from examples.demo.scene import COMPARING, LENDING, MODEL, Audited, Case, Scene,
 from examples.demo.tampering import forge
 from serve_apps.records_desk import RecordsDesk
 from tests.decision_log import skip_syncs, written
-from tests.fakes import FakeRegistry, FakeStore
 from tests.vault import open_vault
 
 FEATURES = (Feature(name="debt", type="number", personal=True), Feature(name="loan", type="number"))
@@ -57,7 +57,7 @@ class Office:
         self._told: dict[str, tuple[str, dict[str, Any]]] = {}
         trail = Trail(home / "log", "control-1")
         self._desk = RecordsDesk(
-            home / "log", lambda: self._vault, trail, FakeStore(), FakeRegistry(home / "registry"), [self]
+            home / "log", lambda: self._vault, trail, MemoryStore(), MemoryRegistry(root=home / "registry"), [self]
         )
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> Non
         "corrected": 0,
         "unmatched": 0,
         "waiting": 7,
+        "waiting_dropped": 0,
+        "shadow_unmatched": 0,
         "replicas": 2,
         "shadow_dropped": {"2": 4},
         "denied": {"consent": 2},

@@ -98,7 +98,6 @@ HOSTILE = {
     "trailing": BODY + b"x",
     "invalid utf-8": BODY.replace(b"JFK", b"\xff\xfe"),
     "utf-16": BODY.decode().encode("utf-16"),
-    "byte order mark": b"\xef\xbb\xbf" + BODY,
     "nan": BODY.replace(b"1200.0", b"NaN"),
     "infinity": BODY.replace(b"3.5", b"Infinity"),
     "minus infinity": BODY.replace(b"3.5", b"-Infinity"),

@@ -144,8 +144,8 @@ def test_two_values_of_any_kind_make_a_target(
         ("a~y\n1~0\n", "y", "has no column 'y'; it has: 'a~y'; columns are parted by commas, semicolons, tabs or bars"),
         ("a,y,y\n1,0,1\n", "y", "has more than one column 'y'"),
         ("a,y\n1,0\n2,1\n3,2\n", "y", r"has 3 different values in 'y' \('0', '1', '2'\); a target has two"),
-        ("a,y\n1,0\n2,0\n", "y", r"has 1 different values in 'y' \('0'\); a target has two"),
-        ("a,y\n1,\n2,\n", "y", "has 0 different values in 'y'"),
+        ("a,y\n1,0\n2,0\n", "y", r"has one value in 'y' \('0'\); a target has two"),
+        ("a,y\n1,\n2,\n", "y", "has no value in 'y'"),
         ("a,y\n1,0\n1,1\n", "y", "has no column besides 'y' that could be a feature"),
         ("a,y\n1,0,7\n1,1\n", "y", "line 2 has 3 cells where the header has 2"),
         (b"a,y\ncaf\xe9,0\nx,1\n", "y", "line 2 is not UTF-8; save it as UTF-8"),
@@ -168,7 +168,7 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path) -> None:
         "none.csv": "no such file, folder or match",
         ".": r"rows\.xlsx: is an Excel workbook; save it as CSV UTF-8",
         "rows.xlsx": "is an Excel workbook",
-        "rows.parquet": "cannot be read",
+        "rows.parquet": "is not Parquet, whatever its name says",
     }.items():
         with pytest.raises(BadDeclaration, match=sentence):
             draft("churn", tmp_path / name, "y")
@@ -338,3 +338,34 @@ def test_a_folder_and_a_query_can_be_drafted_from(tmp_path: Path) -> None:
     text = draft("churn", f"sqlite:///{tmp_path}/rows.db", "y", "select * from t").text
     spec = ModelSpec.model_validate(parse(text).value)
     assert (spec.data.query, [feature.name for feature in spec.features]) == ("select * from t", ["x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("x,y\n1,0\n", "has one value in 'y' ('0'); a target has two"),
+        ("x,y\n1,\n", "has no value in 'y'; a target has two"),
+        ("x,y\n1,a\n2,b\n3,c\n", "has 3 different values in 'y' ('a', 'b', 'c'); a target has two"),
+        ("x,y,y\n1,0,1\n", "has more than one column 'y'; it has: 'x', 'y', 'y'"),
+    ],
+)
+def test_a_target_that_is_none_is_told_in_plain_words(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(BadDeclaration) as raised:
+        draft("churn", tmp_path / "rows.csv", "y")
+    assert what in str(raised.value)
+    assert "did you mean" not in str(raised.value)
+
+
+def test_one_row_is_one_row(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("x,y\n1,0\n2,1\n3,\n")
+    doubts = draft("churn", tmp_path / "rows.csv", "y").doubts
+    assert "1 row has no 'y' and will be left out" in doubts
+    assert "only 1 row of the rarer outcome: too few to learn much from" in doubts
+
+
+def test_identifiers_of_numbers_and_letters_name_the_subject(tmp_path: Path) -> None:
+    lines = [f"{'C' * (place % 3 == 0)}{1000 + place},{place % 7},{place % 2}\n" for place in range(200)]
+    (tmp_path / "rows.csv").write_text("customer_id,x,y\n" + "".join(lines))
+    found = draft("churn", tmp_path / "rows.csv", "y")
+    assert "customer_id is taken as who or what a decision is about" in found.doubts

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.caller import ANYBODY, Caller
@@ -14,14 +15,13 @@ from cluster.callers.rate import Limit
 from cluster.errors import Forbidden, TooFast, Unauthorized
 from serve_apps.entrance import Entrance
 from serve_apps.turned_away import TurnedAway
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class World:
     def __init__(self, anybody: Caller | None = None) -> None:
-        self.book = KeyBook(FakeStore())
+        self.book = KeyBook(MemoryStore())
         self.now = 0.0
         self.said: list[str] = []
         self.authenticator = Authenticator(None, anybody, ticks=lambda: self.now)

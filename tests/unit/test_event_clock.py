@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from backtest.memory import MemoryStore
 from cluster.store import Event
 from serve_apps.event_clock import StampedStore
-from tests.fakes import FakeStore
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MARCH = datetime(2013, 3, 7, tzinfo=UTC)
@@ -12,7 +12,7 @@ CLOCKS = {"flight-delay": MARCH}
 
 
 def test_an_event_without_its_own_time_gets_the_models_newest() -> None:
-    store = StampedStore(FakeStore(), CLOCKS.get)
+    store = StampedStore(MemoryStore(), CLOCKS.get)
     assert store.append(Event(NOON, "phase", "flight-delay", 2, "begins")) == 1
     assert store.append(Event(NOON, "phase", "churn", 2, "begins")) == 2
     own = Event(NOON, "finding", "flight-delay", 2, "drifts", event_time=NOON)
@@ -22,7 +22,7 @@ def test_an_event_without_its_own_time_gets_the_models_newest() -> None:
 
 
 def test_everything_else_passes_through() -> None:
-    beneath = FakeStore()
+    beneath = MemoryStore()
     store = StampedStore(beneath, CLOCKS.get)
     assert store.put("pins", "churn", b"{}", 0) == 1
     assert store.get("pins", "churn") == beneath.get("pins", "churn")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import digest_of
 from cluster.callers.first_key import ensure_first_key
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeyRing
 from cluster.errors import Invalid
 from configs.access import ROLES
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def opens(book: KeyBook, path: Path) -> bool:
 
 
 def test_it_has_every_role_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    book = KeyBook(FakeStore())
+    book = KeyBook(MemoryStore())
     path = ensure_first_key(tmp_path / "home", book, NOW)
     assert opens(book, path)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -30,22 +30,22 @@ def test_it_has_every_role_and_only_its_owner_may_read_it(tmp_path: Path) -> Non
 
 
 def test_a_second_start_keeps_it(tmp_path: Path) -> None:
-    book = KeyBook(FakeStore())
+    book = KeyBook(MemoryStore())
     text = ensure_first_key(tmp_path, book, NOW).read_text()
     assert ensure_first_key(tmp_path, book, NOW).read_text() == text
     assert len(book.all()) == 1
 
 
 def test_a_death_between_the_file_and_the_record_is_mended(tmp_path: Path) -> None:
-    path = ensure_first_key(tmp_path, KeyBook(FakeStore()), NOW)
-    book = KeyBook(FakeStore())  # which knows nothing of it, as after a death, or with a new store
+    path = ensure_first_key(tmp_path, KeyBook(MemoryStore()), NOW)
+    book = KeyBook(MemoryStore())  # which knows nothing of it, as after a death, or with a new store
     text = path.read_text()
     assert opens(book, ensure_first_key(tmp_path, book, NOW))
     assert path.read_text() == text
 
 
 def test_one_that_was_revoked_is_replaced(tmp_path: Path) -> None:
-    book = KeyBook(FakeStore())
+    book = KeyBook(MemoryStore())
     path = ensure_first_key(tmp_path, book, NOW)
     leaked = path.read_bytes()
     book.revoke(book.all()[0].key_id, "admin", "leaked", NOW)
@@ -57,4 +57,4 @@ def test_one_that_was_revoked_is_replaced(tmp_path: Path) -> None:
 def test_an_empty_file_is_not_a_key(tmp_path: Path) -> None:
     (tmp_path / "admin.key").touch()
     with pytest.raises(Invalid, match="is empty"):
-        ensure_first_key(tmp_path, KeyBook(FakeStore()), NOW)
+        ensure_first_key(tmp_path, KeyBook(MemoryStore()), NOW)

@@ -1,8 +1,11 @@
+from datetime import timedelta
+
 import numpy as np
 import pyarrow as pa
 
 from training.examples import Examples
-from training.folds import folds_of
+from training.folds import folds_for, folds_of
+from training.settings import FitSettings
 
 
 def examples(labels: np.ndarray, start: int = 0) -> Examples:
@@ -36,3 +39,10 @@ def test_windows_are_compared_on_newer_rows_alone() -> None:
 def test_one_row_of_an_outcome_cannot_be_in_both_parts() -> None:
     whole = examples(np.arange(50) == 3)
     assert len(folds_of(whole.before(40), whole.since(40), whole, several_windows=False)) == 1
+
+
+def test_settings_of_one_window_are_compared_on_every_row_and_those_of_several_on_newer_ones() -> None:
+    whole = examples(RARE)
+    learn, check = whole.before(1500), whole.since(1500)
+    assert len(folds_for([FitSettings(), FitSettings(max_depth=3)], learn, check)) == 5
+    assert len(folds_for([FitSettings(), FitSettings(window=timedelta(seconds=900))], learn, check)) == 1

@@ -9,6 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.caller import demand_role
@@ -29,7 +30,6 @@ from serve_apps.guarded import (
 )
 from serve_apps.turned_away import TurnedAway
 from tests.desk_world import Client
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ class World:
     """A small app with a route of each kind, and keys for it."""
 
     def __init__(self) -> None:
-        self.book = KeyBook(FakeStore())
+        self.book = KeyBook(MemoryStore())
         self.authenticator = Authenticator(ticks=lambda: 0.0)
         self.said: list[str] = []
         self.done: list[str] = []

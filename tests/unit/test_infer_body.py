@@ -263,3 +263,9 @@ def test_what_cannot_be_read_at_all_is_malformed() -> None:
     for body in (b"{", b'{"inputs": [], "inputs": []}', b"\xff"):
         with pytest.raises(Malformed):
             read_infer(body, None, "trips")
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    body = json.dumps({"inputs": [FLAT]}).encode()
+    (tensor,) = read_infer(b"\xef\xbb\xbf" + body, None, "trips").request.inputs
+    assert tensor.values.tolist() == [1.0, 2.5, 3.0, 4.0]

@@ -1,12 +1,12 @@
 from datetime import UTC, datetime
 
+from backtest.memory import MemoryStore
 from cluster.errors import Unavailable
 from cluster.policy_library import PolicyLibrary
 from cluster.policy_set import PolicySet
 from serve_apps.inference_server import unready
 from serve_apps.router import Arm, Split
 from tests.desk_world import Client, ControlClient, DeskWorld, governance
-from tests.fakes import FakeStore
 from tests.rollout_world import MODEL, FakeSwitchboard
 
 
@@ -44,7 +44,7 @@ def test_the_server_is_ready_when_every_model_has_a_version_in_force() -> None:
 
 
 def test_without_a_policy_set_in_force_the_server_is_not_ready() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     api = ControlClient(DeskWorld().desk, {}, switchboard=published(), governed=governance(store))
     assert api.get("/v2/health/ready").status_code == 200
     unchecked = PolicyLibrary(store, lambda _: None)  # as a release that took what this one cannot

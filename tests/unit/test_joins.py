@@ -114,6 +114,14 @@ def test_what_never_meets_its_decision_is_forgotten() -> None:
     assert joins.waiting == 1
 
 
+def test_scores_of_shadows_that_meet_no_decision_are_counted() -> None:
+    joins = Joins(10.0, recent=2)
+    read(joins, *[shadow((key,), (0.1,)) for key in "abb"], *[shadow((key,), (0.2,), 4) for key in "abc"])
+    assert joins.unmatched_scores == 2, "both of a; two keys are kept"
+    read(joins, shadow(("d",), (0.1,)))
+    assert joins.unmatched_scores == 5
+
+
 def test_many_decisions_of_one_shadow_record_are_scored_each() -> None:
     joined = read(Joins(10.0), decision("a"), decision("b", event_time=25.0), shadow(("a", "b"), (0.6, 0.7)))
     assert joined.scored == [(2, 1), (2, 2), (1, 1), (1, 2)]

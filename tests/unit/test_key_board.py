@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import EMPTY_SNAPSHOT, KeySnapshot, decode_snapshot, encode_snapshot
 from cluster.errors import Invalid
 from serve_apps.key_board import FORGET_SECONDS, KeyBoard
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ class Clock:
 @pytest.fixture
 def snapshots() -> list[KeySnapshot]:
     """Of revisions 1, 2 and 3."""
-    book = KeyBook(FakeStore())
+    book = KeyBook(MemoryStore())
     found = []
     for name in "abc":
         book.create(KeyOrder(name, ("client",)), "up", NOW)

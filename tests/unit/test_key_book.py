@@ -5,24 +5,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.callers import key_book
 from cluster.callers.api_key import KeyOrder, digest_of
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeyRing
 from cluster.errors import Conflict, Invalid, NotFound, Unavailable
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER = KeyOrder("ann", ("client",))
 
 
 @pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
+def store() -> MemoryStore:
+    return MemoryStore()
 
 
 @pytest.fixture
-def book(store: FakeStore) -> KeyBook:
+def book(store: MemoryStore) -> KeyBook:
     return KeyBook(store)
 
 
@@ -39,7 +39,7 @@ def test_a_key_that_was_made_opens_until_it_is_revoked(book: KeyBook) -> None:
     assert KeyRing(after).find(digest, NOW.timestamp()) is None
 
 
-def test_the_store_never_has_the_secret(store: FakeStore, book: KeyBook) -> None:
+def test_the_store_never_has_the_secret(store: MemoryStore, book: KeyBook) -> None:
     _, secret = book.create(ORDER, "admin", NOW)
     (saved,) = store.list(key_book.KIND)
     assert secret.encode() not in saved.body
@@ -78,7 +78,7 @@ def test_a_bad_order_changes_nothing(book: KeyBook) -> None:
     assert book.snapshot().revision == 0
 
 
-class Racing(FakeStore):
+class Racing(MemoryStore):
     """Somebody else writes between our reading and our writing, so many times."""
 
     def __init__(self, times: int) -> None:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import KeySnapshot
 from cluster.errors import Invalid, Unavailable
 from serve_apps.key_follower import KeyFollower
-from tests.fakes import FakeStore
 from tests.gateway_world import settled
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -41,7 +41,7 @@ class World:
     """A book of keys, and a replica that follows it."""
 
     def __init__(self, *news: KeySnapshot | Exception | None, patience_seconds: float = 60.0) -> None:
-        self.book = KeyBook(FakeStore())
+        self.book = KeyBook(MemoryStore())
         self.feed = FakeKeyFeed(*news)
         self.authenticator = Authenticator()
         self.reads = 0

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import KeyOrder, digest_of
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
@@ -17,7 +18,6 @@ from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing
 from tests.desk_world import Client, ControlClient
-from tests.fakes import FakeStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = "/api/keys"
@@ -52,7 +52,7 @@ def replicas() -> Replicas:
 
 @pytest.fixture
 def desk(replicas: Replicas) -> KeyDesk:
-    return KeyDesk(KeyBook(FakeStore()), replicas.publish, Authenticator(), lambda: NOW)
+    return KeyDesk(KeyBook(MemoryStore()), replicas.publish, Authenticator(), lambda: NOW)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_an_admin_of_one_model_makes_no_key_for_the_others(api: Client, replicas
 
 
 def test_control_goes_by_a_change_at_once_and_replicas_are_told_of_each_once(replicas: Replicas) -> None:
-    book, authenticator = KeyBook(FakeStore()), Authenticator()
+    book, authenticator = KeyBook(MemoryStore()), Authenticator()
     desk = KeyDesk(book, replicas.publish, authenticator, lambda: NOW)
     desk.refresh()
     assert replicas.told == []  # there is nothing to tell
@@ -174,7 +174,7 @@ def test_that_not_all_replicas_have_come_back_is_said(desk: KeyDesk, replicas: R
 
 
 def test_what_the_replicas_could_not_be_told_is_told_later(replicas: Replicas) -> None:
-    desk = KeyDesk(KeyBook(FakeStore()), replicas.publish, Authenticator(), lambda: NOW)
+    desk = KeyDesk(KeyBook(MemoryStore()), replicas.publish, Authenticator(), lambda: NOW)
     replicas.away = True
     assert not desk.create(KeyOrder("ann", ("client",)), "boss")["replicas_told"]
     with pytest.raises(Unavailable):

@@ -11,6 +11,7 @@ from cluster.errors import Unavailable
 from cluster.head_record import Head
 from cluster.lifecycle import Progress, down, up
 from cluster.machine import Machine
+from cluster.scratch import scratch, scratch_root
 from configs.load import load_settings
 from configs.schema import Settings
 from tests.machines import FINE
@@ -103,3 +104,23 @@ def test_a_dashboard_that_never_answers_has_the_last_word(tmp_path: Path) -> Non
     (logs / "dashboard.log").write_text("Traceback\nOSError: AF_UNIX path too long\n\n")
     with pytest.raises(Unavailable, match=r"the dashboard's ends with: OSError: AF_UNIX path too long\.$"):
         lifecycle._wait(lambda: False, "the Ray dashboard", settings_of(tmp_path), lambda _: None, -1.0)
+
+
+def test_up_and_down_remove_what_killed_trainings_left_and_nothing_of_a_living_one(
+    tmp_path: Path, heads: Heads
+) -> None:
+    def killed(name: str) -> None:
+        (root / name).mkdir(parents=True)
+        (root / name / "rows.parquet").write_bytes(b"rows")
+        (root / f"{name}.lock").touch()
+
+    root, said = scratch_root(tmp_path), list[str]()
+    killed("loans-1")
+    with scratch(root, "living") as folder:
+        killed("loans-2")
+        up(settings_of(tmp_path), said.append)
+        assert "removed what killed trainings left in scratch: loans-2" in said
+        killed("loans-3")
+        assert down(settings_of(tmp_path), said.append) == "Nothing was running."
+        assert said[-1] == "removed what killed trainings left in scratch: loans-3"
+        assert sorted(path.name for path in root.iterdir()) == [folder.name, f"{folder.name}.lock"]

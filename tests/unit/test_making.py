@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 import pytest
-import xgboost
 
 from configs.schema import ModelSpec
 from training.evaluate import auc
 from training.examples import Examples
 from training.local_engine import LocalEngine
-from training.making import make
+from training.making import Made, incomparable, make
 
 SPEC = ModelSpec.model_validate(
     {
@@ -47,20 +46,31 @@ class Remembered:
         self.said.append(len(unseen))
         return np.full(len(unseen), self.chance)
 
+    def served(self, examples: Examples) -> np.ndarray | None:
+        return np.full(len(examples), self.chance)
+
 
 @dataclass(frozen=True)
-class Booster(Remembered):
-    """A champion that scores by a booster."""
+class Before(Remembered):
+    """The version that was made before as champion; `lacks` a column that it needs."""
 
-    def __init__(self, booster: xgboost.Booster) -> None:
-        super().__init__(0.5)
-        object.__setattr__(self, "booster", booster)
+    made: Made | None = None
+    unlike: float = 0.0
+    lacks: bool = False
+
+    def unable(self, held: Examples) -> str | None:
+        return incomparable(self.number, self.unseen(held))
 
     def unseen(self, held: Examples) -> Examples:
-        return held
+        return held.since(self.judged_until)
 
     def score(self, unseen: Examples) -> np.ndarray:
-        return self.booster.inplace_predict(unseen.rows).astype(np.float64)  # type: ignore[attr-defined]
+        return self.made.fitted.judged.inplace_predict(unseen.rows).astype(np.float64)
+
+    def served(self, examples: Examples) -> np.ndarray | None:
+        if self.lacks:
+            return None
+        return self.made.fitted.served.inplace_predict(examples.rows).astype(np.float64) + self.unlike
 
 
 def examples(n: int, seed: int = 1) -> Examples:
@@ -123,9 +133,45 @@ def test_rows_held_out_with_one_outcome_judge_nobody() -> None:
 def test_the_champion_over_again_is_no_change() -> None:
     rows = examples(1000)
     first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
-    again = make(SPEC, rows, rows, Booster(first.fitted.judged), LocalEngine(), None, silent)
+    again = make(SPEC, rows, rows, Before(0.5, judged_until=800.0, made=first), LocalEngine(), None, silent)
     assert again.ruling.standing == "rejected"
     assert again.ruling.why.startswith("no change: it scores all 200 rows held out exactly as champion 3")
+
+
+@pytest.mark.parametrize("judged_until", [960.0, 1000.0])
+def test_no_change_is_told_although_too_few_rows_or_none_are_left_to_compare_on(judged_until: float) -> None:
+    rows = examples(1000)
+    first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    champion = Before(0.5, judged_until=judged_until, made=first)
+    again = make(SPEC, rows, rows, champion, LocalEngine(), None, silent)
+    assert (again.ruling.standing, again.theirs) == ("rejected", None)
+    assert again.ruling.why.startswith("no change: it scores all 200 rows held out exactly as champion 3")
+    accepted = make(SPEC, rows, rows, champion, LocalEngine(), None, silent, accept=True)
+    assert accepted.ruling.standing == "candidate"
+    assert accepted.ruling.why.startswith("accepted by the operator; the offline comparison said: no change")
+    for other in (replace(champion, unlike=1e-5), replace(champion, lacks=True)):
+        assert make(SPEC, rows, rows, other, LocalEngine(), None, silent).ruling.why.endswith("not compared")
+
+
+def test_what_the_judged_boosters_share_is_no_excuse_when_the_served_ones_differ() -> None:
+    rows = examples(1000)
+    first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    champion = Before(0.5, judged_until=800.0, made=first, unlike=0.01)
+    again = make(SPEC, rows, rows, champion, LocalEngine(), None, silent)
+    assert again.comparison.differences["log_loss"].value == 0.0
+    assert again.ruling.standing == "candidate"
+
+
+def test_a_champion_is_compared_on_fifty_new_rows_of_both_outcomes() -> None:
+    rows = examples(60)
+    one_kind = replace(rows, labels=np.ones(60, bool))
+    assert incomparable(3, rows) is None
+    assert incomparable(3, rows.since(11.0)) == (
+        "champion 3 has learnt from all but 49 of the rows held out: not compared"
+    )
+    assert incomparable(3, one_kind) == (
+        "all 60 rows held out that champion 3 has not learnt from are true: not compared"
+    )
 
 
 def test_what_makes_figures_doubtful_is_told() -> None:

@@ -1,10 +1,10 @@
 """What a declaration permits, as policies see it."""
 
+from backtest.memory import MemoryStore
 from cluster.mandate import digest_of, keep_mandate, kept_mandate, mandate_of
 from cluster.policy import Mandate
 from configs.schema import Action, DecisionRule, ModelSpec, Purpose
 from tests.bundles import SPEC
-from tests.fakes import FakeStore
 
 
 def declared(**changed: object) -> ModelSpec:
@@ -42,7 +42,7 @@ def test_a_model_that_declares_none_of_it_has_actions_and_no_more() -> None:
 
 
 def test_a_mandate_is_kept_under_its_digest_once() -> None:
-    store, mandate = FakeStore(), mandate_of(SPEC)
+    store, mandate = MemoryStore(), mandate_of(SPEC)
     digest = keep_mandate(store, mandate)
     assert (keep_mandate(store, mandate), kept_mandate(store, digest)) == (digest, mandate)
     assert kept_mandate(store, "0" * 32) is None

@@ -18,7 +18,7 @@ SNAPSHOT = Snapshot(
     shadow_scores={1: 30},
     shadow_dropped={1: 2},
     waiting=12,
-    waiting_dropped=0,
+    waiting_dropped=17,
     labelled=18,
     corrected=0,
     unmatched=0,
@@ -66,6 +66,11 @@ def test_refusals_and_warnings_are_counted_by_field_and_reason() -> None:
     assert value("windvane_refusals_total", field="income", reason="range") == 300
     assert value("windvane_refusals_total", field="", reason="too_fast") == 2
     assert value("windvane_warnings_total", field="plan", reason="unknown_category") == 14
+
+
+def test_what_the_monitor_forgot_is_counted() -> None:
+    assert value("windvane_outcomes_dropped_total") == 17
+    assert value("windvane_shadow_unmatched_total") == 0
 
 
 def test_the_rollout_and_the_monitors_show() -> None:

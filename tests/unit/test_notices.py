@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from backtest.memory import MemoryStore
 from monitoring.notices import Notice, tell
-from tests.fakes import FakeStore
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
 
@@ -13,7 +13,7 @@ def notice(key: str) -> Notice:
 
 
 def test_notices_become_events_in_order() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     tell(store, "delay", [notice("a"), notice("b")], recovered=False)
     first, second = store.events("delay")
     assert (first.detail, second.detail) == ("said a", "said b")
@@ -22,14 +22,14 @@ def test_notices_become_events_in_order() -> None:
 
 
 def test_a_recovered_teller_leaves_out_what_was_told() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     tell(store, "delay", [notice("a")], recovered=False)
     tell(store, "delay", [notice("a"), notice("b")], recovered=True)
     assert [event.detail for event in store.events("delay")] == ["said a", "said b"]
 
 
 def test_what_another_model_told_does_not_count() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     tell(store, "other", [notice("a")], recovered=False)
     tell(store, "delay", [notice("a")], recovered=True)
     assert len(store.events("delay")) == 1

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from fastapi.routing import APIRoute
 
+from backtest.memory import MemoryStore
 from cluster.cedar_rules import compile_policies
 from cluster.decision_log.trail import Trail
 from cluster.policy_library import PolicyLibrary
@@ -19,7 +20,6 @@ from serve_apps.records_desk import RecordsDesk
 from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, key, knowing
 from tests.desk_world import Client, DeskWorld, governance
-from tests.fakes import FakeStore
 from tests.policies import PACKAGED, SCHEMA, rule
 from tests.rollout_world import MODEL, SPEC
 
@@ -92,7 +92,7 @@ class Office:
     """Control over one model whose rollout waits; whoever may do anything may not do what is forbidden."""
 
     def __init__(self) -> None:
-        self.world, self.store, self.told = DeskWorld(), FakeStore(), Told()
+        self.world, self.store, self.told = DeskWorld(), MemoryStore(), Told()
         keeper = Keeper(
             knowing(key(OFFICER, "compliance", name="eve")),
             TurnedAway(lambda _: None),

@@ -38,6 +38,10 @@ def test_a_split_shows_who_answers_and_who_is_scored_beside() -> None:
         ({}, "no figures yet"),
         ({"decisions_per_second": 0.0, "decisions": 9, "errors": 0}, "0 decisions/s · 9 in all · 0 errors"),
         (
+            {"decisions_per_second": 0.0, "decisions": 9, "waiting_dropped": 1200, "unmatched": 3},
+            "0 decisions/s · 9 in all · 0 errors · 3 outcomes unmatched · 1,200 forgotten before their outcome came",
+        ),
+        (
             {
                 "decisions_per_second": 1234.5,
                 "latency_p50_ms": 2.0,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.cedar_policy import taken
 from cluster.cedar_rules import compile_policies
 from cluster.consent import ConsentRecords
@@ -19,7 +20,6 @@ from serve_apps.consent_desk import ConsentDesk
 from serve_apps.policy_desk import PolicyDesk
 from serve_apps.review_watch import ReviewWatch
 from tests.bundles import SPEC
-from tests.fakes import FakeStore
 from tests.policies import PACKAGED, rule
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -62,7 +62,7 @@ class Office:
     """Everything that people can ask of control about policies, over one store."""
 
     def __init__(self) -> None:
-        self.store, self.board = FakeStore(), Board()
+        self.store, self.board = MemoryStore(), Board()
         self.library = PolicyLibrary(self.store, compile_policies)
         self.gate = AdminGate(self.library, taken, self._mandate)
         self.policies = PolicyDesk(self.library, self.gate, self.board.post, lambda: NOW)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.cedar_rules import compile_policies
 from cluster.errors import Conflict, Forbidden, Invalid, NotFound
 from cluster.policy_library import EVERY_MODEL, POLICY_SET, PolicyLibrary
 from cluster.policy_set import PolicySet
-from tests.fakes import FakeStore
 from tests.policies import PACKAGED, rule, written
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -17,16 +17,16 @@ OTHER = written(rule("permit (principal, action, resource)"))
 
 
 @pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
+def store() -> MemoryStore:
+    return MemoryStore()
 
 
 @pytest.fixture
-def library(store: FakeStore) -> PolicyLibrary:
+def library(store: MemoryStore) -> PolicyLibrary:
     return PolicyLibrary(store, compile_policies)
 
 
-def kinds(store: FakeStore) -> list[str]:
+def kinds(store: MemoryStore) -> list[str]:
     return [event.kind for event in store.events(EVERY_MODEL)]
 
 
@@ -35,7 +35,7 @@ def test_nothing_is_in_force_before_the_first_set(library: PolicyLibrary) -> Non
     assert library.hashes() == {}
 
 
-def test_the_first_set_is_installed_once(library: PolicyLibrary, store: FakeStore) -> None:
+def test_the_first_set_is_installed_once(library: PolicyLibrary, store: MemoryStore) -> None:
     for _ in range(2):
         library.install(PACKAGED, "windvane", "first start", NOW)
     found = library.in_force()
@@ -44,7 +44,7 @@ def test_the_first_set_is_installed_once(library: PolicyLibrary, store: FakeStor
     assert kinds(store) == ["policy_live"]
 
 
-def test_a_set_goes_from_proposal_to_in_force_and_all_of_it_is_told(library: PolicyLibrary, store: FakeStore) -> None:
+def test_a_set_goes_from_proposal_to_in_force_and_all_of_it_is_told(library: PolicyLibrary, store: MemoryStore) -> None:
     library.install(PACKAGED, "windvane", "first start", NOW)
     library.propose(OTHER, "ann", "simpler", NOW, second_person=True)
     assert library.hashes() == {"in_force": PACKAGED.version, "proposed": OTHER.version}
@@ -68,13 +68,13 @@ def test_a_set_goes_from_proposal_to_in_force_and_all_of_it_is_told(library: Pol
     }
 
 
-def test_where_no_second_person_is_asked_for_it_is_in_force_at_once(library: PolicyLibrary, store: FakeStore) -> None:
+def test_where_no_second_person_is_asked_for_it_is_in_force_at_once(library: PolicyLibrary, store: MemoryStore) -> None:
     library.install(PACKAGED, "windvane", "first start", NOW)
     library.propose(OTHER, "ann", "simpler", NOW, second_person=False)
     assert store.events(EVERY_MODEL)[-1].detail == f"ann put policy set {OTHER.version[:12]} in force: simpler"
 
 
-def test_a_withdrawn_proposal_is_told(library: PolicyLibrary, store: FakeStore) -> None:
+def test_a_withdrawn_proposal_is_told(library: PolicyLibrary, store: MemoryStore) -> None:
     library.install(PACKAGED, "windvane", "first start", NOW)
     library.propose(OTHER, "ann", "simpler", NOW, second_person=True)
     library.withdraw(OTHER.version, "bob", "too broad", NOW)
@@ -84,13 +84,13 @@ def test_a_withdrawn_proposal_is_told(library: PolicyLibrary, store: FakeStore) 
         library.approve(OTHER.version, "bob", "looked at", NOW)
 
 
-def test_a_set_that_cannot_be_taken_is_neither_kept_nor_proposed(library: PolicyLibrary, store: FakeStore) -> None:
+def test_a_set_that_cannot_be_taken_is_neither_kept_nor_proposed(library: PolicyLibrary, store: MemoryStore) -> None:
     with pytest.raises(Invalid):
         library.propose(written("permit (principal"), "ann", "oops", NOW, second_person=False)
     assert (store.list(POLICY_SET), library.in_force()) == ((), None)
 
 
-def test_a_set_that_was_changed_in_the_store_is_not_handed_out(library: PolicyLibrary, store: FakeStore) -> None:
+def test_a_set_that_was_changed_in_the_store_is_not_handed_out(library: PolicyLibrary, store: MemoryStore) -> None:
     library.install(PACKAGED, "windvane", "first start", NOW)
     broader = {**PACKAGED.files, "act.cedar": rule("permit (principal, action, resource)")}
     store.put(POLICY_SET, PACKAGED.version, msgspec.json.encode(PolicySet(broader)), 1)
@@ -98,7 +98,7 @@ def test_a_set_that_was_changed_in_the_store_is_not_handed_out(library: PolicyLi
         library.in_force()
 
 
-def test_whoever_is_second_to_save_decides_anew(library: PolicyLibrary, store: FakeStore) -> None:
+def test_whoever_is_second_to_save_decides_anew(library: PolicyLibrary, store: MemoryStore) -> None:
     """Two admins publish at the same moment: the slower one finds a proposal that waits."""
     library.install(PACKAGED, "windvane", "first start", NOW)
     other = PolicyLibrary(store, lambda written: None)

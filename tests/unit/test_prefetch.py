@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
+from backtest.memory import MemoryRegistry
 from cluster.errors import Unavailable
 from cluster.registry import Registration
 from serve_apps.prefetch import Prefetching
 from serve_apps.rollout.controller import RolloutController
 from serve_apps.router import Arm, Split
-from tests.fakes import FakeRegistry
 from tests.rollout_world import MODEL, FakeSwitchboard, World
 
 
-class CountingRegistry(FakeRegistry):
+class CountingRegistry(MemoryRegistry):
     """Counts what it was asked to fetch, and may be away, or hang until it is released."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root)
+        super().__init__(root=root)
         self.asked: list[int] = []
         self.away: Exception | None = None
         self.released = threading.Event()
@@ -40,7 +40,7 @@ class Place:
     """A prefetching switchboard; the replicas behind it hold what `World`'s do."""
 
     def __init__(self, folder: Path) -> None:
-        self.registry, self.switchboard = CountingRegistry(folder / "registry"), FakeSwitchboard()
+        self.registry, self.switchboard = CountingRegistry(root=folder / "registry"), FakeSwitchboard()
         self.cache = folder / "cache"
         bundle = folder / "bundle"
         bundle.mkdir()

@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import DENIED, DENY, Act
 from cluster.decision_log.tail import Tail
@@ -32,7 +33,6 @@ from tests.callers import BOSS, knowing
 from tests.conformity import Conformity
 from tests.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
 from tests.desk_world import ControlClient, DeskWorld
-from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_world import Reply
 from tests.unit.test_grpc_door import FakeContext
 from tests.vault import open_vault
@@ -74,7 +74,7 @@ class Office:
         vault.flush()
         written(self.logs / LOG, *protected, outcome("d1"), shadow(["d1", "d2"]))
         self.vault = vault
-        self.store, self.registry, self.consents = FakeStore(), FakeRegistry(), Consents()
+        self.store, self.registry, self.consents = MemoryStore(), MemoryRegistry(), Consents()
         request, _ = open_request(
             self.store, LOG, "temp drifts", "findings", ("feature_psi:temp",), datetime(2026, 3, 1, tzinfo=UTC)
         )

@@ -1,15 +1,15 @@
-"""The registry's promises, on the fake that the other tests trust."""
+"""The registry's promises, on the one in memory that backtests and the other tests trust."""
 
 from pathlib import Path
 
 import pytest
 
+from backtest.memory import MemoryRegistry
 from cluster.registry import Registry
-from tests.fakes import FakeRegistry
 from tests.registry_contract import RegistryContract
 
 
-class TestFakeRegistry(RegistryContract):
+class TestMemoryRegistry(RegistryContract):
     @pytest.fixture
     def registry(self, tmp_path: Path) -> Registry:
-        return FakeRegistry(tmp_path / "registry")
+        return MemoryRegistry(root=tmp_path / "registry")

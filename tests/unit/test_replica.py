@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
@@ -28,7 +29,6 @@ from serve_apps.roster import Report
 from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
 from tests.callers import MADE, TESTER
-from tests.fakes import FakeRegistry, FakeStore
 from tests.gateway_fakes import FakeBulletins, FakeFeed
 from tests.gateway_world import DECIDE, asked, call, canary, champion, settled
 from tests.policies import PACKAGED
@@ -58,8 +58,8 @@ class Place:
     """What a replica finds around it: a store, a registry with two versions, a feed, a monitor, a home."""
 
     def __init__(self, home: Path, bundles: Path) -> None:
-        self.home, self.store, self.line, self.feed = home, FakeStore(), Line(), FakeFeed()
-        self.registry = FakeRegistry(home / "registry")
+        self.home, self.store, self.line, self.feed = home, MemoryStore(), Line(), FakeFeed()
+        self.registry = MemoryRegistry(root=home / "registry")
         for number in (1, 2):
             registration = Registration("trips", "ops", "first", "champion", None, None, {}, {}, {})
             self.registry.register(registration, make_bundle(bundles, number))

@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.errors import NotFound
 from monitoring.requests import RetrainRequest, change, open_request, record_version, requests_of
-from tests.fakes import FakeStore
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
 
 
-def ask(store: FakeStore, reason: str = "AUC fell", model: str = "delay") -> tuple[RetrainRequest, bool]:
+def ask(store: MemoryStore, reason: str = "AUC fell", model: str = "delay") -> tuple[RetrainRequest, bool]:
     return open_request(store, model, reason, "findings", ["auc_drop:late"], NOW)
 
 
 def test_a_new_request_is_open_and_remembers_why() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     request, new = ask(store)
     assert new
     assert (request.request_id, request.status, request.reason) == ("0001", "open", "AUC fell")
@@ -26,13 +26,13 @@ def test_a_new_request_is_open_and_remembers_why() -> None:
 
 
 def test_a_second_request_gives_the_open_one() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     first, _ = ask(store)
     assert ask(store, "another reason") == (first, False)
 
 
 def test_a_closed_request_makes_room_for_the_next() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     ask(store)
     change(store, "delay", "0001", lambda request: replace(request, status="failed"))
     second, new = ask(store)
@@ -41,7 +41,7 @@ def test_a_closed_request_makes_room_for_the_next() -> None:
 
 
 def test_models_do_not_share_requests_even_when_one_name_begins_the_other() -> None:
-    store = FakeStore()
+    store = MemoryStore()
     ask(store, model="delay")
     _, new = ask(store, model="delay-long")
     assert new
@@ -49,7 +49,7 @@ def test_models_do_not_share_requests_even_when_one_name_begins_the_other() -> N
 
 
 def test_two_openers_at_once_get_the_same_request() -> None:
-    class Late(FakeStore):
+    class Late(MemoryStore):
         """Another process opens its request between our look and our write."""
 
         def put(self, kind: str, key: str, body: bytes, expected_revision: int) -> int:
@@ -63,7 +63,7 @@ def test_two_openers_at_once_get_the_same_request() -> None:
 
 
 def test_a_change_is_applied_to_what_somebody_else_wrote_in_between() -> None:
-    class Busy(FakeStore):
+    class Busy(MemoryStore):
         raced = False
 
         def put(self, kind: str, key: str, body: bytes, expected_revision: int) -> int:
@@ -80,4 +80,4 @@ def test_a_change_is_applied_to_what_somebody_else_wrote_in_between() -> None:
 
 def test_the_version_of_a_request_that_is_not_there_is_refused() -> None:
     with pytest.raises(NotFound, match="no retrain request 0009"):
-        record_version(FakeStore(), "delay", "0009", 1)
+        record_version(MemoryStore(), "delay", "0009", 1)

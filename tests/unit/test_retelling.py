@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from backtest.memory import MemoryRegistry
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.record import DENIED, DENY, Decision
 from cluster.decision_log.segment import Column
@@ -17,7 +18,6 @@ from serve_apps.retelling import MOST_HELD, Retelling, load_as_trained
 from serve_apps.scorer import LoadedVersion
 from tests.bundles import make_bundle
 from tests.decision_log import skip_syncs, written
-from tests.fakes import FakeRegistry
 from tests.gateway_world import champion, gateway
 from tests.unit.test_explaining import spec_of
 from tests.vault import open_vault
@@ -33,7 +33,7 @@ class Past:
 
     def __init__(self, folder: Path, spec: ModelSpec = SPEC) -> None:
         self.folder = folder
-        self.registry = FakeRegistry(folder / "registry")
+        self.registry = MemoryRegistry(root=folder / "registry")
         bundle = make_bundle(folder / "bundles", 1, spec)
         self.registry.register(MADE, bundle)
         self.loads: list[int] = []

@@ -1,6 +1,5 @@
 """The whole job on fakes: what it registers, as what, and whom it tells."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,17 +10,17 @@ import pyarrow as pa
 import pytest
 import xgboost
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from cluster.bundle import Bundle
 from cluster.errors import Invalid, WindvaneError
 from cluster.model_card import read_card
 from cluster.registry import Registration
-from configs.schema import ModelSpec, Training
+from configs.schema import ModelSpec
 from monitoring.profile import Profile
 from monitoring.requests import open_request, shelf
 from tests import figures
-from tests.fakes import FakeRegistry, FakeStore
 from tests.vault import open_vault
-from training.engine import Fitted, Search, Trial
+from training.engine import Fitted, Search, Trial, Work
 from training.examples import Examples
 from training.export import check, export, probes, sample, to_onnx
 from training.growing import grown
@@ -41,9 +40,7 @@ class PlainEngine(LocalEngine):
         super().__init__()
         self._settings = settings
 
-    def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
-    ) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         assert learn.times[-1] < check.times[0]
         return Search(self._settings, (Trial(self._settings, 0.5),))
 
@@ -58,7 +55,7 @@ class PlainPictures:
         (folder / "roc.png").write_bytes(b"")
 
 
-class KeptRegistrations(FakeRegistry):
+class KeptRegistrations(MemoryRegistry):
     """Remembers what it was told beside the version."""
 
     def register(self, registration: Registration, bundle: Path, extras: Path | None = None):  # type: ignore[no-untyped-def]
@@ -72,8 +69,8 @@ GOOD = FitSettings(start="none", max_depth=3, min_child_weight=5, rounds=20)
 
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
-    registry, vault = KeptRegistrations(tmp_path / "registry"), open_vault(tmp_path)
-    return Workplace(tmp_path, registry, FakeStore(), PlainEngine(GOOD), vault, PlainPictures())
+    registry, vault = KeptRegistrations(root=tmp_path / "registry"), open_vault(tmp_path)
+    return Workplace(tmp_path, registry, MemoryStore(), PlainEngine(GOOD), vault, PlainPictures())
 
 
 def write_rows(path: Path, days: int, unit: float = 1.0, seed: int = 5) -> Path:
@@ -193,7 +190,7 @@ def test_a_job_that_died_after_registering_still_hands_over(place: Workplace, tm
     request, _ = open_request(place.store, "loans", "by hand", "manual", [], NOW)
     order = Order("loans", request.reason, request.request_id)
     retrain(order, spec, place, silent())
-    after_a_crash = replace(place, store=FakeStore())
+    after_a_crash = replace(place, store=MemoryStore())
     open_request(after_a_crash.store, "loans", "by hand", "manual", [], NOW)
     retrain(order, spec, after_a_crash, silent())
     saved, _ = shelf(after_a_crash.store).load(request.key)

@@ -48,6 +48,9 @@ def test_a_retrained_candidate_becomes_champion_without_a_hand() -> None:
     assert told.count("promoted") == 1
     assert told.count("phase") == 5  # shadow, three steps, bake
     made.tick(700)
+    assert made.split().warm == (1,), "a clock that jumps ends no rollback window"
+    for _ in range(9):
+        made.tick(60)
     assert made.split().versions() == {candidate}
     assert made.tick() == made.rollout(), "nothing more happens"
 
@@ -395,3 +398,27 @@ def test_a_finished_rollout_is_kept_when_the_next_begins() -> None:
     made.retrained()
     made.tick()
     assert [saved.key for saved in made.store.list("rollout_past", f"{MODEL}/")] == [f"{MODEL}/{first.id}"]
+
+
+def test_a_clock_that_jumps_forward_passes_no_phase() -> None:
+    made = world()
+    made.retrained()
+    made.until("bake")
+    seen = made.rollout().stood_seconds
+    made.tick(86_400)
+    assert made.rollout().phase == "bake"
+    assert made.rollout().stood_seconds == seen + 30.0
+    for _ in range(4):
+        made.tick(30)
+    assert made.rollout().phase == "done"
+
+
+def test_a_controller_that_was_away_goes_on_where_the_phase_stood() -> None:
+    made = world()
+    made.retrained()
+    made.until("bake")
+    for _ in range(3):
+        made.tick(30)
+    assert made.rollout().stood_seconds == 90.0
+    made.tick(3600)  # away for an hour, which counts as one look
+    assert made.rollout().phase == "done"

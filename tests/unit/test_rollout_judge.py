@@ -22,6 +22,7 @@ ROLLOUT = replace(
     step=0,
     in_force_at=START,
     entered_at=START,
+    stood_seconds=3600.0,
 )
 GOOD = Evidence(
     5,
@@ -175,7 +176,7 @@ def test_a_shift_that_holds_says_what_lets_it_go_on() -> None:
 
 
 def test_time_is_waited_for_even_when_everything_else_passes() -> None:
-    early = GuardrailJudge().judge(ROLLOUT, GOOD, (), START + timedelta(seconds=287))
+    early = verdict(rollout=replace(ROLLOUT, stood_seconds=287.0))
     assert early.outcome == "NOT_YET"
     assert early.summary == "step 1 of 3 (10 %) not yet: 287 of 288 s have passed"
 
@@ -195,7 +196,7 @@ def test_an_operators_promotion_waives_proof_but_not_failure() -> None:
 
 
 def test_a_skipped_shadow_needs_no_outcomes() -> None:
-    skipped = replace(ROLLOUT, phase="shadow", skip_shadow=True, in_force_at=LATER)
+    skipped = replace(ROLLOUT, phase="shadow", skip_shadow=True, stood_seconds=0.0)
     assert verdict(replace(GOOD, paired=None, shift=None), skipped).outcome == "PASS"
 
 

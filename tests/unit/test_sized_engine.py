@@ -1,14 +1,11 @@
 """Which engine takes what: the size decides, and whether a CPU is free."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from configs.schema import Training
-from training.engine import Fitted, Search
+from training.engine import Fitted, Search, Work
 from training.examples import Examples
 from training.settings import FitSettings
 from training.sized_engine import SizedEngine
@@ -26,15 +23,10 @@ class Told:
     def start(self) -> None:
         self.asked.append("start")
 
-    def warm_up(self) -> None:
-        pass
-
     def free_cpus(self) -> float:
         return self._free
 
-    def search(
-        self, learn: Examples, check: Examples, training: Training, scratch: Path | None, say: Callable[[str], None]
-    ) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         self.asked.append("search")
         return FOUND
 
@@ -63,9 +55,8 @@ def test_the_cluster_is_asked_only_where_the_work_pays_for_its_start(
 ) -> None:
     local, cluster = Told(), Told()
     engine = SizedEngine(local, cluster)
-    engine.start()
-    engine.search(rows(*size), rows(1, 1), training, None, print)
-    engine.fit(rows(1, 1), rows(*size), FitSettings(), training, None, print)
+    engine.search(rows(*size), rows(1, 1), Work(training))
+    engine.fit(rows(1, 1), rows(*size), FitSettings(), Work(training))
     assert (local.asked, cluster.asked) == (
         (["search", "fit"], []) if where == "local" else ([], ["start", "search", "start", "fit"])
     )
@@ -73,6 +64,6 @@ def test_the_cluster_is_asked_only_where_the_work_pays_for_its_start(
 
 def test_without_a_free_cpu_it_does_not_wait_but_says_where_it_runs() -> None:
     local, cluster, lines = Told(), Told(free=0.75), list[str]()
-    SizedEngine(local, cluster).search(rows(1, 1), rows(1, 1), Training(workers=2), None, lines.append)
+    SizedEngine(local, cluster).search(rows(1, 1), rows(1, 1), Work(Training(workers=2), say=lines.append))
     assert local.asked == ["search"]
     assert lines[0].startswith("no whole CPU is free (0.75), so this runs in the job's own process")

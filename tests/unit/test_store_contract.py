@@ -1,4 +1,4 @@
-"""What every store promises; run on the fake and on SQL."""
+"""What every store promises; run on the one in memory and on SQL."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.errors import Conflict
 from cluster.sql_store import SqlStore
 from cluster.store import Event, Shelf, Store
-from tests.fakes import FakeStore
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-def fake(_: Path) -> Store:
-    return FakeStore()
+def memory(_: Path) -> Store:
+    return MemoryStore()
 
 
 def sql(folder: Path) -> Store:
     return SqlStore(f"sqlite:///{folder}/deep/windvane.db")
 
 
-@pytest.fixture(params=[fake, sql])
+@pytest.fixture(params=[memory, sql])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made: Store = request.param(tmp_path)
     yield made

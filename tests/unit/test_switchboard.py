@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from backtest.memory import MemoryStore
 from cluster.callers.api_key import KeyOrder
 from cluster.callers.key_book import KeyBook
 from cluster.callers.key_ring import decode_snapshot, encode_snapshot
@@ -10,7 +11,6 @@ from cluster.store import Shelf
 from serve_apps.router import SPLIT, Arm, Split
 from serve_apps.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
 from tests.callers import MADE
-from tests.fakes import FakeStore
 from tests.gateway_world import canary, champion
 
 
@@ -25,7 +25,7 @@ class Clock:
 
 
 def make(clock: Clock | None = None, *saved: Split, poll_seconds: float = 60.0) -> Switchboard:
-    store = FakeStore()
+    store = MemoryStore()
     for split in saved:
         Shelf(store, SPLIT, Split).save(split.model, split, 0)
     return Switchboard(store, clock or Clock(), poll_seconds)
@@ -130,7 +130,7 @@ def test_replicas_are_reported_as_they_said_last_until_they_leave_or_fall_silent
 
 def test_whoever_waits_gets_published_keys_at_once_and_hears_how_many_share_a_limit() -> None:
     async def scenario() -> None:
-        store = FakeStore()
+        store = MemoryStore()
         book = KeyBook(store)
         book.create(KeyOrder("ann", ("client",)), "up", MADE)
         switchboard = Switchboard(store, Clock())

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from backtest.memory import MemoryRegistry, MemoryStore
 from monitoring.requests import requests_of
 from monitoring.watcher import FINDING
-from tests.fakes import FakeJobs, FakeRegistry, FakeStore, Fuse
+from tests.fakes import FakeJobs, Fuse
 from tests.watched import DAY, LOST, NOW, REFERENCE, SPEC, FakeMonitor, World, tick, window, world
 
 FINE = replace(REFERENCE, n=5000, positives=1000)
@@ -112,7 +113,7 @@ def test_an_unknown_profile_is_fetched_and_given_to_the_monitor(
 
 
 def test_a_model_without_champion_is_left_alone() -> None:
-    it = World(FakeStore(), FakeRegistry(), FakeJobs(), FakeMonitor())
+    it = World(MemoryStore(), MemoryRegistry(), FakeJobs(), FakeMonitor())
     it.monitor.gone = True
     tick(it)
     assert it.events() == []

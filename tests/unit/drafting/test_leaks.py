@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from configs.drafting.leaks import rises, telling
+from configs.drafting.leaks import Suspicion, rises, suspicion, telling
 
 N = 4000
 rng = np.random.default_rng(0)
@@ -56,3 +56,26 @@ def test_what_moves_with_time(sign: int, least: float) -> None:
     assert abs(rises(X, time)) < 0.1
     assert rises(np.ones(N), time) == 0.0
     assert rises(time[:10], time[:10]) == 0.0
+
+
+def suspected(values: object, labels: NDArray[np.bool_] = Y, time: str | None = None) -> list[Suspicion]:
+    order = np.arange(len(labels), dtype=float)
+    return list(suspicion(pa.array(values, from_pandas=True), pa.array(labels), order, "y", time))
+
+
+@pytest.mark.parametrize("copy", [Y, ~Y, np.where(Y, "bad", "good"), np.where(Y, 7, 3)])
+def test_the_target_under_another_name_is_nothing_to_learn_from(copy: object) -> None:
+    assert suspected(copy) == [Suspicion("tells 'y' outright: with it there is nothing to predict", leave_out=True)]
+
+
+def test_two_values_that_agree_in_a_few_rows_are_no_copy() -> None:
+    assert suspected(["a", "b", "a"], np.array([True, False, True])) == []
+
+
+def test_what_only_tells_when_a_row_was_written_is_left_out_where_the_time_is_known() -> None:
+    rising = np.arange(N, dtype=float)
+    [known], [doubt] = suspected(rising, time="at"), suspected(-rising)
+    assert known == Suspicion("rises with at: newer rows would lie beyond all that was learnt", leave_out=True)
+    assert doubt.what.startswith("falls along the rows")
+    assert not doubt.leave_out
+    assert suspected(X) == []

@@ -1,9 +1,10 @@
 """What a look at the first rows finds, by field, before anything is trained."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -138,3 +139,49 @@ def test_a_feature_that_may_be_protected_is_told_whoever_wrote_the_declaration(t
     told = check(loans(tmp_path / "r.csv", features), NOW).notes
     assert [note.partition(":")[0] for note in told] == ["gender", "zip"]
     assert "declare it under `audit`" in told[0]
+
+
+def test_what_init_would_not_have_drafted_is_told_of_a_declaration_written_by_hand(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = 3000
+    x = rng.normal(size=n)
+    bad = rng.random(n) < 1 / (1 + np.exp(-2 * x))
+    table = {
+        "customer": [str(place) for place in range(n)],
+        "asked_at": [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=place) for place in range(n)],
+        "x": x,
+        "defaulted": np.where(bad, "yes", "no"),
+        "collected": bad + rng.normal(size=n) / 10,
+        "reason": np.where(bad & (rng.random(n) < 0.6), rng.choice(["moved", "price"], n), None),
+        "rownames": np.arange(500, 500 + n),
+        "odometer": np.arange(n) * 7.3 + rng.normal(size=n),
+        "country": ["de"] * n,
+        "year": np.where(np.arange(n) < 1500, 2023, 2024),
+        "bad": bad,
+    }
+    pyarrow.parquet.write_table(pa.table(table), tmp_path / "rows.parquet")
+    number, text = {"type": "number"}, {"type": "category", "missing": True}
+    features = [
+        {"name": "x", **number},
+        {"name": "defaulted", "categories": ["yes", "no"], **text},
+        {"name": "collected", **number},
+        {"name": "reason", "categories": ["moved", "price"], **text},
+        {"name": "rownames", "type": "integer"},
+        {"name": "odometer", **number},
+        {"name": "country", "categories": ["de", "fr"], **text},
+        {"name": "year", **number},
+    ]
+    found = check(loans(tmp_path / "rows.parquet", features), NOW)
+    assert found.faults == ()
+    told = (
+        "defaulted: tells 'bad' outright: with it there is nothing to predict; leave it out",
+        "collected: alone tells 'bad' with AUC 1.00: was it known before the decision?",
+        "reason: is filled only where 'bad' is true, so it is known only afterwards; leave it out",
+        "rownames: counts the rows, from 500 to 3,499; leave it out",
+        "odometer: rises with asked_at: newer rows would lie beyond all that was learnt; leave it out",
+        "country: has the same value in every row; leave it out",
+        "year: is a year of the calendar, and newer ones would lie beyond all that was learnt; leave it out",
+    )
+    assert found.notes == told
+    without = check(loans(tmp_path / "rows.parquet", features, time=None), NOW).notes
+    assert "odometer: rises along the rows: if they are in the order of time, newer ones lie beyond all seen" in without

@@ -1,4 +1,4 @@
-"""A folder for a job's own files, gone with the job; those of jobs that were killed are swept by the next one."""
+"""A folder for a job's own files, gone with the job; the next job, `up` and `down` sweep what killed ones left."""
 
 import fcntl
 import tempfile
@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
+from typing import IO, cast
 
 _LOCK = ".lock"
+
+
+def scratch_root(home: Path) -> Path:
+    """Where jobs of that home put the files that are theirs alone."""
+    return home / "scratch"
 
 
 @contextmanager
@@ -15,11 +21,9 @@ def scratch(root: Path, name: str) -> Iterator[Path]:
     """A new folder below `root` while the block runs; whoever lives holds a lock on the file beside it."""
     root.mkdir(parents=True, exist_ok=True)
     sweep(root)
-    file = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=_LOCK, dir=root, delete=False)  # noqa: SIM115
-    lock = Path(file.name)
+    file, lock = _locked(root, name)
     folder = _folder(lock)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
         folder.mkdir(mode=0o700)
         yield folder
     finally:
@@ -41,6 +45,16 @@ def sweep(root: Path) -> list[str]:
             lock.unlink(missing_ok=True)
             swept.append(_folder(lock).name)
     return sorted(swept)
+
+
+def _locked(root: Path, name: str) -> tuple[IO[bytes], Path]:
+    """A lock file of our own, locked; one that was swept before it could be locked is made anew."""
+    while True:
+        file = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=_LOCK, dir=root, delete=False)  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if (lock := Path(file.name)).exists():
+            return cast(IO[bytes], file), lock
+        file.close()
 
 
 def _folder(lock: Path) -> Path:
