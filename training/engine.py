@@ -40,7 +40,8 @@ class Fitted:
     served: xgboost.Booster  # learnt from every row
 
 
-LIKELY, SURELY = 1.0, 2.0  # standard errors
+# Standard errors. Of five settings that are as good as the first, the luckiest is ahead by 1.16 on average.
+LIKELY, SURELY = 1.5, 2.0
 
 
 @dataclass(frozen=True, slots=True)

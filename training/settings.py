@@ -22,7 +22,7 @@ class FitSettings:
     eta: float = 0.1
     min_child_weight: float = 5.0
     subsample: float = 0.8
-    colsample_bytree: float = 0.7
+    colsample_bytree: float = 1.0  # a relation of a few features is told by trees that see all of them
     reg_lambda: float = 2.0
     rounds: int = 100  # after the start
     window: timedelta | None = None  # newest rows to learn from; None is all history

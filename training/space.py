@@ -19,14 +19,15 @@ SUBSAMPLES = (0.6, 0.8, 1.0)
 COLUMN_SAMPLES = (0.4, 0.7, 1.0)
 LAMBDAS = (1.0, 5.0, 20.0)
 
-# Different enough that what one lacks another has: curves, straight lines alone, interactions, no straight lines.
+# Different enough that what one lacks another has: curves, boxes of several features, straight lines alone,
+# interactions, no straight lines, and trees that each see a part of many features.
 PORTFOLIO: tuple[FitSettings, ...] = (
     FitSettings(),
-    FitSettings(start="none", max_depth=4, colsample_bytree=1.0, reg_lambda=1.0),
+    FitSettings(start="none", max_depth=6, reg_lambda=1.0),
     FitSettings(max_depth=1),
-    FitSettings(max_depth=4, colsample_bytree=1.0, reg_lambda=1.0),
-    FitSettings(start="none"),
-    FitSettings(max_depth=6),
+    FitSettings(max_depth=4, reg_lambda=1.0),
+    FitSettings(start="none", colsample_bytree=0.7),
+    FitSettings(max_depth=6, colsample_bytree=0.7),
 )
 
 

@@ -34,6 +34,13 @@ def test_settings_that_chance_favours_do_not_replace_the_first() -> None:
     assert conclude([first, lucky, likely], FitSettings()).best.max_depth == 1
 
 
+def test_a_gain_as_the_luckiest_of_five_equals_has_does_not_replace_the_first() -> None:
+    first = trial(0.52, 0.40, 0.60, 0.56)
+    by_1_44_errors, by_1_94_errors = (0.40, 0.59, 0.525), (0.40, 0.585, 0.54)
+    assert conclude([first, trial(0.505, *by_1_44_errors, max_depth=6)], FitSettings()).best.max_depth == 3
+    assert conclude([first, trial(0.508, *by_1_94_errors, max_depth=6)], FitSettings()).best.max_depth == 6
+
+
 def test_a_search_whose_budget_ended_first_falls_back_to_the_default() -> None:
     default = FitSettings(rounds=77)
     assert conclude([], default).best == default
