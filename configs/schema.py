@@ -104,7 +104,7 @@ class Retrain(Declared):
     cool_down: Duration = timedelta(0)  # event time between two retrainings; a broken promise waits for labels anyway
     min_labels: Count = 500  # outcomes known since a change began before a retraining makes sense
     # times as many labels as the champion has learnt from, at which it is trained anew; never without one
-    growth: Annotated[Figure, Field(gt=1.0)] | None = 1.25
+    growth: Annotated[Figure, Field(gt=1.0)] | None = 1.1
     daily_budget: Count = 8  # retrainings in 24 h of wall clock that came to nothing before the next has to wait
     schedule: Duration | None = None  # retrain this often whatever is seen; never without one
     max_attempts: Count = 3  # how often a failed job is started in all

@@ -154,10 +154,11 @@ def test_retrainings_that_came_to_nothing_make_a_broken_promise_wait_and_say_so(
     assert hold.why.startswith("2 retrainings in 24 h came to nothing, daily_budget is 2")
 
 
-def test_a_quarter_more_labels_than_were_learnt_ask_for_a_retraining() -> None:
-    assert consider(after(), RULES, SEEN, Seen(labels=2_499, learnt=10_000)).kind == "nothing"
-    grown = consider(after(), RULES, SEEN, Seen(labels=2_500, learnt=10_000))
+def test_a_tenth_more_labels_than_were_learnt_ask_for_a_retraining() -> None:
+    assert consider(after(), RULES, SEEN, Seen(labels=999, learnt=10_000)).kind == "nothing"
+    grown = consider(after(), RULES, SEEN, Seen(labels=1_001, learnt=10_000))
     assert (grown.kind, grown.cause) == ("request", "growth")
+    assert consider(after(), RULES, SEEN, Seen(labels=499, learnt=1_000)).kind == "nothing"  # min_labels
 
 
 def test_growth_that_came_to_nothing_waits_for_twice_the_labels() -> None:
