@@ -27,16 +27,19 @@ def failed(made: World) -> None:
     _tick_through(made, lambda rollout: rollout.rolled_back_in_ms is not None)
 
 
-def undone(made: World) -> None:
+def taken_over(made: World) -> None:
     made.retrained()
     _tick_through(made, lambda rollout: rollout.phase == "done")
+
+
+def undone(made: World) -> None:
+    taken_over(made)
     _retry(made, lambda: _undo(made))
     _tick_through(made, lambda rollout: rollout.rolled_back_in_ms is not None)
 
 
 def undone_under_a_candidate(made: World) -> None:
-    made.retrained()
-    _tick_through(made, lambda rollout: rollout.phase == "done")
+    taken_over(made)
     made.retrained()
     made.evidence.paired_n = 20
     _tick_through(made, lambda rollout: rollout.phase == "shadow" and rollout.in_force_at is not None)
@@ -71,6 +74,7 @@ def _undo(made: World) -> None:
 GATED = {"approval": "required", "steps": [{"weight": 0.1, "min_duration": "600s"}, {"weight": 1.0}]}
 
 
+KNOWN = {undone: taken_over, undone_under_a_candidate: taken_over}  # how a story begins that another one is killed in
 PLANS = {approved: GATED, rejected: GATED}  # a first step that is still running when the story ends
 
 
@@ -114,7 +118,9 @@ def test_a_tick_killed_between_any_two_effects_is_simply_run_again(story: Callab
     story(calm)
     total = calm.killer.effects
     assert total > 20
-    for at in range(1, total + 1):
+    known = world(plan=plan)
+    KNOWN.get(story, lambda _: None)(known)
+    for at in range(known.killer.effects + 1, total + 1):
         shaken = World(Killer(at), plan)
         _retry(shaken, lambda shaken=shaken: shaken.tick())  # type: ignore[misc]
         story(shaken)
