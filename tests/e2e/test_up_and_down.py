@@ -105,7 +105,7 @@ def stranger(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> It
         assert not link.exists(), "the link to the sockets was left in /tmp"
 
 
-@pytest.mark.parametrize("offset", [0, 404, 500, 1000, 1101, 1202, 1500, 2001])
+@pytest.mark.parametrize("offset", [0, 2001])  # tests/unit/test_preconditions.py has them all
 def test_a_taken_port_is_told_at_once_and_nothing_is_left(stranger: Stranger, offset: int) -> None:
     port = int(stranger.environment["WINDVANE_PORT"]) + offset
     with socket.create_server(("127.0.0.1", port)):
