@@ -1,38 +1,69 @@
-"""Gives each pytest-xdist worker a share of the test files, so that none imports what only another runs.
+"""Runs the tests in two processes, each with its own share of the files.
 
-`-n 2 --dist each -p tests.shares`: collecting everything in every worker, as the other ways to distribute demand, took
-a quarter of the unit tests' time.
+    python -m tests.shares tests/unit configs
+
+Workers of pytest-xdist all collect what only one of them runs, and report every step of every test to a third process:
+together a quarter of the unit tests' time.
 """
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+SHARES = 2
+SHARE = "WINDVANE_TESTS_SHARE"  # a variable: which of them this process runs
 
-def share_of(files: Sequence[tuple[Path, int]], worker: int, workers: int) -> frozenset[Path]:
-    """One worker's files out of all, which are given with their sizes in bytes; large ones are dealt out first.
 
-    >>> [len(share_of([(Path("a"), 9), (Path("b"), 5), (Path("c"), 4)], worker, 2)) for worker in (0, 1)]
+def share_of(files: Sequence[tuple[Path, int]], share: int, shares: int) -> frozenset[Path]:
+    """One share of all files, which are given with their sizes in bytes; large ones are dealt out first.
+
+    >>> [len(share_of([(Path("a"), 9), (Path("b"), 5), (Path("c"), 4)], share, 2)) for share in (0, 1)]
     [1, 2]
     """
     dealt = sorted(files, key=lambda file: (file[0].name.startswith("test_"), file[1], file[0]), reverse=True)
-    turns = (*range(workers), *reversed(range(workers)))
-    return frozenset(path for place, (path, _) in enumerate(dealt) if turns[place % len(turns)] == worker)
+    turns = (*range(shares), *reversed(range(shares)))
+    return frozenset(path for place, (path, _) in enumerate(dealt) if turns[place % len(turns)] == share)
 
 
 @cache
-def _ours(roots: tuple[Path, ...], worker: int, workers: int) -> frozenset[Path]:
+def _ours(roots: tuple[Path, ...], share: int) -> frozenset[Path]:
     found = {path for root in roots for path in ([root] if root.is_file() else root.rglob("*.py"))}
-    return share_of([(path, path.stat().st_size) for path in found], worker, workers)
+    return share_of([(path, path.stat().st_size) for path in found], share, SHARES)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave another worker's file out; whoever is no worker collects everything."""
-    known = getattr(config, "workerinput", None)
-    if known is None or collection_path.suffix != ".py" or collection_path.name == "__init__.py":
+    """Leave a file of another share out; without a share, none."""
+    share = os.environ.get(SHARE)
+    if share is None or collection_path.suffix != ".py" or collection_path.name == "__init__.py":
         return None
-    roots = tuple((config.invocation_params.dir / each.partition("::")[0]).resolve() for each in config.args)
-    ours = _ours(roots, int(known["workerid"].removeprefix("gw")), known["workercount"])
-    return True if collection_path not in ours else None
+    roots = tuple((config.invocation_params.dir / each).resolve() for each in config.args)
+    return None if collection_path in _ours(roots, int(share)) else True
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run every share at once and show what each says; the first status that is not 0, or 0."""
+    command = (sys.executable, "-m", "pytest", "-p", "tests.shares", *arguments)
+    with ExitStack() as held:
+        said = [held.enter_context(tempfile.TemporaryFile()) for _ in range(SHARES)]
+        running = [
+            subprocess.Popen(command, env=os.environ | {SHARE: str(share)}, stdout=file, stderr=subprocess.STDOUT)
+            for share, file in enumerate(said)
+        ]
+        statuses = []
+        for process, file in zip(running, said, strict=True):
+            statuses.append(process.wait())
+            file.seek(0)
+            sys.stdout.write(file.read().decode(errors="replace"))
+            sys.stdout.flush()
+    return next((status for status in statuses if status), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
