@@ -24,7 +24,7 @@ from tests.e2e.conftest import Place, wait_for
 MODEL = "stranger"
 PER_SECOND = 100
 BATCH = 10
-CALM_SECONDS = 50.0  # of the world that version 1 knows
+CALM_SECONDS = 30.0  # of the world that version 1 knows: a window and a half
 HEALED_SECONDS = 300.0  # that finding, retraining and promotion may take together
 NEWEST = 400  # answers that are looked at
 
@@ -106,7 +106,7 @@ def test_a_flip_in_live_traffic_is_healed_at_default_limits_without_a_hand(place
     write_csv(data)
     place.windvane("init", MODEL, "--data", str(data), "--target", "y")
     with (place.models / f"{MODEL}.yaml").open("a") as drafted:
-        drafted.write("\nmonitor: {window: 20s}\n")
+        drafted.write("\nmonitor: {window: 20s}\ntraining: {trials: 2, tune_budget: 5s}\n")
     place.windvane("validate", MODEL)
     place.windvane("train", MODEL)
     place.windvane("deploy", MODEL)
