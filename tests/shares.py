@@ -51,17 +51,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run every share at once and show what each says; the first status that is not 0, or 0."""
     command = (sys.executable, "-m", "pytest", "-p", "tests.shares", *arguments)
     with ExitStack() as held:
-        said = [held.enter_context(tempfile.TemporaryFile()) for _ in range(SHARES)]
+        out, err = ([held.enter_context(tempfile.TemporaryFile()) for _ in range(SHARES)] for _ in range(2))
         running = [
-            subprocess.Popen(command, env=os.environ | {SHARE: str(share)}, stdout=file, stderr=subprocess.STDOUT)
-            for share, file in enumerate(said)
+            subprocess.Popen(command, env=os.environ | {SHARE: str(share)}, stdout=out[share], stderr=err[share])
+            for share in range(SHARES)
         ]
-        statuses = []
-        for process, file in zip(running, said, strict=True):
-            statuses.append(process.wait())
-            file.seek(0)
-            sys.stdout.write(file.read().decode(errors="replace"))
-            sys.stdout.flush()
+        statuses = [process.wait() for process in running]
+        for files, stream in (err, sys.stderr), (out, sys.stdout):  # libraries complain after pytest's summary
+            for file in files:
+                file.seek(0)
+                stream.write(file.read().decode(errors="replace"))
+            stream.flush()
     return next((status for status in statuses if status), 0)
 
 
