@@ -34,7 +34,7 @@ def share_of(files: Sequence[tuple[Path, int]], share: int, shares: int) -> froz
 
 @cache
 def _ours(roots: tuple[Path, ...], share: int) -> frozenset[Path]:
-    found = {path for root in roots for path in ([root] if root.is_file() else root.rglob("*.py"))}
+    found = {path for root in roots for path in root.rglob("*.py")}
     return share_of([(path, path.stat().st_size) for path in found], share, SHARES)
 
 
@@ -49,6 +49,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def main(arguments: Sequence[str]) -> int:
     """Run every share at once and show what each says; the first status that is not 0, or 0."""
+    if any(Path(each).is_file() for each in arguments):
+        sys.exit("pytest collects a file that is named in every share: name folders, or run it with pytest")
     command = (sys.executable, "-m", "pytest", "-p", "tests.shares", *arguments)
     with ExitStack() as held:
         out, err = ([held.enter_context(tempfile.TemporaryFile()) for _ in range(SHARES)] for _ in range(2))
