@@ -62,16 +62,16 @@ def single(file: Path) -> Path:
     return file
 
 
-def flooded(place: World, bodies: Path, expected: float = 0.0, rounds: int = ROUNDS) -> tuple[Tally, Tally]:
+def flooded(place: World, bodies: Path, expected: float = 0.0) -> tuple[Tally, Tally]:
     """A closed loop of 8 and TIMES what it was answered, in turns.
 
-    A machine whose speed changes by a quarter within seconds says little in a few `rounds`. So there are more,
+    A machine whose speed changes by a quarter within seconds says little in ROUNDS of them. So there are more,
     all MOST_ROUNDS, when what was answered in the first floods is below the `expected` share of the peak.
     """
     Generator(place, bodies, 3.0, "--whole", "--concurrency", "8").total()
     peak, flood = Tally(0.0), Tally(0.0)
     for turn in range(MOST_ROUNDS):
-        if turn >= rounds and flood.rate >= expected * peak.rate:
+        if turn == ROUNDS and flood.rate >= expected * peak.rate:
             break
         peak.merge(Generator(place, bodies, PEAK_SECONDS, "--whole", "--concurrency", "8").total())
         load = ("--whole", "--rate", str(TIMES * peak.rate))

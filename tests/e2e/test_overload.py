@@ -141,7 +141,7 @@ def test_at_three_times_its_capacity_what_is_taken_is_in_time_and_the_rest_is_re
     # A first flood fills the allocator's pools, by 65 MB here; four more after it added 6.
     Generator(served, bodies, 5.0, "--whole", "--rate", str(3.0 * usual.rate)).total()
     before = served.replica().memory_info().rss  # of a replica that has had as much to do as it can
-    peak, flood = flooded(served, bodies, GOODPUT, rounds=2)  # more while they say that too little is answered
+    peak, flood = flooded(served, bodies, GOODPUT)
     assert peak.statuses.keys() == {200}, peak.statuses
     seen = (
         f"{flood.rate:.0f} good answers a second, at the peak {peak.rate:.0f}; p99 {flood.answered.quantile(0.99):.0f} "
