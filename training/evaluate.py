@@ -15,7 +15,7 @@ Places: TypeAlias = NDArray[np.int64]
 Standing: TypeAlias = Literal["champion", "candidate", "rejected"]
 Metric: TypeAlias = Callable[[Floats], Floats]  # float[b, blocks] weights of stretches of time → float[b]
 
-BLOCKS = 100  # delays come in bursts: stretches of time are resampled, not single rows
+BLOCKS = (10, 100)  # least and most stretches of time that are resampled in place of single rows
 CALIBRATION_BINS = 10
 COVERAGE = 0.95
 LIKELY = 1.2816 / 1.96  # of half a 95 % interval: one in ten that learnt nothing comes so far by chance
@@ -67,13 +67,15 @@ def compare(
     resamples: int,
     seed: int,
     constant: float | None = None,
+    windows: float = BLOCKS[1],
 ) -> Comparison:
     """Every metric of bool[n] labels and float[n] scores in time order, and of their paired differences.
 
-    With `constant`, the share of true rows among those learnt from, also against saying that to every row.
+    Rows of one of the `windows` that they span may share what makes it bad: stretches are no shorter than that. With
+    `constant`, the share of true rows among those learnt from, also against saying that to every row.
     """
     n, positives = len(labels), int(labels.sum())
-    block = np.arange(n) * min(BLOCKS, n) // n
+    block = np.arange(n) * min(round(min(max(windows, BLOCKS[0]), BLOCKS[1])), n) // n
     drawn = _drawn(block[-1] + 1, resamples, seed)
     ours, ours_drawn = _measure(_metrics(labels, candidate, block, decision), drawn)
     estimates = {name: _interval(ours[name], ours_drawn[name]) for name in METRICS}

@@ -139,10 +139,14 @@ def judge(
     held, ours, theirs, unable = _score(champion, cut.held, fitted.judged)
     constant = float(cut.judged.window(found.best.window).labels.mean())
     training = spec.training
-    comparison = compare(held.labels, ours, theirs, spec.decision, training.bootstrap, training.seed, constant)
+    window = spec.monitor.window.total_seconds()
+    spanned = (float(held.times[-1] - held.times[0]) / window,) if spec.data.time is not None else ()
+    comparison = compare(
+        held.labels, ours, theirs, spec.decision, training.bootstrap, training.seed, constant, *spanned
+    )
     if theirs is not None and spec.data.time is not None:
         differences = (ours - held.labels) ** 2 - (theirs - held.labels) ** 2
-        windows, between = between_windows(held.times, differences, spec.monitor.window.total_seconds())
+        windows, between = between_windows(held.times, differences, window)
         comparison = replace(comparison, windows=windows, between_windows=between)
     reference = cut.served.window(found.best.window)
     return Made(

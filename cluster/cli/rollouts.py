@@ -53,7 +53,7 @@ pause = _verb("pause", "Hold the split where it is; guardrails still roll back."
 resume = _verb("resume", "Go on after a pause.")
 promote = _verb("promote", "Skip the remaining proof by your own hand.")
 abort = _verb("abort", "Give all traffic back to the champion now.")
-undo = _verb("undo", "After a promotion: go back to the champion before.")
+undo = _verb("undo", "Take the last promotion back: the champion before answers again; a candidate in shadow is ended.")
 
 
 def _answer(name: str, text: str) -> Callable[..., Any]:

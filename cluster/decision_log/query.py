@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
 from typing import Any
 
 import duckdb
@@ -49,6 +49,7 @@ _SETTINGS = {
 }
 _SHUT = "SET python_enable_replacements = false; SET enable_external_access = false; SET lock_configuration = true"
 NAME, MESSAGE = "#decision", "#personal"  # columns that no feature can be called
+AGAIN_SECONDS = 0.1  # until a question that goes on although it was interrupted is interrupted once more
 _TRAINING_COLUMNS = ("label", "event_time", "subject")
 
 
@@ -158,6 +159,29 @@ def _connection() -> Any:
     return connection
 
 
+@contextmanager
+def _limited(connection: Any, seconds: float) -> Iterator[None]:
+    """Interrupt what is asked in the block once the time is over, again and again until it has ended.
+
+    DuckDB forgets an interrupt that comes before the question has begun to run, as it does on a busy machine.
+    """
+    ended = Event()
+
+    def interrupt() -> None:
+        wait = seconds
+        while not ended.wait(wait):
+            connection.interrupt()
+            wait = AGAIN_SECONDS
+
+    thread = Thread(target=interrupt, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def _answer(
     connection: Any, text: str, timeout_seconds: float, max_rows: int, parameters: Mapping[str, Any] | None = None
 ) -> Table:
@@ -165,9 +189,7 @@ def _answer(
         statements = connection.extract_statements(text)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise Invalid("the log answers exactly one SELECT: it cannot be changed from here")
-        timer = Timer(timeout_seconds, connection.interrupt)
-        timer.start()
-        try:
+        with _limited(connection, timeout_seconds):
             reader = connection.sql(text, params=parameters).to_arrow_reader(65_536)
             batches: list[Any] = []
             for batch in reader:
@@ -175,8 +197,6 @@ def _answer(
                 if sum(map(len, batches)) > max_rows:
                     raise TooLarge(f"the answer has more than {max_rows} rows: add a LIMIT or aggregate")
             return pa.Table.from_batches(batches, schema=reader.schema)
-        finally:
-            timer.cancel()
     except duckdb.InterruptException as error:
         raise Invalid(f"the query took longer than {timeout_seconds:g} s: ask for less") from error
     except (duckdb.Error, pa.ArrowException) as error:

@@ -26,12 +26,12 @@ from serve_apps.rollout.machine import (
     resume,
     retire,
     set_back,
-    undo,
 )
 from serve_apps.rollout.plan import RETURNED, Rollout
 from serve_apps.rollout.ports import EvidencePort, SwitchboardPort
 from serve_apps.rollout.sight import Sight
 from serve_apps.rollout.starting import StartOrder, demand_free, started
+from serve_apps.rollout.undo import make_way, undo, undo_before
 from serve_apps.rollout.verdict import Guardrail
 
 VERDICT_KEPT = timedelta(seconds=5)  # how old the verdict's figures in the store may get
@@ -110,7 +110,7 @@ class RolloutController:
                 continue
             ours = self._started(order, before, now)
             try:
-                return self._effects.begin(ours, before).rollout
+                return self._effects.swap(before, ours).rollout
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
@@ -160,17 +160,21 @@ class RolloutController:
         return self._change(model, now, aborted)
 
     def undo(self, model: str, now: datetime, reason: str, by: str = "operator") -> Rollout:
-        """Take back a finished rollout within its rollback window: the old champion is still warm.
+        """Take the last promotion back within its rollback window: the old champion is still warm.
 
-        Conflict says what else would bring which version back.
+        A candidate that is in the shadow meanwhile is ended first. Conflict says what else brings which version back.
         """
 
         def undone(rollout: Rollout) -> Rollout:
+            before = rollout.predecessor
+            if before is not None and before.in_time(now) and not rollout.active:
+                return undo_before(self._effects.past(model, before.rollout), rollout, by, reason, now)
             try:
                 return undo(rollout, by, reason, now)
             except Conflict as error:
                 raise Conflict(f"{error}{self._way_back(rollout)}") from error
 
+        self._change(model, now, lambda rollout: make_way(rollout, by, reason, now))
         return self._change(model, now, undone)
 
     def _way_back(self, rollout: Rollout) -> str:
@@ -199,8 +203,9 @@ class RolloutController:
             if _is_same(held.rollout, ours):
                 return held.rollout  # a tick completed what this call began
             decided = decide(held.rollout)
+            act = self._effects.apply if decided.id == held.rollout.id else self._effects.swap
             try:
-                return self._effects.apply(held, decided).rollout
+                return act(held, decided).rollout
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise

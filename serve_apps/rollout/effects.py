@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster.errors import Conflict, Unavailable
+from cluster.errors import Conflict, NotFound, Unavailable
 from cluster.registry import Registry, Standing
 from cluster.store import Shelf, Store
 from monitoring.notices import Notice, tell
@@ -82,8 +82,15 @@ class Effects:
                 ahead = self._route(split_of(decided, self.pinned(decided.model)))
         return self.settle(self._save(held, decided), recovered=False)
 
-    def begin(self, rollout: Rollout, before: Held | None) -> Held:
-        """Put a new rollout on record, the one before into the past."""
+    def past(self, model: str, rollout: str) -> Rollout:
+        """The past rollout with that id."""
+        found = Shelf(self._store, PAST, Rollout).load(f"{model}/{rollout}")[0]
+        if found is None:
+            raise NotFound(f"{model} has no rollout {rollout} on record")
+        return found
+
+    def swap(self, before: Held | None, rollout: Rollout) -> Held:
+        """Put another rollout on record, the one before into the past."""
         if before is not None:
             past = Shelf(self._store, PAST, Rollout)
             key = f"{rollout.model}/{before.rollout.id}"

@@ -11,7 +11,7 @@ from serve_apps.rollout import approval
 from serve_apps.rollout.elapsed import LONGEST_GAP, stay_warm, wait
 from serve_apps.rollout.latency import PERSISTENT, lasts
 from serve_apps.rollout.offline import Offline
-from serve_apps.rollout.plan import Phase, Rollout, note
+from serve_apps.rollout.plan import Phase, Predecessor, Rollout, note
 from serve_apps.rollout.routing import same_routing, split_of
 from serve_apps.rollout.verdict import Verdict
 
@@ -34,6 +34,7 @@ def begin(
     started_by: str = LOOP,
     proving_since: datetime | None = None,
     offline: Offline | None = None,
+    predecessor: Predecessor | None = None,
 ) -> Rollout:
     """A rollout in its first phase; it always loads and scores the candidate before it lets it answer.
 
@@ -61,6 +62,7 @@ def begin(
         started_by=started_by,
         proving_since=proving_since or now,
         offline=offline if offline is not None and offline.champion == champion else None,
+        predecessor=predecessor,
     )
     overrides = f" Overridden: {'; '.join(overridden)}." if overridden else ""
     opening = "load" if skip_shadow else "shadow"
@@ -186,22 +188,11 @@ def promote(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
     return _enter(rollout, "bake", 0, override, now)
 
 
-def undo(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
-    """Return to the old champion after the promotion, while it is still warm."""
-    if rollout.phase != "done":
-        raise Conflict(f"Nothing to undo: {_why_not_done(rollout)}")
-    if rollout.retired:
-        window = in_words(rollout.declared.rollback_window)
-        raise Conflict(
-            f"v{rollout.champion} left memory after the rollback window ({window}): "
-            f"start a rollout of v{rollout.champion} instead, with "
-            f"`windvane rollout start {rollout.model} --version {rollout.champion}`"
-        )
-    return replace(go_back(rollout, "rolled_back", f"{by} undid it: {why}", now), undone=True)
-
-
 def retire(rollout: Rollout, now: datetime, longest_gap: timedelta = LONGEST_GAP) -> Rollout:
     """Let the old champion leave memory once the rollback window is over, as counted by looks."""
+    before = rollout.predecessor
+    if before is not None and not rollout.active and not before.in_time(now):
+        return replace(rollout, predecessor=None, revision=rollout.revision + 1, in_force_at=None)
     if rollout.phase != "done" or rollout.retired or rollout.ended_at is None:
         return rollout
     rollout = stay_warm(rollout, now, longest_gap)
@@ -236,8 +227,12 @@ def _compare_again(rollout: Rollout, now: datetime) -> Rollout:
 def _enter(rollout: Rollout, phase: Phase, step: int, reason: str, now: datetime) -> Rollout:
     entered = replace(rollout, phase=phase, step=step, reason=reason, entered_at=now, in_force_at=now)
     entered = replace(entered, looked_at=now, waited_seconds=0.0, stood_seconds=0.0, lateness=None)
+    if phase == "done":
+        entered = replace(entered, predecessor=None)
     if not same_routing(split_of(rollout, ()), split_of(entered, ())):
-        entered = replace(entered, revision=rollout.revision + 1, in_force_at=None)
+        before = entered.predecessor  # leaves memory with a split that begins anyway: its end begins no epoch
+        kept = before if before is not None and before.in_time(now) else None
+        entered = replace(entered, revision=rollout.revision + 1, in_force_at=None, predecessor=kept)
     if phase != "done":
         detail = f"v{entered.candidate} enters {entered.where()} against v{entered.champion}: {reason}"
         return note(entered, "phase", detail, now, revision=entered.revision)
@@ -253,16 +248,6 @@ def _record(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
     rollout = replace(rollout, history=(*rollout.history, verdict)[-HISTORY:])
     figures = {guardrail.name: guardrail.value for guardrail in verdict.guardrails if guardrail.value is not None}
     return note(rollout, "verdict", verdict.summary, now, outcome=verdict.outcome, **figures)
-
-
-def _why_not_done(rollout: Rollout) -> str:
-    candidate, champion = f"v{rollout.candidate}", f"v{rollout.champion}"
-    if rollout.active:
-        ends = f"`windvane rollout abort {rollout.model}` ends it"
-        return f"{candidate} is in {rollout.where()} and not champion yet; {ends}"
-    if rollout.undone:
-        return f"{candidate} was taken back before ({rollout.reason}), {champion} is champion"
-    return f"{candidate} never was champion: its rollout is {rollout.where()}, {champion} kept answering"
 
 
 def _require_active(rollout: Rollout, verb: str) -> None:

@@ -42,6 +42,19 @@ class Lateness:
 
 
 @dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The champion before a rollout's champion: loaded until the window of the promotion between them is over."""
+
+    version: int
+    rollout: str  # id of that promotion
+    until: datetime
+
+    def in_time(self, now: datetime) -> bool:
+        """Whether that promotion may still be undone."""
+        return now < self.until
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """One candidate being proven against one champion; wall clock throughout."""
 
@@ -87,6 +100,7 @@ class Rollout:
     started_by: str = LOOP
     proving_since: datetime | None = None  # when the first of the candidates began that superseded each other
     undone: bool = False  # it was champion and was taken back by hand
+    predecessor: Predecessor | None = None  # who answers when the promotion before this rollout is undone
 
     @property
     def active(self) -> bool:

@@ -9,11 +9,12 @@ from serve_apps.router import Arm, Split
 def split_of(rollout: Rollout, pins: tuple[int, ...]) -> Split:
     """The split a record demands: whoever does not answer a request is scored on it, so losses stay paired."""
     candidate, champion, weight = rollout.candidate, rollout.champion, rollout.weight
-    warm: tuple[int, ...] = ()
+    kept = () if rollout.predecessor is None else (rollout.predecessor.version,)
+    warm: tuple[int, ...] = kept
     if rollout.active:
         arms = [Arm("candidate", candidate, weight)] if weight > 0.0 else []
         arms += [Arm("champion", champion, 1.0 - weight)] if weight < 1.0 else []
-        scored, warm = (candidate, champion, *pins), (champion,)
+        scored, warm = (candidate, champion, *pins), (champion, *kept)
     elif rollout.phase == "done":
         arms, scored = [Arm("champion", candidate, 1.0)], pins
         warm = () if rollout.retired else (champion,)

@@ -9,6 +9,7 @@ from configs.schema import ModelSpec
 from serve_apps.rollout.machine import begin
 from serve_apps.rollout.offline import offline_of
 from serve_apps.rollout.plan import Rollout
+from serve_apps.rollout.undo import predecessor_of
 from serve_apps.router import Split
 
 
@@ -57,6 +58,7 @@ def started(
         started_by=order.by,
         proving_since=before.proving_since if before is not None and superseding else None,
         offline=offline_of(version),
+        predecessor=predecessor_of(before, now),
     )
 
 

@@ -26,7 +26,7 @@ from cluster.decision_log.tail import Tail
 from tests import issuer
 from tests.bundles import SPEC
 from tests.e2e.conftest import DASHBOARD_PORT, GRPC_PORT, PORT, Place, files_with, wait_for
-from tests.e2e.untrained import untrained
+from tests.e2e.untrained import Untrained, all_untrained
 from tests.gateway_world import asked
 
 MINE, OTHERS = "access-mine", "access-others"
@@ -41,7 +41,7 @@ def doors(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pl
     """Two models, of two tenants; the second has two replicas."""
     folders = [tmp_path_factory.mktemp(name) for name in (MINE, OTHERS)]
     mine, others = (SPEC.model_copy(update={"name": name}) for name in (MINE, OTHERS))
-    with untrained(place, mine, folders[0], 1), untrained(place, others, folders[1], 2, replicas=2):
+    with all_untrained(place, Untrained(mine, folders[0], 1), Untrained(others, folders[1], 2, replicas=2)):
         wait_for("both replicas", lambda: len(place.processes(f"ServeReplica:{OTHERS}:")) == 2)
         yield place
 

@@ -16,7 +16,6 @@ from tests.e2e.world import CHANGE, START, days, learnt, rows
 
 MODEL = "churn-kill"
 SLOW_ENOUGH_TO_KILL = DECLARATION.replace("churn-loop", MODEL).replace("min_duration: 1s", "min_duration: 3s")
-SLOW_ENOUGH_TO_KILL = SLOW_ENOUGH_TO_KILL.replace("retrain: {", "retrain: {growth: null, ")  # only what a test starts
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ slo: {{latency_p99_ms: 10000}}  # two cores carry cluster, job and client here
 training: {{trials: 2, tune_budget: 5s, max_rounds: 40, windows: [all, 20d], bootstrap: 60}}
 serving: {{min_replicas: 2, max_replicas: 2, num_cpus: 0.1}}
 monitor: {{window: 4d, min_sample: 150}}
-retrain: {{persistence: 2, cool_down: 30d, min_labels: 300, retry_after: 2s}}
+retrain: {{growth: null, persistence: 2, cool_down: 30d, min_labels: 300, retry_after: 2s}}
 rollout:
   shadow_min_duration: 1s
   min_outcomes: 300

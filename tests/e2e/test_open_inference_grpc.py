@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import grpc
 import numpy as np
@@ -17,7 +16,7 @@ from cluster.decision_log.record import Decision
 from cluster.decision_log.tail import Tail
 from tests.bundles import SPEC
 from tests.e2e.conftest import GRPC_PORT, Place, Shown, wait_for
-from tests.e2e.untrained import untrained
+from tests.e2e.untrained import Untrained, all_untrained
 
 TRIPS, RIDES = "oip-trips", "oip-rides"
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
@@ -29,10 +28,11 @@ NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": np.b
 @pytest.fixture(scope="module")
 def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Two models with one version each, registered without a training job."""
-    with ExitStack() as stack:
-        for seed, model in ((1, TRIPS), (2, RIDES)):
-            spec = SPEC.model_copy(update={"name": model})
-            stack.enter_context(untrained(place, spec, tmp_path_factory.mktemp(model), seed))
+    wanted = [
+        Untrained(SPEC.model_copy(update={"name": model}), tmp_path_factory.mktemp(model), seed)
+        for seed, model in ((1, TRIPS), (2, RIDES))
+    ]
+    with all_untrained(place, *wanted):
         yield place
 
 

@@ -34,12 +34,18 @@ def served(alone: World) -> World:
     return alone
 
 
-@pytest.fixture
-def hurried(served: World) -> Iterator[World]:
-    """The same with the usual promise: an answer in 50 ms."""
-    served.serve(HURRIED)
-    yield served
-    served.serve(SPEC)
+@pytest.fixture(scope="module")
+def hurried(alone: World) -> World:
+    """The same with the usual promise, an answer in 50 ms, from here on."""
+    alone.serve(HURRIED)
+    return alone
+
+
+@pytest.fixture(scope="module")
+def patient(hurried: World) -> World:
+    """The first promise again, for the tests that come last."""
+    hurried.serve(SPEC)
+    return hurried
 
 
 def connection(served: World) -> socket:
@@ -127,8 +133,9 @@ def test_a_crowd_that_asks_again_at_once_for_single_rows_leaves_the_replica_work
 
 @pytest.mark.timeout(600)
 def test_at_three_times_its_capacity_what_is_taken_is_in_time_and_the_rest_is_refused_at_once(
-    served: World, tmp_path: Path
+    patient: World, tmp_path: Path
 ) -> None:
+    served = patient
     bodies = overload.large(tmp_path / "large.base64", served)
     usual = Generator(served, bodies, 5.0, "--whole", "--concurrency", "8").total()
     # A first flood fills the allocator's pools, by 65 MB here; four more after it added 6.

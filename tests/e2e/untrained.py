@@ -1,7 +1,9 @@
 """A model that answers without a training job: a small real bundle, registered and deployed as `windvane` does it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.mlflow_registry import MlflowRegistry
@@ -25,18 +27,42 @@ def register(place: Place, spec: ModelSpec, *bundles: Path) -> None:
             registry.set_champion(spec.name, version.number)
 
 
-@contextmanager
-def untrained(place: Place, spec: ModelSpec, folder: Path, seed: int = 1, replicas: int = 1) -> Iterator[str]:
-    """A champion of this declaration, deployed and answering; the path of its doors.
+@dataclass(frozen=True)
+class Untrained:
+    """A model that is wanted, and on how many replicas; the seed makes its version differ from others."""
 
-    It is taken out of service when the block ends: CPUs that it holds are missed by trainings of other tests.
+    spec: ModelSpec
+    folder: Path
+    seed: int = 1
+    replicas: int = 1
+
+    def write(self, place: Place) -> None:
+        """Its declaration and its champion."""
+        small = {"num_cpus": 0.05, "min_replicas": self.replicas, "max_replicas": self.replicas}
+        spec = self.spec.model_copy(update={"serving": self.spec.serving.model_copy(update=small)})
+        (place.models / f"{spec.name}.yaml").write_text(spec.model_dump_json(exclude_unset=True))
+        register(place, spec, make_bundle(self.folder, self.seed, spec))
+
+
+@contextmanager
+def all_untrained(place: Place, *wanted: Untrained) -> Iterator[None]:
+    """Champions of these declarations, deployed at the same time and answering.
+
+    They are taken out of service when the block ends: CPUs that they hold are missed by trainings of other tests.
     """
-    small = {"num_cpus": 0.05, "min_replicas": replicas, "max_replicas": replicas}
-    spec = spec.model_copy(update={"serving": spec.serving.model_copy(update=small)})
-    (place.models / f"{spec.name}.yaml").write_text(spec.model_dump_json(exclude_unset=True))
-    register(place, spec, make_bundle(folder, seed, spec))
-    place.windvane("deploy", spec.name)
-    door = f"/v2/models/{spec.name}"
-    wait_for(spec.name, lambda: place.http.get(f"{door}/ready").status_code == 200)
-    yield door
-    place.windvane("undeploy", spec.name)
+    for each in wanted:
+        each.write(place)
+    names = [each.spec.name for each in wanted]
+    with ThreadPoolExecutor(len(wanted)) as all_at_once:
+        list(all_at_once.map(lambda name: place.windvane("deploy", name), names))
+        for name in names:
+            wait_for(name, lambda name=name: place.http.get(f"/v2/models/{name}/ready").status_code == 200)
+        yield
+        list(all_at_once.map(lambda name: place.windvane("undeploy", name), names))
+
+
+@contextmanager
+def untrained(place: Place, spec: ModelSpec, folder: Path) -> Iterator[str]:
+    """One of them; the path of its doors."""
+    with all_untrained(place, Untrained(spec, folder)):
+        yield f"/v2/models/{spec.name}"

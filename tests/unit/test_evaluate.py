@@ -142,3 +142,19 @@ def test_one_in_ten_that_say_nothing_pass_for_something() -> None:
         scores = np.clip(0.3 + 0.02 * random.normal(size=400), 0.01, 0.99)
         passed += rule(compare(labels, scores, None, DECISION, 50, 1, constant=0.3), 0.002).standing == "champion"
     assert passed <= 30
+
+
+def test_rows_of_a_bad_day_count_as_one_thing() -> None:
+    """Twenty days of which two are lost to the candidate: by quarters of days that looks sure, by days it does not."""
+    rng = np.random.default_rng(4)
+    day = np.repeat(np.arange(20), 100)
+    labels = rng.random(2000) < 0.3
+    champion = np.full(2000, 0.3)
+    candidate = np.where(day % 10 == 4, np.where(labels, 0.22, 0.38), champion)
+    by_quarters, by_days = (
+        compare(labels, candidate, champion, DECISION, 400, 1, windows=windows).differences["log_loss"]
+        for windows in (80, 20)
+    )
+    assert by_quarters.value == pytest.approx(by_days.value)
+    assert by_quarters.low > 0.0 >= by_days.low
+    assert by_days.high - by_days.low > 1.5 * (by_quarters.high - by_quarters.low)

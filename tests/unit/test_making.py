@@ -101,7 +101,7 @@ def test_a_champion_in_memory_is_faced_on_the_rows_it_has_not_seen() -> None:
     assert champion.said == [100]
     assert (len(made.held), made.parent, made.ruling.standing) == (100, 3, "candidate")
     assert made.comparison.champion is not None
-    assert made.comparison.champion["log_loss"].value == np.log(2)
+    assert made.comparison.champion["log_loss"].value == pytest.approx(np.log(2))
 
 
 def test_a_champion_that_knows_every_row_is_not_compared() -> None:

@@ -30,12 +30,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.gated = False
         self.approved: set[str] = set()  # salts of rollouts that a second person let go on
 
-    @initialize(gated=st.booleans(), by=st.sampled_from(("ada", LOOP)))
-    def deploy(self, gated: bool, by: str) -> None:
+    @initialize(gated=st.booleans(), by=st.sampled_from(("ada", LOOP)), promoted=st.booleans())
+    def deploy(self, gated: bool, by: str, promoted: bool) -> None:
+        """A champion and a candidate; with `promoted` one that took over just now, so that undo has something to do."""
         self.gated = gated
         self.world = World(plan={"approval": "required"} if gated else None)
         self.world.tick()
         self.world.retrained(by=by)
+        if promoted:
+            self.all_is_well_for_a_while(10, "bob")
+            self.world.retrained(by=by)
 
     @contextmanager
     def perhaps_killed(self, dies_in: int | None) -> Iterator[None]:
@@ -100,11 +104,13 @@ class AnyOrder(RuleBasedStateMachine):
         with self.perhaps_killed(dies_in):
             getattr(self.world.controller, verb)(MODEL, version, self.world.now, "because", by)
 
-    @rule(verb=st.sampled_from(("pause", "resume", "promote", "abort", "undo")), dies_in=MAY_DIE_IN)
+    @rule(verb=st.sampled_from(("pause", "resume", "promote", "abort", "undo", "undo")), dies_in=MAY_DIE_IN)
     def operate(self, verb: str, dies_in: int | None) -> None:
         arguments = (MODEL, self.world.now) if verb in ("pause", "resume") else (MODEL, self.world.now, "because")
         with self.perhaps_killed(dies_in):
-            getattr(self.world.controller, verb)(*arguments)
+            done = getattr(self.world.controller, verb)(*arguments)
+            if verb == "undo":
+                assert (done.undone, self.world.weight(done.champion)) == (True, 1.0)
 
     @rule(versions=st.sets(st.integers(1, 3), max_size=2))
     def pin(self, versions: set[int]) -> None:

@@ -202,38 +202,6 @@ def test_a_fresher_candidate_waits_for_what_is_proven() -> None:
     assert made.told().count("superseded") == 0
 
 
-def test_undo_after_a_later_rollout_that_was_aborted_names_the_way_back() -> None:
-    made = world()
-    second = made.retrained()
-    made.until("done")
-    third = made.retrained()
-    made.until("shadow")
-    made.controller.abort(MODEL, made.now, "wrong day", by="ada")
-    assert made.registry.version(MODEL, third).standing == "aborted"
-    with pytest.raises(Conflict) as refused:
-        made.controller.undo(MODEL, made.now, "complaints", by="ada")
-    assert str(refused.value) == (
-        f"Nothing to undo: v{third} never was champion: its rollout is aborted, v{second} kept answering. "
-        f"v{second} took over from v1 before that; to go back further: "
-        f"`windvane rollout start {MODEL} --version 1`"
-    )
-    made.controller.start(MODEL, 1, made.now, "complaints", by="ada")
-
-
-def test_undo_is_done_once() -> None:
-    made = world()
-    made.retrained()
-    made.until("done")
-    made.controller.undo(MODEL, made.now, "complaints", by="ada")
-    with pytest.raises(Conflict, match=r"v2 was taken back before \(ada undid it: complaints\), v1 is champion"):
-        made.controller.undo(MODEL, made.now, "again", by="ada")
-    made.evidence.difference = 0.1
-    made.retrained()
-    made.until("rolled_back")
-    with pytest.raises(Conflict, match=r"v3 never was champion: its rollout is rolled back, v1 kept answering$"):
-        made.controller.undo(MODEL, made.now, "but", by="ada")
-
-
 @pytest.mark.parametrize("kind", ["rollout", "split"])
 def test_a_start_that_meets_a_tick_tells_one_truth(kind: str) -> None:
     """The loop ticks five times a second: it may take the new record up before the call that wrote it goes on."""

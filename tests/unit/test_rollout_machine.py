@@ -19,7 +19,6 @@ from serve_apps.rollout.machine import (
     resume,
     retire,
     set_back,
-    undo,
 )
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.routing import same_routing, split_of
@@ -165,22 +164,6 @@ def test_a_promotion_by_hand_skips_the_steps_and_still_bakes() -> None:
 def test_nothing_is_promoted_before_it_is_loaded() -> None:
     with pytest.raises(Conflict, match="not loaded everywhere"):
         promote(begin("m", 3, 2, Plan(), Objectives(), 7, "", START), "ada", "now", START)
-
-
-def test_undo_returns_to_the_old_champion_while_it_is_warm() -> None:
-    done = walk(started(), 5)
-    back = undo(done, "ada", "customers complain", START)
-    assert (back.phase, split_of(back, ()).arms) == ("rolled_back", (Arm("champion", 2, 1.0),))
-    retired = kept_warm(done, 24)
-    assert split_of(retired, ()).versions() == {3}
-    with pytest.raises(Conflict, match="start a rollout of v2 instead"):
-        undo(retired, "ada", "too late", START)
-    with pytest.raises(Conflict, match="v3 is in shadow and not champion yet; `windvane rollout abort m` ends it"):
-        undo(started(), "ada", "too early", START)
-    with pytest.raises(Conflict, match=r"v3 was taken back before .ada undid it: customers complain., v2 is champion"):
-        undo(back, "ada", "once more", START)
-    with pytest.raises(Conflict, match="v3 never was champion: its rollout is aborted, v2 kept answering"):
-        undo(go_back(started(), "aborted", "wrong day", START), "ada", "but", START)
 
 
 def kept_warm(done: Rollout, hours: int) -> Rollout:

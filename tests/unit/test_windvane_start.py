@@ -34,10 +34,9 @@ def printed(folder: Path, *words: str, **variables: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("first", ["", "."])
-def test_our_training_is_run_in_a_repository_with_a_training_of_its_own(repository: Path, first: str) -> None:
+def test_our_training_is_run_in_a_repository_with_a_training_of_its_own(repository: Path) -> None:
     words = (sys.executable, *PROGRAM, TRAINING, "--help")
-    assert printed(repository, *words, first=first).startswith(OURS)
+    assert printed(repository, *words).startswith(OURS)
 
 
 def test_the_command_line_is_ours_although_pythonpath_has_all_of_its_packages(repository: Path) -> None:
