@@ -27,8 +27,7 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     public = path.with_name(f"{path.name}.pub")
     if not public.exists():
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
-        disk.sync_file(public)
+        disk.replace_file(public, key.public_key().public_bytes(serialization.Encoding.PEM, form))
     return key
 
 
@@ -60,6 +59,8 @@ def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
     """
     if not path.exists():
         _write_once(path, make())
+    if os.access(path.parent, os.W_OK):  # whoever made it may have been killed before its name was synced
+        disk.sync_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except PermissionError as error:
@@ -73,17 +74,13 @@ def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
 def _write_once(path: Path, content: bytes) -> None:
     disk.make_folder(path.parent)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        disk.write_whole(descriptor, content)
-        os.fsync(descriptor)
-        os.link(fresh, path)
-        disk.sync_folder(path.parent)
+        disk.write_file(fresh, content, 0o600)
+        disk.link(fresh, path)
     except FileExistsError:
         return
     finally:
-        os.close(descriptor)
-        fresh.unlink()
+        disk.remove(fresh)
 
 
 def _new_signing_key() -> bytes:

@@ -44,7 +44,7 @@ class SqliteSubjectKeys:
         self._doubtful = False  # whether a sync of it failed, after which the kernel may call lost pages clean
         self._of_thread = threading.local()
         disk.make_folder(path.parent)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
+        os.close(disk.open_file(path, os.O_WRONLY, 0o600))  # SQLite gives its other files the same mode
         with self._connection() as connection:
             connection.executescript(_TABLES)
 
@@ -199,6 +199,7 @@ class SqliteSubjectKeys:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # whatever SQLite was compiled with
     connection.execute("PRAGMA secure_delete = ON")  # deleted bytes are overwritten with zeros
     return connection
 
