@@ -13,7 +13,7 @@ from cluster.decision_log.checkpoint import Standing, Vouched, contradiction
 from cluster.decision_log.columns import DATASETS
 from cluster.decision_log.fault import Fault
 from cluster.decision_log.live import claim
-from cluster.decision_log.seal import SEAL, Seal
+from cluster.decision_log.seal import SEAL, Seal, sealed
 from cluster.decision_log.segment import (
     LINK_BYTES,
     Link,
@@ -48,9 +48,12 @@ class Heads:
         live = live_names(self._root)
         for name in live:
             head = self._live.setdefault(name, _Head(live_path(self._root, name), name))
+            known = standing.segments.get((self._log, name))
             try:
-                known = standing.segments.get((self._log, name))
-                vouched = head.read(self._log, 0 if known is None else known.records)
+                if known is not None and known.root is not None:  # sealed, and it came back with a power cut
+                    vouched: Vouched | Fault | None = _as_sealed(self._log, name, head.path)
+                else:
+                    vouched = head.read(self._log, 0 if known is None else known.records)
             except FileNotFoundError:  # sealed since the listing: told as such next time
                 continue
             self._take(name, vouched, head.passed, standing, found, faults)
@@ -89,7 +92,7 @@ class _Head:
     """One live segment, read on from the last link that was vouched for."""
 
     def __init__(self, path: Path, name: str) -> None:
-        self._path = path
+        self.path = path
         self._name = name
         self._offset = 0
         self._records = 0
@@ -106,7 +109,7 @@ class _Head:
         synced before, and a group that its writer may be about to take back, since the sync failed, has to be met twice
         or to be followed by another. A segment that cannot be synced is vouched for once it is sealed.
         """
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < self._offset:
                 return Fault("cut", f"{log}/{self._name}", f"is shorter than the {self._offset} bytes it had")
             file.seek(self._offset)
@@ -140,7 +143,7 @@ class _Head:
         known, self._seen = self._seen, (self._records + links[-1].records, links[-1].head)
         if not self._is_committed or known == self._seen:
             return len(links)
-        with claim(self._path) as held:
+        with claim(self.path) as held:
             is_closed = held is not None
         return len(links) if is_closed and os.fstat(descriptor).st_size >= end else max(least, len(links) - 1)
 
@@ -200,6 +203,17 @@ def _links(root: Path, name: str) -> dict[int, bytes]:
             places = (position + 1 for position in ends["position"].to_pylist())
             found |= dict(zip(places, ends["link"].to_pylist(), strict=True))
     return found
+
+
+def _as_sealed(log: str, name: str, path: Path) -> Vouched | Fault:
+    """What a live segment would be vouched for once it is sealed."""
+    content = path.read_bytes()
+    try:
+        header = read_header(content, name)
+        seal = sealed(name, content, len(content) if header is None else header[1])[2]
+    except Invalid as error:
+        return Fault("changed", f"{log}/{name}", str(error))
+    return Vouched(log, name, seal.records, seal.head.hex() if seal.head else None, seal.root.hex())
 
 
 def _sealed(root: Path, name: str) -> Vouched:

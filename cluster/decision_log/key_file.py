@@ -3,14 +3,15 @@
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cluster.decision_log import disk
-from cluster.errors import Forbidden, Invalid, NotFound
+from cluster.errors import Forbidden, Invalid, NotFound, Unavailable
 
 MASTER_KEY_BYTES = 32
 
@@ -27,7 +28,8 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     public = path.with_name(f"{path.name}.pub")
     if not public.exists():
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        disk.replace_file(public, key.public_key().public_bytes(serialization.Encoding.PEM, form))
+        with _kept(public):
+            disk.replace_file(public, key.public_key().public_bytes(serialization.Encoding.PEM, form))
     return key
 
 
@@ -55,12 +57,13 @@ def master_key(path: Path) -> bytes:
 def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
     """What the file holds, made at first use with mode 0600; who comes second reads the first one's.
 
-    Raises Forbidden when others may read it too, or when this user may not.
+    Raises Forbidden when others may read it too, or when this user may not; Unavailable when it cannot be made.
     """
-    if not path.exists():
-        _write_once(path, make())
-    if os.access(path.parent, os.W_OK):  # whoever made it may have been killed before its name was synced
-        disk.sync_folder(path.parent)
+    with _kept(path):
+        if not path.exists():
+            _write_once(path, make())
+        if os.access(path.parent, os.W_OK):  # whoever made it may have been killed before its name was synced
+            disk.sync_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except PermissionError as error:
@@ -69,6 +72,14 @@ def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
         if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
             raise Forbidden(f"{path} holds a secret key that others may read: chmod 600 {path}, and think of a new key")
         return file.read()
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be kept: {error}; make room, or make its folder writable") from error
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -58,7 +58,7 @@ def _linked(found: Inspected, content: bytes, start: int, durability: Durability
         head = links[-1].head if links else head
         payloads += _damaged(found, content, end, resume, len(payloads))
         start, head = resume + LINK_BYTES, content[resume + LINK_BYTES - len(head) : resume + LINK_BYTES]
-        found.heads[len(payloads)] = head
+        found.heads.setdefault(len(payloads), head)  # where nothing could be read between, the former one counts
 
 
 def _note_breaks(

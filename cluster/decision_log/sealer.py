@@ -45,6 +45,7 @@ class Sealer:
             for name in live_names(self._root):
                 with claim(live_path(self._root, name)) as descriptor:
                     if descriptor is not None:
+                        disk.sync(descriptor)  # should its removal be lost, it comes back as long as it was sealed
                         files += self._seal(name, _content(descriptor))
         except OSError as error:
             raise Unavailable(f"the decision log in {self._root} cannot be sealed: {error}; nothing is lost") from error
