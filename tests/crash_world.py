@@ -14,6 +14,7 @@ import msgspec
 
 from cluster.audit_place import AuditPlace
 from cluster.decision_log.auditor import Auditor
+from cluster.decision_log.checkpoints import Checkpoints
 from cluster.decision_log.fault import Fault
 from cluster.decision_log.key_file import signing_key
 from cluster.decision_log.personal import Protection, open_personal
@@ -69,7 +70,8 @@ class Story:
         self.root = self.place.logs / LOG
         self.promised = Promised()
         self.refused: list[str] = []
-        self._unsigned: dict[str, str] = {}
+        self._unsigned: dict[str, str] = {}  # in `buffered`, all that were answered
+        self._checkpoints: Checkpoints | None = None
 
     def told(self) -> Promised:
         """What was promised so far."""
@@ -95,7 +97,8 @@ class Story:
         if vault is None:
             return
         with self.attempt():
-            auditor = Auditor(self.place.logs, self.place.checkpoints())
+            self._checkpoints = self.place.checkpoints()
+            auditor = Auditor(self.place.logs, self._checkpoints)
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"before_write": vault.flush, "is_due": vault.is_due, "probe_seconds": 60.0}
         writer = Writer(self.root, "gateway-1", self.durability, loop, model=LOG, features=FEATURES, **options)
@@ -145,7 +148,9 @@ class Story:
                 made, faults = auditor.tick(time.time())
                 assert faults == [], "an honest disk is called tampering"
                 self.promised.signed = self.promised.signed if made is None else made.number
-                self.promised.decisions |= self._unsigned
+                signed = self._checkpoints.standing.segments.items()  # type: ignore[union-attr]
+                if sum(each.records for (log, _), each in signed if log == LOG) >= len(self._unsigned):
+                    self.promised.decisions |= self._unsigned
 
     def acts(self) -> None:
         """Control's log, one act a group."""

@@ -157,6 +157,7 @@ class SimulatedDisk:
         self.root = root
         self.fails: Fails = lambda *_: None
         self.moments: list[Moment] = []
+        self.is_watched = True  # whether every moment is kept
         self.effects = 0
         self._promised = promised
         self._names: Names = {}  # that stay
@@ -183,9 +184,9 @@ class SimulatedDisk:
         found = {
             name: FOLDER if path.is_dir() else path.read_bytes()
             for path in self.root.rglob("*")
-            if not (name := str(path.relative_to(self.root))).endswith("-shm")
+            if not (name := str(path.relative_to(self.root))).endswith(("-shm", *_SQLITE))
         }
-        expected = self.stop().killed()
+        expected = {name: now for name, now in self.stop().killed().items() if not name.endswith(_SQLITE)}
         return sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name))
 
     @contextmanager
@@ -197,7 +198,8 @@ class SimulatedDisk:
         with self._lock:
             number, told = self.effects, f"{what} {path.relative_to(self.root)}"
             self.effects += 1
-            self.moments.append(replace(self.stop(), before=told))
+            if self.is_watched:
+                self.moments.append(replace(self.stop(), before=told))
         error = self.fails(number, told)
         yield error is not None
         if error is not None:
@@ -280,6 +282,7 @@ class SimulatedDisk:
             self._sync_content("sync", path, self._file(descriptor))
 
     def _sync_content(self, what: str, path: Path, file: File) -> None:
+        self._look_at_databases()
         try:
             with self.effect(what, path):
                 pass

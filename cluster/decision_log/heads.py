@@ -100,7 +100,7 @@ class _Head:
         self._is_committed = True
         self._is_doubtful = False  # whether a sync failed: later ones do not tell what it lost
         self._seen: tuple[int, bytes] | None = None  # the last link of the last read: records, head
-        self.passed: dict[int, bytes] = {}  # the heads that the last read went through, by the records before them
+        self.passed: dict[int, bytes] = {}  # heads since the one that was signed last, by the records before them
 
     def read(self, log: str, vouched: int) -> Vouched | Fault | None:
         """The segment as far as it is durable, or as its first `vouched` records go; None for one that has no chain.
@@ -123,7 +123,9 @@ class _Head:
             if chain.breaks(self._head, content, links):
                 return Fault("changed", f"{log}/{self._name}", "its chain does not hold: run `windvane audit verify`")
             links = links[: self._settled(file.fileno(), links, self._offset + end, vouched)]
-        self.passed = {self._records: self._head, **{self._records + link.records: link.head for link in links}}
+        self.passed = {records: head for records, head in self.passed.items() if records >= vouched}
+        self.passed[self._records] = self._head
+        self.passed |= {self._records + link.records: link.head for link in links}
         if links:
             self._records, self._head = self._records + links[-1].records, links[-1].head
         self._offset += links[-1].ends + LINK_BYTES if links else start

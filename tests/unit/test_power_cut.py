@@ -1,107 +1,124 @@
-"""A power cut in a simulation: what was acknowledged is there after it and can be read, whatever failed before."""
+"""The machine stops anywhere: what was promised is there and verifies, and no honest crash is called tampering."""
 
-import asyncio
+import errno
+import logging
 import os
-import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from cluster.decision_log import disk
-from cluster.decision_log.personal import Protection, open_personal
-from cluster.decision_log.record import Decision
-from cluster.decision_log.vault import Vault
-from cluster.decision_log.writer import Writer
-from cluster.errors import NotFound, Unavailable
-from tests.open_writer import FEATURES, decision, open_writer, records
-from tests.vault import open_vault
+from cluster.decision_log import live
+from cluster.decision_log.segment import Durability
+from tests.crash_world import Story, checked, missing, recover
+from tests.decision_log import skip_syncs
+from tests.simulated_disk import Moment, SimulatedDisk, Tree, write
+
+Tell = Callable[[Story], None]
+Refuses = Callable[[int, str], OSError | None]
 
 
-class PowerCut:
-    """Knows of every file what its last sync that went well made sure of; `fails` says which syncs do not.
-
-    What SQLite and the key files sync by themselves counts as it stands.
-    """
-
-    def __init__(self, home: Path, patch: pytest.MonkeyPatch) -> None:
-        self.home = home
-        self.fails: list[bool] = []
-        self._kept: dict[Path, bytes] = {}
-        patch.setattr(disk, "sync", self._sync)
-        patch.setattr(disk, "sync_file", lambda _: None)
-
-    def _sync(self, descriptor: int) -> None:
-        if self.fails and self.fails.pop(0):
-            raise OSError(5, "Input/output error")
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        self._kept[path] = path.read_bytes()
-
-    def after(self, folder: Path) -> Path:
-        """The home as the machine finds it when it is on again."""
-        shutil.copytree(self.home, folder, ignore=shutil.ignore_patterns("*-wal", "*-shm", "live"))
-        for path, content in self._kept.items():
-            if path.exists():
-                place = folder / path.relative_to(self.home)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(content)
-        return folder
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of warnings are what is expected here; segments reserve less, which makes them quicker to copy."""
+    caplog.set_level(logging.CRITICAL)
+    monkeypatch.setattr(live, "RESERVED_BYTES", 4096)
 
 
-async def ask(writer: Writer, vault: Vault, number: int, subject: str) -> bool:
-    """Whether the decision was acknowledged."""
-    asked = msgspec.structs.replace(decision(f"d{number}"), subject=subject)
-    writer.extend(Protection(vault, FEATURES).protect_all([asked]))
-    try:
-        await writer.commit(alone=True)
-    except Unavailable:
-        return False
-    return True
+def decisions(story: Story) -> None:
+    story.decisions()
 
 
-def read(home: Path) -> dict[str, str]:
-    """Whose decisions stand in the log and can be read."""
-    vault, found = open_vault(home), {}
-    for record in records(home / "log"):
-        assert isinstance(record, Decision)
-        assert record.personal is not None
-        with suppress(NotFound):  # its key was not kept: it may stand there, and was refused
-            revealed = vault.reveal(record.subject, record.decision_id, record.personal)
-            found[record.decision_id] = open_personal(revealed).subject
-    return found
+def unsealed(story: Story) -> None:
+    story.decisions(seals=False)
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from("ABC"), st.booleans()), min_size=1, max_size=6),
-    st.lists(st.booleans(), max_size=8),
-)
-def test_every_acknowledged_decision_can_be_read_after_a_power_cut(
-    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, bool]], fails: list[bool]
-) -> None:
-    """`asked`: about whom, and whether another process met the subject a moment ago and was killed before its sync."""
-    home = tmp_path_factory.mktemp("home")
+def acts_and_documents(story: Story) -> None:
+    story.acts()
+    story.documents()
+
+
+def later(story: Story) -> None:
+    story.retirement()
+    story.rotation()
+
+
+def told(
+    home: Path, *tells: Tell, durability: Durability = "committed", refuses: Refuses | None = None
+) -> tuple[SimulatedDisk, list[int]]:
+    """The stories one after another, and how many effects came before each; where some are refused none is watched."""
+    home.mkdir(exist_ok=True)
+    begins: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        power = PowerCut(home, patch)
+        story = Story(home, durability)
+        simulated = SimulatedDisk(home, patch, story.told)
+        if refuses is not None:
+            simulated.fails, simulated.is_watched = refuses, False
+        for tell in tells:
+            begins.append(simulated.effects)
+            tell(story)
+        simulated.fails = lambda *_: None
+        simulated.moments.append(simulated.stop())
+        assert simulated.unaccounted() == [], "something was changed past cluster.decision_log.disk"
+    return simulated, begins
 
-        async def scenario() -> None:
-            vault = open_vault(home)
-            async with open_writer(home / "log", before_write=vault.flush, is_due=vault.is_due) as writer:
-                power.fails = list(fails)
-                acknowledged: dict[str, str] = {}
-                for number, (subject, elsewhere) in enumerate(asked):
-                    if elsewhere:
-                        other = open_vault(home)
-                        other.protect(subject, "d", b"")
-                        other.flush()
-                    if await ask(writer, vault, number, subject):
-                        acknowledged[f"d{number}"] = subject
-                found = read(power.after(home.with_name(f"{home.name}-after")))
-                assert acknowledged.items() <= found.items()
-                if not any(fails):
-                    assert len(acknowledged) == len(asked)
 
-        asyncio.run(scenario())
+def found(moments: Iterable[Moment]) -> list[tuple[Moment, Tree]]:
+    """Everything that may be found, each once, with the most that was promised where it is."""
+    by_tree: dict[frozenset[tuple[str, bytes]], tuple[Moment, Tree]] = {}
+    for moment in moments:
+        for tree in (moment.killed(), *moment.after_power_cut()):
+            by_tree[frozenset(tree.items())] = moment, tree
+    return list(by_tree.values())
+
+
+def hold(crashes: Iterable[tuple[Moment, Tree]], folder: Path, why: str = "") -> int:
+    """Recover from each crash; returns how many there were."""
+    folder.mkdir(exist_ok=True)
+    count = 0
+    with pytest.MonkeyPatch.context() as patch:
+        skip_syncs(patch)
+        for count, (moment, tree) in enumerate(crashes, start=1):
+            home = write(tree, folder / str(count))
+            where = f"stopped before {moment.before}{why}"
+            assert checked(home).faults == (), where
+            assert recover(home) == [], where
+            assert checked(home).faults == (), where
+            assert missing(home, moment.promised) == [], where
+    return count
+
+
+@pytest.mark.parametrize(
+    ("tells", "durability", "least"),
+    [
+        ((decisions,), "committed", 100),
+        ((unsealed,), "buffered", 80),
+        ((acts_and_documents,), "committed", 25),
+        ((decisions, later), "committed", 15),
+    ],
+    ids=["committed", "buffered", "acts and store", "retention and rotation"],
+)
+def test_wherever_the_machine_stops_what_was_promised_is_there_and_nothing_is_called_tampering(
+    tmp_path: Path, tells: tuple[Tell, ...], durability: Durability, least: int
+) -> None:
+    simulated, begins = told(tmp_path / "home", *tells, durability=durability)
+    assert hold(found(simulated.moments[begins[-1] :]), tmp_path / "after") >= least
+
+
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS, errno.EMFILE)
+
+
+def refusing(first: int, many: int) -> Refuses:
+    """That effect, and as many as follow."""
+    number = ERRORS[first % len(ERRORS)]
+    return lambda place, _: OSError(number, os.strerror(number)) if first <= place < first + many else None
+
+
+@pytest.mark.parametrize(("durability", "many"), [("committed", 1), ("buffered", 1000)])
+def test_whatever_effect_is_refused_once_or_from_then_on_the_same_holds(
+    tmp_path: Path, durability: Durability, many: int
+) -> None:
+    simulated, _ = told(tmp_path / "home", unsealed, durability=durability)
+    for first in range(simulated.effects):
+        simulated, _ = told(tmp_path / str(first), unsealed, durability=durability, refuses=refusing(first, many))
+        hold(found(simulated.moments), tmp_path / f"after-{first}", f" when effect {first} had been refused")
