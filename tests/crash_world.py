@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -99,22 +99,16 @@ class Story:
         with self.attempt():
             self._checkpoints = self.place.checkpoints()
             auditor = Auditor(self.place.logs, self._checkpoints)
-        loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {"before_write": vault.flush, "is_due": vault.is_due, "probe_seconds": 60.0}
-        writer = Writer(self.root, "gateway-1", self.durability, loop, model=LOG, features=FEATURES, **options)
-        try:
+        with self._writer("gateway-1", vault) as writer:
             await self._decide(writer, vault, ("d1", "Ana", ""), ("d2", "Ben", LONG))
             self._sign(auditor)
             await self._decide(writer, vault, ("d3", "Ana", LONG))
             await self._decide(writer, vault, ("d4", "Ben", ""))
             self._sign(auditor)
-        finally:
-            writer.close()
         if not seals:
             self._sign(auditor)
             return
-        writer = Writer(self.root, "gateway-2", self.durability, loop, model=LOG, features=FEATURES, **options)
-        try:
+        with self._writer("gateway-2", vault) as writer:
             await self._decide(writer, vault, ("d5", "Cid", LONG))
             with self.attempt():
                 Sealer(self.root).seal()
@@ -122,6 +116,29 @@ class Story:
             with self.attempt():
                 vault.erase("Ben", time.time())
                 self.promised.erased.add("Ben")
+
+    def asked_by_two(self, asked: Sequence[tuple[str, bool]]) -> None:
+        """Decisions about these subjects, each of whom another process may have met a moment before it was killed."""
+
+        async def ask() -> None:
+            vault = self.place.vault()
+            with self._writer("gateway-1", vault) as writer:
+                for number, (subject, elsewhere) in enumerate(asked):
+                    if elsewhere:
+                        other = self.place.vault()
+                        other.protect(subject, "d", b"")
+                        other.flush()
+                    await self._decide(writer, vault, (f"d{number}", subject, ""))
+
+        asyncio.run(ask())
+
+    @contextmanager
+    def _writer(self, name: str, vault: Vault) -> Iterator[Writer]:
+        options: dict[str, Any] = {"before_write": vault.flush, "is_due": vault.is_due, "probe_seconds": 60.0}
+        loop = asyncio.get_running_loop()
+        writer = Writer(self.root, name, self.durability, loop, model=LOG, features=FEATURES, **options)
+        try:
+            yield writer
         finally:
             writer.close()
 
@@ -200,7 +217,7 @@ def checked(home: Path) -> Report:
     return verify(place.logs, place.checkpoints_file, [key], copy=place.copy, processes=1)
 
 
-def recover(home: Path) -> list[Fault]:
+def recover(home: Path, *, seals: bool = True) -> list[Fault]:
     """Another process finds what the crash left: it goes on signing and sealing; returns what it calls tampering."""
     place = place_of(home)
     if (home / "keys" / f"master.key{FRESH}").exists() and (home / "vault").exists():
@@ -208,7 +225,7 @@ def recover(home: Path) -> list[Fault]:
     auditor = Auditor(place.logs, place.checkpoints())
     found: list[Fault] = auditor.check()
     found += auditor.tick(time.time())[1]
-    for root in place.logs.iterdir() if place.logs.is_dir() else ():
+    for root in place.logs.iterdir() if seals and place.logs.is_dir() else ():
         Sealer(root).seal()
     return found + auditor.tick(time.time())[1]
 

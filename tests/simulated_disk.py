@@ -159,6 +159,7 @@ class SimulatedDisk:
         self.moments: list[Moment] = []
         self.is_watched = True  # whether every moment is kept
         self.effects = 0
+        self.databases: set[Path] = set()
         self._promised = promised
         self._names: Names = {}  # that stay
         self._changes: list[Change] = []  # that may not
@@ -332,7 +333,7 @@ class SimulatedDisk:
 
     def _look_at_databases(self) -> None:
         """What SQLite wrote, and which of its files it made and took away."""
-        there = {path for suffix in _SQLITE for path in self.root.rglob(f"*{suffix}")}
+        there = {path for each in self.databases for path in (each, _log_of(each)) if path.exists()}
         names = dict(self._names)
         for _, change in self._changes:
             names.update(change)  # type: ignore[arg-type]
@@ -354,7 +355,7 @@ class SimulatedDisk:
             return
         with self._lock:
             self._look_at_databases()
-            for name in (path, path.with_name(f"{path.name}-wal")):
+            for name in (path, _log_of(path)):
                 if name.exists():
                     file = self._files[name.stat().st_ino]
                     file.content = Content(file.content.now, file.content.now)
@@ -369,6 +370,8 @@ class _Connection(sqlite3.Connection):
     def __init__(self, database: Any, *args: Any, **options: Any) -> None:
         super().__init__(database, *args, **options)
         self.path = Path(str(database)).absolute()
+        if self.path.is_relative_to(self.simulated.root):
+            self.simulated.databases.add(self.path)
         self.is_synced = True
         super().execute("PRAGMA synchronous = OFF")  # the real disk need not know
 
@@ -407,6 +410,10 @@ class _Connection(sqlite3.Connection):
                 pass
         except OSError as error:
             raise sqlite3.OperationalError("disk I/O error") from error
+
+
+def _log_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}-wal")
 
 
 def _path(descriptor: int) -> Path:

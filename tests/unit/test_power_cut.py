@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cluster.decision_log import live
-from cluster.decision_log.segment import Durability
+from cluster.decision_log.segment import SECTOR_BYTES, Durability
 from tests.crash_world import Story, checked, missing, recover
 from tests.decision_log import skip_syncs
 from tests.simulated_disk import Moment, SimulatedDisk, Tree, write
@@ -72,7 +74,7 @@ def found(moments: Iterable[Moment]) -> list[tuple[Moment, Tree]]:
     return list(by_tree.values())
 
 
-def hold(crashes: Iterable[tuple[Moment, Tree]], folder: Path, why: str = "") -> int:
+def hold(crashes: Iterable[tuple[Moment, Tree]], folder: Path, why: str = "", *, seals: bool = True) -> int:
     """Recover from each crash; returns how many there were."""
     folder.mkdir(exist_ok=True)
     count = 0
@@ -82,8 +84,8 @@ def hold(crashes: Iterable[tuple[Moment, Tree]], folder: Path, why: str = "") ->
             home = write(tree, folder / str(count))
             where = f"stopped before {moment.before}{why}"
             assert checked(home).faults == (), where
-            assert recover(home) == [], where
-            assert checked(home).faults == (), where
+            assert recover(home, seals=seals) == [], where
+            assert not seals or checked(home).faults == (), where
             assert missing(home, moment.promised) == [], where
     return count
 
@@ -114,11 +116,72 @@ def refusing(first: int, many: int) -> Refuses:
     return lambda place, _: OSError(number, os.strerror(number)) if first <= place < first + many else None
 
 
-@pytest.mark.parametrize(("durability", "many"), [("committed", 1), ("buffered", 1000)])
+@pytest.mark.parametrize(("durability", "many", "every"), [("committed", 1, 1), ("buffered", 1000, 3)])
 def test_whatever_effect_is_refused_once_or_from_then_on_the_same_holds(
-    tmp_path: Path, durability: Durability, many: int
+    tmp_path: Path, durability: Durability, many: int, every: int
 ) -> None:
+    """A full disk goes on refusing, and is tried at every third effect only: it takes as long as all the others."""
     simulated, _ = told(tmp_path / "home", unsealed, durability=durability)
-    for first in range(simulated.effects):
+    for first in range(0, simulated.effects, every):
         simulated, _ = told(tmp_path / str(first), unsealed, durability=durability, refuses=refusing(first, many))
-        hold(found(simulated.moments), tmp_path / f"after-{first}", f" when effect {first} had been refused")
+        why = f" when effect {first} had been refused"
+        hold(found(simulated.moments), tmp_path / f"after-{first}", why, seals=first % 4 == 0)
+
+
+def test_no_crash_excuses_what_was_done_to_a_signed_record(tmp_path: Path) -> None:
+    """Sectors put to zero, bits flipped and ends cut off, in every state that a power cut leaves of signed segments."""
+    simulated, _ = told(tmp_path / "home", unsealed)
+    end = simulated.moments[-1]
+    name, whole = next((name, content) for name, content in end.killed().items() if name.endswith(".seg"))
+    size = len(whole.rstrip(b"\0"))
+    (tmp_path / "after").mkdir()
+    for count, (_, tree) in enumerate(found([end])):
+        home = write(tree, tmp_path / "after" / str(count))
+        path = home / name
+        assert checked(home).faults == ()
+        for place in range(0, size, SECTOR_BYTES):
+            for changed in (
+                whole[:place] + bytes(min(SECTOR_BYTES, size - place)) + whole[place + SECTOR_BYTES :],
+                whole[: place + 7] + bytes((whole[place + 7] ^ 1,)) + whole[place + 8 :],
+                whole[:place],
+            ):
+                path.write_bytes(changed)
+                assert checked(home).faults != (), f"{name} was changed at byte {place}"
+        path.unlink()
+        assert [fault.kind for fault in checked(home).faults] == ["missing"]
+
+
+@pytest.mark.parametrize("line", [0, -1])
+def test_nor_what_was_done_to_a_checkpoint_that_stands_in_the_second_place_too(tmp_path: Path, line: int) -> None:
+    simulated, _ = told(tmp_path / "home", unsealed)
+    for content in ("", "\0\0}", "changed"):
+        home = write(simulated.moments[-1].killed(), tmp_path / "after")
+        file = home / "audit" / "checkpoints.jsonl"
+        lines = file.read_text().splitlines()
+        lines[line] = content
+        file.write_text("".join(f"{each}\n" for each in lines if each))
+        assert checked(home).faults != ()
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("ABC"), st.booleans()), min_size=1, max_size=4),
+    st.lists(st.booleans(), max_size=8),
+)
+def test_a_decision_can_be_read_whoever_met_its_subject_first_and_was_killed_before_its_sync(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, bool]], fails: list[bool]
+) -> None:
+    """`asked`: about whom, and whether another process met the subject a moment ago; `fails`: which syncs do."""
+    home, refused = tmp_path_factory.mktemp("home") / "home", list(fails)
+
+    def tell(story: Story) -> None:
+        story.asked_by_two(asked)
+
+    def refuse(_: int, what: str) -> OSError | None:
+        of_a_file = what.startswith("sync ") and "names" not in what and "keys" not in what
+        return OSError(errno.EIO, "Input/output error") if of_a_file and refused and refused.pop(0) else None
+
+    simulated, _ = told(home, tell, refuses=refuse)
+    hold(found(simulated.moments), home.with_name("after"), seals=False)
+    if not any(fails):
+        assert len(simulated.moments[-1].promised.decisions) == len(asked)
