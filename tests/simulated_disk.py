@@ -30,7 +30,7 @@ from cluster.decision_log.segment import SECTOR_BYTES
 
 FOLDER = b"a folder"
 Tree = dict[str, bytes]  # by path: content, or FOLDER
-Fails = Callable[[int, str], OSError | None]
+Fails = Callable[[int, str], BaseException | None]
 _SQLITE = (".db", ".db-wal")
 _EFFECTS = (
     *("open_file", "write_whole", "reserve", "sync", "cut", "rename", "link", "remove"),
