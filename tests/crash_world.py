@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -152,12 +152,12 @@ class Story:
             if self.durability == "committed":
                 self.promised.decisions |= answered
             else:
-                while not (writer.lost or answered.keys() <= {each.decision_id for each in self._written()}):
+                while not (writer.lost or (self._stands(answered.keys()) and not vault.is_due())):
                     await asyncio.sleep(0)  # the thread has it
                 self._unsigned |= {} if writer.lost else answered
 
-    def _written(self) -> list[Decision]:
-        return [record for record in records(self.root) if isinstance(record, Decision)]
+    def _stands(self, names: Set[str]) -> bool:
+        return names <= {record.decision_id for record in records(self.root) if isinstance(record, Decision)}
 
     def _sign(self, auditor: Auditor | None) -> None:
         if auditor is not None:
