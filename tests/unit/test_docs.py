@@ -25,10 +25,10 @@ def test_every_field_says_what_it_means() -> None:
 
 def test_every_test_that_a_page_names_is_there() -> None:
     root = PAGE.parent.parent
-    for page in sorted((root / "docs").glob("*.md")):
-        for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8")):
-            assert (root / path).is_file(), f"{page.name} names {path}"
-            assert f"def {name}" in (root / path).read_text(encoding="utf-8"), f"{page.name} names {path}::{name}"
+    for document in sorted((root / "docs").glob("*.md")):
+        for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", document.read_text(encoding="utf-8")):
+            assert (root / path).is_file(), f"{document.name} names {path}"
+            assert f"def {name}" in (root / path).read_text(encoding="utf-8"), f"{document.name} names {path}::{name}"
 
 
 def test_every_row_of_what_survives_names_a_test_for_each_setting() -> None:
