@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from cluster.decision_log.checkpoints import Checkpoints
+from cluster.decision_log.checkpoints import Checkpoints, checkpoints_of, last_signed
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.key_file import public_key, signing_key
 from cluster.decision_log.rotation import rotate
@@ -22,7 +22,7 @@ class AuditPlace:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.logs = settings.log
-        self.checkpoints_file = Path(settings.home) / "audit" / "checkpoints.jsonl"
+        self.checkpoints_file = checkpoints_of(Path(settings.home))
         self.vault_file = Path(settings.home) / "vault" / "subjects.db"
         self.copy = Path(settings.checkpoint_copy) if settings.checkpoint_copy else None
 
@@ -50,7 +50,12 @@ class AuditPlace:
 
     def trail(self, process: str) -> Trail:
         """A writer of acts for this process, which `process` names in a word."""
-        return Trail(self.logs, f"{process}-{os.getpid()}-{uuid4().hex[:8]}")
+        name = f"{process}-{os.getpid()}-{uuid4().hex[:8]}"
+        return Trail(self.logs, name, signed_until=self.signed_until)
+
+    def signed_until(self) -> float:
+        """When the last checkpoint was made, Unix seconds."""
+        return last_signed(self.checkpoints_file)
 
     def _former(self) -> list[Ed25519PublicKey]:
         return [public_key(Path(path)) for path in self._settings.former_keys]

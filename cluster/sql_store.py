@@ -31,6 +31,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from cluster.decision_log import disk
 from cluster.errors import Invalid, Unavailable
 from cluster.store import Event, Saved, conflict
 
@@ -175,8 +176,8 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         sqlite = parsed.get_backend_name() == "sqlite"
-        if sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        if sqlite and parsed.database and parsed.database != ":memory:":
+            disk.make_folder(Path(parsed.database).absolute().parent)
         # A connection in the pool may have died with a server that was restarted: ask before use.
         engine = create_engine(
             parsed, connect_args={"timeout": BUSY_SECONDS} if sqlite else {}, pool_pre_ping=not sqlite
@@ -199,6 +200,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
         try:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a power cut
             return
         except sqlite3.OperationalError:
             # Changing the mode does not wait for others; taking the write lock does.

@@ -26,6 +26,7 @@ from monitoring.shipment import (
 _BUFFERED_ROWS = 1024
 _KEPT_WINDOWS = 400  # per version, newest
 _KEPT_REVISIONS = 100
+_KEPT_SHADOWS = 1000  # of revision and version, newest
 
 
 class WindowCounts:
@@ -115,11 +116,19 @@ class Merged:
             counts.add(arm.decisions, arm.errors, arm.actions, counts_from_bytes(arm.latency))
         for revision, version, scores in shipped.shadows:
             self.shadows[(revision, version)] += scores
+        while len(self.shadows) > _KEPT_SHADOWS:
+            del self.shadows[min(self.shadows)]
         self.dropped.update(shipped.dropped)
         self.denied.update(shipped.denied)
         self.refused += shipped.refused
         self.refusals.update({(field, reason): count for field, reason, count in shipped.refusals})
         self.warnings.update({(field, reason): count for field, reason, count in shipped.warnings})
+
+    def forget(self, version: int) -> None:
+        """Drop that version's windows and shadow scores; its traffic goes with its revision."""
+        self.windows = {key: counts for key, counts in self.windows.items() if key[0] != version}
+        self.shadows = Counter({key: scores for key, scores in self.shadows.items() if key[1] != version})
+        self.dropped.pop(version, None)
 
     def payload(self, tally: str = "", number: int = 0) -> bytes:
         """Everything counted, as that tally's `number`-th shipment."""

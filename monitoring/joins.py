@@ -106,7 +106,8 @@ class Joins:
             known = self._recent.get(key)
             if known is None:
                 earlier = self._early_scores.get(key, ())
-                self._early_scores[key] = (*earlier, (version, score))
+                if all(version != other for other, _ in earlier):
+                    self._early_scores[key] = (*earlier, (version, score))
                 while len(self._early_scores) > self._most_recent:
                     self.unmatched_scores += len(self._early_scores.popitem(last=False)[1])
                 return

@@ -1,11 +1,13 @@
 """Labelled scores by window of event time, the newest kept."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.performance import LabelledScores, Performance
+from monitoring.snapshot import WindowPerformance
 
 KEPT_WINDOWS = 400  # per version, newest
 
@@ -33,3 +35,16 @@ def count_labelled(
     windows.setdefault(window, LabelledScores()).add(scores, labels)
     if len(windows) > KEPT_WINDOWS:
         del windows[min(windows)]
+
+
+def performances(
+    series: Iterable[tuple[int | None, Mapping[int, LabelledScores]]], window_seconds: float
+) -> tuple[WindowPerformance, ...]:
+    """Every window's performance of each (version, its windows), oldest first; version None is what was answered."""
+    found: list[WindowPerformance] = []
+    for version, windows in series:
+        for window, scores in sorted(windows.items()):
+            if (seen := scores.performance()) is not None:
+                start, end = window * window_seconds, (window + 1) * window_seconds
+                found.append(WindowPerformance(version, start, end, seen.n, seen.auc, seen.brier, seen.log_loss))
+    return tuple(found)

@@ -16,11 +16,12 @@ from monitoring.evidence import ArmEvidence, Evidence
 from monitoring.findings import WindowMeasures, labels_complete
 from monitoring.joins import Joins
 from monitoring.label_ages import LabelAges
-from monitoring.labelled_windows import KEPT_WINDOWS, LabelledSpan, columns, count_labelled
+from monitoring.labelled_windows import KEPT_WINDOWS, LabelledSpan, columns, count_labelled, performances
 from monitoring.measures import feature_measures
 from monitoring.pairs import Pair
 from monitoring.performance import LabelledScores, Performance
 from monitoring.profile import Layout, Profile
+from monitoring.recent_versions import RecentVersions
 from monitoring.shipment import latency_quantile, slower_than, unpack
 from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
 from monitoring.traffic import TrafficMeter
@@ -36,6 +37,7 @@ class Observation:
         self._model = spec.name
         self._window_seconds = spec.monitor.window.total_seconds()
         self._min_sample = spec.monitor.min_sample
+        self._recent = RecentVersions()
         self._profiles: dict[int, Profile] = {}
         self._layouts: dict[int, Layout] = {}
         self._merged = Merged(spec.name)
@@ -55,6 +57,8 @@ class Observation:
         """Compare that version with this reference from now on."""
         self._profiles[version] = profile
         self._layouts[version] = Layout(profile)
+        self._recent.decided((version,))
+        self._forget()
 
     def ship(self, replica: str, payload: bytes, now: float) -> None:
         """Add a replica's counts, once however often they are delivered; `now` is the wall clock in Unix seconds."""
@@ -62,6 +66,8 @@ class Observation:
         if 0 < shipped.number <= self._delivered.get(shipped.tally, 0):
             return
         self._merged.merge(shipped)
+        self._recent.decided(shipped.versions())
+        self._forget()
         self._delivered.pop(shipped.tally, None)
         self._delivered[shipped.tally] = shipped.number
         while len(self._delivered) > _KEPT_TALLIES:
@@ -101,13 +107,16 @@ class Observation:
 
     def add_scored(self, version: int, window: int, n: int) -> None:
         """Count decisions of that window that the version scored, as answer or as shadow."""
+        self._recent.decided((version,))
         self._scored[(version, window)] += n
         while len(self._scored) > KEPT_WINDOWS * 10:
             del self._scored[min(self._scored, key=lambda key: key[1])]
 
     def add_labelled(self, version: int, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
         """Count float64[n] scores of that version whose bool[n] labels became known."""
+        self._recent.labelled(version)
         count_labelled(self._labelled.setdefault(version, {}), window, scores, labels)
+        self._forget()
 
     def add_answered(self, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
         """Count float64[n] scores that were answered and whose bool[n] labels became known just now."""
@@ -192,15 +201,7 @@ class Observation:
 
     def performances(self) -> tuple[WindowPerformance, ...]:
         """Every window's performance of what was answered (version None) and of each version, oldest first."""
-        series: list[tuple[int | None, dict[int, LabelledScores]]] = [(None, self._answered), *self._labelled.items()]
-        found: list[WindowPerformance] = []
-        for version, windows in series:
-            for window, scores in sorted(windows.items()):
-                if (seen := scores.performance()) is not None:
-                    start = window * self._window_seconds
-                    end = start + self._window_seconds
-                    found.append(WindowPerformance(version, start, end, seen.n, seen.auc, seen.brier, seen.log_loss))
-        return tuple(found)
+        return performances([(None, self._answered), *self._labelled.items()], self._window_seconds)
 
     def snapshot(self, now: float) -> Snapshot:
         """Totals and rates; `now` is the wall clock in Unix seconds."""
@@ -232,6 +233,12 @@ class Observation:
             refusals=dict(self._merged.refusals),
             warnings=dict(self._merged.warnings),
         )
+
+    def _forget(self) -> None:
+        for version in self._recent.take_forgotten():
+            for kept in (self._profiles, self._layouts, self._labelled):
+                kept.pop(version, None)
+            self._merged.forget(version)
 
     def _newest(self) -> dict[int, tuple[int, float]]:
         """Decisions and newest event time of every window, over all versions."""

@@ -51,6 +51,11 @@ class Payload(msgspec.Struct, array_like=True):
     refusals: list[tuple[str, str, int]] = []  # field, reason: how many were refused for it
     warnings: list[tuple[str, str, int]] = []  # field, reason: rows that were warned of it
 
+    def versions(self) -> set[int]:
+        """Every version that something was counted of."""
+        counted = {part.version for part in self.windows} | {part.version for part in self.traffic}
+        return counted | {version for _, version, _ in self.shadows} | set(self.dropped)
+
 
 _decoder = msgspec.msgpack.Decoder(Payload)
 _encoder = msgspec.msgpack.Encoder()

@@ -50,19 +50,19 @@ class Auditing:
         self._registry = registry
         self._state = ""
         self._policies = policies
-        self._signs_at: datetime | None = None
-        self._clears_at: datetime | None = None
+        self._signed: datetime | None = None
+        self._cleared: datetime | None = None
 
     def tick(self, models: Sequence[ModelSpec], now: datetime) -> None:
         """Whatever is due; raises Unavailable, Conflict, Forbidden … and then the rest comes with the next tick."""
         self._trail.roll()
         self.follow()
-        if self._signs_at is None or now >= self._signs_at:
+        if _is_due(self._signed, SIGN_EVERY, now):
             self.sign(now)
-            self._signs_at = now + SIGN_EVERY
-        if self._clears_at is None or now >= self._clears_at:
+            self._signed = now
+        if _is_due(self._cleared, CLEAR_EVERY, now):
             self.clear(models, now)
-            self._clears_at = now + CLEAR_EVERY
+            self._cleared = now
 
     def follow(self) -> None:
         """Bring the events that are new, whoever wrote them, into the trail.
@@ -108,6 +108,16 @@ class Auditing:
         for model in sorted({fault.log or TRAIL for fault in faults}):
             notices = [_notice(fault, now) for fault in faults if (fault.log or TRAIL) == model]
             tell(self._store, model, notices, recovered=True)
+
+
+def _is_due(last: datetime | None, every: timedelta, now: datetime) -> bool:
+    """Also when the clock was set back to before the last time: else nothing would be signed until it is there again.
+
+    >>> noon = datetime(2026, 1, 1, 12)
+    >>> [_is_due(noon, SIGN_EVERY, noon + timedelta(seconds=late)) for late in (-3600, 0, 59, 60)]
+    [True, False, False, True]
+    """
+    return last is None or not last <= now < last + every
 
 
 def _act(event: Event) -> Act:

@@ -149,7 +149,7 @@ class Decider:
 
     def demand_ready(self) -> None:
         """Raise Unavailable while every question would be refused: no version or policy set in force, or no log."""
-        self._log.demand_open()
+        self._log.demand_writable()
         if self._roster.in_force is None:
             trouble = self._roster.report().trouble
             raise Unavailable(f"No version of {self._model} is in force yet{': ' if trouble else ''}{trouble}")

@@ -29,6 +29,6 @@ class ProtectedLog:
             self._log.extend(self._protection.protect_all(group))
         return self._log.commit(alone=alone)
 
-    def demand_open(self) -> None:
-        """Raise Unavailable when nothing can be written any more."""
-        self._log.demand_open()
+    def demand_writable(self) -> None:
+        """Raise Unavailable while nothing can be written."""
+        self._log.demand_writable()

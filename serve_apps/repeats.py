@@ -22,11 +22,10 @@ class Remembered:
 
 
 class Repeats:
-    """The last `most` keys of this replica, each a caller's own; one that fell out, or came to another replica, is
-    decided again.
+    """The last `most` keys of this replica, each a caller's own.
 
-    One that fell out, or came to another replica, is decided again. It then has the same `decision_id`, and whoever
-    reads the log counts it once.
+    One that fell out, or came to another replica, is decided again. It then has the same `decision_id`, and monitors
+    and training count it once.
     """
 
     def __init__(self, most: int = 8192) -> None:

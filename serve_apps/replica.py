@@ -5,6 +5,7 @@ import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from cluster.callers.key_book import KeyBook
 from cluster.cedar_policy import taken
 from cluster.cedar_rules import compile_policies
 from cluster.consent import ConsentRecords
+from cluster.decision_log.checkpoints import checkpoints_of, last_signed
 from cluster.decision_log.personal import Protection
 from cluster.decision_log.vault import Vault
 from cluster.decision_log.writer import Writer
@@ -71,7 +73,7 @@ class Replica:
         vault: Vault,
         authenticator: Authenticator,
         local: bool = True,
-        writer: type[Writer] = Writer,
+        writer: Callable[..., Writer] = Writer,
     ) -> None:
         """`name` is this process's and no other's, also after a restart; `local` is `Settings.is_local`."""
         loop = asyncio.get_running_loop()
@@ -90,6 +92,7 @@ class Replica:
             features=spec.features,
             before_write=vault.flush,
             is_due=vault.is_due,
+            signed_until=partial(last_signed, checkpoints_of(home)),
         )
         log = ProtectedLog(self._log, Protection(vault, spec.features))
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
@@ -178,7 +181,7 @@ class Replica:
     def _report(self) -> Report:
         """Where it stands; nothing is in force where nothing can be logged."""
         try:
-            self._log.demand_open()
+            self._log.demand_writable()
         except Unavailable as error:
             return Report(0, (), str(error))
         return self._roster.report()

@@ -23,8 +23,8 @@ class Log(Protocol):
         `alone` says that nobody else waits for the loop: then it may be held up for a moment.
         """
 
-    def demand_open(self) -> None:
-        """Raise Unavailable when nothing can be written any more: then every decision would be refused."""
+    def demand_writable(self) -> None:
+        """Raise Unavailable while nothing can be written: then every decision would be refused."""
 
 
 class GroupLog(Log, Protocol):

@@ -43,7 +43,7 @@ class FakeLog:
             future.set_result(None)
         return future
 
-    def demand_open(self) -> None:
+    def demand_writable(self) -> None:
         if self.gone:
             raise Unavailable("the decision log's writer died: restart this replica")
 

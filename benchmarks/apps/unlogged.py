@@ -46,6 +46,9 @@ class NullWriter(Writer):
     def demand_open(self) -> None:
         """Always open."""
 
+    def demand_writable(self) -> None:
+        """Always so."""
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -95,6 +95,20 @@ def opened_at(segment: str) -> float:
     return int(number) / 1e9 if number.isdecimal() else 0.0
 
 
+def whole_lines(content: bytes) -> tuple[list[bytes], bytes]:
+    r"""The file's lines, and what stands at its end of one that was not written whole: a kill or a power cut left it.
+
+    A power cut may keep a line's end and lose its beginning, which then reads as zeros; no line holds any, being JSON.
+
+    >>> whole_lines(b"{1}\n{2"), whole_lines(b"{1}\n\0\0}\n")
+    (([b'{1}'], b'{2'), ([b'{1}'], b'\x00\x00}\n'))
+    """
+    *lines, torn = content.split(b"\n")
+    if not torn and lines and b"\0" in lines[-1]:
+        torn = lines.pop() + b"\n"
+    return lines, torn
+
+
 def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> list[Fault]:
     """Take the file's next line into `standing`; returns what is wrong with it.
 

@@ -29,4 +29,7 @@ class FileKms:
         try:
             return self._cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError) as error:
-            raise WrongKey(f"a key of the vault was not wrapped with {self._path}: restore that file") from error
+            raise WrongKey(
+                f"a key of the vault was not wrapped with {self._path}: restore that file, or run `windvane privacy "
+                "rotate-key` again where it was interrupted"
+            ) from error

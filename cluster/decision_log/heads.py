@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,8 +12,18 @@ from cluster.decision_log import chain, disk, merkle
 from cluster.decision_log.checkpoint import Standing, Vouched, contradiction
 from cluster.decision_log.columns import DATASETS
 from cluster.decision_log.fault import Fault
-from cluster.decision_log.seal import SEAL, Seal
-from cluster.decision_log.segment import is_chained, live_names, live_path, read_header, scan_linked, sealed_path
+from cluster.decision_log.live import claim
+from cluster.decision_log.seal import SEAL, Seal, sealed
+from cluster.decision_log.segment import (
+    LINK_BYTES,
+    Link,
+    is_chained,
+    live_names,
+    live_path,
+    read_header,
+    scan_linked,
+    sealed_path,
+)
 from cluster.errors import Invalid
 
 logger = logging.getLogger(__name__)
@@ -38,8 +48,12 @@ class Heads:
         live = live_names(self._root)
         for name in live:
             head = self._live.setdefault(name, _Head(live_path(self._root, name), name))
+            known = standing.segments.get((self._log, name))
             try:
-                vouched = head.read(self._log)
+                if known is not None and known.root is not None:  # sealed, and it came back with a power cut
+                    vouched: Vouched | Fault | None = _as_sealed(self._log, name, head.path)
+                else:
+                    vouched = head.read(self._log, 0 if known is None else known.records)
             except FileNotFoundError:  # sealed since the listing: told as such next time
                 continue
             self._take(name, vouched, head.passed, standing, found, faults)
@@ -75,45 +89,65 @@ class Heads:
 
 
 class _Head:
-    """One live segment, read on from the last link."""
+    """One live segment, read on from the last link that was vouched for."""
 
     def __init__(self, path: Path, name: str) -> None:
-        self._path = path
+        self.path = path
         self._name = name
         self._offset = 0
         self._records = 0
         self._head: bytes | None = None
-        self.passed: dict[int, bytes] = {}  # the heads that the last read went through, by the records before them
+        self._is_committed = True
+        self._is_doubtful = False  # whether a sync failed: later ones do not tell what it lost
+        self._seen: tuple[int, bytes] | None = None  # the last link of the last read: records, head
+        self.passed: dict[int, bytes] = {}  # heads since the one that was signed last, by the records before them
 
-    def read(self, log: str) -> Vouched | Fault | None:
-        """The segment as it stands, synced; None before its first group, and for one that has no chain.
+    def read(self, log: str, vouched: int) -> Vouched | Fault | None:
+        """The segment as far as it is durable, or as its first `vouched` records go; None for one that has no chain.
 
-        None too when it cannot be synced: what is signed has to survive a power cut, which else would look like a hand
-        that cut it.
+        What is signed has to survive a power cut, and its writer: both would look like a hand that cut it. So it is
+        synced before, and a group that its writer may be about to take back, since the sync failed, has to be met twice
+        or to be followed by another. A segment that cannot be synced is vouched for once it is sealed.
         """
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < self._offset:
                 return Fault("cut", f"{log}/{self._name}", f"is shorter than the {self._offset} bytes it had")
             file.seek(self._offset)
             content = file.read()
-            try:
-                disk.sync(file.fileno())
-            except OSError as error:
-                logger.warning("%s/%s is not signed: it cannot be synced (%s)", log, self._name, error)
-                return None
-        start = 0
-        if self._head is None:
-            start = self._begin(content)
+            start = 0
             if self._head is None:
-                return None
-        _, links, end = scan_linked(content, start)
-        if chain.breaks(self._head, content, links):
-            return Fault("changed", f"{log}/{self._name}", "its chain does not hold: run `windvane audit verify`")
-        self.passed = {self._records: self._head, **{self._records + link.records: link.head for link in links}}
+                start = self._begin(content)
+                if self._head is None:
+                    return None
+            _, links, end = scan_linked(content, start)
+            if chain.breaks(self._head, content, links):
+                return Fault("changed", f"{log}/{self._name}", "its chain does not hold: run `windvane audit verify`")
+            links = links[: self._settled(file.fileno(), links, self._offset + end, vouched)]
+        self.passed = {records: head for records, head in self.passed.items() if records >= vouched}
+        self.passed[self._records] = self._head
+        self.passed |= {self._records + link.records: link.head for link in links}
         if links:
             self._records, self._head = self._records + links[-1].records, links[-1].head
-        self._offset += end
-        return Vouched(log, self._name, self._records, self._head.hex()) if self._records else None
+        self._offset += links[-1].ends + LINK_BYTES if links else start
+        return Vouched(log, self._name, self._records, self._head.hex())
+
+    def _settled(self, descriptor: int, links: Sequence[Link], end: int, vouched: int) -> int:
+        """How many of the links stay, whatever happens to the machine and to their writer; `vouched` records do."""
+        least = sum(self._records + link.records <= vouched for link in links)
+        if self._is_doubtful or least == len(links):
+            return least
+        try:
+            disk.sync(descriptor)
+        except OSError as error:
+            self._is_doubtful = True
+            logger.warning("%s is not signed before it is sealed: it cannot be synced (%s)", self._name, error)
+            return least
+        known, self._seen = self._seen, (self._records + links[-1].records, links[-1].head)
+        if not self._is_committed or known == self._seen:
+            return len(links)
+        with claim(self.path) as held:
+            is_closed = held is not None
+        return len(links) if is_closed and os.fstat(descriptor).st_size >= end else max(least, len(links) - 1)
 
     def _begin(self, content: bytes) -> int:
         try:
@@ -123,6 +157,7 @@ class _Head:
         if found is None or not is_chained(content):
             return 0
         self._head = chain.begin(content[: found[1]])
+        self._is_committed = found[0].durability == "committed"
         return found[1]
 
 
@@ -159,6 +194,9 @@ def stored_records(root: Path, name: str) -> list[bytes]:
 def _links(root: Path, name: str) -> dict[int, bytes]:
     """The chain's heads that a sealed segment keeps, by how many records they cover."""
     found: dict[int, bytes] = {}
+    for seal in seals(root, name):
+        if seal is not None:
+            found[0] = chain.begin(seal.preamble)
     for dataset in DATASETS:
         path = sealed_path(root, dataset, name)
         if path.exists() and "link" in pq.read_schema(path).names:
@@ -167,6 +205,17 @@ def _links(root: Path, name: str) -> dict[int, bytes]:
             places = (position + 1 for position in ends["position"].to_pylist())
             found |= dict(zip(places, ends["link"].to_pylist(), strict=True))
     return found
+
+
+def _as_sealed(log: str, name: str, path: Path) -> Vouched | Fault:
+    """What a live segment would be vouched for once it is sealed."""
+    content = path.read_bytes()
+    try:
+        header = read_header(content, name)
+        seal = sealed(name, content, len(content) if header is None else header[1])[2]
+    except Invalid as error:
+        return Fault("changed", f"{log}/{name}", str(error))
+    return Vouched(log, name, seal.records, seal.head.hex() if seal.head else None, seal.root.hex())
 
 
 def _sealed(root: Path, name: str) -> Vouched:

@@ -3,14 +3,15 @@
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cluster.decision_log import disk
-from cluster.errors import Forbidden, Invalid, NotFound
+from cluster.errors import Forbidden, Invalid, NotFound, Unavailable
 
 MASTER_KEY_BYTES = 32
 
@@ -27,8 +28,8 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     public = path.with_name(f"{path.name}.pub")
     if not public.exists():
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
-        disk.sync_file(public)
+        with _kept(public):
+            disk.replace_file(public, key.public_key().public_bytes(serialization.Encoding.PEM, form))
     return key
 
 
@@ -56,10 +57,13 @@ def master_key(path: Path) -> bytes:
 def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
     """What the file holds, made at first use with mode 0600; who comes second reads the first one's.
 
-    Raises Forbidden when others may read it too, or when this user may not.
+    Raises Forbidden when others may read it too, or when this user may not; Unavailable when it cannot be made.
     """
-    if not path.exists():
-        _write_once(path, make())
+    with _kept(path):
+        if not path.exists():
+            _write_once(path, make())
+        if os.access(path.parent, os.W_OK):  # whoever made it may have been killed before its name was synced
+            disk.sync_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except PermissionError as error:
@@ -70,20 +74,24 @@ def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
         return file.read()
 
 
+@contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be kept: {error}; make room, or make its folder writable") from error
+
+
 def _write_once(path: Path, content: bytes) -> None:
     disk.make_folder(path.parent)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        disk.write_whole(descriptor, content)
-        os.fsync(descriptor)
-        os.link(fresh, path)
-        disk.sync_folder(path.parent)
+        disk.write_file(fresh, content, 0o600)
+        disk.link(fresh, path)
     except FileExistsError:
         return
     finally:
-        os.close(descriptor)
-        fresh.unlink()
+        disk.remove(fresh)
 
 
 def _new_signing_key() -> bytes:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
@@ -21,14 +21,16 @@ class LiveSegment:
     which takes a third longer. So zeros may stand after the last group until the segment is closed.
     """
 
-    def __init__(self, root: Path, header: Header) -> None:
-        """Raises OSError when the disk refuses."""
+    def __init__(self, root: Path, header: Header, after: int = 0) -> None:
+        """`after` is the number (Unix ns) that its own must exceed; raises OSError when the disk refuses."""
         folder = root / "live"
         disk.make_folder(folder)
-        number = int(header.opened_at * 1e9)
+        number = max(int(header.opened_at * 1e9), after + 1)
         while live_path(root, f"{header.writer}-{number:019d}").exists():
             number += 1
         self.name = f"{header.writer}-{number:019d}"
+        self.number = number
+        self.is_sure = True  # whether a power cut would leave it ending with `head`, once it is closed
         draft = folder / f".{self.name}.new"
         start = preamble(header)
         self._descriptor = _open_locked(draft)
@@ -40,7 +42,7 @@ class LiveSegment:
         except BaseException:
             os.close(self._descriptor)
             raise
-        self.size = len(start)
+        self.size = self._synced = len(start)
         self.head = begin(start)  # of the chain, as of the last group that was written whole
         self._reserved: float = self.size  # bytes of the file
 
@@ -58,19 +60,25 @@ class LiveSegment:
             if durable:
                 disk.sync(self._descriptor)
         except BaseException:
-            with suppress(OSError):  # what cannot be cut is a torn tail, or records that nobody was promised
+            try:
                 disk.cut(self._descriptor, self.size)
                 disk.sync(self._descriptor)
+            except OSError:  # what cannot be cut is a torn tail, or records that nobody was promised
+                self.is_sure = False
             os.close(self._descriptor)
             raise
         self.size += len(content)
         self.head = head
+        if durable:
+            self._synced = self.size
 
     def close(self) -> None:
         """Sync what is left and let go of the segment; raises OSError when that sync failed."""
+        self.is_sure = self._synced == self.size
         try:
             disk.cut(self._descriptor, self.size)
             disk.sync(self._descriptor)
+            self.is_sure = True
         finally:
             os.close(self._descriptor)
 
@@ -86,7 +94,7 @@ class LiveSegment:
 def _open_locked(draft: Path) -> int:
     """A new file that is ours: a sealer may sweep it away between its making and its lock, and then another is made."""
     while True:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        descriptor = disk.open_file(draft, os.O_WRONLY | os.O_EXCL, 0o640)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return descriptor

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 
 from cluster.decision_log import chain, merkle
-from cluster.decision_log.inspected import Inspected
+from cluster.decision_log.inspected import Inspected, Tear
 from cluster.decision_log.segment import (
     FRAME,
     LINK_BYTES,
+    Durability,
     Link,
     claimed_bytes,
     frame,
     is_chained,
+    is_tear,
     next_link,
     read_header,
     scan,
@@ -35,15 +37,15 @@ def inspect_live(log: str, name: str, content: bytes) -> Inspected:
     if not is_chained(content):
         payloads, end = scan(content, start)
     else:
-        payloads, end = _linked(found, content, start)
+        payloads, end = _linked(found, content, start, found.header.durability)
     found.records, found.root = len(payloads), merkle.root(merkle.leaves(payloads))
-    found.unlinked_bytes = len(torn(content, end))
+    found.unlinked_bytes, found.ends = len(torn(content, end)), end
     return found
 
 
-def _linked(found: Inspected, content: bytes, start: int) -> tuple[list[bytes], int]:
+def _linked(found: Inspected, content: bytes, start: int, durability: Durability) -> tuple[list[bytes], int]:
     payloads: list[bytes] = []
-    head = chain.begin(content[:start])
+    head = found.heads[0] = chain.begin(content[:start])
     while True:
         more, links, end = scan_linked(content, start)
         _note_breaks(found, head, content, links, payloads, more)
@@ -51,10 +53,12 @@ def _linked(found: Inspected, content: bytes, start: int) -> tuple[list[bytes], 
         resume = next_link(content, end)
         if resume is None:
             return payloads, end
+        if found.tear is None and not found.faults and is_tear(content, end, durability):
+            found.tear = Tear(len(payloads), len(found.faults), len(torn(content, end)))
         head = links[-1].head if links else head
         payloads += _damaged(found, content, end, resume, len(payloads))
         start, head = resume + LINK_BYTES, content[resume + LINK_BYTES - len(head) : resume + LINK_BYTES]
-        found.heads[len(payloads)] = head
+        found.heads.setdefault(len(payloads), head)  # where nothing could be read between, the former one counts
 
 
 def _note_breaks(

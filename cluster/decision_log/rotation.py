@@ -6,6 +6,7 @@ from cluster.decision_log import disk
 from cluster.decision_log.file_kms import FileKms
 from cluster.decision_log.kms import WrongKey
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from cluster.errors import Unavailable
 
 FRESH = ".new"  # beside the master key's file, until it takes its place
 
@@ -26,6 +27,9 @@ def rotate(keys: SqliteSubjectKeys, path: Path) -> int:
         count = keys.rewrap(anew)
     except WrongKey:
         count = keys.rewrap(lambda wrapped, context: new.wrap(new.unwrap(wrapped, context), context))
-    disk.rename(fresh, path)
-    disk.sync_folder(path.parent)
+    try:
+        disk.rename(fresh, path)
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        raise Unavailable(f"the fresh master key in {fresh} cannot take its place: {error}; rotate again") from error
     return count

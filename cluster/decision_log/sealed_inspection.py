@@ -16,7 +16,7 @@ from cluster.decision_log.cells import changed_cells
 from cluster.decision_log.columns import DATASETS, Dataset, schema
 from cluster.decision_log.inspected import Inspected
 from cluster.decision_log.seal import MARK, SEAL, Seal, leaf_prefixes
-from cluster.decision_log.segment import Header, frames, read_header, sealed_path
+from cluster.decision_log.segment import FRAME, LINK_BYTES, Header, frames, read_header, sealed_path
 from cluster.errors import Invalid
 
 
@@ -33,6 +33,10 @@ def inspect_sealed(root: Path, name: str) -> Inspected:
     leaves = merkle.leaves(payloads)
     found.root = merkle.root(leaves)
     seal = files.seal
+    if seal is not None:
+        found.ends = (
+            len(seal.preamble) + sum(FRAME.size + len(each) for each in payloads) + LINK_BYTES * len(files.links)
+        )
     if seal is None:
         return found
     _note_gaps(found, positions, seal.records)
@@ -177,6 +181,7 @@ def _note_chain(
 ) -> None:
     """Follows the chain through the rows; a group is noted unless one of its records was already."""
     head, first = chain.begin(seal.preamble), 0
+    found.heads[0] = head
     known = changed | {fault.position for fault in found.faults}
     for position, link in sorted(links.items()):
         after = bisect_right(positions, position, first)

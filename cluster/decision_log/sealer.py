@@ -45,6 +45,7 @@ class Sealer:
             for name in live_names(self._root):
                 with claim(live_path(self._root, name)) as descriptor:
                     if descriptor is not None:
+                        disk.sync(descriptor)  # should its removal be lost, it comes back as long as it was sealed
                         files += self._seal(name, _content(descriptor))
         except OSError as error:
             raise Unavailable(f"the decision log in {self._root} cannot be sealed: {error}; nothing is lost") from error
@@ -81,31 +82,31 @@ class Sealer:
 
     def _write(self, name: str, header: Header, payloads: Sequence[bytes], proof: Proof, seal: Seal) -> list[Path]:
         """Every record of the segment in its place, for good: one Parquet file per kind of record."""
-        drafts: dict[Path, Path] = {}
+        files: dict[Dataset, Any] = {}
+        contents: dict[Dataset, Any] = {}
         with ExitStack() as writers:
-            files: dict[Dataset, Any] = {}
             for first in range(0, len(payloads), _GROUP):
                 for dataset, group in _tables(payloads[first : first + _GROUP], first, header, proof).items():
                     if dataset not in files:
-                        path = sealed_path(self._root, dataset, name)
-                        disk.make_folder(path.parent)
-                        drafts[path] = path.with_name(f".{path.name}.new")
-                        files[dataset] = writers.enter_context(_file(path, drafts[path], dataset, header, seal))
+                        contents[dataset] = pa.BufferOutputStream()
+                        _demand_free(sealed_path(self._root, dataset, name), header)
+                        files[dataset] = writers.enter_context(_file(contents[dataset], dataset, header, seal))
                     files[dataset].write_table(group.cast(files[dataset].schema))
-        for draft in drafts.values():
-            disk.sync_file(draft)
-        for path, draft in drafts.items():
-            disk.rename(draft, path)
-        for folder in {path.parent for path in drafts}:
+        paths = {dataset: sealed_path(self._root, dataset, name) for dataset in contents}
+        for dataset, path in paths.items():
+            disk.make_folder(path.parent)
+            disk.write_file(_draft(path), memoryview(contents[dataset].getvalue()))
+        for path in paths.values():
+            disk.rename(_draft(path), path)
+        for folder in {path.parent for path in paths.values()}:
             disk.sync_folder(folder)
-        return list(drafts)
+        return list(paths.values())
 
     def _set_aside(self, name: str, left: bytes) -> None:
         """Keep what no link covers: mostly half a group nobody was promised, but a damaged disk looks the same."""
         path = self._root / "torn" / f"{name}.bin"
         disk.make_folder(path.parent)
-        path.write_bytes(left)
-        disk.sync_file(path)
+        disk.write_file(path, left)
         disk.sync_folder(path.parent)
         _log.warning("cut %d bytes after the last whole group of segment %s; they are in %s", len(left), name, path)
 
@@ -124,14 +125,21 @@ def _tables(payloads: Sequence[bytes], first: int, header: Header, proof: Proof)
     return {dataset: pa.concat_tables(tables) for dataset, tables in batches.items()}
 
 
-def _file(path: Path, draft: Path, dataset: Dataset, header: Header, seal: Seal) -> Any:
-    """A Parquet writer for the draft; raises Conflict when the place belongs to another segment.
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
-    A sealed file may be replaced by the same segment's records and by nothing else.
-    """
-    mark = msgspec.json.encode(header)
-    if path.exists() and (pq.read_schema(path).metadata or {}).get(MARK) != mark:
-        raise Conflict(f"{path} holds another segment of that name: move one of them away")
-    names = schema(dataset, header.features).with_metadata({MARK: mark, SEAL: msgspec.json.encode(seal)})
+
+def _demand_free(path: Path, header: Header) -> None:
+    """Raise Conflict when the place belongs to another segment: its own records may replace a file, nothing else."""
+    if path.exists():
+        mark = (pq.read_schema(path).metadata or {}).get(MARK)
+        if mark is None or msgspec.json.decode(mark, type=Header) != header:
+            raise Conflict(f"{path} holds another segment of that name: move one of them away")
+
+
+def _file(content: Any, dataset: Dataset, header: Header, seal: Seal) -> Any:
+    """A Parquet writer into `content`: compressed, a segment's records are smaller than the segment."""
+    marks = {MARK: msgspec.json.encode(header), SEAL: msgspec.json.encode(seal)}
+    names = schema(dataset, header.features).with_metadata(marks)
     texts = [f"x_{column.name}" for column in header.features if column.type == "category"]
-    return pq.ParquetWriter(draft, names, compression="zstd", use_dictionary=[*_REPEATING, *texts])
+    return pq.ParquetWriter(content, names, compression="zstd", use_dictionary=[*_REPEATING, *texts])

@@ -35,11 +35,13 @@ UNCHAINED = b"WVSEG\x00\x00\x01"  # format 1: the same without links
 FRAME = struct.Struct("<II")
 MAX_PAYLOAD_BYTES = 1 << 26
 HEAD_BYTES = 32
+SECTOR_BYTES = 512  # the least that a disk writes whole
 LINK_BYTES = FRAME.size + HEAD_BYTES
 _LINK_LENGTH = (1 << 31) | HEAD_BYTES  # beyond any record's
 _LINK_START = struct.pack("<I", _LINK_LENGTH)
 
 ColumnType = Literal["number", "integer", "boolean", "category"]
+Durability = Literal["committed", "buffered"]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -50,10 +52,15 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Previous(msgspec.Struct, frozen=True):
-    """The segment that the same writer wrote before, and the head its chain ended with."""
+    """The segment that the same writer wrote before, and the head its chain ended with.
+
+    Not `sure` after a disk that failed: a power cut may then take what came before the head, or leave a group after it
+    that was refused.
+    """
 
     segment: str
     head: bytes
+    sure: bool = True
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -64,6 +71,7 @@ class Header(msgspec.Struct, frozen=True):
     opened_at: float
     features: tuple[Column, ...]
     previous: Previous | None = None  # None: the writer's first
+    durability: Durability = "committed"  # buffered: groups are not synced one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,30 @@ def next_link(content: bytes, start: int = 0) -> int | None:
             return at
         at = content.find(_LINK_START, at + 1)
     return None
+
+
+def is_tear(content: bytes, start: int, durability: Durability, offset: int = 0) -> bool:
+    """Whether what cannot be read from `start` on looks as a power cut leaves it; `offset` is where `content` begins.
+
+    Some of the disk's sectors were written and others not, and those read as zeros. `committed` syncs every group
+    before the next is written, so only its last one can be torn; `buffered` may lose some of any since the last sync.
+
+    >>> torn = frame(b"lost")[:4] + bytes(600) + link(bytes(32))
+    >>> is_tear(torn, 0, "committed"), is_tear(torn + frame(b"next"), 0, "committed"), is_tear(torn, 0, "buffered")
+    (True, False, True)
+    >>> is_tear(b"flipped" + link(bytes(32)), 0, "committed")
+    False
+    """
+    resume = next_link(content, start)
+    if resume is None:
+        return True
+    if durability == "committed" and content[resume + LINK_BYTES :].rstrip(b"\0"):
+        return False
+    first = (offset + start) // SECTOR_BYTES * SECTOR_BYTES - offset
+    return any(
+        not content[max(begins, start) : min(begins + SECTOR_BYTES, resume)].strip(b"\0")
+        for begins in range(first, resume, SECTOR_BYTES)
+    )
 
 
 def claimed_bytes(content: bytes) -> int:

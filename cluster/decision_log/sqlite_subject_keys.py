@@ -43,8 +43,11 @@ class SqliteSubjectKeys:
         self._named = False  # whether the name of the write-ahead log survives a power cut
         self._doubtful = False  # whether a sync of it failed, after which the kernel may call lost pages clean
         self._of_thread = threading.local()
-        disk.make_folder(path.parent)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
+        try:
+            disk.make_folder(path.parent)
+            os.close(disk.open_file(path, os.O_WRONLY, 0o600))  # SQLite gives its other files the same mode
+        except OSError as error:
+            raise Unavailable(f"the vault in {path} cannot be opened: {error}") from error
         with self._connection() as connection:
             connection.executescript(_TABLES)
 
@@ -186,12 +189,12 @@ class SqliteSubjectKeys:
                 connection = self._of_thread.connection = _connect(self._path)
             try:
                 yield connection
-            except BaseException:
                 if connection.in_transaction:
+                    connection.commit()
+            except BaseException:
+                if connection.in_transaction:  # also where the commit failed: else everybody would wait for it
                     connection.rollback()
                 raise
-            if connection.in_transaction:
-                connection.commit()
         except sqlite3.Error as error:
             raise Unavailable(f"the vault in {self._path} does not answer: {error}") from error
 
@@ -199,6 +202,7 @@ class SqliteSubjectKeys:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # whatever SQLite was compiled with
     connection.execute("PRAGMA secure_delete = ON")  # deleted bytes are overwritten with zeros
     return connection
 

@@ -8,7 +8,7 @@ from threading import Lock
 import msgspec
 
 from cluster.decision_log.record import Act, Value
-from cluster.decision_log.rolling import RollingSegments
+from cluster.decision_log.rolling import RollingSegments, never
 from cluster.decision_log.segment import Header, frames
 from cluster.errors import Unavailable
 
@@ -18,8 +18,15 @@ TRAIL = "control"  # the log of acts; no model can be called so
 class Trail:
     """Belongs to one process and may be used by all of its threads."""
 
-    def __init__(self, logs: Path, writer: str, clock: Callable[[], float] = time.time) -> None:
-        """`writer` names this process and no other; the first act opens the first segment."""
+    def __init__(
+        self,
+        logs: Path,
+        writer: str,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+        signed_until: Callable[[], float] = never,
+    ) -> None:
+        """`writer` names this process and no other; the first act opens the first segment. See `RollingSegments`."""
         self.clock = clock
         self._segments = RollingSegments(
             logs / TRAIL,
@@ -28,6 +35,8 @@ class Trail:
             segment_bytes=16 << 20,
             segment_seconds=300.0,
             clock=clock,
+            ticks=ticks,
+            signed_until=signed_until,
         )
         self._lock = Lock()
 

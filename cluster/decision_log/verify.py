@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from cluster.decision_log.checkpoint import Standing, Vouched, follow_all, opened_at, unknown
+from cluster.decision_log.checkpoint import Standing, Vouched, follow_all, opened_at, unknown, whole_lines
 from cluster.decision_log.fault import Fault
 from cluster.decision_log.heads import is_sealed, sealed_names
 from cluster.decision_log.inspected import Inspected
@@ -26,7 +26,7 @@ from cluster.decision_log.live import claim
 from cluster.decision_log.live_inspection import inspect_live
 from cluster.decision_log.proof import check, read
 from cluster.decision_log.sealed_inspection import inspect_sealed
-from cluster.decision_log.segment import live_names, live_path, next_link
+from cluster.decision_log.segment import is_tear, live_names, live_path, next_link
 from cluster.errors import Invalid
 
 _PER_PROCESS = 40  # segments that take as long as starting a process: some seconds
@@ -59,10 +59,11 @@ def verify(
     `keys` are the ones that may have signed; `copy` is the second place of the checkpoints. Without `processes` there
     are as many as it pays to start.
     """
-    lines = _lines(checkpoints)
+    notices: list[str] = []
+    lines = _lines(checkpoints, notices)
     standing, faults = follow_all(lines, keys)
-    faults += [] if copy is None else _against_copy(lines, _lines(copy))
-    records, segments, notices = 0, 0, []
+    faults += [] if copy is None else _against_copy(lines, _lines(copy, notices))
+    records, segments = 0, 0
     here: set[tuple[str, str]] = set()
     chosen = [
         (log, name)
@@ -74,7 +75,8 @@ def verify(
     with _mapping(processes or min(os.cpu_count() or 1, 1 + len(chosen) // _PER_PROCESS)) as mapping:
         for (root, name), looked_at in zip(chosen, mapping(inspect, chosen), strict=True):
             here.add((root.name, name))
-            for found in looked_at:
+            for whole in looked_at:
+                found = _up_to_tear(whole, standing.segments.get((root.name, name)))
                 records, segments = records + found.records, segments + 1
                 faults += found.faults
                 faults += _against_checkpoints(found, standing, root.name, name)
@@ -83,19 +85,19 @@ def verify(
                     notices.append(
                         f"{found.place}: {found.unlinked_bytes} bytes after its last group, as a kill leaves"
                     )
-            faults += _torn(root, name)
+                faults += _torn(root, name, found)
     faults += _gone(standing, here, since, until)
     return Report(records, segments, standing.number, tuple(faults), tuple(notices))
 
 
 def inspect(place: tuple[Path, str]) -> list[Inspected]:
-    """The segment as it is live, as it is sealed, or as both while it is being sealed."""
+    """The segment as it is live, or else as it is sealed: a kill may leave both, and then it is sealed anew."""
     root, name = place
     path = live_path(root, name)
     found: list[Inspected] = []
     with suppress(FileNotFoundError):
         found.append(inspect_live(root.name, name, path.read_bytes()))
-    if (not found or path.exists()) and is_sealed(root, name):
+    if not found and is_sealed(root, name):
         found.append(inspect_sealed(root, name))
     return found
 
@@ -114,8 +116,17 @@ def _logs(logs: Path) -> list[Path]:
     return sorted(path for path in logs.iterdir() if path.is_dir()) if logs.is_dir() else []
 
 
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines() if path.exists() else []
+def _lines(path: Path, notices: list[str]) -> list[bytes]:
+    lines, torn = whole_lines(path.read_bytes()) if path.exists() else ([], b"")
+    if torn:
+        notices.append(f"{path}: {len(torn)} bytes after its last checkpoint, as a kill leaves")
+    return lines
+
+
+def _up_to_tear(found: Inspected, vouched: Vouched | None) -> Inspected:
+    """A power cut explains a tear behind everything that was signed, and none before: that had been synced."""
+    least = 0 if vouched is None else vouched.records
+    return found if found.tear is None or found.tear.records < least else found.without_tear()
 
 
 def _against_copy(lines: Sequence[bytes], copy: Sequence[bytes]) -> list[Fault]:
@@ -198,15 +209,19 @@ def _against_previous(
         if elsewhen or (log, before.segment) in standing.retired:
             return []
         return [Fault("missing", f"{log}/{before.segment}", f"is gone, and {name} follows from it")]
-    if before.head in seen:
+    if before.head in seen or not before.sure:
         return []
     return [Fault("cut", f"{log}/{before.segment}", f"does not end as {name} says, which its writer wrote next")]
 
 
-def _torn(root: Path, name: str) -> list[Fault]:
-    """What sealing set aside holds no whole group, unless the segment was damaged in its middle before."""
+def _torn(root: Path, name: str, found: Inspected) -> list[Fault]:
+    """What sealing set aside holds no whole group, unless a power cut left it so, or damage in the middle."""
     path = root / "torn" / f"{name}.bin"
-    if not path.exists() or next_link(path.read_bytes()) is None:
+    if not path.exists() or live_path(root, name).exists():
+        return []
+    left = path.read_bytes()
+    durability = "committed" if found.header is None else found.header.durability
+    if next_link(left) is None or is_tear(left, 0, durability, found.ends):
         return []
     return [Fault("damaged", f"{root.name}/{name}", f"whole groups follow after the damage; they lie in {path}")]
 
@@ -219,6 +234,8 @@ def _is_held(root: Path, name: str) -> bool:
 def _gone(standing: Standing, here: set[tuple[str, str]], since: float, until: float) -> Iterator[Fault]:
     """Segments that checkpoints vouch for and that are nowhere."""
     for (log, name), vouched in standing.segments.items():
+        if not vouched.records and vouched.root is None:
+            continue  # it was opened, and nothing came
         if (log, name) in here or (log, name) in standing.retired or not since <= opened_at(name) < until:
             continue
         yield Fault("missing", f"{log}/{name}", f"is gone with its {vouched.records} records")

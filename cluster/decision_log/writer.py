@@ -7,23 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_ident
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from cluster.decision_log.group import Group, answer
 from cluster.decision_log.record import Record
-from cluster.decision_log.rolling import BROKEN, RollingSegments
-from cluster.decision_log.segment import MAX_PAYLOAD_BYTES, Column, Header, frames
+from cluster.decision_log.rolling import BROKEN, PROBE_SECONDS, RollingSegments, never
+from cluster.decision_log.segment import MAX_PAYLOAD_BYTES, Column, Durability, Header, frames
 from cluster.errors import Invalid, TooLarge, Unavailable
 from configs.schema import Feature
 
 logger = logging.getLogger(__name__)
 
-Durability = Literal["committed", "buffered"]
 Sync: TypeAlias = Callable[[], None]
 _WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
 LONGEST_HELD_SECONDS = 0.002  # that the disk may hold the loop up
@@ -36,15 +35,6 @@ _STUCK = f"the decision log's disk held one write up for more than {STUCK_SECOND
 
 def _nothing() -> Sync | None:
     return None
-
-
-@dataclass(slots=True)
-class _Group:
-    """What one turn of the event loop appended, and who waits for it."""
-
-    frames: bytearray = field(default_factory=bytearray)
-    records: int = 0
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
 
 class Writer:
@@ -71,8 +61,12 @@ class Writer:
         before_write: Callable[[], Sync | None] = _nothing,
         is_due: Callable[[], bool] | None = None,
         ticks: Callable[[], float] = time.perf_counter,
+        signed_until: Callable[[], float] = never,
+        probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         """`writer` names this process and no other; the first group opens the first segment.
+
+        `signed_until` gives the time of the last checkpoint in Unix seconds, see `RollingSegments`.
 
         `before_write` is called in the writer's thread ahead of every write: what the records need to be readable is
         written there. What it returns syncs that, while the log is synced: two syncs at once take hardly longer than
@@ -89,7 +83,7 @@ class Writer:
         self._loop = loop
         self._home = get_ident()
         self._encode = msgspec.msgpack.Encoder().encode
-        self._group = _Group()
+        self._group = Group()
         self._due = False
         self._with_thread = 0  # groups
         self._went_on = 0.0  # when the thread last got its first group, or was done with one
@@ -98,7 +92,7 @@ class Writer:
         self._room = max_waiting_bytes  # -1 once closed, so that append has one thing to check
         self._closing = False
         self._refusal: str | None = None
-        self._groups: SimpleQueue[_Group | None] = SimpleQueue()
+        self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._disk = Lock()  # over the segments; the loop never waits for it
         self._segments = RollingSegments(
             root,
@@ -106,6 +100,8 @@ class Writer:
             durable=self._durable,
             segment_bytes=segment_bytes,
             segment_seconds=segment_seconds,
+            signed_until=signed_until,
+            probe_seconds=probe_seconds,
         )
         self._beside = ThreadPoolExecutor(1, f"decision-log-{writer}-beside")
         self._thread = Thread(target=self._run, name=f"decision-log-{writer}", daemon=True)
@@ -156,7 +152,7 @@ class Writer:
                 self._due = True
                 self._loop.call_soon(self._hand_over)
         else:
-            _answer(future, self._refusal)
+            answer(future, self._refusal)
         return future
 
     def demand_open(self) -> None:
@@ -165,6 +161,12 @@ class Writer:
             raise Unavailable(_CLOSED if self._closing else _DIED)
         if self._with_thread and self._ticks() - self._went_on > STUCK_SECONDS:
             raise Unavailable(_STUCK)
+
+    def demand_writable(self) -> None:
+        """`demand_open`, and raise Unavailable while the disk refuses: it is tried again once a second."""
+        self.demand_open()
+        if self._refusal is not None:
+            raise Unavailable(self._refusal)
 
     def close(self) -> None:
         """Write what is left, end the thread and let go of the segment; blocks for a sync, so from any thread."""
@@ -186,7 +188,7 @@ class Writer:
         self._due = False
         group = self._group
         if group.frames or group.waiting:
-            self._group = _Group()
+            self._group = Group()
             if self._room < 0:
                 self._settle([group], _CLOSED)
             else:
@@ -203,13 +205,16 @@ class Writer:
         try:
             if not self._segments.has_room:
                 return False
-            group, self._group = self._group, _Group()
+            group, self._group = self._group, Group()
             refusal: str | None = BROKEN
             try:
                 refusal = self._segments.write(bytes(group.frames))
             except Exception:  # whatever it is, nobody may wait for ever
                 logger.exception("%d records could not be written", group.records)
             self._settle([group], refusal)
+            if refusal is not None:  # the thread is to probe the disk: it sleeps
+                self._with_thread += 1
+                self._groups.put(Group())
         finally:
             self._disk.release()
         now = self._ticks()
@@ -217,13 +222,13 @@ class Writer:
             self._slow_until = now + RESPITE * (now - began)
         return True
 
-    def _written(self, groups: list[_Group], refusal: str | None) -> None:
+    def _written(self, groups: list[Group], refusal: str | None) -> None:
         """The thread is done with these groups."""
         self._with_thread -= len(groups)
         self._went_on = self._ticks()
         self._settle(groups, refusal)
 
-    def _settle(self, groups: list[_Group], refusal: str | None) -> None:
+    def _settle(self, groups: list[Group], refusal: str | None) -> None:
         """Tell everybody who waits for these groups how it went."""
         self._refusal = refusal
         for group in groups:
@@ -231,7 +236,7 @@ class Writer:
             if refusal is not None:
                 self.lost += group.records
             for future in group.waiting:
-                _answer(future, refusal)
+                answer(future, refusal)
 
     def _run(self) -> None:
         """The thread: all groups that wait become one write, one sync and one message to the loop."""
@@ -239,11 +244,13 @@ class Writer:
             closing = False
             while not closing:
                 groups, closing = self._take()
+                probe = not (groups or closing) and self._segments.refusal is not None
                 refusal: str | None = _DIED
                 try:
-                    refusal = self._put(b"".join([group.frames for group in groups])) if groups else None
+                    if groups or probe:
+                        refusal = self._put(b"".join([group.frames for group in groups]), probe=probe)
                 finally:
-                    if groups:
+                    if groups or probe:
                         self._tell(groups, refusal)
                 with self._disk:
                     self._segments.roll(now=closing)
@@ -251,13 +258,16 @@ class Writer:
             self._beside.shutdown()
             self._tell([], None, last=True)
 
-    def _put(self, content: bytes) -> str | None:
-        """Write and sync, what the records need too; why they are refused, or None when both are durable."""
+    def _put(self, content: bytes, *, probe: bool = False) -> str | None:
+        """Write and sync, what the records need too; why they are refused, or None when both are durable.
+
+        A `probe` only asks whether the disk takes anything again.
+        """
         try:
             sync = self._before_write()
             synced = None if sync is None else self._beside.submit(sync)
             with self._disk:
-                refusal = self._segments.write(content)
+                refusal = self._segments.probe() if probe else self._segments.write(content)
             if synced is not None:
                 synced.result()
         except Exception as error:  # whatever it is: nothing is acknowledged, and the next write may go well
@@ -268,9 +278,9 @@ class Writer:
                 self._segments.refuse(refusal)
         return refusal
 
-    def _take(self) -> tuple[list[_Group], bool]:
-        """Every group that waits, at least one unless a segment is due first; and whether the writer closes."""
-        groups: list[_Group] = []
+    def _take(self) -> tuple[list[Group], bool]:
+        """Every group that waits, at least one unless something else is due first; and whether the writer closes."""
+        groups: list[Group] = []
         with suppress(Empty):
             group = self._groups.get(timeout=self._segments.seconds_left())
             while group is not None:
@@ -279,22 +289,13 @@ class Writer:
             return groups, True
         return groups, False
 
-    def _tell(self, groups: list[_Group], refusal: str | None, *, last: bool = False) -> None:
+    def _tell(self, groups: list[Group], refusal: str | None, *, last: bool = False) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._end if last else self._written, groups, refusal)
 
-    def _end(self, _groups: list[_Group], _refusal: str | None) -> None:
+    def _end(self, _groups: list[Group], _refusal: str | None) -> None:
         """The thread is gone, on purpose or not: nobody may wait for it."""
         self._room = -1
         with suppress(Empty):
             while (group := self._groups.get_nowait()) is not None:
                 self._settle([group], _CLOSED)
-
-
-def _answer(future: asyncio.Future[None], refusal: str | None) -> None:
-    if future.done():  # its caller went away
-        return
-    if refusal is None:
-        future.set_result(None)
-    else:
-        future.set_exception(Unavailable(refusal))

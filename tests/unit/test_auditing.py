@@ -97,6 +97,16 @@ def test_a_checkpoint_a_minute_names_logs_policies_and_registry(tmp_path: Path) 
     assert [vouched.records for vouched in standing.segments.values()] == [4]
 
 
+def test_a_clock_set_back_an_hour_does_not_stop_signing(tmp_path: Path) -> None:
+    control = Control(tmp_path, FakeStore())
+    for n, after in enumerate((0, 30, -3600, -3590, -3540)):
+        control.world.write(decision(f"d{n}"))
+        control.tick(timedelta(seconds=after))
+    standing = control.world.checkpoints.standing
+    assert (standing.number, standing.at) == (3, START.timestamp())
+    assert control.findings() == []
+
+
 def test_what_was_tampered_with_is_a_finding_once(tmp_path: Path) -> None:
     store = MemoryStore()
     control = Control(tmp_path, store)

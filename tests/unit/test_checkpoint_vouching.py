@@ -13,7 +13,7 @@ from cluster.decision_log.checkpoint import (
 )
 from cluster.decision_log.heads import Heads
 from tests.audit_world import World
-from tests.decision_log import decision
+from tests.decision_log import Segment, decision
 from tests.unit.test_checkpoint import _unsynced as _unsynced
 
 
@@ -71,9 +71,11 @@ def test_what_is_signed_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest
     assert (report.records, report.faults) == (1, ())
 
 
-def test_what_cannot_be_synced_is_not_signed_until_it_can(
+def test_what_cannot_be_synced_is_not_signed_until_it_is_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A sync that failed has lost what it was to keep, and the next one says that all is well."""
+
     def refuse(descriptor: int) -> None:
         if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".seg"):
             raise OSError(5, "Input/output error")
@@ -84,9 +86,36 @@ def test_what_cannot_be_synced_is_not_signed_until_it_can(
         patch.setattr(disk, "sync", refuse)
         assert world.checkpoint() == []
     assert "cannot be synced" in caplog.text
-    assert world.checkpoints.standing.segments == {}
+    for _ in range(2):  # that it was opened is on record, or else it would seem to be put in later
+        assert [vouched.records for vouched in world.checkpoints.standing.segments.values()] == [0]
+        assert world.checkpoint() == []
+    world.writer.roll(now=True)
+    world.seal()
     assert world.checkpoint() == []
-    assert [vouched.records for vouched in world.checkpoints.standing.segments.values()] == [1]
+    assert [(each.records, each.root is None) for each in world.checkpoints.standing.segments.values()] == [(1, False)]
+    assert world.verify().faults == ()
+
+
+def test_a_group_that_its_writer_may_take_back_is_signed_when_it_is_followed_or_met_again(tmp_path: Path) -> None:
+    """Its sync may just have failed: signed before the writer cut it off, an honest cut looked like tampering."""
+    segment, heads, standing = Segment(tmp_path), Heads(tmp_path), Standing()
+
+    def signed() -> list[int]:
+        vouched, faults = heads.news(standing)
+        assert faults == []
+        standing.segments.update({(each.log, each.segment): each for each in vouched})
+        return [each.records for each in vouched]
+
+    segment.write(decision("d1"), durable=True)
+    assert signed() == [0]
+    segment.write(decision("d2"), durable=True)
+    assert signed() == [1]
+    assert signed() == [2]
+    heads = Heads(tmp_path)  # a new process goes by what the former one signed
+    assert signed() == []
+    segment.write(decision("d3"), durable=True)
+    segment.close()
+    assert signed() == [3]
 
 
 def test_a_chain_that_breaks_is_not_vouched_for(tmp_path: Path) -> None:

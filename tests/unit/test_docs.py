@@ -23,6 +23,23 @@ def test_every_field_says_what_it_means() -> None:
             assert not silent, f"{model.__name__} in configs/schema.py: no comment at {silent}"
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    root = PAGE.parent.parent
+    for document in sorted((root / "docs").glob("*.md")):
+        for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", document.read_text(encoding="utf-8")):
+            assert (root / path).is_file(), f"{document.name} names {path}"
+            assert f"def {name}" in (root / path).read_text(encoding="utf-8"), f"{document.name} names {path}::{name}"
+
+
+def test_every_row_of_what_survives_names_a_test_for_each_setting() -> None:
+    text = (PAGE.parent / "durability.md").read_text(encoding="utf-8").partition("## What is left")[2]
+    rows = [line.split("|")[1:-1] for line in text.partition("What a crash excuses")[0].splitlines() if "|" in line][2:]
+    assert len(rows) == 6
+    for event, *cells in rows:
+        for setting, cell in zip(("committed", "buffered", "others"), cells, strict=True):
+            assert "::test_" in cell or not cell.strip(), f"{event.strip()} under {setting} names no test"
+
+
 def test_a_page_without_the_mark_is_not_overwritten() -> None:
     with pytest.raises(SystemExit, match="has lost the line"):
         page("# Declaring a model\n")

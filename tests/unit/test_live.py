@@ -88,7 +88,7 @@ def test_where_no_room_can_be_reserved_the_segment_grows(tmp_path: Path, monkeyp
 def test_reserved_room_is_no_damage_no_torn_group_and_no_head(tmp_path: Path) -> None:
     segment, heads = Segment(tmp_path), Heads(tmp_path)
     standing = Standing()
-    for count, name in enumerate(NAMES, start=1):
+    for count, name in enumerate(NAMES):
         segment.write(decision(name), durable=True)
         vouched, faults = heads.news(standing)
         assert faults == []

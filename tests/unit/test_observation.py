@@ -1,5 +1,6 @@
 """What is shipped and logged comes out as measures, evidence and figures; what is not known is None."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, So
 from monitoring.counts import Tally
 from monitoring.observation import Observation
 from monitoring.profile import Profile
+from monitoring.recent_versions import KEPT_VERSIONS
 
 DAY = 86400.0
 SPEC = ModelSpec(
@@ -319,3 +321,37 @@ def test_measures_survive_a_restart_that_reads_the_log_again() -> None:
     assert second is not None
     assert (first.n, second.n) == (300, 300)
     assert second.mean_difference == pytest.approx(first.mean_difference, rel=1e-9)
+
+
+def test_what_a_monitor_keeps_is_bounded_however_many_versions_there_were() -> None:
+    seen, sizes, given = Observation(SPEC), {}, rows(20)
+    for version in range(1, 501):
+        counts, name = Tally("delay", {version: PROFILE}, DAY), f"d{version}"
+        seen.watch(version, PROFILE)
+        count(counts, float(version), given, version, revision=2 * version)
+        counts.shadow(version, 2 * version - 1, np.full(20, 0.2))
+        counts.dropped(version)
+        seen.ship("r1", counts.drain(), now=float(version))
+        seen.read(
+            [
+                Decision(name, 50.0, version * DAY, version, "champion", 1, "N", 1, (), 0.5, "hold"),
+                Shadow(50.0, version + 1, (name,), (0.4,)),
+                Outcome(name, 50.0, True),
+            ]
+        )
+        if version in (450, 500):
+            sizes[version] = len(pickle.dumps(seen))
+    shown = seen.snapshot(500.0)
+    assert shown.profiles == tuple(range(500 - KEPT_VERSIONS + 2, 501))  # and 501, which was only a shadow
+    assert set(shown.shadow_scores) == set(shown.shadow_dropped) == set(shown.profiles)
+    assert {each.version for each in seen.performances()} == {None, *shown.profiles, 501}
+    assert (seen.measures(1), [each.window for each in seen.measures(500)]) == ((), [499, 500])
+    assert sizes[500] < 1.03 * sizes[450]  # by the decisions that a late label may still correct
+
+
+def test_a_late_label_of_an_old_version_lets_no_version_go_that_decides() -> None:
+    seen = observed((3, rows(1000)))
+    for version in range(2, 60):
+        seen.add_labelled(version, 3, np.array([0.5]), np.array([True]))
+    assert seen.snapshot(1000.0).profiles == (1,)
+    assert seen.measures(1)[0].rows == 1000

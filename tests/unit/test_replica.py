@@ -1,7 +1,9 @@
 import asyncio
+import errno
 import json
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +15,12 @@ from cluster.callers.api_key import KeyOrder
 from cluster.callers.authenticator import Authenticator
 from cluster.callers.key_book import KeyBook
 from cluster.cedar_rules import compile_policies
+from cluster.decision_log import disk
 from cluster.decision_log.personal import open_personal
 from cluster.decision_log.record import Act, Decision, Shadow
 from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
 from cluster.decision_log.tail import Tail
+from cluster.decision_log.writer import Writer
 from cluster.errors import NotFound, Unavailable
 from cluster.policy_library import PolicyLibrary
 from cluster.registry import Registration
@@ -68,11 +72,11 @@ class Place:
     def publish(self, split: Split) -> None:
         Shelf(self.store, SPLIT, Split).save("trips", split, 0)
 
-    def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]]) -> None:
+    def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]], **options: Any) -> None:
         async def act() -> None:
             vault, anybody = open_vault(self.home), Authenticator(None, TESTER)
             told = (self.feed, FakeBulletins(), self.line)
-            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody)
+            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody, **options)
             try:
                 await replica.start()
                 await scenario(replica)
@@ -140,6 +144,34 @@ def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
 
     died = "the decision log's writer died: restart this replica"
     place.play(scenario)
+
+
+def test_a_replica_whose_disk_is_full_is_not_ready_until_there_is_room_and_asks_for_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    place.publish(champion())
+
+    async def until_ready(status: int) -> None:
+        while (await ask(replica, READY, method="GET")).status != status:
+            await asyncio.sleep(0.001)
+
+    async def scenario(started: Replica) -> None:
+        nonlocal replica
+        replica = started
+        with monkeypatch.context() as patch:
+            patch.setattr(disk, "write_whole", full)
+            reply = await ask(replica, DECIDE, json.dumps(asked()).encode())
+            assert (reply.status, "make room" in reply.json["detail"]) == (503, True)
+            await until_ready(503)
+            replica.check_health()
+        await until_ready(200)
+        assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
+
+    replica: Any = None
+    place.play(scenario, writer=partial(Writer, probe_seconds=0.001))
 
 
 def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in_it(

@@ -22,7 +22,7 @@ def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_told_is_read_from_the_log_live_and_sealed(tmp_path: Path) -> None:
     now = [1000.0]
-    trail = Trail(tmp_path, "control-1", lambda: now[0])
+    trail = Trail(tmp_path, "control-1", lambda: now[0], lambda: now[0])
     trail.tell("erased", "ana", "a subject was erased", facts={"subject": "ab12", "keys": 1})
     trail.record(
         Act(1001.0, "phase", "control", "churn", 3, "v3 enters shadow"), Act(1002.0, "read", "ana", "", None, "")

@@ -1,10 +1,11 @@
 """The writer when it cannot write: nobody is told that a record is kept that is not, and nobody waits for ever."""
 
 import asyncio
+import errno
 import resource
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +404,46 @@ def test_a_writer_is_not_open_while_its_disk_holds_one_write_up_for_too_long(
             writer.demand_open()
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("durability", ["committed", "buffered"])
+def test_a_writer_says_while_its_disk_is_full_and_finds_room_again_without_being_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: str, alone: bool
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def until(is_writable: bool) -> None:
+        while True:
+            try:
+                writer.demand_writable()
+            except Unavailable as error:
+                assert "make room" in str(error)  # noqa: PT017
+                if not is_writable:
+                    return
+            else:
+                if is_writable:
+                    return
+            await asyncio.sleep(0.001)
+
+    async def scene() -> None:
+        nonlocal writer
+        async with open_writer(tmp_path, durability, probe_seconds=0.001) as writer:
+            with monkeypatch.context() as patch:
+                patch.setattr(disk, "write_whole", full)
+                writer.append(decision("refused"))
+                with suppress(Unavailable):
+                    await writer.commit(alone=alone)
+                await until(is_writable=False)
+                writer.demand_open()  # it need not be replaced: another would have no room either
+            await until(is_writable=True)
+            writer.append(decision("after"))
+            await writer.commit(alone=alone)
+
+    writer: Any = None
+    asyncio.run(scene())
+    assert records(tmp_path) == [decision("after")]
 
 
 def test_a_record_too_large_for_a_frame_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
