@@ -98,7 +98,7 @@ def test_a_checkpoint_a_minute_names_logs_policies_and_registry(tmp_path: Path) 
 
 
 def test_a_clock_set_back_an_hour_does_not_stop_signing(tmp_path: Path) -> None:
-    control = Control(tmp_path, FakeStore())
+    control = Control(tmp_path, MemoryStore())
     for n, after in enumerate((0, 30, -3600, -3590, -3540)):
         control.world.write(decision(f"d{n}"))
         control.tick(timedelta(seconds=after))
