@@ -1,12 +1,12 @@
 """The worlds of a run, in their order: told ones, real tables, and a third drawn from the run's seed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.loop import tables
 from benchmarks.loop.landed import LANDED, LandedTrainer, landed_spec
-from benchmarks.loop.measure import Figures, measure
+from benchmarks.loop.measure import Figures, answered, daily, error_of, measure
 from benchmarks.loop.worlds import BUSY, STORIES, World, drawn, make
 
 DRAWN = 12
@@ -30,12 +30,15 @@ class Entry:
     def run(self) -> list[Figures]:
         """Make and replay it."""
         world = self.build()
-        found = [measure(world)[0]]
-        if self.beside_landed:
-            spec = landed_spec(world.spec)
-            before = World(f"{world.name}{LANDED}", spec, world.history, world.start)
-            found.append(measure(before, LandedTrainer(spec, world.history))[0])
-        return found
+        figures, run = measure(world)
+        if not self.beside_landed:
+            return [figures]
+        spec = landed_spec(world.spec)
+        before = World(f"{world.name}{LANDED}", spec, world.history, world.start)
+        figures_before, run_before = measure(before, LandedTrainer(spec, world.history))
+        difference = daily(*answered(world, run)) - daily(*answered(world, run_before))
+        beside = {"beside_before": float(difference.mean()), "beside_before_error": error_of(difference)}
+        return [replace(figures, **beside), figures_before]
 
 
 def entries(seed: int, quick: bool) -> list[Entry]:

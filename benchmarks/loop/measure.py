@@ -41,6 +41,8 @@ class Figures:
     promoted: int
     unproven: int
     seconds: float
+    beside_before: float | None = None  # loop − the loop by the rules before these, over days, where both were replayed
+    beside_before_error: float | None = None
 
     def regret(self, of: str) -> float:
         """Loss above hindsight's."""
@@ -56,8 +58,7 @@ def measure(world: World, trainer: Trainer | None = None) -> tuple[Figures, Run]
     began = time.perf_counter()
     run = Replay(world.spec, world.history, trainer or LocalTrainer(world.spec, world.history), world.start).run()
     beside = schedules(world.spec, world.history, world.start, change=world.change)
-    losses = log_losses(run.answered[run.first :], world.history.labels[run.first :])
-    day = ((world.history.times[run.first :] - world.start) // DAY).astype(int)
+    losses, day = answered(world, run)
     per_day = daily(losses, day)
     difference = per_day - daily(beside.never, day)
     asked = [request for request in run.requests if request.cause == "findings"]
@@ -72,7 +73,7 @@ def measure(world: World, trainer: Trainer | None = None) -> tuple[Figures, Run]
         everything=float(beside.everything.mean()),
         hindsight=float(beside.hindsight.mean()),
         beside_never=float(difference.mean()),
-        beside_never_error=_error(difference),
+        beside_never_error=error_of(difference),
         heals=None if world.change is None else healing is not None,
         days_to_heal=healing,
         asked=len(asked),
@@ -95,7 +96,13 @@ def daily(per_row: Losses, day: NDArray[np.intp]) -> Losses:
     return means
 
 
-def _error(difference: Losses) -> float:
+def answered(world: World, run: Run) -> tuple[Losses, NDArray[np.intp]]:
+    """float[m] log loss of every answer, int[m] its day since the start."""
+    losses = log_losses(run.answered[run.first :], world.history.labels[run.first :])
+    return losses, ((world.history.times[run.first :] - world.start) // DAY).astype(int)
+
+
+def error_of(difference: Losses) -> float:
     """Standard error of the mean of days that hang together: by weeks."""
     weeks = [float(part.mean()) for part in np.array_split(difference, max(2, len(difference) // WEEK))]
     return float(np.std(weeks, ddof=1) / np.sqrt(len(weeks)))

@@ -31,8 +31,7 @@ def verdict(found: Sequence[Figures], complete: bool = True) -> tuple[bool, list
     worse = [each.world for each in own if each.beside_never > 2.0 * each.beside_never_error]
     unhealed = [each.world for each in own if each.heals is False]
     false, quiet = sum(each.false for each in own), sum(each.quiet_days for each in own)
-    before = {each.world.removesuffix(LANDED): each for each in found if each.world.endswith(LANDED)}
-    lost = [each.world for each in own if each.world in before and each.loop > before[each.world].loop]
+    before = [each for each in own if each.beside_before is not None]
     checks = [
         (
             regret["loop"] <= SHARE_OF_NEVER * regret["never"],
@@ -53,9 +52,9 @@ def verdict(found: Sequence[Figures], complete: bool = True) -> tuple[bool, list
     if before:
         checks.append(
             (
-                not lost,
-                "no worse than the rules before on "
-                + ", ".join(f"{name} ({each.loop:.4f} then)" for name, each in before.items()),
+                all((each.beside_before or 0.0) <= 2.0 * (each.beside_before_error or 0.0) for each in before),
+                "worse than the rules before beyond two standard errors over weeks: "
+                + ", ".join(f"{e.world} by {e.beside_before:+.4f} ± {e.beside_before_error:.4f}" for e in before),
             )
         )
     lines = [f"{'held  ' if held else 'MISSED'}  {text}" for held, text in checks]
