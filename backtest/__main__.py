@@ -17,8 +17,9 @@ from backtest.history import History
 from backtest.inject import FAULTS, inject
 from backtest.page import page
 from backtest.reading import read_history
-from backtest.replay import Replay, Run
+from backtest.replay import Replay
 from backtest.report import Report, report
+from backtest.run import Run
 from backtest.schedules import schedules
 from backtest.trainer import LocalTrainer
 from cluster.errors import Invalid, WindvaneError

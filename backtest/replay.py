@@ -1,81 +1,34 @@
 """Replays a history through the whole loop, ticked by event time: live monitors, triggers, rollout, router, judge."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.history import History
 from backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
+from backtest.predictions import Predictions, Scores, assigned, pairs
+from backtest.run import Run, Trained, Trainer, Version
 from cluster.errors import NotFound, WindvaneError
 from cluster.jobs import JobRequest, JobStatus
-from cluster.registry import Registration, Standing
-from cluster.store import DECLARATION, Event
+from cluster.registry import Registration
+from cluster.store import DECLARATION
 from configs.schema import ModelSpec
 from monitoring.counts import Tally
 from monitoring.evidence import Evidence
 from monitoring.observation import Observation
 from monitoring.profile import Profile
-from monitoring.requests import RetrainRequest, record_version, requests_of
+from monitoring.requests import record_version, requests_of
 from monitoring.watch import MonitorView, view
 from monitoring.watcher import Watcher
 from serve_apps.rollout.controller import RolloutController
-from serve_apps.router import Router, Split
 from training.order import Order, read_order
 
-Scores = NDArray[np.float64]
 BLOCKS = 4  # steps a window is replayed in while something is being proven; a quiet window is one step
 LATENCY_MS = 2.0  # of every replayed decision: a history says nothing of it
-_AHEAD = 8_192  # rows scored at once at least
 _SETTLED = 4.0  # seconds after a step at which the watcher looks: it waits 3 for counts to settle
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """One version as a trainer made it; `score` is what is served."""
-
-    standing: Standing
-    why: str
-    profile: Profile
-    score: Callable[[NDArray[np.float32]], Scores]  # float32[n, F] → float64[n]
-    rows: int  # learnt from
-    metrics: Mapping[str, float] = field(default_factory=dict)  # of the offline comparison, as the job registers them
-
-
-class Trainer(Protocol):
-    """Makes versions in this process."""
-
-    def train(self, order: Order, number: int, champion: int | None, until: float, now: float) -> Trained:
-        """Version `number`, from rows before `until` whose label is known at `now`; raises WindvaneError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of the replay: when and why it was made, from how much, and how it ended."""
-
-    number: int
-    made_at: float
-    cause: str  # first, findings, growth, schedule
-    standing: str
-    why: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The answers, events and versions of a loop on a history from `first` on."""
-
-    first: int  # row from which the loop answered
-    answered: NDArray[np.float64]  # [n] the score that each row was answered with; nan before `first`
-    by: NDArray[np.int32]  # [n] the version that answered it
-    events: tuple[Event, ...]
-    requests: tuple[RetrainRequest, ...]
-    versions: tuple[Version, ...]
-    scores: dict[int, Callable[[NDArray[np.float32]], Scores]] = field(repr=False, default_factory=dict)
 
 
 class Replay:
@@ -91,7 +44,7 @@ class Replay:
         self._seen = Observation(spec)
         self._trained: dict[int, Trained] = {}
         self._versions: dict[int, Version] = {}
-        self._predicted: dict[int, _Predictions] = {}
+        self._predicted: dict[int, Predictions] = {}
         self._profiles: dict[int, Profile] = {}
         self._tally = Tally(spec.name, self._profiles, self._window)
         self._jobs: dict[str, JobStatus] = {}
@@ -175,7 +128,7 @@ class Replay:
             version: self._predictions(version).score(row, stop)
             for version in {arm.version for arm in split.arms if arm.weight > 0} | set(split.shadows)
         }
-        who = _assigned(split, row, stop)
+        who = assigned(split, row, stop)
         windows = np.floor(at / window).astype(np.int64)
         self._seen.add_moments(at.tolist(), ())
         for version, scored in scores.items():
@@ -199,7 +152,7 @@ class Replay:
                 self._tally.shadow(version, split.revision, scored[~mine])
             for number, count in zip(*np.unique(windows, return_counts=True), strict=True):
                 self._seen.add_scored(version, int(number), int(count))
-        for low, high in _pairs(scores):
+        for low, high in pairs(scores):
             unlabelled = np.full(stop - row, -1.0)
             self._seen.add_pairs(low, high, np.column_stack([at, scores[low], scores[high], unlabelled]))
 
@@ -219,16 +172,16 @@ class Replay:
                 there = ~np.isnan(scored)
                 if there.any():
                     self._seen.add_labelled(version, number, scored[there], labels[there])
-            for low, high in _pairs(scores):
+            for low, high in pairs(scores):
                 both = ~np.isnan(scores[low]) & ~np.isnan(scores[high])
                 if both.any():
                     columns = [history.times[of], scores[low], scores[high], labels.astype(np.float64)]
                     self._seen.add_pairs(low, high, np.column_stack(columns)[both])
 
-    def _predictions(self, version: int) -> "_Predictions":
+    def _predictions(self, version: int) -> Predictions:
         found = self._predicted.get(version)
         if found is None:
-            found = self._predicted[version] = _Predictions(self._history.rows, self._trained[version].score)
+            found = self._predicted[version] = Predictions(self._history.rows, self._trained[version].score)
         return found
 
     # --- what the watcher and the controller ask (ports Jobs, MonitorPort, EvidencePort)
@@ -312,38 +265,3 @@ class Replay:
     def _stood(self, version: Version) -> Version:
         standing = self._registry.version(self._spec.name, version.number).standing
         return Version(version.number, version.made_at, version.cause, standing, version.why, version.rows)
-
-
-class _Predictions:
-    """One version's scores of the history's rows, computed ahead in chunks; remembers which rows it was asked."""
-
-    def __init__(self, rows: NDArray[np.float32], score: Callable[[NDArray[np.float32]], Scores]) -> None:
-        self._rows, self._score = rows, score
-        self._scores = np.full(len(rows), np.nan, np.float32)
-        self._asked = np.zeros(len(rows), np.bool_)
-
-    def score(self, start: int, stop: int) -> Scores:
-        """float64[stop − start] scores."""
-        if np.isnan(self._scores[stop - 1]) or np.isnan(self._scores[start]):
-            until = min(len(self._rows), max(stop, start + _AHEAD))
-            self._scores[start:until] = self._score(self._rows[start:until])
-        self._asked[start:stop] = True
-        return self._scores[start:stop].astype(np.float64)
-
-    def seen(self, rows: NDArray[np.int64]) -> Scores:
-        """float64[n]: the scores of those rows, nan where it was not asked."""
-        return np.where(self._asked[rows], self._scores[rows], np.nan).astype(np.float64)
-
-
-def _assigned(split: Split, row: int, stop: int) -> NDArray[np.int64]:
-    """int64[n]: which version answers each row; a row is a unit of its own."""
-    router = Router(split)
-    weighted = [arm for arm in split.arms if arm.weight > 0]
-    if len(weighted) == 1:
-        return np.full(stop - row, weighted[0].version)
-    return np.array([router.pick(router.bucket(str(unit))).version for unit in range(row, stop)])
-
-
-def _pairs(versions: dict[int, Scores]) -> list[tuple[int, int]]:
-    ordered = sorted(versions)
-    return [(low, high) for place, low in enumerate(ordered) for high in ordered[place + 1 :]]

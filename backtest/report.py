@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.history import History
-from backtest.replay import Run
+from backtest.run import Run
 from backtest.schedules import Schedules
 from training.growth import log_losses
 

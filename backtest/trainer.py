@@ -7,7 +7,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from backtest.history import History
-from backtest.replay import Scores, Trained
+from backtest.predictions import Scores
+from backtest.run import Trained
 from cluster.errors import Invalid
 from configs.schema import ModelSpec
 from training.engine import Engine, Fitted

@@ -1,7 +1,8 @@
 """The rules that stood before: absolute limits beside a reference, all rows, a fifth held out."""
 
 from backtest.history import History
-from backtest.replay import Scores, Trained
+from backtest.predictions import Scores
+from backtest.run import Trained
 from backtest.trainer import HeldChampion, Scorer
 from configs.schema import ModelSpec
 from monitoring.profile import Profile

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.replay import Replay, Run, Trainer
+from backtest.replay import Replay
+from backtest.run import Run, Trainer
 from backtest.schedules import Schedules, schedules
 from backtest.trainer import LocalTrainer
 from benchmarks.loop.worlds import DAY, World

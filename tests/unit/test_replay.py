@@ -5,8 +5,9 @@ import pytest
 
 from backtest.history import History
 from backtest.inject import inject
-from backtest.replay import Replay, Run, Trained
+from backtest.replay import Replay
 from backtest.report import report
+from backtest.run import Run, Trained
 from backtest.schedules import schedules
 from benchmarks.loop.worlds import DAY, EPOCH, Story, make, spec_of
 from cluster.errors import Invalid
