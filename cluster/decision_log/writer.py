@@ -259,10 +259,7 @@ class Writer:
             self._tell([], None, last=True)
 
     def _put(self, content: bytes, *, probe: bool = False) -> str | None:
-        """Write and sync, what the records need too; why they are refused, or None when both are durable.
-
-        A `probe` only asks whether the disk takes anything again.
-        """
+        """Why the records, and what they need, cannot be made durable, or None; a `probe` only asks the disk."""
         try:
             sync = self._before_write()
             synced = None if sync is None else self._beside.submit(sync)
