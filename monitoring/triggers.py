@@ -130,8 +130,9 @@ def _broken(state: TriggerState, rules: Retrain, seen: Circumstances, labels: Se
     if alarm.rows < AGAIN * state.asked_rows:
         wanted = round(AGAIN * state.asked_rows)
         return Proposal("hold", f"asked for already; again at {wanted:,} labels since the change, {alarm.rows:,} now")
-    if seen.proving is not None and seen.last_requested is not None and seen.clock - seen.last_requested < labels.wait:
-        return Proposal("hold", f"candidate {seen.proving} is being proved; labels take {labels.wait / 86400:.3g} days")
+    cure = seen.proving if state.asked_rows else None  # a candidate that nobody asked for because of this is none
+    if cure is not None and seen.last_requested is not None and seen.clock - seen.last_requested < labels.wait:
+        return Proposal("hold", f"candidate {cure} is being proved; labels take {labels.wait / 86400:.3g} days")
     if (spent := _budget(rules, seen)) is not None:
         return Proposal("hold", spent)
     if (wait := _cool_down(rules, seen)) is not None:

@@ -147,6 +147,16 @@ def test_neither_a_candidate_nor_a_cool_down_of_none_stands_between_a_broken_mod
     assert consider(after(), rules, replace(SEEN, open_request="0001"), broken()).kind == "hold"
 
 
+def test_only_a_cure_is_waited_for_until_its_labels_have_come() -> None:
+    rules = RULES.model_copy(update={"cool_down": timedelta(0)})
+    proving = replace(SEEN, proving=3, last_requested=25 * DAY)
+    late = replace(broken(rows=1300), wait=40 * DAY)
+    grown = consider(after(), rules, proving, late)
+    assert grown.kind == "request", "candidate 3 was asked for by growth, before anything was broken"
+    cured = consider(replace(after(), asked_rows=600), rules, proving, late)
+    assert (cured.kind, cured.why) == ("hold", "candidate 3 is being proved; labels take 40 days")
+
+
 def test_retrainings_that_came_to_nothing_make_a_broken_promise_wait_and_say_so() -> None:
     spent = (NOW - timedelta(hours=1), NOW - timedelta(hours=2))
     hold = consider(after(), RULES, replace(SEEN, worthless=spent), broken())
