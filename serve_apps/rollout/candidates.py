@@ -11,6 +11,7 @@ from configs.sized_plan import TELLING_OUTCOMES
 from monitoring.evidence import Evidence
 from monitoring.requests import requests_of
 from serve_apps.rollout.latency import lasts
+from serve_apps.rollout.offline import Offline, offline_of
 from serve_apps.rollout.plan import Rollout
 
 EARLY = 0.25  # of the time that a proof takes at least: what is lost when another begins
@@ -25,6 +26,12 @@ class Picked:
     version: int
     reason: str
     requester: str
+    offline: Offline | None = None  # what training proved of it
+
+    def is_proven_against(self, champion: int) -> bool:
+        """Whether training found it surely better than this champion on rows that neither had learnt from."""
+        proof = self.offline
+        return proof is not None and proof.champion == champion and proof.is_sure
 
 
 class Candidates:
@@ -43,7 +50,7 @@ class Candidates:
                 continue
             version = self._registry.version(model, number)
             if version.standing == "candidate":
-                return Picked(number, version.reason, request.requested_by)
+                return Picked(number, version.reason, request.requested_by, offline_of(version))
             self._unfit.add((model, number))
         return None
 
@@ -62,19 +69,25 @@ def again(rollout: Rollout, seen: Callable[[], Evidence | None]) -> Picked | Non
     return Picked(rollout.candidate, f"tried again, {rollout.reason[:REASON]}", rollout.gate.requester)
 
 
-def yields(rollout: Rollout, now: datetime) -> bool:
-    """Whether a fresher candidate may take its place: it runs by itself, its loss is not proven, and little is lost.
+def may_yield(rollout: Rollout) -> bool:
+    """Whether a fresher candidate may take its place at some time: it runs by itself, and its loss is not proven."""
+    by_hand = rollout.started_by != LOOP or rollout.waived or rollout.paused
+    waits_for_people = rollout.ready_at is not None or rollout.gate.approval is not None
+    return rollout.phase in ("shadow", "step") and not (by_hand or waits_for_people or _loss_passes(rollout))
+
+
+def yields(rollout: Rollout, to: Picked, now: datetime) -> bool:
+    """Whether this candidate takes its place now: it may yield, and little is lost.
 
     Little is lost within a quarter of the time that a proof takes at least, counted from the first of those that
     superseded each other (else candidates that come faster than their outcomes would keep each other from ever being
-    proven), and again once it has had twice that time.
+    proven), and again once it has had twice that time; and nothing to one that training has proven better than the
+    champion, where it had not proven the one that runs.
     """
-    by_hand = rollout.started_by != LOOP or rollout.waived or rollout.paused
-    waits_for_people = rollout.ready_at is not None or rollout.gate.approval is not None
-    if rollout.phase not in ("shadow", "step") or by_hand or waits_for_people or _loss_passes(rollout):
+    if not may_yield(rollout):
         return False
-    proof = rollout.sized.proof
-    if proof is None:
+    proof, offline = rollout.sized.proof, rollout.offline
+    if proof is None or (to.is_proven_against(rollout.champion) and (offline is None or not offline.is_sure)):
         return True
     early = now - (rollout.proving_since or rollout.started_at) <= EARLY * proof
     return early or now - rollout.started_at >= PATIENCE * proof

@@ -11,7 +11,7 @@ from cluster.store import DECLARATION, Store
 from configs.schema import ModelSpec
 from configs.sized_plan import Traffic
 from serve_apps.rollout import approval
-from serve_apps.rollout.candidates import Candidates, Picked, again, yields
+from serve_apps.rollout.candidates import Candidates, Picked, again, may_yield, yields
 from serve_apps.rollout.effects import Effects, Held
 from serve_apps.rollout.elapsed import LONGEST_GAP, stand
 from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
@@ -241,10 +241,10 @@ class RolloutController:
     def _make_room(self, held: Held, now: datetime) -> Held:
         """End what is not proven when a fresher candidate waits, which the next ticks then begin to prove."""
         rollout = held.rollout
-        if not yields(rollout, now):
+        if not may_yield(rollout):
             return held
         fresher = self._candidates.newest(rollout.model, above=rollout.candidate)
-        if fresher is None:
+        if fresher is None or not yields(rollout, fresher, now):
             return held
         reason = f"v{fresher.version} is fresher and v{rollout.candidate} is not proven yet"
         return self._effects.apply(held, go_back(rollout, "superseded", reason, now))

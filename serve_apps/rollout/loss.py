@@ -7,11 +7,10 @@ from math import ceil, log10, sqrt
 from configs.sized_plan import SizedPlan, in_words
 from monitoring.evidence import Evidence
 from serve_apps.rollout.confidence import reach
-from serve_apps.rollout.offline import Offline
+from serve_apps.rollout.offline import FIRST_LOOK, Offline
 from serve_apps.rollout.plan import Rollout
 from serve_apps.rollout.verdict import Guardrail, Outcome
 
-FIRST_LOOK = 100  # paired outcomes before the loss can fail: the bounds are asymptotic
 ASSUMED_WINDOWS = 5  # that the assumption of how much windows differ weighs as much as
 MARGIN_SHARE = 0.02  # of the champion's own Brier score, where the plan declares no margin
 
@@ -87,7 +86,7 @@ def _offline(rollout: Rollout) -> Loss | None:
     are waited for, only older; while they are waited for, a broken champion would go on answering.
     """
     plan, proof = rollout.sized, rollout.offline
-    if proof is None or proof.n < FIRST_LOOK or proof.at_worst >= 0.0:
+    if proof is None or not proof.is_sure:
         return None
     if plan.traffic.label_delay <= plan.shadow + plan.bake + sum((step.duration for step in plan.steps), timedelta()):
         return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cluster.registry import Version
 
 COVERED = 1.96  # standard errors in half of a 95 % interval
+FIRST_LOOK = 100  # rows before a loss can be decided: the bounds are asymptotic
 SURE = 3.3  # standard errors of one look: rows of a day hang together, so more than the 2.3 of 1 %
 
 
@@ -18,6 +19,11 @@ class Offline:
     error: float  # standard error, from stretches of time resampled
     windows: int = 0  # of the model's monitor that those rows span
     between_windows: float = 0.0  # variance of a window's mean difference beyond that of its single rows
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the version is surely better, on enough rows to say so."""
+        return self.n >= FIRST_LOOK and self.at_worst < 0.0
 
     @property
     def at_worst(self) -> float:

@@ -9,14 +9,19 @@ from cluster.gate import LOOP, Gate
 from configs.schema import Objectives, Plan
 from configs.sized_plan import Traffic
 from monitoring.evidence import ArmEvidence, Evidence
-from serve_apps.rollout.candidates import again, yields
+from serve_apps.rollout.candidates import Picked, again, yields
 from serve_apps.rollout.machine import begin, go_back, promote
+from serve_apps.rollout.offline import Offline
 from serve_apps.rollout.plan import Lateness, Rollout
 from serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 LATE = Traffic(600, 600, 40 * 86_400)  # a proof takes 41 days
+
+
+FRESH = Picked(4, "growth", LOOP)
+CURE = Picked(4, "a promise is broken", LOOP, Offline(champion=2, n=191, mean=-0.31, error=0.04))
 
 
 def proving(traffic: Traffic = LATE, loss: Outcome = "NOT_YET", **changes: object) -> Rollout:
@@ -32,30 +37,41 @@ def seen(decisions: int) -> Evidence:
 def test_candidates_that_come_faster_than_their_outcomes_cannot_keep_each_other_from_being_proven() -> None:
     """One a week, outcomes after 40 days: the second takes the first's place, the third waits for the second's end."""
     first = proving()
-    assert yields(first, START + 7 * DAY)
+    assert yields(first, FRESH, START + 7 * DAY)
     second = proving(started_at=START + 7 * DAY, proving_since=START)
-    assert not yields(second, START + 14 * DAY)
-    assert not yields(second, START + 88 * DAY)
-    assert yields(second, START + 89 * DAY), "it had twice the time that it takes"
+    assert not yields(second, FRESH, START + 14 * DAY)
+    assert not yields(second, FRESH, START + 88 * DAY)
+    assert yields(second, FRESH, START + 89 * DAY), "it had twice the time that it takes"
+
+
+def test_a_cure_that_training_proved_waits_for_nothing_that_it_did_not_prove() -> None:
+    """What growth asked for twelve days before the change was seen would keep its place for another month."""
+    grown = proving(started_at=START)
+    assert not yields(grown, FRESH, START + 12 * DAY)
+    assert yields(grown, CURE, START + 12 * DAY)
+    assert not yields(grown, replace(CURE, offline=Offline(1, 191, -0.31, 0.04)), START + 12 * DAY), "another champion"
+    assert not yields(grown, replace(CURE, offline=Offline(2, 191, -0.31, 0.1)), START + 12 * DAY), "not surely"
+    assert not yields(replace(grown, offline=CURE.offline), CURE, START + 12 * DAY), "the first cure keeps its place"
+    assert not yields(replace(grown, paused=True), CURE, START + 12 * DAY)
 
 
 def test_what_cannot_be_proven_at_all_makes_room() -> None:
-    assert yields(proving(Traffic(600, None, None)), START + 50 * DAY)
+    assert yields(proving(Traffic(600, None, None)), FRESH, START + 50 * DAY)
 
 
 @pytest.mark.parametrize("phase", ["shadow", "step"])
 def test_only_what_is_not_proven_makes_room(phase: str) -> None:
-    assert yields(proving(phase=phase), START)
-    assert not yields(proving(phase=phase, loss="PASS"), START)
+    assert yields(proving(phase=phase), FRESH, START)
+    assert not yields(proving(phase=phase, loss="PASS"), FRESH, START)
 
 
 def test_what_people_started_or_steer_or_wait_for_makes_no_room() -> None:
-    assert not yields(proving(started_by="ada"), START)
-    assert not yields(proving(paused=True), START)
-    assert not yields(promote(proving(), "ada", "now", START), START)
-    assert not yields(proving(ready_at=START), START)
-    assert not yields(proving(phase="bake"), START)
-    assert yields(proving(gate=Gate("ada")), START), "who asked for the retraining does not matter"
+    assert not yields(proving(started_by="ada"), FRESH, START)
+    assert not yields(proving(paused=True), FRESH, START)
+    assert not yields(promote(proving(), "ada", "now", START), FRESH, START)
+    assert not yields(proving(ready_at=START), FRESH, START)
+    assert not yields(proving(phase="bake"), FRESH, START)
+    assert yields(proving(gate=Gate("ada")), FRESH, START), "who asked for the retraining does not matter"
 
 
 def test_what_was_not_proven_is_tried_again_where_requests_come() -> None:
