@@ -26,7 +26,7 @@ from examples.demo.view import View
 MODEL = "flight-delay"
 BUG = "python:examples.flights:load_with_unit_bug"
 SINCE, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
-FAST, TRAINING, PROVING = 2500.0, 150.0, 700.0  # decisions per second while nothing, a job, a rollout is going on
+FAST, TRAINING, PROVING = 3500.0, 150.0, 1200.0  # decisions per second while nothing, a job, a rollout is going on
 
 
 class Demo:
@@ -127,6 +127,8 @@ class Demo:
         rollout = model.get("rollout")
         if rollout and rollout["phase"] in ("shadow", "step", "bake"):
             self._view.stage(f"proving version {rollout['candidate']} on live traffic")
+            return PROVING
+        if self._defect_job is not None and self._defective is None:
             return PROVING
         self._view.stage("months pass")
         return FAST

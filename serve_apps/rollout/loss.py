@@ -50,7 +50,8 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
 
     Decisions of one day are not independent: with a variance τ² between windows, the mean of n decisions over d of them
     has the variance σ²/n + τ²/d, so one that fails is given σ² + τ² n/d in place of σ² (the design effect of cluster
-    sampling, Kish 1965). Training measured τ² where it compared the same two versions.
+    sampling, Kish 1965). Training measured τ² where it compared the same two versions. A candidate that training found
+    surely worse, on other windows, gets no such allowance: that one bad window is to blame is refuted already.
     """
     plan, paired = rollout.declared, evidence.paired
     if paired is None or paired.n == 0:
@@ -75,6 +76,8 @@ def loss_of(rollout: Rollout, evidence: Evidence) -> Loss | None:
 
 def _between_windows(proof: Offline | None, margin: float) -> float:
     """Variance of a window's mean difference: as training measured it, and the margin's square for five windows."""
+    if proof is not None and proof.is_surely_worse:
+        return 0.0
     measured, weight = (0.0, 0) if proof is None else (proof.between_windows, proof.windows)
     return (ASSUMED_WINDOWS * margin**2 + weight * measured) / (ASSUMED_WINDOWS + weight)
 

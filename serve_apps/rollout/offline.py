@@ -26,6 +26,11 @@ class Offline:
         return self.n >= FIRST_LOOK and self.at_worst < 0.0
 
     @property
+    def is_surely_worse(self) -> bool:
+        """Whether the version is surely worse, on enough rows to say so."""
+        return self.n >= FIRST_LOOK and self.mean - SURE * self.error > 0.0
+
+    @property
     def at_worst(self) -> float:
         """How far above it the truth may lie."""
         return self.mean + SURE * self.error

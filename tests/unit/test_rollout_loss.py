@@ -149,6 +149,14 @@ def test_days_are_taken_to_differ_as_much_as_training_saw_them_differ() -> None:
     assert loss(stormy, replace_windows(bad_quarter_of_a_day, 20.0)).outcome == "FAIL"
 
 
+def test_a_candidate_that_training_found_worse_gets_no_allowance_for_a_bad_day() -> None:
+    bad_quarter_of_a_day = seen(290, 0.05, 0.01, windows=1.25)
+    stormy = Offline(2, 6805, 0.08, 0.015, 3, 0.05**2)
+    assert loss(replace(rollout(), offline=stormy), bad_quarter_of_a_day).outcome == "FAIL"
+    unsure = replace(stormy, error=0.03)
+    assert loss(replace(rollout(), offline=unsure), bad_quarter_of_a_day).outcome == "NOT_YET"
+
+
 def replace_windows(evidence: Evidence, windows: float) -> Evidence:
     assert evidence.paired is not None
     return replace(evidence, paired=replace(evidence.paired, n=int(290 * windows), windows=windows))
