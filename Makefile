@@ -31,7 +31,7 @@ demo: $(READY) ## watch a model drift, retrain, prove itself and take over; MODE
 test: test-unit test-e2e ## all tests
 
 test-unit: $(READY) ## unit tests and doctests of the pure modules: no Ray, no clock
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit configs cluster monitoring training serve_apps backtest
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit windvane
 
 test-e2e: $(READY) clients ## end to end on a real local Ray, MLflow and HTTP
 	$(BIN)/python -m pytest tests/e2e

@@ -13,19 +13,19 @@ import numpy as np
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from backtest.history import History
-from backtest.inject import FAULTS, inject
-from backtest.page import page
-from backtest.reading import read_history
-from backtest.replay import Replay
-from backtest.report import Report, report
-from backtest.run import Run
-from backtest.schedules import schedules
-from backtest.trainer import LocalTrainer
-from cluster.errors import Invalid, WindvaneError
-from configs.load import load_model, load_settings
-from configs.quantities import Duration, Moment
-from configs.schema import ModelSpec
+from windvane.backtest.history import History
+from windvane.backtest.inject import FAULTS, inject
+from windvane.backtest.page import page
+from windvane.backtest.reading import read_history
+from windvane.backtest.replay import Replay
+from windvane.backtest.report import Report, report
+from windvane.backtest.run import Run
+from windvane.backtest.schedules import schedules
+from windvane.backtest.trainer import LocalTrainer
+from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.quantities import Duration, Moment
+from windvane.configs.schema import ModelSpec
 
 COLD = 0.25  # share of the history that the first version learns from, without --start
 LEAST_COLD = 50  # labelled rows of it

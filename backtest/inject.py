@@ -7,10 +7,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.history import History
-from cluster.errors import Invalid
-from configs.complaint import nearest
-from configs.schema import ModelSpec
+from windvane.backtest.history import History
+from windvane.cluster.errors import Invalid
+from windvane.configs.complaint import nearest
+from windvane.configs.schema import ModelSpec
 
 DAY = 86_400.0
 GRADUAL = 60 * DAY  # over which a gradual change comes

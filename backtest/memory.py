@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
 
-from cluster.errors import NotFound
-from cluster.registry import Registration, Standing, Version, no_version, require_files
-from cluster.store import Event, Saved, conflict
-from serve_apps.rollout.ports import Displaced
-from serve_apps.router import Split
+from windvane.cluster.errors import NotFound
+from windvane.cluster.registry import Registration, Standing, Version, no_version, require_files
+from windvane.cluster.store import Event, Saved, conflict
+from windvane.serve_apps.rollout.ports import Displaced
+from windvane.serve_apps.router import Split
 
 Clock = Callable[[], float]  # Unix seconds
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backtest.report import Report
+from windvane.backtest.report import Report
 
 SCHEDULES = {
     "loop": "Windvane's loop",

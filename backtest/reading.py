@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backtest.history import History
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from training.coerce import coerce
-from training.examples import encode
-from training.sources import read
+from windvane.backtest.history import History
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.training.coerce import coerce
+from windvane.training.examples import encode
+from windvane.training.sources import read
 
 
 def read_history(spec: ModelSpec, source: str | None = None, label_delay: timedelta = timedelta(0)) -> History:

@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.decision_log.record import BriefRecord, Record
-from cluster.errors import NotFound
-from cluster.jobs import JobRequest, JobStatus
-from cluster.registry import Registration
-from cluster.store import Event
-from configs.schema import ModelSpec
-from monitoring.observation import Observation
-from monitoring.profile import Profile
-from monitoring.watch import MonitorView, view
-from monitoring.watcher import Watcher
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.decision_log.record import BriefRecord, Record
+from windvane.cluster.errors import NotFound
+from windvane.cluster.jobs import JobRequest, JobStatus
+from windvane.cluster.registry import Registration
+from windvane.cluster.store import Event
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.observation import Observation
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.watch import MonitorView, view
+from windvane.monitoring.watcher import Watcher
 
 TICK_SECONDS = 1.0  # as control ticks
 
@@ -62,7 +62,7 @@ class Relived:
         return self._store.events(self._spec.name, limit=10**9)
 
     def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
-        """See `monitoring.monitor.Monitor.view`."""
+        """See `windvane.monitoring.monitor.Monitor.view`."""
         if model != self._spec.name:
             raise NotFound(f"These records are of {self._spec.name}, not of {model}")
         return view(self._seen, version, after, min_labels, clock)

@@ -7,24 +7,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.history import History
-from backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
-from backtest.predictions import Predictions, Scores, assigned, pairs
-from backtest.run import Run, Trained, Trainer, Version
-from cluster.errors import NotFound, WindvaneError
-from cluster.jobs import JobRequest, JobStatus
-from cluster.registry import Registration
-from cluster.store import DECLARATION
-from configs.schema import ModelSpec
-from monitoring.counts import Tally
-from monitoring.evidence import Evidence
-from monitoring.observation import Observation
-from monitoring.profile import Profile
-from monitoring.requests import record_version, requests_of
-from monitoring.watch import MonitorView, view
-from monitoring.watcher import Watcher
-from serve_apps.rollout.controller import RolloutController
-from training.order import Order, read_order
+from windvane.backtest.history import History
+from windvane.backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
+from windvane.backtest.predictions import Predictions, Scores, assigned, pairs
+from windvane.backtest.run import Run, Trained, Trainer, Version
+from windvane.cluster.errors import NotFound, WindvaneError
+from windvane.cluster.jobs import JobRequest, JobStatus
+from windvane.cluster.registry import Registration
+from windvane.cluster.store import DECLARATION
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts import Tally
+from windvane.monitoring.evidence import Evidence
+from windvane.monitoring.observation import Observation
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.requests import record_version, requests_of
+from windvane.monitoring.watch import MonitorView, view
+from windvane.monitoring.watcher import Watcher
+from windvane.serve_apps.rollout.controller import RolloutController
+from windvane.training.order import Order, read_order
 
 BLOCKS = 4  # steps a window is replayed in while something is being proven; a quiet window is one step
 LATENCY_MS = 2.0  # of every replayed decision: a history says nothing of it
@@ -210,14 +210,14 @@ class Replay:
         return self.status(job_id).message
 
     def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
-        """See `monitoring.monitor.Monitor.view`."""
+        """See `windvane.monitoring.monitor.Monitor.view`."""
         return view(self._observed(model), version, after, min_labels, clock)
 
     def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:
         """Do nothing: profiles are given when a version is made."""
 
     def evidence(self, model: str, revision: int, champion: int, candidate: int, since: float) -> Evidence:
-        """See `monitoring.monitor.Monitor.evidence`."""
+        """See `windvane.monitoring.monitor.Monitor.evidence`."""
         return self._observed(model).evidence(revision, champion, candidate, since)
 
     def _observed(self, model: str) -> Observation:

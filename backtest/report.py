@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.history import History
-from backtest.run import Run
-from backtest.schedules import Schedules
-from training.growth import log_losses
+from windvane.backtest.history import History
+from windvane.backtest.run import Run
+from windvane.backtest.schedules import Schedules
+from windvane.training.growth import log_losses
 
 DAY = 86_400.0
 TOLD = frozenset(

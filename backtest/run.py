@@ -7,12 +7,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.predictions import Scores
-from cluster.registry import Standing
-from cluster.store import Event
-from monitoring.profile import Profile
-from monitoring.requests import RetrainRequest
-from training.order import Order
+from windvane.backtest.predictions import Scores
+from windvane.cluster.registry import Standing
+from windvane.cluster.store import Event
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.requests import RetrainRequest
+from windvane.training.order import Order
 
 
 @dataclass(frozen=True, slots=True)

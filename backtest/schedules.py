@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.history import History
-from configs.schema import ModelSpec
-from training.examples import Examples
-from training.growing import grown
-from training.growth import log_losses
-from training.space import default_settings
+from windvane.backtest.history import History
+from windvane.configs.schema import ModelSpec
+from windvane.training.examples import Examples
+from windvane.training.growing import grown
+from windvane.training.growth import log_losses
+from windvane.training.space import default_settings
 
 DAY = 86_400.0
 MOST_ROWS = 200_000  # a baseline learns from; more are thinned evenly

@@ -6,17 +6,17 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from backtest.history import History
-from backtest.predictions import Scores
-from backtest.run import Trained
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from training.engine import Engine, Fitted
-from training.evaluate import estimates_of
-from training.examples import Examples
-from training.local_engine import LocalEngine
-from training.making import Made, incomparable, make
-from training.order import Order
+from windvane.backtest.history import History
+from windvane.backtest.predictions import Scores
+from windvane.backtest.run import Trained
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.training.engine import Engine, Fitted
+from windvane.training.evaluate import estimates_of
+from windvane.training.examples import Examples
+from windvane.training.local_engine import LocalEngine
+from windvane.training.making import Made, incomparable, make
+from windvane.training.order import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class LocalTrainer:
         self._made: dict[int, Made] = {}
 
     def train(self, order: Order, number: int, champion: int | None, until: float, now: float) -> Trained:
-        """See `backtest.replay.Trainer`."""
+        """See `windvane.backtest.replay.Trainer`."""
         learnt = self._history.learnable(until, now)
         if len(learnt) == 0 or learnt.labels.all() or not learnt.labels.any():
             raise Invalid(f"{len(learnt)} labels are known by then, and both kinds are needed: start later")

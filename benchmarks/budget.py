@@ -24,37 +24,37 @@ import uvloop
 
 from benchmarks import made, model
 from benchmarks.policy import FOLDER as POLICIES
-from cluster.callers import api_key
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import ANYBODY, demand_role
-from cluster.callers.key_ring import KeyRing, KeySnapshot
-from cluster.callers.rate import Limit
-from cluster.cedar_policy import CedarPolicy
-from cluster.decision_log.file_kms import FileKms
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import Decision
-from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from cluster.decision_log.vault import Vault
-from cluster.decision_log.writer import Writer
-from cluster.mandate import mandate_of
-from cluster.policy import Policy
-from cluster.policy_set import read_policies
-from configs.schema import ModelSpec
-from monitoring.counts import Tally
-from monitoring.profile import Profile
-from serve_apps.decider import Decider
-from serve_apps.door import Door
-from serve_apps.entrance import CLIENTS, Entrance
-from serve_apps.gate import Gate
-from serve_apps.protected_log import ProtectedLog
-from serve_apps.protocol.decide import Decide
-from serve_apps.request_counts import RequestCounts
-from serve_apps.roster import Roster
-from serve_apps.router import Arm, Router, Split
-from serve_apps.scorer import load_version
-from serve_apps.shadows import Shadows
-from serve_apps.thresholds import Thresholds
+from windvane.cluster.callers import api_key
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import ANYBODY, demand_role
+from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.decision_log.file_kms import FileKms
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.mandate import mandate_of
+from windvane.cluster.policy import Policy
+from windvane.cluster.policy_set import read_policies
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts import Tally
+from windvane.monitoring.profile import Profile
+from windvane.serve_apps.decider import Decider
+from windvane.serve_apps.door import Door
+from windvane.serve_apps.entrance import CLIENTS, Entrance
+from windvane.serve_apps.gate import Gate
+from windvane.serve_apps.protected_log import ProtectedLog
+from windvane.serve_apps.protocol.decide import Decide
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.roster import Roster
+from windvane.serve_apps.router import Arm, Router, Split
+from windvane.serve_apps.scorer import load_version
+from windvane.serve_apps.shadows import Shadows
+from windvane.serve_apps.thresholds import Thresholds
 
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
 SECONDS = 0.4  # of CPU time per figure

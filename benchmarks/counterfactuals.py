@@ -24,16 +24,16 @@ import uvloop
 import xgboost
 
 from benchmarks import model, results
-from cluster.bundle import BOOSTER, ONNX, PROFILE, Bundle, Manifest
-from cluster.bundle import SPEC as DECLARATION
-from cluster.decision_log.grounds import NoneFound
-from cluster.decision_log.record import Value
-from configs.load import load_model, load_settings
-from configs.schema import ModelSpec
-from monitoring.profile import Profile
-from serve_apps.scorer import LoadedVersion, load_version
-from training.data import gather
-from training.export import to_onnx
+from windvane.cluster.bundle import BOOSTER, ONNX, PROFILE, Bundle, Manifest
+from windvane.cluster.bundle import SPEC as DECLARATION
+from windvane.cluster.decision_log.grounds import NoneFound
+from windvane.cluster.decision_log.record import Value
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.profile import Profile
+from windvane.serve_apps.scorer import LoadedVersion, load_version
+from windvane.training.data import gather
+from windvane.training.export import to_onnx
 
 MUTABLE = (3, 12, 24)  # features of the bench model
 SEARCHES = 200

@@ -16,22 +16,22 @@ from time import perf_counter, process_time
 
 from msgspec.structs import replace
 
-from cluster.decision_log import disk
-from cluster.decision_log.auditor import Auditor
-from cluster.decision_log.checkpoints import Checkpoints
-from cluster.decision_log.file_kms import FileKms
-from cluster.decision_log.key_file import signing_key
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.query import Query
-from cluster.decision_log.record import Decision, Outcome
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from cluster.decision_log.tail import Tail
-from cluster.decision_log.vault import Vault
-from cluster.decision_log.verify import verify
-from cluster.decision_log.writer import Durability, Writer
-from configs.schema import Feature
-from serve_apps.protected_log import ProtectedLog
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.checkpoints import Checkpoints
+from windvane.cluster.decision_log.file_kms import FileKms
+from windvane.cluster.decision_log.key_file import signing_key
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.record import Decision, Outcome
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.verify import verify
+from windvane.cluster.decision_log.writer import Durability, Writer
+from windvane.configs.schema import Feature
+from windvane.serve_apps.protected_log import ProtectedLog
 
 KNOWN, ALONE = "known", "known, by the loop"
 FEATURES = (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 
 from benchmarks.model import PURPOSE, SPEC
-from cluster.bundle import ONNX_INPUT
+from windvane.cluster.bundle import ONNX_INPUT
 
 Rows = NDArray[np.float32]
 JSON = (("content-type", "application/json"),)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 RECIPES = Path(__file__).with_name("peers")
 ROOT = Path("var") / "peers"

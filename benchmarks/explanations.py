@@ -21,8 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import environments, model, results
 from benchmarks.peers.explain import Explain, measure
-from cluster.errors import Unavailable
-from serve_apps.explain import BoosterExplainer, QuadratureExplainer
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.explain import BoosterExplainer, QuadratureExplainer
 
 BATCHES = (1, 4, 16, 64, 1024)
 MANY = 65_536  # where woodelf's preparation has paid; minutes for those that take milliseconds a row

@@ -2,7 +2,8 @@
 
     python -m benchmarks.flights_drift
 
-Also says how harmful the unit error of `examples.flights:load_with_unit_bug` is. One thread, no Ray, about 15 seconds.
+Also says how harmful the unit error of `windvane.examples.flights:load_with_unit_bug` is. One thread, no Ray, about 15
+seconds.
 """
 
 import sys
@@ -13,10 +14,10 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from configs.load import load_model, load_settings
-from training.data import gather, gather_from
-from training.examples import Examples
-from training.settings import FitSettings
+from windvane.configs.load import load_model, load_settings
+from windvane.training.data import gather, gather_from
+from windvane.training.examples import Examples
+from windvane.training.settings import FitSettings
 
 RETRAINED = ("2013-04-15", "2013-07-15", "2013-10-15")
 FROZEN = "2013-03-01"
@@ -28,7 +29,7 @@ def main() -> None:
     spec = load_model("flight-delay", load_settings({}))
     whole = spec.model_copy(update={"data": spec.data.model_copy(update={"until": None})})
     flights = gather(whole)
-    defective = gather_from(whole, "python:examples.flights:load_with_unit_bug")
+    defective = gather_from(whole, "python:windvane.examples.flights:load_with_unit_bug")
     frozen = fitted(flights.before(seconds(FROZEN)), spec.training.seed)
     loop = [(seconds(day), fitted(flights.before(seconds(day)), spec.training.seed)) for day in RETRAINED]
 

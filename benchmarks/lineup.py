@@ -9,8 +9,8 @@ from benchmarks.dialects import Dialect
 from benchmarks.model import about_people, bundle
 from benchmarks.servers import Running, module, process, script
 from benchmarks.world import World, spec_with, world
-from cluster.errors import Unavailable
-from configs.schema import ModelSpec
+from windvane.cluster.errors import Unavailable
+from windvane.configs.schema import ModelSpec
 
 LEVELS = (1, 8, 32, 64)  # connections
 FEW = (1, 8)  # for requests of 256 rows: a replica lets 4,096 rows wait

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from cluster.decision_log.record import ALLOW, Decision
-from serve_apps import decision_id
-from serve_apps.gate import Basis
-from serve_apps.question import Answer, Question
+from windvane.cluster.decision_log.record import ALLOW, Decision
+from windvane.serve_apps import decision_id
+from windvane.serve_apps.gate import Basis
+from windvane.serve_apps.question import Answer, Question
 
 
 def answers(scores: Sequence[float]) -> list[Answer]:

@@ -15,8 +15,8 @@ from benchmarks.dialects import Rows
 from benchmarks.lineup import Entry
 from benchmarks.load import Load, Traffic
 from benchmarks.model import make_rows
-from cluster.bundle import ONNX_INPUT, Bundle
-from cluster.errors import WindvaneError
+from windvane.cluster.bundle import ONNX_INPUT, Bundle
+from windvane.cluster.errors import WindvaneError
 
 REQUESTS = 2000  # different ones, sent in turn
 REQUESTS_OF_MANY_ROWS = 64

@@ -21,7 +21,7 @@ from benchmarks import dialects, model
 from benchmarks.generator import Generator
 from benchmarks.offered import Tally
 from benchmarks.world import World, world
-from configs.schema import ModelSpec
+from windvane.configs.schema import ModelSpec
 
 SLO_MS, HURRIED_SLO_MS = 800.0, 50.0
 ROWS = 1000  # in a large request

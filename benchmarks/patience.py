@@ -21,14 +21,14 @@ from tempfile import TemporaryDirectory
 from benchmarks import world
 from benchmarks.patience_rows import Row, render, verdict
 from benchmarks.patience_training import ROWS, least_of, write_rows
-from cluster import addresses, ray_head
-from cluster.dashboard import last_lines
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.registry import Registration
-from cluster.serve_apps_api import ServeApplications
-from configs.load import load_model, load_settings
-from configs.settings import Settings
 from tests.bundles import make_bundle
+from windvane.cluster import addresses, ray_head
+from windvane.cluster.dashboard import last_lines
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.registry import Registration
+from windvane.cluster.serve_apps_api import ServeApplications
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.settings import Settings
 
 HELLO = "benchmarks.apps.ray_serve:build_hello"
 TIMES = 5  # each verb is called, in turn with the bare one
@@ -136,7 +136,7 @@ def _asked(settings: Settings) -> Iterator[Row]:
             theirs.append(_seconds([sys.executable, "-c", bare], settings))
             ours.append(_seconds([_program(), *verb], settings))
         least = median(theirs)
-        imports = _seconds([sys.executable, "-c", f"import cluster.cli.{_file(verb[0])}"], settings)
+        imports = _seconds([sys.executable, "-c", f"import windvane.cluster.cli.{_file(verb[0])}"], settings)
         where = f"{imports:.2f} s of it imports"
         yield Row(f"windvane {' '.join(verb)}", median(ours), least, VERB_FACTOR * least, where)
 
@@ -186,7 +186,7 @@ def _folder() -> Iterator[Path]:
 
 
 def _file(verb: str) -> str:
-    from cluster.cli import VERBS as FILES
+    from windvane.cluster.cli import VERBS as FILES
 
     return FILES[verb]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xgboost
 
-from configs.schema import ModelSpec
+from windvane.configs.schema import ModelSpec
 
 ROWS = {"small": 5_000, "large": 30_000}
 COLUMNS = 8

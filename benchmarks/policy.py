@@ -7,15 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-import configs
-from cluster.cedar_policy import CedarPolicy
-from cluster.policy import Mandate, Request, Standing, act_context, decide_context, require
-from cluster.policy_set import read_policies
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.policy import Mandate, Request, Standing, act_context, decide_context, require
+from windvane.cluster.policy_set import read_policies
+from windvane.configs.load import PACKAGED
 
-FOLDER = Path(configs.__path__[0]) / "policies"
+FOLDER = PACKAGED / "policies"
 MANDATE = Mandate(
     "credit",
     purposes=frozenset({"lending", "marketing"}),

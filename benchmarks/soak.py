@@ -35,7 +35,7 @@ from benchmarks.generator import Generator
 from benchmarks.memory import Memory
 from benchmarks.offered import Tally
 from benchmarks.world import World, world
-from configs.schema import ModelSpec
+from windvane.configs.schema import ModelSpec
 
 PEAK_SECONDS, PEAK_CONCURRENCY, PEAKS = 20.0, 32, 8
 CONNECTIONS = 256  # at once, as of callers that keep pools; a request that waits for one counts from when it was due

@@ -24,22 +24,22 @@ import httpx
 import psutil
 
 from benchmarks import model
-from cluster import haproxy, processes, ray_head
-from cluster.access import bearer
-from cluster.callers.first_key import ensure_first_key
-from cluster.callers.key_book import KeyBook
-from cluster.declarations import spec_digest
-from cluster.errors import Unavailable
-from cluster.first_policies import first_policies
-from cluster.head_record import Head
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.registry import Registration
-from cluster.serve_apps_api import CONTROL, ServeApplications
-from cluster.sql_store import SqlStore
-from cluster.store import DECLARATION, Shelf
-from configs.schema import ModelSpec
-from configs.settings import Settings
-from serve_apps.router import SPLIT, Arm, Split
+from windvane.cluster import haproxy, processes, ray_head
+from windvane.cluster.access import bearer
+from windvane.cluster.callers.first_key import ensure_first_key
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.declarations import spec_digest
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.first_policies import first_policies
+from windvane.cluster.head_record import Head
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.registry import Registration
+from windvane.cluster.serve_apps_api import CONTROL, ServeApplications
+from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.store import DECLARATION, Shelf
+from windvane.configs.schema import ModelSpec
+from windvane.configs.settings import Settings
+from windvane.serve_apps.router import SPLIT, Arm, Split
 
 NAME = model.SPEC.name
 PATIENCE_SECONDS = 120.0
@@ -82,7 +82,7 @@ class World:
         """The bench model's route."""
         return f"/v2/models/{NAME}"
 
-    def serve(self, spec: ModelSpec = model.SPEC, builder: str = "serve_apps.gateway:build") -> None:
+    def serve(self, spec: ModelSpec = model.SPEC, builder: str = "windvane.serve_apps.gateway:build") -> None:
         """Make this declaration the only application, and return when its one replica answers."""
         body = spec.model_dump_json().encode()
         store = SqlStore(self.settings.store_url)

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.errors import Forbidden, Invalid
+from windvane.cluster.errors import Forbidden, Invalid
 
 
 def ensure_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_hex(32)) -> str:

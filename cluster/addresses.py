@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import head_record
-from cluster.errors import Unavailable
-from configs.settings import Settings
+from windvane.cluster import head_record
+from windvane.cluster.errors import Unavailable
+from windvane.configs.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from cluster.decision_log.checkpoints import Checkpoints, checkpoints_of, last_signed
-from cluster.decision_log.file_kms import FileKms
-from cluster.decision_log.key_file import public_key, signing_key
-from cluster.decision_log.rotation import rotate
-from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from cluster.decision_log.trail import Trail
-from cluster.decision_log.vault import Vault
-from configs.settings import Settings
+from windvane.cluster.decision_log.checkpoints import Checkpoints, checkpoints_of, last_signed
+from windvane.cluster.decision_log.file_kms import FileKms
+from windvane.cluster.decision_log.key_file import public_key, signing_key
+from windvane.cluster.decision_log.rotation import rotate
+from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.trail import Trail
+from windvane.cluster.decision_log.vault import Vault
+from windvane.configs.settings import Settings
 
 
 class AuditPlace:

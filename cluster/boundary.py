@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from cluster.errors import WindvaneError
-from configs.complaint import BadDeclaration
-from configs.tables.bad_table import BadTable
+from windvane.cluster.errors import WindvaneError
+from windvane.configs.complaint import BadDeclaration
+from windvane.configs.tables.bad_table import BadTable
 
 _OURS = (WindvaneError, BadDeclaration, BadTable)
 LARGEST = 1_000_000  # bytes of the file, beyond which it begins anew beside one older

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 
 from cedarpy.pst import BinaryOp, GetAttr, HasAttr, LongLit, Template, Var
 
-from cluster.policy import WHOLE
+from windvane.cluster.policy import WHOLE
 
 RISK, LIMIT = "risk_ppm", "refer_from_ppm"
 _COMPARISONS = frozenset({"eq", "not_eq", "less", "less_eq", "greater", "greater_eq"})

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import cedarpy
 import msgspec
 
-from cluster.policy import (
+from windvane.cluster.policy import (
     ACT,
     APPROVE,
     DECIDE,

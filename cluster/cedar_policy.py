@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 
 import cedarpy
 
-from cluster.cedar_cuts import RISK, bounds, cell, cuts
-from cluster.cedar_entities import Uid, caller_uid, entities, question, resource_uid
-from cluster.cedar_rules import Compiled, compile_policies
-from cluster.errors import Invalid
-from cluster.policy import UNEVALUATED, WHOLE, Closed, Mandate, Policy, Principal, Request, Verdict
-from cluster.policy_replay import Weighed
-from cluster.policy_set import PolicySet, Rule
+from windvane.cluster.cedar_cuts import RISK, bounds, cell, cuts
+from windvane.cluster.cedar_entities import Uid, caller_uid, entities, question, resource_uid
+from windvane.cluster.cedar_rules import Compiled, compile_policies
+from windvane.cluster.errors import Invalid
+from windvane.cluster.policy import UNEVALUATED, WHOLE, Closed, Mandate, Policy, Principal, Request, Verdict
+from windvane.cluster.policy_replay import Weighed
+from windvane.cluster.policy_set import PolicySet, Rule
 
 _MOST_KEPT = 16_384  # verdicts remembered before all are forgotten: a caller who makes purposes up cannot fill memory
 _LONGEST_TEXT = 128  # of a text in a key

@@ -9,10 +9,10 @@ from functools import lru_cache
 import cedarpy
 from cedarpy.pst import Template
 
-from cluster.cedar_entities import misfits
-from cluster.errors import Invalid, Problem
-from cluster.policy import APPROVAL, EXPLANATION
-from cluster.policy_set import PolicySet, Rule
+from windvane.cluster.cedar_entities import misfits
+from windvane.cluster.errors import Invalid, Problem
+from windvane.cluster.policy import APPROVAL, EXPLANATION
+from windvane.cluster.policy_set import PolicySet, Rule
 
 _WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;|[^\s"/;]+|/', re.DOTALL)
 _KNOWN = frozenset({"id", "owner", "review_by", "reason", "otherwise", "requires"})

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from cluster.errors import Conflict
-from cluster.store import Shelf, Store
+from windvane.cluster.errors import Conflict
+from windvane.cluster.store import Shelf, Store
 
 CONSENT = "consent"  # kind in the store; the key is the subject's hash
 SubjectHash: TypeAlias = Callable[[str], str]

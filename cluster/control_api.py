@@ -7,8 +7,17 @@ from urllib.parse import quote
 
 import httpx
 
-from cluster.access import bearer
-from cluster.errors import Conflict, Denied, Forbidden, Invalid, NotFound, Unauthorized, Unavailable, WindvaneError
+from windvane.cluster.access import bearer
+from windvane.cluster.errors import (
+    Conflict,
+    Denied,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+    WindvaneError,
+)
 
 TIMEOUT_SECONDS = 30.0
 _KINDS: dict[int, type[WindvaneError]] = {403: Forbidden, 404: NotFound, 409: Conflict}

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from cluster.access import bearer
-from cluster.errors import Forbidden, Unavailable
+from windvane.cluster.access import bearer
+from windvane.cluster.errors import Forbidden, Unavailable
 
 TIMEOUT_SECONDS = 60.0
 

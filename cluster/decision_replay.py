@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.decision_log.record import DENY, REFER
-from cluster.policy import ACT, DECIDE, Mandate, Request, Standing, Verdict, act_context, decide_context
-from cluster.policy_replay import Replay, Scales, replay
+from windvane.cluster.decision_log.record import DENY, REFER
+from windvane.cluster.policy import ACT, DECIDE, Mandate, Request, Standing, Verdict, act_context, decide_context
+from windvane.cluster.policy_replay import Replay, Scales, replay
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import hashlib
 
-from cluster.errors import NotFound
-from cluster.store import DECLARATION, Store
-from configs.schema import ModelSpec
+from windvane.cluster.errors import NotFound
+from windvane.cluster.store import DECLARATION, Store
+from windvane.configs.schema import ModelSpec
 
 
 def load_spec(store: Store, model: str) -> ModelSpec:

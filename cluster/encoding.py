@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cluster.decision_log.record import Value
-from configs.schema import Feature
-from configs.tables.missing import blanked, means_missing
+from windvane.cluster.decision_log.record import Value
+from windvane.configs.schema import Feature
+from windvane.configs.tables.missing import blanked, means_missing
 
 MISSING = 0  # the category code of no value
 UNKNOWN = 1  # the category code of a value that is not declared

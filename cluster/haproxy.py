@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from cluster import grpc_frontend, ports
-from cluster.processes import end_all
+from windvane.cluster import grpc_frontend, ports
+from windvane.cluster.processes import end_all
 
 
 def environment(run: Path, port: int) -> dict[str, str]:
     """The variables, read by Ray at import, that switch HAProxy and the throughput mode on.
 
-    Its files lie in `run`; which ports it takes stands in `cluster.ports`.
+    Its files lie in `run`; which ports it takes stands in `windvane.cluster.ports`.
     """
     folder = config_path(run).parent
     replicas = ports.replica_grpc_ports(port)
@@ -26,7 +26,7 @@ def environment(run: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "30",  # Ray's hour would let who stalls in a large body hold its place
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # replicas count requests too, for a tenth of a log line's parsing
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.gatekeeper:middlewares",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "windvane.serve_apps.gatekeeper:middlewares",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(grpc_frontend.program(folder)),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(port + ports.METRICS),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(port + ports.STATISTICS),

@@ -1,6 +1,6 @@
 """What Ray starts in HAProxy's place: completes the configuration that Ray has written, and becomes the real HAProxy.
 
-    python -m cluster.haproxy_program HAPROXY FOLDER CONTROL -db -f CONFIGURATION …
+    python -m windvane.cluster.haproxy_program HAPROXY FOLDER CONTROL -db -f CONFIGURATION …
 
 Ray tells its own HAProxy processes from others by the configuration's path, so the file is completed where it lies.
 Imports little: every change of replicas starts it anew.
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import haproxy_queue
-from cluster.haproxy_closed import closed
+from windvane.cluster import haproxy_queue
+from windvane.cluster.haproxy_closed import closed
 
 CONTROL_IS_THERE = "WINDVANE_GRPC_CONTROL"  # a variable, set for HAProxy once Ray's configuration knows control
 

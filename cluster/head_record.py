@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from cluster import processes
-from cluster.processes import Mark
-from cluster.run_folder import mend
+from windvane.cluster import processes
+from windvane.cluster.processes import Mark
+from windvane.cluster.run_folder import mend
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-PROGRAM = ("-m", "windvane_start")  # before a module's name: ours, whatever lies in the folder or on PYTHONPATH
-TRAINING = "training.retrain"
+TRAINING = "windvane.training.retrain"
 TRAINING_SHARE = "windvane_training"  # a resource of our head, one a CPU, that only trainings take
 JobState = Literal["pending", "running", "succeeded", "failed", "stopped", "unknown"]
 

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import httpx
 
-from cluster import head_record, machine, ray_head
-from cluster.addresses import Place, dashboard_url, place, url
-from cluster.callers.first_key import ensure_first_key
-from cluster.callers.key_book import KeyBook
-from cluster.dashboard import last_lines
-from cluster.declarations import deployed_models
-from cluster.errors import Unavailable, WindvaneError
-from cluster.first_policies import first_policies
-from cluster.one_at_a_time import one_at_a_time
-from cluster.preconditions import Check, examine
-from cluster.preloading import allow
-from cluster.scratch import scratch_root, sweep
-from cluster.serve_apps_api import CONTROL, ServeApplications
-from cluster.sql_store import SqlStore
-from configs.schema import Settings
+from windvane.cluster import head_record, machine, ray_head
+from windvane.cluster.addresses import Place, dashboard_url, place, url
+from windvane.cluster.callers.first_key import ensure_first_key
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.dashboard import last_lines
+from windvane.cluster.declarations import deployed_models
+from windvane.cluster.errors import Unavailable, WindvaneError
+from windvane.cluster.first_policies import first_policies
+from windvane.cluster.one_at_a_time import one_at_a_time
+from windvane.cluster.preconditions import Check, examine
+from windvane.cluster.preloading import allow
+from windvane.cluster.scratch import scratch_root, sweep
+from windvane.cluster.serve_apps_api import CONTROL, ServeApplications
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.schema import Settings
 
 READY_SECONDS = 180.0
 POLL_SECONDS = 0.2  # each question costs the dashboard and Serve as much as it costs us

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from cluster.run_folder import shortest
-from cluster.unix_user import user_name
-from configs.settings import Settings
+from windvane.cluster.run_folder import shortest
+from windvane.cluster.unix_user import user_name
+from windvane.configs.settings import Settings
 
 _PINNED = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;,]+)$")
 

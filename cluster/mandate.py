@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import msgspec
 
-from cluster.errors import Conflict
-from cluster.policy import WHOLE, Mandate
-from cluster.store import Store
-from configs.schema import ModelSpec
+from windvane.cluster.errors import Conflict
+from windvane.cluster.policy import WHOLE, Mandate
+from windvane.cluster.store import Store
+from windvane.configs.schema import ModelSpec
 
 MANDATE = "mandate"  # kind in the store; the key is the digest
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from cluster.decision_log import disk
-from cluster.errors import NotFound, Unavailable
-from cluster.mlflow_client import open_client
-from cluster.registry import Registration, Standing, Version, no_version, require_files
+from windvane.cluster.decision_log import disk
+from windvane.cluster.errors import NotFound, Unavailable
+from windvane.cluster.mlflow_client import open_client
+from windvane.cluster.registry import Registration, Standing, Version, no_version, require_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -128,7 +128,7 @@ class MlflowRegistry:
         run = client.create_run(
             experiment,
             run_name=f"{registration.model}: {registration.reason}"[:250],
-            tags={"mlflow.user": registration.owner, "mlflow.source.name": "training.retrain"},
+            tags={"mlflow.user": registration.owner, "mlflow.source.name": "windvane.training.retrain"},
         )
         try:
             params = [Param(name, value[:_LONGEST_PARAM]) for name, value in registration.params.items()]

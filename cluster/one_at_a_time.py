@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 400.0

@@ -17,8 +17,8 @@ from openfga_sdk.client.configuration import ClientConfiguration
 from openfga_sdk.credentials import CredentialConfiguration, Credentials
 from openfga_sdk.sync import OpenFgaClient
 
-from cluster.errors import Invalid
-from cluster.policy import ACT, DECIDE, UNEVALUATED, WHOLE, Request, Verdict
+from windvane.cluster.errors import Invalid
+from windvane.cluster.policy import ACT, DECIDE, UNEVALUATED, WHOLE, Request, Verdict
 
 _TIMEOUTS = (0.2, 60.0)  # seconds; the SDK takes up to 100 of its milliseconds for seconds
 logger = logging.getLogger(__name__)

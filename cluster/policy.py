@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from cluster.errors import Denied, Invalid
+from windvane.cluster.errors import Denied, Invalid
 
 Value: TypeAlias = bool | int | str  # Cedar has no floats: a risk is a whole number of millionths
 UNEVALUATED = "The policy could not be evaluated, and without its answer nothing is allowed."

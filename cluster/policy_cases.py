@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import StrictBool, StrictInt, StrictStr, ValidationError
 
-from cluster.policy import WHOLE, Mandate, Policy, Request, Standing, Verdict
-from configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
-from configs.document import Unreadable, read
-from configs.quantities import Flag, Share
-from configs.schema import Declared
+from windvane.cluster.policy import WHOLE, Mandate, Policy, Request, Standing, Verdict
+from windvane.configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
+from windvane.configs.document import Unreadable, read
+from windvane.configs.quantities import Flag, Share
+from windvane.configs.schema import Declared
 
 Outcome = Literal["allow", "refer", "deny"]
 

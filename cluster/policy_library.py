@@ -6,11 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from cluster import policy_register
-from cluster.errors import Conflict, Invalid, NotFound
-from cluster.policy_register import Live, Proposal, Register
-from cluster.policy_set import PolicySet
-from cluster.store import Event, Shelf, Store
+from windvane.cluster import policy_register
+from windvane.cluster.errors import Conflict, Invalid, NotFound
+from windvane.cluster.policy_register import Live, Proposal, Register
+from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.store import Event, Shelf, Store
 
 POLICY_SET, POLICY_REGISTER = "policy_set", "policy_register"  # kinds in the store
 REGISTER = "register"  # the one key of its kind

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster import gate
-from cluster.errors import Conflict, NotFound
-from cluster.gate import Change, Gate
+from windvane.cluster import gate
+from windvane.cluster.errors import Conflict, NotFound
+from windvane.cluster.gate import Change, Gate
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from cluster.policy import Request, Verdict
-from cluster.policy_set import Rule
+from windvane.cluster.policy import Request, Verdict
+from windvane.cluster.policy_set import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from cluster.errors import Invalid, Problem
+from windvane.cluster.errors import Invalid, Problem
 
 RULES, SCHEMA = ".cedar", ".cedarschema"
 _MOST_BYTES = 1_048_576  # of one file

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from configs.settings import Settings
+from windvane.configs.settings import Settings
 
 # What follows the HTTP port: 8000 gives Ray's own 8404, 8500, 9101 and 9500.
 STATISTICS, FALLBACK_HTTP, METRICS, FALLBACK_GRPC, RAY_CLIENT = 404, 500, 1101, 1500, 2001

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cluster.machine import Machine
-from cluster.ports import HIGHEST, RAY_CLIENT, REPLICA_HTTP, Port, ports, replica_grpc_ports
-from cluster.run_folder import too_long
-from configs.settings import Settings
+from windvane.cluster.machine import Machine
+from windvane.cluster.ports import HIGHEST, RAY_CLIENT, REPLICA_HTTP, Port, ports, replica_grpc_ports
+from windvane.cluster.run_folder import too_long
+from windvane.configs.settings import Settings
 
 State = Literal["ok", "warning", "stop"]
 

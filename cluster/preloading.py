@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-MODULE = "windvane_worker"
+MODULE = "windvane.serve_apps.worker"
 LEAN = "WINDVANE_LEAN"  # a variable of processes that are to load nothing ahead
 _READY = "replicas-may-come"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from cluster.errors import Conflict
+from windvane.cluster.errors import Conflict
 
 BEHIND = 10  # niceness: a tenth of a busy core's time is left for it, and the rest for who is at 0
 

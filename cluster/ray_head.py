@@ -7,17 +7,17 @@ from pathlib import Path
 
 import psutil
 
-from cluster import grpc_frontend, haproxy, head_record, job_python, ports, preloading, processes
-from cluster.access import ensure_secret
-from cluster.addresses import no_proxy
-from cluster.errors import Unavailable
-from cluster.head_record import Head
-from cluster.jobs import TRAINING_SHARE
-from cluster.run_folder import remove_link, run_folder, shortest, temporary_of
-from cluster.serve_apps_api import CONTROL
-from cluster.unix_user import user_name
-from configs.schema import Settings
-from configs.settings import USERS_FOLDER
+from windvane.cluster import grpc_frontend, haproxy, head_record, ports, preloading, processes
+from windvane.cluster.access import ensure_secret
+from windvane.cluster.addresses import no_proxy
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.head_record import Head
+from windvane.cluster.jobs import TRAINING_SHARE
+from windvane.cluster.run_folder import remove_link, run_folder, shortest, temporary_of
+from windvane.cluster.serve_apps_api import CONTROL
+from windvane.cluster.unix_user import user_name
+from windvane.configs.schema import Settings
+from windvane.configs.settings import USERS_FOLDER
 
 MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
 LEAST_CPUS_TO_COUNT_ON = 2  # on a single core, too, a search runs two trials in turn
@@ -28,7 +28,6 @@ def start(settings: Settings) -> Head:
     home = Path(settings.home)
     run = run_folder(home)
     preloading.forbid(home)
-    job_python.write(run)
     grpc_frontend.write(haproxy.config_path(run).parent, settings, CONTROL)
     ensure_secret(settings.ray_token_file)
     cpus = max(LEAST_CPUS_TO_COUNT_ON, os.cpu_count() or 1)
@@ -94,8 +93,7 @@ def environment(settings: Settings, run: Path) -> dict[str, str]:
         | haproxy.environment(run, settings.port)
         | settings.environment()
         | {
-            # so that `ray job submit -- python …` runs this Python, and our training whatever the job's folder holds
-            "PATH": f"{job_python.folder(run)}:{here}:{os.environ.get('PATH', '')}",
+            "PATH": f"{here}:{os.environ.get('PATH', '')}",  # so that `ray job submit -- python …` runs this Python
             "TMPDIR": str(temporary_of(run)),
             "LOGNAME": user_name(),  # libraries ask for it, and fail where the system knows none
             USERS_FOLDER: os.getcwd(),

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from cluster.dashboard import Dashboard, last_lines
-from cluster.errors import Unavailable
-from cluster.jobs import JobRequest, JobState, JobStatus
-from cluster.preloading import LEAN
+from windvane.cluster.dashboard import Dashboard, last_lines
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.jobs import JobRequest, JobState, JobStatus
+from windvane.cluster.preloading import LEAN
 
 _STATES: dict[str, JobState] = {
     "PENDING": "pending",

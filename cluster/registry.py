@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Protocol
 
-from cluster.errors import Invalid, NotFound
+from windvane.cluster.errors import Invalid, NotFound
 
 # `rejected` lost offline or was refused by a person, `rolled_back` is worse on live requests or was undone; `aborted`
 # (by a person), `unproven` (evidence too little or too even), `superseded` (by a fresher one) may be tried as they are

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 LONGEST_TEMPORARY = 60  # characters: Ray's dashboard binds sockets some 40 below TMPDIR
 LONGEST = 24  # characters: HAProxy binds Unix sockets up to 82 characters below it, and Linux allows 107

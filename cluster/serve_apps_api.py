@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from cluster.dashboard import Dashboard, last_lines
-from cluster.errors import NotFound, Unavailable, WindvaneError
-from cluster.grpc_frontend import SERVICER, rays_port
-from cluster.grpc_health import ADD_SERVICER
-from cluster.store_lock import PATIENCE_SECONDS, store_lock
-from configs.schema import Settings
+from windvane.cluster.dashboard import Dashboard, last_lines
+from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
+from windvane.cluster.grpc_frontend import SERVICER, rays_port
+from windvane.cluster.grpc_health import ADD_SERVICER
+from windvane.cluster.store_lock import PATIENCE_SECONDS, store_lock
+from windvane.configs.schema import Settings
 
 CONTROL = "control"
 PATH = "/api/serve/applications/"
@@ -53,7 +53,9 @@ class ServeApplications:
 
     def deploy_control(self) -> None:
         """Declare the control application; the same declaration twice changes nothing."""
-        self.declare(CONTROL, "/", "serve_apps.control:build", {"settings": self._settings.model_dump(mode="json")})
+        self.declare(
+            CONTROL, "/", "windvane.serve_apps.control:build", {"settings": self._settings.model_dump(mode="json")}
+        )
 
     def deploy_model(self, model: str, spec_digest: str) -> None:
         """Declare a model's Gateway; another digest rolls its replicas."""
@@ -62,7 +64,7 @@ class ServeApplications:
             "settings": self._settings.model_dump(mode="json"),
             "spec_digest": spec_digest,
         }
-        self.declare(model, f"/v2/models/{model}", "serve_apps.gateway:build", arguments)
+        self.declare(model, f"/v2/models/{model}", "windvane.serve_apps.gateway:build", arguments)
 
     def declare(self, name: str, route: str, import_path: str, arguments: dict[str, Any]) -> None:
         """Declare one application, whatever its builder; another declaration under its name replaces it."""
@@ -135,4 +137,4 @@ class ServeApplications:
 
 
 def _is_ours(application: Application) -> bool:
-    return str(application.get("import_path", "")).startswith("serve_apps.")
+    return str(application.get("import_path", "")).startswith("windvane.serve_apps.")

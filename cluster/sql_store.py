@@ -31,9 +31,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from cluster.decision_log import disk
-from cluster.errors import Invalid, Unavailable
-from cluster.store import Event, Saved, conflict
+from windvane.cluster.decision_log import disk
+from windvane.cluster.errors import Invalid, Unavailable
+from windvane.cluster.store import Event, Saved, conflict
 
 BUSY_SECONDS = 30.0
 _ATTEMPTS = 200  # writers that may take an event's number before us

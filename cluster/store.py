@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from cluster.errors import Conflict
+from windvane.cluster.errors import Conflict
 
 DECLARATION = "model"  # kind of the declarations that serve: a ModelSpec as JSON, its name the key
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 PATIENCE_SECONDS = 120.0
 POLL_SECONDS = 0.05

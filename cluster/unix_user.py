@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from pathlib import Path
 
 
 def user_name() -> str:
@@ -10,3 +11,11 @@ def user_name() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return f"uid {os.geteuid()}"
+
+
+def have_a_home() -> None:
+    """Give HOME to a user without a folder, as in many containers: libraries ask for it as they are imported."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(Path(os.environ.get("WINDVANE_HOME") or "var").absolute())

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from configs.quantities import Count, Duration, Figure
+from windvane.configs.quantities import Count, Duration, Figure
 
 Access: TypeAlias = Literal["keys", "open"]
 Role: TypeAlias = Literal["client", "owner", "operator", "compliance", "admin"]

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from configs.document import Path
+from windvane.configs.document import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from configs.declared import Declared, repeated, wrong
-from configs.quantities import Figure, Flag, Share
+from windvane.configs.declared import Declared, repeated, wrong
+from windvane.configs.quantities import Figure, Flag, Share
 
 
 class Action(Declared):

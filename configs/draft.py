@@ -11,18 +11,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from configs.complaint import nearest
-from configs.document import parse
-from configs.drafting.column import Column, names_twice, read_columns
-from configs.drafting.guess import Guess, doubted, guess
-from configs.drafting.leaks import suspicion
-from configs.drafting.names import words, words_of
-from configs.drafting.page import Drafted, page
-from configs.drafting.page import spell_value as spell_value
-from configs.drafting.sample import Sample, read_sample, refuse
-from configs.schema import COLUMN, NAME, ModelSpec, Source
-from configs.tables.missing import blanked
-from configs.tables.truth import is_truth
+from windvane.configs.complaint import nearest
+from windvane.configs.document import parse
+from windvane.configs.drafting.column import Column, names_twice, read_columns
+from windvane.configs.drafting.guess import Guess, doubted, guess
+from windvane.configs.drafting.leaks import suspicion
+from windvane.configs.drafting.names import words, words_of
+from windvane.configs.drafting.page import Drafted, page
+from windvane.configs.drafting.page import spell_value as spell_value
+from windvane.configs.drafting.sample import Sample, read_sample, refuse
+from windvane.configs.schema import COLUMN, NAME, ModelSpec, Source
+from windvane.configs.tables.missing import blanked
+from windvane.configs.tables.truth import is_truth
 
 _POSITIVE = words_of("y positive pos default defaulted churned fraud bad late cancelled sick event success won dead")
 _ORIGIN = words_of("race ethnicity ethnic origin religion nationality black hispanic hispan caste")

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.declared import COLUMN, Declared, repeated, wrong
-from configs.quantities import Figure, Flag
+from windvane.configs.declared import COLUMN, Declared, repeated, wrong
+from windvane.configs.quantities import Figure, Flag
 
 VALUE = "{value}"  # what a wording may hold: the feature's own value
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from configs.declared import NAME, Declared
-from configs.quantities import Count, Flag
+from windvane.configs.declared import NAME, Declared
+from windvane.configs.quantities import Count, Flag
 
 MOST_REASONS = 4  # more are "not likely to be helpful": 12 CFR 1002.9, official interpretation of (b)(2), 1
 

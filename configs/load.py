@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from configs.access import TokenIssuer
-from configs.complaint import BadDeclaration, Complaint, Fault, faults, nearest, spelled
-from configs.document import Document, Unreadable, merge, read
-from configs.schema import ModelSpec
-from configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings
+from windvane.configs.access import TokenIssuer
+from windvane.configs.complaint import BadDeclaration, Complaint, Fault, faults, nearest, spelled
+from windvane.configs.document import Document, Unreadable, merge, read
+from windvane.configs.schema import ModelSpec
+from windvane.configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings
 
-PACKAGED = Path(__file__).parent
+PACKAGED = Path(__file__).resolve().parent
 
 _VARIABLES = {
     "home": "WINDVANE_HOME",
@@ -170,7 +170,7 @@ def overlay_file(name: str, settings: Settings) -> Path | None:
 
 def check_data(file: Path, overlay: Path | None, now: datetime) -> tuple[list[Complaint], tuple[str, ...]]:
     """What does not hold in the rows that a good declaration names, and what a person should know of them."""
-    from configs.tables.check import check  # only who looks at rows pays for Arrow
+    from windvane.configs.tables.check import check  # only who looks at rows pays for Arrow
 
     documents, _ = _documents(file, overlay)
     spec, complaints = _examine(file, overlay)

@@ -5,22 +5,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.complaint import nearest
-from configs.decision import Action as Action
-from configs.decision import DecisionRule as DecisionRule
-from configs.declared import COLUMN as COLUMN
-from configs.declared import NAME as NAME
-from configs.declared import Declared as Declared
-from configs.declared import repeated
-from configs.declared import wrong as wrong
-from configs.feature import Attribute as Attribute
-from configs.feature import Feature as Feature
-from configs.feature import Wording as Wording
-from configs.governance import ExplanationPolicy as ExplanationPolicy
-from configs.governance import Purpose as Purpose
-from configs.quantities import Count, Duration, Figure, Flag, Moment, Share, Whole
-from configs.settings import Settings as Settings
-from configs.source import Source as Source
+from windvane.configs.complaint import nearest
+from windvane.configs.decision import Action as Action
+from windvane.configs.decision import DecisionRule as DecisionRule
+from windvane.configs.declared import COLUMN as COLUMN
+from windvane.configs.declared import NAME as NAME
+from windvane.configs.declared import Declared as Declared
+from windvane.configs.declared import repeated
+from windvane.configs.declared import wrong as wrong
+from windvane.configs.feature import Attribute as Attribute
+from windvane.configs.feature import Feature as Feature
+from windvane.configs.feature import Wording as Wording
+from windvane.configs.governance import ExplanationPolicy as ExplanationPolicy
+from windvane.configs.governance import Purpose as Purpose
+from windvane.configs.quantities import Count, Duration, Figure, Flag, Moment, Share, Whole
+from windvane.configs.settings import Settings as Settings
+from windvane.configs.source import Source as Source
 
 RESERVED = frozenset({"label", "event_time", "subject"})  # what the decision log calls a row's other columns
 

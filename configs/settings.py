@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from configs.access import FIRST_KEY, LOOPBACK, Access
+from windvane.configs.access import FIRST_KEY, LOOPBACK, Access
 
 USERS_FOLDER = "WINDVANE_USERS_FOLDER"  # a variable: where `windvane` was called, and the user's own files may lie
-PACKAGED_MODELS = Path(__file__).parent / "models"
+PACKAGED_MODELS = Path(__file__).resolve().parent / "models"
 GRPC_OFFSET = 1000  # from the HTTP port, so that two Windvanes on one machine differ in both
 
 
 class Settings(BaseModel):
-    """Where this Windvane lives and listens; read once from the environment by `configs.load`."""
+    """Where this Windvane lives and listens; read once from the environment by `windvane.configs.load`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

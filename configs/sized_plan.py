@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from configs.schema import Plan, Step
+from windvane.configs.schema import Plan, Step
 
 DAY = timedelta(days=1)
 OUTCOMES = (200, 1000)  # least and most paired outcomes asked for; a day's in between

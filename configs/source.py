@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from configs.declared import Declared, wrong
-from configs.quantities import Flag, Moment
+from windvane.configs.declared import Declared, wrong
+from windvane.configs.quantities import Flag, Moment
 
 
 class Source(Declared):

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from configs import schema
-from configs.draft import spell_value
-from configs.schema import Declared, ModelSpec
+from windvane.configs import schema
+from windvane.configs.draft import spell_value
+from windvane.configs.schema import Declared, ModelSpec
 
 PAGE = Path(__file__).with_name("models.md")
 MARK = "<!-- From here on `make docs` writes, out of configs/schema.py: change it there. -->\n"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from configs.schema import Monitor
-from monitoring.findings import Finding
-from monitoring.labelled_windows import LabelledSpan
-from monitoring.performance import Performance
+from windvane.configs.schema import Monitor
+from windvane.monitoring.findings import Finding
+from windvane.monitoring.labelled_windows import LabelledSpan
+from windvane.monitoring.performance import Performance
 
 _Z = 1.96  # two-sided 95 %
 

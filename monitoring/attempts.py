@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from cluster import job_failure
-from cluster.jobs import JobStatus
-from configs.schema import Retrain
-from monitoring.notices import Notice
-from monitoring.requests import RetrainRequest
+from windvane.cluster import job_failure
+from windvane.cluster.jobs import JobStatus
+from windvane.configs.schema import Retrain
+from windvane.monitoring.notices import Notice
+from windvane.monitoring.requests import RetrainRequest
 
 
 def begin(request: RetrainRequest, now: datetime) -> RetrainRequest:

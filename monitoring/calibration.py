@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.performance import LabelledScores, Performance
+from windvane.monitoring.performance import LabelledScores, Performance
 
 Promise: TypeAlias = Literal["rate", "slope"]
 PROMISES: tuple[Promise, ...] = ("rate", "slope")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.decision_log.query import Query
-from cluster.errors import NotFound
-from configs.schema import ModelSpec
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.errors import NotFound
+from windvane.configs.schema import ModelSpec
 
 REFERENCE = "reference.parquet"  # raw feature columns of rows it was trained on, beside the bundle's sealed files
 

@@ -7,10 +7,10 @@ from secrets import token_hex
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.errors import Invalid
-from monitoring.performance import SCORE_BINS, score_bins
-from monitoring.profile import Layout, Profile
-from monitoring.shipment import (
+from windvane.cluster.errors import Invalid
+from windvane.monitoring.performance import SCORE_BINS, score_bins
+from windvane.monitoring.profile import Layout, Profile
+from windvane.monitoring.shipment import (
     LATENCY_BINS,
     LATENCY_EDGES_MS,
     Counts,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from configs.sized_plan import Traffic
+from windvane.configs.sized_plan import Traffic
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from configs.schema import Monitor
-from monitoring.performance import Performance
+from windvane.configs.schema import Monitor
+from windvane.monitoring.performance import Performance
 
 MonitorName: TypeAlias = Literal[
     "feature_psi",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from configs.sized_plan import in_words
-from monitoring.snapshot import Snapshot
+from windvane.configs.sized_plan import in_words
+from windvane.monitoring.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

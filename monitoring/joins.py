@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import floor
 
-from cluster.decision_log.record import Brief, BriefRecord, Decision, Outcome, Record, Shadow
+from windvane.cluster.decision_log.record import Brief, BriefRecord, Decision, Outcome, Record, Shadow
 
 WAITING = 200_000  # decisions that wait for an outcome, about 80 MB; the oldest make room and are counted
 TAKEN_BACK = 2  # added to the label of a pair that is taken back

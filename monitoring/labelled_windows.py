@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.performance import LabelledScores, Performance
-from monitoring.snapshot import WindowPerformance
+from windvane.monitoring.performance import LabelledScores, Performance
+from windvane.monitoring.snapshot import WindowPerformance
 
 KEPT_WINDOWS = 400  # per version, newest
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from monitoring.counts import WindowCounts
-from monitoring.drift import category_psi, psi, share_rise
-from monitoring.findings import FeatureMeasure
-from monitoring.profile import MISSING_BIN, UNKNOWN_BIN, Layout, Profile
+from windvane.monitoring.counts import WindowCounts
+from windvane.monitoring.drift import category_psi, psi, share_rise
+from windvane.monitoring.findings import FeatureMeasure
+from windvane.monitoring.profile import MISSING_BIN, UNKNOWN_BIN, Layout, Profile
 
 
 def feature_measures(profile: Profile, layout: Layout, counts: WindowCounts) -> tuple[FeatureMeasure, ...]:

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cluster.decision_log.record import BriefRecord, Record
-from configs.schema import ModelSpec
-from monitoring.evidence import Evidence
-from monitoring.findings import WindowMeasures
-from monitoring.observation import Observation
-from monitoring.profile import Profile
-from monitoring.snapshot import Snapshot, WindowPerformance
-from monitoring.watch import MonitorView, view
+from windvane.cluster.decision_log.record import BriefRecord, Record
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.evidence import Evidence
+from windvane.monitoring.findings import WindowMeasures
+from windvane.monitoring.observation import Observation
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.snapshot import Snapshot, WindowPerformance
+from windvane.monitoring.watch import MonitorView, view
 
 CHUNK = 5000  # records joined between two turns of the event loop: about 20 ms
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cluster.store import Event, Store
+from windvane.cluster.store import Event, Store
 
 _PAGE = 1000
 

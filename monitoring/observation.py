@@ -6,25 +6,25 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.decision_log.record import BriefRecord, Record
-from configs.schema import ModelSpec
-from monitoring.calibration import Block
-from monitoring.counts import Merged
-from monitoring.drift import grouped_psi
-from monitoring.event_clock import SHARE, newest_window
-from monitoring.evidence import ArmEvidence, Evidence
-from monitoring.findings import WindowMeasures, labels_complete
-from monitoring.joins import Joins
-from monitoring.label_ages import LabelAges
-from monitoring.labelled_windows import KEPT_WINDOWS, LabelledSpan, columns, count_labelled, performances
-from monitoring.measures import feature_measures
-from monitoring.pairs import Pair
-from monitoring.performance import LabelledScores, Performance
-from monitoring.profile import Layout, Profile
-from monitoring.recent_versions import RecentVersions
-from monitoring.shipment import latency_quantile, slower_than, unpack
-from monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
-from monitoring.traffic import TrafficMeter
+from windvane.cluster.decision_log.record import BriefRecord, Record
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.calibration import Block
+from windvane.monitoring.counts import Merged
+from windvane.monitoring.drift import grouped_psi
+from windvane.monitoring.event_clock import SHARE, newest_window
+from windvane.monitoring.evidence import ArmEvidence, Evidence
+from windvane.monitoring.findings import WindowMeasures, labels_complete
+from windvane.monitoring.joins import Joins
+from windvane.monitoring.label_ages import LabelAges
+from windvane.monitoring.labelled_windows import KEPT_WINDOWS, LabelledSpan, columns, count_labelled, performances
+from windvane.monitoring.measures import feature_measures
+from windvane.monitoring.pairs import Pair
+from windvane.monitoring.performance import LabelledScores, Performance
+from windvane.monitoring.profile import Layout, Profile
+from windvane.monitoring.recent_versions import RecentVersions
+from windvane.monitoring.shipment import latency_quantile, slower_than, unpack
+from windvane.monitoring.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
+from windvane.monitoring.traffic import TrafficMeter
 
 KEPT_PAIRS = 6  # of versions, most recently seen
 _KEPT_TALLIES = 1000

@@ -6,10 +6,10 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.drift import grouped_psi
-from monitoring.evidence import PairedEvidence, ShiftEvidence
-from monitoring.joins import TAKEN_BACK
-from monitoring.performance import SCORE_BINS, UNIT, exact_sum, score_bins
+from windvane.monitoring.drift import grouped_psi
+from windvane.monitoring.evidence import PairedEvidence, ShiftEvidence
+from windvane.monitoring.joins import TAKEN_BACK
+from windvane.monitoring.performance import SCORE_BINS, UNIT, exact_sum, score_bins
 
 MOST = 300_000  # newest pairs kept: 7 MB for every two versions compared
 

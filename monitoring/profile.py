@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
-from cluster.errors import Invalid
-from configs.schema import Feature
-from monitoring.calibration import Block
-from monitoring.performance import SCORE_BINS, LabelledScores, Performance, score_bins
+from windvane.cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import Feature
+from windvane.monitoring.calibration import Block
+from windvane.monitoring.performance import SCORE_BINS, LabelledScores, Performance, score_bins
 
 QUANTILES = 10  # reference quantile bins of a number
 NORMAL_DECILES_APART = 2.5631  # standard deviations between a normal distribution's first and ninth decile

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from monitoring.calibration import Block, Promise, cost, day_effect, standardised, tolerance
-from monitoring.detector import Detector, observe
+from windvane.monitoring.calibration import Block, Promise, cost, day_effect, standardised, tolerance
+from windvane.monitoring.detector import Detector, observe
 
 KEPT_BLOCKS = 60  # windows whose effects are remembered
 _STREAMS: tuple[tuple[Promise, int], ...] = (("rate", 1), ("rate", -1), ("slope", 1), ("slope", -1))

@@ -12,15 +12,15 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util import list_named_actors
 
-from cluster.decision_log.tail import BRIEF, Tail
-from cluster.errors import Unavailable
-from cluster.preloading import lean
-from cluster.processes import step_back
-from configs.schema import ModelSpec
-from monitoring.evidence import Evidence
-from monitoring.monitor import Monitor
-from monitoring.snapshot import Snapshot, WindowPerformance
-from monitoring.watch import MonitorView
+from windvane.cluster.decision_log.tail import BRIEF, Tail
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.preloading import lean
+from windvane.cluster.processes import step_back
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.evidence import Evidence
+from windvane.monitoring.monitor import Monitor
+from windvane.monitoring.snapshot import Snapshot, WindowPerformance
+from windvane.monitoring.watch import MonitorView
 
 NAMESPACE = "windvane"
 REBUILD_SECONDS = 14 * 86400.0  # of the log that a restarted monitor reads again
@@ -84,7 +84,7 @@ class RayMonitors:
         self._handles: dict[str, Any] = {}
 
     def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
-        """See `monitoring.watcher.MonitorPort`."""
+        """See `windvane.monitoring.watcher.MonitorPort`."""
         return self._ask(model, "view", MonitorView, version, after, min_labels, clock)
 
     def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Evidently's drift report as one offline HTML page: `python -m monitoring.reports --model M`.
+"""Evidently's drift report as one offline HTML page: `python -m windvane.monitoring.reports --model M`.
 
 Importing Evidently takes seconds and hundreds of megabytes: only who writes a report does, in a process of its own.
 """
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from cluster.boundary import sentence
-from cluster.decision_log.query import Query
-from cluster.errors import NotFound
-from cluster.mlflow_registry import MlflowRegistry
-from configs.load import load_model, load_settings
-from configs.schema import ModelSpec
-from monitoring.comparison import Comparison, comparable, compare
+from windvane.cluster.boundary import sentence
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.errors import NotFound
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.comparison import Comparison, comparable, compare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def _frame(spec: ModelSpec, table: pa.Table) -> "pd.DataFrame":
 def main(arguments: list[str] | None = None) -> int:
     """Report the champion of a model."""
     parser = argparse.ArgumentParser(
-        prog="monitoring.reports", description="Drift report of a model's newest decisions."
+        prog="windvane.monitoring.reports", description="Drift report of a model's newest decisions."
     )
     parser.add_argument("--model", required=True)
     parser.add_argument("--out", type=Path, default=Path("drift.html"))

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from cluster.errors import Conflict, NotFound
-from cluster.gate import LOOP
-from cluster.store import Shelf, Store
-from monitoring.notices import Notice
+from windvane.cluster.errors import Conflict, NotFound
+from windvane.cluster.gate import LOOP
+from windvane.cluster.store import Shelf, Store
+from windvane.monitoring.notices import Notice
 
 KIND = "retrain_request"
 Cause: TypeAlias = Literal["findings", "growth", "schedule", "manual"]

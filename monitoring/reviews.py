@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from cluster.policy_set import Rule, overdue
-from configs.schema import ModelSpec
+from windvane.cluster.policy_set import Rule, overdue
+from windvane.configs.schema import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.errors import Invalid
+from windvane.cluster.errors import Invalid
 
 # Latency bins grow by 2^(1/8): a quantile read from them is at most 9 % above the true one. 0.05 ms to 65 s.
 LATENCY_EDGES_MS: NDArray[np.float64] = 0.05 * 2.0 ** (np.arange(164) / 8.0)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monitoring.counts import Merged
-from monitoring.shipment import LATENCY_BINS, Counts, Payload, counts_from_bytes, latency_quantile
+from windvane.monitoring.counts import Merged
+from windvane.monitoring.shipment import LATENCY_BINS, Counts, Payload, counts_from_bytes, latency_quantile
 
 RECENT_SECONDS = 15.0  # what rates and latencies of now are taken over
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from configs.sized_plan import Traffic
+from windvane.configs.sized_plan import Traffic
 
 NEWEST = 1000  # decisions, and outcomes, that are looked at: minutes of a busy model, days of a quiet one
 LEAST = 10  # of them, before anything is said

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from configs.schema import Retrain
-from monitoring.findings import Finding, breaches
-from monitoring.promises import Alarm
+from windvane.configs.schema import Retrain
+from windvane.monitoring.findings import Finding, breaches
+from windvane.monitoring.promises import Alarm
 
 _DAY = timedelta(days=1)
 RARER = 25  # labels of the rarer class since a change began: with fewer its rate is not known to a fifth

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from configs.schema import ModelSpec
-from monitoring.assess import Assessment, assess
-from monitoring.calibration import Block, block
-from monitoring.findings import Finding, WindowMeasures, breaches, drift_findings, performance_findings
-from monitoring.labelled_windows import LabelledSpan
-from monitoring.notices import Notice
-from monitoring.observation import Observation
-from monitoring.performance import Performance
-from monitoring.promises import Alarm, PromiseState, alarm
-from monitoring.promises import look as watch_promises
-from monitoring.triggers import Circumstances, Seen, TriggerState, assessed, consider, observe
-from monitoring.watch_notices import alarm_notice, assessment_notice, finding_notice, window_notices
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.assess import Assessment, assess
+from windvane.monitoring.calibration import Block, block
+from windvane.monitoring.findings import Finding, WindowMeasures, breaches, drift_findings, performance_findings
+from windvane.monitoring.labelled_windows import LabelledSpan
+from windvane.monitoring.notices import Notice
+from windvane.monitoring.observation import Observation
+from windvane.monitoring.performance import Performance
+from windvane.monitoring.promises import Alarm, PromiseState, alarm
+from windvane.monitoring.promises import look as watch_promises
+from windvane.monitoring.triggers import Circumstances, Seen, TriggerState, assessed, consider, observe
+from windvane.monitoring.watch_notices import alarm_notice, assessment_notice, finding_notice, window_notices
 
 _SETTLE_SECONDS = 3.0  # wall clock without new counts before a closed window is measured: replicas ship once a second
 PROVING_WINDOWS = 4.0  # that a candidate gets beside the time that labels take, before a fresher one may take its place

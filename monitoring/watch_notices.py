@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
-from monitoring.assess import Assessment
-from monitoring.findings import Finding
-from monitoring.notices import Notice
-from monitoring.promises import Alarm
-from monitoring.triggers import Circumstances
+from windvane.monitoring.assess import Assessment
+from windvane.monitoring.findings import Finding
+from windvane.monitoring.notices import Notice
+from windvane.monitoring.promises import Alarm
+from windvane.monitoring.triggers import Circumstances
 
 _NAMED = 3  # breaches a sentence names
 

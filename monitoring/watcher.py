@@ -9,19 +9,19 @@ from typing import Protocol
 
 import msgspec
 
-from cluster.bundle import Bundle
-from cluster.errors import WindvaneError
-from cluster.jobs import PROGRAM, TRAINING, JobRequest, Jobs
-from cluster.registry import Registry
-from cluster.store import Shelf, Store
-from configs.schema import ModelSpec
-from monitoring.attempts import begin, overdue, ready, settle
-from monitoring.findings import Finding
-from monitoring.notices import tell
-from monitoring.requests import RetrainRequest, change, open_request, requests_of
-from monitoring.requests import shelf as request_shelf
-from monitoring.triggers import Circumstances
-from monitoring.watch import MonitorView, WatchState, decide, future_told
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.errors import WindvaneError
+from windvane.cluster.jobs import TRAINING, JobRequest, Jobs
+from windvane.cluster.registry import Registry
+from windvane.cluster.store import Shelf, Store
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.attempts import begin, overdue, ready, settle
+from windvane.monitoring.findings import Finding
+from windvane.monitoring.notices import tell
+from windvane.monitoring.requests import RetrainRequest, change, open_request, requests_of
+from windvane.monitoring.requests import shelf as request_shelf
+from windvane.monitoring.triggers import Circumstances
+from windvane.monitoring.watch import MonitorView, WatchState, decide, future_told
 
 WATCH = "watch"  # store kind of the WatchState, key model
 FUTURE_SECONDS = 300.0  # that event times may lie ahead of the wall clock before they are told of and not followed
@@ -146,7 +146,7 @@ class Watcher:
 
     def job(self, request: RetrainRequest) -> JobRequest:
         """The job of the request's current attempt."""
-        entrypoint = [self._python, *PROGRAM, TRAINING, "--model", request.model]
+        entrypoint = [self._python, "-m", TRAINING, "--model", request.model]
         entrypoint += ["--request", request.request_id, "--reason", request.reason]
         timed = self._specs(request.model).data.time is not None
         until = request.until or (request.event_time if timed else None)

@@ -11,25 +11,25 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
-from configs.access import ROLES, Role
-from configs.schema import ModelSpec
-from serve_apps import record_replies, replies
-from serve_apps.desk import Desk
-from serve_apps.governance_routes import Governance, add_governance_routes
-from serve_apps.guarded import READERS, Keeper, caller_of, needs, open_to_all
-from serve_apps.key_desk import KeyDesk
-from serve_apps.key_routes import add_key_routes
-from serve_apps.openapi.document import document
-from serve_apps.permitted import VIEW, permitted, seen_by
-from serve_apps.probes import Probes, methods_at, options
-from serve_apps.protocol import strict_json
-from serve_apps.protocol.infer_reply import refusal_at
-from serve_apps.protocol.problem import MethodNotAllowed
-from serve_apps.records_desk import RecordsDesk
-from serve_apps.records_routes import add_records_routes
-from serve_apps.reference import page
-from serve_apps.rollout_routes import OWNERS, Number, Reason, add_rollout_routes
+from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
+from windvane.configs.access import ROLES, Role
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps import record_replies, replies
+from windvane.serve_apps.desk import Desk
+from windvane.serve_apps.governance_routes import Governance, add_governance_routes
+from windvane.serve_apps.guarded import READERS, Keeper, caller_of, needs, open_to_all
+from windvane.serve_apps.key_desk import KeyDesk
+from windvane.serve_apps.key_routes import add_key_routes
+from windvane.serve_apps.openapi.document import document
+from windvane.serve_apps.permitted import VIEW, permitted, seen_by
+from windvane.serve_apps.probes import Probes, methods_at, options
+from windvane.serve_apps.protocol import strict_json
+from windvane.serve_apps.protocol.infer_reply import refusal_at
+from windvane.serve_apps.protocol.problem import MethodNotAllowed
+from windvane.serve_apps.records_desk import RecordsDesk
+from windvane.serve_apps.records_routes import add_records_routes
+from windvane.serve_apps.reference import page
+from windvane.serve_apps.rollout_routes import OWNERS, Number, Reason, add_rollout_routes
 
 CONSOLE = Path(__file__).parent / "console"
 TRAINERS: tuple[Role, ...] = ("owner", "operator", "admin")

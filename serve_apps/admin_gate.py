@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from cluster.errors import Unavailable
-from cluster.policy import Closed, Mandate, Policy, Principal, Request, Value, Verdict, require
-from cluster.policy_library import PolicyLibrary
-from cluster.policy_set import PolicySet
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.policy import Closed, Mandate, Policy, Principal, Request, Value, Verdict, require
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policy_set import PolicySet
 
 
 class AdminGate:

@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable
 
-from cluster.errors import Expired, Overloaded
+from windvane.cluster.errors import Expired, Overloaded
 
 REQUEST_WORK = 16  # rows whose decision costs as much CPU as one request's way through the server and back
 REFUSAL_WORK = 11  # the same of a request that is refused before it is read
@@ -41,7 +41,7 @@ class Admission:
     >>> admission.admit(rows=4096, arrived=0.0, now=0.0)
     >>> admission.admit(rows=1, arrived=0.0, now=0.0)
     Traceback (most recent call last):
-    cluster.errors.Overloaded: 4096 rows are waiting and 4096 may: come again in a second
+    windvane.cluster.errors.Overloaded: 4096 rows are waiting and 4096 may: come again in a second
     """
 
     def __init__(

@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.decision_log.record import Value
-from cluster.encoding import UNKNOWN, Encoder
-from configs.schema import Feature
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import UNKNOWN, Encoder
+from windvane.configs.schema import Feature
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.bundle import Bundle
-from cluster.decision_log.trail import Trail
-from cluster.decision_log.vault import Vault
-from cluster.errors import NotFound
-from cluster.model_card import Card, read_card
-from cluster.registry import Registry
-from serve_apps.record_replies import Retold
-from serve_apps.retelling import Retelling
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.decision_log.trail import Trail
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.errors import NotFound
+from windvane.cluster.model_card import Card, read_card
+from windvane.cluster.registry import Registry
+from windvane.serve_apps.record_replies import Retold
+from windvane.serve_apps.retelling import Retelling
 
 
 class Archive:

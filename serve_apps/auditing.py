@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cluster.decision_log.auditor import Auditor
-from cluster.decision_log.fault import Fault
-from cluster.decision_log.record import Act
-from cluster.decision_log.retention import delete, expired
-from cluster.decision_log.trail import TRAIL, Trail
-from cluster.errors import Conflict, Unavailable
-from cluster.store import Event, Shelf, Store
-from configs.schema import ModelSpec
-from monitoring.notices import Notice, tell
+from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.record import Act
+from windvane.cluster.decision_log.retention import delete, expired
+from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.errors import Conflict, Unavailable
+from windvane.cluster.store import Event, Shelf, Store
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.notices import Notice, tell
 
 SIGN_EVERY, CLEAR_EVERY = timedelta(minutes=1), timedelta(hours=1)
 WINDVANE = "windvane"  # who did what nobody ordered

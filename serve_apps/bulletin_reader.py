@@ -8,8 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from cluster.errors import Unavailable, WindvaneError
-from serve_apps.bulletins import FORGET_SECONDS, POLL_SECONDS, News, Place
+from windvane.cluster.errors import Unavailable, WindvaneError
+from windvane.serve_apps.bulletins import FORGET_SECONDS, POLL_SECONDS, News, Place
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 # A reader that was not heard of for FORGET_SECONDS is not waited for any more: before that it must know itself that it

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from cluster.errors import Forbidden, NotFound, Unavailable
-from serve_apps.roster import Roster
+from windvane.cluster.errors import Forbidden, NotFound, Unavailable
+from windvane.serve_apps.roster import Roster
 
 
 def choose(version: str, roster: Roster, owns: Callable[[], bool]) -> int | None:

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster.consent import Consent, ConsentRecords
-from cluster.errors import Invalid, Problem, Unavailable
-from cluster.policy import Mandate, Principal
-from serve_apps.admin_gate import AdminGate
-from serve_apps.bulletins import CONSENTS
-from serve_apps.consents import encode_change
-from serve_apps.governance_replies import ConsentStatus
-from serve_apps.policy_desk import PATIENCE_SECONDS, Post
+from windvane.cluster.consent import Consent, ConsentRecords
+from windvane.cluster.errors import Invalid, Problem, Unavailable
+from windvane.cluster.policy import Mandate, Principal
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.bulletins import CONSENTS
+from windvane.serve_apps.consents import encode_change
+from windvane.serve_apps.governance_replies import ConsentStatus
+from windvane.serve_apps.policy_desk import PATIENCE_SECONDS, Post
 
 RECORD_CONSENT = "record_consent"  # as policies name it
 

@@ -17,55 +17,54 @@ from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster import grpc_health, head_record
-from cluster.audit_place import AuditPlace
-from cluster.callers.declared import declared
-from cluster.callers.key_book import KeyBook
-from cluster.cedar_policy import taken
-from cluster.cedar_rules import compile_policies
-from cluster.consent import ConsentRecords
-from cluster.decision_log.auditor import Auditor
-from cluster.decision_log.sealer import Sealer
-from cluster.errors import WindvaneError
-from cluster.jobs import PROGRAM
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.policy_library import PolicyLibrary
-from cluster.processes import step_back
-from cluster.ray_jobs import RayJobs
-from cluster.registry import registry_state
-from cluster.serve_apps_api import ServeApplications
-from cluster.sql_store import SqlStore
-from configs.schema import ModelSpec
-from configs.settings import Settings
-from monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
-from monitoring.watcher import Watcher
-from serve_apps.admin import make_app
-from serve_apps.admin_gate import AdminGate
-from serve_apps.archive import Archive
-from serve_apps.auditing import Auditing
-from serve_apps.consent_desk import ConsentDesk
-from serve_apps.desk import Desk
-from serve_apps.event_clock import StampedStore
-from serve_apps.forgotten_watch import ForgottenWatch
-from serve_apps.governance_routes import Governance
-from serve_apps.grpc_reception import GrpcReception
-from serve_apps.guarded import Keeper, demand_guards
-from serve_apps.inference_server import add_server_routes, server_metadata, unready
-from serve_apps.key_desk import KeyDesk
-from serve_apps.model_ticks import ModelTicks
-from serve_apps.orders import Orders
-from serve_apps.own_log import speak
-from serve_apps.policy_desk import PolicyDesk
-from serve_apps.prefetch import Prefetching
-from serve_apps.protocol import oip_grpc
-from serve_apps.ray_metrics import RayMetrics
-from serve_apps.ray_switchboard import RaySwitchboard
-from serve_apps.ray_waits import RayWaits
-from serve_apps.records_desk import RecordsDesk
-from serve_apps.review_watch import ReviewWatch
-from serve_apps.rollout.controller import RolloutController
-from serve_apps.snapshots import Snapshots
-from serve_apps.turned_away import TurnedAway
+from windvane.cluster import grpc_health, head_record
+from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.callers.declared import declared
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.cedar_policy import taken
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.consent import ConsentRecords
+from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.errors import WindvaneError
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.processes import step_back
+from windvane.cluster.ray_jobs import RayJobs
+from windvane.cluster.registry import registry_state
+from windvane.cluster.serve_apps_api import ServeApplications
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.schema import ModelSpec
+from windvane.configs.settings import Settings
+from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
+from windvane.monitoring.watcher import Watcher
+from windvane.serve_apps.admin import make_app
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.archive import Archive
+from windvane.serve_apps.auditing import Auditing
+from windvane.serve_apps.consent_desk import ConsentDesk
+from windvane.serve_apps.desk import Desk
+from windvane.serve_apps.event_clock import StampedStore
+from windvane.serve_apps.forgotten_watch import ForgottenWatch
+from windvane.serve_apps.governance_routes import Governance
+from windvane.serve_apps.grpc_reception import GrpcReception
+from windvane.serve_apps.guarded import Keeper, demand_guards
+from windvane.serve_apps.inference_server import add_server_routes, server_metadata, unready
+from windvane.serve_apps.key_desk import KeyDesk
+from windvane.serve_apps.model_ticks import ModelTicks
+from windvane.serve_apps.orders import Orders
+from windvane.serve_apps.own_log import speak
+from windvane.serve_apps.policy_desk import PolicyDesk
+from windvane.serve_apps.prefetch import Prefetching
+from windvane.serve_apps.protocol import oip_grpc
+from windvane.serve_apps.ray_metrics import RayMetrics
+from windvane.serve_apps.ray_switchboard import RaySwitchboard
+from windvane.serve_apps.ray_waits import RayWaits
+from windvane.serve_apps.records_desk import RecordsDesk
+from windvane.serve_apps.review_watch import ReviewWatch
+from windvane.serve_apps.rollout.controller import RolloutController
+from windvane.serve_apps.snapshots import Snapshots
+from windvane.serve_apps.turned_away import TurnedAway
 
 logger = logging.getLogger("windvane.control")
 
@@ -141,7 +140,7 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
-        kernels = [sys.executable, *PROGRAM, "serve_apps.kernels"]  # a replica that finds none makes its own
+        kernels = [sys.executable, "-m", "windvane.serve_apps.kernels"]  # a replica that finds none makes its own
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None

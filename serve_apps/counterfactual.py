@@ -11,17 +11,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.decision_log.grounds import Change, Counterfactual, NoneFound
-from cluster.decision_log.record import Value
-from cluster.encoding import Encoder, Rows
-from configs.schema import ModelSpec
-from monitoring.profile import Profile
-from serve_apps.alternatives import Alternatives, Choices
-from serve_apps.booster.forest import Forest
-from serve_apps.goal import goal_of
-from serve_apps.reasons import spell
-from serve_apps.search import Search
-from serve_apps.thresholds import Thresholds
+from windvane.cluster.decision_log.grounds import Change, Counterfactual, NoneFound
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import Encoder, Rows
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.profile import Profile
+from windvane.serve_apps.alternatives import Alternatives, Choices
+from windvane.serve_apps.booster.forest import Forest
+from windvane.serve_apps.goal import goal_of
+from windvane.serve_apps.reasons import spell
+from windvane.serve_apps.search import Search
+from windvane.serve_apps.thresholds import Thresholds
 
 Score: TypeAlias = Callable[[Rows], NDArray[np.float64]]
 

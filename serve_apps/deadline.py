@@ -7,8 +7,8 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
-from cluster.errors import Invalid, Problem
-from cluster.haproxy_queue import ARRIVED
+from windvane.cluster.errors import Invalid, Problem
+from windvane.cluster.haproxy_queue import ARRIVED
 
 HEADER = "x-request-timeout-seconds"
 SINCE = ARRIVED.encode()

@@ -5,26 +5,26 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from cluster.callers.caller import ANYBODY
-from cluster.encoding import Rows
-from cluster.errors import NotFound, Unavailable, WindvaneError
-from cluster.policy import Principal
-from configs.schema import ModelSpec
-from serve_apps.admission import Admission
-from serve_apps.denials import Denials
-from serve_apps.explaining import Explaining, Explanations
-from serve_apps.gate import Basis, Gate
-from serve_apps.grounding import UNEXPLAINED
-from serve_apps.pending import Pending, Row, Scored, block, parts
-from serve_apps.question import Answer, Question
-from serve_apps.records import Records
-from serve_apps.repeats import Repeats
-from serve_apps.roster import InForce, Roster
-from serve_apps.ruling import Ruling
-from serve_apps.shadows import Answered, Shadows
-from serve_apps.sinks import Counts, Log
-from serve_apps.turnstile import Turnstile
-from serve_apps.waiting_room import WaitingRoom
+from windvane.cluster.callers.caller import ANYBODY
+from windvane.cluster.encoding import Rows
+from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
+from windvane.cluster.policy import Principal
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.admission import Admission
+from windvane.serve_apps.denials import Denials
+from windvane.serve_apps.explaining import Explaining, Explanations
+from windvane.serve_apps.gate import Basis, Gate
+from windvane.serve_apps.grounding import UNEXPLAINED
+from windvane.serve_apps.pending import Pending, Row, Scored, block, parts
+from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.records import Records
+from windvane.serve_apps.repeats import Repeats
+from windvane.serve_apps.roster import InForce, Roster
+from windvane.serve_apps.ruling import Ruling
+from windvane.serve_apps.shadows import Answered, Shadows
+from windvane.serve_apps.sinks import Counts, Log
+from windvane.serve_apps.turnstile import Turnstile
+from windvane.serve_apps.waiting_room import WaitingRoom
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
 CHOOSE_VERSION = "choose_version"  # as policies name it

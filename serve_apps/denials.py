@@ -5,14 +5,14 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from cluster.errors import WindvaneError
-from serve_apps.gate import Basis, denied
-from serve_apps.pending import Scored
-from serve_apps.question import Question
-from serve_apps.records import Records
-from serve_apps.roster import InForce
-from serve_apps.sinks import Counts, Log
-from serve_apps.unforeseen import told
+from windvane.cluster.errors import WindvaneError
+from windvane.serve_apps.gate import Basis, denied
+from windvane.serve_apps.pending import Scored
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.records import Records
+from windvane.serve_apps.roster import InForce
+from windvane.serve_apps.sinks import Counts, Log
+from windvane.serve_apps.unforeseen import told
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from serve_apps.http_request import Receive
+from windvane.serve_apps.http_request import Receive
 
 UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the door watches this request's client
 PATIENCE_SECONDS = 0.02  # what is answered sooner is not looked at

@@ -8,24 +8,24 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
-from cluster.declarations import spec_digest
-from cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from cluster.mandate import mandate_of
-from cluster.model_card import Card, page
-from cluster.policy import Mandate
-from cluster.registry import Registry
-from cluster.serve_apps_api import CONTROL
-from cluster.store import DECLARATION, Event, Shelf, Store
-from cluster.waiting import Wait
-from configs.complaint import faults
-from configs.schema import ModelSpec
-from monitoring.metrics import ModelState, exposition
-from monitoring.requests import open_request, requests_of
-from monitoring.snapshot import Snapshot
-from serve_apps import status
-from serve_apps.protocol.strict_json import pointer_to
-from serve_apps.record_replies import Retold
-from serve_apps.replies import (
+from windvane.cluster.declarations import spec_digest
+from windvane.cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from windvane.cluster.mandate import mandate_of
+from windvane.cluster.model_card import Card, page
+from windvane.cluster.policy import Mandate
+from windvane.cluster.registry import Registry
+from windvane.cluster.serve_apps_api import CONTROL
+from windvane.cluster.store import DECLARATION, Event, Shelf, Store
+from windvane.cluster.waiting import Wait
+from windvane.configs.complaint import faults
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.metrics import ModelState, exposition
+from windvane.monitoring.requests import open_request, requests_of
+from windvane.monitoring.snapshot import Snapshot
+from windvane.serve_apps import status
+from windvane.serve_apps.protocol.strict_json import pointer_to
+from windvane.serve_apps.record_replies import Retold
+from windvane.serve_apps.replies import (
     CardStatus,
     Deployed,
     EventStatus,
@@ -37,9 +37,9 @@ from serve_apps.replies import (
     Undeployed,
     VersionStatus,
 )
-from serve_apps.rollout.controller import RolloutController
-from serve_apps.rollout.plan import Rollout
-from serve_apps.router import SPLIT, Split
+from windvane.serve_apps.rollout.controller import RolloutController
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.router import SPLIT, Split
 
 NEWEST_EVENTS = 60  # of which findings of one kind are one line in a terminal
 MOST_EVENTS = 1_000_000  # of one model that are looked through

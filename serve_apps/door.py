@@ -6,24 +6,24 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
 
-from cluster.callers.caller import Caller, demand_role
-from cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
-from configs.access import ROLES
-from configs.schema import ModelSpec
-from serve_apps.deadline import SINCE, deadline_of, waited
-from serve_apps.decider import Decider
-from serve_apps.departures import Departures
-from serve_apps.entrance import CLIENTS, Entrance, chooses
-from serve_apps.gate import Gate
-from serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
-from serve_apps.infer_door import JSON, InferDoor, Methods, Route
-from serve_apps.protocol.decide import Decide
-from serve_apps.protocol.infer_reply import refusal
-from serve_apps.protocol.outcomes import Outcomes
-from serve_apps.protocol.problem import MethodNotAllowed, Response, problem
-from serve_apps.request_counts import RequestCounts
-from serve_apps.roster import Roster
-from serve_apps.sinks import Log
+from windvane.cluster.callers.caller import Caller, demand_role
+from windvane.cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
+from windvane.configs.access import ROLES
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.deadline import SINCE, deadline_of, waited
+from windvane.serve_apps.decider import Decider
+from windvane.serve_apps.departures import Departures
+from windvane.serve_apps.entrance import CLIENTS, Entrance, chooses
+from windvane.serve_apps.gate import Gate
+from windvane.serve_apps.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
+from windvane.serve_apps.infer_door import JSON, InferDoor, Methods, Route
+from windvane.serve_apps.protocol.decide import Decide
+from windvane.serve_apps.protocol.infer_reply import refusal
+from windvane.serve_apps.protocol.outcomes import Outcomes
+from windvane.serve_apps.protocol.problem import MethodNotAllowed, Response, problem
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.roster import Roster
+from windvane.serve_apps.sinks import Log
 
 Hook: TypeAlias = Callable[[], Awaitable[None]]
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import Caller, demand_model
-from cluster.callers.credential import credentials_in
-from cluster.errors import WindvaneError
-from configs.access import Role
-from serve_apps.turned_away import TurnedAway
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import Caller, demand_model
+from windvane.cluster.callers.credential import credentials_in
+from windvane.cluster.errors import WindvaneError
+from windvane.configs.access import Role
+from windvane.serve_apps.turned_away import TurnedAway
 
 CLIENTS: tuple[Role, ...] = ("client", "owner", "admin")  # who may ask for decisions and report outcomes
 CHOOSERS: tuple[Role, ...] = ("owner", "admin")  # who may say which version answers

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from cluster.store import Event, Saved, Store
+from windvane.cluster.store import Event, Saved, Store
 
 
 class StampedStore:

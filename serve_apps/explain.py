@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.encoding import Rows
-from serve_apps.booster.forest import Unsupported, read_forest
+from windvane.cluster.encoding import Rows
+from windvane.serve_apps.booster.forest import Unsupported, read_forest
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class QuadratureExplainer:
         forest = read_forest(booster.read_bytes())
         if forest.groups != 1:
             raise Unsupported(f"it gives {forest.groups} numbers a row")
-        from serve_apps.treeshap.quadrature import Quadrature  # numba: half a second, only where it is used
+        from windvane.serve_apps.treeshap.quadrature import Quadrature  # numba: half a second, only where it is used
 
         self._quadrature = Quadrature(forest)
 

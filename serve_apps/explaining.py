@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
-from cluster.errors import Unavailable
-from cluster.policy import EXPLANATION
-from configs.schema import ModelSpec
-from serve_apps.grounding import Explained
-from serve_apps.pace import Pace
-from serve_apps.pending import Scored
-from serve_apps.scorer import LoadedVersion
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.policy import EXPLANATION
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.grounding import Explained
+from windvane.serve_apps.pace import Pace
+from windvane.serve_apps.pending import Scored
+from windvane.serve_apps.scorer import LoadedVersion
 
 LONGEST_HELD_SECONDS = 0.002  # explaining that is expected to take longer leaves the loop to others
 Explanations: TypeAlias = Sequence[Explained]

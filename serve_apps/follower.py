@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from cluster.errors import Invalid, Unavailable
-from serve_apps.roster import Report, Roster
-from serve_apps.router import Split
+from windvane.cluster.errors import Invalid, Unavailable
+from windvane.serve_apps.roster import Report, Roster
+from windvane.serve_apps.router import Split
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
 logger = logging.getLogger(__name__)

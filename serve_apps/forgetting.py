@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from cluster.decision_log.vault import Vault
-from cluster.errors import WindvaneError
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.errors import WindvaneError
 
 SECONDS = 1.0
 logger = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ from datetime import datetime
 
 import msgspec
 
-from cluster.store import Event, Store
-from monitoring.forgotten import forgotten
-from monitoring.snapshot import Snapshot
+from windvane.cluster.store import Event, Store
+from windvane.monitoring.forgotten import forgotten
+from windvane.monitoring.snapshot import Snapshot
 
 FORGOTTEN = "forgotten"  # kind in the store; the key is the finding's
 

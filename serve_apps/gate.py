@@ -5,9 +5,9 @@ from typing import Protocol
 
 import msgspec
 
-from cluster.errors import Denied, Unavailable
-from cluster.mandate import digest_of
-from cluster.policy import (
+from windvane.cluster.errors import Denied, Unavailable
+from windvane.cluster.mandate import digest_of
+from windvane.cluster.policy import (
     ACT,
     DECIDE,
     Closed,
@@ -21,7 +21,7 @@ from cluster.policy import (
     ppm,
     require,
 )
-from serve_apps.question import Question
+from windvane.serve_apps.question import Question
 
 MOST_KEPT = 4096  # bases remembered before all are forgotten
 

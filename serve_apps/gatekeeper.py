@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from starlette.middleware import Middleware
 
-from cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
-from serve_apps.admission import Admission
-from serve_apps.deadline import SINCE, deadline_of, waited
-from serve_apps.departures import UNWATCHED
-from serve_apps.http_request import Headers, Receive, Scope, Send
-from serve_apps.protocol.infer_reply import refusal_at
-from serve_apps.protocol.problem import Response
+from windvane.cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
+from windvane.serve_apps.admission import Admission
+from windvane.serve_apps.deadline import SINCE, deadline_of, waited
+from windvane.serve_apps.departures import UNWATCHED
+from windvane.serve_apps.http_request import Headers, Receive, Scope, Send
+from windvane.serve_apps.protocol.infer_reply import refusal_at
+from windvane.serve_apps.protocol.problem import Response
 
 WORK = ("/decide", "/infer")  # what costs work ends with one of them
 HANDED_OVER = (*WORK, "/outcomes")

@@ -12,17 +12,17 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
-from cluster import haproxy, haproxy_queue
-from cluster.declarations import load_spec
-from cluster.haproxy_queue import Queue
-from cluster.sql_store import SqlStore
-from configs.schema import ModelSpec, Serving
-from configs.settings import Settings
-from serve_apps import autoscaling
-from serve_apps.own_log import speak
+from windvane.cluster import haproxy, haproxy_queue
+from windvane.cluster.declarations import load_spec
+from windvane.cluster.haproxy_queue import Queue
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.schema import ModelSpec, Serving
+from windvane.configs.settings import Settings
+from windvane.serve_apps import autoscaling
+from windvane.serve_apps.own_log import speak
 
 if TYPE_CHECKING:
-    from serve_apps.replica import Replica
+    from windvane.serve_apps.replica import Replica
 
 MOST_ONGOING_REQUESTS = 100_000  # the Gateway counts waiting rows itself and answers 429
 SHUTDOWN_SECONDS = 20.0
@@ -45,12 +45,12 @@ class Gateway:
 
     async def __serve_build_asgi_app__(self) -> Any:
         """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
-        from cluster.audit_place import AuditPlace
-        from cluster.callers.declared import declared
-        from cluster.mlflow_registry import MlflowRegistry
-        from serve_apps.ray_shipping import RayMonitorLine
-        from serve_apps.ray_switchboard import RayBulletins, RayFeed
-        from serve_apps.replica import Replica
+        from windvane.cluster.audit_place import AuditPlace
+        from windvane.cluster.callers.declared import declared
+        from windvane.cluster.mlflow_registry import MlflowRegistry
+        from windvane.serve_apps.ray_shipping import RayMonitorLine
+        from windvane.serve_apps.ray_switchboard import RayBulletins, RayFeed
+        from windvane.serve_apps.replica import Replica
 
         speak()
         settings = self._settings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import DecisionRule
+from windvane.configs.schema import DecisionRule
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Goal:
 def goal_of(decision: DecisionRule, aim: str | None = None) -> Goal:
     """The actions that are not adverse, or `aim` alone; KeyError where that is no action.
 
-    >>> from configs.schema import Action
+    >>> from windvane.configs.schema import Action
     >>> low, high = Action(name="keep", at_least=0.0), Action(name="refuse", at_least=0.5, adverse=True)
     >>> goal_of(DecisionRule(actions=(low, high)))
     Goal(actions=frozenset({'keep'}), low=0.0, high=0.5)

@@ -4,8 +4,8 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from configs.access import Role
-from serve_apps.replies import Moment
+from windvane.configs.access import Role
+from windvane.serve_apps.replies import Moment
 
 
 class KeyStatus(TypedDict):

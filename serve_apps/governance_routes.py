@@ -6,15 +6,15 @@ from typing import Annotated, TypeAlias
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.policy_set import RULES, SCHEMA, PolicySet
-from configs.access import Role
-from configs.declared import NAME
-from serve_apps import governance_replies
-from serve_apps.admin_gate import AdminGate
-from serve_apps.consent_desk import ConsentDesk
-from serve_apps.guarded import READERS, caller_of, needs, needs_all_models
-from serve_apps.policy_desk import PolicyDesk
-from serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT
+from windvane.cluster.policy_set import RULES, SCHEMA, PolicySet
+from windvane.configs.access import Role
+from windvane.configs.declared import NAME
+from windvane.serve_apps import governance_replies
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.consent_desk import ConsentDesk
+from windvane.serve_apps.guarded import READERS, caller_of, needs, needs_all_models
+from windvane.serve_apps.policy_desk import PolicyDesk
+from windvane.serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT
 
 MOST_FILES, LONGEST_FILE = 100, 262_144  # of a policy set, in characters
 FILE_NAME = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}({RULES.replace('.', '[.]')}|{SCHEMA.replace('.', '[.]')})$"

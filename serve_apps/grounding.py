@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cluster.bundle import Bundle
-from cluster.decision_log.grounds import Counterfactual, Grounds, NoneFound, Reason
-from cluster.decision_log.record import Value
-from cluster.encoding import Encoder
-from configs.schema import ModelSpec
-from monitoring.profile import Profile
-from serve_apps.booster.forest import read_forest
-from serve_apps.counterfactual import Counterfactuals, Score, none_within
-from serve_apps.question import Question
-from serve_apps.reasons import Reasons
-from serve_apps.search import Reached
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.decision_log.grounds import Counterfactual, Grounds, NoneFound, Reason
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import Encoder
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.profile import Profile
+from windvane.serve_apps.booster.forest import read_forest
+from windvane.serve_apps.counterfactual import Counterfactuals, Score, none_within
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.reasons import Reasons
+from windvane.serve_apps.search import Reached
 
 TOP_FEATURES = 10  # told of a score
 

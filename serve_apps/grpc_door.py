@@ -9,19 +9,19 @@ from typing import Protocol, TypeVar
 import grpc
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.callers.caller import Caller, demand_role
-from cluster.errors import Forbidden, NotFound, TooLarge, Unavailable, WindvaneError
-from configs.access import ROLES, Role
-from configs.schema import ModelSpec
-from serve_apps.chosen_version import choose, loaded_number
-from serve_apps.deadline import HEADER, read_deadline
-from serve_apps.decider import Decider
-from serve_apps.entrance import CLIENTS, Entrance, chooses
-from serve_apps.protocol.inference import Inference, version_of
-from serve_apps.protocol.metadata import metadata
-from serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
-from serve_apps.request_counts import RequestCounts
-from serve_apps.roster import Roster
+from windvane.cluster.callers.caller import Caller, demand_role
+from windvane.cluster.errors import Forbidden, NotFound, TooLarge, Unavailable, WindvaneError
+from windvane.configs.access import ROLES, Role
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.chosen_version import choose, loaded_number
+from windvane.serve_apps.deadline import HEADER, read_deadline
+from windvane.serve_apps.decider import Decider
+from windvane.serve_apps.entrance import CLIENTS, Entrance, chooses
+from windvane.serve_apps.protocol.inference import Inference, version_of
+from windvane.serve_apps.protocol.metadata import metadata
+from windvane.serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.roster import Roster
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,

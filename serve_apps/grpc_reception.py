@@ -3,14 +3,14 @@
 import logging
 from typing import TypeVar
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import demand_model
-from cluster.callers.credential import credentials_in
-from cluster.errors import NotFound, WindvaneError
-from cluster.grpc_frontend import ASKED_APPLICATION
-from serve_apps.grpc_door import Context, demand_local, headers_of, refuse
-from serve_apps.orders import Orders
-from serve_apps.turned_away import TurnedAway
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import demand_model
+from windvane.cluster.callers.credential import credentials_in
+from windvane.cluster.errors import NotFound, WindvaneError
+from windvane.cluster.grpc_frontend import ASKED_APPLICATION
+from windvane.serve_apps.grpc_door import Context, demand_local, headers_of, refuse
+from windvane.serve_apps.orders import Orders
+from windvane.serve_apps.turned_away import TurnedAway
 
 Reply = TypeVar("Reply")
 logger = logging.getLogger(__name__)

@@ -6,16 +6,16 @@ from typing import Any, TypeAlias
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import Caller, demand_all_models, demand_model, demand_role
-from cluster.callers.credential import credentials_in
-from cluster.errors import Malformed, WindvaneError
-from configs.access import ROLES, Role
-from serve_apps.http_request import ClientGone, Receive, read_body
-from serve_apps.orders import Orders, door_of
-from serve_apps.protocol import strict_json
-from serve_apps.protocol.problem import UnsupportedMediaType
-from serve_apps.turned_away import TurnedAway
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import Caller, demand_all_models, demand_model, demand_role
+from windvane.cluster.callers.credential import credentials_in
+from windvane.cluster.errors import Malformed, WindvaneError
+from windvane.configs.access import ROLES, Role
+from windvane.serve_apps.http_request import ClientGone, Receive, read_body
+from windvane.serve_apps.orders import Orders, door_of
+from windvane.serve_apps.protocol import strict_json
+from windvane.serve_apps.protocol.problem import UnsupportedMediaType
+from windvane.serve_apps.turned_away import TurnedAway
 
 Json: TypeAlias = dict[str, Any]
 READERS: tuple[Role, ...] = ("owner", "operator", "compliance", "admin")

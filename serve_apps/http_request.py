@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from cluster.errors import Malformed, TooLarge
-from serve_apps.protocol.problem import UnsupportedMediaType
+from windvane.cluster.errors import Malformed, TooLarge
+from windvane.serve_apps.protocol.problem import UnsupportedMediaType
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from cluster.callers.caller import Caller
-from cluster.errors import Invalid
-from configs.access import ROLES, Role
-from configs.schema import ModelSpec
-from serve_apps.chosen_version import choose, loaded_number
-from serve_apps.deadline import deadline_of, waited
-from serve_apps.decider import Decider
-from serve_apps.departures import Departures
-from serve_apps.entrance import CLIENTS, Entrance, chooses
-from serve_apps.http_request import Headers, Receive, json_length, read_body
-from serve_apps.protocol.infer_body import read_infer
-from serve_apps.protocol.infer_reply import infer_reply
-from serve_apps.protocol.inference import Inference
-from serve_apps.protocol.metadata import metadata
-from serve_apps.protocol.problem import Response
-from serve_apps.request_counts import RequestCounts
-from serve_apps.roster import Roster
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.errors import Invalid
+from windvane.configs.access import ROLES, Role
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.chosen_version import choose, loaded_number
+from windvane.serve_apps.deadline import deadline_of, waited
+from windvane.serve_apps.decider import Decider
+from windvane.serve_apps.departures import Departures
+from windvane.serve_apps.entrance import CLIENTS, Entrance, chooses
+from windvane.serve_apps.http_request import Headers, Receive, json_length, read_body
+from windvane.serve_apps.protocol.infer_body import read_infer
+from windvane.serve_apps.protocol.infer_reply import infer_reply
+from windvane.serve_apps.protocol.inference import Inference
+from windvane.serve_apps.protocol.metadata import metadata
+from windvane.serve_apps.protocol.problem import Response
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.roster import Roster
 
 Answer: TypeAlias = Callable[[Headers, Receive, Caller], Awaitable[Response]]
 JSON = ((b"content-type", b"application/json"),)

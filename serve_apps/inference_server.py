@@ -6,10 +6,10 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from cluster.errors import Unavailable
-from configs.schema import ModelSpec
-from serve_apps.guarded import open_to_all
-from serve_apps.rollout.ports import SwitchboardPort
+from windvane.cluster.errors import Unavailable
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.guarded import open_to_all
+from windvane.serve_apps.rollout.ports import SwitchboardPort
 
 NAME = "windvane"
 EXTENSIONS = ("binary_tensor_data",)

@@ -1,4 +1,4 @@
-"""Compiles every kernel ahead of the first model, in a process of its own: `python -m serve_apps.kernels`.
+"""Compiles every kernel ahead of the first model, in a process of its own: `python -m windvane.serve_apps.kernels`.
 
 Compiling takes six seconds, once on a machine: who deploys a first model would wait for it. Does nothing where what was
 compiled is kept already.
@@ -6,9 +6,9 @@ compiled is kept already.
 
 import numpy as np
 
-from serve_apps.booster.forest import Forest
-from serve_apps.treeshap.quadrature import Quadrature
-from serve_apps.treewalk.walk import Walk
+from windvane.serve_apps.booster.forest import Forest
+from windvane.serve_apps.treeshap.quadrature import Quadrature
+from windvane.serve_apps.treewalk.walk import Walk
 
 
 def smallest_forest() -> Forest:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
+from windvane.cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
 
 POLL_SECONDS = 0.5  # a wait returns after this, so that a replica notices soon that nobody is there to tell it
 FORGET_SECONDS = 1.5  # after which a replica that was not heard of is taken for gone: it goes by the store

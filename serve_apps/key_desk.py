@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cluster.callers.api_key import ApiKey, KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeyRing, KeySnapshot
-from cluster.errors import Unavailable
-from serve_apps.governance_replies import KeyMade, KeyRevoked, KeyStatus
+from windvane.cluster.callers.api_key import ApiKey, KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.governance_replies import KeyMade, KeyRevoked, KeyStatus
 
 logger = logging.getLogger(__name__)
 

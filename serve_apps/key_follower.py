@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_ring import KeyRing, KeySnapshot
-from cluster.errors import Invalid, Unavailable, WindvaneError
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
+from windvane.cluster.errors import Invalid, Unavailable, WindvaneError
 
 PATIENCE_SECONDS = 0.8  # for the Switchboard, which says something every half second
 PAUSE_SECONDS = 0.5  # between two looks into the store; with the time to look, a revoked key is gone within a second

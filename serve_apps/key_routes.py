@@ -7,14 +7,14 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.types import AwareDatetime
 
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.rate import Limit
-from configs.access import FASTEST, Role
-from serve_apps import governance_replies
-from serve_apps.admin_gate import AdminGate
-from serve_apps.guarded import caller_of, needs_all_models
-from serve_apps.key_desk import KeyDesk
-from serve_apps.permitted import permitted
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.rate import Limit
+from windvane.configs.access import FASTEST, Role
+from windvane.serve_apps import governance_replies
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.guarded import caller_of, needs_all_models
+from windvane.serve_apps.key_desk import KeyDesk
+from windvane.serve_apps.permitted import permitted
 
 KEYS = "/api/keys"
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster.registry import Version
-from monitoring.requests import RetrainRequest
-from serve_apps.record_replies import Lineage
+from windvane.cluster.registry import Version
+from windvane.monitoring.requests import RetrainRequest
+from windvane.serve_apps.record_replies import Lineage
 
 
 def lineage(model: str, row: Mapping[str, Any], version: Version | None, request: RetrainRequest | None) -> Lineage:

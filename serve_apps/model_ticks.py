@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
-from configs.schema import ModelSpec
+from windvane.configs.schema import ModelSpec
 
 MOST_AT_ONCE = 64  # ticks of one kind; they mostly wait for a monitor or the Switchboard
 LONG_SECONDS = 60.0

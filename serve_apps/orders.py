@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import Request
 
-from cluster.decision_log.trail import Trail
-from cluster.errors import Denied, Unavailable, WindvaneError
-from serve_apps.turned_away import LONGEST_DOOR, LONGEST_WHY, REFUSED
+from windvane.cluster.decision_log.trail import Trail
+from windvane.cluster.errors import Denied, Unavailable, WindvaneError
+from windvane.serve_apps.turned_away import LONGEST_DOOR, LONGEST_WHY, REFUSED
 
 logger = logging.getLogger(__name__)
 LONGEST_NAME = 200

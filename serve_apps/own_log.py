@@ -8,16 +8,15 @@ import logging
 from logging.handlers import MemoryHandler
 
 SERVE = "ray.serve"  # Serve's own logger
-OURS = ("serve_apps", "monitoring", "cluster", "configs", "windvane")
+OURS = "windvane"
 
 
 def speak(serve: logging.Logger | None = None) -> None:
     """Hand what we say to the files that Serve's logger writes, past its buffer; without any it goes to stderr."""
     handlers = [_behind(handler) for handler in (serve or logging.getLogger(SERVE)).handlers]
-    for name in OURS:
-        logger = logging.getLogger(name)
-        logger.handlers = list(handlers)
-        logger.propagate = not handlers
+    logger = logging.getLogger(OURS)
+    logger.handlers = handlers
+    logger.propagate = not handlers
 
 
 def _behind(handler: logging.Handler) -> logging.Handler:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from cluster.encoding import Rows
-from cluster.policy import Verdict
-from serve_apps.gate import Basis
-from serve_apps.predictor import Scores
-from serve_apps.question import Answer, Question
-from serve_apps.roster import InForce
-from serve_apps.scorer import LoadedVersion
+from windvane.cluster.encoding import Rows
+from windvane.cluster.policy import Verdict
+from windvane.serve_apps.gate import Basis
+from windvane.serve_apps.predictor import Scores
+from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.roster import InForce
+from windvane.serve_apps.scorer import LoadedVersion
 
 
 class Pending:

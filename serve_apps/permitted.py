@@ -5,8 +5,8 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from serve_apps.admin_gate import AdminGate
-from serve_apps.guarded import caller_of
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.guarded import caller_of
 
 VIEW = "view"  # as policies name it
 

@@ -4,16 +4,16 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cluster.errors import Unavailable
-from cluster.gate import same_person
-from cluster.policy import APPROVAL, APPROVE, Principal, approve_context
-from cluster.policy_library import PolicyLibrary
-from cluster.policy_register import Live, Proposal, Register, proposed
-from cluster.policy_set import PolicySet
-from serve_apps.admin_gate import AdminGate
-from serve_apps.bulletins import FORGET_SECONDS, POLICY
-from serve_apps.governance_replies import LivePolicies, PolicyChange, PolicyStanding, ProposedPolicies
-from serve_apps.policy_in_force import encode_policy
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.gate import same_person
+from windvane.cluster.policy import APPROVAL, APPROVE, Principal, approve_context
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policy_register import Live, Proposal, Register, proposed
+from windvane.cluster.policy_set import PolicySet
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.bulletins import FORGET_SECONDS, POLICY
+from windvane.serve_apps.governance_replies import LivePolicies, PolicyChange, PolicyStanding, ProposedPolicies
+from windvane.serve_apps.policy_in_force import encode_policy
 
 CHANGE_POLICY = "change_policy"  # as policies name it
 PATIENCE_SECONDS = FORGET_SECONDS + 1.0  # for replicas: until then, who has not come back is taken for gone

@@ -8,9 +8,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cluster.bundle import ONNX_INPUT, Bundle
-from cluster.encoding import Rows
-from serve_apps.booster.forest import Forest, Unsupported, read_forest
+from windvane.cluster.bundle import ONNX_INPUT, Bundle
+from windvane.cluster.encoding import Rows
+from windvane.serve_apps.booster.forest import Forest, Unsupported, read_forest
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class ForestPredictor:
         """Raises Unsupported with the reason when the booster cannot be walked."""
         if forest.objective != "binary:logistic":
             raise Unsupported(f"how {forest.objective!r} turns margins into probabilities is not known")
-        from serve_apps.treewalk.walk import Walk  # numba: half a second, only where it is used
+        from windvane.serve_apps.treewalk.walk import Walk  # numba: half a second, only where it is used
 
         self._walk = Walk(forest)
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from cluster.errors import Unavailable, WindvaneError
-from cluster.registry import Registry
-from serve_apps.rollout.plan import RETURNED
-from serve_apps.rollout.ports import ReplicaReport, SwitchboardPort
-from serve_apps.router import Split
+from windvane.cluster.errors import Unavailable, WindvaneError
+from windvane.cluster.registry import Registry
+from windvane.serve_apps.rollout.plan import RETURNED
+from windvane.serve_apps.rollout.ports import ReplicaReport, SwitchboardPort
+from windvane.serve_apps.router import Split
 
 PATIENCE_SECONDS = 10.0  # that a new version may hold its split up; replicas then fetch for themselves
 MOST_AT_ONCE = 4  # versions that are fetched

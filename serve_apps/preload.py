@@ -3,19 +3,19 @@
 import threading
 from collections.abc import Mapping
 
-from cluster.preloading import wanted
+from windvane.cluster.preloading import wanted
 
 
 def preload(environment: Mapping[str, str]) -> None:
     """Import at once what building and answering need, and what only answering needs in a thread."""
     if not wanted(environment):
         return
-    import serve_apps.gateway  # noqa: F401
+    import windvane.serve_apps.gateway  # noqa: F401
 
     threading.Thread(target=_load, name="preload", daemon=True).start()
 
 
 def _load() -> None:
-    from serve_apps.kernels import compile_all
+    from windvane.serve_apps.kernels import compile_all
 
     compile_all()

@@ -7,9 +7,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 
-from configs.access import ROLES
-from serve_apps.guarded import Keeper, roles_of
-from serve_apps.http_request import Receive, Scope, Send
+from windvane.configs.access import ROLES
+from windvane.serve_apps.guarded import Keeper, roles_of
+from windvane.serve_apps.http_request import Receive, Scope, Send
 
 
 class Probes:

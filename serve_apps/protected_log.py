@@ -2,9 +2,9 @@
 
 import asyncio
 
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import Decision, Record
-from serve_apps.sinks import GroupLog
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.record import Decision, Record
+from windvane.serve_apps.sinks import GroupLog
 
 
 class ProtectedLog:

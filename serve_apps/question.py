@@ -2,8 +2,8 @@
 
 import msgspec
 
-from cluster.decision_log.grounds import Grounds, Reason
-from cluster.decision_log.record import Value
+from windvane.cluster.decision_log.grounds import Grounds, Reason
+from windvane.cluster.decision_log.record import Value
 
 
 class Question(msgspec.Struct, frozen=True):

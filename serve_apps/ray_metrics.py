@@ -7,11 +7,11 @@ from typing import Any
 from prometheus_client.metrics_core import Metric
 from ray.util.metrics import Counter, Gauge
 
-from monitoring.metrics import ModelState, families
+from windvane.monitoring.metrics import ModelState, families
 
 
 class RayMetrics:
-    """Names, labels and help texts are those of `monitoring.metrics`; Ray puts `ray_` before the names.
+    """Names, labels and help texts are those of `windvane.monitoring.metrics`; Ray puts `ray_` before the names.
 
     Any thread may tell.
     """

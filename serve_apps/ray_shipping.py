@@ -6,8 +6,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from cluster.errors import Unavailable
-from monitoring.ray_monitor import NAMESPACE, actor_name
+from windvane.cluster.errors import Unavailable
+from windvane.monitoring.ray_monitor import NAMESPACE, actor_name
 
 
 class RayMonitorLine:

@@ -8,16 +8,16 @@ import msgspec
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
-from cluster.errors import Conflict, Unavailable, WindvaneError
-from cluster.preloading import lean
-from cluster.sql_store import SqlStore
-from serve_apps import switchboard
-from serve_apps.bulletins import Bulletins, News, Place
-from serve_apps.rollout.ports import Displaced
-from serve_apps.roster import Report
-from serve_apps.router import Split
-from serve_apps.switchboard import ReplicaReport, decode_split, encode_split
+from windvane.cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
+from windvane.cluster.errors import Conflict, Unavailable, WindvaneError
+from windvane.cluster.preloading import lean
+from windvane.cluster.sql_store import SqlStore
+from windvane.serve_apps import switchboard
+from windvane.serve_apps.bulletins import Bulletins, News, Place
+from windvane.serve_apps.rollout.ports import Displaced
+from windvane.serve_apps.roster import Report
+from windvane.serve_apps.router import Split
+from windvane.serve_apps.switchboard import ReplicaReport, decode_split, encode_split
 
 NAME, NAMESPACE = "switchboard", "windvane"
 MOST_WAITING = 10_000  # replicas that may hold a long poll at once

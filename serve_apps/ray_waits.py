@@ -7,9 +7,9 @@ from typing import Any
 import ray
 from ray.util.placement_group import placement_group_table
 
-from cluster.machine import memory_free
-from cluster.preconditions import MODEL_MEMORY
-from cluster.waiting import (
+from windvane.cluster.machine import memory_free
+from windvane.cluster.preconditions import MODEL_MEMORY
+from windvane.cluster.waiting import (
     Demand,
     Wait,
     groups_to_come,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cluster.decision_log.grounds import Reason
-from cluster.decision_log.record import Value
-from configs.feature import VALUE, Feature
-from configs.schema import ModelSpec
+from windvane.cluster.decision_log.grounds import Reason
+from windvane.cluster.decision_log.record import Value
+from windvane.configs.feature import VALUE, Feature
+from windvane.configs.schema import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

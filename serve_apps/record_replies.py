@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from serve_apps.replies import Moment
+from windvane.serve_apps.replies import Moment
 
 
 class DecisionsPage(TypedDict):

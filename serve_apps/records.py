@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from cluster.decision_log.grounds import Grounds
-from cluster.decision_log.record import ALLOW, DENIED, DENY, REFER, Decision
-from serve_apps import decision_id
-from serve_apps.explaining import Explanations
-from serve_apps.gate import Basis
-from serve_apps.pending import Ruled, Scored
-from serve_apps.question import Answer, Question
-from serve_apps.sinks import Log
+from windvane.cluster.decision_log.grounds import Grounds
+from windvane.cluster.decision_log.record import ALLOW, DENIED, DENY, REFER, Decision
+from windvane.serve_apps import decision_id
+from windvane.serve_apps.explaining import Explanations
+from windvane.serve_apps.gate import Basis
+from windvane.serve_apps.pending import Ruled, Scored
+from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.sinks import Log
 
 NO_VERSION = 0  # answers what no model is asked
 

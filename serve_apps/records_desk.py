@@ -6,19 +6,19 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, Protocol
 
-from cluster.decision_log import tabular
-from cluster.decision_log.columns import Table
-from cluster.decision_log.logs import find_decision, models_of, query_of
-from cluster.decision_log.query import Query
-from cluster.decision_log.record import Value
-from cluster.decision_log.selection import Selection, mark
-from cluster.decision_log.trail import TRAIL, Trail
-from cluster.decision_log.vault import Vault
-from cluster.registry import Registry
-from cluster.store import Store
-from monitoring.requests import shelf
-from serve_apps.lineage import lineage
-from serve_apps.record_replies import DecisionsPage, Erased, Lineage, SubjectHeld, SubjectLog
+from windvane.cluster.decision_log import tabular
+from windvane.cluster.decision_log.columns import Table
+from windvane.cluster.decision_log.logs import find_decision, models_of, query_of
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.decision_log.selection import Selection, mark
+from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.registry import Registry
+from windvane.cluster.store import Store
+from windvane.monitoring.requests import shelf
+from windvane.serve_apps.lineage import lineage
+from windvane.serve_apps.record_replies import DecisionsPage, Erased, Lineage, SubjectHeld, SubjectLog
 
 Format = Literal["json", "csv", "parquet"]
 MOST_OF_A_SUBJECT = 100_000  # decisions that one export holds of each model

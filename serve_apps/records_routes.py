@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from fastapi import FastAPI, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from cluster.callers.caller import demand_model
-from cluster.decision_log.selection import Selection
-from configs.access import Role
-from serve_apps import record_replies
-from serve_apps.admin_gate import AdminGate
-from serve_apps.guarded import caller_of, needs, needs_all_models
-from serve_apps.permitted import permitted
-from serve_apps.records_desk import RecordsDesk
+from windvane.cluster.callers.caller import demand_model
+from windvane.cluster.decision_log.selection import Selection
+from windvane.configs.access import Role
+from windvane.serve_apps import record_replies
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.guarded import caller_of, needs, needs_all_models
+from windvane.serve_apps.permitted import permitted
+from windvane.serve_apps.records_desk import RecordsDesk
 
 AUDITORS: tuple[Role, ...] = ("compliance", "admin")
 READ_LOG = "read_log"  # as policies name it

@@ -8,8 +8,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from cluster.errors import Conflict
-from serve_apps.question import Answer, Question
+from windvane.cluster.errors import Conflict
+from windvane.serve_apps.question import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,44 +9,44 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
-from cluster.cedar_policy import taken
-from cluster.cedar_rules import compile_policies
-from cluster.consent import ConsentRecords
-from cluster.decision_log.checkpoints import checkpoints_of, last_signed
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.vault import Vault
-from cluster.decision_log.writer import Writer
-from cluster.errors import Unavailable
-from cluster.mandate import keep_mandate, mandate_of
-from cluster.policy_library import PolicyLibrary
-from cluster.registry import Registry
-from cluster.store import Shelf, Store
-from configs.schema import ModelSpec
-from monitoring.counts import Tally
-from monitoring.profile import Profile
-from serve_apps import gatekeeper
-from serve_apps.bulletin_reader import BulletinLine, BulletinReader
-from serve_apps.bulletins import CONSENTS, POLICY
-from serve_apps.consents import Consents
-from serve_apps.decider import Decider
-from serve_apps.door import Door
-from serve_apps.entrance import Entrance
-from serve_apps.follower import Feed, Follower
-from serve_apps.forgetting import Forgetting
-from serve_apps.gate import Gate
-from serve_apps.grpc_door import GrpcDoor
-from serve_apps.key_follower import KeyFeed, KeyFollower
-from serve_apps.policy_in_force import PolicyHolder
-from serve_apps.protected_log import ProtectedLog
-from serve_apps.request_counts import RequestCounts
-from serve_apps.roster import Report, Roster
-from serve_apps.router import SPLIT, Split
-from serve_apps.scorer import LoadedVersion, load_version
-from serve_apps.shadows import Shadows
-from serve_apps.shipping import MonitorLine, Shipping
-from serve_apps.turned_away import Refused, TurnedAway
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.cedar_policy import taken
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.consent import ConsentRecords
+from windvane.cluster.decision_log.checkpoints import checkpoints_of, last_signed
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.mandate import keep_mandate, mandate_of
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.registry import Registry
+from windvane.cluster.store import Shelf, Store
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts import Tally
+from windvane.monitoring.profile import Profile
+from windvane.serve_apps import gatekeeper
+from windvane.serve_apps.bulletin_reader import BulletinLine, BulletinReader
+from windvane.serve_apps.bulletins import CONSENTS, POLICY
+from windvane.serve_apps.consents import Consents
+from windvane.serve_apps.decider import Decider
+from windvane.serve_apps.door import Door
+from windvane.serve_apps.entrance import Entrance
+from windvane.serve_apps.follower import Feed, Follower
+from windvane.serve_apps.forgetting import Forgetting
+from windvane.serve_apps.gate import Gate
+from windvane.serve_apps.grpc_door import GrpcDoor
+from windvane.serve_apps.key_follower import KeyFeed, KeyFollower
+from windvane.serve_apps.policy_in_force import PolicyHolder
+from windvane.serve_apps.protected_log import ProtectedLog
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.roster import Report, Roster
+from windvane.serve_apps.router import SPLIT, Split
+from windvane.serve_apps.scorer import LoadedVersion, load_version
+from windvane.serve_apps.shadows import Shadows
+from windvane.serve_apps.shipping import MonitorLine, Shipping
+from windvane.serve_apps.turned_away import Refused, TurnedAway
 
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
 ANSWERING_SECONDS, LOG_SECONDS, STEP_SECONDS = 8.0, 5.0, 1.0  # that a step of the end may take: Serve gives it 20

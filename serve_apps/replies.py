@@ -6,10 +6,10 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
-from cluster.registry import Standing
-from monitoring import requests
-from serve_apps.rollout.plan import Phase
-from serve_apps.rollout.verdict import Outcome
+from windvane.cluster.registry import Standing
+from windvane.monitoring import requests
+from windvane.serve_apps.rollout.plan import Phase
+from windvane.serve_apps.rollout.verdict import Outcome
 
 Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeAlias
 
-from cluster.errors import Invalid, Problem, WindvaneError
+from windvane.cluster.errors import Invalid, Problem, WindvaneError
 
 Cause: TypeAlias = tuple[str, str]  # field, empty where it is the request as a whole; reason
 

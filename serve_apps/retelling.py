@@ -14,25 +14,27 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 import numpy as np
 
-from cluster.bundle import Bundle
-from cluster.decision_log.grounds import Counterfactual, Grounds, NoneFound
-from cluster.decision_log.lookup import Kept, find
-from cluster.decision_log.personal import open_personal, restored
-from cluster.decision_log.record import Value
-from cluster.decision_log.vault import Vault
-from cluster.errors import Conflict, Invalid
-from cluster.registry import Registry
-from serve_apps.record_replies import ReasonStatus, Retold
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.decision_log.grounds import Counterfactual, Grounds, NoneFound
+from windvane.cluster.decision_log.lookup import Kept, find
+from windvane.cluster.decision_log.personal import open_personal, restored
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.errors import Conflict, Invalid
+from windvane.cluster.registry import Registry
+from windvane.serve_apps.record_replies import ReasonStatus, Retold
 
 if TYPE_CHECKING:
-    from serve_apps.scorer import LoadedVersion
+    from windvane.serve_apps.scorer import LoadedVersion
 
 MOST_HELD = 2  # versions kept loaded
 
 
 def load_as_trained(number: int, folder: Path) -> "LoadedVersion":
     """The version under its own declaration, whatever is declared today."""
-    from serve_apps.scorer import load_version  # ONNX Runtime and numba: memory that only who explains pays for
+    from windvane.serve_apps.scorer import (
+        load_version,
+    )  # ONNX Runtime and numba: memory that only who explains pays for
 
     return load_version(number, folder, Bundle.open(folder).spec)
 

@@ -5,12 +5,12 @@ from datetime import datetime
 
 import msgspec
 
-from cluster.policy_library import EVERY_MODEL
-from cluster.policy_set import Rule
-from cluster.store import Event, Store
-from configs.schema import ModelSpec
-from monitoring.reviews import ReviewFinding, overdue_reviews
-from serve_apps.admin_gate import AdminGate
+from windvane.cluster.policy_library import EVERY_MODEL
+from windvane.cluster.policy_set import Rule
+from windvane.cluster.store import Event, Store
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.reviews import ReviewFinding, overdue_reviews
+from windvane.serve_apps.admin_gate import AdminGate
 
 REVIEW = "review"  # kind in the store; the key is the finding's
 

@@ -5,14 +5,14 @@ from typing import Annotated, Literal, TypeAlias
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.callers.caller import demand_role
-from cluster.policy import APPROVE, approve_context
-from configs.access import Role
-from serve_apps import replies
-from serve_apps.admin_gate import AdminGate
-from serve_apps.desk import Desk
-from serve_apps.guarded import READERS, caller_of, needs
-from serve_apps.permitted import VIEW, permitted
+from windvane.cluster.callers.caller import demand_role
+from windvane.cluster.policy import APPROVE, approve_context
+from windvane.configs.access import Role
+from windvane.serve_apps import replies
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.desk import Desk
+from windvane.serve_apps.guarded import READERS, caller_of, needs
+from windvane.serve_apps.permitted import VIEW, permitted
 
 VERBS = Literal["pause", "resume", "promote", "abort", "undo"]
 OWNERS: tuple[Role, ...] = ("owner", "admin")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from serve_apps.router import Router, Split
-from serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.router import Router, Split
+from windvane.serve_apps.scorer import LoadedVersion
 
 Load = Callable[[int], LoadedVersion]  # blocking; runs in a thread
 logger = logging.getLogger(__name__)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from cluster.policy import Verdict
-from configs.schema import DecisionRule
-from serve_apps.gate import Gate
-from serve_apps.pending import Row, Ruled
-from serve_apps.thresholds import Thresholds
+from windvane.cluster.policy import Verdict
+from windvane.configs.schema import DecisionRule
+from windvane.serve_apps.gate import Gate
+from windvane.serve_apps.pending import Row, Ruled
+from windvane.serve_apps.thresholds import Thresholds
 
 REFER = "refer"  # what is answered instead of an action that only a person may take
 NOTHING = ""  # is done where policy denies it

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.bundle import Bundle
-from cluster.decision_log.record import Value
-from cluster.encoding import Encoder, Rows
-from cluster.errors import Invalid, Unavailable
-from configs.schema import Feature, ModelSpec
-from serve_apps.explain import Explainer, load_explainer
-from serve_apps.grounding import Grounding, ground
-from serve_apps.predictor import Scores, load_predictor
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import Encoder, Rows
+from windvane.cluster.errors import Invalid, Unavailable
+from windvane.configs.schema import Feature, ModelSpec
+from windvane.serve_apps.explain import Explainer, load_explainer
+from windvane.serve_apps.grounding import Grounding, ground
+from windvane.serve_apps.predictor import Scores, load_predictor
 
 
 class LoadedVersion:

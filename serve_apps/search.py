@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.encoding import Rows
-from serve_apps.alternatives import Alternatives
+from windvane.cluster.encoding import Rows
+from windvane.serve_apps.alternatives import Alternatives
 
 Floats: TypeAlias = NDArray[np.float64]
 Picks: TypeAlias = NDArray[np.int32]  # [n, M]: which alternative of each of M features, -1 for none

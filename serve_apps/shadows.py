@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from cluster.decision_log.record import Shadow, Value
-from cluster.errors import WindvaneError
-from serve_apps.roster import InForce
-from serve_apps.scorer import LoadedVersion
-from serve_apps.sinks import Counts, Log
+from windvane.cluster.decision_log.record import Shadow, Value
+from windvane.cluster.errors import WindvaneError
+from windvane.serve_apps.roster import InForce
+from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.sinks import Counts, Log
 
 MOST_WAITING = 16_384  # rows, over all versions
 CHUNK = 64  # rows scored at once, so that a waiting request waits at most half a millisecond for them

@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from typing import Protocol
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 SECONDS = 1.0
 MOST_KEPT = 600  # shipments; ten minutes without a monitor

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.decision_log.record import Record
-from cluster.encoding import Rows
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.encoding import Rows
 
 
 class Log(Protocol):

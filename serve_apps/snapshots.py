@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from cluster.errors import Unavailable
-from monitoring.snapshot import Snapshot
+from windvane.cluster.errors import Unavailable
+from windvane.monitoring.snapshot import Snapshot
 
 FRESH_SECONDS = 15.0  # after which a figure is no figure any more
 

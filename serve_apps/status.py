@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from cluster.gate import Answer
-from cluster.registry import Version
-from cluster.store import Event
-from cluster.waiting import Wait
-from configs.schema import ModelSpec
-from monitoring.requests import RetrainRequest
-from monitoring.snapshot import Snapshot
-from serve_apps.replies import (
+from windvane.cluster.gate import Answer
+from windvane.cluster.registry import Version
+from windvane.cluster.store import Event
+from windvane.cluster.waiting import Wait
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.requests import RetrainRequest
+from windvane.monitoring.snapshot import Snapshot
+from windvane.serve_apps.replies import (
     AnswerStatus,
     ApprovalStatus,
     CauseStatus,
@@ -24,10 +24,10 @@ from serve_apps.replies import (
     VersionStatus,
     WaitStatus,
 )
-from serve_apps.rollout.approval import plan_digest, required, waits
-from serve_apps.rollout.plan import Rollout
-from serve_apps.rollout.verdict import Verdict
-from serve_apps.router import Split
+from windvane.serve_apps.rollout.approval import plan_digest, required, waits
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.verdict import Verdict
+from windvane.serve_apps.router import Split
 
 
 def model_status(

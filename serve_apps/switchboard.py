@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cluster.callers.key_book import KeyBook
-from cluster.errors import Conflict, Invalid
-from cluster.store import Shelf, Store
-from serve_apps.key_board import KeyBoard
-from serve_apps.router import SPLIT, Router, Split
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.errors import Conflict, Invalid
+from windvane.cluster.store import Shelf, Store
+from windvane.serve_apps.key_board import KeyBoard
+from windvane.serve_apps.router import SPLIT, Router, Split
 
 POLL_SECONDS = 2.0  # a wait returns after this, so that a replica which died is missed
 FORGET_SECONDS = 5.0

@@ -3,13 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from configs.schema import DecisionRule
+from windvane.configs.schema import DecisionRule
 
 
 class Thresholds:
     """The declared actions, ready to rule on a score.
 
-    >>> from configs.schema import Action
+    >>> from windvane.configs.schema import Action
     >>> rule = DecisionRule(actions=(Action(name="keep", at_least=0.0), Action(name="warn", at_least=0.6)))
     >>> Thresholds(rule).rule([0.6, 0.59])
     [('warn', ('score >= 0.6',)), ('keep', ('score >= 0',))]

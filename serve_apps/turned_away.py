@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cluster.callers.caller import Caller
-from cluster.decision_log.record import Act, Value
-from cluster.errors import Denied, Forbidden, TooFast, Unauthorized, WindvaneError
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.decision_log.record import Act, Value
+from windvane.cluster.errors import Denied, Forbidden, TooFast, Unauthorized, WindvaneError
 
 MOST_LINES, PERIOD_SECONDS = 60, 60.0  # of each caller, and of all who are not known: those beyond are counted
 LONGEST_DOOR, LONGEST_WHY = 120, 500

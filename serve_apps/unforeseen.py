@@ -1,6 +1,6 @@
 """Gives callers, for an error that nobody foresaw, one that says whose fault it is and what to do."""
 
-from cluster.errors import WindvaneError
+from windvane.cluster.errors import WindvaneError
 
 SENTENCE = (
     "This is a fault of the server, not of the request: it is in the replica's log. Nothing was answered; send it once "

@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from cluster.errors import Expired
-from serve_apps.admission import Admission
-from serve_apps.batcher import Batcher
-from serve_apps.pending import Pending, Row
-from serve_apps.unforeseen import told
+from windvane.cluster.errors import Expired
+from windvane.serve_apps.admission import Admission
+from windvane.serve_apps.batcher import Batcher
+from windvane.serve_apps.pending import Pending, Row
+from windvane.serve_apps.unforeseen import told
 
 Clock = Callable[[], float]
 LET_GO = Expired("Whoever asked has gone away")

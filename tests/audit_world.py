@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cluster.decision_log.checkpoints import Checkpoints
-from cluster.decision_log.fault import Fault
-from cluster.decision_log.heads import Heads
-from cluster.decision_log.record import Record
-from cluster.decision_log.rolling import RollingSegments
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.segment import Header, frame, live_names, live_path, sealed_path
-from cluster.decision_log.verify import Report, verify
 from tests.decision_log import COLUMNS, decision, outcome, shadow
+from windvane.cluster.decision_log.checkpoints import Checkpoints
+from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.heads import Heads
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.decision_log.rolling import RollingSegments
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.segment import Header, frame, live_names, live_path, sealed_path
+from windvane.cluster.decision_log.verify import Report, verify
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 LOG = "flight-delay"

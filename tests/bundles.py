@@ -9,12 +9,12 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from cluster.bundle import BOOSTER, MANIFEST, ONNX, PROFILE, Bundle, Manifest
-from cluster.bundle import SPEC as DECLARATION
-from cluster.encoding import FIRST_CATEGORY, MISSING
-from configs.schema import Feature, ModelSpec
-from monitoring.profile import Profile
-from training.export import to_onnx
+from windvane.cluster.bundle import BOOSTER, MANIFEST, ONNX, PROFILE, Bundle, Manifest
+from windvane.cluster.bundle import SPEC as DECLARATION
+from windvane.cluster.encoding import FIRST_CATEGORY, MISSING
+from windvane.configs.schema import Feature, ModelSpec
+from windvane.monitoring.profile import Profile
+from windvane.training.export import to_onnx
 
 SPEC = ModelSpec.model_validate(
     {

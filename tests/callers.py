@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 
-from cluster.callers import api_key
-from cluster.callers.api_key import ApiKey, KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import Caller
-from cluster.callers.key_ring import KeyRing, KeySnapshot
-from cluster.callers.rate import Limit
-from configs.access import ROLES, Role
+from windvane.cluster.callers import api_key
+from windvane.cluster.callers.api_key import ApiKey, KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
+from windvane.cluster.callers.rate import Limit
+from windvane.configs.access import ROLES, Role
 
 MADE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "wv_" + "b" * 43

@@ -12,27 +12,27 @@ from typing import Any
 
 import msgspec
 
-from cluster.audit_place import AuditPlace
-from cluster.decision_log.auditor import Auditor
-from cluster.decision_log.checkpoints import Checkpoints
-from cluster.decision_log.fault import Fault
-from cluster.decision_log.key_file import signing_key
-from cluster.decision_log.personal import Protection, open_personal
-from cluster.decision_log.record import Act, Decision
-from cluster.decision_log.retention import delete
-from cluster.decision_log.rotation import FRESH
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.segment import Durability
-from cluster.decision_log.tail import Tail
-from cluster.decision_log.trail import TRAIL
-from cluster.decision_log.vault import Vault
-from cluster.decision_log.verify import Report, verify
-from cluster.decision_log.writer import Writer
-from cluster.errors import NotFound, WindvaneError
-from cluster.sql_store import SqlStore
-from cluster.store import Event
-from configs.settings import Settings
 from tests.open_writer import FEATURES, decision, records
+from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.checkpoints import Checkpoints
+from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.key_file import signing_key
+from windvane.cluster.decision_log.personal import Protection, open_personal
+from windvane.cluster.decision_log.record import Act, Decision
+from windvane.cluster.decision_log.retention import delete
+from windvane.cluster.decision_log.rotation import FRESH
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.segment import Durability
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.trail import TRAIL
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.verify import Report, verify
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.errors import NotFound, WindvaneError
+from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.store import Event
+from windvane.configs.settings import Settings
 
 LOG = "flight-delay"
 LONG = "x" * 1500  # a group of several sectors

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cluster.decision_log import disk
-from cluster.decision_log.live import LiveSegment
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
-from cluster.decision_log.segment import Column, Header, frame
-from configs.schema import Feature
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.live import LiveSegment
+from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
+from windvane.cluster.decision_log.segment import Column, Header, frame
+from windvane.configs.schema import Feature
 
 FEATURES = (
     Feature(name="temp", type="number"),

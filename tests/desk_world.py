@@ -10,35 +10,35 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from backtest.memory import MemoryStore
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
-from cluster.cedar_policy import taken
-from cluster.cedar_rules import compile_policies
-from cluster.consent import ConsentRecords
-from cluster.errors import NotFound, Unavailable
-from cluster.model_card import Card
-from cluster.policy_library import PolicyLibrary
-from cluster.store import Store
-from cluster.waiting import Wait
-from monitoring.snapshot import Snapshot
-from serve_apps.admin import make_app
-from serve_apps.admin_gate import AdminGate
-from serve_apps.consent_desk import ConsentDesk
-from serve_apps.desk import Desk
-from serve_apps.governance_routes import Governance
-from serve_apps.guarded import Keeper
-from serve_apps.inference_server import add_server_routes
-from serve_apps.key_desk import KeyDesk
-from serve_apps.policy_desk import PolicyDesk
-from serve_apps.record_replies import Retold
-from serve_apps.records_desk import RecordsDesk
-from serve_apps.rollout.plan import Rollout
-from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing
 from tests.gateway_world import PACKAGED_POLICY
 from tests.policies import PACKAGED
 from tests.rollout_world import MODEL, World
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.cedar_policy import taken
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.consent import ConsentRecords
+from windvane.cluster.errors import NotFound, Unavailable
+from windvane.cluster.model_card import Card
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.store import Store
+from windvane.cluster.waiting import Wait
+from windvane.monitoring.snapshot import Snapshot
+from windvane.serve_apps.admin import make_app
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.consent_desk import ConsentDesk
+from windvane.serve_apps.desk import Desk
+from windvane.serve_apps.governance_routes import Governance
+from windvane.serve_apps.guarded import Keeper
+from windvane.serve_apps.inference_server import add_server_routes
+from windvane.serve_apps.key_desk import KeyDesk
+from windvane.serve_apps.policy_desk import PolicyDesk
+from windvane.serve_apps.record_replies import Retold
+from windvane.serve_apps.records_desk import RecordsDesk
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.turned_away import TurnedAway
 
 SEEN = Snapshot(
     model=MODEL,

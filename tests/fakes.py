@@ -1,8 +1,8 @@
-"""Fakes of ports, kept honest by the contract suites that also run on the real adapters; others: `backtest.memory`."""
+"""Fakes of ports, kept honest by the contract suites that run on the real adapters too; or see `backtest.memory`."""
 
 from typing import Any
 
-from cluster.jobs import JobRequest, JobState, JobStatus
+from windvane.cluster.jobs import JobRequest, JobState, JobStatus
 
 
 class FakeJobs:

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from cluster.callers.key_ring import KeySnapshot
-from cluster.decision_log.record import Record
-from cluster.errors import Unavailable
-from serve_apps.bulletins import Bulletins, News, Place
-from serve_apps.roster import Report
-from serve_apps.router import Split
+from windvane.cluster.callers.key_ring import KeySnapshot
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.bulletins import Bulletins, News, Place
+from windvane.serve_apps.roster import Report
+from windvane.serve_apps.router import Split
 
 T = TypeVar("T")
 

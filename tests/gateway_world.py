@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cluster.callers.authenticator import Authenticator
-from cluster.cedar_policy import CedarPolicy
-from cluster.decision_log.record import Decision, Outcome, Shadow
-from cluster.mandate import mandate_of
-from cluster.policy import Policy
-from configs.schema import ModelSpec
-from serve_apps.decider import Decider
-from serve_apps.door import Door
-from serve_apps.entrance import Entrance
-from serve_apps.gate import Gate
-from serve_apps.request_counts import RequestCounts
-from serve_apps.roster import Roster
-from serve_apps.router import Arm, Split
-from serve_apps.scorer import LoadedVersion
-from serve_apps.shadows import Shadows
-from serve_apps.turned_away import TurnedAway
 from tests.bundles import SPEC
 from tests.callers import TESTER, knowing
 from tests.gateway_fakes import FakeCounts, FakeLog
 from tests.policies import PACKAGED
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.decision_log.record import Decision, Outcome, Shadow
+from windvane.cluster.mandate import mandate_of
+from windvane.cluster.policy import Policy
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.decider import Decider
+from windvane.serve_apps.door import Door
+from windvane.serve_apps.entrance import Entrance
+from windvane.serve_apps.gate import Gate
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.roster import Roster
+from windvane.serve_apps.router import Arm, Split
+from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.shadows import Shadows
+from windvane.serve_apps.turned_away import TurnedAway
 
 NOW = 1_800_000_000.0
 FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}

@@ -9,9 +9,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
-from cluster.callers.pyjwt_tokens import PublicKeys, PyjwtTokens, public_keys
-from cluster.callers.signing_keys import SigningKeys
-from configs.access import Algorithm, TokenIssuer
+from windvane.cluster.callers.pyjwt_tokens import PublicKeys, PyjwtTokens, public_keys
+from windvane.cluster.callers.signing_keys import SigningKeys
+from windvane.configs.access import Algorithm, TokenIssuer
 
 NOW = 1_750_000_000.0
 ISSUER = "https://login.example.org/"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cluster.machine import Machine
+from windvane.cluster.machine import Machine
 
 FINE = Machine(
     user="ada",

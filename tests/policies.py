@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster.cedar_policy import CedarPolicy
-from cluster.policy import Mandate, Principal, Request, Standing, Value
-from cluster.policy_set import PolicySet, read_policies
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.policy import Mandate, Principal, Request, Standing, Value
+from windvane.cluster.policy_set import PolicySet, read_policies
 
 FOLDER = Path("configs/policies")
 PACKAGED = read_policies(FOLDER)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import Invalid, NotFound
-from cluster.registry import Registration, Registry
+from windvane.cluster.errors import Invalid, NotFound
+from windvane.cluster.registry import Registration, Registry
 
 _FRESH = count(1)
 FIRST = Registration(

@@ -9,14 +9,14 @@ from math import erfc, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Objectives, Plan
-from configs.sized_plan import Traffic
-from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
-from serve_apps.rollout.elapsed import stand
-from serve_apps.rollout.judge import GuardrailJudge, remember
-from serve_apps.rollout.latency import follow
-from serve_apps.rollout.machine import advance, begin, come_into_force
-from serve_apps.rollout.plan import Rollout
+from windvane.configs.schema import Objectives, Plan
+from windvane.configs.sized_plan import Traffic
+from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
+from windvane.serve_apps.rollout.elapsed import stand
+from windvane.serve_apps.rollout.judge import GuardrailJudge, remember
+from windvane.serve_apps.rollout.latency import follow
+from windvane.serve_apps.rollout.machine import advance, begin, come_into_force
+from windvane.serve_apps.rollout.plan import Rollout
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OBJECTIVE_MS = 50.0

@@ -8,17 +8,17 @@ from typing import Any
 
 import msgspec
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.errors import Unavailable
-from cluster.gate import LOOP
-from cluster.registry import Registration, Standing, Version
-from configs.schema import ModelSpec
-from monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
-from monitoring.requests import open_request, record_version, shelf
-from serve_apps.rollout.controller import RolloutController
-from serve_apps.rollout.plan import Rollout
-from serve_apps.rollout.ports import Displaced
-from serve_apps.router import Split
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.gate import LOOP
+from windvane.cluster.registry import Registration, Standing, Version
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
+from windvane.monitoring.requests import open_request, record_version, shelf
+from windvane.serve_apps.rollout.controller import RolloutController
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.ports import Displaced
+from windvane.serve_apps.router import Split
 
 MODEL = "flight-delay"
 START = datetime(2026, 1, 1, tzinfo=UTC)

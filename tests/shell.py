@@ -7,12 +7,12 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from cluster import addresses
-from cluster.cli import main, operate
-from cluster.control_api import ControlApi
 from tests.callers import SECRET
 from tests.desk_world import ControlClient, DeskWorld
 from tests.rollout_world import MODEL
+from windvane.cluster import addresses
+from windvane.cluster.cli import main, operate
+from windvane.cluster.control_api import ControlApi
 
 DECLARATION = f"""\
 name: {MODEL}

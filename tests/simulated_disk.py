@@ -25,8 +25,8 @@ from typing import Any
 
 import pytest
 
-from cluster.decision_log import disk
-from cluster.decision_log.segment import SECTOR_BYTES
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.segment import SECTOR_BYTES
 
 FOLDER = b"a folder"
 Tree = dict[str, bytes]  # by path: content, or FOLDER

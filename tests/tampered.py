@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cluster.decision_log import verify as verify_module
-from cluster.decision_log.fault import Fault
 from tests.audit_world import LOG, World
 from tests.decision_log import skip_syncs
+from windvane.cluster.decision_log import verify as verify_module
+from windvane.cluster.decision_log.fault import Fault
 
 
 @pytest.fixture(autouse=True)

@@ -4,17 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.errors import Unavailable
-from cluster.registry import Registration
-from configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Retrain, Source, Target
-from monitoring.findings import FeatureMeasure, WindowMeasures
-from monitoring.labelled_windows import LabelledSpan
-from monitoring.performance import Performance
-from monitoring.requests import record_version
-from monitoring.watch import MonitorView
-from monitoring.watcher import Watcher
 from tests.fakes import FakeJobs, Fuse
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.registry import Registration
+from windvane.configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Retrain, Source, Target
+from windvane.monitoring.findings import FeatureMeasure, WindowMeasures
+from windvane.monitoring.labelled_windows import LabelledSpan
+from windvane.monitoring.performance import Performance
+from windvane.monitoring.requests import record_version
+from windvane.monitoring.watch import MonitorView
+from windvane.monitoring.watcher import Watcher
 
 DAY = 86400.0
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cluster.model_card import Card, Figure, Group, Rows, Use
-from configs.schema import Attribute, ModelSpec
-from training.evaluate import Comparison, Estimate, Labels, Ruling, actions_of, compare
-from training.examples import Examples
-from training.order import Order
+from windvane.cluster.model_card import Card, Figure, Group, Rows, Use
+from windvane.configs.schema import Attribute, ModelSpec
+from windvane.training.evaluate import Comparison, Estimate, Labels, Ruling, actions_of, compare
+from windvane.training.examples import Examples
+from windvane.training.order import Order
 
 LEAST_ROWS = 30  # of a group, below which no figure says anything
 LEAST_OF_EACH = 5  # true and false rows that a group's metrics need

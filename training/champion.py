@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.bundle import Bundle
-from cluster.encoding import Encoder
-from cluster.registry import Registry
-from training.examples import Examples
-from training.light import xgboost
-from training.making import incomparable
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.encoding import Encoder
+from windvane.cluster.registry import Registry
+from windvane.training.examples import Examples
+from windvane.training.light import xgboost
+from windvane.training.making import incomparable
 
 
 @dataclass(frozen=True, slots=True)

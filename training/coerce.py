@@ -2,11 +2,11 @@
 
 import pyarrow as pa
 
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from configs.tables import coerce as declared
-from configs.tables.bad_table import BadTable
-from configs.tables.moments import MOMENT as MOMENT
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.configs.tables import coerce as declared
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.moments import MOMENT as MOMENT
 
 
 def coerce(table: pa.Table, spec: ModelSpec) -> pa.Table:

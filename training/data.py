@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from cluster.errors import Invalid
-from configs.schema import ModelSpec, Source
-from training.coerce import MOMENT, coerce
-from training.examples import Examples, encode
-from training.sources import read
-from training.subjects import Subjects, allowed
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec, Source
+from windvane.training.coerce import MOMENT, coerce
+from windvane.training.examples import Examples, encode
+from windvane.training.sources import read
+from windvane.training.subjects import Subjects, allowed
 
 
 class LabelledLog(Protocol):

@@ -7,10 +7,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Protocol
 
-from configs.schema import Training
-from training.examples import Examples
-from training.light import xgboost
-from training.settings import FitSettings
+from windvane.configs.schema import Training
+from windvane.training.examples import Examples
+from windvane.training.light import xgboost
+from windvane.training.settings import FitSettings
 
 
 @dataclass(frozen=True, slots=True)

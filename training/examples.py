@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cluster.encoding import Encoder
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from training.row_order import drawn_places, drift_along
+from windvane.cluster.encoding import Encoder
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.training.row_order import drawn_places, drift_along
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cluster.bundle import BOOSTER, JUDGED, ONNX, ONNX_INPUT, PROFILE, SPEC, Bundle, Manifest
-from cluster.encoding import FIRST_CATEGORY, UNKNOWN
-from cluster.errors import Invalid, WindvaneError
-from configs.schema import ModelSpec
-from monitoring.comparison import REFERENCE
-from monitoring.profile import Profile
-from training.engine import Fitted
-from training.examples import Examples
-from training.light import xgboost
-from training.onnx_trees import has_categories, to_tree_ensemble
-from training.sources import public
+from windvane.cluster.bundle import BOOSTER, JUDGED, ONNX, ONNX_INPUT, PROFILE, SPEC, Bundle, Manifest
+from windvane.cluster.encoding import FIRST_CATEGORY, UNKNOWN
+from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.comparison import REFERENCE
+from windvane.monitoring.profile import Profile
+from windvane.training.engine import Fitted
+from windvane.training.examples import Examples
+from windvane.training.light import xgboost
+from windvane.training.onnx_trees import has_categories, to_tree_ensemble
+from windvane.training.sources import public
 
 TOLERANCE = 1e-4
 COMPARED_ROWS = 4096

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.examples import Examples, joined
-from training.growth import Fold
-from training.settings import FitSettings
+from windvane.training.examples import Examples, joined
+from windvane.training.growth import Fold
+from windvane.training.settings import FitSettings
 
 ENOUGH = 200  # rows of the rarer outcome that tell settings apart
 FOLDS = 5

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.examples import Examples
-from training.light import xgboost
-from training.linear import Linear, fit_linear
-from training.settings import FIXED, FitSettings
-from training.unknowns import with_unknowns
+from windvane.training.examples import Examples
+from windvane.training.light import xgboost
+from windvane.training.linear import Linear, fit_linear
+from windvane.training.settings import FIXED, FitSettings
+from windvane.training.unknowns import with_unknowns
 
 STEPS_DEPTH = 7  # of a tree that stands for one feature's straight line: 128 steps
 NEGLIGIBLE = 1e-2  # share of the whole margin's spread below which a feature gets no such tree

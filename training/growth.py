@@ -7,12 +7,12 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from training.engine import Trial
-from training.examples import Examples
-from training.growing import Start, begin, kinds_of, lines_of, matrix_of
-from training.light import xgboost
-from training.settings import FitSettings
-from training.unknowns import with_unknowns
+from windvane.training.engine import Trial
+from windvane.training.examples import Examples
+from windvane.training.growing import Start, begin, kinds_of, lines_of, matrix_of
+from windvane.training.light import xgboost
+from windvane.training.settings import FitSettings
+from windvane.training.unknowns import with_unknowns
 
 ROUNDS_PER_STEP = 10
 BLOCKS = 14  # of the checked rows, in time: a day each where it is a fortnight

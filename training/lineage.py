@@ -6,14 +6,14 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from cluster.bundle import Manifest
-from configs.schema import ModelSpec
-from training.evaluate import Comparison, Ruling, estimates_of
-from training.examples import Examples
-from training.order import Order
-from training.progress import Progress
-from training.settings import spelled
-from training.sources import public
+from windvane.cluster.bundle import Manifest
+from windvane.configs.schema import ModelSpec
+from windvane.training.evaluate import Comparison, Ruling, estimates_of
+from windvane.training.examples import Examples
+from windvane.training.order import Order
+from windvane.training.progress import Progress
+from windvane.training.settings import spelled
+from windvane.training.sources import public
 
 ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("mlflow", "numpy", "onnxmltools", "onnxruntime", "pyarrow", "ray", "scikit-learn", "xgboost")

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from training.engine import Fitted, Search, Trial, Work, conclude
-from training.examples import Examples
-from training.folds import folds_for
-from training.growing import grown
-from training.growth import ROUNDS_PER_STEP, Folds, Growth
-from training.settings import FitSettings
-from training.space import default_settings, points
+from windvane.training.engine import Fitted, Search, Trial, Work, conclude
+from windvane.training.examples import Examples
+from windvane.training.folds import folds_for
+from windvane.training.growing import grown
+from windvane.training.growth import ROUNDS_PER_STEP, Folds, Growth
+from windvane.training.settings import FitSettings
+from windvane.training.space import default_settings, points
 
 LEAST_TRIALS = 2  # whatever the time: the default, and something to compare it with
 LEAST_ROUNDS = 100  # of each of them

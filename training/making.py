@@ -8,17 +8,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import ModelSpec
-from monitoring.calibration import Block, blocks_of
-from monitoring.profile import Profile
-from monitoring.promises import KEPT_BLOCKS
-from training.engine import Engine, Fitted, Search, Work
-from training.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
-from training.examples import Examples, label_delay
-from training.light import xgboost
-from training.recency import choose
-from training.slices import Slices, slices
-from training.window_effects import between_windows
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.calibration import Block, blocks_of
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.promises import KEPT_BLOCKS
+from windvane.training.engine import Engine, Fitted, Search, Work
+from windvane.training.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
+from windvane.training.examples import Examples, label_delay
+from windvane.training.light import xgboost
+from windvane.training.recency import choose
+from windvane.training.slices import Slices, slices
+from windvane.training.window_effects import between_windows
 
 Scores = NDArray[np.float64]
 SAME = 1e-6  # of a score: rounding

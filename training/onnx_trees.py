@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from math import log
 from typing import Any
 
-from cluster.bundle import ONNX_INPUT
-from training.light import xgboost
+from windvane.cluster.bundle import ONNX_INPUT
+from windvane.training.light import xgboost
 
 LEAF, LESS, EQUAL = "LEAF", "BRANCH_LT", "BRANCH_EQ"
 _OPSET, _ML_OPSET, _IR = 15, 3, 8

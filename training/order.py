@@ -26,7 +26,9 @@ def read_order(arguments: Sequence[str] | None = None) -> Order:
     >>> read_order(["--model", "flight-delay", "--until", "2013-04-15"]).until
     datetime.datetime(2013, 4, 15, 0, 0, tzinfo=datetime.timezone.utc)
     """
-    parser = argparse.ArgumentParser(prog="python -m training.retrain", description="Train and register one version.")
+    parser = argparse.ArgumentParser(
+        prog="python -m windvane.training.retrain", description="Train and register one version."
+    )
     parser.add_argument("--model", required=True, help="name of a YAML in configs/models")
     parser.add_argument("--reason", default="manual", help="why, as one sentence for the record")
     parser.add_argument("--request", help="retrain request that this job answers")

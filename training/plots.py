@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate import CALIBRATION_BINS
-from training.light import xgboost
+from windvane.training.evaluate import CALIBRATION_BINS
+from windvane.training.light import xgboost
 
 EXPLAINED_ROWS = 400  # exact contributions cost 2-3 ms a row
 SHOWN_FEATURES = 15

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from training.engine import Fitted, Search, Work
-from training.examples import Examples
-from training.settings import FitSettings
+from windvane.training.engine import Fitted, Search, Work
+from windvane.training.examples import Examples
+from windvane.training.settings import FitSettings
 
 
 class RayEngine:
@@ -23,13 +23,13 @@ class RayEngine:
 
     def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         """The best settings found by Ray Tune."""
-        from training.tune import search
+        from windvane.training.tune import search
 
         return search(learn, check, work.training, _needed(work.scratch), work.say)
 
     def fit(self, judged: Examples, served: Examples, settings: FitSettings, work: Work) -> Fitted:
         """Both boosters from Ray Train."""
-        from training.train import fit
+        from windvane.training.train import fit
 
         return fit(judged, served, settings, work.training, _needed(work.scratch))
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from configs.schema import Training
-from training.engine import SURELY, Trial, better
-from training.examples import Examples
-from training.growing import grown
-from training.growth import BLOCKS, log_losses
-from training.settings import spelled_moment
-from training.space import default_settings
+from windvane.configs.schema import Training
+from windvane.training.engine import SURELY, Trial, better
+from windvane.training.examples import Examples
+from windvane.training.growing import grown
+from windvane.training.growth import BLOCKS, log_losses
+from windvane.training.settings import spelled_moment
+from windvane.training.space import default_settings
 
 TENTH = 10  # one in so many of the older rows is kept where they are to count little
 AFTER_CHANGE = (TENTH, 0)  # tried beside all rows where a change is known

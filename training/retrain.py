@@ -8,39 +8,40 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cluster.audit_place import AuditPlace
-from cluster.boundary import sentence
-from cluster.bundle import CARD
-from cluster.decision_log.query import Query
-from cluster.decision_log.revealed import RevealedLog
-from cluster.decision_log.vault import Vault
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.model_card import page, write_card
-from cluster.processes import step_back
-from cluster.registry import Registration, Registry, Version
-from cluster.scratch import scratch, scratch_root
-from cluster.sql_store import SqlStore
-from cluster.store import Event, Store
-from configs.load import load_model, load_settings
-from configs.schema import ModelSpec
-from monitoring.requests import record_version, shelf
-from training import export, plots
-from training.card import fill
-from training.champion import StoredChampion, open_champion
-from training.data import gather, gather_from
-from training.engine import Engine, Work
-from training.evaluate import METRICS, Comparison, Ruling
-from training.examples import Examples
-from training.lineage import describe, figures
-from training.local_engine import LocalEngine
-from training.making import judge, weigh
-from training.order import Order, read_order
-from training.plots import Pictures
-from training.progress import Progress
-from training.ray_engine import RayEngine
-from training.sized_engine import SizedEngine
-from training.slices import slices
-from training.sources import public
+from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.boundary import sentence
+from windvane.cluster.bundle import CARD
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.revealed import RevealedLog
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.model_card import page, write_card
+from windvane.cluster.processes import step_back
+from windvane.cluster.registry import Registration, Registry, Version
+from windvane.cluster.scratch import scratch, scratch_root
+from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.store import Event, Store
+from windvane.cluster.unix_user import have_a_home
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.requests import record_version, shelf
+from windvane.training import export, plots
+from windvane.training.card import fill
+from windvane.training.champion import StoredChampion, open_champion
+from windvane.training.data import gather, gather_from
+from windvane.training.engine import Engine, Work
+from windvane.training.evaluate import METRICS, Comparison, Ruling
+from windvane.training.examples import Examples
+from windvane.training.lineage import describe, figures
+from windvane.training.local_engine import LocalEngine
+from windvane.training.making import judge, weigh
+from windvane.training.order import Order, read_order
+from windvane.training.plots import Pictures
+from windvane.training.progress import Progress
+from windvane.training.ray_engine import RayEngine
+from windvane.training.sized_engine import SizedEngine
+from windvane.training.slices import slices
+from windvane.training.sources import public
 
 MOST_THREADS = 8  # beyond them trees of some ten thousand rows grow no faster
 
@@ -242,6 +243,12 @@ def _write(line: str) -> None:
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """What `windvane-retrain` and `python -m windvane.training.retrain` run."""
+    have_a_home()
     step_back()
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    command()

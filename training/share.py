@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cluster.jobs import TRAINING_SHARE
+from windvane.cluster.jobs import TRAINING_SHARE
 
 PLAIN_SHARE = 0.5  # CPUs a process, where nothing is kept: it works behind replicas anyway (`processes.step_back`)
 

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from configs.schema import Training
-from training.engine import Engine, Fitted, Search, Work
-from training.examples import Examples
-from training.settings import FitSettings
+from windvane.configs.schema import Training
+from windvane.training.engine import Engine, Fitted, Search, Work
+from windvane.training.examples import Examples
+from windvane.training.settings import FitSettings
 
 SECONDS_A_CELL = 4.5e-7  # of one trial: 150 rounds at 3 ns for each row and feature, as measured on 100,000 x 15
 RAY_SECONDS = 45.0  # that Tune's and Train's processes take to begin

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from training.examples import Examples
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.training.examples import Examples
 
 LEAST_ROWS = 100
 LEAST_OF_EACH = 10  # true and false rows

@@ -5,14 +5,14 @@ from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
-from cluster.errors import Invalid, NotFound
-from configs.schema import Attribute, Feature, ModelSpec, Source
-from configs.tables.bad_table import BadTable
-from configs.tables.files import part
-from configs.tables.listing import Listed
-from configs.tables.public import public as public
-from configs.tables.source import read_source
-from configs.tables.unify import Part
+from windvane.cluster.errors import Invalid, NotFound
+from windvane.configs.schema import Attribute, Feature, ModelSpec, Source
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.files import part
+from windvane.configs.tables.listing import Listed
+from windvane.configs.tables.public import public as public
+from windvane.configs.tables.source import read_source
+from windvane.configs.tables.unify import Part
 
 LARGE_BYTES = 512 * 2**20  # from here on files are read by tasks; below, starting them costs more
 MANY_FILES = 64

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from configs.schema import Training
-from training.examples import Examples
-from training.settings import FitSettings, windows_of
+from windvane.configs.schema import Training
+from windvane.training.examples import Examples
+from windvane.training.settings import FitSettings, windows_of
 
 LEAST_CHILD_WEIGHT = 0.1
 MOST_CHILD_WEIGHT = 100.0

@@ -10,16 +10,16 @@ import ray
 import ray.train
 from ray.train.xgboost import XGBoostTrainer
 
-from cluster.errors import WindvaneError
-from cluster.processes import step_back
-from configs.schema import Training
-from training.engine import Fitted
-from training.examples import Examples
-from training.growing import grow, kinds_of, lines_of
-from training.light import xgboost
-from training.settings import FitSettings
-from training.share import most_workers, share
-from training.unknowns import with_unknowns
+from windvane.cluster.errors import WindvaneError
+from windvane.cluster.processes import step_back
+from windvane.configs.schema import Training
+from windvane.training.engine import Fitted
+from windvane.training.examples import Examples
+from windvane.training.growing import grow, kinds_of, lines_of
+from windvane.training.light import xgboost
+from windvane.training.settings import FitSettings
+from windvane.training.share import most_workers, share
+from windvane.training.unknowns import with_unknowns
 
 JUDGED, SERVED = "judged.ubj", "served.ubj"
 # Ray Train looks every 2 s whether a worker has ended, and starts a process to foresee spot reclaims: neither suits a

@@ -10,15 +10,15 @@ import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
-from cluster.processes import step_back
-from configs.schema import Training
-from training.engine import Search, Trial, conclude
-from training.examples import Examples
-from training.folds import folds_for
-from training.growth import ROUNDS_PER_STEP, Fold, Folds, Growth
-from training.settings import FitSettings
-from training.share import share
-from training.space import default_settings, points
+from windvane.cluster.processes import step_back
+from windvane.configs.schema import Training
+from windvane.training.engine import Search, Trial, conclude
+from windvane.training.examples import Examples
+from windvane.training.folds import folds_for
+from windvane.training.growth import ROUNDS_PER_STEP, Fold, Folds, Growth
+from windvane.training.settings import FitSettings
+from windvane.training.share import share
+from windvane.training.space import default_settings, points
 
 
 class BoosterTrial(tune.Trainable):  # type: ignore[misc]

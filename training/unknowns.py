@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cluster.encoding import UNKNOWN
-from training.examples import Examples
+from windvane.cluster.encoding import UNKNOWN
+from windvane.training.examples import Examples
 
 SHARE = 200  # one row in so many is learnt from once more without its category
 LEAST = 10

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import onnxruntime
 
-from cluster.bundle import ONNX_INPUT
+from windvane.cluster.bundle import ONNX_INPUT
 
 HEADERS = [(b"content-type", b"application/json")]
 

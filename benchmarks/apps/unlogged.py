@@ -8,18 +8,18 @@ from uuid import uuid4
 
 from ray import serve
 
-from cluster.audit_place import AuditPlace
-from cluster.callers.declared import declared
-from cluster.decision_log.record import Record
-from cluster.decision_log.writer import Writer
-from cluster.declarations import load_spec
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.sql_store import SqlStore
-from configs.settings import Settings
-from serve_apps.gateway import MOST_ONGOING_REQUESTS
-from serve_apps.ray_shipping import RayMonitorLine
-from serve_apps.ray_switchboard import RayBulletins, RayFeed
-from serve_apps.replica import Replica
+from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.callers.declared import declared
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.declarations import load_spec
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.settings import Settings
+from windvane.serve_apps.gateway import MOST_ONGOING_REQUESTS
+from windvane.serve_apps.ray_shipping import RayMonitorLine
+from windvane.serve_apps.ray_switchboard import RayBulletins, RayFeed
+from windvane.serve_apps.replica import Replica
 
 OPTIONS: dict[str, Any] = {
     "max_ongoing_requests": MOST_ONGOING_REQUESTS,
@@ -56,7 +56,7 @@ class NullWriter(Writer):
 @serve.deployment(name="Gateway")
 @serve.ingress()
 class Unlogged:
-    """As `serve_apps.gateway`, with the null writer."""
+    """As `windvane.serve_apps.gateway`, with the null writer."""
 
     def __init__(self, model: str, settings: dict[str, Any]) -> None:
         self._model = model

@@ -1,17 +1,17 @@
 """The rules that stood before: absolute limits beside a reference, all rows, a fifth held out."""
 
-from backtest.history import History
-from backtest.predictions import Scores
-from backtest.run import Trained
-from backtest.trainer import HeldChampion, Scorer
-from configs.schema import ModelSpec
-from monitoring.profile import Profile
-from training.engine import Search, Work
-from training.local_engine import LocalEngine
-from training.making import judge
-from training.order import Order
-from training.slices import slices
-from training.space import default_settings
+from windvane.backtest.history import History
+from windvane.backtest.predictions import Scores
+from windvane.backtest.run import Trained
+from windvane.backtest.trainer import HeldChampion, Scorer
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.profile import Profile
+from windvane.training.engine import Search, Work
+from windvane.training.local_engine import LocalEngine
+from windvane.training.making import judge
+from windvane.training.order import Order
+from windvane.training.slices import slices
+from windvane.training.space import default_settings
 
 __all__ = ["LANDED", "LandedTrainer", "Scores", "landed_spec"]
 LANDED = ", by the rules before"
@@ -33,7 +33,7 @@ class LandedTrainer:
         self._champions: dict[int, HeldChampion] = {}
 
     def train(self, order: Order, number: int, champion: int | None, until: float, now: float) -> Trained:
-        """See `backtest.replay.Trainer`."""
+        """See `windvane.backtest.replay.Trainer`."""
         learnt = self._history.learnable(until, now)
         cut = slices(self._spec, learnt, learnt)
         best = default_settings(learnt, self._spec.training)

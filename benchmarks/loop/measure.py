@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.replay import Replay
-from backtest.run import Run, Trainer
-from backtest.schedules import Schedules, schedules
-from backtest.trainer import LocalTrainer
 from benchmarks.loop.worlds import DAY, World
-from training.growth import log_losses
+from windvane.backtest.replay import Replay
+from windvane.backtest.run import Run, Trainer
+from windvane.backtest.schedules import Schedules, schedules
+from windvane.backtest.trainer import LocalTrainer
+from windvane.training.growth import log_losses
 
 Losses = NDArray[np.float64]
 HEALED = 0.2  # share of what never retraining loses that may be left

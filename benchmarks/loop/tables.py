@@ -8,12 +8,12 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 
-from backtest.history import History
-from backtest.inject import inject
 from benchmarks.loop.worlds import DAY, EPOCH, World, spec_of
-from configs.schema import ModelSpec
-from training.coerce import coerce
-from training.examples import encode
+from windvane.backtest.history import History
+from windvane.backtest.inject import inject
+from windvane.configs.schema import ModelSpec
+from windvane.training.coerce import coerce
+from windvane.training.examples import encode
 
 FLIGHTS = "flights"
 CHANGE = 30.0  # days after the loop's start
@@ -63,7 +63,7 @@ def _changed(world: World, fault: str, at: float, seed: int) -> World:
 def _all_flights() -> tuple[ModelSpec, pa.Table]:
     from pathlib import Path
 
-    from examples.flights import load
+    from windvane.examples.flights import load
 
     raw = yaml.safe_load((Path(__file__).parents[2] / "configs" / "models" / "flight-delay.yaml").read_text())
     spec = spec_of(raw["features"], target={"name": "delayed"}, data={"source": "none.csv", "time": "departs_at"})

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.history import History
-from configs.schema import ModelSpec
+from windvane.backtest.history import History
+from windvane.configs.schema import ModelSpec
 
 DAY = 86_400.0
 EPOCH = 20_000 * DAY  # a Thursday

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from configs.schema import ModelSpec
-from training.examples import Examples
+from windvane.configs.schema import ModelSpec
+from windvane.training.examples import Examples
 
 Rows = NDArray[np.float32]
 Scores = NDArray[np.float64]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from configs.schema import ModelSpec
-from training.coerce import coerce
-from training.examples import Examples, encode
+from windvane.configs.schema import ModelSpec
+from windvane.training.coerce import coerce
+from windvane.training.examples import Examples, encode
 
 LABEL = "y"
 

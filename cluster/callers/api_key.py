@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster.callers.rate import Limit
-from cluster.errors import Conflict, Invalid, Problem
-from configs.access import FASTEST, ROLES, Role
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.errors import Conflict, Invalid, Problem
+from windvane.configs.access import FASTEST, ROLES, Role
 
 PREFIX = "wv_"  # so that people, and scanners of repositories, see what it is
 SECRET_BYTES = 32

@@ -4,13 +4,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from cluster.callers.api_key import digest_of
-from cluster.callers.caller import Caller
-from cluster.callers.credential import credential_of
-from cluster.callers.key_ring import EMPTY, KeyRing
-from cluster.callers.rate import Limit, Rates
-from cluster.callers.tokens import TokenVerifier, UnknownSigningKey, Verified
-from cluster.errors import Unauthorized
+from windvane.cluster.callers.api_key import digest_of
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.callers.credential import credential_of
+from windvane.cluster.callers.key_ring import EMPTY, KeyRing
+from windvane.cluster.callers.rate import Limit, Rates
+from windvane.cluster.callers.tokens import TokenVerifier, UnknownSigningKey, Verified
+from windvane.cluster.errors import Unauthorized
 
 MOST_VERIFIED = 16_384  # tokens remembered
 UNKNOWN = "This key is not known here; it may have been revoked: ask an admin for one (`windvane keys create`)"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cluster.errors import Forbidden
-from configs.access import Role
+from windvane.cluster.errors import Forbidden
+from windvane.configs.access import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ ANYBODY = Caller("anybody", frozenset({"client"}), None, None)  # with access `o
 def demand_role(caller: Caller, *roles: Role) -> None:
     """Raise Forbidden unless the caller has one of the roles.
 
-    >>> demand_role(ANYBODY, "admin")
+    >>> demand_role(ANYBODY, "admin")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    cluster.errors.Forbidden: This needs the role admin; 'anybody' is client: ask an admin for a key with that role
+    windvane.cluster.errors.Forbidden: This needs the role admin; 'anybody' is client: ask an admin...
     """
     if caller.roles.isdisjoint(roles):
         has = ", ".join(sorted(caller.roles)) or "without a role"

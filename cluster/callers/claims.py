@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from cluster.callers.caller import Caller
-from cluster.errors import Unauthorized
-from configs.access import Claims, Role
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.errors import Unauthorized
+from windvane.configs.access import Claims, Role
 
 LONGEST_NAME = 200
 EVERY_MODEL = "*"

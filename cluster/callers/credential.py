@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from cluster.errors import Unauthorized
+from windvane.cluster.errors import Unauthorized
 
 MOST_BYTES = 8192  # of either header; a token with a hundred roles has a quarter of it
 MISSING = "Send your key as `Authorization: Bearer <key>` or `x-api-key: <key>`; an admin runs `windvane keys create`"
@@ -43,7 +43,7 @@ def credential_of(authorization: bytes | None, api_key: bytes | None = None) -> 
     (b'wv_abc', b'wv_abc')
     >>> credential_of(b"Basic d2luZDp2YW5l")
     Traceback (most recent call last):
-    cluster.errors.Unauthorized: Authorization must be `Bearer`, a blank and one key or token, nothing else
+    windvane.cluster.errors.Unauthorized: Authorization must be `Bearer`, a blank and one key or token, nothing else
     """
     if api_key is None:
         if authorization is None:

@@ -1,10 +1,10 @@
 """The Authenticator that this Windvane's settings declare."""
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import ANYBODY
-from cluster.callers.pyjwt_tokens import tokens_of
-from configs.load import load_issuer
-from configs.settings import Settings
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import ANYBODY
+from windvane.cluster.callers.pyjwt_tokens import tokens_of
+from windvane.configs.load import load_issuer
+from windvane.configs.settings import Settings
 
 
 def declared(settings: Settings) -> Authenticator:

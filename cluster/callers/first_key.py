@@ -3,10 +3,10 @@
 from datetime import datetime
 from pathlib import Path
 
-from cluster.access import ensure_secret
-from cluster.callers.api_key import KeyOrder, fresh_secret
-from cluster.callers.key_book import KeyBook
-from configs.access import FIRST_KEY, ROLES
+from windvane.cluster.access import ensure_secret
+from windvane.cluster.callers.api_key import KeyOrder, fresh_secret
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.configs.access import FIRST_KEY, ROLES
 
 NAME = "admin"
 

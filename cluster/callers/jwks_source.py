@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 MOST_BYTES = 1_048_576
 TIMEOUT_SECONDS = 5.0

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster.callers import api_key
-from cluster.callers.api_key import ApiKey, KeyOrder
-from cluster.callers.key_ring import KeySnapshot
-from cluster.errors import Conflict, NotFound, Unavailable
-from cluster.store import Shelf, Store
+from windvane.cluster.callers import api_key
+from windvane.cluster.callers.api_key import ApiKey, KeyOrder
+from windvane.cluster.callers.key_ring import KeySnapshot
+from windvane.cluster.errors import Conflict, NotFound, Unavailable
+from windvane.cluster.store import Shelf, Store
 
 KIND, KEY = "access", "keys"
 MOST_GOOD = 2_000  # keys in force; people come with tokens of their issuer

@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 import msgspec
 
-from cluster.callers.api_key import ApiKey, digest_of
-from cluster.callers.caller import Caller
-from cluster.callers.rate import Limit
-from cluster.errors import Invalid, Unauthorized
+from windvane.cluster.callers.api_key import ApiKey, digest_of
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.errors import Invalid, Unauthorized
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ import jwt
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from cluster.callers.claims import caller_of, until
-from cluster.callers.jwks_source import read_file, read_url
-from cluster.callers.rate import Limit
-from cluster.callers.signing_keys import SigningKeys
-from cluster.callers.tokens import UnknownSigningKey, Verified
-from cluster.errors import Invalid, Unauthorized
-from configs.access import Algorithm, TokenIssuer
+from windvane.cluster.callers.claims import caller_of, until
+from windvane.cluster.callers.jwks_source import read_file, read_url
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.callers.signing_keys import SigningKeys
+from windvane.cluster.callers.tokens import UnknownSigningKey, Verified
+from windvane.cluster.errors import Invalid, Unauthorized
+from windvane.configs.access import Algorithm, TokenIssuer
 
 FILE_SECONDS = 10.0  # between two looks at a file, which costs nobody anything
 LEAST_RSA_BITS = 2048  # NIST SP 800-131A

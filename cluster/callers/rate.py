@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from cluster.errors import TooFast
+from windvane.cluster.errors import TooFast
 
 MOST_KEPT = 65_536  # callers with a bucket that is not full
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from cluster.errors import Unavailable, WindvaneError
+from windvane.cluster.errors import Unavailable, WindvaneError
 
 REFRESH_SECONDS = 300.0  # after which a key that the issuer took back opens nothing any more
 LEAST_SECONDS = 10.0  # between two looks for unknown keys, since anybody can name one

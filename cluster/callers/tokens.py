@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from cluster.callers.caller import Caller
-from cluster.callers.rate import Limit
-from cluster.errors import Unauthorized
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.errors import Unauthorized
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from importlib import import_module
 
 import click
 
-from cluster.errors import Invalid, WindvaneError
-from configs.complaint import BadDeclaration
+from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.cluster.unix_user import have_a_home
+from windvane.configs.complaint import BadDeclaration
 
 VERBS = {
     **dict.fromkeys(("up", "down", "doctor", "env", "status", "events", "demo", "backtest"), "operate"),
@@ -59,7 +60,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise  # click has words for these
         except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
-            from cluster.boundary import sentence
+            from windvane.cluster.boundary import sentence
 
             click.secho(f"Error: {sentence(error)}", fg="red", err=True)
             sys.exit(1)
@@ -71,9 +72,15 @@ class Commands(click.Group):
 def _keep_cause(error: Exception) -> None:
     """The traceback of what led to a sentence goes to a file, for whoever has to look further."""
     if error.__cause__ is not None:
-        from cluster.boundary import keep_cause
+        from windvane.cluster.boundary import keep_cause
 
         keep_cause(error)
+
+
+def command() -> None:
+    """What `windvane` runs."""
+    have_a_home()
+    main()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

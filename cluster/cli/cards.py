@@ -2,8 +2,8 @@
 
 import click
 
-from cluster.cli.operate import api
-from cluster.errors import NotFound
+from windvane.cluster.cli.operate import api
+from windvane.cluster.errors import NotFound
 
 
 @click.group()

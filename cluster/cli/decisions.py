@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from cluster.cli.operate import api
-from cluster.errors import Malformed
-from configs.load import load_model, load_settings
-from configs.schema import Feature
-from configs.settings import Settings
+from windvane.cluster.cli.operate import api
+from windvane.cluster.errors import Malformed
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.schema import Feature
+from windvane.configs.settings import Settings
 
 MOST_ROWS_SHOWN, NEWEST = 50, 10
 WRITTEN = (".parquet", ".csv", ".json")
@@ -47,10 +47,10 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
 def decisions(model: str, sql: str | None, limit: int | None, as_json: bool, out: Path | None) -> None:
     """Read MODEL's decision log, or `control`'s: who did what. That it was read goes on record."""
-    from cluster.audit_place import AuditPlace
-    from cluster.cli.told import tell_of
-    from cluster.decision_log import tabular
-    from cluster.decision_log.query import Query
+    from windvane.cluster.audit_place import AuditPlace
+    from windvane.cluster.cli.told import tell_of
+    from windvane.cluster.decision_log import tabular
+    from windvane.cluster.decision_log.query import Query
 
     if out is not None and out.suffix not in WRITTEN:
         raise click.BadParameter(f"{out} ends neither in .parquet nor .csv nor .json", param_hint="--out")
@@ -85,7 +85,7 @@ def lineage(decision_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    from cluster.cli.tables import GAP, shown
+    from windvane.cluster.cli.tables import GAP, shown
 
     longest = max(map(len, found))
     for name, value in found.items():
@@ -93,7 +93,7 @@ def lineage(decision_id: str, as_json: bool) -> None:
 
 
 def _features(model: str, settings: Settings) -> Sequence[Feature]:
-    from cluster.decision_log.trail import TRAIL
+    from windvane.cluster.decision_log.trail import TRAIL
 
     return () if model == TRAIL else load_model(model, settings).features
 
@@ -122,21 +122,21 @@ def _constant(name: str) -> None:
 
 def _newest(model: str, limit: int) -> str:
     """The SELECT of the newest rows: decisions and denials, or what was done where nothing is decided."""
-    from cluster.decision_log.trail import TRAIL
+    from windvane.cluster.decision_log.trail import TRAIL
 
     view = "* from acts" if model == TRAIL else "* exclude (personal) from asked"
     return f"select {view} order by recorded_at desc limit {limit}"
 
 
 def _documents(found: Any) -> Iterator[dict[str, Any]]:
-    from cluster.decision_log import tabular
+    from windvane.cluster.decision_log import tabular
 
     for row in found.to_pylist():
         yield {name: tabular.plain(value) for name, value in row.items()}
 
 
 def _print(found: Any, most: int, newest: bool) -> None:
-    from cluster.cli import tables
+    from windvane.cluster.cli import tables
 
     rows = found.slice(0, most).to_pylist()
     names, told = found.column_names, [list(row.values()) for row in rows]

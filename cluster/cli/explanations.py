@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from cluster.cli.operate import api
-from cluster.errors import NotFound
+from windvane.cluster.cli.operate import api
+from windvane.cluster.errors import NotFound
 
 CLOSE = 1e-6  # log-odds: what explaining a row alone or among others changes
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from cluster.cli.operate import api
-from cluster.errors import Invalid
-from configs.access import ROLES
-from configs.quantities import parse_duration
+from windvane.cluster.cli.operate import api
+from windvane.cluster.errors import Invalid
+from windvane.configs.access import ROLES
+from windvane.configs.quantities import parse_duration
 
 NEVER = "never"
 

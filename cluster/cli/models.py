@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from cluster import addresses, job_failure
-from cluster.cli.operate import api, progress_line
-from cluster.cli.waits import Waits
-from cluster.errors import Conflict, NotFound, WindvaneError
-from cluster.jobs import PROGRAM, TRAINING, JobRequest
-from cluster.ray_jobs import RayJobs
-from cluster.serve_apps_api import ServeApplications
-from configs.complaint import BadDeclaration
-from configs.load import (
+from windvane.cluster import addresses, job_failure
+from windvane.cluster.cli.operate import api, progress_line
+from windvane.cluster.cli.waits import Waits
+from windvane.cluster.errors import Conflict, NotFound, WindvaneError
+from windvane.cluster.jobs import TRAINING, JobRequest
+from windvane.cluster.ray_jobs import RayJobs
+from windvane.cluster.serve_apps_api import ServeApplications
+from windvane.configs.complaint import BadDeclaration
+from windvane.configs.load import (
     check_data,
     declared_in,
     load_model,
@@ -26,8 +26,8 @@ from configs.load import (
     validate_file,
     writable_models_dir,
 )
-from configs.settings import USERS_FOLDER, Settings
-from configs.sized_plan import examples
+from windvane.configs.settings import USERS_FOLDER, Settings
+from windvane.configs.sized_plan import examples
 
 DEPLOY_SECONDS = 180.0
 MOST_DOUBTS = 40
@@ -79,7 +79,7 @@ def init(name: str, source: str, query: str | None, target: str, force: bool) ->
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise Conflict(f"{path} exists; choose another name or replace it with --force.")
-    from configs.draft import draft
+    from windvane.configs.draft import draft
 
     drafted = draft(name, source, target, query)
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def train(model: str, reason: str, source: str | None, query: str | None, until:
     jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
     if source is None:
         _refuse_bad_rows(model, spec.data.source, settings)
-    entrypoint = [sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason]
+    entrypoint = [sys.executable, "-m", TRAINING, "--model", model, "--reason", reason]
     for option, value in (("--source", source), ("--query", query), ("--until", until)):
         entrypoint += [option, value] if value else []
     entrypoint += ["--accept"] if accept else []
@@ -211,6 +211,6 @@ def report(model: str, out: Path, rows: int) -> None:
     """Write Evidently's drift report of MODEL's newest decisions against its training data (a job of its own)."""
     import subprocess
 
-    program = [sys.executable, *PROGRAM, "monitoring.reports"]
+    program = [sys.executable, "-m", "windvane.monitoring.reports"]
     command = [*program, "--model", model, "--out", str(out), "--rows", str(rows)]
     sys.exit(subprocess.run(command).returncode)

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import click
 
-from cluster import addresses
-from cluster.control_api import ControlApi
-from cluster.errors import NotFound
-from cluster.jobs import PROGRAM
-from configs.load import load_settings
+from windvane.cluster import addresses
+from windvane.cluster.control_api import ControlApi
+from windvane.cluster.errors import NotFound
+from windvane.configs.load import load_settings
 
 Progress = Callable[[str], None]
 
@@ -59,7 +58,7 @@ def up() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from cluster import lifecycle
+    from windvane.cluster import lifecycle
 
     settings = load_settings()
     start = time.monotonic()
@@ -86,8 +85,8 @@ def up() -> None:
 @click.command()
 def doctor() -> None:
     """Look at everything that `up` needs of this machine; exits with 1 when something stands in the way."""
-    from cluster import machine
-    from cluster.preconditions import examine
+    from windvane.cluster import machine
+    from windvane.cluster.preconditions import examine
 
     settings = load_settings()
     running = addresses.dashboard_url(settings) is not None
@@ -117,7 +116,7 @@ def env() -> None:
 @click.command()
 def down() -> None:
     """End what `windvane up` started, and nothing else."""
-    from cluster import lifecycle
+    from windvane.cluster import lifecycle
 
     with progress_line() as progress:
         sentence = lifecycle.down(load_settings(), progress)
@@ -136,7 +135,7 @@ def status(watch: bool, as_json: bool) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    from cluster.cli.pictures import fitted_page, status_page
+    from windvane.cluster.cli.pictures import fitted_page, status_page
 
     console = Console(highlight=False)
     if not watch:
@@ -155,7 +154,7 @@ def status(watch: bool, as_json: bool) -> None:
 @click.option("--all", "unfolded", is_flag=True, help="A line for every event, also for what says the same again.")
 def events(model: str, follow: bool, as_json: bool, unfolded: bool) -> None:
     """What happened to MODEL, and why; what says the same again is one line with how often."""
-    from cluster.cli.event_list import EventList, event_line
+    from windvane.cluster.cli.event_list import EventList, event_line
 
     control = api()
     folded, after, watching = EventList(), 0, False
@@ -184,7 +183,7 @@ def demo(context: click.Context) -> None:
     root = Path(__file__).resolve().parents[2]
     if not (root / "examples" / "demo").is_dir():
         raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")
-    sys.exit(subprocess.run([sys.executable, *PROGRAM, "examples.demo", *context.args]).returncode)
+    sys.exit(subprocess.run([sys.executable, "-m", "windvane.examples.demo", *context.args]).returncode)
 
 
 @click.command(
@@ -194,4 +193,4 @@ def demo(context: click.Context) -> None:
 @click.pass_context
 def backtest(context: click.Context) -> None:
     """What the loop would have done on MODEL's history (`windvane backtest --help`)."""
-    sys.exit(subprocess.run([sys.executable, *PROGRAM, "backtest", *context.args]).returncode)
+    sys.exit(subprocess.run([sys.executable, "-m", "windvane.backtest", *context.args]).returncode)

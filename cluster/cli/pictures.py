@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cluster.cli.event_list import EventList
+from windvane.cluster.cli.event_list import EventList
 
 COLOURS = {
     "finding": "yellow",

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from cluster import addresses
-from cluster.cli.operate import api
-from cluster.errors import Conflict
-from configs.load import load_settings
+from windvane.cluster import addresses
+from windvane.cluster.cli.operate import api
+from windvane.cluster.errors import Conflict
+from windvane.configs.load import load_settings
 
 
 @click.group()
@@ -48,8 +48,8 @@ def erase(subject: str, reason: str, yes: bool) -> None:
 @privacy.command("rotate-key")
 def rotate_key() -> None:
     """Put a fresh master key in place of the present one, which opens nothing any more; Windvane has to be down."""
-    from cluster.audit_place import AuditPlace
-    from cluster.cli.told import tell_of
+    from windvane.cluster.audit_place import AuditPlace
+    from windvane.cluster.cli.told import tell_of
 
     settings = load_settings()
     if addresses.dashboard_url(settings) is not None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from cluster.cli.operate import api
-from cluster.cli.pictures import rollout_lines
+from windvane.cluster.cli.operate import api
+from windvane.cluster.cli.pictures import rollout_lines
 
 
 @click.group()

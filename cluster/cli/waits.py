@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from cluster.control_api import ControlApi
-from cluster.errors import WindvaneError
+from windvane.cluster.control_api import ControlApi
+from windvane.cluster.errors import WindvaneError
 
 PERIOD_SECONDS = 1.0
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cluster.decision_log.columns import DATASETS, Dataset, Table, context_text, schema
-from cluster.decision_log.lanes import (
+from windvane.cluster.decision_log.columns import DATASETS, Dataset, Table, context_text, schema
+from windvane.cluster.decision_log.lanes import (
     BYTES,
     FALSE,
     FLOAT64,
@@ -31,7 +31,7 @@ from cluster.decision_log.lanes import (
     same,
     text_length,
 )
-from cluster.decision_log.segment import Header
+from windvane.cluster.decision_log.segment import Header
 
 ROWS = 8192  # looked at together: their bytes and places fit a core's cache
 _EXACT = 1 << 53  # beyond it not every integer is a float64

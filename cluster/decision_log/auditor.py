@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cluster.decision_log.checkpoint import Checkpoint, Vouched
-from cluster.decision_log.checkpoints import Checkpoints
-from cluster.decision_log.fault import Fault
-from cluster.decision_log.heads import Heads
+from windvane.cluster.decision_log.checkpoint import Checkpoint, Vouched
+from windvane.cluster.decision_log.checkpoints import Checkpoints
+from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.heads import Heads
 
 
 class Auditor:

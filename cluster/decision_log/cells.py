@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from cluster.decision_log.agreement import agreeing
-from cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, schema, table
-from cluster.decision_log.segment import Header
+from windvane.cluster.decision_log.agreement import agreeing
+from windvane.cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, schema, table
+from windvane.cluster.decision_log.segment import Header
 
 _NO_RECORD = (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, OverflowError)  # or with values of no column
 _BATCH = 1024  # rows compared at once: they and what they are made of fit a core's cache

@@ -14,7 +14,7 @@ place is the next signed checkpoint (`checkpoint.py`): a head that was vouched f
 from collections.abc import Sequence
 from hashlib import sha256
 
-from cluster.decision_log.segment import Link
+from windvane.cluster.decision_log.segment import Link
 
 _BEGIN, _EXTEND = b"\x02", b"\x03"  # a Merkle tree's hashes start with 0x00 and 0x01
 

@@ -13,7 +13,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.fault import Fault
 
 GENESIS = "0" * 64  # what the first checkpoint names as the one before
 LATE_SECONDS = 60.0  # a segment opened longer before a checkpoint than this is in it; clocks of machines may differ

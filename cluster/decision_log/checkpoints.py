@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from cluster.decision_log import disk
-from cluster.decision_log.checkpoint import (
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.checkpoint import (
     Checkpoint,
     Signed,
     Standing,
@@ -21,8 +21,8 @@ from cluster.decision_log.checkpoint import (
     sign,
     whole_lines,
 )
-from cluster.decision_log.fault import Fault
-from cluster.errors import Conflict, Unavailable
+from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.errors import Conflict, Unavailable
 
 _log = logging.getLogger(__name__)
 _COMPARED_BYTES = 1 << 16

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cluster.decision_log.grounds import Grounds
-from cluster.decision_log.record import Act, Decision, Outcome, Record, Shadow, Unopened, Value
-from cluster.decision_log.segment import Column, ColumnType
+from windvane.cluster.decision_log.grounds import Grounds
+from windvane.cluster.decision_log.record import Act, Decision, Outcome, Record, Shadow, Unopened, Value
+from windvane.cluster.decision_log.segment import Column, ColumnType
 
 Dataset = Literal["decisions", "shadows", "outcomes", "acts"]
 DATASETS: Mapping[Dataset, type[Record]] = {

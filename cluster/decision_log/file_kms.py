@@ -6,8 +6,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from cluster.decision_log.key_file import master_key
-from cluster.decision_log.kms import WrongKey
+from windvane.cluster.decision_log.key_file import master_key
+from windvane.cluster.decision_log.kms import WrongKey
 
 _NONCE_BYTES = 12
 

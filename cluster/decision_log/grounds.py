@@ -5,7 +5,7 @@ Kept word for word with the decision, since the words of a declaration may chang
 
 import msgspec
 
-from cluster.decision_log.value import Value
+from windvane.cluster.decision_log.value import Value
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 
 @dataclass(slots=True)

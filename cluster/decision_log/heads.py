@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from cluster.decision_log import chain, disk, merkle
-from cluster.decision_log.checkpoint import Standing, Vouched, contradiction
-from cluster.decision_log.columns import DATASETS
-from cluster.decision_log.fault import Fault
-from cluster.decision_log.live import claim
-from cluster.decision_log.seal import SEAL, Seal, sealed
-from cluster.decision_log.segment import (
+from windvane.cluster.decision_log import chain, disk, merkle
+from windvane.cluster.decision_log.checkpoint import Standing, Vouched, contradiction
+from windvane.cluster.decision_log.columns import DATASETS
+from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.live import claim
+from windvane.cluster.decision_log.seal import SEAL, Seal, sealed
+from windvane.cluster.decision_log.segment import (
     LINK_BYTES,
     Link,
     is_chained,
@@ -24,7 +24,7 @@ from cluster.decision_log.segment import (
     scan_linked,
     sealed_path,
 )
-from cluster.errors import Invalid
+from windvane.cluster.errors import Invalid
 
 logger = logging.getLogger(__name__)
 

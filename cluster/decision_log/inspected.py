@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cluster.decision_log import merkle
-from cluster.decision_log.fault import Fault, Kind, decision_of
-from cluster.decision_log.segment import Header
+from windvane.cluster.decision_log import merkle
+from windvane.cluster.decision_log.fault import Fault, Kind, decision_of
+from windvane.cluster.decision_log.segment import Header
 
 
 @dataclass(frozen=True, slots=True)

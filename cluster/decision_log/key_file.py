@@ -10,8 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from cluster.decision_log import disk
-from cluster.errors import Forbidden, Invalid, NotFound, Unavailable
+from windvane.cluster.decision_log import disk
+from windvane.cluster.errors import Forbidden, Invalid, NotFound, Unavailable
 
 MASTER_KEY_BYTES = 32
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 
 class Kms(Protocol):

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
-from cluster.decision_log import disk
-from cluster.decision_log.chain import begin, extend
-from cluster.decision_log.segment import Header, link, live_path, preamble
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.chain import begin, extend
+from windvane.cluster.decision_log.segment import Header, link, live_path, preamble
 
 RESERVED_BYTES = 256 << 10
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from cluster.decision_log import chain, merkle
-from cluster.decision_log.inspected import Inspected, Tear
-from cluster.decision_log.segment import (
+from windvane.cluster.decision_log import chain, merkle
+from windvane.cluster.decision_log.inspected import Inspected, Tear
+from windvane.cluster.decision_log.segment import (
     FRAME,
     LINK_BYTES,
     Durability,
@@ -19,7 +19,7 @@ from cluster.decision_log.segment import (
     scan_linked,
     torn,
 )
-from cluster.errors import Invalid
+from windvane.cluster.errors import Invalid
 
 
 def inspect_live(log: str, name: str, content: bytes) -> Inspected:

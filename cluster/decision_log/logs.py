@@ -5,13 +5,13 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from cluster.decision_log.columns import Table
-from cluster.decision_log.query import Query
-from cluster.decision_log.seal import MARK
-from cluster.decision_log.segment import Column, Header, live_names, live_path, read_header, sealed_path
-from cluster.decision_log.selection import Selection
-from cluster.decision_log.trail import TRAIL
-from cluster.errors import NotFound
+from windvane.cluster.decision_log.columns import Table
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.seal import MARK
+from windvane.cluster.decision_log.segment import Column, Header, live_names, live_path, read_header, sealed_path
+from windvane.cluster.decision_log.selection import Selection
+from windvane.cluster.decision_log.trail import TRAIL
+from windvane.cluster.errors import NotFound
 
 
 def models_of(logs: Path) -> list[str]:

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from cluster.decision_log.columns import FEATURE_TYPES
-from cluster.decision_log.record import Decision, Value
-from cluster.decision_log.segment import Column, live_names, live_path, read_header, scan, sealed_path
-from cluster.errors import NotFound
+from windvane.cluster.decision_log.columns import FEATURE_TYPES
+from windvane.cluster.decision_log.record import Decision, Value
+from windvane.cluster.decision_log.segment import Column, live_names, live_path, read_header, scan, sealed_path
+from windvane.cluster.errors import NotFound
 
 _ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _DECISION = msgspec.msgpack.Decoder(Decision)

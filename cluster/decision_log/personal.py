@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from cluster.decision_log.grounds import Grounds
-from cluster.decision_log.record import Decision, Value
-from cluster.decision_log.vault import Protected, Vault
-from cluster.errors import Invalid
-from configs.schema import Feature
+from windvane.cluster.decision_log.grounds import Grounds
+from windvane.cluster.decision_log.record import Decision, Value
+from windvane.cluster.decision_log.vault import Protected, Vault
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import Feature
 
 # Begins what a door of this process calls a subject that nobody named: there is nothing to keep of it. Drawn, so that
 # no caller's subject begins so.

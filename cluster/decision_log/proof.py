@@ -9,12 +9,12 @@ import msgspec
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from cluster.decision_log import merkle
-from cluster.decision_log.checkpoint import Checkpoint, Signed, Vouched, fingerprint, is_signed
-from cluster.decision_log.fault import decision_of
-from cluster.decision_log.heads import stored_records
-from cluster.decision_log.segment import live_names, live_path, read_header, scan, sealed_path
-from cluster.errors import Invalid, NotFound, Unavailable
+from windvane.cluster.decision_log import merkle
+from windvane.cluster.decision_log.checkpoint import Checkpoint, Signed, Vouched, fingerprint, is_signed
+from windvane.cluster.decision_log.fault import decision_of
+from windvane.cluster.decision_log.heads import stored_records
+from windvane.cluster.decision_log.segment import live_names, live_path, read_header, scan, sealed_path
+from windvane.cluster.errors import Invalid, NotFound, Unavailable
 
 
 class Proof(msgspec.Struct, frozen=True):

@@ -12,11 +12,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from cluster.decision_log.columns import DATASETS, Dataset, Table, conform, rows, schema, table
-from cluster.decision_log.segment import Column, live_names, live_path, read_header, scan, sealed_path
-from cluster.decision_log.selection import Selection
-from cluster.errors import Invalid, TooLarge
-from configs.schema import Feature
+from windvane.cluster.decision_log.columns import DATASETS, Dataset, Table, conform, rows, schema, table
+from windvane.cluster.decision_log.segment import Column, live_names, live_path, read_header, scan, sealed_path
+from windvane.cluster.decision_log.selection import Selection
+from windvane.cluster.errors import Invalid, TooLarge
+from windvane.configs.schema import Feature
 
 _VIEWS = """
 CREATE TEMP VIEW asked AS FROM sealed_decisions UNION ALL FROM live_decisions;

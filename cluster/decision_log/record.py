@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from cluster.decision_log.grounds import Grounds
-from cluster.decision_log.value import Value as Value
+from windvane.cluster.decision_log.grounds import Grounds
+from windvane.cluster.decision_log.value import Value as Value
 
 ALLOW, REFER, DENY = "allow", "refer", "deny"  # what policy said; `deny` was not answered
 DENIED = "denied"  # the arm of what was not answered: a word that stands early in the record, and that no split has

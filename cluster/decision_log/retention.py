@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cluster.decision_log import disk
-from cluster.decision_log.checkpoint import opened_at
-from cluster.decision_log.columns import DATASETS
-from cluster.decision_log.heads import sealed_names
-from cluster.decision_log.segment import live_path, sealed_path
-from cluster.errors import Unavailable
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.checkpoint import opened_at
+from windvane.cluster.decision_log.columns import DATASETS
+from windvane.cluster.decision_log.heads import sealed_names
+from windvane.cluster.decision_log.segment import live_path, sealed_path
+from windvane.cluster.errors import Unavailable
 
 
 def expired(root: Path, before: float) -> list[str]:

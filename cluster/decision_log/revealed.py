@@ -6,11 +6,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from cluster.decision_log.columns import Table, typed
-from cluster.decision_log.personal import open_personal
-from cluster.decision_log.query import MESSAGE, NAME
-from cluster.decision_log.vault import Vault
-from configs.schema import Feature
+from windvane.cluster.decision_log.columns import Table, typed
+from windvane.cluster.decision_log.personal import open_personal
+from windvane.cluster.decision_log.query import MESSAGE, NAME
+from windvane.cluster.decision_log.vault import Vault
+from windvane.configs.schema import Feature
 
 _HASH = re.compile(r"^[0-9a-f]{32}$")
 

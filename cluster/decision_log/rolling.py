@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from cluster.decision_log.live import LiveSegment
-from cluster.decision_log.segment import Header, Previous
+from windvane.cluster.decision_log.live import LiveSegment
+from windvane.cluster.decision_log.segment import Header, Previous
 
 BROKEN = "the decision log met an error that no disk gives: it is in this process's log"
 PROBE_SECONDS = 1.0  # a disk that refused is tried this often, whether anybody writes or not

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from cluster.decision_log import disk
-from cluster.decision_log.file_kms import FileKms
-from cluster.decision_log.kms import WrongKey
-from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from cluster.errors import Unavailable
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.file_kms import FileKms
+from windvane.cluster.decision_log.kms import WrongKey
+from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.errors import Unavailable
 
 FRESH = ".new"  # beside the master key's file, until it takes its place
 

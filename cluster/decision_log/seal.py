@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.decision_log import chain, merkle
-from cluster.decision_log.columns import Proof
-from cluster.decision_log.segment import is_chained, scan, scan_linked
-from cluster.errors import Invalid
+from windvane.cluster.decision_log import chain, merkle
+from windvane.cluster.decision_log.columns import Proof
+from windvane.cluster.decision_log.segment import is_chained, scan, scan_linked
+from windvane.cluster.errors import Invalid
 
 SEAL = b"windvane.seal"
 MARK = b"windvane.segment"  # the segment's header, in the same metadata

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.decision_log import chain, merkle
-from cluster.decision_log.cells import changed_cells
-from cluster.decision_log.columns import DATASETS, Dataset, schema
-from cluster.decision_log.inspected import Inspected
-from cluster.decision_log.seal import MARK, SEAL, Seal, leaf_prefixes
-from cluster.decision_log.segment import FRAME, LINK_BYTES, Header, frames, read_header, sealed_path
-from cluster.errors import Invalid
+from windvane.cluster.decision_log import chain, merkle
+from windvane.cluster.decision_log.cells import changed_cells
+from windvane.cluster.decision_log.columns import DATASETS, Dataset, schema
+from windvane.cluster.decision_log.inspected import Inspected
+from windvane.cluster.decision_log.seal import MARK, SEAL, Seal, leaf_prefixes
+from windvane.cluster.decision_log.segment import FRAME, LINK_BYTES, Header, frames, read_header, sealed_path
+from windvane.cluster.errors import Invalid
 
 
 def inspect_sealed(root: Path, name: str) -> Inspected:

@@ -10,12 +10,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.decision_log import disk
-from cluster.decision_log.columns import Dataset, Proof, Table, rows, schema, table
-from cluster.decision_log.live import claim
-from cluster.decision_log.seal import MARK, SEAL, Seal, sealed
-from cluster.decision_log.segment import Header, live_names, live_path, read_header, sealed_path, torn
-from cluster.errors import Conflict, Invalid, Unavailable
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.columns import Dataset, Proof, Table, rows, schema, table
+from windvane.cluster.decision_log.live import claim
+from windvane.cluster.decision_log.seal import MARK, SEAL, Seal, sealed
+from windvane.cluster.decision_log.segment import Header, live_names, live_path, read_header, sealed_path, torn
+from windvane.cluster.errors import Conflict, Invalid, Unavailable
 
 _log = logging.getLogger(__name__)
 _BATCH = 1024  # records turned into columns at once: with all that they are made of they fit a core's cache

@@ -28,7 +28,7 @@ from typing import Literal
 
 import msgspec
 
-from cluster.errors import Invalid
+from windvane.cluster.errors import Invalid
 
 MAGIC = b"WVSEG\x00\x00\x02"
 UNCHAINED = b"WVSEG\x00\x00\x01"  # format 1: the same without links

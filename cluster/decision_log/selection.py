@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.errors import Invalid
+from windvane.cluster.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)

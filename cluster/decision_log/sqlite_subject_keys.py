@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from cluster.decision_log import disk
-from cluster.decision_log.subject_keys import Erasure, SubjectKey
-from cluster.errors import Unavailable
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.subject_keys import Erasure, SubjectKey
+from windvane.cluster.errors import Unavailable
 
 BUSY_SECONDS = 30.0
 _ASKED_AT_ONCE = 500

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from cluster.decision_log.columns import Table
-from cluster.decision_log.personal import Personal, open_personal
-from cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.columns import Table
+from windvane.cluster.decision_log.personal import Personal, open_personal
+from windvane.cluster.decision_log.vault import Vault
 
 Row = dict[str, Any]
 _FEATURE = "x_"

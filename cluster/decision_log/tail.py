@@ -11,10 +11,10 @@ from typing import Any, Generic, Protocol, TypeVar, cast, overload
 import msgspec
 import pyarrow.parquet as pq
 
-from cluster.decision_log.columns import DATASETS, Dataset
-from cluster.decision_log.record import BriefRecord, Record
-from cluster.decision_log.segment import claimed_bytes, live_names, live_path, read_header, scan, sealed_path
-from cluster.errors import Invalid
+from windvane.cluster.decision_log.columns import DATASETS, Dataset
+from windvane.cluster.decision_log.record import BriefRecord, Record
+from windvane.cluster.decision_log.segment import claimed_bytes, live_names, live_path, read_header, scan, sealed_path
+from windvane.cluster.errors import Invalid
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20

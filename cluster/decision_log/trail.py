@@ -7,10 +7,10 @@ from threading import Lock
 
 import msgspec
 
-from cluster.decision_log.record import Act, Value
-from cluster.decision_log.rolling import RollingSegments, never
-from cluster.decision_log.segment import Header, frames
-from cluster.errors import Unavailable
+from windvane.cluster.decision_log.record import Act, Value
+from windvane.cluster.decision_log.rolling import RollingSegments, never
+from windvane.cluster.decision_log.segment import Header, frames
+from windvane.cluster.errors import Unavailable
 
 TRAIL = "control"  # the log of acts; no model can be called so
 

@@ -25,9 +25,9 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from cluster.decision_log.kms import Kms
-from cluster.decision_log.subject_keys import Erasure, SubjectKey, SubjectKeys
-from cluster.errors import Invalid, NotFound
+from windvane.cluster.decision_log.kms import Kms
+from windvane.cluster.decision_log.subject_keys import Erasure, SubjectKey, SubjectKeys
+from windvane.cluster.errors import Invalid, NotFound
 
 _FORMAT = b"\x01"
 _KEY_BYTES, _ID_BYTES, _NONCE_BYTES, _HASH_BYTES = 32, 8, 12, 16

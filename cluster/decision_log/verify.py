@@ -1,6 +1,6 @@
 """Whether the log is what was written: `verify` over a whole log, and by itself over one proof.
 
-    python -m cluster.decision_log.verify proof.json --fingerprint HEX
+    python -m windvane.cluster.decision_log.verify proof.json --fingerprint HEX
 
 The second needs nothing of a Windvane but this code: the proof carries the record, its way to the root, and the signed
 checkpoint that names the root. Whose key signed it is for the reader to know: compare the fingerprint.
@@ -18,16 +18,16 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from cluster.decision_log.checkpoint import Standing, Vouched, follow_all, opened_at, unknown, whole_lines
-from cluster.decision_log.fault import Fault
-from cluster.decision_log.heads import is_sealed, sealed_names
-from cluster.decision_log.inspected import Inspected
-from cluster.decision_log.live import claim
-from cluster.decision_log.live_inspection import inspect_live
-from cluster.decision_log.proof import check, read
-from cluster.decision_log.sealed_inspection import inspect_sealed
-from cluster.decision_log.segment import is_tear, live_names, live_path, next_link
-from cluster.errors import Invalid
+from windvane.cluster.decision_log.checkpoint import Standing, Vouched, follow_all, opened_at, unknown, whole_lines
+from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.heads import is_sealed, sealed_names
+from windvane.cluster.decision_log.inspected import Inspected
+from windvane.cluster.decision_log.live import claim
+from windvane.cluster.decision_log.live_inspection import inspect_live
+from windvane.cluster.decision_log.proof import check, read
+from windvane.cluster.decision_log.sealed_inspection import inspect_sealed
+from windvane.cluster.decision_log.segment import is_tear, live_names, live_path, next_link
+from windvane.cluster.errors import Invalid
 
 _PER_PROCESS = 40  # segments that take as long as starting a process: some seconds
 
@@ -243,7 +243,9 @@ def _gone(standing: Standing, here: set[tuple[str, str]], since: float, until: f
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check one proof; 0 when it holds."""
-    parser = argparse.ArgumentParser(prog="python -m cluster.decision_log.verify", description="Check one proof.")
+    parser = argparse.ArgumentParser(
+        prog="python -m windvane.cluster.decision_log.verify", description="Check one proof."
+    )
     parser.add_argument("proof", type=Path)
     parser.add_argument("--fingerprint", help="of the key that must have signed, as you know it from elsewhere")
     order = parser.parse_args(arguments)

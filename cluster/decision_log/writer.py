@@ -14,12 +14,12 @@ from typing import TypeAlias
 
 import msgspec
 
-from cluster.decision_log.group import Group, answer
-from cluster.decision_log.record import Record
-from cluster.decision_log.rolling import BROKEN, PROBE_SECONDS, RollingSegments, never
-from cluster.decision_log.segment import MAX_PAYLOAD_BYTES, Column, Durability, Header, frames
-from cluster.errors import Invalid, TooLarge, Unavailable
-from configs.schema import Feature
+from windvane.cluster.decision_log.group import Group, answer
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.decision_log.rolling import BROKEN, PROBE_SECONDS, RollingSegments, never
+from windvane.cluster.decision_log.segment import MAX_PAYLOAD_BYTES, Column, Durability, Header, frames
+from windvane.cluster.errors import Invalid, TooLarge, Unavailable
+from windvane.configs.schema import Feature
 
 logger = logging.getLogger(__name__)
 

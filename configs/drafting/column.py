@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.drafting.names import IDENTIFIERS, SUBJECTS, TIMES, words
-from configs.tables.bad_table import shape
-from configs.tables.missing import MARKERS, TEXTS, blanked
-from configs.tables.moments import Moments, moments
-from configs.tables.numbers import Decimal, Numbers, decimal_of, looks_like_code, numbers, told_by
-from configs.tables.unify import spelled
+from windvane.configs.drafting.names import IDENTIFIERS, SUBJECTS, TIMES, words
+from windvane.configs.tables.bad_table import shape
+from windvane.configs.tables.missing import MARKERS, TEXTS, blanked
+from windvane.configs.tables.moments import Moments, moments
+from windvane.configs.tables.numbers import Decimal, Numbers, decimal_of, looks_like_code, numbers, told_by
+from windvane.configs.tables.unify import spelled
 
 Kind: TypeAlias = Literal["integer", "number", "boolean", "moment", "text", "other"]
 FAR = "holds whole numbers beyond 2^53, which a model cannot tell apart: identifiers?"

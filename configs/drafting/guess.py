@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.drafting.column import FAR, Column, as_moment
-from configs.drafting.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
-from configs.drafting.unfit import MOST_CATEGORIES, unfit
-from configs.schema import COLUMN, RESERVED, Attribute, Feature
-from configs.tables.coerce import LONGEST_TEXT
-from configs.tables.moments import Moments
+from windvane.configs.drafting.column import FAR, Column, as_moment
+from windvane.configs.drafting.names import IDENTIFIERS, PERSONAL, SUBJECTS, is_protected, is_proxy, words
+from windvane.configs.drafting.unfit import MOST_CATEGORIES, unfit
+from windvane.configs.schema import COLUMN, RESERVED, Attribute, Feature
+from windvane.configs.tables.coerce import LONGEST_TEXT
+from windvane.configs.tables.moments import Moments
 
 _COVERED = 0.8  # the share of rows the categories kept must cover
 _EXACT = 2**53

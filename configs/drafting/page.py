@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from configs.document import Unreadable, parse
-from configs.drafting.guess import Guess
-from configs.drafting.names import words
-from configs.schema import (
+from windvane.configs.document import Unreadable, parse
+from windvane.configs.drafting.guess import Guess
+from windvane.configs.drafting.names import words
+from windvane.configs.schema import (
     Attribute,
     ExplanationPolicy,
     Feature,

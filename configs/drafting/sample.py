@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from configs.complaint import BadDeclaration, Complaint
-from configs.schema import Source
-from configs.tables.bad_table import BadTable
-from configs.tables.listing import listing
-from configs.tables.public import public
-from configs.tables.source import read_source
+from windvane.configs.complaint import BadDeclaration, Complaint
+from windvane.configs.schema import Source
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.listing import listing
+from windvane.configs.tables.public import public
+from windvane.configs.tables.source import read_source
 
 WHOLE_BYTES = 512 * 2**20  # up to here every row is read
 SAMPLE_ROWS = 1_000_000

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.drafting.names import IDENTIFIERS, words
+from windvane.configs.drafting.names import IDENTIFIERS, words
 
 MOST_CATEGORIES = 50
 _NEARLY_UNIQUE = 0.5  # different values per row, from which text is a name or a note and no category

@@ -8,18 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.complaint import Fault, nearest
-from configs.document import Path
-from configs.drafting.leaks import suspicion
-from configs.drafting.names import is_protected, is_proxy
-from configs.drafting.unfit import unfit
-from configs.schema import Attribute, Feature, ModelSpec
-from configs.tables.bad_table import BadTable
-from configs.tables.coerce import held
-from configs.tables.files import names_in, notes_on, part
-from configs.tables.listing import Listed, listing
-from configs.tables.source import Rows, read_source, spans_of
-from configs.tables.unify import unify
+from windvane.configs.complaint import Fault, nearest
+from windvane.configs.document import Path
+from windvane.configs.drafting.leaks import suspicion
+from windvane.configs.drafting.names import is_protected, is_proxy
+from windvane.configs.drafting.unfit import unfit
+from windvane.configs.schema import Attribute, Feature, ModelSpec
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.coerce import held
+from windvane.configs.tables.files import names_in, notes_on, part
+from windvane.configs.tables.listing import Listed, listing
+from windvane.configs.tables.source import Rows, read_source, spans_of
+from windvane.configs.tables.unify import unify
 
 HEAD = 20_000  # rows of each file that are looked at
 MOST_FILES = 20  # whose rows are looked at; of the others the header is

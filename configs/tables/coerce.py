@@ -9,15 +9,15 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.document import EXACT, Path
-from configs.schema import Attribute, Feature, ModelSpec
-from configs.tables.bad_table import BadTable, shape
-from configs.tables.missing import blanked
-from configs.tables.moments import MOMENT, moments
-from configs.tables.numbers import Decimal, decimal_of, numbers
-from configs.tables.source import SPANS
-from configs.tables.truth import truths
-from configs.tables.unify import spelled
+from windvane.configs.document import EXACT, Path
+from windvane.configs.schema import Attribute, Feature, ModelSpec
+from windvane.configs.tables.bad_table import BadTable, shape
+from windvane.configs.tables.missing import blanked
+from windvane.configs.tables.moments import MOMENT, moments
+from windvane.configs.tables.numbers import Decimal, decimal_of, numbers
+from windvane.configs.tables.source import SPANS
+from windvane.configs.tables.truth import truths
+from windvane.configs.tables.unify import spelled
 
 FLOAT32_MAX = 3.4028234663852886e38
 LONGEST_TEXT = 256  # characters of a category, in requests too

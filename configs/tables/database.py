@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from configs.tables.bad_table import BadTable
-from configs.tables.files import from_values
-from configs.tables.public import public
-from configs.tables.unify import Part, plain, unify
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.files import from_values
+from windvane.configs.tables.public import public
+from windvane.configs.tables.unify import Part, plain, unify
 
 ROWS_AT_ONCE = 50_000
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from configs.tables.bad_table import BadTable
-from configs.tables.dialect import HEAD_BYTES, Dialect, cells, dialect, not_utf8
-from configs.tables.kinds import kind_of, opened
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.dialect import HEAD_BYTES, Dialect, cells, dialect, not_utf8
+from windvane.configs.tables.kinds import kind_of, opened
 
 BLOCK_BYTES = 2**24  # no row may be longer
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
-from configs.tables.bad_table import BadTable
+from windvane.configs.tables.bad_table import BadTable
 
 HEAD_BYTES = 2**18
 _SEPARATORS = ",;\t|"

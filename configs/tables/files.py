@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 
-from configs.tables.bad_table import BadTable
-from configs.tables.delimited import header, read_text
-from configs.tables.kinds import demand_parquet, opened
-from configs.tables.listing import Listed
-from configs.tables.unify import Part, plain
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.delimited import header, read_text
+from windvane.configs.tables.kinds import demand_parquet, opened
+from windvane.configs.tables.listing import Listed
+from windvane.configs.tables.unify import Part, plain
 
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 

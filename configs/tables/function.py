@@ -10,16 +10,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from configs.tables.bad_table import BadTable
-from configs.tables.files import from_values
-from configs.tables.unify import plain
+from windvane.configs.settings import USERS_FOLDER
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.files import from_values
+from windvane.configs.tables.unify import plain
 
 
 def call(address: str, columns: Collection[str] | None = None) -> pa.Table:
     """The rows of `python:module:function`, which returns an Arrow table or a pandas or polars frame."""
     _, module_name, function_name = address.split(":")  # as the declaration has made sure
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last, so that it hides nothing
+    for folder in (os.environ.get(USERS_FOLDER), os.getcwd()):
+        if folder and folder not in sys.path:
+            sys.path.append(folder)  # last, so that it hides nothing
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, TypeAlias, cast
 
 import pyarrow as pa
 
-from configs.tables.bad_table import BadTable
+from windvane.configs.tables.bad_table import BadTable
 
 Kind: TypeAlias = Literal["text", "parquet", "lines"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.tables.bad_table import BadTable
-from configs.tables.kinds import READ, Kind, is_parquet, kind_in, kind_of, refusal
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.kinds import READ, Kind, is_parquet, kind_in, kind_of, refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from configs.tables.missing import blanked
+from windvane.configs.tables.missing import blanked
 
 MOMENT = pa.timestamp("us", tz="UTC")
 LATEST = 2200  # years from here on are no event times; 9999-12-31 and the like stand for "never"

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.tables.missing import blanked
+from windvane.configs.tables.missing import blanked
 
 Decimal: TypeAlias = Literal[".", ","]
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from configs.schema import Source
-from configs.tables.database import read_query
-from configs.tables.files import absent_from, names_in, notes_on, part
-from configs.tables.function import call
-from configs.tables.listing import Listed, listing
-from configs.tables.public import public
-from configs.tables.unify import Part, unify
+from windvane.configs.schema import Source
+from windvane.configs.tables.database import read_query
+from windvane.configs.tables.files import absent_from, names_in, notes_on, part
+from windvane.configs.tables.function import call
+from windvane.configs.tables.listing import Listed, listing
+from windvane.configs.tables.public import public
+from windvane.configs.tables.unify import Part, unify
 
 SPANS = b"windvane.files"  # schema metadata: which rows came from which file, so that a row can be named
 Reader = Callable[[Sequence[Listed], Collection[str] | None], list[Part]]

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.tables.missing import blanked
+from windvane.configs.tables.missing import blanked
 
 TRUE = ("true", "t", "yes", "y", "1", "on", "wahr", "ja", "vrai", "oui", "verdadero", "sí", "si", "vero")
 FALSE = ("false", "f", "no", "n", "0", "off", "falsch", "nein", "faux", "non", "falso")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.tables.bad_table import BadTable
+from windvane.configs.tables.bad_table import BadTable
 
 
 @dataclass(frozen=True, slots=True)

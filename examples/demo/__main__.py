@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cluster import addresses, lifecycle
-from cluster.errors import WindvaneError
-from configs.load import load_settings
-from configs.settings import Settings
-from examples.demo import drift, mortgage
-from examples.demo.scene import MODEL as MORTGAGE
+from windvane.cluster import addresses, lifecycle
+from windvane.cluster.errors import WindvaneError
+from windvane.configs.load import load_settings
+from windvane.configs.settings import Settings
+from windvane.examples.demo import drift, mortgage
+from windvane.examples.demo.scene import MODEL as MORTGAGE
 
 DEMOS: Mapping[str, Callable[[Settings, Path, Console], list[str]]] = {drift.MODEL: drift.run, MORTGAGE: mortgage.run}
 ELSEWHERE = (

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from cluster.errors import Denied
-from examples.demo.scene import LENDING, MODEL, Application, Case, Office, Scene, question
+from windvane.cluster.errors import Denied
+from windvane.examples.demo.scene import LENDING, MODEL, Application, Case, Office, Scene, question
 
 TITLE = "Nobody is decided about without their consent"
 

@@ -12,19 +12,19 @@ from typing import Any
 
 from rich.console import Console
 
-from cluster import addresses
-from cluster.decision_log.query import Query
-from cluster.errors import Conflict, WindvaneError
-from configs.load import load_model
-from configs.schema import ModelSpec
-from configs.settings import Settings
-from examples.demo import report
-from examples.demo.running import POLL_SECONDS, Running
-from examples.demo.summary import broken_promises, summary
-from examples.demo.view import View
+from windvane.cluster import addresses
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.errors import Conflict, WindvaneError
+from windvane.configs.load import load_model
+from windvane.configs.schema import ModelSpec
+from windvane.configs.settings import Settings
+from windvane.examples.demo import report
+from windvane.examples.demo.running import POLL_SECONDS, Running
+from windvane.examples.demo.summary import broken_promises, summary
+from windvane.examples.demo.view import View
 
 MODEL = "flight-delay"
-BUG = "python:examples.flights:load_with_unit_bug"
+BUG = "python:windvane.examples.flights:load_with_unit_bug"
 SINCE, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
 FAST, TRAINING, PROVING = 3500.0, 150.0, 1200.0  # decisions per second while nothing, a job, a rollout is going on
 
@@ -68,7 +68,7 @@ class Demo:
         """The flights as one Parquet file, so that the replay's process needs no joins."""
         import pyarrow.parquet as parquet
 
-        from examples.flights import load
+        from windvane.examples.flights import load
 
         self._file = self._home / "flights.parquet"
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Demo:
             "label": self._spec.target.name,
         }
         command = [
-            *(sys.executable, "-m", "examples.demo.replay"),
+            *(sys.executable, "-m", "windvane.examples.demo.replay"),
             *("--url", addresses.url(self._settings), "--model", MODEL, "--file", str(self._file)),
             *("--key-file", str(self._settings.key_file)),
             *("--columns", json.dumps(columns), "--pace", str(FAST), "--every", "1"),

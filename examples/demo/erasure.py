@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from cluster.decision_log.lookup import Kept, find
-from cluster.errors import Conflict, Denied
-from examples.demo.scene import LENDING, MODEL, Audit, Case, Office, Scene, question
+from windvane.cluster.decision_log.lookup import Kept, find
+from windvane.cluster.errors import Conflict, Denied
+from windvane.examples.demo.scene import LENDING, MODEL, Audit, Case, Office, Scene, question
 
 TITLE = "Who wants to be forgotten is, and the log still holds"
 WHY = "asked for by the applicant"

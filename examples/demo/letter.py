@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cluster.errors import WindvaneError
-from examples.demo.scene import COMPARING, LENDING, MODEL, Case, Decision, Office, Scene, question
+from windvane.cluster.errors import WindvaneError
+from windvane.examples.demo.scene import COMPARING, LENDING, MODEL, Case, Decision, Office, Scene, question
 
 TITLE = "Who is declined is told why, and what would have helped"
 CLOSE = 1e-6  # log-odds: what explaining a row alone or among others changes

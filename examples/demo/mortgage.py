@@ -10,17 +10,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster.cli.operate import progress_line
-from configs.load import load_model
-from configs.schema import ModelSpec
-from configs.settings import Settings
-from examples import mortgages
-from examples.demo.agreement import agreement
-from examples.demo.erasure import erased
-from examples.demo.letter import declined
-from examples.demo.running import Running
-from examples.demo.scene import MODEL, Application, Audit, Audited, Office, Scene, ask
-from examples.demo.tampering import tampered
+from windvane.cluster.cli.operate import progress_line
+from windvane.configs.load import load_model
+from windvane.configs.schema import ModelSpec
+from windvane.configs.settings import Settings
+from windvane.examples import mortgages
+from windvane.examples.demo.agreement import agreement
+from windvane.examples.demo.erasure import erased
+from windvane.examples.demo.letter import declined
+from windvane.examples.demo.running import Running
+from windvane.examples.demo.scene import MODEL, Application, Audit, Audited, Office, Scene, ask
+from windvane.examples.demo.tampering import tampered
 
 WIDTH = 100
 _BEGINS = re.compile(r" *(?:- |\S+(?: \S+){0,2}  +)?")

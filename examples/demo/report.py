@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cluster.decision_log.query import Query
-from training.evaluate import auc
+from windvane.cluster.decision_log.query import Query
+from windvane.training.evaluate import auc
 
 KINDS = (
     "finding",

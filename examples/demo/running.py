@@ -4,14 +4,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from cluster import addresses, lifecycle
-from cluster.control_api import ControlApi
-from cluster.errors import WindvaneError
-from cluster.jobs import PROGRAM, TRAINING, JobRequest
-from cluster.ray_jobs import RayJobs
-from cluster.serve_apps_api import ServeApplications
-from configs.schema import ModelSpec
-from configs.settings import Settings
+from windvane.cluster import addresses, lifecycle
+from windvane.cluster.control_api import ControlApi
+from windvane.cluster.errors import WindvaneError
+from windvane.cluster.jobs import TRAINING, JobRequest
+from windvane.cluster.ray_jobs import RayJobs
+from windvane.cluster.serve_apps_api import ServeApplications
+from windvane.configs.schema import ModelSpec
+from windvane.configs.settings import Settings
 
 POLL_SECONDS = 0.5
 RUNNING_SECONDS, READY_SECONDS = 180.0, 60.0
@@ -31,7 +31,7 @@ class Running:
     def train(self, job_id: str, reason: str, *options: str) -> str:
         """Submit a training and return its id."""
         model = self._spec.name
-        command = (sys.executable, *PROGRAM, TRAINING, "--model", model, "--reason", reason, *options)
+        command = (sys.executable, "-m", TRAINING, "--model", model, "--reason", reason, *options)
         metadata = {"model": model, "reason": reason}
         return self.jobs.submit(JobRequest(job_id, command, metadata, self._settings.environment()))
 

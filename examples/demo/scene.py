@@ -9,7 +9,7 @@ MODEL = "mortgage"
 LENDING, COMPARING = "lending", "fair-lending-audit"  # purposes of the declaration; the second needs no consent
 INSTANCES = 100  # applications in one request
 
-Application: TypeAlias = Mapping[str, Any]  # one row of examples.mortgages
+Application: TypeAlias = Mapping[str, Any]  # one row of windvane.examples.mortgages
 Decision: TypeAlias = Mapping[str, Any]  # one answer of `decide`
 
 
@@ -46,7 +46,7 @@ class Case:
 
 
 class Office(Protocol):
-    """What the scenes ask of a running Windvane; `cluster.control_api.ControlApi` is one."""
+    """What the scenes ask of a running Windvane; `windvane.cluster.control_api.ControlApi` is one."""
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Decisions; raises Denied."""

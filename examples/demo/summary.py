@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from examples.demo.report import way_back
+from windvane.examples.demo.report import way_back
 
 
 def broken_promises(found: dict[str, Any]) -> list[str]:

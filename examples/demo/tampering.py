@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cluster.decision_log.fault import decision_of
-from cluster.decision_log.segment import frame, live_names, live_path, read_header, scan
-from cluster.errors import NotFound
-from examples.demo.scene import COMPARING, MODEL, Application, Audit, Audited, Case, Office, Scene, question
+from windvane.cluster.decision_log.fault import decision_of
+from windvane.cluster.decision_log.segment import frame, live_names, live_path, read_header, scan
+from windvane.cluster.errors import NotFound
+from windvane.examples.demo.scene import COMPARING, MODEL, Application, Audit, Audited, Case, Office, Scene, question
 
 TITLE = "Whoever changes the record is caught"
 

@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cluster.cli.event_list import event_line
-from cluster.cli.pictures import COLOURS, rollout_lines, split_line, traffic_line
+from windvane.cluster.cli.event_list import event_line
+from windvane.cluster.cli.pictures import COLOURS, rollout_lines, split_line, traffic_line
 
 SHOWN = ("finding", "assessment", "retrain_requested", "job_submitted", "job_succeeded", "job_failed", "registered")
 SHOWN_ROLLOUT = ("phase", "verdict", "promoted", "rolled_back", "deployed")

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.errors import Malformed
-from serve_apps.booster.ubjson import decode
+from windvane.cluster.errors import Malformed
+from windvane.serve_apps.booster.ubjson import decode
 
 Integers = NDArray[np.int32]
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.errors import Malformed
+from windvane.cluster.errors import Malformed
 
 _NUMBERS = {b"i": "b", b"U": "B", b"I": "h", b"l": "i", b"L": "q", b"d": "f", b"D": "d"}  # marker → struct's letter
 _WORDS = {b"Z": None, b"T": True, b"F": False}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from cluster.errors import (
+from windvane.cluster.errors import (
     Conflict,
     Forbidden,
     Invalid,
@@ -15,8 +15,8 @@ from cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from serve_apps.openapi.refusals import refused, refused_inference
-from serve_apps.protocol.problem import UnsupportedMediaType
+from windvane.serve_apps.openapi.refusals import refused, refused_inference
+from windvane.serve_apps.protocol.problem import UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from configs.schema import ModelSpec
-from serve_apps.openapi import model
-from serve_apps.openapi.control import control_paths, control_schemas
-from serve_apps.openapi.refusals import SCHEMAS, responses
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.openapi import model
+from windvane.serve_apps.openapi.control import control_paths, control_schemas
+from windvane.serve_apps.openapi.refusals import SCHEMAS, responses
 
 Json: TypeAlias = dict[str, Any]
 

@@ -3,9 +3,9 @@
 import math
 from typing import Any, TypeAlias
 
-from cluster.decision_log.record import Value
-from configs.schema import Feature, ModelSpec
-from serve_apps.protocol.metadata import DATATYPES
+from windvane.cluster.decision_log.record import Value
+from windvane.configs.schema import Feature, ModelSpec
+from windvane.serve_apps.protocol.metadata import DATATYPES
 
 Json: TypeAlias = dict[str, Any]
 

@@ -2,8 +2,8 @@
 
 from typing import Any, TypeAlias
 
-from configs.schema import ModelSpec
-from serve_apps.grounding import TOP_FEATURES
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.grounding import TOP_FEATURES
 
 Json: TypeAlias = dict[str, Any]
 

@@ -2,14 +2,14 @@
 
 from typing import Any, TypeAlias
 
-from configs.schema import ModelSpec
-from serve_apps.openapi.questions import TRUTH, or_null, purpose_schema
-from serve_apps.protocol.columns import KINDS
-from serve_apps.protocol.infer_body import MOST_TENSORS
-from serve_apps.protocol.inference import OUTPUTS, SUBJECT
-from serve_apps.protocol.instances import LONGEST_SUBJECT
-from serve_apps.protocol.metadata import DATATYPES
-from serve_apps.protocol.tensors import BOOL, BYTES, DTYPES
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.openapi.questions import TRUTH, or_null, purpose_schema
+from windvane.serve_apps.protocol.columns import KINDS
+from windvane.serve_apps.protocol.infer_body import MOST_TENSORS
+from windvane.serve_apps.protocol.inference import OUTPUTS, SUBJECT
+from windvane.serve_apps.protocol.instances import LONGEST_SUBJECT
+from windvane.serve_apps.protocol.metadata import DATATYPES
+from windvane.serve_apps.protocol.tensors import BOOL, BYTES, DTYPES
 
 Json: TypeAlias = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeAlias
 
-from cluster.errors import (
+from windvane.cluster.errors import (
     Conflict,
     Expired,
     Forbidden,
@@ -16,12 +16,12 @@ from cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from configs.access import ROLES
-from configs.schema import ModelSpec
-from serve_apps.entrance import CLIENTS
-from serve_apps.guarded import needs
-from serve_apps.openapi import examples, inference
-from serve_apps.openapi.questions import (
+from windvane.configs.access import ROLES
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.entrance import CLIENTS
+from windvane.serve_apps.guarded import needs
+from windvane.serve_apps.openapi import examples, inference
+from windvane.serve_apps.openapi.questions import (
     decision_schema,
     decisions_schema,
     features_schema,
@@ -29,8 +29,8 @@ from serve_apps.openapi.questions import (
     outcome_schema,
     question_schema,
 )
-from serve_apps.openapi.refusals import GIVEN_UP, refused, refused_inference
-from serve_apps.protocol.problem import UnsupportedMediaType
+from windvane.serve_apps.openapi.refusals import GIVEN_UP, refused, refused_inference
+from windvane.serve_apps.protocol.problem import UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
 

@@ -2,19 +2,19 @@
 
 from typing import Any, TypeAlias
 
-from configs.schema import Feature, ModelSpec
-from serve_apps.openapi.explanation import explanation_schema
-from serve_apps.protocol.casts import LARGEST_INTEGER
-from serve_apps.protocol.features import LONGEST_TEXT, allowed_range, figure
-from serve_apps.protocol.instances import (
+from windvane.configs.schema import Feature, ModelSpec
+from windvane.serve_apps.openapi.explanation import explanation_schema
+from windvane.serve_apps.protocol.casts import LARGEST_INTEGER
+from windvane.serve_apps.protocol.features import LONGEST_TEXT, allowed_range, figure
+from windvane.serve_apps.protocol.instances import (
     CONTEXT_MEMBERS,
     LONGEST_CONTEXT_TEXT,
     LONGEST_ID,
     LONGEST_PURPOSE,
     LONGEST_SUBJECT,
 )
-from serve_apps.protocol.outcomes import ID_PATTERN, MOST_KPIS
-from serve_apps.ruling import REFER
+from windvane.serve_apps.protocol.outcomes import ID_PATTERN, MOST_KPIS
+from windvane.serve_apps.ruling import REFER
 
 Json: TypeAlias = dict[str, Any]
 

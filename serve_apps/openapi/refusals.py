@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from cluster.errors import (
+from windvane.cluster.errors import (
     Conflict,
     Expired,
     Forbidden,
@@ -17,8 +17,8 @@ from cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from serve_apps.protocol.infer_reply import UNREADABLE
-from serve_apps.protocol.problem import MEDIA_TYPE, MethodNotAllowed, UnsupportedMediaType
+from windvane.serve_apps.protocol.infer_reply import UNREADABLE
+from windvane.serve_apps.protocol.problem import MEDIA_TYPE, MethodNotAllowed, UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """Lossless casts: values that clients write in another JSON type than the declared one, and that mean exactly one."""
 
-from serve_apps.protocol.strict_json import Tree
+from windvane.serve_apps.protocol.strict_json import Tree
 
 LARGEST_INTEGER = 2**53  # beyond it neighbours look alike to float64
 

@@ -8,14 +8,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.decision_log.record import Value
-from cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN, CategoryCodes, Rows
-from cluster.errors import Problem, TooLarge
-from configs.schema import Feature
-from serve_apps.protocol.casts import LARGEST_INTEGER
-from serve_apps.protocol.features import LONGEST_TEXT, Complaint, complain_text, nearest, read, warn
-from serve_apps.protocol.limits import Limits, Numbers, refusal
-from serve_apps.protocol.tensors import BYTES, Tensor
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN, CategoryCodes, Rows
+from windvane.cluster.errors import Problem, TooLarge
+from windvane.configs.schema import Feature
+from windvane.serve_apps.protocol.casts import LARGEST_INTEGER
+from windvane.serve_apps.protocol.features import LONGEST_TEXT, Complaint, complain_text, nearest, read, warn
+from windvane.serve_apps.protocol.limits import Limits, Numbers, refusal
+from windvane.serve_apps.protocol.tensors import BYTES, Tensor
 
 Row: TypeAlias = tuple[Value, ...]
 KINDS = {"number": "fiub", "integer": "iufb", "boolean": "bfiu", "category": "iu"}  # dtype kinds that lose nothing

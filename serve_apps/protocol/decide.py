@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from cluster.decision_log.grounds import Counterfactual, NoneFound, Reason
-from cluster.decision_log.record import Value
-from configs.schema import ModelSpec
-from serve_apps.protocol.casts import LARGEST_INTEGER
-from serve_apps.protocol.features import Features
-from serve_apps.protocol.instances import (
+from windvane.cluster.decision_log.grounds import Counterfactual, NoneFound, Reason
+from windvane.cluster.decision_log.record import Value
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.protocol.casts import LARGEST_INTEGER
+from windvane.serve_apps.protocol.features import Features
+from windvane.serve_apps.protocol.instances import (
     CONTEXT_MEMBERS,
     LONGEST_CONTEXT_TEXT,
     LONGEST_ID,
@@ -24,9 +24,9 @@ from serve_apps.protocol.instances import (
     invalid,
     moment_of,
 )
-from serve_apps.protocol.problem import Details, Place, details, places
-from serve_apps.protocol.strict_json import parse
-from serve_apps.question import Answer, Question
+from windvane.serve_apps.protocol.problem import Details, Place, details, places
+from windvane.serve_apps.protocol.strict_json import parse
+from windvane.serve_apps.question import Answer, Question
 
 Scalar = (
     Annotated[int, Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]

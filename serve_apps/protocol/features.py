@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from cluster.decision_log.record import Value
-from cluster.errors import Problem
-from configs import complaint
-from configs.schema import Feature
-from configs.tables.missing import means_missing
-from serve_apps.protocol.casts import LARGEST_INTEGER, text, truth, whole
-from serve_apps.protocol.strict_json import Tree, pointer, printable
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.errors import Problem
+from windvane.configs import complaint
+from windvane.configs.schema import Feature
+from windvane.configs.tables.missing import means_missing
+from windvane.serve_apps.protocol.casts import LARGEST_INTEGER, text, truth, whole
+from windvane.serve_apps.protocol.strict_json import Tree, pointer, printable
 
 LARGEST_NUMBER = 3.4028234663852886e38  # float32, the type of the model's rows
 LONGEST_TEXT = 256  # characters of a category

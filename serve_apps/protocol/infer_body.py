@@ -12,12 +12,12 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
-from cluster.errors import Invalid, Malformed
-from serve_apps.protocol.casts import text, truth, whole
-from serve_apps.protocol.features import shown
-from serve_apps.protocol.inference import InferRequest
-from serve_apps.protocol.strict_json import parse
-from serve_apps.protocol.tensors import BOOL, BYTES, DTYPES, Tensor, elements, from_bytes
+from windvane.cluster.errors import Invalid, Malformed
+from windvane.serve_apps.protocol.casts import text, truth, whole
+from windvane.serve_apps.protocol.features import shown
+from windvane.serve_apps.protocol.inference import InferRequest
+from windvane.serve_apps.protocol.strict_json import parse
+from windvane.serve_apps.protocol.tensors import BOOL, BYTES, DTYPES, Tensor, elements, from_bytes
 
 LONGEST_NAME = 256
 MOST_TENSORS = 4096

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cluster.errors import Invalid, WindvaneError
-from serve_apps.protocol.infer_body import SIZE, InferBody
-from serve_apps.protocol.inference import AskedRows, Inference, version_of
-from serve_apps.protocol.problem import Response, problem
-from serve_apps.protocol.tensors import to_bytes
-from serve_apps.question import Answer
+from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.serve_apps.protocol.infer_body import SIZE, InferBody
+from windvane.serve_apps.protocol.inference import AskedRows, Inference, version_of
+from windvane.serve_apps.protocol.problem import Response, problem
+from windvane.serve_apps.protocol.tensors import to_bytes
+from windvane.serve_apps.question import Answer
 
 JSON = (b"content-type", b"application/json")
 BINARY = (b"content-type", b"application/octet-stream")

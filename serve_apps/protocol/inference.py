@@ -8,21 +8,21 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cluster.decision_log.grounds import Grounds
-from cluster.decision_log.personal import UNNAMED
-from cluster.decision_log.record import Value
-from cluster.encoding import Rows
-from cluster.errors import Invalid, Problem
-from configs.schema import ModelSpec
-from serve_apps.protocol.casts import text, truth
-from serve_apps.protocol.columns import MOST_WARNINGS, Columns
-from serve_apps.protocol.features import complain_text, nearest, shown
-from serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT, context_problems, moment_of
-from serve_apps.protocol.limits import refusal
-from serve_apps.protocol.problem import Place, places
-from serve_apps.protocol.strict_json import parse
-from serve_apps.protocol.tensors import BOOL, BYTES, Tensor
-from serve_apps.question import Answer, Question
+from windvane.cluster.decision_log.grounds import Grounds
+from windvane.cluster.decision_log.personal import UNNAMED
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import Rows
+from windvane.cluster.errors import Invalid, Problem
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.protocol.casts import text, truth
+from windvane.serve_apps.protocol.columns import MOST_WARNINGS, Columns
+from windvane.serve_apps.protocol.features import complain_text, nearest, shown
+from windvane.serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT, context_problems, moment_of
+from windvane.serve_apps.protocol.limits import refusal
+from windvane.serve_apps.protocol.problem import Place, places
+from windvane.serve_apps.protocol.strict_json import parse
+from windvane.serve_apps.protocol.tensors import BOOL, BYTES, Tensor
+from windvane.serve_apps.question import Answer, Question
 
 SUBJECT, CONTEXT, EXPLAIN, PURPOSE = "subject", "context", "explain", "purpose"
 WARNINGS = "warnings"

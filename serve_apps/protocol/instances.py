@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
-from cluster.decision_log.record import Value
-from cluster.errors import Invalid, Problem, TooLarge
-from configs.schema import ModelSpec
-from serve_apps.protocol.casts import LARGEST_INTEGER, text, truth
-from serve_apps.protocol.features import HINTS, Features, complain_text, nearest, shown
-from serve_apps.protocol.strict_json import Tree, parse, pointer
-from serve_apps.question import Question
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.errors import Invalid, Problem, TooLarge
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.protocol.casts import LARGEST_INTEGER, text, truth
+from windvane.serve_apps.protocol.features import HINTS, Features, complain_text, nearest, shown
+from windvane.serve_apps.protocol.strict_json import Tree, parse, pointer
+from windvane.serve_apps.question import Question
 
 LONGEST_SUBJECT = 512
 LONGEST_ID = 128

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.errors import Invalid, Problem
-from configs.schema import Feature
-from serve_apps.protocol.features import Complaint, allowed_range, usual_range, within
+from windvane.cluster.errors import Invalid, Problem
+from windvane.configs.schema import Feature
+from windvane.serve_apps.protocol.features import Complaint, allowed_range, usual_range, within
 
 Numbers: TypeAlias = NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from configs.schema import Feature, ModelSpec
+from windvane.configs.schema import Feature, ModelSpec
 
 DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES"}
 

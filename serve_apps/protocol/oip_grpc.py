@@ -6,10 +6,10 @@ from typing import Any, Protocol
 import numpy as np
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.errors import Invalid
-from serve_apps.protocol.infer_body import ELSEWHERE
-from serve_apps.protocol.inference import InferRequest
-from serve_apps.protocol.tensors import BYTES, DTYPES, Tensor, elements, from_bytes, text_of, to_bytes
+from windvane.cluster.errors import Invalid
+from windvane.serve_apps.protocol.infer_body import ELSEWHERE
+from windvane.serve_apps.protocol.inference import InferRequest
+from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor, elements, from_bytes, text_of, to_bytes
 
 CONTENTS = {
     "BOOL": "bool_contents",

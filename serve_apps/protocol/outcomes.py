@@ -9,14 +9,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from cluster.decision_log.record import Outcome
-from cluster.errors import Problem, TooLarge
-from configs.schema import ModelSpec
-from serve_apps.protocol.casts import truth
-from serve_apps.protocol.features import HINTS, complain_text, nearest, shown
-from serve_apps.protocol.instances import LONGEST_ID, TOMORROW, Problems, invalid
-from serve_apps.protocol.problem import Place, places
-from serve_apps.protocol.strict_json import Tree, parse, pointer
+from windvane.cluster.decision_log.record import Outcome
+from windvane.cluster.errors import Problem, TooLarge
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.protocol.casts import truth
+from windvane.serve_apps.protocol.features import HINTS, complain_text, nearest, shown
+from windvane.serve_apps.protocol.instances import LONGEST_ID, TOMORROW, Problems, invalid
+from windvane.serve_apps.protocol.problem import Place, places
+from windvane.serve_apps.protocol.strict_json import Tree, parse, pointer
 
 MOST_KPIS = 64
 FIELDS = ("decision_id", "label", "kpis")

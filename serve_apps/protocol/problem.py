@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from cluster.errors import Denied, Invalid, Problem, Unauthorized, Unavailable, WindvaneError
+from windvane.cluster.errors import Denied, Invalid, Problem, Unauthorized, Unavailable, WindvaneError
 
 MEDIA_TYPE = b"application/problem+json"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import reduce
 from typing import Any, NoReturn, TypeAlias
 
-from cluster.errors import Malformed
+from windvane.cluster.errors import Malformed
 
 Tree: TypeAlias = Any  # what json.loads gives: dict, list, str, int, float, bool, None
 LONGEST_INTEGER = 400  # digits; more than any float64 has, so it is read as infinite

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.errors import Invalid
+from windvane.cluster.errors import Invalid
 
 BYTES, BOOL = "BYTES", "BOOL"
 DTYPES: dict[str, np.dtype[Any]] = {

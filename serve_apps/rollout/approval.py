@@ -6,11 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from cluster import gate
-from cluster.errors import Conflict
-from cluster.gate import Change
-from serve_apps.rollout.plan import Rollout, note
-from serve_apps.rollout.verdict import Guardrail, Verdict, conclude
+from windvane.cluster import gate
+from windvane.cluster.errors import Conflict
+from windvane.cluster.gate import Change
+from windvane.serve_apps.rollout.plan import Rollout, note
+from windvane.serve_apps.rollout.verdict import Guardrail, Verdict, conclude
 
 APPROVAL = "approval"  # the guardrail's name
 SHOWN = 12  # digits of a digest that people read

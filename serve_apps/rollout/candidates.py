@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cluster.gate import LOOP
-from cluster.registry import Registry
-from cluster.store import Store
-from configs.sized_plan import TELLING_OUTCOMES
-from monitoring.evidence import Evidence
-from monitoring.requests import requests_of
-from serve_apps.rollout.latency import lasts
-from serve_apps.rollout.offline import Offline, offline_of
-from serve_apps.rollout.plan import Rollout
+from windvane.cluster.gate import LOOP
+from windvane.cluster.registry import Registry
+from windvane.cluster.store import Store
+from windvane.configs.sized_plan import TELLING_OUTCOMES
+from windvane.monitoring.evidence import Evidence
+from windvane.monitoring.requests import requests_of
+from windvane.serve_apps.rollout.latency import lasts
+from windvane.serve_apps.rollout.offline import Offline, offline_of
+from windvane.serve_apps.rollout.plan import Rollout
 
 EARLY = 0.25  # of the time that a proof takes at least: what is lost when another begins
 PATIENCE = 2  # times as long as the proof takes at least, before a fresher candidate may come in between

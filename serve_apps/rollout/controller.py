@@ -4,19 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cluster.errors import Conflict, NotFound
-from cluster.gate import LOOP
-from cluster.registry import Registry
-from cluster.store import DECLARATION, Store
-from configs.schema import ModelSpec
-from configs.sized_plan import Traffic
-from serve_apps.rollout import approval
-from serve_apps.rollout.candidates import Candidates, Picked, again, may_yield, yields
-from serve_apps.rollout.effects import Effects, Held
-from serve_apps.rollout.elapsed import LONGEST_GAP, stand
-from serve_apps.rollout.judge import GuardrailJudge, Judge, remember
-from serve_apps.rollout.latency import follow
-from serve_apps.rollout.machine import (
+from windvane.cluster.errors import Conflict, NotFound
+from windvane.cluster.gate import LOOP
+from windvane.cluster.registry import Registry
+from windvane.cluster.store import DECLARATION, Store
+from windvane.configs.schema import ModelSpec
+from windvane.configs.sized_plan import Traffic
+from windvane.serve_apps.rollout import approval
+from windvane.serve_apps.rollout.candidates import Candidates, Picked, again, may_yield, yields
+from windvane.serve_apps.rollout.effects import Effects, Held
+from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stand
+from windvane.serve_apps.rollout.judge import GuardrailJudge, Judge, remember
+from windvane.serve_apps.rollout.latency import follow
+from windvane.serve_apps.rollout.machine import (
     advance,
     come_into_force,
     go_back,
@@ -27,12 +27,12 @@ from serve_apps.rollout.machine import (
     retire,
     set_back,
 )
-from serve_apps.rollout.plan import RETURNED, Rollout
-from serve_apps.rollout.ports import EvidencePort, SwitchboardPort
-from serve_apps.rollout.sight import Sight
-from serve_apps.rollout.starting import StartOrder, demand_free, started
-from serve_apps.rollout.undo import make_way, undo, undo_before
-from serve_apps.rollout.verdict import Guardrail
+from windvane.serve_apps.rollout.plan import RETURNED, Rollout
+from windvane.serve_apps.rollout.ports import EvidencePort, SwitchboardPort
+from windvane.serve_apps.rollout.sight import Sight
+from windvane.serve_apps.rollout.starting import StartOrder, demand_free, started
+from windvane.serve_apps.rollout.undo import make_way, undo, undo_before
+from windvane.serve_apps.rollout.verdict import Guardrail
 
 VERDICT_KEPT = timedelta(seconds=5)  # how old the verdict's figures in the store may get
 ATTEMPTS = 3  # of an operator's verb that meets a tick

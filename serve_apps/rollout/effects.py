@@ -4,15 +4,15 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cluster.errors import Conflict, NotFound, Unavailable
-from cluster.registry import Registry, Standing
-from cluster.store import Shelf, Store
-from monitoring.notices import Notice, tell
-from serve_apps.rollout.machine import go_back
-from serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
-from serve_apps.rollout.ports import Displaced, SwitchboardPort
-from serve_apps.rollout.routing import same_routing, split_of, steady
-from serve_apps.router import SPLIT, Split
+from windvane.cluster.errors import Conflict, NotFound, Unavailable
+from windvane.cluster.registry import Registry, Standing
+from windvane.cluster.store import Shelf, Store
+from windvane.monitoring.notices import Notice, tell
+from windvane.serve_apps.rollout.machine import go_back
+from windvane.serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
+from windvane.serve_apps.rollout.ports import Displaced, SwitchboardPort
+from windvane.serve_apps.rollout.routing import same_routing, split_of, steady
+from windvane.serve_apps.router import SPLIT, Split
 
 logger = logging.getLogger(__name__)
 

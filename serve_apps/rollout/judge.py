@@ -5,13 +5,13 @@ from datetime import datetime
 from math import log
 from typing import Protocol
 
-from monitoring.evidence import ArmEvidence, Evidence
-from serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence
-from serve_apps.rollout.elapsed import least_duration
-from serve_apps.rollout.latency import latency_guardrail
-from serve_apps.rollout.loss import Loss, loss_guardrail, loss_of
-from serve_apps.rollout.plan import Rollout
-from serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
+from windvane.monitoring.evidence import ArmEvidence, Evidence
+from windvane.serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence
+from windvane.serve_apps.rollout.elapsed import least_duration
+from windvane.serve_apps.rollout.latency import latency_guardrail
+from windvane.serve_apps.rollout.loss import Loss, loss_guardrail, loss_of
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 
 EPOCHS_BESIDE = 3  # besides the steps: the shadow, and comparisons once more from full weight
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import log
 
-from monitoring.evidence import ArmEvidence, Evidence
-from serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence
-from serve_apps.rollout.plan import Lateness, Rollout
-from serve_apps.rollout.verdict import Guardrail, Outcome
+from windvane.monitoring.evidence import ArmEvidence, Evidence
+from windvane.serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence
+from windvane.serve_apps.rollout.plan import Lateness, Rollout
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome
 
 ALLOWED = (
     0.01  # share of late answers that a 99th percentile allows, and that a candidate may have above the champion's

@@ -3,17 +3,17 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cluster.errors import Conflict
-from cluster.gate import LOOP, Gate
-from configs.schema import Objectives, Plan
-from configs.sized_plan import TELLING_OUTCOMES, in_words
-from serve_apps.rollout import approval
-from serve_apps.rollout.elapsed import LONGEST_GAP, stay_warm, wait
-from serve_apps.rollout.latency import PERSISTENT, lasts
-from serve_apps.rollout.offline import Offline
-from serve_apps.rollout.plan import Phase, Predecessor, Rollout, note
-from serve_apps.rollout.routing import same_routing, split_of
-from serve_apps.rollout.verdict import Verdict
+from windvane.cluster.errors import Conflict
+from windvane.cluster.gate import LOOP, Gate
+from windvane.configs.schema import Objectives, Plan
+from windvane.configs.sized_plan import TELLING_OUTCOMES, in_words
+from windvane.serve_apps.rollout import approval
+from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stay_warm, wait
+from windvane.serve_apps.rollout.latency import PERSISTENT, lasts
+from windvane.serve_apps.rollout.offline import Offline
+from windvane.serve_apps.rollout.plan import Phase, Predecessor, Rollout, note
+from windvane.serve_apps.rollout.routing import same_routing, split_of
+from windvane.serve_apps.rollout.verdict import Verdict
 
 HISTORY = 100  # verdicts kept in the record; events keep them all
 MOST_COMPARISONS = 2  # once more from full weight, before it is left unproven

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cluster.registry import Version
+from windvane.cluster.registry import Version
 
 COVERED = 1.96  # standard errors in half of a 95 % interval
 FIRST_LOOK = 100  # rows before a loss can be decided: the bounds are asymptotic

@@ -8,13 +8,13 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from cluster.gate import LOOP, Gate
-from configs.schema import Objectives, Plan
-from configs.sized_plan import SizedPlan, SizedStep, Traffic, size
-from monitoring.evidence import ArmEvidence
-from monitoring.notices import Notice
-from serve_apps.rollout.offline import Offline
-from serve_apps.rollout.verdict import Verdict
+from windvane.cluster.gate import LOOP, Gate
+from windvane.configs.schema import Objectives, Plan
+from windvane.configs.sized_plan import SizedPlan, SizedStep, Traffic, size
+from windvane.monitoring.evidence import ArmEvidence
+from windvane.monitoring.notices import Notice
+from windvane.serve_apps.rollout.offline import Offline
+from windvane.serve_apps.rollout.verdict import Verdict
 
 # `rolled_back` is worse or was undone, `aborted` was ended by a person, `unproven` had too little or too even evidence,
 # `superseded` made room for a fresher one
@@ -62,8 +62,8 @@ class Rollout:
     model: str
     candidate: int
     champion: int  # the version to go back to
-    plan: Mapping[str, Any]  # configs.schema.Plan as JSON, frozen when the rollout started
-    objectives: Mapping[str, Any]  # configs.schema.Objectives likewise
+    plan: Mapping[str, Any]  # windvane.configs.schema.Plan as JSON, frozen when the rollout started
+    objectives: Mapping[str, Any]  # windvane.configs.schema.Objectives likewise
     salt: str
     revision: int  # of the split this record demands
     phase: Phase

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from cluster.errors import Conflict
-from monitoring.evidence import Evidence
-from serve_apps.router import Split
+from windvane.cluster.errors import Conflict
+from windvane.monitoring.evidence import Evidence
+from windvane.serve_apps.router import Split
 
 
 class ReplicaReport(Protocol):

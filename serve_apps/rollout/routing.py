@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from serve_apps.rollout.plan import Rollout
-from serve_apps.router import Arm, Split
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.router import Arm, Split
 
 
 def split_of(rollout: Rollout, pins: tuple[int, ...]) -> Split:

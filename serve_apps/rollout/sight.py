@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from cluster.errors import Unavailable
-from monitoring.evidence import Evidence
-from serve_apps.rollout.plan import Rollout
-from serve_apps.rollout.ports import EvidencePort, ReplicaReport, SwitchboardPort, loading
-from serve_apps.rollout.routing import split_of
+from windvane.cluster.errors import Unavailable
+from windvane.monitoring.evidence import Evidence
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.ports import EvidencePort, ReplicaReport, SwitchboardPort, loading
+from windvane.serve_apps.rollout.routing import split_of
 
 
 class Sight:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cluster.errors import Conflict, Invalid
-from cluster.registry import Standing, Version
-from configs.schema import ModelSpec
-from serve_apps.rollout.machine import begin
-from serve_apps.rollout.offline import offline_of
-from serve_apps.rollout.plan import Rollout
-from serve_apps.rollout.undo import predecessor_of
-from serve_apps.router import Split
+from windvane.cluster.errors import Conflict, Invalid
+from windvane.cluster.registry import Standing, Version
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.rollout.machine import begin
+from windvane.serve_apps.rollout.offline import offline_of
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.undo import predecessor_of
+from windvane.serve_apps.router import Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from cluster.errors import Conflict
-from configs.sized_plan import in_words
-from serve_apps.rollout.machine import go_back
-from serve_apps.rollout.plan import Predecessor, Rollout
+from windvane.cluster.errors import Conflict
+from windvane.configs.sized_plan import in_words
+from windvane.serve_apps.rollout.machine import go_back
+from windvane.serve_apps.rollout.plan import Predecessor, Rollout
 
 
 def predecessor_of(before: Rollout | None, now: datetime) -> Predecessor | None:

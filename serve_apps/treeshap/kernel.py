@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_apps.compiling import compiled, kept
-from serve_apps.treeshap.lanes import (
+from windvane.serve_apps.compiling import compiled, kept
+from windvane.serve_apps.treeshap.lanes import (
     LANES,
     LINE,
     Lanes,
@@ -28,7 +28,7 @@ from serve_apps.treeshap.lanes import (
     store,
     subtract,
 )
-from serve_apps.treeshap.tables import CHUNK, NODE, REPEAT, SPLIT, TREE
+from windvane.serve_apps.treeshap.tables import CHUNK, NODE, REPEAT, SPLIT, TREE
 
 Array = NDArray[Any]
 BLOCKS = 64 // LANES  # blocks of LANES rows that go through a tree while its tables are in the cache

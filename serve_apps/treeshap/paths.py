@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_apps.booster.forest import Floats, Forest, Integers
+from windvane.serve_apps.booster.forest import Floats, Forest, Integers
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_apps.booster.forest import Forest
-from serve_apps.treeshap.kernel import contribute
-from serve_apps.treeshap.tables import build
+from windvane.serve_apps.booster.forest import Forest
+from windvane.serve_apps.treeshap.kernel import contribute
+from windvane.serve_apps.treeshap.tables import build
 
 
 class Quadrature:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_apps.booster.forest import Floats, Forest, Integers
-from serve_apps.treeshap.paths import Paths, trace
+from windvane.serve_apps.booster.forest import Floats, Forest, Integers
+from windvane.serve_apps.treeshap.paths import Paths, trace
 
 CHUNK = 3  # quadrature nodes that the kernel takes at a time: enough for depth 6, and more than needed is exact too
 _BATCH_NODES = 16_384  # trees are prepared in batches of about this size, so that no step holds the interpreter long

@@ -12,8 +12,8 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from serve_apps.compiling import compiled, kept
-from serve_apps.treewalk.nodes import GROUP, LANES, QUESTION
+from windvane.serve_apps.compiling import compiled, kept
+from windvane.serve_apps.treewalk.nodes import GROUP, LANES, QUESTION
 
 Array = NDArray[Any]
 BLOCK = 64  # rows that go through a group of trees while its nodes are in the cache

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_apps.booster.forest import Forest, Integers, Unsupported
+from windvane.serve_apps.booster.forest import Forest, Integers, Unsupported
 
 LANES = 8  # trees that are walked at a time: while one waits for its node the others go on
 MOST = 2**16  # columns, and nodes that may lie between a node and its children: what two bytes hold

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_apps.booster.forest import Forest, Unsupported
-from serve_apps.treewalk.kernel import walk
-from serve_apps.treewalk.nodes import pack
+from windvane.serve_apps.booster.forest import Forest, Unsupported
+from windvane.serve_apps.treewalk.kernel import walk
+from windvane.serve_apps.treewalk.nodes import pack
 
 
 class Walk:

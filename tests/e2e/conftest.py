@@ -17,11 +17,11 @@ import pytest
 from tritonclient.http import InferenceServerClientPlugin
 
 from benchmarks.world import World, world
-from cluster.access import bearer
-from cluster.audit_place import AuditPlace
-from configs.access import FIRST_KEY
-from configs.load import load_settings
 from tests import issuer
+from windvane.cluster.access import bearer
+from windvane.cluster.audit_place import AuditPlace
+from windvane.configs.access import FIRST_KEY
+from windvane.configs.load import load_settings
 
 PORT, GRPC_PORT, DASHBOARD_PORT = 18000, 19000, 18265
 

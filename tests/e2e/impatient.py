@@ -4,16 +4,16 @@ from typing import Any
 
 from ray import serve
 
-from cluster.declarations import load_spec
-from cluster.sql_store import SqlStore
-from configs.settings import Settings
-from serve_apps.gateway import Gateway, options_of
+from windvane.cluster.declarations import load_spec
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.settings import Settings
+from windvane.serve_apps.gateway import Gateway, options_of
 
 SECONDS = {"upscale_delay_s": 1.0, "downscale_delay_s": 3.0, "look_back_period_s": 3.0, "metrics_interval_s": 0.5}
 
 
 def build(args: dict[str, Any]) -> serve.Application:
-    """As `serve_apps.gateway.build`."""
+    """As `windvane.serve_apps.gateway.build`."""
     settings = Settings.model_validate(args["settings"])
     options = options_of(load_spec(SqlStore(settings.store_url), args["model"]).serving)
     options["autoscaling_config"] = options["autoscaling_config"].model_copy(update=SECONDS)

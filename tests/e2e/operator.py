@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import ray
 
-from cluster.errors import Unavailable
-from cluster.serve_apps_api import ServeApplications
-from configs.settings import Settings
-from serve_apps.ray_switchboard import RaySwitchboard
-from serve_apps.switchboard import decode_split
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.serve_apps_api import ServeApplications
+from windvane.configs.settings import Settings
+from windvane.serve_apps.ray_switchboard import RaySwitchboard
+from windvane.serve_apps.switchboard import decode_split
 
 
 def main(settings_json: str, address: str, dashboard_url: str) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 
-from configs.load import load_model, load_settings
-from configs.schema import ModelSpec
 from tests.e2e.conftest import Place
 from tests.e2e.world import REGIONS, START, Row, days, instance, rows, write_csv
-from training.data import gather
-from training.examples import Examples
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.schema import ModelSpec
+from windvane.training.data import gather
+from windvane.training.examples import Examples
 
 MODEL, ANA = "audited", "Ana Example"
 DOOR = f"/v2/models/{MODEL}"

@@ -20,14 +20,14 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as stubs
 
-from cluster import haproxy, head_record, processes
-from cluster.decision_log.record import Act, Decision, Outcome, Record, Value
-from cluster.decision_log.tail import Tail
 from tests import issuer
 from tests.bundles import SPEC
 from tests.e2e.conftest import DASHBOARD_PORT, GRPC_PORT, PORT, Place, files_with, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
 from tests.gateway_world import asked
+from windvane.cluster import haproxy, head_record, processes
+from windvane.cluster.decision_log.record import Act, Decision, Outcome, Record, Value
+from windvane.cluster.decision_log.tail import Tail
 
 MINE, OTHERS = "access-mine", "access-others"
 DECIDE = f"/v2/models/{MINE}/decide"

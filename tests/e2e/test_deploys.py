@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 
-from cluster.access import bearer
-from configs.load import load_settings
-from configs.schema import ModelSpec
 from tests.bundles import SPEC, make_bundle
 from tests.e2e.conftest import DASHBOARD_PORT, Place, wait_for
 from tests.e2e.untrained import register
+from windvane.cluster.access import bearer
+from windvane.configs.load import load_settings
+from windvane.configs.schema import ModelSpec
 
 NAMES = ("at-once-a", "at-once-b", "at-once-c")
 

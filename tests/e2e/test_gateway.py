@@ -17,26 +17,26 @@ import httpx
 import psutil
 import pytest
 
-from cluster import head_record, ray_head
-from cluster.access import bearer
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.first_key import ensure_first_key
-from cluster.callers.key_book import KeyBook
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow
-from cluster.decision_log.tail import Tail
-from cluster.errors import Unavailable
-from cluster.first_policies import first_policies
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.registry import Registration
-from cluster.run_folder import run_folder
-from cluster.sql_store import SqlStore
-from cluster.store import DECLARATION, Shelf
-from configs.settings import Settings
-from serve_apps.router import SPLIT, Split
-from serve_apps.switchboard import encode_split
 from tests.bundles import SPEC, make_bundle
 from tests.e2e.conftest import wait_for
 from tests.gateway_world import DECIDE, OUTCOMES, asked, canary, champion
+from windvane.cluster import head_record, ray_head
+from windvane.cluster.access import bearer
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.first_key import ensure_first_key
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.first_policies import first_policies
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.registry import Registration
+from windvane.cluster.run_folder import run_folder
+from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.store import DECLARATION, Shelf
+from windvane.configs.settings import Settings
+from windvane.serve_apps.router import SPLIT, Split
+from windvane.serve_apps.switchboard import encode_split
 
 PORT, DASHBOARD_PORT = 28400, 28765  # Ray's workers take 10002 to 19999, replicas 30000 and up; 1500 above is a proxy
 READY = "/v2/models/trips/ready"

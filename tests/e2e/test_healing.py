@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backtest.relive import Relived
-from cluster.bundle import Bundle
-from cluster.decision_log.tail import BRIEF, Tail
-from cluster.mlflow_registry import MlflowRegistry
-from configs.load import load_model, load_settings
-from monitoring.profile import Profile
 from tests import figures
 from tests.e2e.conftest import Place, wait_for
+from windvane.backtest.relive import Relived
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.decision_log.tail import BRIEF, Tail
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.configs.load import load_model, load_settings
+from windvane.monitoring.profile import Profile
 
 MODEL = "stranger"
 PER_SECOND = 100

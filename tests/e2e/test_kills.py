@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from cluster.decision_log.query import Query
-from configs.load import load_model, load_settings, validate_file
-from configs.schema import ModelSpec
 from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.test_loop import DECLARATION, Traffic, declare
 from tests.e2e.untrained import register
 from tests.e2e.world import CHANGE, START, days, learnt, rows
+from windvane.cluster.decision_log.query import Query
+from windvane.configs.load import load_model, load_settings, validate_file
+from windvane.configs.schema import ModelSpec
 
 MODEL = "churn-kill"
 SLOW_ENOUGH_TO_KILL = DECLARATION.replace("churn-loop", MODEL).replace("min_duration: 1s", "min_duration: 3s")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import ray
 
-from cluster.decision_log.writer import Writer
-from cluster.errors import Unavailable
-from monitoring.ray_monitor import RayMonitors, start_monitor
 from tests.unit.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.errors import Unavailable
+from windvane.monitoring.ray_monitor import RayMonitors, start_monitor
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cluster.control_api import ControlApi
-from configs.access import FIRST_KEY
-from configs.load import load_model, load_settings
-from examples import mortgages
-from examples.demo.mortgage import Command, scenes
-from examples.demo.scene import COMPARING, LENDING, MODEL
 from tests.e2e.conftest import PORT, Place, as_json
+from windvane.cluster.control_api import ControlApi
+from windvane.configs.access import FIRST_KEY
+from windvane.configs.load import load_model, load_settings
+from windvane.examples import mortgages
+from windvane.examples.demo.mortgage import Command, scenes
+from windvane.examples.demo.scene import COMPARING, LENDING, MODEL
 
 DECIDE = f"/v2/models/{MODEL}/decide"
 WHAT_IF = "what-if"  # nobody's name

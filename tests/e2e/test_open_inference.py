@@ -13,11 +13,11 @@ import pytest
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-from cluster.decision_log.record import Decision
-from cluster.decision_log.tail import Tail
 from tests.bundles import SPEC
 from tests.e2e.conftest import PORT, Place, Shown
 from tests.e2e.untrained import untrained
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.tail import Tail
 
 MODEL = "oip-http"
 URL = f"127.0.0.1:{PORT}"

@@ -12,11 +12,11 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as stubs
 from tritonclient.utils import InferenceServerException
 
-from cluster.decision_log.record import Decision
-from cluster.decision_log.tail import Tail
 from tests.bundles import SPEC
 from tests.e2e.conftest import GRPC_PORT, Place, Shown, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.tail import Tail
 
 TRIPS, RIDES = "oip-trips", "oip-rides"
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]

@@ -18,9 +18,9 @@ from benchmarks.generator import Generator
 from benchmarks.offer import request
 from benchmarks.overload import HURRIED, SLO_MS, SPEC, crowd, flooded, instances
 from benchmarks.world import World
-from cluster.audit_place import AuditPlace
-from cluster.decision_log.query import Query
 from tests.e2e.conftest import wait_for
+from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.decision_log.query import Query
 
 MANY = 800  # rows in a request of JSON
 GOODPUT = 0.9  # of the peak, in a flood

@@ -4,9 +4,9 @@ import json
 
 import psutil
 
-from cluster.processes import BEHIND
 from tests.e2e.conftest import Place, as_json, wait_for
 from tests.e2e.world import CHANGE, START, instance, rows, write_csv
+from windvane.cluster.processes import BEHIND
 
 MODEL = "my-churn"
 

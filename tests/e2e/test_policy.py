@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from configs.schema import Purpose
 from tests.bundles import SPEC
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.untrained import untrained
 from tests.gateway_world import FEATURES
 from tests.policies import FOLDER, rule
+from windvane.configs.schema import Purpose
 
 MODEL = "policy-e2e"
 PURPOSES = (Purpose(name="planning", consent=False), Purpose(name="research"))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from configs.load import load_model, load_settings
 from tests.e2e.conftest import GRPC_PORT, PORT, Place
 from tests.e2e.untrained import untrained
+from windvane.configs.load import load_model, load_settings
 
 ROOT = Path(__file__).parents[2]
 MODEL = "flight-delay"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import Unavailable
-from cluster.mlflow_client import open_client
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.registry import Registry
 from tests.registry_contract import FIRST, RegistryContract
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.mlflow_client import open_client
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ class TestMlflowRegistry(RegistryContract):
 def test_a_copy_made_before_is_found_without_opening_mlflow(tmp_path: Path) -> None:
     (tmp_path / "cache" / "churn" / "3").mkdir(parents=True)
     program = (
-        "import sys; from pathlib import Path; from cluster.mlflow_registry import MlflowRegistry;"
+        "import sys; from pathlib import Path; from windvane.cluster.mlflow_registry import MlflowRegistry;"
         "print(MlflowRegistry('sqlite:////nowhere/m.db', Path('/nowhere')).fetch('churn', 3, Path(sys.argv[1])));"
         "assert 'mlflow' not in sys.modules"
     )
@@ -100,7 +100,7 @@ def test_a_copy_made_before_is_found_without_opening_mlflow(tmp_path: Path) -> N
 
 def test_many_processes_may_open_it_first_and_none_says_a_word(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from cluster.mlflow_registry import MlflowRegistry;"
+        "import sys; from pathlib import Path; from windvane.cluster.mlflow_registry import MlflowRegistry;"
         "h = Path(sys.argv[1]);"
         "assert MlflowRegistry(f'sqlite:///{h}/deep/m.db', h / 'artifacts').versions('churn') == ()"
     )

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitoring.comparison import Comparison
-from monitoring.reports import write_report
 from tests.unit.test_observation import SPEC
+from windvane.monitoring.comparison import Comparison
+from windvane.monitoring.reports import write_report
 
 
 @pytest.mark.filterwarnings("ignore")  # Evidently's and its dependencies', on import and while it writes

@@ -14,10 +14,10 @@ import pytest
 
 from benchmarks import model
 from benchmarks.world import NAME, World
-from cluster.dashboard import Dashboard
-from cluster.serve_apps_api import PATH
-from configs.schema import ModelSpec
 from tests.e2e.conftest import wait_for
+from windvane.cluster.dashboard import Dashboard
+from windvane.cluster.serve_apps_api import PATH
+from windvane.configs.schema import ModelSpec
 
 ROWS = 100  # in a request, so that it is at the replica for most of its time
 CALLERS = 8

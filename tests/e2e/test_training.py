@@ -12,13 +12,13 @@ import xgboost
 import yaml
 
 from benchmarks.world import World
-from cluster.bundle import Bundle
-from cluster.encoding import Encoder
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.sql_store import SqlStore
-from configs.load import load_settings
 from tests.e2e.world import CHANGE, START, rows
-from training.sources import MANY_FILES
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.encoding import Encoder
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.load import load_settings
+from windvane.training.sources import MANY_FILES
 
 FILES = MANY_FILES + 2  # so that Ray Data reads them
 
@@ -65,7 +65,7 @@ def environment(tmp_path: Path, alone: World) -> dict[str, str]:
 
 
 def train(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "-m", "training.retrain", "--model", "churn", *arguments]
+    command = [sys.executable, "-m", "windvane.training.retrain", "--model", "churn", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout

@@ -18,15 +18,15 @@ import psutil
 import pytest
 
 from benchmarks.world import OFFSETS, free_port
-from cluster.access import bearer
-from cluster.processes import mentioning
-from cluster.run_folder import shortest
-from configs.load import load_model, load_settings
-from configs.settings import Settings
 from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.untrained import register
 from tests.e2e.world import CHANGE, START, rows, write_csv
+from windvane.cluster.access import bearer
+from windvane.cluster.processes import mentioning
+from windvane.cluster.run_folder import shortest
+from windvane.configs.load import load_model, load_settings
+from windvane.configs.settings import Settings
 
 MODELS = 6
 OURS = ("cluster", "configs", "monitoring", "serve_apps", "training")
@@ -149,7 +149,19 @@ def test_our_training_runs_in_a_repository_with_a_training_of_its_own(stranger: 
         drafted.write("training: {trials: 1, tune_budget: 5s, max_rounds: 20, bootstrap: 50}\n")
     assert "churn version 1 is registered" in stranger.says("train", "churn")
     exports = [shlex.split(line)[1].split("=", 1) for line in stranger.says("env").splitlines()]
-    job = ("ray", "job", "submit", "--working-dir", ".", "--", "python", "-m", "training.retrain", "--model", "churn")
+    job = (
+        "ray",
+        "job",
+        "submit",
+        "--working-dir",
+        ".",
+        "--",
+        "python",
+        "-m",
+        "windvane.training.retrain",
+        "--model",
+        "churn",
+    )
     said = stranger.says(*job, **dict(exports))
     assert "churn version 2 is registered" in said
     acts = stranger.says("decisions", "control", "--sql", "select distinct who from acts")

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.mlflow_registry import MlflowRegistry
-from cluster.registry import Registration, Standing
-from configs.load import load_settings
-from configs.schema import ModelSpec
 from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
+from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.registry import Registration, Standing
+from windvane.configs.load import load_settings
+from windvane.configs.schema import ModelSpec
 
 
 def register(place: Place, spec: ModelSpec, *bundles: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cluster.encoding import Encoder
-from configs.schema import Feature
 from tests.bundles import Labelled
+from windvane.cluster.encoding import Encoder
+from windvane.configs.schema import Feature
 
 REGIONS = ("north", "south", "west")
 START = datetime(2026, 1, 1, tzinfo=UTC)

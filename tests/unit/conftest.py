@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from serve_apps.scorer import LoadedVersion
+    from windvane.serve_apps.scorer import LoadedVersion
 
 # More threads have nothing to do in trees as small as ours, and they wait by spinning.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -58,8 +58,8 @@ def _no_ray() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersion]:
     """Two real versions of the model `trips`, loaded."""
-    from serve_apps.scorer import load_version
     from tests.bundles import SPEC, make_bundle
+    from windvane.serve_apps.scorer import load_version
 
     root = tmp_path_factory.mktemp("bundles")
     return {number: load_version(number, make_bundle(root, number), SPEC) for number in (1, 2)}

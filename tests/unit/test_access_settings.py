@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from configs.access import Claims, TokenIssuer
-from configs.complaint import BadDeclaration
-from configs.load import load_issuer, load_settings
+from windvane.configs.access import Claims, TokenIssuer
+from windvane.configs.complaint import BadDeclaration
+from windvane.configs.load import load_issuer, load_settings
 
 GOOD = """\
 issuer: https://login.example.org/

@@ -5,12 +5,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.addresses import dashboard_url, demand_dashboard, place, url
-from cluster.errors import Unavailable
-from cluster.processes import mark
-from configs.load import load_settings
-from configs.schema import Settings
 from tests.unit.test_head_record import record
+from windvane.cluster.addresses import dashboard_url, demand_dashboard, place, url
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.processes import mark
+from windvane.configs.load import load_settings
+from windvane.configs.schema import Settings
 
 
 def settings_of(home: Path, **variables: str) -> Settings:

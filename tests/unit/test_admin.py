@@ -11,11 +11,11 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.serve_apps_api import CONTROL
 from tests.callers import BOSS as OWNER
 from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.rollout_world import MODEL, SPEC
 from tests.unit.test_explanations_command import PLAIN
+from windvane.cluster.serve_apps_api import CONTROL
 
 JSON = {"content-type": "application/json"}
 

@@ -3,10 +3,6 @@
 import pytest
 from fastapi.routing import APIRoute
 
-from cluster.callers.api_key import ApiKey
-from configs.access import ROLES
-from serve_apps.guarded import READERS, Keeper, roles_of
-from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing
 from tests.desk_world import Client, ControlClient, DeskWorld
@@ -14,6 +10,10 @@ from tests.rollout_world import MODEL
 from tests.unit.test_admin import DECLARATION, JSON, MODELS, NAMES, REASON, problem_of, routes
 from tests.unit.test_admin import api as api
 from tests.unit.test_admin import world as world
+from windvane.cluster.callers.api_key import ApiKey
+from windvane.configs.access import ROLES
+from windvane.serve_apps.guarded import READERS, Keeper, roles_of
+from windvane.serve_apps.turned_away import TurnedAway
 
 
 def known(world: DeskWorld, *keys: ApiKey, headers: dict[str, str] | None = None) -> Client:

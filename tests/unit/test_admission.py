@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.errors import Expired, Overloaded
-from serve_apps.admission import (
+from windvane.cluster.errors import Expired, Overloaded
+from windvane.serve_apps.admission import (
     FIRST_PACE,
     HEADROOM,
     LEAST_CORRECTION,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from serve_apps.admission import (
+from tests.unit.test_admission import PATIENCE, Cpu, enter_until_refused, make, paced
+from windvane.serve_apps.admission import (
     ANSWER_MEMORY,
     FIRST_PACE,
     HIDDEN_TURNS,
@@ -10,7 +11,6 @@ from serve_apps.admission import (
     MOST_CORRECTION,
     PACE_MEMORY,
 )
-from tests.unit.test_admission import PATIENCE, Cpu, enter_until_refused, make, paced
 
 
 def test_the_pace_is_cpu_per_work_while_something_waits() -> None:

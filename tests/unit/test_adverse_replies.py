@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from serve_apps.openapi.document import document
-from serve_apps.scorer import load_version
 from tests.bundles import make_bundle
 from tests.conformity import Conformity
 from tests.gateway_world import DECIDE, FEATURES, World, champion, gateway
 from tests.unit.test_explaining import spec_of
+from windvane.serve_apps.openapi.document import document
+from windvane.serve_apps.scorer import load_version
 
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE = {"temp": 12.0, "distance": 2500.0, "stops": 3, "night": True, "origin": "EWR"}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.decision_log.record import Value
-from configs.schema import Feature
-from serve_apps.alternatives import Choices
+from windvane.cluster.decision_log.record import Value
+from windvane.configs.schema import Feature
+from windvane.serve_apps.alternatives import Choices
 
 THRESHOLDS = (2.5, 7.13, 7.14, 30.0)
 

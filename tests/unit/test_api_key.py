@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cluster.callers.api_key import ID_DIGITS, PREFIX, KeyOrder, digest_of, fresh_secret, make, revoke
-from cluster.callers.rate import Limit
-from cluster.errors import Conflict, Invalid
+from windvane.cluster.callers.api_key import ID_DIGITS, PREFIX, KeyOrder, digest_of, fresh_secret, make, revoke
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.errors import Conflict, Invalid
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER = KeyOrder("night-batch", ("client",), ("churn", "fraud"), NOW + timedelta(days=1), Limit(5.0, 10))

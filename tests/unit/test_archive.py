@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from backtest.memory import MemoryRegistry
-from cluster.bundle import CARD, MANIFEST, Bundle
-from cluster.decision_log.record import Act
-from cluster.decision_log.tail import Tail
-from cluster.decision_log.trail import TRAIL, Trail
-from cluster.errors import NotFound
-from cluster.model_card import write_card
-from serve_apps.archive import Archive
 from tests.bundles import make_bundle
 from tests.decision_log import skip_syncs
 from tests.unit.test_model_card import CARD as WRITTEN
 from tests.unit.test_retelling import MADE
 from tests.vault import open_vault
+from windvane.backtest.memory import MemoryRegistry
+from windvane.cluster.bundle import CARD, MANIFEST, Bundle
+from windvane.cluster.decision_log.record import Act
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.errors import NotFound
+from windvane.cluster.model_card import write_card
+from windvane.serve_apps.archive import Archive
 
 
 def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from cluster.jobs import JobState, JobStatus
-from configs.schema import Retrain
-from monitoring.attempts import begin, overdue, ready, settle
-from monitoring.requests import RetrainRequest
+from windvane.cluster.jobs import JobState, JobStatus
+from windvane.configs.schema import Retrain
+from windvane.monitoring.attempts import begin, overdue, ready, settle
+from windvane.monitoring.requests import RetrainRequest
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 RULES = Retrain(max_attempts=3, retry_after=timedelta(seconds=30), job_timeout=timedelta(minutes=30))

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.decision_log.auditor import Auditor
-from cluster.decision_log.record import Act
-from cluster.decision_log.tail import Tail
-from cluster.decision_log.trail import TRAIL, Trail
-from cluster.errors import Conflict, Unavailable
-from cluster.registry import registry_state
-from cluster.store import Event
-from serve_apps.auditing import Auditing
 from tests.audit_world import LOG, World
 from tests.bundles import SPEC
 from tests.decision_log import decision, skip_syncs
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.record import Act
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.errors import Conflict, Unavailable
+from windvane.cluster.registry import registry_state
+from windvane.cluster.store import Event
+from windvane.serve_apps.auditing import Auditing
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODEL = SPEC.model_copy(update={"name": LOG, "retention": timedelta(days=30)})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log.auditor import Auditor
 from tests.audit_world import LOG, World
 from tests.decision_log import decision, skip_syncs
+from windvane.cluster.decision_log.auditor import Auditor
 
 
 @pytest.fixture(autouse=True)

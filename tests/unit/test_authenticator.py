@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import ANYBODY, Caller, demand_all_models, demand_model, demand_role
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeyRing
-from cluster.callers.rate import Limit
-from cluster.callers.tokens import UnknownSigningKey, Verified
-from cluster.errors import Forbidden, TooFast, Unauthorized
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import ANYBODY, Caller, demand_all_models, demand_model, demand_role
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeyRing
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.callers.tokens import UnknownSigningKey, Verified
+from windvane.cluster.errors import Forbidden, TooFast, Unauthorized
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.tokens import UnknownSigningKey
-from cluster.errors import Unauthorized
 from tests.unit.test_authenticator import Clock, FakeTokens
 from tests.unit.test_authenticator import asked as asked
 from tests.unit.test_authenticator import clock as clock
 from tests.unit.test_authenticator import tokens as tokens
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.tokens import UnknownSigningKey
+from windvane.cluster.errors import Unauthorized
 
 
 def test_a_token_is_checked_once_until_it_ends(asked: Authenticator, tokens: FakeTokens, clock: Clock) -> None:

@@ -7,9 +7,9 @@ import pytest
 from ray.serve.autoscaling_policy import replica_queue_length_autoscaling_policy
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
-from serve_apps import autoscaling
-from serve_apps.autoscaling import PAST_SERVE, desired_replicas
-from serve_apps.gateway import POLICY
+from windvane.serve_apps import autoscaling
+from windvane.serve_apps.autoscaling import PAST_SERVE, desired_replicas
+from windvane.serve_apps.gateway import POLICY
 
 CONFIG = AutoscalingConfig(min_replicas=1, max_replicas=9, target_ongoing_requests=64)
 

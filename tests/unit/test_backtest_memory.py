@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
-from cluster.errors import NotFound
-from serve_apps.rollout.ports import Displaced
-from serve_apps.router import Arm, Split
 from tests.registry_contract import FIRST
+from windvane.backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
+from windvane.cluster.errors import NotFound
+from windvane.serve_apps.rollout.ports import Displaced
+from windvane.serve_apps.router import Arm, Split
 
 SPLIT = Split("loans", 3, "salt", (Arm("champion", 1, 1.0),))
 

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from serve_apps.batcher import Batcher
+from windvane.serve_apps.batcher import Batcher
 
 
 class Turns:

@@ -18,7 +18,7 @@ from benchmarks.load import Traffic
 from benchmarks.measure import Figure, Span, Wrong
 from benchmarks.model import make_rows
 from benchmarks.servers import Running
-from cluster.errors import Unavailable
+from windvane.cluster.errors import Unavailable
 
 FIGURE = Figure(64, 100.0, 100.0, 1.0, 2.0, 0.5, 300.0, 0.0, "wrk")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cluster.boundary import LARGEST, sentence
-from cluster.errors import Invalid
-from configs.complaint import BadDeclaration, Complaint
-from configs.schema import Feature
-from configs.tables.bad_table import BadTable
+from windvane.cluster.boundary import LARGEST, sentence
+from windvane.cluster.errors import Invalid
+from windvane.configs.complaint import BadDeclaration, Complaint
+from windvane.configs.schema import Feature
+from windvane.configs.tables.bad_table import BadTable
 
 NAME = "Maria Meier"
 

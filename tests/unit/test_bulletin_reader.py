@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.errors import Unavailable
-from serve_apps.bulletin_reader import FRESH_SECONDS, BulletinReader
-from serve_apps.bulletins import POLICY, News, Place
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.bulletin_reader import FRESH_SECONDS, BulletinReader
+from windvane.serve_apps.bulletins import POLICY, News, Place
 
 
 class Line:

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_apps import bulletins
-from serve_apps.bulletins import CONSENTS, FORGET_SECONDS, POLICY, Bulletins, News, Place
+from windvane.serve_apps import bulletins
+from windvane.serve_apps.bulletins import CONSENTS, FORGET_SECONDS, POLICY, Bulletins, News, Place
 
 BOTH = (POLICY, CONSENTS)
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.bundle import FILES, Bundle, Manifest
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
+from windvane.cluster.bundle import FILES, Bundle, Manifest
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
 
 SPEC = ModelSpec.model_validate(
     {

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from monitoring.calibration import Block, block, blocks_of, cost, day_effect, standardised, tolerance
-from monitoring.performance import LabelledScores
+from windvane.monitoring.calibration import Block, block, blocks_of, cost, day_effect, standardised, tolerance
+from windvane.monitoring.performance import LabelledScores
 
 
 def seen(scores: np.ndarray, labels: np.ndarray, window: int = 0) -> Block:

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cluster.model_card import Card, Group
-from configs.schema import ModelSpec
-from training.card import LEAST_ROWS, fill, groups_of, wilson
-from training.evaluate import Ruling, compare
-from training.examples import Examples
-from training.order import Order
+from windvane.cluster.model_card import Card, Group
+from windvane.configs.schema import ModelSpec
+from windvane.training.card import LEAST_ROWS, fill, groups_of, wilson
+from windvane.training.evaluate import Ruling, compare
+from windvane.training.examples import Examples
+from windvane.training.order import Order
 
 TAGS = {"source": "loans.csv", "data_sha256": "ab", "code_revision": "dead", "environment": "python"}
 

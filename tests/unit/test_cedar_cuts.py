@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.cedar_cuts import cell, cuts
 from tests.policies import asks, cedar, rule
+from windvane.cluster.cedar_cuts import cell, cuts
 
 ACT = 'permit (principal, action == Action::"act", resource)'
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster import cedar_policy
-from cluster.cedar_policy import CedarPolicy, taken
-from cluster.errors import Invalid
-from cluster.policy import UNEVALUATED, Mandate, Request, Standing
-from cluster.policy_set import PolicySet
 from tests.policies import CLIENT, CREDIT, PACKAGED, asks, asks_with, cedar, rule
+from windvane.cluster import cedar_policy
+from windvane.cluster.cedar_policy import CedarPolicy, taken
+from windvane.cluster.errors import Invalid
+from windvane.cluster.policy import UNEVALUATED, Mandate, Request, Standing
+from windvane.cluster.policy_set import PolicySet
 
 ANYTHING = rule("permit (principal, action, resource)", "anything")
 ACT_FORBID = 'forbid (principal, action == Action::"act", resource)'

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.cedar_rules import compile_policies, statements
-from cluster.errors import Invalid
-from cluster.policy_set import PolicySet
 from tests.policies import SCHEMA, rule, written
+from windvane.cluster.cedar_rules import compile_policies, statements
+from windvane.cluster.errors import Invalid
+from windvane.cluster.policy_set import PolicySet
 
 PERMIT = "permit (principal, action, resource)"
 

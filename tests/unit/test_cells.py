@@ -7,11 +7,11 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from cluster.decision_log.cells import changed_cells
-from cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, table
-from cluster.decision_log.record import Record
-from cluster.decision_log.segment import Header
 from tests.decision_log import COLUMNS, decision, outcome, shadow
+from windvane.cluster.decision_log.cells import changed_cells
+from windvane.cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, table
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.decision_log.segment import Header
 
 HEADER = Header("flight-delay", "w", 1.0, COLUMNS)
 

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log.chain import begin, breaks, extend
-from cluster.decision_log.rolling import RollingSegments
-from cluster.decision_log.segment import Header, frame, link, live_names, live_path, preamble, read_header, scan_linked
 from tests.decision_log import skip_syncs
+from windvane.cluster.decision_log.chain import begin, breaks, extend
+from windvane.cluster.decision_log.rolling import RollingSegments
+from windvane.cluster.decision_log.segment import (
+    Header,
+    frame,
+    link,
+    live_names,
+    live_path,
+    preamble,
+    read_header,
+    scan_linked,
+)
 
 HEADER = Header("flight-delay", "replica-1", 1.5, ())
 START = preamble(HEADER)
@@ -107,7 +116,7 @@ def test_a_group_that_the_disk_refused_is_no_part_of_it(tmp_path: Path, monkeypa
         skip_syncs(monkeypatch)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("cluster.decision_log.disk.sync", refuse)
+    monkeypatch.setattr("windvane.cluster.decision_log.disk.sync", refuse)
     assert "Input/output error" in str(segments.write(frame(b"refused")))
     assert segments.write(frame(b"after")) is None
     first, second = (live_path(tmp_path, name).read_bytes() for name in live_names(tmp_path))

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 import xgboost
 
-from cluster.bundle import BOOSTER, JUDGED, Bundle, Manifest
-from configs.schema import ModelSpec
-from training.champion import StoredChampion
-from training.examples import Examples
+from windvane.cluster.bundle import BOOSTER, JUDGED, Bundle, Manifest
+from windvane.configs.schema import ModelSpec
+from windvane.training.champion import StoredChampion
+from windvane.training.examples import Examples
 
 SPEC = ModelSpec.model_validate(
     {

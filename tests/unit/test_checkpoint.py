@@ -9,7 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log.checkpoint import (
+from tests.audit_world import KEY, World
+from tests.decision_log import skip_syncs
+from windvane.cluster.decision_log.checkpoint import (
     GENESIS,
     Checkpoint,
     Signed,
@@ -19,10 +21,8 @@ from cluster.decision_log.checkpoint import (
     hash_of,
     sign,
 )
-from cluster.decision_log.checkpoints import Checkpoints
-from cluster.errors import Conflict
-from tests.audit_world import KEY, World
-from tests.decision_log import skip_syncs
+from windvane.cluster.decision_log.checkpoints import Checkpoints
+from windvane.cluster.errors import Conflict
 
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(reversed(range(32))))
 

@@ -1,10 +1,10 @@
 import pytest
 
-from cluster.errors import Forbidden, NotFound, Unavailable
-from serve_apps.chosen_version import choose, loaded_number
-from serve_apps.roster import InForce
-from serve_apps.router import Arm, Router, Split
 from tests.gateway_world import canary, champion
+from windvane.cluster.errors import Forbidden, NotFound, Unavailable
+from windvane.serve_apps.chosen_version import choose, loaded_number
+from windvane.serve_apps.roster import InForce
+from windvane.serve_apps.router import Arm, Router, Split
 
 
 class FakeRoster:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.callers.caller import Caller
-from cluster.callers.claims import LONGEST_NAME, caller_of, until
-from cluster.errors import Unauthorized
-from configs.access import Claims, Role
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.callers.claims import LONGEST_NAME, caller_of, until
+from windvane.cluster.errors import Unauthorized
+from windvane.configs.access import Claims, Role
 
 ROLES: dict[str, Role] = {"ml": "client", "boss": "admin"}
 NOW = 1_000_000.0

@@ -11,18 +11,17 @@ import click
 import httpx
 import pytest
 
-from cluster import addresses, lifecycle
-from cluster.cli import decisions, main, operate
-from cluster.control_api import ControlApi
-from cluster.errors import Invalid, Problem, Unavailable
-from cluster.jobs import PROGRAM
-from cluster.store import Event
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.rollout_world import MODEL, SPEC
 from tests.shell import Shell, sentence_of
 from tests.shell import down as down
 from tests.shell import up as up
 from tests.unit.test_explanations_command import PLAIN
+from windvane.cluster import addresses, lifecycle
+from windvane.cluster.cli import decisions, main, operate
+from windvane.cluster.control_api import ControlApi
+from windvane.cluster.errors import Invalid, Problem, Unavailable
+from windvane.cluster.store import Event
 
 HEAVY = ("ray", "mlflow", "pandas", "numpy", "pyarrow", "duckdb", "sqlalchemy", "cedarpy", "sklearn", "fastapi")
 
@@ -42,7 +41,9 @@ def test_a_word_that_is_no_verb_is_answered_with_one_that_is(down: Shell) -> Non
 def test_who_asks_a_running_windvane_waits_for_no_library_that_asking_does_not_need() -> None:
     """Every command took 3 to 6 s, most of it for pandas, DuckDB, SQLAlchemy, which only a few of them use."""
     verbs = ["operate", "models", "decisions", "explanations", "rollouts", "cards", "policies", "privacy", "keys"]
-    program = "import sys\n" + "".join(f"import cluster.cli.{verb}\n" for verb in verbs) + "print(*sys.modules)"
+    program = (
+        "import sys\n" + "".join(f"import windvane.cluster.cli.{verb}\n" for verb in verbs) + "print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert not {*HEAVY} & {*done.stdout.split()}
 
@@ -231,7 +232,7 @@ def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(operate.subprocess, "run", run)
     assert down("demo", "--full", "--keep").exit_code == 3
-    assert ran == [[*PROGRAM, "examples.demo", "--full", "--keep"]]
+    assert ran == [["-m", "windvane.examples.demo", "--full", "--keep"]]
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cluster.audit_place import AuditPlace
-from cluster.cli import main
-from cluster.decision_log.auditor import Auditor
-from cluster.decision_log.query import Query
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.segment import live_path
-from cluster.decision_log.trail import TRAIL
-from cluster.decision_log.verify import main as check_proof
-from configs.load import load_settings
 from tests.decision_log import Segment, decision, skip_syncs, written
+from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.cli import main
+from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.segment import live_path
+from windvane.cluster.decision_log.trail import TRAIL
+from windvane.cluster.decision_log.verify import main as check_proof
+from windvane.configs.load import load_settings
 
 LOG = "flight-delay"
 

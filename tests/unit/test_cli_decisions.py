@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from cluster.cli import decisions
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.rollout_world import MODEL
 from tests.shell import Shell
 from tests.shell import down as down
 from tests.shell import up as up
+from windvane.cluster.cli import decisions
 
 ID = "019f0d0e-6b0c-7c8e-9a64-0f8a6a0b7c1{}"
 

@@ -10,17 +10,17 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from backtest.memory import MemoryStore
-from cluster import addresses
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeySnapshot
-from cluster.cli import main, operate
-from cluster.control_api import ControlApi
-from cluster.errors import Unavailable
-from serve_apps.key_desk import KeyDesk
 from tests.callers import SECRET
 from tests.desk_world import ControlClient
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster import addresses
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeySnapshot
+from windvane.cluster.cli import main, operate
+from windvane.cluster.control_api import ControlApi
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.key_desk import KeyDesk
 
 
 class Shell:

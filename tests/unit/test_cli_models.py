@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from cluster.cli import models
-from cluster.jobs import PROGRAM, TRAINING
-from cluster.store import Event
-from configs.settings import USERS_FOLDER
 from tests.fakes import FakeJobs
 from tests.rollout_world import MODEL
 from tests.shell import DECLARATION, Shell, sentence_of
 from tests.shell import down as down
 from tests.shell import up as up
 from tests.unit.test_model_card import CARD
+from windvane.cluster.cli import models
+from windvane.cluster.jobs import TRAINING
+from windvane.cluster.store import Event
+from windvane.configs.settings import USERS_FOLDER
 
 FLIGHTS = "distance,late\n100,0\n200,1\n"
 
@@ -65,7 +65,7 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
     assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nFAILED: out of memory\n"
     (request,) = jobs.requests.values()
     assert request.entrypoint[1:] == (
-        *(*PROGRAM, TRAINING, "--model", MODEL, "--reason", "manual"),
+        *("-m", TRAINING, "--model", MODEL, "--reason", "manual"),
         *("--until", "2013-03-01", "--accept"),
     )
     assert request.environment["WINDVANE_HOME"] == str(up.home)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from cluster.cli.waits import Waits
-from cluster.errors import Unavailable
+from windvane.cluster.cli.waits import Waits
+from windvane.cluster.errors import Unavailable
 
 
 class Control:

@@ -5,9 +5,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from training.coerce import MOMENT, coerce
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.training.coerce import MOMENT, coerce
 
 
 def spec(

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.encoding import Encoder
-from cluster.errors import Invalid, TooLarge
-from configs.schema import Feature
-from serve_apps.protocol.columns import Columns
-from serve_apps.protocol.features import LARGEST_NUMBER, Complaint, read
-from serve_apps.protocol.tensors import BYTES, DTYPES, Tensor
 from tests.bundles import SPEC
+from windvane.cluster.encoding import Encoder
+from windvane.cluster.errors import Invalid, TooLarge
+from windvane.configs.schema import Feature
+from windvane.serve_apps.protocol.columns import Columns
+from windvane.serve_apps.protocol.features import LARGEST_NUMBER, Complaint, read
+from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor
 
 ENCODER = Encoder(SPEC.features)
 COLUMNS = Columns(SPEC.features, most_rows=8)

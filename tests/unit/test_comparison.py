@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.decision_log.query import Query
-from cluster.decision_log.record import Decision
-from cluster.decision_log.writer import Writer
-from cluster.errors import NotFound
-from monitoring.comparison import REFERENCE, Comparison, comparable, compare
 from tests.unit.test_observation import SPEC
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.errors import NotFound
+from windvane.monitoring.comparison import REFERENCE, Comparison, comparable, compare
 
 
 def logged(root: Path, n: int) -> Query:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.memory import MemoryStore
-from cluster.consent import CONSENT, Consent, ConsentChange, ConsentRecords, Said, subject_hash
-from cluster.errors import Conflict
-from serve_apps.consents import Consents, encode_change
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.consent import CONSENT, Consent, ConsentChange, ConsentRecords, Said, subject_hash
+from windvane.cluster.errors import Conflict
+from windvane.serve_apps.consents import Consents, encode_change
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 MARKETING = frozenset({"marketing"})

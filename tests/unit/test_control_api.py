@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.control_api import ControlApi
-from cluster.errors import (
+from windvane.cluster.control_api import ControlApi
+from windvane.cluster.errors import (
     Conflict,
     Denied,
     Forbidden,
@@ -19,7 +19,7 @@ from cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from serve_apps.protocol.problem import problem
+from windvane.serve_apps.protocol.problem import problem
 
 URL = "http://127.0.0.1:8000"
 

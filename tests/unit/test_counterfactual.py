@@ -6,16 +6,16 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 
-from cluster.decision_log.grounds import Change, Counterfactual, NoneFound
-from cluster.decision_log.record import Value
-from cluster.encoding import Encoder, Rows
-from configs.schema import ModelSpec
-from monitoring.profile import Profile
-from serve_apps.booster.forest import Forest, read_forest
-from serve_apps.counterfactual import Counterfactuals, none_within, would_have
-from serve_apps.search import Reached
-from serve_apps.thresholds import Thresholds
 from tests.bundles import SPEC, make_rows
+from windvane.cluster.decision_log.grounds import Change, Counterfactual, NoneFound
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import Encoder, Rows
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.profile import Profile
+from windvane.serve_apps.booster.forest import Forest, read_forest
+from windvane.serve_apps.counterfactual import Counterfactuals, none_within, would_have
+from windvane.serve_apps.search import Reached
+from windvane.serve_apps.thresholds import Thresholds
 
 RECORD: tuple[Value, ...] = (12.0, 1500.0, 3, True, "EWR")
 

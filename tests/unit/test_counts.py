@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.errors import Invalid
-from configs.schema import Feature
-from monitoring.counts import Merged, Tally
-from monitoring.profile import Profile
-from monitoring.shipment import latency_quantile
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import Feature
+from windvane.monitoring.counts import Merged, Tally
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.shipment import latency_quantile
 
 FEATURES = (Feature(name="temp", type="number", missing=True), Feature(name="dep", type="number"))
 DAY = 86400.0

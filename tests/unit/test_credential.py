@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.callers.credential import MOST_BYTES, credential_of, credentials_in
-from cluster.errors import Unauthorized
+from windvane.cluster.callers.credential import MOST_BYTES, credential_of, credentials_in
+from windvane.cluster.errors import Unauthorized
 
 TOKEN = b"wv_AbC-_.~+/09=="
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"

@@ -7,18 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.query import Query
-from cluster.decision_log.record import Decision, Outcome
-from cluster.decision_log.revealed import RevealedLog
-from cluster.decision_log.writer import Writer
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from serve_apps.protected_log import ProtectedLog
 from tests.vault import open_vault
-from training.data import gather, gather_from
-from training.examples import encode, label_delay
-from training.slices import holdout_start
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.record import Decision, Outcome
+from windvane.cluster.decision_log.revealed import RevealedLog
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.protected_log import ProtectedLog
+from windvane.training.data import gather, gather_from
+from windvane.training.examples import encode, label_delay
+from windvane.training.slices import holdout_start
 
 CSV = "asked_at,customer,income,bad\n2024-01-03,c,3,1\n2024-01-01,a,1,0\n2024-01-02,b,2,1\n2024-02-01,d,4,0\n"
 

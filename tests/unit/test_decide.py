@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log.grounds import Change, Counterfactual, Grounds, NoneFound, Reason
-from cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
-from serve_apps.protocol.decide import Asked, Decide
-from serve_apps.protocol.features import Complaint, read
-from serve_apps.question import Answer, Question
 from tests.bundles import SPEC
 from tests.gateway_world import FEATURES, NOW, asked
+from windvane.cluster.decision_log.grounds import Change, Counterfactual, Grounds, NoneFound, Reason
+from windvane.cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
+from windvane.serve_apps.protocol.decide import Asked, Decide
+from windvane.serve_apps.protocol.features import Complaint, read
+from windvane.serve_apps.question import Answer, Question
 
 DECIDE = Decide(SPEC)
 ROW = (3.5, 1200.0, 1, True, "JFK")

@@ -6,17 +6,17 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from cluster.callers.caller import ANYBODY
-from cluster.decision_log.grounds import Counterfactual
-from cluster.errors import NotFound, Unavailable
-from cluster.policy import Standing
-from serve_apps.question import Answer, Question
-from serve_apps.router import bucket
-from serve_apps.scorer import LoadedVersion, load_version
 from tests.bundles import make_bundle
 from tests.gateway_fakes import BrokenVersion
 from tests.gateway_world import NOW, World, canary, champion, gateway, settled
 from tests.unit.test_explaining import spec_of
+from windvane.cluster.callers.caller import ANYBODY
+from windvane.cluster.decision_log.grounds import Counterfactual
+from windvane.cluster.errors import NotFound, Unavailable
+from windvane.cluster.policy import Standing
+from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.router import bucket
+from windvane.serve_apps.scorer import LoadedVersion, load_version
 
 ROW = (3.5, 1200.0, 1, True, "JFK")
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.declarations import deployed_models, load_spec, spec_digest
-from cluster.errors import NotFound
-from cluster.sql_store import SqlStore
-from cluster.store import DECLARATION
 from tests.bundles import SPEC
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.declarations import deployed_models, load_spec, spec_digest
+from windvane.cluster.errors import NotFound
+from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.store import DECLARATION
 
 
 def test_the_deployed_declaration_comes_from_the_store() -> None:

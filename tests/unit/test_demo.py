@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-import examples.demo.__main__ as demo
-from cluster import addresses, lifecycle
-from cluster.errors import Unavailable
-from configs.settings import Settings
+import windvane.examples.demo.__main__ as demo
+from windvane.cluster import addresses, lifecycle
+from windvane.cluster.errors import Unavailable
+from windvane.configs.settings import Settings
 
 
 class Stage:

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import Decision
-from cluster.decision_log.segment import Column
-from cluster.decision_log.trail import Trail
-from cluster.decision_log.verify import verify
-from cluster.errors import Conflict, Denied, NotFound
-from configs.schema import Feature
-from examples.demo.letter import declined, letter
-from examples.demo.mortgage import WIDTH, folded, scenes
-from examples.demo.scene import COMPARING, LENDING, MODEL, Audited, Case, Scene, ask
-from examples.demo.tampering import forge
-from serve_apps.records_desk import RecordsDesk
 from tests.decision_log import skip_syncs, written
 from tests.vault import open_vault
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.segment import Column
+from windvane.cluster.decision_log.trail import Trail
+from windvane.cluster.decision_log.verify import verify
+from windvane.cluster.errors import Conflict, Denied, NotFound
+from windvane.configs.schema import Feature
+from windvane.examples.demo.letter import declined, letter
+from windvane.examples.demo.mortgage import WIDTH, folded, scenes
+from windvane.examples.demo.scene import COMPARING, LENDING, MODEL, Audited, Case, Scene, ask
+from windvane.examples.demo.tampering import forge
+from windvane.serve_apps.records_desk import RecordsDesk
 
 FEATURES = (Feature(name="debt", type="number", personal=True), Feature(name="loan", type="number"))
 COLUMNS = tuple(Column(feature.name, feature.type) for feature in FEATURES)

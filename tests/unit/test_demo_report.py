@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from cluster.decision_log.query import Query
-from examples.demo import report
-from examples.demo.summary import broken_promises, summary
 from tests.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs
+from windvane.cluster.decision_log.query import Query
+from windvane.examples.demo import report
+from windvane.examples.demo.summary import broken_promises, summary
 
 JULY, AUGUST = 1_373_000_000.0, 1_376_000_000.0  # 5 July and 8 August 2013
 VERDICT = "2026-03-01T12:00:00+00:00"

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from cluster.errors import Conflict, Forbidden, NotFound
-from cluster.store import Event
-from cluster.waiting import Wait
-from monitoring.requests import requests_of
-from serve_apps.desk import NEWEST_EVENTS
-from serve_apps.inference_server import unready
 from tests.desk_world import DeskWorld
 from tests.rollout_world import MODEL, SPEC
+from windvane.cluster.errors import Conflict, Forbidden, NotFound
+from windvane.cluster.store import Event
+from windvane.cluster.waiting import Wait
+from windvane.monitoring.requests import requests_of
+from windvane.serve_apps.desk import NEWEST_EVENTS
+from windvane.serve_apps.inference_server import unready
 
 DECLARATION = SPEC.model_dump(mode="json")
 

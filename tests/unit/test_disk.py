@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log import disk
-from cluster.decision_log.key_file import made_once
 from tests.simulated_disk import FOLDER, SimulatedDisk
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.key_file import made_once
 
 
 class Killed(BaseException):

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from configs import schema
-from configs.document import parse
-from configs.schema import Declared, Feature
 from docs.generate import PAGE, meanings, page
+from windvane.configs import schema
+from windvane.configs.document import parse
+from windvane.configs.schema import Declared, Feature
 
 
 def test_the_field_reference_is_up_to_date_with_the_schema() -> None:

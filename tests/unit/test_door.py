@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from cluster.decision_log.record import Outcome
-from serve_apps.decision_id import fixed
-from serve_apps.departures import UNWATCHED
-from serve_apps.router import bucket
-from serve_apps.scorer import LoadedVersion
 from tests.callers import BOSS, SECRET
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, call, canary, champion, gateway, settled
+from windvane.cluster.decision_log.record import Outcome
+from windvane.serve_apps.decision_id import fixed
+from windvane.serve_apps.departures import UNWATCHED
+from windvane.serve_apps.router import bucket
+from windvane.serve_apps.scorer import LoadedVersion
 
 READY, MODEL = "/v2/models/trips/ready", "/v2/models/trips"
 

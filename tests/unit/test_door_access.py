@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from serve_apps.decision_id import fixed
-from serve_apps.scorer import LoadedVersion
 from tests.callers import BOSS, key, knowing, limited
 from tests.gateway_world import DECIDE, OUTCOMES, World, asked, champion, gateway
 from tests.unit.test_door import BODY, MODEL, READY
 from tests.unit.test_door import home as home
+from windvane.serve_apps.decision_id import fixed
+from windvane.serve_apps.scorer import LoadedVersion
 
 CLIENT, OTHERS, READER = (f"wv_{letter * 43}" for letter in "cor")
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serve_apps.router import bucket
 from tests.gateway_world import DECIDE, OUTCOMES, World, asked, call
 from tests.unit.test_door import BODY
 from tests.unit.test_door import door as door
 from tests.unit.test_door import home as home
+from windvane.serve_apps.router import bucket
 
 
 @pytest.mark.parametrize(

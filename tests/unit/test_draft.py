@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from configs.complaint import BadDeclaration
-from configs.document import parse
-from configs.draft import draft
-from configs.load import validate_file
-from configs.schema import ModelSpec
+from windvane.configs.complaint import BadDeclaration
+from windvane.configs.document import parse
+from windvane.configs.draft import draft
+from windvane.configs.load import validate_file
+from windvane.configs.schema import ModelSpec
 
 ROWS = 400
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.encoding import Encoder
-from configs.schema import Feature
+from windvane.cluster.encoding import Encoder
+from windvane.configs.schema import Feature
 
 FEATURES = (
     Feature(name="speed", type="number", missing=True),

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import ANYBODY, Caller
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeyRing
-from cluster.callers.rate import Limit
-from cluster.errors import Forbidden, TooFast, Unauthorized
-from serve_apps.entrance import Entrance
-from serve_apps.turned_away import TurnedAway
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import ANYBODY, Caller
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeyRing
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.errors import Forbidden, TooFast, Unauthorized
+from windvane.serve_apps.entrance import Entrance
+from windvane.serve_apps.turned_away import TurnedAway
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

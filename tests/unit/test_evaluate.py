@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from configs.schema import Action, DecisionRule
 from tests import figures
-from training.evaluate import METRICS, Comparison, Estimate, compare, decision_costs, rule
+from windvane.configs.schema import Action, DecisionRule
+from windvane.training.evaluate import METRICS, Comparison, Estimate, compare, decision_costs, rule
 
 DECISION = DecisionRule(
     actions=(

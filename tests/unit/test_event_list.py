@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cluster.cli.event_list import EventList, event_line
+from windvane.cluster.cli.event_list import EventList, event_line
 
 EVENT = {"number": 1, "at": "2026-03-01T12:30:01+00:00", "kind": "promoted", "version": 3, "detail": "v3 took over"}
 

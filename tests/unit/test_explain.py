@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import xgboost
 
-from cluster.encoding import Rows
-from serve_apps.explain import BoosterExplainer, QuadratureExplainer, load_explainer
 from tests.forests import random_rows, trained
+from windvane.cluster.encoding import Rows
+from windvane.serve_apps.explain import BoosterExplainer, QuadratureExplainer, load_explainer
 
 
 @pytest.fixture

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cluster.decision_log.grounds import Grounds
-from cluster.encoding import Rows
-from cluster.errors import Unavailable
-from cluster.policy import Verdict
-from configs.schema import ModelSpec
-from serve_apps import explaining
-from serve_apps.explaining import Explaining
-from serve_apps.grounding import Explained
-from serve_apps.pace import Pace
-from serve_apps.pending import Row, Ruled, Scored
-from serve_apps.question import Question
 from tests.bundles import SPEC
+from windvane.cluster.decision_log.grounds import Grounds
+from windvane.cluster.encoding import Rows
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.policy import Verdict
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps import explaining
+from windvane.serve_apps.explaining import Explaining
+from windvane.serve_apps.grounding import Explained
+from windvane.serve_apps.pace import Pace
+from windvane.serve_apps.pending import Row, Ruled, Scored
+from windvane.serve_apps.question import Question
 
 PLAIN: Any = None
 ALLOWED = Verdict(True, (), "", "")

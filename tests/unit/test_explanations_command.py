@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cluster.cli.explanations import lines
-from serve_apps.record_replies import Retold
+from windvane.cluster.cli.explanations import lines
+from windvane.serve_apps.record_replies import Retold
 
 PLAIN: Retold = {
     "decision_id": "d1",

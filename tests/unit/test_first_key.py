@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import digest_of
-from cluster.callers.first_key import ensure_first_key
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeyRing
-from cluster.errors import Invalid
-from configs.access import ROLES
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import digest_of
+from windvane.cluster.callers.first_key import ensure_first_key
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeyRing
+from windvane.cluster.errors import Invalid
+from windvane.configs.access import ROLES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

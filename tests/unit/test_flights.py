@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from configs.load import load_model, load_settings
-from examples import flights as example
+from windvane.configs.load import load_model, load_settings
+from windvane.examples import flights as example
 
 
 @pytest.fixture(scope="module")

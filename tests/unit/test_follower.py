@@ -1,11 +1,11 @@
 import asyncio
 from typing import Any
 
-from cluster.errors import Unavailable
-from serve_apps.follower import Follower
-from serve_apps.roster import Report, Roster
 from tests.gateway_fakes import FakeFeed
 from tests.gateway_world import canary, champion, settled
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.follower import Follower
+from windvane.serve_apps.roster import Report, Roster
 
 
 def load(number: int) -> Any:

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from backtest.memory import MemoryStore
-from monitoring.forgotten import forgotten
-from serve_apps.forgotten_watch import ForgottenWatch
-from serve_apps.status import traffic_status
 from tests.desk_world import SEEN
 from tests.rollout_world import MODEL
+from windvane.backtest.memory import MemoryStore
+from windvane.monitoring.forgotten import forgotten
+from windvane.serve_apps.forgotten_watch import ForgottenWatch
+from windvane.serve_apps.status import traffic_status
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

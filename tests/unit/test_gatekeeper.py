@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from cluster import haproxy
-from cluster.errors import WindvaneError
-from serve_apps import gatekeeper
-from serve_apps.admission import FIRST_PACE, Admission
-from serve_apps.departures import UNWATCHED
-from serve_apps.gatekeeper import Gatekeeper, Guarded
-from serve_apps.http_request import Headers
-from serve_apps.protocol.problem import Response
 from tests.gateway_world import Reply, call
+from windvane.cluster import haproxy
+from windvane.cluster.errors import WindvaneError
+from windvane.serve_apps import gatekeeper
+from windvane.serve_apps.admission import FIRST_PACE, Admission
+from windvane.serve_apps.departures import UNWATCHED
+from windvane.serve_apps.gatekeeper import Gatekeeper, Guarded
+from windvane.serve_apps.http_request import Headers
+from windvane.serve_apps.protocol.problem import Response
 
 NOW = 1_700_000_000.0
 DECIDE, INFER, OUTCOMES = (f"/v2/models/trips/{verb}" for verb in ("decide", "versions/3/infer", "outcomes"))

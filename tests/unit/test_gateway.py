@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import Unavailable
-from cluster.haproxy_queue import Queue
-from configs.schema import ModelSpec
-from serve_apps.gateway import Gateway, options_of, queue_of
 from tests.gateway_world import SPEC
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.haproxy_queue import Queue
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.gateway import Gateway, options_of, queue_of
 
 
 def spec(p99_ms: float, **serving: Any) -> ModelSpec:

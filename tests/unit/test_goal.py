@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from configs.schema import Action, DecisionRule
-from serve_apps.goal import Goal, goal_of
-from serve_apps.thresholds import Thresholds
+from windvane.configs.schema import Action, DecisionRule
+from windvane.serve_apps.goal import Goal, goal_of
+from windvane.serve_apps.thresholds import Thresholds
 
 RULE = DecisionRule(
     actions=(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from configs.load import validate_file
-from configs.schema import Action, DecisionRule, Feature, ModelSpec
+from windvane.configs.load import validate_file
+from windvane.configs.schema import Action, DecisionRule, Feature, ModelSpec
 
 GOOD = """\
 name: loan
@@ -46,7 +46,7 @@ def test_a_governed_model_says_all_of_it(tmp_path: Path) -> None:
 
 
 def test_what_is_declared_is_what_is_read() -> None:
-    from configs.document import parse
+    from windvane.configs.document import parse
 
     spec = ModelSpec.model_validate(parse(GOOD).value)
     assert ModelSpec.model_validate_json(spec.model_dump_json()) == spec

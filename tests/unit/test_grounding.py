@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from cluster.decision_log.grounds import Counterfactual, NoneFound
-from cluster.errors import Unavailable
-from configs.schema import ModelSpec
-from serve_apps.grounding import TOP_FEATURES, Grounding
-from serve_apps.question import Question
-from serve_apps.scorer import LoadedVersion, load_version
-from serve_apps.search import Reached
 from tests.bundles import make_bundle
 from tests.unit.test_explaining import spec_of
+from windvane.cluster.decision_log.grounds import Counterfactual, NoneFound
+from windvane.cluster.errors import Unavailable
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.grounding import TOP_FEATURES, Grounding
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.scorer import LoadedVersion, load_version
+from windvane.serve_apps.search import Reached
 
 LATE = (12.0, 2500.0, 3, True, "EWR")
 
@@ -73,8 +73,8 @@ def test_a_row_that_is_rounded_to_the_other_side_by_itself_has_nothing_to_be_fou
 def test_a_version_that_cannot_be_searched_as_declared_is_not_served(
     governed: LoadedVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from serve_apps import grounding
-    from serve_apps.booster.forest import Unsupported
+    from windvane.serve_apps import grounding
+    from windvane.serve_apps.booster.forest import Unsupported
 
     def refuse(_: bytes) -> None:
         raise Unsupported("its booster is linear")

@@ -9,7 +9,10 @@ import pytest
 from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.errors import (
+from tests.bundles import SPEC
+from tests.callers import BOSS, key, knowing, limited
+from tests.gateway_world import NOW, World, canary, champion, gateway
+from windvane.cluster.errors import (
     Conflict,
     Expired,
     Forbidden,
@@ -22,12 +25,9 @@ from cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from serve_apps.grpc_door import LONGEST_DETAILS, GrpcDoor, refuse
-from serve_apps.request_counts import RequestCounts
-from serve_apps.scorer import LoadedVersion
-from tests.bundles import SPEC
-from tests.callers import BOSS, key, knowing, limited
-from tests.gateway_world import NOW, World, canary, champion, gateway
+from windvane.serve_apps.grpc_door import LONGEST_DETAILS, GrpcDoor, refuse
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.scorer import LoadedVersion
 
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
 
@@ -126,7 +126,7 @@ def test_a_fault_of_ours_is_internal_and_in_the_log(
     def broken(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("serve_apps.grpc_door.reply_of", broken)
+    monkeypatch.setattr("windvane.serve_apps.grpc_door.reply_of", broken)
     context = FakeContext()
     infer(world, asked(), context)
     assert context.code is Code.INTERNAL

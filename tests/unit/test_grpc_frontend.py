@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster import grpc_frontend, haproxy, haproxy_queue
-from cluster.haproxy_queue import Queue
-from configs.load import load_settings
-from configs.settings import Settings
+from windvane.cluster import grpc_frontend, haproxy, haproxy_queue
+from windvane.cluster.haproxy_queue import Queue
+from windvane.configs.load import load_settings
+from windvane.configs.settings import Settings
 
 RAYS = """global
     nbthread 1

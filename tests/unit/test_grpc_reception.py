@@ -6,10 +6,10 @@ import pytest
 from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2 as messages
 
-from serve_apps.grpc_reception import GrpcReception
-from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, key, knowing, limited
 from tests.unit.test_grpc_door import FakeContext
+from windvane.serve_apps.grpc_reception import GrpcReception
+from windvane.serve_apps.turned_away import TurnedAway
 
 OTHERS, SLOW = "wv_" + "o" * 43, "wv_" + "s" * 43
 

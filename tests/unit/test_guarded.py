@@ -9,16 +9,17 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.caller import demand_role
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeyRing
-from cluster.callers.rate import Limit
-from cluster.errors import Unauthorized, WindvaneError
-from configs.access import ROLES, Role
-from serve_apps.guarded import (
+from tests.desk_world import Client
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import demand_role
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeyRing
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.errors import Unauthorized, WindvaneError
+from windvane.configs.access import ROLES, Role
+from windvane.serve_apps.guarded import (
     MOST_BYTES,
     READERS,
     Keeper,
@@ -28,8 +29,7 @@ from serve_apps.guarded import (
     needs_all_models,
     open_to_all,
 )
-from serve_apps.turned_away import TurnedAway
-from tests.desk_world import Client
+from windvane.serve_apps.turned_away import TurnedAway
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

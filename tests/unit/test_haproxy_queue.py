@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster import haproxy_queue
-from cluster.errors import Unavailable
-from cluster.haproxy_queue import ARRIVED, Queue, bounded
-from serve_apps.openapi.refusals import PROBLEM
+from windvane.cluster import haproxy_queue
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.haproxy_queue import ARRIVED, Queue, bounded
+from windvane.serve_apps.openapi.refusals import PROBLEM
 
 RAYS = """global
     nbthread 1

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backtest.history import History
-from backtest.reading import read_history
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
+from windvane.backtest.history import History
+from windvane.backtest.reading import read_history
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
 
 DAY = 86_400.0
 CSV = "at,x,y,told\n2024-01-01,1,1,2024-01-02\n2024-01-03,3,0,2024-02-02\n2024-01-02,2,1,2024-01-03\n"

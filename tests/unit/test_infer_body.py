@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
-from cluster.errors import Invalid, Malformed
-from serve_apps.protocol.infer_body import InferBody, read_infer
-from serve_apps.protocol.tensors import BYTES, Tensor, to_bytes
 from tests.unit.test_tensors import tensors
+from windvane.cluster.errors import Invalid, Malformed
+from windvane.serve_apps.protocol.infer_body import InferBody, read_infer
+from windvane.serve_apps.protocol.tensors import BYTES, Tensor, to_bytes
 
 FLAT = {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2.5, 3, 4]}
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 
-from cluster.decision_log.record import Value
-from serve_apps.scorer import LoadedVersion
 from tests.gateway_world import DECIDE, FEATURES, NOW, Reply, World, champion, gateway
+from windvane.cluster.decision_log.record import Value
+from windvane.serve_apps.scorer import LoadedVersion
 
 MODEL = "/v2/models/trips"
 

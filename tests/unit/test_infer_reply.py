@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from cluster.errors import (
+from tests.bundles import SPEC
+from windvane.cluster.errors import (
     Conflict,
     Forbidden,
     Invalid,
@@ -14,12 +15,11 @@ from cluster.errors import (
     TooLarge,
     WindvaneError,
 )
-from serve_apps.protocol.infer_body import InferBody
-from serve_apps.protocol.infer_reply import infer_reply, refusal
-from serve_apps.protocol.inference import AskedRows, Inference, InferRequest
-from serve_apps.protocol.problem import MethodNotAllowed
-from serve_apps.question import Answer
-from tests.bundles import SPEC
+from windvane.serve_apps.protocol.infer_body import InferBody
+from windvane.serve_apps.protocol.infer_reply import infer_reply, refusal
+from windvane.serve_apps.protocol.inference import AskedRows, Inference, InferRequest
+from windvane.serve_apps.protocol.problem import MethodNotAllowed
+from windvane.serve_apps.question import Answer
 
 ANSWERS = [
     Answer("a", 3, "champion", 0.25, "keep", ("score >= 0",)),

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster.decision_log.grounds import Grounds, Reason
-from cluster.errors import Invalid
-from serve_apps.protocol.inference import Inference, InferRequest, version_of
-from serve_apps.protocol.tensors import BYTES, Tensor
-from serve_apps.question import Answer
 from tests.bundles import SPEC
 from tests.gateway_world import NOW
 from tests.unit.test_explaining import spec_of
+from windvane.cluster.decision_log.grounds import Grounds, Reason
+from windvane.cluster.errors import Invalid
+from windvane.serve_apps.protocol.inference import Inference, InferRequest, version_of
+from windvane.serve_apps.protocol.tensors import BYTES, Tensor
+from windvane.serve_apps.question import Answer
 
 INFERENCE = Inference(SPEC, fresh=lambda: "fresh")
 ROWS = Tensor("all", "FP64", (2, 5), np.array([3.5, 1200, 1, 1, 1, math.nan, 7, 2, 0, -1]))

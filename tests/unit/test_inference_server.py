@@ -1,13 +1,13 @@
 from datetime import UTC, datetime
 
-from backtest.memory import MemoryStore
-from cluster.errors import Unavailable
-from cluster.policy_library import PolicyLibrary
-from cluster.policy_set import PolicySet
-from serve_apps.inference_server import unready
-from serve_apps.router import Arm, Split
 from tests.desk_world import Client, ControlClient, DeskWorld, governance
 from tests.rollout_world import MODEL, FakeSwitchboard
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policy_set import PolicySet
+from windvane.serve_apps.inference_server import unready
+from windvane.serve_apps.router import Arm, Split
 
 
 def client_of(switchboard: FakeSwitchboard) -> Client:

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.callers.pyjwt_tokens import public_keys, tokens_of
-from cluster.callers.tokens import UnknownSigningKey
-from cluster.errors import Invalid, Unavailable
 from tests.issuer import NOW, SETTINGS, jwk, jwks, private_key, token
+from windvane.cluster.callers.pyjwt_tokens import public_keys, tokens_of
+from windvane.cluster.callers.tokens import UnknownSigningKey
+from windvane.cluster.errors import Invalid, Unavailable
 
 
 def test_keys_that_prove_nothing_are_left_out() -> None:

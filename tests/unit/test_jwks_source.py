@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cluster.callers.jwks_source import MOST_BYTES, read_file, read_url
-from cluster.errors import Unavailable
+from windvane.cluster.callers.jwks_source import MOST_BYTES, read_file, read_url
+from windvane.cluster.errors import Unavailable
 
 URL = "https://issuer.example.org/jwks"
 

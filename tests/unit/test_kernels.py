@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from serve_apps.kernels import compile_all
-from serve_apps.scorer import load_version
-from serve_apps.treeshap.kernel import contribute
-from serve_apps.treewalk.kernel import walk
 from tests.bundles import SPEC, make_bundle
+from windvane.serve_apps.kernels import compile_all
+from windvane.serve_apps.scorer import load_version
+from windvane.serve_apps.treeshap.kernel import contribute
+from windvane.serve_apps.treewalk.kernel import walk
 
 
 def test_a_real_version_finds_every_kernel_that_it_needs(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import EMPTY_SNAPSHOT, KeySnapshot, decode_snapshot, encode_snapshot
-from cluster.errors import Invalid
-from serve_apps.key_board import FORGET_SECONDS, KeyBoard
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import EMPTY_SNAPSHOT, KeySnapshot, decode_snapshot, encode_snapshot
+from windvane.cluster.errors import Invalid
+from windvane.serve_apps.key_board import FORGET_SECONDS, KeyBoard
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.callers import key_book
-from cluster.callers.api_key import KeyOrder, digest_of
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeyRing
-from cluster.errors import Conflict, Invalid, NotFound, Unavailable
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers import key_book
+from windvane.cluster.callers.api_key import KeyOrder, digest_of
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeyRing
+from windvane.cluster.errors import Conflict, Invalid, NotFound, Unavailable
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER = KeyOrder("ann", ("client",))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log.checkpoint import fingerprint
-from cluster.decision_log.key_file import made_once, master_key, public_key, signing_key
-from cluster.errors import Forbidden, Invalid, NotFound
+from windvane.cluster.decision_log.checkpoint import fingerprint
+from windvane.cluster.decision_log.key_file import made_once, master_key, public_key, signing_key
+from windvane.cluster.errors import Forbidden, Invalid, NotFound
 
 
 def mode(path: Path) -> int:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeySnapshot
-from cluster.errors import Invalid, Unavailable
-from serve_apps.key_follower import KeyFollower
 from tests.gateway_world import settled
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeySnapshot
+from windvane.cluster.errors import Invalid, Unavailable
+from windvane.serve_apps.key_follower import KeyFollower
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.callers.api_key import KeyOrder, digest_of, make, revoke
-from cluster.callers.caller import Caller
-from cluster.callers.key_ring import EMPTY, KeyRing, KeySnapshot, decode_snapshot, encode_snapshot
-from cluster.callers.rate import Limit
-from cluster.errors import Invalid, Unauthorized
+from windvane.cluster.callers.api_key import KeyOrder, digest_of, make, revoke
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.callers.key_ring import EMPTY, KeyRing, KeySnapshot, decode_snapshot, encode_snapshot
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.errors import Invalid, Unauthorized
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AT = NOW.timestamp()

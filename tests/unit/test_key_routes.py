@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import KeyOrder, digest_of
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import KeyRing, KeySnapshot
-from cluster.errors import Unavailable
-from serve_apps.guarded import Keeper
-from serve_apps.key_desk import KeyDesk
-from serve_apps.openapi.document import document
-from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing
 from tests.desk_world import Client, ControlClient
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder, digest_of
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.guarded import Keeper
+from windvane.serve_apps.key_desk import KeyDesk
+from windvane.serve_apps.openapi.document import document
+from windvane.serve_apps.turned_away import TurnedAway
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = "/api/keys"

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from cluster import lifecycle
-from cluster.addresses import Place, place
-from cluster.errors import Unavailable
-from cluster.head_record import Head
-from cluster.lifecycle import Progress, down, up
-from cluster.machine import Machine
-from cluster.scratch import scratch, scratch_root
-from configs.load import load_settings
-from configs.schema import Settings
 from tests.machines import FINE
+from windvane.cluster import lifecycle
+from windvane.cluster.addresses import Place, place
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.head_record import Head
+from windvane.cluster.lifecycle import Progress, down, up
+from windvane.cluster.machine import Machine
+from windvane.cluster.scratch import scratch, scratch_root
+from windvane.configs.load import load_settings
+from windvane.configs.schema import Settings
 
 
 def settings_of(home: Path, **variables: str) -> Settings:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log import disk, live
-from cluster.decision_log.checkpoint import Standing
-from cluster.decision_log.heads import Heads
-from cluster.decision_log.live import RESERVED_BYTES
-from cluster.decision_log.live_inspection import inspect_live
-from cluster.decision_log.record import Record
-from cluster.decision_log.segment import live_path
-from cluster.decision_log.tail import Tail
 from tests.decision_log import Segment, decision, skip_syncs
+from windvane.cluster.decision_log import disk, live
+from windvane.cluster.decision_log.checkpoint import Standing
+from windvane.cluster.decision_log.heads import Heads
+from windvane.cluster.decision_log.live import RESERVED_BYTES
+from windvane.cluster.decision_log.live_inspection import inspect_live
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.decision_log.segment import live_path
+from windvane.cluster.decision_log.tail import Tail
 
 NAMES = [f"d{place}" for place in range(40)]
 

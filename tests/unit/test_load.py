@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from configs.complaint import BadDeclaration
-from configs.load import load_model, load_settings, model_names, validate_all, validate_file
-from configs.settings import Settings
+from windvane.configs.complaint import BadDeclaration
+from windvane.configs.load import load_model, load_settings, model_names, validate_all, validate_file
+from windvane.configs.settings import Settings
 
 GOOD = """\
 name: churn

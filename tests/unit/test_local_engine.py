@@ -5,11 +5,11 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from configs.schema import Training
-from training.engine import Work
-from training.examples import Examples
-from training.local_engine import LocalEngine
-from training.settings import FitSettings
+from windvane.configs.schema import Training
+from windvane.training.engine import Work
+from windvane.training.examples import Examples
+from windvane.training.local_engine import LocalEngine
+from windvane.training.settings import FitSettings
 
 
 def examples(n: int, seed: int = 1) -> Examples:

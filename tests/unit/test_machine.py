@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.machine import look
-from configs.load import load_settings
+from windvane.cluster.machine import look
+from windvane.configs.load import load_settings
 
 
 def test_who_listens_is_seen(tmp_path: Path) -> None:

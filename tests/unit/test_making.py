@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.schema import ModelSpec
-from training.evaluate import auc
-from training.examples import Examples
-from training.local_engine import LocalEngine
-from training.making import Made, incomparable, make
+from windvane.configs.schema import ModelSpec
+from windvane.training.evaluate import auc
+from windvane.training.examples import Examples
+from windvane.training.local_engine import LocalEngine
+from windvane.training.making import Made, incomparable, make
 
 SPEC = ModelSpec.model_validate(
     {

@@ -1,10 +1,10 @@
 """What a declaration permits, as policies see it."""
 
-from backtest.memory import MemoryStore
-from cluster.mandate import digest_of, keep_mandate, kept_mandate, mandate_of
-from cluster.policy import Mandate
-from configs.schema import Action, DecisionRule, ModelSpec, Purpose
 from tests.bundles import SPEC
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.mandate import digest_of, keep_mandate, kept_mandate, mandate_of
+from windvane.cluster.policy import Mandate
+from windvane.configs.schema import Action, DecisionRule, ModelSpec, Purpose
 
 
 def declared(**changed: object) -> ModelSpec:

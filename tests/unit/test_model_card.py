@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from cluster.model_card import Card, Figure, Group, Rows, Use, page, read_card, write_card
+from windvane.cluster.model_card import Card, Figure, Group, Rows, Use, page, read_card, write_card
 
 CARD = Card(
     model="loans",

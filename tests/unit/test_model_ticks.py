@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from configs.schema import ModelSpec
-from monitoring.evidence import Evidence
-from serve_apps.model_ticks import LONG_SECONDS, ModelTicks
 from tests.rollout_world import MODEL, SPEC, START, World
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.evidence import Evidence
+from windvane.serve_apps.model_ticks import LONG_SECONDS, ModelTicks
 
 
 def named(*names: str) -> list[ModelSpec]:

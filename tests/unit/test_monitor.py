@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from cluster.decision_log.record import Record
-from cluster.errors import Invalid
-from monitoring.monitor import CHUNK, Monitor
 from tests.unit.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.errors import Invalid
+from windvane.monitoring.monitor import CHUNK, Monitor
 
 
 class FakeTail:

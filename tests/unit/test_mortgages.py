@@ -11,21 +11,21 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 
-from cluster.decision_log.grounds import NoneFound
-from cluster.decision_log.record import Value
-from cluster.encoding import Encoder
-from configs.load import load_model, load_settings, validate_file
-from configs.schema import ModelSpec
-from examples import mortgages as example
-from monitoring.profile import Profile
-from serve_apps.booster.forest import read_forest
-from serve_apps.counterfactual import Counterfactuals
-from serve_apps.reasons import Reasons
-from serve_apps.thresholds import Thresholds
-from serve_apps.treeshap.quadrature import Quadrature
-from serve_apps.treewalk.walk import Walk
-from training.data import gather
-from training.examples import Examples
+from windvane.cluster.decision_log.grounds import NoneFound
+from windvane.cluster.decision_log.record import Value
+from windvane.cluster.encoding import Encoder
+from windvane.configs.load import load_model, load_settings, validate_file
+from windvane.configs.schema import ModelSpec
+from windvane.examples import mortgages as example
+from windvane.monitoring.profile import Profile
+from windvane.serve_apps.booster.forest import read_forest
+from windvane.serve_apps.counterfactual import Counterfactuals
+from windvane.serve_apps.reasons import Reasons
+from windvane.serve_apps.thresholds import Thresholds
+from windvane.serve_apps.treeshap.quadrature import Quadrature
+from windvane.serve_apps.treewalk.walk import Walk
+from windvane.training.data import gather
+from windvane.training.examples import Examples
 
 PARAMETERS = {
     "objective": "binary:logistic",

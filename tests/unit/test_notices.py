@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from backtest.memory import MemoryStore
-from monitoring.notices import Notice, tell
+from windvane.backtest.memory import MemoryStore
+from windvane.monitoring.notices import Notice, tell
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cluster.decision_log.record import Decision, Outcome, Record, Shadow
-from configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Source, Target
-from monitoring.counts import Tally
-from monitoring.observation import Observation
-from monitoring.profile import Profile
-from monitoring.recent_versions import KEPT_VERSIONS
+from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow
+from windvane.configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Source, Target
+from windvane.monitoring.counts import Tally
+from windvane.monitoring.observation import Observation
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.recent_versions import KEPT_VERSIONS
 
 DAY = 86400.0
 SPEC = ModelSpec(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster import one_at_a_time as module
-from cluster.errors import Unavailable
-from cluster.one_at_a_time import one_at_a_time
+from windvane.cluster import one_at_a_time as module
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.one_at_a_time import one_at_a_time
 
 
 def silent(_: str) -> None:

@@ -5,8 +5,8 @@ import onnxruntime
 import pytest
 import xgboost
 
-from cluster.bundle import ONNX_INPUT
-from training.onnx_trees import has_categories, to_tree_ensemble
+from windvane.cluster.bundle import ONNX_INPUT
+from windvane.training.onnx_trees import has_categories, to_tree_ensemble
 
 KINDS = {"feature_types": ["float", "c", "c"], "enable_categorical": True}
 

@@ -12,12 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
-from cluster.errors import Invalid, WindvaneError
-from serve_apps.openapi.document import document
-from serve_apps.openapi.questions import features_schema
-from serve_apps.openapi.refusals import ERRORS
-from serve_apps.protocol.decide import Decide
-from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
 from tests.callers import BOSS as OWNER
 from tests.callers import key, knowing, limited
@@ -28,6 +22,12 @@ from tests.rollout_world import MODEL
 from tests.rollout_world import SPEC as DEPLOYED
 from tests.unit.test_explanations_command import ADVERSE, PLAIN
 from tests.unit.test_model_card import CARD
+from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.serve_apps.openapi.document import document
+from windvane.serve_apps.openapi.questions import features_schema
+from windvane.serve_apps.openapi.refusals import ERRORS
+from windvane.serve_apps.protocol.decide import Decide
+from windvane.serve_apps.scorer import LoadedVersion
 
 TRIPS = "/v2/models/trips"
 

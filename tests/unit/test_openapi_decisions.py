@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from serve_apps.decision_id import fixed
 from tests.callers import BOSS as OWNER
 from tests.conformity import Conformity
 from tests.desk_world import DeskWorld
@@ -14,6 +13,7 @@ from tests.unit.test_openapi import conformity as conformity
 from tests.unit.test_openapi import desk as desk
 from tests.unit.test_openapi import door as door
 from tests.unit.test_openapi import whole as whole
+from windvane.serve_apps.decision_id import fixed
 
 SPOILED = [
     (b"{", 400),

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from serve_apps.scorer import LoadedVersion
 from tests.conformity import Conformity
 from tests.desk_world import DeskWorld
 from tests.gateway_world import DECIDE, Reply, World, asked, gateway
@@ -14,6 +13,7 @@ from tests.unit.test_openapi import conformity as conformity
 from tests.unit.test_openapi import desk as desk
 from tests.unit.test_openapi import door as door
 from tests.unit.test_openapi import whole as whole
+from windvane.serve_apps.scorer import LoadedVersion
 
 BLOCK = {"name": "rows", "shape": [1, 5], "datatype": "FP64", "data": [[3.5, 1200.0, 1, 1, 1]]}
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.decision_log.record import Outcome
-from cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
-from serve_apps.decision_id import fixed, timely
-from serve_apps.protocol.outcomes import Outcomes
 from tests.bundles import SPEC
+from windvane.cluster.decision_log.record import Outcome
+from windvane.cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
+from windvane.serve_apps.decision_id import fixed, timely
+from windvane.serve_apps.protocol.outcomes import Outcomes
 
 OUTCOMES = Outcomes(SPEC)
 ID = fixed("trips", "anybody", "a")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitoring.pairs import Pair, Ring
+from windvane.monitoring.pairs import Pair, Ring
 
 
 def test_a_ring_keeps_the_newest_rows() -> None:

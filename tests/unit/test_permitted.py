@@ -7,21 +7,21 @@ from typing import Any, cast
 import pytest
 from fastapi.routing import APIRoute
 
-from backtest.memory import MemoryStore
-from cluster.cedar_rules import compile_policies
-from cluster.decision_log.trail import Trail
-from cluster.policy_library import PolicyLibrary
-from cluster.policy_set import PolicySet
-from serve_apps.admin import make_app
-from serve_apps.guarded import Keeper, roles_of
-from serve_apps.key_desk import KeyDesk
-from serve_apps.orders import Orders
-from serve_apps.records_desk import RecordsDesk
-from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, key, knowing
 from tests.desk_world import Client, DeskWorld, governance
 from tests.policies import PACKAGED, SCHEMA, rule
 from tests.rollout_world import MODEL, SPEC
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.decision_log.trail import Trail
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policy_set import PolicySet
+from windvane.serve_apps.admin import make_app
+from windvane.serve_apps.guarded import Keeper, roles_of
+from windvane.serve_apps.key_desk import KeyDesk
+from windvane.serve_apps.orders import Orders
+from windvane.serve_apps.records_desk import RecordsDesk
+from windvane.serve_apps.turned_away import TurnedAway
 
 MODELS = f"/api/models/{MODEL}"
 DECLARATION = SPEC.model_dump(mode="json")

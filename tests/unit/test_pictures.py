@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cluster.cli.pictures import EVENTS, fitted_page, rollout_lines, split_line, status_page, traffic_line
+from windvane.cluster.cli.pictures import EVENTS, fitted_page, rollout_lines, split_line, status_page, traffic_line
 
 EVENT = {"number": 1, "at": "2026-03-01T12:30:01+00:00", "kind": "promoted", "version": 3, "detail": "v3 took over"}
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from cluster.errors import Denied, Forbidden, Invalid
-from cluster.policy import UNEVALUATED, Closed, Mandate, Verdict, act_context, require
 from tests.policies import asks
+from windvane.cluster.errors import Denied, Forbidden, Invalid
+from windvane.cluster.policy import UNEVALUATED, Closed, Mandate, Verdict, act_context, require
 
 
 def test_a_closed_policy_denies_and_tells_operators_why() -> None:

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from cluster.callers.caller import ANYBODY
-from cluster.cedar_policy import CedarPolicy
-from cluster.mandate import mandate_of
-from cluster.policy import Closed, Mandate, Policy, Request, act_context
-from serve_apps import gate as gate_module
-from serve_apps.gate import Gate
-from serve_apps.question import Question
-from serve_apps.scorer import LoadedVersion
 from tests.gateway_world import SetInForce, champion, gateway
 from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_policy_gate import ROW, deciding
+from windvane.cluster.callers.caller import ANYBODY
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.mandate import mandate_of
+from windvane.cluster.policy import Closed, Mandate, Policy, Request, act_context
+from windvane.serve_apps import gate as gate_module
+from windvane.serve_apps.gate import Gate
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.scorer import LoadedVersion
 
 
 def test_a_decision_is_judged_by_one_set_though_another_comes_in_between(

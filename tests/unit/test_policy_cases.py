@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.cedar_policy import CedarPolicy
-from cluster.policy import Closed
-from cluster.policy_cases import Case, read_cases, run
-from cluster.policy_set import PolicySet
-from configs.complaint import BadDeclaration
 from tests.policies import FOLDER, PACKAGED, cedar, rule
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.policy import Closed
+from windvane.cluster.policy_cases import Case, read_cases, run
+from windvane.cluster.policy_set import PolicySet
+from windvane.configs.complaint import BadDeclaration
 
 TABLE = """\
 callers:

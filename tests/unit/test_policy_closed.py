@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.callers.caller import ANYBODY
-from cluster.cedar_policy import CedarPolicy
-from cluster.errors import Unavailable
-from cluster.policy import Closed, Mandate
-from serve_apps.gate import Gate
-from serve_apps.question import Question
-from serve_apps.scorer import LoadedVersion
 from tests.gateway_world import DECIDE, OUTCOMES, SetInForce, asked, champion, gateway
 from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_grpc_door import FakeContext
 from tests.unit.test_policy_gate import GOVERNED, grpc_door
+from windvane.cluster.callers.caller import ANYBODY
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.policy import Closed, Mandate
+from windvane.serve_apps.gate import Gate
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.scorer import LoadedVersion
 
 
 @pytest.mark.parametrize("path", [DECIDE, OUTCOMES])

@@ -6,8 +6,8 @@ from shutil import copytree
 import pytest
 from click.testing import CliRunner, Result
 
-from cluster.cli import main
 from tests.policies import FOLDER, PACKAGED
+from windvane.cluster.cli import main
 
 
 @pytest.fixture

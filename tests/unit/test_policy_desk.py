@@ -4,23 +4,23 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.cedar_policy import taken
-from cluster.cedar_rules import compile_policies
-from cluster.consent import ConsentRecords
-from cluster.errors import Denied, Forbidden, Invalid, NotFound, Unavailable
-from cluster.mandate import mandate_of
-from cluster.policy import Mandate, Standing
-from cluster.policy_library import POLICY_SET, PolicyLibrary
-from cluster.policy_set import PolicySet
-from configs.schema import Purpose
-from serve_apps.admin_gate import AdminGate
-from serve_apps.bulletins import CONSENTS, POLICY
-from serve_apps.consent_desk import ConsentDesk
-from serve_apps.policy_desk import PolicyDesk
-from serve_apps.review_watch import ReviewWatch
 from tests.bundles import SPEC
 from tests.policies import PACKAGED, rule
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.cedar_policy import taken
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.consent import ConsentRecords
+from windvane.cluster.errors import Denied, Forbidden, Invalid, NotFound, Unavailable
+from windvane.cluster.mandate import mandate_of
+from windvane.cluster.policy import Mandate, Standing
+from windvane.cluster.policy_library import POLICY_SET, PolicyLibrary
+from windvane.cluster.policy_set import PolicySet
+from windvane.configs.schema import Purpose
+from windvane.serve_apps.admin_gate import AdminGate
+from windvane.serve_apps.bulletins import CONSENTS, POLICY
+from windvane.serve_apps.consent_desk import ConsentDesk
+from windvane.serve_apps.policy_desk import PolicyDesk
+from windvane.serve_apps.review_watch import ReviewWatch
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ADMIN, OTHER_ADMIN, OFFICER, OWNER, CLIENT = (

@@ -6,22 +6,22 @@ from typing import Any
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from cluster.callers.caller import ANYBODY
-from cluster.cedar_policy import CedarPolicy
-from cluster.decision_log.record import DENIED, Decision
-from cluster.errors import Denied
-from cluster.mandate import digest_of, mandate_of
-from cluster.policy import Standing
-from configs.schema import Action, DecisionRule, Purpose
-from serve_apps.grpc_door import GrpcDoor
-from serve_apps.question import Question
-from serve_apps.request_counts import RequestCounts
-from serve_apps.scorer import LoadedVersion
 from tests.bundles import SPEC
 from tests.callers import BOSS
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, champion, gateway
 from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_grpc_door import FakeContext
+from windvane.cluster.callers.caller import ANYBODY
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.decision_log.record import DENIED, Decision
+from windvane.cluster.errors import Denied
+from windvane.cluster.mandate import digest_of, mandate_of
+from windvane.cluster.policy import Standing
+from windvane.configs.schema import Action, DecisionRule, Purpose
+from windvane.serve_apps.grpc_door import GrpcDoor
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.scorer import LoadedVersion
 
 INFER = "/v2/models/trips/infer"
 

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from cluster.cedar_policy import taken
-from cluster.errors import Invalid, Unavailable
-from cluster.policy_library import PolicyInForce
-from cluster.policy_set import PolicySet
-from serve_apps.policy_in_force import PolicyHolder, encode_policy
 from tests.policies import PACKAGED, asks, rule, written
+from windvane.cluster.cedar_policy import taken
+from windvane.cluster.errors import Invalid, Unavailable
+from windvane.cluster.policy_library import PolicyInForce
+from windvane.cluster.policy_set import PolicySet
+from windvane.serve_apps.policy_in_force import PolicyHolder, encode_policy
 
 ANYTHING = written(rule("permit (principal, action, resource)", "anything"))
 NOTHING = written(rule("forbid (principal, action, resource)", "nothing"))

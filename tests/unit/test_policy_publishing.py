@@ -9,22 +9,22 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from cluster import addresses
-from cluster.cedar_rules import compile_policies
-from cluster.cli import main, operate
-from cluster.control_api import ControlApi
-from cluster.decision_log.record import Decision
-from cluster.mandate import keep_mandate, mandate_of
-from cluster.policy_library import PolicyLibrary
-from cluster.policy_set import read_policies
-from cluster.sql_store import SqlStore
-from configs.schema import Purpose
 from tests.bundles import SPEC
 from tests.callers import SECRET
 from tests.decision_log import written
 from tests.desk_world import ControlClient, DeskWorld, governance
 from tests.gateway_world import FEATURES
 from tests.policies import FOLDER, PACKAGED, rule
+from windvane.cluster import addresses
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.cli import main, operate
+from windvane.cluster.control_api import ControlApi
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.mandate import keep_mandate, mandate_of
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policy_set import read_policies
+from windvane.cluster.sql_store import SqlStore
+from windvane.configs.schema import Purpose
 
 DECISION = "01890a5d-ac96-774b-bcce-b302099a8057"
 GOVERNED = SPEC.model_copy(update={"purposes": (Purpose(name="planning", consent=False),)})

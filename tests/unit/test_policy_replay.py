@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from cluster.cedar_policy import CedarPolicy
-from cluster.decision_replay import Retrial, explained, recorded, retry
-from cluster.policy_replay import replay
 from tests.policies import CREDIT, PACKAGED, asks, asks_with, cedar, rule
+from windvane.cluster.cedar_policy import CedarPolicy
+from windvane.cluster.decision_replay import Retrial, explained, recorded, retry
+from windvane.cluster.policy_replay import replay
 
 POLICY = CedarPolicy(PACKAGED)
 ROW: dict[str, Any] = {

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.errors import Invalid
-from cluster.policy_set import PolicySet, overdue, read_policies
 from tests.policies import PACKAGED, cedar, rule
+from windvane.cluster.errors import Invalid
+from windvane.cluster.policy_set import PolicySet, overdue, read_policies
 
 FILES = st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from cluster import haproxy
-from cluster.ports import ports, replica_grpc_ports
-from configs.load import load_settings
+from windvane.cluster import haproxy
+from windvane.cluster.ports import ports, replica_grpc_ports
+from windvane.configs.load import load_settings
 
 
 def numbers(**variables: str) -> list[int]:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log import live
-from cluster.decision_log.segment import SECTOR_BYTES, Durability
 from tests.crash_world import Story, checked, missing, recover
 from tests.decision_log import skip_syncs
 from tests.simulated_disk import Moment, SimulatedDisk, Tree, write
+from windvane.cluster.decision_log import live
+from windvane.cluster.decision_log.segment import SECTOR_BYTES, Durability
 
 Tell = Callable[[Story], None]
 Refuses = Callable[[int, str], OSError | None]
@@ -61,7 +61,7 @@ def told(
             tell(story)
         simulated.fails = lambda *_: None
         simulated.moments.append(simulated.stop())
-        assert simulated.unaccounted() == [], "something was changed past cluster.decision_log.disk"
+        assert simulated.unaccounted() == [], "something was changed past windvane.cluster.decision_log.disk"
     return simulated, begins
 
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.errors import Unavailable
-from cluster.lifecycle import demand
-from cluster.machine import Machine
-from cluster.preconditions import Check, examine
-from configs.load import load_settings
-from configs.settings import Settings
 from tests.machines import FINE
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.lifecycle import demand
+from windvane.cluster.machine import Machine
+from windvane.cluster.preconditions import Check, examine
+from windvane.configs.load import load_settings
+from windvane.configs.settings import Settings
 
 
 def settings_of(**variables: str) -> Settings:

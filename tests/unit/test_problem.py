@@ -2,9 +2,9 @@
 
 import pytest
 
-from cluster.errors import TooFast, Unauthorized
-from serve_apps.protocol.infer_reply import refusal_at
-from serve_apps.protocol.problem import problem
+from windvane.cluster.errors import TooFast, Unauthorized
+from windvane.serve_apps.protocol.infer_reply import refusal_at
+from windvane.serve_apps.protocol.problem import problem
 
 PATHS = ["/v2/models/trips/decide", "/v2/models/trips/infer", "/api/status"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster import haproxy
-from cluster.errors import Conflict
-from cluster.processes import BEHIND, Mark, demand_free, end_all, find, mark, mentioning, with_descendants
+from windvane.cluster import haproxy
+from windvane.cluster.errors import Conflict
+from windvane.cluster.processes import BEHIND, Mark, demand_free, end_all, find, mark, mentioning, with_descendants
 
 PATIENT = ["sh", "-c", "echo ready; read line"]
 STUBBORN = ["sh", "-c", "trap '' TERM; echo ready; read line"]

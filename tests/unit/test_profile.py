@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from cluster.encoding import Encoder
-from cluster.errors import Invalid
-from configs.schema import Feature
-from monitoring.drift import psi
-from monitoring.performance import SCORE_BINS
-from monitoring.profile import Profile
+from windvane.cluster.encoding import Encoder
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import Feature
+from windvane.monitoring.drift import psi
+from windvane.monitoring.performance import SCORE_BINS
+from windvane.monitoring.profile import Profile
 
 FEATURES = (
     Feature(name="temp", type="number", missing=True),

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from monitoring.calibration import Block
-from monitoring.promises import Alarm, PromiseState, alarm, look
+from windvane.monitoring.calibration import Block
+from windvane.monitoring.promises import Alarm, PromiseState, alarm, look
 
 EVERY = 20_000
 

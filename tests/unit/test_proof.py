@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cluster.decision_log.checkpoint import Checkpoint, fingerprint, sign
-from cluster.decision_log.proof import Proof, check, prove, read
-from cluster.decision_log.verify import main
-from cluster.errors import Invalid, NotFound, Unavailable
 from tests.audit_world import KEY, World
 from tests.decision_log import decision, skip_syncs
+from windvane.cluster.decision_log.checkpoint import Checkpoint, fingerprint, sign
+from windvane.cluster.decision_log.proof import Proof, check, prove, read
+from windvane.cluster.decision_log.verify import main
+from windvane.cluster.errors import Invalid, NotFound, Unavailable
 
 NAME = fingerprint(KEY.public_key())
 

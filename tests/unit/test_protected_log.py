@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import Decision
-from cluster.decision_log.vault import Vault
-from cluster.errors import Unavailable
-from serve_apps.protected_log import ProtectedLog
 from tests.decision_log import FEATURES, decision, shadow
 from tests.gateway_fakes import FakeLog
 from tests.vault import open_vault
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.protected_log import ProtectedLog
 
 
 def test_decisions_go_on_with_their_commit_and_everything_else_at_once(tmp_path: Path) -> None:

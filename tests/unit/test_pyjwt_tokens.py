@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import get_default_algorithms
 
-from cluster.callers.caller import Caller
-from cluster.callers.rate import Limit
-from cluster.callers.tokens import UnknownSigningKey
-from cluster.errors import Unauthorized
-from configs.access import Claims
 from tests.issuer import AUDIENCE, NOW, SETTINGS, accepting, claims, jwk, jwks, private_key, token, tokens
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.callers.rate import Limit
+from windvane.cluster.callers.tokens import UnknownSigningKey
+from windvane.cluster.errors import Unauthorized
+from windvane.configs.access import Claims
 
 
 def refused(sent: bytes, sentence: str, **more: Any) -> Unauthorized:

@@ -7,14 +7,14 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from cluster.decision_log import query as query_module
-from cluster.decision_log.query import Query
-from cluster.decision_log.record import DENIED
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.segment import Column, live_path
-from cluster.errors import Invalid, TooLarge
-from configs.schema import Feature
 from tests.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
+from windvane.cluster.decision_log import query as query_module
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.record import DENIED
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.segment import Column, live_path
+from windvane.cluster.errors import Invalid, TooLarge
+from windvane.configs.schema import Feature
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.callers.rate import Limit, Rates, take
-from cluster.errors import TooFast
+from windvane.cluster.callers.rate import Limit, Rates, take
+from windvane.cluster.errors import TooFast
 
 # Quarters and powers of two, which floats add up without rounding: so the exact answer is the answer.
 GAPS = st.lists(st.integers(0, 12), max_size=60)

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from ray.exceptions import RayTaskError
 
-from cluster.errors import Conflict, Unavailable
-from monitoring import ray_monitor
-from serve_apps import ray_switchboard
-from serve_apps.bulletins import POLICY, Bulletins, News, Place
-from serve_apps.rollout.ports import Displaced
-from serve_apps.roster import Report
 from tests.gateway_world import SPEC, champion
+from windvane.cluster.errors import Conflict, Unavailable
+from windvane.monitoring import ray_monitor
+from windvane.serve_apps import ray_switchboard
+from windvane.serve_apps.bulletins import POLICY, Bulletins, News, Place
+from windvane.serve_apps.rollout.ports import Displaced
+from windvane.serve_apps.roster import Report
 
 
 class FakeRay:

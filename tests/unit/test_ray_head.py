@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster import haproxy
-from cluster.grpc_frontend import program
-from cluster.ray_head import environment
-from configs.load import load_settings
+from windvane.cluster import haproxy
+from windvane.cluster.grpc_frontend import program
+from windvane.cluster.ray_head import environment
+from windvane.configs.load import load_settings
 
 
 def test_what_ray_starts_reads_the_same_settings_and_asks_for_a_token(tmp_path: Path) -> None:

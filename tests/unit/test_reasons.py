@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.decision_log.grounds import Reason
-from configs.schema import ModelSpec
-from serve_apps.reasons import Reasons
+from windvane.cluster.decision_log.grounds import Reason
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.reasons import Reasons
 
 NAMES = ("debt", "term", "area", "worth")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from configs.schema import Training
-from training.examples import Examples
-from training.recency import Recency, choose
+from windvane.configs.schema import Training
+from windvane.training.examples import Examples
+from windvane.training.recency import Recency, choose
 
 TRAINING = Training(max_rounds=40)
 

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from cluster.decision_log.grounds import Change, Counterfactual, Grounds, Reason
-from cluster.decision_log.record import Brief, Decision, Unopened
 from tests.decision_log import decision
+from windvane.cluster.decision_log.grounds import Change, Counterfactual, Grounds, Reason
+from windvane.cluster.decision_log.record import Brief, Decision, Unopened
 
 SHORTER = [Unopened, Brief]
 

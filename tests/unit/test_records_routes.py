@@ -14,21 +14,6 @@ import pyarrow.parquet
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import DENIED, DENY, Act
-from cluster.decision_log.tail import Tail
-from cluster.decision_log.trail import TRAIL, Trail
-from cluster.decision_log.verify import verify
-from cluster.errors import Unavailable
-from cluster.registry import Registration
-from monitoring.requests import open_request
-from serve_apps.grpc_reception import GrpcReception
-from serve_apps.guarded import Keeper
-from serve_apps.openapi.document import document
-from serve_apps.orders import Orders
-from serve_apps.records_desk import RecordsDesk
-from serve_apps.turned_away import TurnedAway
 from tests.callers import BOSS, knowing
 from tests.conformity import Conformity
 from tests.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
@@ -36,6 +21,21 @@ from tests.desk_world import ControlClient, DeskWorld
 from tests.gateway_world import Reply
 from tests.unit.test_grpc_door import FakeContext
 from tests.vault import open_vault
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.record import DENIED, DENY, Act
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.decision_log.verify import verify
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.registry import Registration
+from windvane.monitoring.requests import open_request
+from windvane.serve_apps.grpc_reception import GrpcReception
+from windvane.serve_apps.guarded import Keeper
+from windvane.serve_apps.openapi.document import document
+from windvane.serve_apps.orders import Orders
+from windvane.serve_apps.records_desk import RecordsDesk
+from windvane.serve_apps.turned_away import TurnedAway
 
 LOG = "flight-delay"
 PEOPLE = tuple(feature.model_copy(update={"personal": feature.name == "temp"}) for feature in FEATURES)

@@ -3,10 +3,10 @@
 import re
 from html import unescape
 
-from serve_apps.openapi.document import document
-from serve_apps.reference import page
 from tests.bundles import SPEC
 from tests.desk_world import ControlClient, DeskWorld
+from windvane.serve_apps.openapi.document import document
+from windvane.serve_apps.reference import page
 
 ADMIN = {"paths": {}}
 

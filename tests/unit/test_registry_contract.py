@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from backtest.memory import MemoryRegistry
-from cluster.registry import Registry
 from tests.registry_contract import RegistryContract
+from windvane.backtest.memory import MemoryRegistry
+from windvane.cluster.registry import Registry
 
 
 class TestMemoryRegistry(RegistryContract):

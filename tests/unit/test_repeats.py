@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from cluster.errors import Conflict
-from serve_apps.question import Answer, Question
-from serve_apps.repeats import Repeats
+from windvane.cluster.errors import Conflict
+from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.repeats import Repeats
 
 ANSWER = Answer("id", 1, "champion", 0.5, "keep", ())
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from backtest.history import History
-from backtest.inject import inject
-from backtest.replay import Replay
-from backtest.report import report
-from backtest.run import Run, Trained
-from backtest.schedules import schedules
 from benchmarks.loop.worlds import DAY, EPOCH, Story, make, spec_of
-from cluster.errors import Invalid
-from monitoring.profile import Profile
-from training.order import Order
+from windvane.backtest.history import History
+from windvane.backtest.inject import inject
+from windvane.backtest.replay import Replay
+from windvane.backtest.report import report
+from windvane.backtest.run import Run, Trained
+from windvane.backtest.schedules import schedules
+from windvane.cluster.errors import Invalid
+from windvane.monitoring.profile import Profile
+from windvane.training.order import Order
 
 SPEC = spec_of([{"name": "a", "type": "number"}], monitor={"window": "1d"}, retrain={"growth": None})
 START = EPOCH + 10 * DAY

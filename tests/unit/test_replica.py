@@ -10,33 +10,33 @@ from typing import Any
 
 import pytest
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.authenticator import Authenticator
-from cluster.callers.key_book import KeyBook
-from cluster.cedar_rules import compile_policies
-from cluster.decision_log import disk
-from cluster.decision_log.personal import open_personal
-from cluster.decision_log.record import Act, Decision, Shadow
-from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from cluster.decision_log.tail import Tail
-from cluster.decision_log.writer import Writer
-from cluster.errors import NotFound, Unavailable
-from cluster.policy_library import PolicyLibrary
-from cluster.registry import Registration
-from cluster.store import Shelf
-from monitoring.counts import Merged
-from serve_apps import gatekeeper
-from serve_apps import replica as replica_module
-from serve_apps.replica import Replica
-from serve_apps.roster import Report
-from serve_apps.router import SPLIT, Split, bucket
 from tests.bundles import SPEC, make_bundle
 from tests.callers import MADE, TESTER
 from tests.gateway_fakes import FakeBulletins, FakeFeed
 from tests.gateway_world import DECIDE, asked, call, canary, champion, settled
 from tests.policies import PACKAGED
 from tests.vault import open_vault
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.cedar_rules import compile_policies
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.personal import open_personal
+from windvane.cluster.decision_log.record import Act, Decision, Shadow
+from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.errors import NotFound, Unavailable
+from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.registry import Registration
+from windvane.cluster.store import Shelf
+from windvane.monitoring.counts import Merged
+from windvane.serve_apps import gatekeeper
+from windvane.serve_apps import replica as replica_module
+from windvane.serve_apps.replica import Replica
+from windvane.serve_apps.roster import Report
+from windvane.serve_apps.router import SPLIT, Split, bucket
 
 READY = "/v2/models/trips/ready"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.reports import main
+from windvane.monitoring.reports import main
 
 
 def test_a_model_that_is_not_there_is_a_sentence(

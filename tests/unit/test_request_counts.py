@@ -2,9 +2,9 @@
 
 import pytest
 
-from cluster.errors import Denied, Invalid, Malformed, Problem, TooFast, WindvaneError
-from serve_apps.request_counts import RequestCounts
 from tests.gateway_fakes import FakeCounts
+from windvane.cluster.errors import Denied, Invalid, Malformed, Problem, TooFast, WindvaneError
+from windvane.serve_apps.request_counts import RequestCounts
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.errors import NotFound
-from monitoring.requests import RetrainRequest, change, open_request, record_version, requests_of
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.errors import NotFound
+from windvane.monitoring.requests import RetrainRequest, change, open_request, record_version, requests_of
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
 

@@ -6,21 +6,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from backtest.memory import MemoryRegistry
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import DENIED, DENY, Decision
-from cluster.decision_log.segment import Column
-from cluster.errors import Conflict, Invalid, NotFound
-from cluster.registry import Registration
-from configs.schema import ModelSpec
-from serve_apps.question import Question
-from serve_apps.retelling import MOST_HELD, Retelling, load_as_trained
-from serve_apps.scorer import LoadedVersion
 from tests.bundles import make_bundle
 from tests.decision_log import skip_syncs, written
 from tests.gateway_world import champion, gateway
 from tests.unit.test_explaining import spec_of
 from tests.vault import open_vault
+from windvane.backtest.memory import MemoryRegistry
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.record import DENIED, DENY, Decision
+from windvane.cluster.decision_log.segment import Column
+from windvane.cluster.errors import Conflict, Invalid, NotFound
+from windvane.cluster.registry import Registration
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.retelling import MOST_HELD, Retelling, load_as_trained
+from windvane.serve_apps.scorer import LoadedVersion
 
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE, FINE = (12.0, 2500.0, 3, True, "EWR"), (12.0, 10.0, 0, False, "EWR")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log.auditor import Auditor
-from cluster.decision_log.query import Query
-from cluster.decision_log.retention import delete, expired
-from cluster.decision_log.segment import sealed_path
 from tests.audit_world import LOG, World
 from tests.decision_log import FEATURES, decision, outcome, skip_syncs
+from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.retention import delete, expired
+from windvane.cluster.decision_log.segment import sealed_path
 
 
 @pytest.fixture(autouse=True)

@@ -10,25 +10,25 @@ import pyarrow as pa
 import pytest
 import xgboost
 
-from backtest.memory import MemoryRegistry, MemoryStore
-from cluster.bundle import Bundle
-from cluster.errors import Invalid, WindvaneError
-from cluster.model_card import read_card
-from cluster.registry import Registration
-from configs.schema import ModelSpec
-from monitoring.profile import Profile
-from monitoring.requests import open_request, shelf
 from tests import figures
 from tests.vault import open_vault
-from training.engine import Fitted, Search, Trial, Work
-from training.examples import Examples
-from training.export import check, export, probes, sample, to_onnx
-from training.growing import grown
-from training.local_engine import LocalEngine
-from training.order import Order
-from training.progress import Progress
-from training.retrain import Workplace, retrain
-from training.settings import FitSettings
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.cluster.model_card import read_card
+from windvane.cluster.registry import Registration
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.profile import Profile
+from windvane.monitoring.requests import open_request, shelf
+from windvane.training.engine import Fitted, Search, Trial, Work
+from windvane.training.examples import Examples
+from windvane.training.export import check, export, probes, sample, to_onnx
+from windvane.training.growing import grown
+from windvane.training.local_engine import LocalEngine
+from windvane.training.order import Order
+from windvane.training.progress import Progress
+from windvane.training.retrain import Workplace, retrain
+from windvane.training.settings import FitSettings
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cluster.decision_log.checkpoint import LATE_SECONDS
-from cluster.decision_log.checkpoints import last_signed
-from cluster.decision_log.rolling import RollingSegments
-from cluster.decision_log.segment import Header, frame, live_names
-from cluster.decision_log.tail import Tail
 from tests.audit_world import LOG, World
 from tests.decision_log import COLUMNS, decision, skip_syncs
+from windvane.cluster.decision_log.checkpoint import LATE_SECONDS
+from windvane.cluster.decision_log.checkpoints import last_signed
+from windvane.cluster.decision_log.rolling import RollingSegments
+from windvane.cluster.decision_log.segment import Header, frame, live_names
+from windvane.cluster.decision_log.tail import Tail
 
 NOON, HOUR = 1_800_000_000.0, 3600.0
 

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cluster.errors import Conflict, Forbidden, Invalid, NotFound
-from cluster.gate import LOOP, same_person
-from serve_apps.rollout.plan import RETURNED
 from tests.rollout_world import MODEL, Killed, World
+from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound
+from windvane.cluster.gate import LOOP, same_person
+from windvane.serve_apps.rollout.plan import RETURNED
 
 REFUSALS = (Conflict, Forbidden, Invalid, NotFound)
 RARELY = st.sampled_from((False, False, False, True))

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from cluster.errors import Conflict, Forbidden
-from cluster.gate import LOOP
-from configs.schema import Plan
-from serve_apps.rollout.approval import APPROVAL, plan_digest
-from serve_apps.rollout.plan import Rollout
 from tests.rollout_world import MODEL, World
+from windvane.cluster.errors import Conflict, Forbidden
+from windvane.cluster.gate import LOOP
+from windvane.configs.schema import Plan
+from windvane.serve_apps.rollout.approval import APPROVAL, plan_digest
+from windvane.serve_apps.rollout.plan import Rollout
 
 WAITS = "waits for approval by somebody other than ada"
 

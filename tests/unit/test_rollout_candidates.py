@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cluster.gate import LOOP, Gate
-from configs.schema import Objectives, Plan
-from configs.sized_plan import Traffic
-from monitoring.evidence import ArmEvidence, Evidence
-from serve_apps.rollout.candidates import Picked, again, yields
-from serve_apps.rollout.machine import begin, go_back, promote
-from serve_apps.rollout.offline import Offline
-from serve_apps.rollout.plan import Lateness, Rollout
-from serve_apps.rollout.verdict import Guardrail, Outcome, conclude
+from windvane.cluster.gate import LOOP, Gate
+from windvane.configs.schema import Objectives, Plan
+from windvane.configs.sized_plan import Traffic
+from windvane.monitoring.evidence import ArmEvidence, Evidence
+from windvane.serve_apps.rollout.candidates import Picked, again, yields
+from windvane.serve_apps.rollout.machine import begin, go_back, promote
+from windvane.serve_apps.rollout.offline import Offline
+from windvane.serve_apps.rollout.plan import Lateness, Rollout
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import Conflict, Invalid, NotFound
-from serve_apps.router import Arm
 from tests.rollout_world import MODEL, World
+from windvane.cluster.errors import Conflict, Invalid, NotFound
+from windvane.serve_apps.router import Arm
 
 
 def world(**changes: Any) -> World:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import Conflict
-from serve_apps.rollout.plan import RETURNED, Rollout
 from tests.rollout_world import MODEL, Killed, Killer, Report, World
 from tests.unit.test_rollout_controller import world
+from windvane.cluster.errors import Conflict
+from windvane.serve_apps.rollout.plan import RETURNED, Rollout
 
 
 def promoted(made: World) -> None:

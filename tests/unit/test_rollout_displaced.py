@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from serve_apps.router import Arm, Split
 from tests.rollout_world import MODEL, World
+from windvane.serve_apps.router import Arm, Split
 
 
 def deployed() -> World:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from configs.schema import Objectives, Plan
-from monitoring.evidence import Evidence, PairedEvidence
-from serve_apps.rollout.loss import FIRST_LOOK, Loss, loss_guardrail, loss_of
-from serve_apps.rollout.machine import begin
-from serve_apps.rollout.offline import Offline
-from serve_apps.rollout.plan import Rollout
+from windvane.configs.schema import Objectives, Plan
+from windvane.monitoring.evidence import Evidence, PairedEvidence
+from windvane.serve_apps.rollout.loss import FIRST_LOOK, Loss, loss_guardrail, loss_of
+from windvane.serve_apps.rollout.machine import begin
+from windvane.serve_apps.rollout.offline import Offline
+from windvane.serve_apps.rollout.plan import Rollout
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

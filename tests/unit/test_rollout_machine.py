@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from cluster.errors import Conflict
-from configs.schema import Objectives, Plan, Step
-from configs.sized_plan import Traffic
-from serve_apps.rollout.machine import (
+from windvane.cluster.errors import Conflict
+from windvane.configs.schema import Objectives, Plan, Step
+from windvane.configs.sized_plan import Traffic
+from windvane.serve_apps.rollout.machine import (
     advance,
     begin,
     come_into_force,
@@ -20,10 +20,10 @@ from serve_apps.rollout.machine import (
     retire,
     set_back,
 )
-from serve_apps.rollout.plan import Rollout
-from serve_apps.rollout.routing import same_routing, split_of
-from serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
-from serve_apps.router import Arm
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.routing import same_routing, split_of
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
+from windvane.serve_apps.router import Arm
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PINS = (1,)

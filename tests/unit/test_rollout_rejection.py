@@ -4,9 +4,9 @@ from contextlib import suppress
 
 import pytest
 
-from cluster.errors import Invalid
 from tests.rollout_world import MODEL, Killed
 from tests.unit.test_rollout_approval import approve, started, world
+from windvane.cluster.errors import Invalid
 
 
 def test_abort_and_undo_need_nobody_else() -> None:

@@ -6,15 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from cluster.errors import Conflict
-from serve_apps.rollout.machine import go_back, retire
-from serve_apps.rollout.plan import Predecessor
-from serve_apps.rollout.routing import split_of
-from serve_apps.rollout.undo import make_way, predecessor_of, undo
-from serve_apps.router import Arm
 from tests.rollout_world import MODEL, World
 from tests.unit.test_rollout_controller import world
 from tests.unit.test_rollout_machine import START, started, walk
+from windvane.cluster.errors import Conflict
+from windvane.serve_apps.rollout.machine import go_back, retire
+from windvane.serve_apps.rollout.plan import Predecessor
+from windvane.serve_apps.rollout.routing import split_of
+from windvane.serve_apps.rollout.undo import make_way, predecessor_of, undo
+from windvane.serve_apps.router import Arm
 
 WINDOW = timedelta(hours=24)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import Unavailable
-from serve_apps.roster import Report, Roster
-from serve_apps.router import Arm, Split
 from tests.gateway_world import canary, champion, settled
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.roster import Report, Roster
+from windvane.serve_apps.router import Arm, Split
 
 
 class Library:

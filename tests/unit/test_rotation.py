@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cluster.cli import main
-from cluster.decision_log import disk
-from cluster.decision_log.file_kms import FileKms
-from cluster.decision_log.kms import WrongKey
-from cluster.decision_log.rotation import rotate
-from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from cluster.decision_log.vault import Protected, Vault
 from tests.vault import open_vault
+from windvane.cluster.cli import main
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.file_kms import FileKms
+from windvane.cluster.decision_log.kms import WrongKey
+from windvane.cluster.decision_log.rotation import rotate
+from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault import Protected, Vault
 
 
 def filled(home: Path) -> list[Protected]:

@@ -4,14 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from cluster.decision_log.record import DENIED
-from cluster.errors import Denied
-from configs.schema import DecisionRule
-from serve_apps.question import Question
-from serve_apps.scorer import LoadedVersion
 from tests.gateway_world import DECIDE, FEATURES, World, asked, champion, gateway
 from tests.policies import cedar, rule
 from tests.unit.test_policy_gate import ACTIONS, GOVERNED, ask, deciding
+from windvane.cluster.decision_log.record import DENIED
+from windvane.cluster.errors import Denied
+from windvane.configs.schema import DecisionRule
+from windvane.serve_apps.question import Question
+from windvane.serve_apps.scorer import LoadedVersion
 
 
 def scores(world: World, subject: str = "N1", **more: Any) -> float:

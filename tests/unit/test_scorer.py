@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import xgboost
 
-from cluster.bundle import Bundle
-from cluster.errors import Invalid, Unavailable
-from configs.schema import Feature, ModelSpec
-from serve_apps.scorer import LoadedVersion, load_version
 from tests.bundles import SPEC, make_bundle
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.errors import Invalid, Unavailable
+from windvane.configs.schema import Feature, ModelSpec
+from windvane.serve_apps.scorer import LoadedVersion, load_version
 
 ROWS = [(3.5, 1200.0, 1, True, "JFK"), (None, 80.0, 4, False, None), (21.0, 0.0, 0, False, "SFO")]
 

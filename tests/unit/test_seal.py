@@ -6,17 +6,17 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.decision_log import merkle
-from cluster.decision_log.chain import begin, extend
-from cluster.decision_log.heads import seals
-from cluster.decision_log.query import Query
-from cluster.decision_log.record import Record
-from cluster.decision_log.seal import MARK, sealed
-from cluster.decision_log.segment import UNCHAINED, Header, frame, frames, live_path, preamble, sealed_path
-from cluster.decision_log.tail import Tail
-from cluster.errors import Invalid
 from tests.audit_world import LOG, World
 from tests.decision_log import COLUMNS, FEATURES, decision, outcome, skip_syncs
+from windvane.cluster.decision_log import merkle
+from windvane.cluster.decision_log.chain import begin, extend
+from windvane.cluster.decision_log.heads import seals
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.record import Record
+from windvane.cluster.decision_log.seal import MARK, sealed
+from windvane.cluster.decision_log.segment import UNCHAINED, Header, frame, frames, live_path, preamble, sealed_path
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.errors import Invalid
 
 RECORDS: tuple[Record, ...] = (decision("d1"), outcome("d1"), decision("d2"))
 PAYLOADS = [msgspec.msgpack.encode(record) for record in RECORDS]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cluster.encoding import Rows
-from serve_apps.alternatives import Alternatives
-from serve_apps.search import Reached, Search
+from windvane.cluster.encoding import Rows
+from windvane.serve_apps.alternatives import Alternatives
+from windvane.serve_apps.search import Reached, Search
 
 Floats = NDArray[np.float64]
 

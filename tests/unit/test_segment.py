@@ -4,8 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log.segment import MAGIC, MAX_PAYLOAD_BYTES, Column, Header, frame, preamble, read_header, scan
-from cluster.errors import Invalid
+from windvane.cluster.decision_log.segment import (
+    MAGIC,
+    MAX_PAYLOAD_BYTES,
+    Column,
+    Header,
+    frame,
+    preamble,
+    read_header,
+    scan,
+)
+from windvane.cluster.errors import Invalid
 
 HEADER = Header("flight-delay", "replica-1", 1.5, (Column("temp", "number"), Column("carrier", "category")))
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=6)

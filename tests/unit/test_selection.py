@@ -7,16 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.decision_log import tabular
-from cluster.decision_log.logs import find_decision, models_of, query_of
-from cluster.decision_log.personal import Protection
-from cluster.decision_log.record import DENIED, DENY, REFER
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.segment import sealed_path
-from cluster.decision_log.selection import Selection, mark
-from cluster.errors import Invalid, NotFound
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.vault import open_vault
+from windvane.cluster.decision_log import tabular
+from windvane.cluster.decision_log.logs import find_decision, models_of, query_of
+from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.record import DENIED, DENY, REFER
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.segment import sealed_path
+from windvane.cluster.decision_log.selection import Selection, mark
+from windvane.cluster.errors import Invalid, NotFound
 
 LOG = "flight-delay"
 PEOPLE = tuple(feature.model_copy(update={"personal": feature.name == "temp"}) for feature in FEATURES)

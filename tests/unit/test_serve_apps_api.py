@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster import serve_apps_api
-from cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
-from cluster.grpc_frontend import SERVICER
-from cluster.grpc_health import ADD_SERVICER
-from cluster.serve_apps_api import LOCK, ServeApplications
-from cluster.store_lock import store_lock
-from configs.load import load_settings
+from windvane.cluster import serve_apps_api
+from windvane.cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
+from windvane.cluster.grpc_frontend import SERVICER
+from windvane.cluster.grpc_health import ADD_SERVICER
+from windvane.cluster.serve_apps_api import LOCK, ServeApplications
+from windvane.cluster.store_lock import store_lock
+from windvane.configs.load import load_settings
 
 THEIRS = {"name": "chat", "route_prefix": "/chat", "import_path": "llm.app:build", "args": {"size": 7}}
 

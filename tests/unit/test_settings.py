@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from configs.complaint import BadDeclaration
-from configs.load import load_settings
-from configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings
 from tests.unit.test_load import models as models
 from tests.unit.test_load import settings_for
+from windvane.configs.complaint import BadDeclaration
+from windvane.configs.load import load_settings
+from windvane.configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings
 
 
 def test_settings_default_to_one_home_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster.decision_log.record import Shadow
-from cluster.errors import Unavailable
-from serve_apps.roster import InForce
-from serve_apps.router import Router
-from serve_apps.shadows import CHUNK, Answered, Shadows
 from tests.gateway_fakes import BrokenVersion, FakeCounts, FakeLog
 from tests.gateway_world import NOW, canary
+from windvane.cluster.decision_log.record import Shadow
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.roster import InForce
+from windvane.serve_apps.router import Router
+from windvane.serve_apps.shadows import CHUNK, Answered, Shadows
 
 
 def version(number: int) -> Any:

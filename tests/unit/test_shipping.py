@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from cluster.errors import Unavailable
-from serve_apps.shipping import Shipping
 from tests.gateway_world import settled
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.shipping import Shipping
 
 
 class Counter:

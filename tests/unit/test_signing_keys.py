@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cluster.callers.signing_keys import SigningKeys
-from cluster.errors import Invalid, Unavailable
+from windvane.cluster.callers.signing_keys import SigningKeys
+from windvane.cluster.errors import Invalid, Unavailable
 
 
 class Issuer:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log import disk
 from tests.simulated_disk import FOLDER, Content, SimulatedDisk, Tree
+from windvane.cluster.decision_log import disk
 
 
 @pytest.fixture

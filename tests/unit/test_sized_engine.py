@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.schema import Training
-from training.engine import Fitted, Search, Work
-from training.examples import Examples
-from training.settings import FitSettings
-from training.sized_engine import SizedEngine
+from windvane.configs.schema import Training
+from windvane.training.engine import Fitted, Search, Work
+from windvane.training.examples import Examples
+from windvane.training.settings import FitSettings
+from windvane.training.sized_engine import SizedEngine
 
 FOUND = Search(FitSettings(), ())
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from configs.schema import Plan, Step
-from configs.sized_plan import Traffic, in_words, size
+from windvane.configs.schema import Plan, Step
+from windvane.configs.sized_plan import Traffic, in_words, size
 
 DAY = timedelta(days=1)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cluster.errors import Invalid
-from configs.schema import ModelSpec
-from training.examples import Examples
-from training.slices import slices
+from windvane.cluster.errors import Invalid
+from windvane.configs.schema import ModelSpec
+from windvane.training.examples import Examples
+from windvane.training.slices import slices
 
 SPEC = ModelSpec.model_validate(
     {

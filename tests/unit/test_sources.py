@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from cluster.errors import Invalid, NotFound
-from configs.schema import ModelSpec, Source
-from training.coerce import coerce
-from training.sources import read
+from windvane.cluster.errors import Invalid, NotFound
+from windvane.configs.schema import ModelSpec, Source
+from windvane.training.coerce import coerce
+from windvane.training.sources import read
 
 
 def loans(source: str = "loans.csv", **data: Any) -> ModelSpec:

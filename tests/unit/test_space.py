@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.schema import Training
-from training.examples import Examples
-from training.space import PORTFOLIO, child_weight, default_settings, points
+from windvane.configs.schema import Training
+from windvane.training.examples import Examples
+from windvane.training.space import PORTFOLIO, child_weight, default_settings, points
 
 
 def examples(n: int, true: int) -> Examples:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import Invalid, Unavailable
-from cluster.sql_store import SqlStore
+from windvane.cluster.errors import Invalid, Unavailable
+from windvane.cluster.sql_store import SqlStore
 
 # One process that forks: to import SQLAlchemy four times takes more than a second.
 FOUR_AT_ONCE = """

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.errors import Conflict
-from cluster.sql_store import SqlStore
-from cluster.store import Event, Shelf, Store
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.errors import Conflict
+from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.store import Event, Shelf, Store
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import Unavailable
-from cluster.store_lock import store_lock
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.store_lock import store_lock
 
 HOLDER = """
 import sys

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.errors import Malformed
-from serve_apps.protocol.strict_json import parse
+from windvane.cluster.errors import Malformed
+from windvane.serve_apps.protocol.strict_json import parse
 
 DOCUMENTS = st.recursive(
     st.none()

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from training.subjects import allowed
+from windvane.training.subjects import allowed
 
 
 class Names:

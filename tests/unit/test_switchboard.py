@@ -2,16 +2,16 @@ import asyncio
 
 import pytest
 
-from backtest.memory import MemoryStore
-from cluster.callers.api_key import KeyOrder
-from cluster.callers.key_book import KeyBook
-from cluster.callers.key_ring import decode_snapshot, encode_snapshot
-from cluster.errors import Conflict, Invalid
-from cluster.store import Shelf
-from serve_apps.router import SPLIT, Arm, Split
-from serve_apps.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
 from tests.callers import MADE
 from tests.gateway_world import canary, champion
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.api_key import KeyOrder
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.callers.key_ring import decode_snapshot, encode_snapshot
+from windvane.cluster.errors import Conflict, Invalid
+from windvane.cluster.store import Shelf
+from windvane.serve_apps.router import SPLIT, Arm, Split
+from windvane.serve_apps.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
 
 
 class Clock:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log import tail as tail_module
-from cluster.decision_log.record import Brief, Decision, Record
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.segment import LINK_BYTES, MAGIC, frame, live_path
-from cluster.decision_log.tail import BRIEF, Tail
 from tests.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
+from windvane.cluster.decision_log import tail as tail_module
+from windvane.cluster.decision_log.record import Brief, Decision, Record
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.segment import LINK_BYTES, MAGIC, frame, live_path
+from windvane.cluster.decision_log.tail import BRIEF, Tail
 
 
 @pytest.fixture(autouse=True)

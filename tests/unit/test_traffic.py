@@ -2,8 +2,8 @@
 
 import pytest
 
-from configs.sized_plan import Traffic
-from monitoring.traffic import TrafficMeter
+from windvane.configs.sized_plan import Traffic
+from windvane.monitoring.traffic import TrafficMeter
 
 DAY = 86_400.0
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log import disk
-from cluster.decision_log.query import Query
-from cluster.decision_log.record import Act
-from cluster.decision_log.sealer import Sealer
-from cluster.decision_log.tail import Tail
-from cluster.decision_log.trail import TRAIL, Trail
-from cluster.decision_log.verify import verify
-from cluster.errors import Unavailable
 from tests.decision_log import skip_syncs
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.record import Act
+from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.decision_log.verify import verify
+from windvane.cluster.errors import Unavailable
 
 
 @pytest.fixture(autouse=True)

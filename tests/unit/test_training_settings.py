@@ -1,9 +1,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from training.engine import Trial, conclude
-from training.progress import Progress
-from training.settings import FitSettings, windows_of
+from windvane.training.engine import Trial, conclude
+from windvane.training.progress import Progress
+from windvane.training.settings import FitSettings, windows_of
 
 DAY = 86400.0
 

@@ -9,12 +9,12 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_apps.booster.forest import Forest, Unsupported, read_forest
-from serve_apps.predictor import trial_rows
-from serve_apps.treewalk.kernel import BLOCK
-from serve_apps.treewalk.nodes import LANES, MOST, pack
-from serve_apps.treewalk.walk import Walk
 from tests.forests import made_up, random_rows, trained
+from windvane.serve_apps.booster.forest import Forest, Unsupported, read_forest
+from windvane.serve_apps.predictor import trial_rows
+from windvane.serve_apps.treewalk.kernel import BLOCK
+from windvane.serve_apps.treewalk.nodes import LANES, MOST, pack
+from windvane.serve_apps.treewalk.walk import Walk
 
 LARGEST = np.finfo(np.float32).max
 

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from configs.schema import Retrain
-from monitoring.calibration import Block
-from monitoring.findings import Finding, MonitorName
-from monitoring.promises import Alarm
-from monitoring.triggers import Circumstances, Proposal, Seen, TriggerState, assessed, observe
-from monitoring.triggers import consider as decide
+from windvane.configs.schema import Retrain
+from windvane.monitoring.calibration import Block
+from windvane.monitoring.findings import Finding, MonitorName
+from windvane.monitoring.promises import Alarm
+from windvane.monitoring.triggers import Circumstances, Proposal, Seen, TriggerState, assessed, observe
+from windvane.monitoring.triggers import consider as decide
 
 DAY = 86400.0
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

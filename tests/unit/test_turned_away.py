@@ -2,9 +2,9 @@
 
 import pytest
 
-from cluster.callers.caller import Caller
-from cluster.decision_log.record import Act
-from cluster.errors import (
+from windvane.cluster.callers.caller import Caller
+from windvane.cluster.decision_log.record import Act
+from windvane.cluster.errors import (
     Denied,
     Forbidden,
     Invalid,
@@ -15,7 +15,7 @@ from cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from serve_apps.turned_away import MOST_LINES, PERIOD_SECONDS, Refused, TurnedAway
+from windvane.serve_apps.turned_away import MOST_LINES, PERIOD_SECONDS, Refused, TurnedAway
 
 ANN = Caller("ann", frozenset({"client"}), None, "3f9a0c51b2de")
 DOOR = "POST /v2/models/trips/decide"

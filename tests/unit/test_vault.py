@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log import disk
-from cluster.decision_log.file_kms import FileKms
-from cluster.decision_log.kms import WrongKey
-from cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from cluster.decision_log.subject_keys import SubjectKey
-from cluster.decision_log.vault import Protected, Vault
-from cluster.errors import Invalid, NotFound, Unavailable
 from tests.audit_world import World
 from tests.decision_log import decision, skip_syncs
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.file_kms import FileKms
+from windvane.cluster.decision_log.kms import WrongKey
+from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.subject_keys import SubjectKey
+from windvane.cluster.decision_log.vault import Protected, Vault
+from windvane.cluster.errors import Invalid, NotFound, Unavailable
 
 
 class Home:

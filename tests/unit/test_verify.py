@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log import verify as verify_module
-from cluster.decision_log.chain import begin, extend
-from cluster.decision_log.segment import frame, link, read_header, scan, scan_linked
 from tests.audit_world import KEY, LOG, World
 from tests.decision_log import decision
 from tests.tampered import copied, names, placed, remove_row
 from tests.tampered import unsynced as unsynced
 from tests.tampered import worlds as worlds
+from windvane.cluster.decision_log import verify as verify_module
+from windvane.cluster.decision_log.chain import begin, extend
+from windvane.cluster.decision_log.segment import frame, link, read_header, scan, scan_linked
 
 PER_SEGMENT = 5
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.decision_log.segment import sealed_path
 from tests.audit_world import LOG, World
 from tests.decision_log import decision, outcome
 from tests.tampered import copied, names, placed, remove_row
 from tests.tampered import unsynced as unsynced
 from tests.tampered import worlds as worlds
+from windvane.cluster.decision_log.segment import sealed_path
 
 COLUMNS = (
     "decision_id",
@@ -68,7 +68,7 @@ def test_what_proves_a_row_cannot_be_changed_either(worlds: dict[str, Path], tmp
 
 def same_record_everywhere(row: dict[str, Any]) -> dict[str, Any]:
     """A forger who changes the cell, the record and the leaf."""
-    from cluster.decision_log import merkle
+    from windvane.cluster.decision_log import merkle
 
     payload = row["record"].replace(b"champion", b"attacker")
     return row | {"arm": "attacker", "record": payload, "leaf": int.from_bytes(merkle.leaf(payload)[:8], "big")}

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from examples.demo.view import View
+from windvane.examples.demo.view import View
 
 EVENT = {"number": 1, "at": "2026-03-01T12:30:01+00:00", "kind": "promoted", "version": 3, "detail": "v3 [/took] over"}
 STATUS = {"models": [{"split": None, "traffic": None, "rollout": None}]}

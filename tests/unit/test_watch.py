@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from monitoring.findings import Finding, MonitorName
-from monitoring.watch import WatchState
-from monitoring.watch_notices import window_notices
+from windvane.monitoring.findings import Finding, MonitorName
+from windvane.monitoring.watch import WatchState
+from windvane.monitoring.watch_notices import window_notices
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

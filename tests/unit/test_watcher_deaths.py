@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.requests import change, open_request, requests_of
-from monitoring.watcher import FINDING
 from tests.fakes import Fuse, Killed
 from tests.watched import NOW, World, tick, window, world
+from windvane.monitoring.requests import change, open_request, requests_of
+from windvane.monitoring.watcher import FINDING
 
 
 def _loses(it: World, run: Callable[[float], None]) -> None:

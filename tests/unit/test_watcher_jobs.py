@@ -2,10 +2,10 @@
 
 import pytest
 
-from cluster.errors import Unavailable
-from cluster.jobs import PROGRAM, TRAINING
-from monitoring.requests import open_request, requests_of
 from tests.watched import NOW, SPEC, tick, window, world
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.jobs import TRAINING
+from windvane.monitoring.requests import open_request, requests_of
 
 
 def test_the_job_is_the_retraining_of_that_request_up_to_that_time() -> None:
@@ -13,8 +13,8 @@ def test_the_job_is_the_retraining_of_that_request_up_to_that_time() -> None:
     tick(it)
     (job,) = it.jobs.requests.values()
     reason = requests_of(it.store, "delay")[0].reason
-    assert job.entrypoint[:6] == ("python", *PROGRAM, TRAINING, "--model", "delay")
-    assert job.entrypoint[6:] == ("--request", "0001", "--reason", reason, "--until", "1970-01-11T00:00:00+00:00")
+    assert job.entrypoint[:5] == ("python", "-m", TRAINING, "--model", "delay")
+    assert job.entrypoint[5:] == ("--request", "0001", "--reason", reason, "--until", "1970-01-11T00:00:00+00:00")
     assert job.environment == {"WINDVANE_HOME": "var"}
     assert job.metadata["model"] == "delay"
 

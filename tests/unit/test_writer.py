@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster.decision_log import disk
-from cluster.decision_log.live import claim
-from cluster.decision_log.record import Decision, Outcome
-from cluster.decision_log.segment import live_names, live_path, read_header
-from cluster.decision_log.writer import LONGEST_HELD_SECONDS, RESPITE, Writer
-from cluster.errors import Unavailable
 from tests.open_writer import decision, open_writer, records
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.live import claim
+from windvane.cluster.decision_log.record import Decision, Outcome
+from windvane.cluster.decision_log.segment import live_names, live_path, read_header
+from windvane.cluster.decision_log.writer import LONGEST_HELD_SECONDS, RESPITE, Writer
+from windvane.cluster.errors import Unavailable
 
 
 def test_a_commit_returns_when_its_records_are_on_disk(tmp_path: Path) -> None:

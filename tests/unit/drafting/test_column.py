@@ -3,7 +3,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from configs.drafting.column import Column, as_moment, read_columns
+from windvane.configs.drafting.column import Column, as_moment, read_columns
 
 
 def column(values: list[Any], **others: list[Any]) -> Column:

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.drafting.column import read_columns
-from configs.drafting.guess import Guess, guess, widened
+from windvane.configs.drafting.column import read_columns
+from windvane.configs.drafting.guess import Guess, guess, widened
 
 rng = np.random.default_rng(0)
 N = 400

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from configs.drafting.leaks import Suspicion, rises, suspicion, telling
+from windvane.configs.drafting.leaks import Suspicion, rises, suspicion, telling
 
 N = 4000
 rng = np.random.default_rng(0)

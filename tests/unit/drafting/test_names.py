@@ -1,6 +1,6 @@
 import pytest
 
-from configs.drafting.names import is_protected, is_proxy
+from windvane.configs.drafting.names import is_protected, is_proxy
 
 
 @pytest.mark.parametrize(

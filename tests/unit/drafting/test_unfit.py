@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.drafting.unfit import unfit
+from windvane.configs.drafting.unfit import unfit
 
 N = 400
 rng = np.random.default_rng(0)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from configs.complaint import spelled
-from configs.schema import ModelSpec
-from configs.tables.check import HEAD, check
+from windvane.configs.complaint import spelled
+from windvane.configs.schema import ModelSpec
+from windvane.configs.tables.check import HEAD, check
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 CSV = "customer,income,region,asked_at,bad\na,1,north,2024-01-01,0\nb,2,south,2024-01-02,1\n"

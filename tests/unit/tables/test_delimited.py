@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from configs.tables.bad_table import BadTable
-from configs.tables.files import read_file
-from configs.tables.listing import Listed
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.files import read_file
+from windvane.configs.tables.listing import Listed
 
 TWO = {"a": ["1", "3"], "b": ["2,5", "4"]}
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.tables.bad_table import BadTable
-from configs.tables.files import names_in, part
-from configs.tables.listing import Listed
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.files import names_in, part
+from windvane.configs.tables.listing import Listed
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from configs.tables.bad_table import BadTable
-from configs.tables.listing import listing
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.listing import listing
 
 CSV = "a,b\n1,2\n"
 

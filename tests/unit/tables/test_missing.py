@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from configs.tables.missing import MARKERS, blanked, means_missing
+from windvane.configs.tables.missing import MARKERS, blanked, means_missing
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from configs.tables.moments import moments
+from windvane.configs.tables.moments import moments
 
 NOON = datetime(2024, 3, 25, 17, 30, tzinfo=UTC)
 DAY = datetime(2024, 3, 25, tzinfo=UTC)

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from configs.tables.numbers import Decimal, decimal_of, looks_like_code, numbers
+from windvane.configs.tables.numbers import Decimal, decimal_of, looks_like_code, numbers
 
 
 def read(*texts: str | None, decimal: Decimal = ".") -> tuple[list[float | None], list[int], str]:

@@ -5,10 +5,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from configs.schema import Feature, ModelSpec
-from configs.tables.bad_table import BadTable
-from configs.tables.coerce import coerce
-from serve_apps.protocol.features import Complaint, read, warn
+from windvane.configs.schema import Feature, ModelSpec
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.coerce import coerce
+from windvane.serve_apps.protocol.features import Complaint, read, warn
 
 FEATURES: dict[str, dict[str, Any]] = {
     "number": {"type": "number"},

@@ -1,6 +1,6 @@
 import pyarrow as pa
 
-from configs.tables.truth import is_truth, truths
+from windvane.configs.tables.truth import is_truth, truths
 
 
 def test_truth_is_read_in_words_digits_and_the_languages_that_spreadsheets_write() -> None:

@@ -3,8 +3,8 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 
-from configs.tables.bad_table import BadTable
-from configs.tables.unify import Part, unify
+from windvane.configs.tables.bad_table import BadTable
+from windvane.configs.tables.unify import Part, unify
 
 
 def joined(*columns: pa.Array) -> list[object]:
