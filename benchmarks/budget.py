@@ -30,16 +30,16 @@ from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.caller import ANYBODY, demand_role
 from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
 from windvane.cluster.callers.rate import Limit
-from windvane.cluster.cedar_policy import CedarPolicy
-from windvane.cluster.decision_log.file_kms import FileKms
-from windvane.cluster.decision_log.personal import Protection
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from windvane.cluster.decision_log.vault import Vault
-from windvane.cluster.decision_log.writer import Writer
-from windvane.cluster.mandate import mandate_of
-from windvane.cluster.policy import Policy
-from windvane.cluster.policy_set import read_policies
+from windvane.cluster.decision_log.vault.file_kms import FileKms
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.writer import Writer
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.mandate import mandate_of
+from windvane.cluster.policies.policy import Policy
+from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts import Tally
 from windvane.monitoring.profile import Profile

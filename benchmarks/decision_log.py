@@ -17,19 +17,19 @@ from time import perf_counter, process_time
 from msgspec.structs import replace
 
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.auditor import Auditor
-from windvane.cluster.decision_log.checkpoints import Checkpoints
-from windvane.cluster.decision_log.file_kms import FileKms
-from windvane.cluster.decision_log.key_file import signing_key
-from windvane.cluster.decision_log.personal import Protection
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
+from windvane.cluster.decision_log.audit.verify import verify
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision, Outcome
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from windvane.cluster.decision_log.tail import Tail
-from windvane.cluster.decision_log.vault import Vault
-from windvane.cluster.decision_log.verify import verify
-from windvane.cluster.decision_log.writer import Durability, Writer
+from windvane.cluster.decision_log.vault.file_kms import FileKms
+from windvane.cluster.decision_log.vault.key_file import signing_key
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.writer import Durability, Writer
 from windvane.configs.schema import Feature
 from windvane.serve_apps.protected_log import ProtectedLog
 

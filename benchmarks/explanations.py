@@ -35,7 +35,7 @@ PEERS = {
 READY = """
 import sys, time
 start = time.perf_counter()
-from serve_apps.explain import QuadratureExplainer
+from windvane.serve_apps.explain import QuadratureExplainer
 from pathlib import Path
 QuadratureExplainer(Path(sys.argv[1]))
 print(time.perf_counter() - start)

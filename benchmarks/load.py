@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks import dialects, model
 from benchmarks.connection import LOST, Connection, HttpConnection
 from benchmarks.grpc_connection import GrpcConnection
-from windvane.cluster.access import bearer
+from windvane.cluster.host.secret_files import bearer
 
 GENERATOR = "asyncio"
 OPEN_CONNECTIONS = 64

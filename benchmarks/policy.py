@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from windvane.cluster.cedar_policy import CedarPolicy
-from windvane.cluster.policy import Mandate, Request, Standing, act_context, decide_context, require
-from windvane.cluster.policy_set import read_policies
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.policy import Mandate, Request, Standing, act_context, decide_context, require
+from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.load import PACKAGED
 
 FOLDER = PACKAGED / "policies"

@@ -3,7 +3,7 @@
     python -m benchmarks.priority --rounds 9
 
 Ray starts every worker with niceness 15: replica, control and monitor are level, and behind whatever else runs on the
-machine. Windvane starts them at 0, and what can wait steps back (`cluster/processes.py`). Both are set on
+machine. Windvane starts them at 0, and what can wait steps back (`cluster/runtime/processes.py`). Both are set on
 the same running processes, one after the other, so that both see the same minutes of a rented machine; as root, since
 nobody else may raise a priority.
 """
@@ -23,7 +23,7 @@ from benchmarks.measure import OPEN_RATE, REQUESTS
 from benchmarks.model import make_rows
 from benchmarks.soak import PATIENT
 from benchmarks.world import world
-from windvane.cluster.processes import BEHIND
+from windvane.cluster.runtime.processes import BEHIND
 
 RAYS = 15
 CAN_WAIT = ("ray::ServeReplica:control:", "ray::MonitorActor")

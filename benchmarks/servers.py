@@ -16,8 +16,8 @@ from benchmarks.dialects import Dialect
 from benchmarks.load import Traffic, exchange
 from benchmarks.model import make_rows
 from benchmarks.world import free_port
-from windvane.cluster import processes
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.runtime import processes
 
 HERE = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 60.0

@@ -24,17 +24,17 @@ import httpx
 import psutil
 
 from benchmarks import model
-from windvane.cluster import haproxy, processes, ray_head
-from windvane.cluster.access import bearer
 from windvane.cluster.callers.first_key import ensure_first_key
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.declarations import spec_digest
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.first_policies import first_policies
-from windvane.cluster.head_record import Head
+from windvane.cluster.host.secret_files import bearer
 from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.policies.first_policies import first_policies
 from windvane.cluster.registry import Registration
-from windvane.cluster.serve_apps_api import CONTROL, ServeApplications
+from windvane.cluster.runtime import haproxy, processes, ray_head
+from windvane.cluster.runtime.head_record import Head
+from windvane.cluster.runtime.serve_apps_api import CONTROL, ServeApplications
 from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import DECLARATION, Shelf
 from windvane.configs.schema import ModelSpec

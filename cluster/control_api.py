@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 import httpx
 
-from windvane.cluster.access import bearer
 from windvane.cluster.errors import (
     Conflict,
     Denied,
@@ -18,6 +17,7 @@ from windvane.cluster.errors import (
     Unavailable,
     WindvaneError,
 )
+from windvane.cluster.host.secret_files import bearer
 
 TIMEOUT_SECONDS = 30.0
 _KINDS: dict[int, type[WindvaneError]] = {403: Forbidden, 404: NotFound, 409: Conflict}

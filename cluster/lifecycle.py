@@ -7,19 +7,20 @@ from pathlib import Path
 
 import httpx
 
-from windvane.cluster import head_record, machine, ray_head
-from windvane.cluster.addresses import Place, dashboard_url, place, url
 from windvane.cluster.callers.first_key import ensure_first_key
 from windvane.cluster.callers.key_book import KeyBook
-from windvane.cluster.dashboard import last_lines
 from windvane.cluster.declarations import deployed_models
 from windvane.cluster.errors import Unavailable, WindvaneError
-from windvane.cluster.first_policies import first_policies
-from windvane.cluster.one_at_a_time import one_at_a_time
-from windvane.cluster.preconditions import Check, examine
-from windvane.cluster.preloading import allow
-from windvane.cluster.scratch import scratch_root, sweep
-from windvane.cluster.serve_apps_api import CONTROL, ServeApplications
+from windvane.cluster.host import machine
+from windvane.cluster.host.addresses import Place, dashboard_url, place, url
+from windvane.cluster.host.one_at_a_time import one_at_a_time
+from windvane.cluster.host.preconditions import Check, examine
+from windvane.cluster.host.scratch import scratch_root, sweep
+from windvane.cluster.policies.first_policies import first_policies
+from windvane.cluster.runtime import head_record, ray_head
+from windvane.cluster.runtime.dashboard import last_lines
+from windvane.cluster.runtime.preloading import allow
+from windvane.cluster.runtime.serve_apps_api import CONTROL, ServeApplications
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import Settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.errors import NotFound
 from windvane.configs.schema import ModelSpec
 

@@ -12,10 +12,10 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util import list_named_actors
 
-from windvane.cluster.decision_log.tail import BRIEF, Tail
+from windvane.cluster.decision_log.read.tail import BRIEF, Tail
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.preloading import lean
-from windvane.cluster.processes import step_back
+from windvane.cluster.runtime.preloading import lean
+from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.monitor import Monitor

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from windvane.cluster.errors import Conflict, NotFound
-from windvane.cluster.gate import LOOP
+from windvane.cluster.policies.approval import LOOP
 from windvane.cluster.store import Shelf, Store
 from windvane.monitoring.notices import Notice
 

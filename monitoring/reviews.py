@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from windvane.cluster.policy_set import Rule, overdue
+from windvane.cluster.policies.policy_set import Rule, overdue
 from windvane.configs.schema import ModelSpec
 
 

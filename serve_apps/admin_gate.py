@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.policy import Closed, Mandate, Policy, Principal, Request, Value, Verdict, require
-from windvane.cluster.policy_library import PolicyLibrary
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.policy import Closed, Mandate, Policy, Principal, Request, Value, Verdict, require
+from windvane.cluster.policies.policy_library import PolicyLibrary
+from windvane.cluster.policies.policy_set import PolicySet
 
 
 class AdminGate:

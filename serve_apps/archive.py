@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from windvane.cluster.bundle import Bundle
-from windvane.cluster.decision_log.trail import Trail
-from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.errors import NotFound
 from windvane.cluster.model_card import Card, read_card
 from windvane.cluster.registry import Registry

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from windvane.cluster.decision_log.auditor import Auditor
-from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.audit.fault import Fault
+from windvane.cluster.decision_log.audit.retention import delete, expired
 from windvane.cluster.decision_log.record import Act
-from windvane.cluster.decision_log.retention import delete, expired
-from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.cluster.store import Event, Shelf, Store
 from windvane.configs.schema import ModelSpec

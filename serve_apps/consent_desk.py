@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from windvane.cluster.consent import Consent, ConsentRecords
 from windvane.cluster.errors import Invalid, Problem, Unavailable
-from windvane.cluster.policy import Mandate, Principal
+from windvane.cluster.policies.consent import Consent, ConsentRecords
+from windvane.cluster.policies.policy import Mandate, Principal
 from windvane.serve_apps.admin_gate import AdminGate
 from windvane.serve_apps.bulletins import CONSENTS
 from windvane.serve_apps.consents import encode_change

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from windvane.cluster.consent import ConsentChange, ConsentRecords, SubjectHash, subject_hash
+from windvane.cluster.policies.consent import ConsentChange, ConsentRecords, SubjectHash, subject_hash
 
 _decode = msgspec.json.Decoder(ConsentChange).decode
 

@@ -17,22 +17,22 @@ from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
-from windvane.cluster import grpc_health, head_record
-from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.audit_paths import AuditPlace
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.callers.key_book import KeyBook
-from windvane.cluster.cedar_policy import taken
-from windvane.cluster.cedar_rules import compile_policies
-from windvane.cluster.consent import ConsentRecords
-from windvane.cluster.decision_log.auditor import Auditor
-from windvane.cluster.decision_log.sealer import Sealer
+from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.errors import WindvaneError
 from windvane.cluster.mlflow_registry import MlflowRegistry
-from windvane.cluster.policy_library import PolicyLibrary
-from windvane.cluster.processes import step_back
-from windvane.cluster.ray_jobs import RayJobs
+from windvane.cluster.policies.cedar_policy import taken
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.consent import ConsentRecords
+from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import registry_state
-from windvane.cluster.serve_apps_api import ServeApplications
+from windvane.cluster.runtime import grpc_health, head_record
+from windvane.cluster.runtime.processes import step_back
+from windvane.cluster.runtime.ray_jobs import RayJobs
+from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings

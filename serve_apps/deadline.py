@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from windvane.cluster.errors import Invalid, Problem
-from windvane.cluster.haproxy_queue import ARRIVED
+from windvane.cluster.runtime.haproxy_queue import ARRIVED
 
 HEADER = "x-request-timeout-seconds"
 SINCE = ARRIVED.encode()

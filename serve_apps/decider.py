@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
-from windvane.cluster.policy import Principal
+from windvane.cluster.policies.policy import Principal
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admission import Admission
 from windvane.serve_apps.denials import Denials

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from windvane.cluster.declarations import spec_digest
 from windvane.cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from windvane.cluster.mandate import mandate_of
 from windvane.cluster.model_card import Card, page
-from windvane.cluster.policy import Mandate
+from windvane.cluster.policies.mandate import mandate_of
+from windvane.cluster.policies.policy import Mandate
 from windvane.cluster.registry import Registry
-from windvane.cluster.serve_apps_api import CONTROL
+from windvane.cluster.runtime.serve_apps_api import CONTROL
+from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import DECLARATION, Event, Shelf, Store
-from windvane.cluster.waiting import Wait
 from windvane.configs.complaint import faults
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.metrics import ModelState, exposition

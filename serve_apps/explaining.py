@@ -8,7 +8,7 @@ from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.policy import EXPLANATION
+from windvane.cluster.policies.policy import EXPLANATION
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.grounding import Explained
 from windvane.serve_apps.pace import Pace

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.errors import WindvaneError
 
 SECONDS = 1.0

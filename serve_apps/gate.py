@@ -6,8 +6,8 @@ from typing import Protocol
 import msgspec
 
 from windvane.cluster.errors import Denied, Unavailable
-from windvane.cluster.mandate import digest_of
-from windvane.cluster.policy import (
+from windvane.cluster.policies.mandate import digest_of
+from windvane.cluster.policies.policy import (
     ACT,
     DECIDE,
     Closed,

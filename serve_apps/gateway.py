@@ -12,9 +12,9 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
-from windvane.cluster import haproxy, haproxy_queue
 from windvane.cluster.declarations import load_spec
-from windvane.cluster.haproxy_queue import Queue
+from windvane.cluster.runtime import haproxy, haproxy_queue
+from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec, Serving
 from windvane.configs.settings import Settings
@@ -45,7 +45,7 @@ class Gateway:
 
     async def __serve_build_asgi_app__(self) -> Any:
         """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
-        from windvane.cluster.audit_place import AuditPlace
+        from windvane.cluster.audit_paths import AuditPlace
         from windvane.cluster.callers.declared import declared
         from windvane.cluster.mlflow_registry import MlflowRegistry
         from windvane.serve_apps.ray_shipping import RayMonitorLine

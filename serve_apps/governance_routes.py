@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from windvane.cluster.policy_set import RULES, SCHEMA, PolicySet
+from windvane.cluster.policies.policy_set import RULES, SCHEMA, PolicySet
 from windvane.configs.access import Role
 from windvane.configs.declared import NAME
 from windvane.serve_apps import governance_replies

@@ -7,7 +7,7 @@ from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.caller import demand_model
 from windvane.cluster.callers.credential import credentials_in
 from windvane.cluster.errors import NotFound, WindvaneError
-from windvane.cluster.grpc_frontend import ASKED_APPLICATION
+from windvane.cluster.runtime.grpc_frontend import ASKED_APPLICATION
 from windvane.serve_apps.grpc_door import Context, demand_local, headers_of, refuse
 from windvane.serve_apps.orders import Orders
 from windvane.serve_apps.turned_away import TurnedAway

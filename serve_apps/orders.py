@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
-from windvane.cluster.decision_log.trail import Trail
+from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.errors import Denied, Unavailable, WindvaneError
 from windvane.serve_apps.turned_away import LONGEST_DOOR, LONGEST_WHY, REFUSED
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from windvane.cluster.encoding import Rows
-from windvane.cluster.policy import Verdict
+from windvane.cluster.policies.policy import Verdict
 from windvane.serve_apps.gate import Basis
 from windvane.serve_apps.predictor import Scores
 from windvane.serve_apps.question import Answer, Question

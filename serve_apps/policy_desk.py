@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.gate import same_person
-from windvane.cluster.policy import APPROVAL, APPROVE, Principal, approve_context
-from windvane.cluster.policy_library import PolicyLibrary
-from windvane.cluster.policy_register import Live, Proposal, Register, proposed
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.approval import same_person
+from windvane.cluster.policies.policy import APPROVAL, APPROVE, Principal, approve_context
+from windvane.cluster.policies.policy_library import PolicyLibrary
+from windvane.cluster.policies.policy_register import Live, Proposal, Register, proposed
+from windvane.cluster.policies.policy_set import PolicySet
 from windvane.serve_apps.admin_gate import AdminGate
 from windvane.serve_apps.bulletins import FORGET_SECONDS, POLICY
 from windvane.serve_apps.governance_replies import LivePolicies, PolicyChange, PolicyStanding, ProposedPolicies

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import msgspec
 
 from windvane.cluster.errors import Invalid, NotFound
-from windvane.cluster.policy import Closed, Policy
-from windvane.cluster.policy_library import PolicyInForce
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.policy import Closed, Policy
+from windvane.cluster.policies.policy_library import PolicyInForce
+from windvane.cluster.policies.policy_set import PolicySet
 
 NONE_YET = Closed("no policy set was handed to this replica yet")
 _decode = msgspec.json.Decoder(PolicyInForce).decode

@@ -1,9 +1,9 @@
-"""What a replica needs, loaded by a worker process that nobody has asked for anything yet (cluster/preloading.py)."""
+"""Loads what a replica needs, in a worker process that nobody has asked for anything yet (`preloading`)."""
 
 import threading
 from collections.abc import Mapping
 
-from windvane.cluster.preloading import wanted
+from windvane.cluster.runtime.preloading import wanted
 
 
 def preload(environment: Mapping[str, str]) -> None:

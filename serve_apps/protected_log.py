@@ -2,8 +2,8 @@
 
 import asyncio
 
-from windvane.cluster.decision_log.personal import Protection
 from windvane.cluster.decision_log.record import Decision, Record
+from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.serve_apps.sinks import GroupLog
 
 

@@ -10,7 +10,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from windvane.cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
 from windvane.cluster.errors import Conflict, Unavailable, WindvaneError
-from windvane.cluster.preloading import lean
+from windvane.cluster.runtime.preloading import lean
 from windvane.cluster.sql_store import SqlStore
 from windvane.serve_apps import switchboard
 from windvane.serve_apps.bulletins import Bulletins, News, Place

@@ -7,9 +7,9 @@ from typing import Any
 import ray
 from ray.util.placement_group import placement_group_table
 
-from windvane.cluster.machine import memory_free
-from windvane.cluster.preconditions import MODEL_MEMORY
-from windvane.cluster.waiting import (
+from windvane.cluster.host.machine import memory_free
+from windvane.cluster.host.preconditions import MODEL_MEMORY
+from windvane.cluster.runtime.waiting import (
     Demand,
     Wait,
     groups_to_come,

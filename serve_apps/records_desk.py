@@ -6,14 +6,14 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, Protocol
 
-from windvane.cluster.decision_log import tabular
-from windvane.cluster.decision_log.columns import Table
-from windvane.cluster.decision_log.logs import find_decision, models_of, query_of
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read import tabular
+from windvane.cluster.decision_log.read.columns import Table
+from windvane.cluster.decision_log.read.logs import find_decision, models_of, query_of
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.selection import Selection, mark
 from windvane.cluster.decision_log.record import Value
-from windvane.cluster.decision_log.selection import Selection, mark
-from windvane.cluster.decision_log.trail import TRAIL, Trail
-from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import Store
 from windvane.monitoring.requests import shelf

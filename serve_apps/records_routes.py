@@ -8,7 +8,7 @@ from fastapi import FastAPI, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from windvane.cluster.callers.caller import demand_model
-from windvane.cluster.decision_log.selection import Selection
+from windvane.cluster.decision_log.read.selection import Selection
 from windvane.configs.access import Role
 from windvane.serve_apps import record_replies
 from windvane.serve_apps.admin_gate import AdminGate

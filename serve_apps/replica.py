@@ -11,16 +11,16 @@ from typing import Protocol
 
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
-from windvane.cluster.cedar_policy import taken
-from windvane.cluster.cedar_rules import compile_policies
-from windvane.cluster.consent import ConsentRecords
-from windvane.cluster.decision_log.checkpoints import checkpoints_of, last_signed
-from windvane.cluster.decision_log.personal import Protection
-from windvane.cluster.decision_log.vault import Vault
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.audit.checkpoints import checkpoints_of, last_signed
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.mandate import keep_mandate, mandate_of
-from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policies.cedar_policy import taken
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.consent import ConsentRecords
+from windvane.cluster.policies.mandate import keep_mandate, mandate_of
+from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import Shelf, Store
 from windvane.configs.schema import ModelSpec

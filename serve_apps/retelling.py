@@ -16,10 +16,10 @@ import numpy as np
 
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.decision_log.grounds import Counterfactual, Grounds, NoneFound
-from windvane.cluster.decision_log.lookup import Kept, find
-from windvane.cluster.decision_log.personal import open_personal, restored
+from windvane.cluster.decision_log.read.lookup import Kept, find
 from windvane.cluster.decision_log.record import Value
-from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.vault.personal import open_personal, restored
+from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.errors import Conflict, Invalid
 from windvane.cluster.registry import Registry
 from windvane.serve_apps.record_replies import ReasonStatus, Retold

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import msgspec
 
-from windvane.cluster.policy_library import EVERY_MODEL
-from windvane.cluster.policy_set import Rule
+from windvane.cluster.policies.policy_library import EVERY_MODEL
+from windvane.cluster.policies.policy_set import Rule
 from windvane.cluster.store import Event, Store
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.reviews import ReviewFinding, overdue_reviews

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from windvane.cluster.callers.caller import demand_role
-from windvane.cluster.policy import APPROVE, approve_context
+from windvane.cluster.policies.policy import APPROVE, approve_context
 from windvane.configs.access import Role
 from windvane.serve_apps import replies
 from windvane.serve_apps.admin_gate import AdminGate

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from windvane.cluster.policy import Verdict
+from windvane.cluster.policies.policy import Verdict
 from windvane.configs.schema import DecisionRule
 from windvane.serve_apps.gate import Gate
 from windvane.serve_apps.pending import Row, Ruled

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from windvane.cluster.gate import Answer
+from windvane.cluster.policies.approval import Answer
 from windvane.cluster.registry import Version
+from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
-from windvane.cluster.waiting import Wait
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.requests import RetrainRequest
 from windvane.monitoring.snapshot import Snapshot

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.decision_log import COLUMNS, decision, outcome, shadow
-from windvane.cluster.decision_log.checkpoints import Checkpoints
-from windvane.cluster.decision_log.fault import Fault
-from windvane.cluster.decision_log.heads import Heads
+from windvane.cluster.decision_log.audit.chain_heads import Heads
+from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
+from windvane.cluster.decision_log.audit.fault import Fault
+from windvane.cluster.decision_log.audit.verify import Report, verify
+from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.record import Record
-from windvane.cluster.decision_log.rolling import RollingSegments
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import Header, frame, live_names, live_path, sealed_path
-from windvane.cluster.decision_log.verify import Report, verify
+from windvane.cluster.decision_log.write.rolling import RollingSegments
+from windvane.cluster.decision_log.write.segment import Header, frame, live_names, live_path, sealed_path
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 LOG = "flight-delay"

@@ -13,22 +13,22 @@ from typing import Any
 import msgspec
 
 from tests.open_writer import FEATURES, decision, records
-from windvane.cluster.audit_place import AuditPlace
-from windvane.cluster.decision_log.auditor import Auditor
-from windvane.cluster.decision_log.checkpoints import Checkpoints
-from windvane.cluster.decision_log.fault import Fault
-from windvane.cluster.decision_log.key_file import signing_key
-from windvane.cluster.decision_log.personal import Protection, open_personal
+from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
+from windvane.cluster.decision_log.audit.fault import Fault
+from windvane.cluster.decision_log.audit.retention import delete
+from windvane.cluster.decision_log.audit.verify import Report, verify
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision
-from windvane.cluster.decision_log.retention import delete
-from windvane.cluster.decision_log.rotation import FRESH
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import Durability
-from windvane.cluster.decision_log.tail import Tail
-from windvane.cluster.decision_log.trail import TRAIL
-from windvane.cluster.decision_log.vault import Vault
-from windvane.cluster.decision_log.verify import Report, verify
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.vault.key_file import signing_key
+from windvane.cluster.decision_log.vault.personal import Protection, open_personal
+from windvane.cluster.decision_log.vault.rotation import FRESH
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.segment import Durability
+from windvane.cluster.decision_log.write.trail import TRAIL
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound, WindvaneError
 from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import Event

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.live import LiveSegment
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
-from windvane.cluster.decision_log.segment import Column, Header, frame
+from windvane.cluster.decision_log.write.live import LiveSegment
+from windvane.cluster.decision_log.write.segment import Column, Header, frame
 from windvane.configs.schema import Feature
 
 FEATURES = (

@@ -17,14 +17,14 @@ from tests.rollout_world import MODEL, World
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
-from windvane.cluster.cedar_policy import taken
-from windvane.cluster.cedar_rules import compile_policies
-from windvane.cluster.consent import ConsentRecords
 from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.model_card import Card
-from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policies.cedar_policy import taken
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.consent import ConsentRecords
+from windvane.cluster.policies.policy_library import PolicyLibrary
+from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Store
-from windvane.cluster.waiting import Wait
 from windvane.monitoring.snapshot import Snapshot
 from windvane.serve_apps.admin import make_app
 from windvane.serve_apps.admin_gate import AdminGate

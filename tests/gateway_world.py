@@ -13,10 +13,10 @@ from tests.callers import TESTER, knowing
 from tests.gateway_fakes import FakeCounts, FakeLog
 from tests.policies import PACKAGED
 from windvane.cluster.callers.authenticator import Authenticator
-from windvane.cluster.cedar_policy import CedarPolicy
 from windvane.cluster.decision_log.record import Decision, Outcome, Shadow
-from windvane.cluster.mandate import mandate_of
-from windvane.cluster.policy import Policy
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.mandate import mandate_of
+from windvane.cluster.policies.policy import Policy
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.decider import Decider
 from windvane.serve_apps.door import Door

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windvane.cluster.machine import Machine
+from windvane.cluster.host.machine import Machine
 
 FINE = Machine(
     user="ada",

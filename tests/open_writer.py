@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from windvane.cluster.decision_log.record import Decision, Record
-from windvane.cluster.decision_log.segment import live_names, live_path, read_header, scan_linked
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header, scan_linked
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.configs.schema import Feature
 
 FEATURES = (Feature(name="temp", type="number"), Feature(name="carrier", type="category", categories=("UA", "DL")))

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from windvane.cluster.cedar_policy import CedarPolicy
-from windvane.cluster.policy import Mandate, Principal, Request, Standing, Value
-from windvane.cluster.policy_set import PolicySet, read_policies
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.policy import Mandate, Principal, Request, Standing, Value
+from windvane.cluster.policies.policy_set import PolicySet, read_policies
 
 FOLDER = Path("configs/policies")
 PACKAGED = read_policies(FOLDER)

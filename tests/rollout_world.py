@@ -10,7 +10,7 @@ import msgspec
 
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.gate import LOOP
+from windvane.cluster.policies.approval import LOOP
 from windvane.cluster.registry import Registration, Standing, Version
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from tests.callers import SECRET
 from tests.desk_world import ControlClient, DeskWorld
 from tests.rollout_world import MODEL
-from windvane.cluster import addresses
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
+from windvane.cluster.host import addresses
 
 DECLARATION = f"""\
 name: {MODEL}

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.segment import SECTOR_BYTES
+from windvane.cluster.decision_log.write.segment import SECTOR_BYTES
 
 FOLDER = b"a folder"
 Tree = dict[str, bytes]  # by path: content, or FOLDER

@@ -8,8 +8,8 @@ import pytest
 
 from tests.audit_world import LOG, World
 from tests.decision_log import skip_syncs
-from windvane.cluster.decision_log import verify as verify_module
-from windvane.cluster.decision_log.fault import Fault
+from windvane.cluster.decision_log.audit import verify as verify_module
+from windvane.cluster.decision_log.audit.fault import Fault
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from windvane.cluster.decision_log.file_kms import FileKms
-from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.vault.file_kms import FileKms
+from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault.vault import Vault
 
 
 def open_vault(home: Path) -> Vault:

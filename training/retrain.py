@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.audit_paths import AuditPlace
 from windvane.cluster.boundary import sentence
 from windvane.cluster.bundle import CARD
-from windvane.cluster.decision_log.query import Query
-from windvane.cluster.decision_log.revealed import RevealedLog
-from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.revealed import RevealedLog
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.host.scratch import scratch, scratch_root
+from windvane.cluster.host.unix_user import have_a_home
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.model_card import page, write_card
-from windvane.cluster.processes import step_back
 from windvane.cluster.registry import Registration, Registry, Version
-from windvane.cluster.scratch import scratch, scratch_root
+from windvane.cluster.runtime.processes import step_back
 from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import Event, Store
-from windvane.cluster.unix_user import have_a_home
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.requests import record_version, shelf

@@ -11,7 +11,7 @@ import ray.train
 from ray.train.xgboost import XGBoostTrainer
 
 from windvane.cluster.errors import WindvaneError
-from windvane.cluster.processes import step_back
+from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import Training
 from windvane.training.engine import Fitted
 from windvane.training.examples import Examples

@@ -10,7 +10,7 @@ import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
-from windvane.cluster.processes import step_back
+from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import Training
 from windvane.training.engine import Search, Trial, conclude
 from windvane.training.examples import Examples

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 from ray import serve
 
-from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.audit_paths import AuditPlace
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.decision_log.record import Record
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.declarations import load_spec
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.sql_store import SqlStore

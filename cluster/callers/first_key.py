@@ -3,9 +3,9 @@
 from datetime import datetime
 from pathlib import Path
 
-from windvane.cluster.access import ensure_secret
 from windvane.cluster.callers.api_key import KeyOrder, fresh_secret
 from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.host.secret_files import ensure_secret
 from windvane.configs.access import FIRST_KEY, ROLES
 
 NAME = "admin"

@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from windvane.cluster.errors import Invalid, WindvaneError
-from windvane.cluster.unix_user import have_a_home
+from windvane.cluster.host.unix_user import have_a_home
 from windvane.configs.complaint import BadDeclaration
 
 VERBS = {

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.audit_paths import AuditPlace
 from windvane.cluster.cli.told import tell_of
-from windvane.cluster.decision_log.key_file import public_key
-from windvane.cluster.decision_log.verify import Report
-from windvane.cluster.decision_log.verify import verify as verify_logs
+from windvane.cluster.decision_log.audit.verify import Report
+from windvane.cluster.decision_log.audit.verify import verify as verify_logs
+from windvane.cluster.decision_log.vault.key_file import public_key
 from windvane.configs.load import load_settings
 
 _TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
@@ -54,9 +54,9 @@ def verify(since: datetime | None, until: datetime | None, keys: tuple[Path, ...
 @audit.command()
 @click.argument("decision_id")
 def prove(decision_id: str) -> None:
-    """Print the proof of a decision, which `python -m windvane.cluster.decision_log.verify` checks by itself."""
-    from windvane.cluster.decision_log.logs import find_decision
-    from windvane.cluster.decision_log.proof import prove as prove_decision
+    """Print the proof of a decision, which `python -m windvane.cluster.decision_log.audit.verify` checks by itself."""
+    from windvane.cluster.decision_log.audit.proof import prove as prove_decision
+    from windvane.cluster.decision_log.read.logs import find_decision
 
     place = AuditPlace(load_settings())
     model, _ = find_decision(place.logs, decision_id)

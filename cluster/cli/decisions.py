@@ -47,10 +47,10 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
 def decisions(model: str, sql: str | None, limit: int | None, as_json: bool, out: Path | None) -> None:
     """Read MODEL's decision log, or `control`'s: who did what. That it was read goes on record."""
-    from windvane.cluster.audit_place import AuditPlace
+    from windvane.cluster.audit_paths import AuditPlace
     from windvane.cluster.cli.told import tell_of
-    from windvane.cluster.decision_log import tabular
-    from windvane.cluster.decision_log.query import Query
+    from windvane.cluster.decision_log.read import tabular
+    from windvane.cluster.decision_log.read.query import Query
 
     if out is not None and out.suffix not in WRITTEN:
         raise click.BadParameter(f"{out} ends neither in .parquet nor .csv nor .json", param_hint="--out")
@@ -93,7 +93,7 @@ def lineage(decision_id: str, as_json: bool) -> None:
 
 
 def _features(model: str, settings: Settings) -> Sequence[Feature]:
-    from windvane.cluster.decision_log.trail import TRAIL
+    from windvane.cluster.decision_log.write.trail import TRAIL
 
     return () if model == TRAIL else load_model(model, settings).features
 
@@ -122,14 +122,14 @@ def _constant(name: str) -> None:
 
 def _newest(model: str, limit: int) -> str:
     """The SELECT of the newest rows: decisions and denials, or what was done where nothing is decided."""
-    from windvane.cluster.decision_log.trail import TRAIL
+    from windvane.cluster.decision_log.write.trail import TRAIL
 
     view = "* from acts" if model == TRAIL else "* exclude (personal) from asked"
     return f"select {view} order by recorded_at desc limit {limit}"
 
 
 def _documents(found: Any) -> Iterator[dict[str, Any]]:
-    from windvane.cluster.decision_log import tabular
+    from windvane.cluster.decision_log.read import tabular
 
     for row in found.to_pylist():
         yield {name: tabular.plain(value) for name, value in row.items()}

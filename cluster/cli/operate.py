@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from windvane.cluster import addresses
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import NotFound
+from windvane.cluster.host import addresses
 from windvane.configs.load import load_settings
 
 Progress = Callable[[str], None]
@@ -85,8 +85,8 @@ def up() -> None:
 @click.command()
 def doctor() -> None:
     """Look at everything that `up` needs of this machine; exits with 1 when something stands in the way."""
-    from windvane.cluster import machine
-    from windvane.cluster.preconditions import examine
+    from windvane.cluster.host import machine
+    from windvane.cluster.host.preconditions import examine
 
     settings = load_settings()
     running = addresses.dashboard_url(settings) is not None

@@ -9,13 +9,13 @@ import click
 
 from windvane.cluster.cli.operate import api
 from windvane.cluster.errors import Invalid, NotFound
-from windvane.cluster.policy_set import overdue, read_policies
+from windvane.cluster.policies.policy_set import overdue, read_policies
 from windvane.configs.load import load_model, load_settings, policies_dir
 
 if TYPE_CHECKING:
-    from windvane.cluster.cedar_policy import CedarPolicy
-    from windvane.cluster.decision_log.query import Query
-    from windvane.cluster.policy_cases import Trial
+    from windvane.cluster.decision_log.read.query import Query
+    from windvane.cluster.policies.cedar_policy import CedarPolicy
+    from windvane.cluster.policies.policy_cases import Trial
 
 FOLDER = click.option(
     "--policies",
@@ -120,8 +120,8 @@ def status() -> None:
 @REASON
 def install(folder: Path, reason: str) -> None:
     """Put the set in FOLDER in force by writing to the store: for whoever is locked out. It is on record as that."""
-    from windvane.cluster.cedar_rules import compile_policies
-    from windvane.cluster.policy_library import PolicyLibrary
+    from windvane.cluster.policies.cedar_rules import compile_policies
+    from windvane.cluster.policies.policy_library import PolicyLibrary
     from windvane.cluster.sql_store import SqlStore
 
     folder, taken = _take(folder)
@@ -145,14 +145,14 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
     """
     if folder is not None and version is not None:
         raise click.UsageError("give --policies or --version, not both")
-    from windvane.cluster.audit_place import AuditPlace
-    from windvane.cluster.cedar_policy import CedarPolicy
-    from windvane.cluster.cedar_rules import compile_policies
+    from windvane.cluster.audit_paths import AuditPlace
     from windvane.cluster.cli.told import tell_of
-    from windvane.cluster.decision_log.query import Query
-    from windvane.cluster.decision_replay import explained, recorded, retry
-    from windvane.cluster.mandate import kept_mandate
-    from windvane.cluster.policy_library import PolicyLibrary
+    from windvane.cluster.decision_log.read.query import Query
+    from windvane.cluster.policies.cedar_policy import CedarPolicy
+    from windvane.cluster.policies.cedar_rules import compile_policies
+    from windvane.cluster.policies.decision_replay import explained, recorded, retry
+    from windvane.cluster.policies.mandate import kept_mandate
+    from windvane.cluster.policies.policy_library import PolicyLibrary
     from windvane.cluster.sql_store import SqlStore
 
     settings = load_settings()
@@ -189,7 +189,7 @@ def _row(query: "Query", decision_id: str) -> dict[str, Any]:
 
 def _try(taken: "CedarPolicy", table: Path) -> "Trial":
     """Judge the table, and name every case that is judged otherwise."""
-    from windvane.cluster.policy_cases import read_cases, run
+    from windvane.cluster.policies.policy_cases import read_cases, run
 
     trial = run(read_cases(table), taken, [rule.id for rule in taken.rules])
     for failure in trial.failures:
@@ -199,7 +199,7 @@ def _try(taken: "CedarPolicy", table: Path) -> "Trial":
 
 def _take(folder: Path | None) -> "tuple[Path, CedarPolicy]":
     """The folder and the policy set in it; Invalid says everything that is wrong with it."""
-    from windvane.cluster.cedar_policy import CedarPolicy
+    from windvane.cluster.policies.cedar_policy import CedarPolicy
 
     folder = folder or policies_dir(load_settings())
     try:

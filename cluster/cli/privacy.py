@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from windvane.cluster import addresses
 from windvane.cluster.cli.operate import api
 from windvane.cluster.errors import Conflict
+from windvane.cluster.host import addresses
 from windvane.configs.load import load_settings
 
 
@@ -48,7 +48,7 @@ def erase(subject: str, reason: str, yes: bool) -> None:
 @privacy.command("rotate-key")
 def rotate_key() -> None:
     """Put a fresh master key in place of the present one, which opens nothing any more; Windvane has to be down."""
-    from windvane.cluster.audit_place import AuditPlace
+    from windvane.cluster.audit_paths import AuditPlace
     from windvane.cluster.cli.told import tell_of
 
     settings = load_settings()

@@ -1,7 +1,7 @@
 """What the command line reads of the log is on the log."""
 
-from windvane.cluster.audit_place import AuditPlace
-from windvane.cluster.unix_user import user_name
+from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.host.unix_user import user_name
 
 
 def tell_of(place: AuditPlace, kind: str, detail: str, model: str = "", **facts: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from windvane.cluster import addresses, lifecycle
+from windvane.cluster import lifecycle
 from windvane.cluster.errors import WindvaneError
+from windvane.cluster.host import addresses
 from windvane.configs.load import load_settings
 from windvane.configs.settings import Settings
 from windvane.examples.demo import drift, mortgage

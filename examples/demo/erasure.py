@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from windvane.cluster.decision_log.lookup import Kept, find
+from windvane.cluster.decision_log.read.lookup import Kept, find
 from windvane.cluster.errors import Conflict, Denied
 from windvane.examples.demo.scene import LENDING, MODEL, Audit, Case, Office, Scene, question
 

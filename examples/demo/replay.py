@@ -20,7 +20,7 @@ import click
 import httpx
 import pyarrow.parquet as parquet
 
-from windvane.cluster.access import bearer
+from windvane.cluster.host.secret_files import bearer
 
 INSTANCES = 24  # decisions in one request
 IN_FLIGHT = 6  # requests at once

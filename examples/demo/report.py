@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read.query import Query
 from windvane.training.evaluate import auc
 
 KINDS = (

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from windvane.cluster.decision_log.fault import decision_of
-from windvane.cluster.decision_log.segment import frame, live_names, live_path, read_header, scan
+from windvane.cluster.decision_log.audit.fault import decision_of
+from windvane.cluster.decision_log.write.segment import frame, live_names, live_path, read_header, scan
 from windvane.cluster.errors import NotFound
 from windvane.examples.demo.scene import COMPARING, MODEL, Application, Audit, Audited, Case, Office, Scene, question
 

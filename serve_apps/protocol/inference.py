@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from windvane.cluster.decision_log.grounds import Grounds
-from windvane.cluster.decision_log.personal import UNNAMED
 from windvane.cluster.decision_log.record import Value
+from windvane.cluster.decision_log.vault.personal import UNNAMED
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import Invalid, Problem
 from windvane.configs.schema import ModelSpec

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import msgspec
 
-from windvane.cluster import gate
 from windvane.cluster.errors import Conflict
-from windvane.cluster.gate import Change
+from windvane.cluster.policies import approval
+from windvane.cluster.policies.approval import Change
 from windvane.serve_apps.rollout.plan import Rollout, note
 from windvane.serve_apps.rollout.verdict import Guardrail, Verdict, conclude
 
@@ -70,10 +70,10 @@ def approve(rollout: Rollout, version: int, plan: str | None, by: str, why: str,
     """
     _require_same(rollout, version, plan, "approve")
     given = rollout.gate.approval
-    if given is not None and gate.same_person(given.by, by):
+    if given is not None and approval.same_person(given.by, by):
         return rollout  # also later on: who asks again may not have had the answer
     _require_before_the_gate(rollout, "approve")
-    approved = replace(rollout, gate=gate.approve(rollout.gate, change_of(rollout), by, why, now))
+    approved = replace(rollout, gate=approval.approve(rollout.gate, change_of(rollout), by, why, now))
     if rollout.ready_at is not None:
         approved = replace(approved, entered_at=now, looked_at=now, waited_seconds=0.0)
     asked = f"which {rollout.gate.requester} asked for, by plan {plan_digest(rollout)[:SHOWN]}"
@@ -86,7 +86,7 @@ def reject(rollout: Rollout, version: int, plan: str | None, by: str, why: str, 
     if rollout.gate.rejection is not None:
         return rollout
     _require_before_the_gate(rollout, "reject")
-    rejected = replace(rollout, gate=gate.reject(rollout.gate, change_of(rollout), by, why, now))
+    rejected = replace(rollout, gate=approval.reject(rollout.gate, change_of(rollout), by, why, now))
     return _told(rejected, "rejected", f"{by} rejected v{rollout.candidate}: {why}", now, by=by)
 
 

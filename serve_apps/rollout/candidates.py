@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from windvane.cluster.gate import LOOP
+from windvane.cluster.policies.approval import LOOP
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import Store
 from windvane.configs.sized_plan import TELLING_OUTCOMES

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from windvane.cluster.errors import Conflict, NotFound
-from windvane.cluster.gate import LOOP
+from windvane.cluster.policies.approval import LOOP
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import DECLARATION, Store
 from windvane.configs.schema import ModelSpec

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from windvane.cluster.errors import Conflict
-from windvane.cluster.gate import LOOP, Gate
+from windvane.cluster.policies.approval import LOOP, Gate
 from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import TELLING_OUTCOMES, in_words
 from windvane.serve_apps.rollout import approval

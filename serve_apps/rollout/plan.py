@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from windvane.cluster.gate import LOOP, Gate
+from windvane.cluster.policies.approval import LOOP, Gate
 from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import SizedPlan, SizedStep, Traffic, size
 from windvane.monitoring.evidence import ArmEvidence

@@ -18,8 +18,8 @@ from tritonclient.http import InferenceServerClientPlugin
 
 from benchmarks.world import World, world
 from tests import issuer
-from windvane.cluster.access import bearer
-from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.host.secret_files import bearer
 from windvane.configs.access import FIRST_KEY
 from windvane.configs.load import load_settings
 

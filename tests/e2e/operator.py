@@ -12,7 +12,7 @@ import msgspec
 import ray
 
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.serve_apps_api import ServeApplications
+from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.configs.settings import Settings
 from windvane.serve_apps.ray_switchboard import RaySwitchboard
 from windvane.serve_apps.switchboard import decode_split

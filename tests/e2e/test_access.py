@@ -25,9 +25,9 @@ from tests.bundles import SPEC
 from tests.e2e.conftest import DASHBOARD_PORT, GRPC_PORT, PORT, Place, files_with, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
 from tests.gateway_world import asked
-from windvane.cluster import haproxy, head_record, processes
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision, Outcome, Record, Value
-from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.runtime import haproxy, head_record, processes
 
 MINE, OTHERS = "access-mine", "access-others"
 DECIDE = f"/v2/models/{MINE}/decide"

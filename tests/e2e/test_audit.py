@@ -36,8 +36,8 @@ from tests.e2e.people import (
 from tests.e2e.test_loop import declare
 from tests.e2e.untrained import register
 from tests.e2e.world import instance, learnt
-from windvane.cluster.audit_place import AuditPlace
-from windvane.cluster.decision_log.checkpoint import fingerprint
+from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.decision_log.audit.checkpoint import fingerprint
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_settings
 
@@ -196,7 +196,7 @@ def test_a_sealed_decision_is_proven_where_there_is_no_windvane(
     wait_for("a checkpoint over the sealed segment", proven, 150.0)
     bare = {key: value for key, value in os.environ.items() if not key.startswith(("WINDVANE_", "RAY_"))}
     key = fingerprint(AuditPlace(load_settings(place.environment)).public_key())
-    check = [sys.executable, "-m", "windvane.cluster.decision_log.verify", "proof.json", "--fingerprint"]
+    check = [sys.executable, "-m", "windvane.cluster.decision_log.audit.verify", "proof.json", "--fingerprint"]
 
     def checked(by: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([*check, by], cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60)

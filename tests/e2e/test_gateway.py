@@ -20,18 +20,18 @@ import pytest
 from tests.bundles import SPEC, make_bundle
 from tests.e2e.conftest import wait_for
 from tests.gateway_world import DECIDE, OUTCOMES, asked, canary, champion
-from windvane.cluster import head_record, ray_head
-from windvane.cluster.access import bearer
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.first_key import ensure_first_key
 from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow
-from windvane.cluster.decision_log.tail import Tail
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.first_policies import first_policies
+from windvane.cluster.host.run_folder import run_folder
+from windvane.cluster.host.secret_files import bearer
 from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.policies.first_policies import first_policies
 from windvane.cluster.registry import Registration
-from windvane.cluster.run_folder import run_folder
+from windvane.cluster.runtime import head_record, ray_head
 from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import DECLARATION, Shelf
 from windvane.configs.settings import Settings

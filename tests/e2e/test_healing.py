@@ -16,7 +16,7 @@ from tests import figures
 from tests.e2e.conftest import Place, wait_for
 from windvane.backtest.relive import Relived
 from windvane.cluster.bundle import Bundle
-from windvane.cluster.decision_log.tail import BRIEF, Tail
+from windvane.cluster.decision_log.read.tail import BRIEF, Tail
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_model, load_settings
 from windvane.monitoring.profile import Profile

@@ -10,7 +10,7 @@ from tests.e2e.conftest import Place, wait_for
 from tests.e2e.test_loop import DECLARATION, Traffic, declare
 from tests.e2e.untrained import register
 from tests.e2e.world import CHANGE, START, days, learnt, rows
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read.query import Query
 from windvane.configs.load import load_model, load_settings, validate_file
 from windvane.configs.schema import ModelSpec
 

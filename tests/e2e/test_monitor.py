@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from tests.unit.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
 from windvane.monitoring.ray_monitor import RayMonitors, start_monitor
 

@@ -16,8 +16,8 @@ from tritonclient.utils import InferenceServerException
 from tests.bundles import SPEC
 from tests.e2e.conftest import PORT, Place, Shown
 from tests.e2e.untrained import untrained
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.decision_log.tail import Tail
 
 MODEL = "oip-http"
 URL = f"127.0.0.1:{PORT}"

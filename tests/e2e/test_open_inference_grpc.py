@@ -15,8 +15,8 @@ from tritonclient.utils import InferenceServerException
 from tests.bundles import SPEC
 from tests.e2e.conftest import GRPC_PORT, Place, Shown, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.decision_log.tail import Tail
 
 TRIPS, RIDES = "oip-trips", "oip-rides"
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]

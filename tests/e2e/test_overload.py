@@ -19,8 +19,8 @@ from benchmarks.offer import request
 from benchmarks.overload import HURRIED, SLO_MS, SPEC, crowd, flooded, instances
 from benchmarks.world import World
 from tests.e2e.conftest import wait_for
-from windvane.cluster.audit_place import AuditPlace
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.decision_log.read.query import Query
 
 MANY = 800  # rows in a request of JSON
 GOODPUT = 0.9  # of the peak, in a flood

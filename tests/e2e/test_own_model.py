@@ -6,7 +6,7 @@ import psutil
 
 from tests.e2e.conftest import Place, as_json, wait_for
 from tests.e2e.world import CHANGE, START, instance, rows, write_csv
-from windvane.cluster.processes import BEHIND
+from windvane.cluster.runtime.processes import BEHIND
 
 MODEL = "my-churn"
 

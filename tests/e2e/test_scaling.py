@@ -15,8 +15,8 @@ import pytest
 from benchmarks import model
 from benchmarks.world import NAME, World
 from tests.e2e.conftest import wait_for
-from windvane.cluster.dashboard import Dashboard
-from windvane.cluster.serve_apps_api import PATH
+from windvane.cluster.runtime.dashboard import Dashboard
+from windvane.cluster.runtime.serve_apps_api import PATH
 from windvane.configs.schema import ModelSpec
 
 ROWS = 100  # in a request, so that it is at the replica for most of its time

@@ -22,9 +22,9 @@ from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.untrained import register
 from tests.e2e.world import CHANGE, START, rows, write_csv
-from windvane.cluster.access import bearer
-from windvane.cluster.processes import mentioning
-from windvane.cluster.run_folder import shortest
+from windvane.cluster.host.run_folder import shortest
+from windvane.cluster.host.secret_files import bearer
+from windvane.cluster.runtime.processes import mentioning
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.settings import Settings
 

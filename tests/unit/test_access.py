@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster.access import bearer, ensure_secret
 from windvane.cluster.errors import Invalid
+from windvane.cluster.host.secret_files import bearer, ensure_secret
 
 
 def test_a_secret_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:

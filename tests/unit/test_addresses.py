@@ -6,9 +6,9 @@ import psutil
 import pytest
 
 from tests.unit.test_head_record import record
-from windvane.cluster.addresses import dashboard_url, demand_dashboard, place, url
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.processes import mark
+from windvane.cluster.host.addresses import dashboard_url, demand_dashboard, place, url
+from windvane.cluster.runtime.processes import mark
 from windvane.configs.load import load_settings
 from windvane.configs.schema import Settings
 

@@ -15,7 +15,7 @@ from tests.callers import BOSS as OWNER
 from tests.desk_world import Client, ControlClient, DeskWorld
 from tests.rollout_world import MODEL, SPEC
 from tests.unit.test_explanations_command import PLAIN
-from windvane.cluster.serve_apps_api import CONTROL
+from windvane.cluster.runtime.serve_apps_api import CONTROL
 
 JSON = {"content-type": "application/json"}
 

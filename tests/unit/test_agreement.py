@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decision_log import COLUMNS, decision, outcome, shadow
-from windvane.cluster.decision_log import cells
-from windvane.cluster.decision_log.agreement import ROWS, agreeing
-from windvane.cluster.decision_log.columns import Dataset, Table, rows_of, table
+from windvane.cluster.decision_log.audit import cells
+from windvane.cluster.decision_log.audit.column_check import ROWS, agreeing
 from windvane.cluster.decision_log.grounds import Grounds, Reason
+from windvane.cluster.decision_log.read.columns import Dataset, Table, rows_of, table
 from windvane.cluster.decision_log.record import DENIED, DENY, Act, Decision, Outcome, Record, Shadow
-from windvane.cluster.decision_log.segment import Header
+from windvane.cluster.decision_log.write.segment import Header
 
 HEADER = Header("flight-delay", "w", 1.0, COLUMNS)
 REFUSED = msgspec.structs.replace(

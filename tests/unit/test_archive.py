@@ -11,9 +11,9 @@ from tests.unit.test_retelling import MADE
 from tests.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.bundle import CARD, MANIFEST, Bundle
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act
-from windvane.cluster.decision_log.tail import Tail
-from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import NotFound
 from windvane.cluster.model_card import write_card
 from windvane.serve_apps.archive import Archive

@@ -10,10 +10,10 @@ from tests.audit_world import LOG, World
 from tests.bundles import SPEC
 from tests.decision_log import decision, skip_syncs
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
-from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act
-from windvane.cluster.decision_log.tail import Tail
-from windvane.cluster.decision_log.trail import TRAIL, Trail
+from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.cluster.registry import registry_state
 from windvane.cluster.store import Event

@@ -7,7 +7,7 @@ import pytest
 
 from tests.audit_world import LOG, World
 from tests.decision_log import decision, skip_syncs
-from windvane.cluster.decision_log.auditor import Auditor
+from windvane.cluster.decision_log.audit.auditor import Auditor
 
 
 @pytest.fixture(autouse=True)

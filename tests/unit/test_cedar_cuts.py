@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies import asks, cedar, rule
-from windvane.cluster.cedar_cuts import cell, cuts
+from windvane.cluster.policies.cedar_cuts import cell, cuts
 
 ACT = 'permit (principal, action == Action::"act", resource)'
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies import CLIENT, CREDIT, PACKAGED, asks, asks_with, cedar, rule
-from windvane.cluster import cedar_policy
-from windvane.cluster.cedar_policy import CedarPolicy, taken
 from windvane.cluster.errors import Invalid
-from windvane.cluster.policy import UNEVALUATED, Mandate, Request, Standing
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies import cedar_policy
+from windvane.cluster.policies.cedar_policy import CedarPolicy, taken
+from windvane.cluster.policies.policy import UNEVALUATED, Mandate, Request, Standing
+from windvane.cluster.policies.policy_set import PolicySet
 
 ANYTHING = rule("permit (principal, action, resource)", "anything")
 ACT_FORBID = 'forbid (principal, action == Action::"act", resource)'

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies import SCHEMA, rule, written
-from windvane.cluster.cedar_rules import compile_policies, statements
 from windvane.cluster.errors import Invalid
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.cedar_rules import compile_policies, statements
+from windvane.cluster.policies.policy_set import PolicySet
 
 PERMIT = "permit (principal, action, resource)"
 

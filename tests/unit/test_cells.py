@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from tests.decision_log import COLUMNS, decision, outcome, shadow
-from windvane.cluster.decision_log.cells import changed_cells
-from windvane.cluster.decision_log.columns import DATASETS, Dataset, Table, rows_of, table
+from windvane.cluster.decision_log.audit.cells import changed_cells
+from windvane.cluster.decision_log.read.columns import DATASETS, Dataset, Table, rows_of, table
 from windvane.cluster.decision_log.record import Record
-from windvane.cluster.decision_log.segment import Header
+from windvane.cluster.decision_log.write.segment import Header
 
 HEADER = Header("flight-delay", "w", 1.0, COLUMNS)
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decision_log import skip_syncs
-from windvane.cluster.decision_log.chain import begin, breaks, extend
-from windvane.cluster.decision_log.rolling import RollingSegments
-from windvane.cluster.decision_log.segment import (
+from windvane.cluster.decision_log.write.chain import begin, breaks, extend
+from windvane.cluster.decision_log.write.rolling import RollingSegments
+from windvane.cluster.decision_log.write.segment import (
     Header,
     frame,
     link,

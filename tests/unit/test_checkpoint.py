@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.audit_world import KEY, World
 from tests.decision_log import skip_syncs
-from windvane.cluster.decision_log.checkpoint import (
+from windvane.cluster.decision_log.audit.checkpoint import (
     GENESIS,
     Checkpoint,
     Signed,
@@ -21,7 +21,7 @@ from windvane.cluster.decision_log.checkpoint import (
     hash_of,
     sign,
 )
-from windvane.cluster.decision_log.checkpoints import Checkpoints
+from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.errors import Conflict
 
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(reversed(range(32))))

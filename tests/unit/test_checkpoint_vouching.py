@@ -11,8 +11,8 @@ from tests.audit_world import World
 from tests.decision_log import Segment, decision
 from tests.unit.test_checkpoint import _unsynced as _unsynced
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.checkpoint import Standing
-from windvane.cluster.decision_log.heads import Heads
+from windvane.cluster.decision_log.audit.chain_heads import Heads
+from windvane.cluster.decision_log.audit.checkpoint import Standing
 
 
 def test_what_changed_is_named_once_and_policies_with_it(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_chain_that_breaks_is_not_vouched_for(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.write(decision("d1"))
     (path,) = (world.root / "live").glob("*.seg")
-    from windvane.cluster.decision_log.segment import frame, link
+    from windvane.cluster.decision_log.write.segment import frame, link
 
     with path.open("ab") as file:
         file.write(frame(msgspec.msgpack.encode(decision("forged"))) + link(bytes(32)))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.audit_world import KEY
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.checkpoints import Checkpoints
+from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 
 
 def test_a_checkpoint_and_its_copy_are_synced_with_the_names_of_their_files(

@@ -17,10 +17,11 @@ from tests.shell import Shell, sentence_of
 from tests.shell import down as down
 from tests.shell import up as up
 from tests.unit.test_explanations_command import PLAIN
-from windvane.cluster import addresses, lifecycle
+from windvane.cluster import lifecycle
 from windvane.cluster.cli import decisions, main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Invalid, Problem, Unavailable
+from windvane.cluster.host import addresses
 from windvane.cluster.store import Event
 
 HEAVY = ("ray", "mlflow", "pandas", "numpy", "pyarrow", "duckdb", "sqlalchemy", "cedarpy", "sklearn", "fastapi")

@@ -7,14 +7,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.decision_log import Segment, decision, skip_syncs, written
-from windvane.cluster.audit_place import AuditPlace
+from windvane.cluster.audit_paths import AuditPlace
 from windvane.cluster.cli import main
-from windvane.cluster.decision_log.auditor import Auditor
-from windvane.cluster.decision_log.query import Query
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import live_path
-from windvane.cluster.decision_log.trail import TRAIL
-from windvane.cluster.decision_log.verify import main as check_proof
+from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.audit.verify import main as check_proof
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.write.segment import live_path
+from windvane.cluster.decision_log.write.trail import TRAIL
 from windvane.configs.load import load_settings
 
 LOG = "flight-delay"

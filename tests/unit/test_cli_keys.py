@@ -13,13 +13,13 @@ from click.testing import CliRunner, Result
 from tests.callers import SECRET
 from tests.desk_world import ControlClient
 from windvane.backtest.memory import MemoryStore
-from windvane.cluster import addresses
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeySnapshot
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.host import addresses
 from windvane.serve_apps.key_desk import KeyDesk
 
 

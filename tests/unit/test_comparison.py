@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.test_observation import SPEC
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound
 from windvane.monitoring.comparison import REFERENCE, Comparison, comparable, compare
 

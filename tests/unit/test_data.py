@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from tests.vault import open_vault
-from windvane.cluster.decision_log.personal import Protection
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.revealed import RevealedLog
 from windvane.cluster.decision_log.record import Decision, Outcome
-from windvane.cluster.decision_log.revealed import RevealedLog
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.protected_log import ProtectedLog

@@ -13,7 +13,7 @@ from tests.unit.test_explaining import spec_of
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.decision_log.grounds import Counterfactual
 from windvane.cluster.errors import NotFound, Unavailable
-from windvane.cluster.policy import Standing
+from windvane.cluster.policies.policy import Standing
 from windvane.serve_apps.question import Answer, Question
 from windvane.serve_apps.router import bucket
 from windvane.serve_apps.scorer import LoadedVersion, load_version

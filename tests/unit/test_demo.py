@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import windvane.examples.demo.__main__ as demo
-from windvane.cluster import addresses, lifecycle
+from windvane.cluster import lifecycle
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.host import addresses
 from windvane.configs.settings import Settings
 
 

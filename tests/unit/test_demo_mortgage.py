@@ -11,11 +11,11 @@ import pytest
 from tests.decision_log import skip_syncs, written
 from tests.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
-from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.decision_log.segment import Column
-from windvane.cluster.decision_log.trail import Trail
-from windvane.cluster.decision_log.verify import verify
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.write.segment import Column
+from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.errors import Conflict, Denied, NotFound
 from windvane.configs.schema import Feature
 from windvane.examples.demo.letter import declined, letter

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read.query import Query
 from windvane.examples.demo import report
 from windvane.examples.demo.summary import broken_promises, summary
 

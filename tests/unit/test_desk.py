@@ -8,8 +8,8 @@ import pytest
 from tests.desk_world import DeskWorld
 from tests.rollout_world import MODEL, SPEC
 from windvane.cluster.errors import Conflict, Forbidden, NotFound
+from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
-from windvane.cluster.waiting import Wait
 from windvane.monitoring.requests import requests_of
 from windvane.serve_apps.desk import NEWEST_EVENTS
 from windvane.serve_apps.inference_server import unready

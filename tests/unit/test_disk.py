@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulated_disk import FOLDER, SimulatedDisk
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.key_file import made_once
+from windvane.cluster.decision_log.vault.key_file import made_once
 
 
 class Killed(BaseException):

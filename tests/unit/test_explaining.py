@@ -13,7 +13,7 @@ from tests.bundles import SPEC
 from windvane.cluster.decision_log.grounds import Grounds
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.policy import Verdict
+from windvane.cluster.policies.policy import Verdict
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps import explaining
 from windvane.serve_apps.explaining import Explaining

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.cluster.errors import Conflict, Forbidden, Invalid
-from windvane.cluster.gate import LOOP, Answer, Change, Gate, approve, reject, same_person
+from windvane.cluster.policies.approval import LOOP, Answer, Change, Gate, approve, reject, same_person
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 VERSION = Change("v3 of trips", "4f2a")

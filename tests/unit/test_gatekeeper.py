@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.gateway_world import Reply, call
-from windvane.cluster import haproxy
 from windvane.cluster.errors import WindvaneError
+from windvane.cluster.runtime import haproxy
 from windvane.serve_apps import gatekeeper
 from windvane.serve_apps.admission import FIRST_PACE, Admission
 from windvane.serve_apps.departures import UNWATCHED

@@ -5,7 +5,7 @@ import pytest
 
 from tests.gateway_world import SPEC
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.haproxy_queue import Queue
+from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.gateway import Gateway, options_of, queue_of
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster import grpc_frontend, haproxy, haproxy_queue
-from windvane.cluster.haproxy_queue import Queue
+from windvane.cluster.runtime import grpc_frontend, haproxy, haproxy_queue
+from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.configs.load import load_settings
 from windvane.configs.settings import Settings
 

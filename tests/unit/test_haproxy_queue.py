@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windvane.cluster import haproxy_queue
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.haproxy_queue import ARRIVED, Queue, bounded
+from windvane.cluster.runtime import haproxy_queue
+from windvane.cluster.runtime.haproxy_queue import ARRIVED, Queue, bounded
 from windvane.serve_apps.openapi.refusals import PROBLEM
 
 RAYS = """global

@@ -6,8 +6,8 @@ import msgspec
 import psutil
 import pytest
 
-from windvane.cluster.head_record import Head, forget, load, mend_link, save
-from windvane.cluster.processes import Mark, mark
+from windvane.cluster.runtime.head_record import Head, forget, load, mend_link, save
+from windvane.cluster.runtime.processes import Mark, mark
 
 
 def record(home: Path, *marks: Mark) -> Head:

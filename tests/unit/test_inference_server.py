@@ -4,8 +4,8 @@ from tests.desk_world import Client, ControlClient, DeskWorld, governance
 from tests.rollout_world import MODEL, FakeSwitchboard
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.policy_library import PolicyLibrary
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.policy_library import PolicyLibrary
+from windvane.cluster.policies.policy_set import PolicySet
 from windvane.serve_apps.inference_server import unready
 from windvane.serve_apps.router import Arm, Split
 

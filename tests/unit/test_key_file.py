@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster.decision_log.checkpoint import fingerprint
-from windvane.cluster.decision_log.key_file import made_once, master_key, public_key, signing_key
+from windvane.cluster.decision_log.audit.checkpoint import fingerprint
+from windvane.cluster.decision_log.vault.key_file import made_once, master_key, public_key, signing_key
 from windvane.cluster.errors import Forbidden, Invalid, NotFound
 
 

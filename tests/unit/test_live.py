@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.decision_log import Segment, decision, skip_syncs
-from windvane.cluster.decision_log import disk, live
-from windvane.cluster.decision_log.checkpoint import Standing
-from windvane.cluster.decision_log.heads import Heads
-from windvane.cluster.decision_log.live import RESERVED_BYTES
-from windvane.cluster.decision_log.live_inspection import inspect_live
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.audit.chain_heads import Heads
+from windvane.cluster.decision_log.audit.checkpoint import Standing
+from windvane.cluster.decision_log.audit.live_inspection import inspect_live
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Record
-from windvane.cluster.decision_log.segment import live_path
-from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.write import live
+from windvane.cluster.decision_log.write.live import RESERVED_BYTES
+from windvane.cluster.decision_log.write.segment import live_path
 
 NAMES = [f"d{place}" for place in range(40)]
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decision_log import COLUMNS, decision, outcome, shadow
-from windvane.cluster.decision_log.columns import Rows, rows, table
 from windvane.cluster.decision_log.grounds import Grounds, NoneFound, Reason
+from windvane.cluster.decision_log.read.columns import Rows, rows, table
 from windvane.cluster.decision_log.record import Value
-from windvane.cluster.decision_log.segment import Column
+from windvane.cluster.decision_log.write.segment import Column
 
 WIDE = tuple(Column(f"f{place}", "number") for place in range(20))  # beyond 15 a row's length takes two bytes more
 FLOATS = st.floats(width=64, allow_nan=False)

@@ -7,9 +7,9 @@ import pytest
 
 from tests.decision_log import COLUMNS, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log.grounds import Grounds, Reason
-from windvane.cluster.decision_log.lookup import find
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import Column
+from windvane.cluster.decision_log.read.lookup import find
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.write.segment import Column
 from windvane.cluster.errors import NotFound
 
 ID, OTHER = (f"01a202c8-0000-7000-8000-00000000000{n}" for n in (1, 2))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster.machine import look
+from windvane.cluster.host.machine import look
 from windvane.configs.load import load_settings
 
 

@@ -2,8 +2,8 @@
 
 from tests.bundles import SPEC
 from windvane.backtest.memory import MemoryStore
-from windvane.cluster.mandate import digest_of, keep_mandate, kept_mandate, mandate_of
-from windvane.cluster.policy import Mandate
+from windvane.cluster.policies.mandate import digest_of, keep_mandate, kept_mandate, mandate_of
+from windvane.cluster.policies.policy import Mandate
 from windvane.configs.schema import Action, DecisionRule, ModelSpec, Purpose
 
 

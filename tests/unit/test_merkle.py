@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windvane.cluster.decision_log.merkle import climb, leaf, leaves, path, root
+from windvane.cluster.decision_log.read.merkle import climb, leaf, leaves, path, root
 
 RECORDS = st.lists(st.binary(max_size=8), min_size=1, max_size=40)
 # Inputs and roots of the test vectors that the Certificate Transparency log implementations share

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster import one_at_a_time as module
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.one_at_a_time import one_at_a_time
+from windvane.cluster.host import one_at_a_time as module
+from windvane.cluster.host.one_at_a_time import one_at_a_time
 
 
 def silent(_: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.policies import CLIENT, asks
 from windvane.cluster.errors import Invalid
-from windvane.cluster.policy import UNEVALUATED, Mandate, Standing
+from windvane.cluster.policies.policy import UNEVALUATED, Mandate, Standing
 
 STORE, MODEL = "01HVMMBCMGZNT3SED4Z17ECXCA", "01HVMMBDCTCYF1FZ3HM2YQG4YV"
 Reply = tuple[int, str]
@@ -56,7 +56,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def openfga() -> Any:
-    return pytest.importorskip("windvane.cluster.openfga_policy", reason="install the extra `openfga`")
+    return pytest.importorskip("windvane.cluster.policies.openfga_policy", reason="install the extra `openfga`")
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from tests.desk_world import Client, DeskWorld, governance
 from tests.policies import PACKAGED, SCHEMA, rule
 from tests.rollout_world import MODEL, SPEC
 from windvane.backtest.memory import MemoryStore
-from windvane.cluster.cedar_rules import compile_policies
-from windvane.cluster.decision_log.trail import Trail
-from windvane.cluster.policy_library import PolicyLibrary
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.decision_log.write.trail import Trail
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.policy_library import PolicyLibrary
+from windvane.cluster.policies.policy_set import PolicySet
 from windvane.serve_apps.admin import make_app
 from windvane.serve_apps.guarded import Keeper, roles_of
 from windvane.serve_apps.key_desk import KeyDesk

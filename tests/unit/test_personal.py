@@ -7,8 +7,8 @@ import pytest
 
 from tests.decision_log import FEATURES, decision
 from tests.vault import open_vault
-from windvane.cluster.decision_log.personal import UNNAMED, Personal, Protection, open_personal, restored
 from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.vault.personal import UNNAMED, Personal, Protection, open_personal, restored
 from windvane.cluster.errors import Invalid
 
 PEOPLE = tuple(feature.model_copy(update={"personal": feature.name in ("temp", "carrier")}) for feature in FEATURES)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.policies import asks
 from windvane.cluster.errors import Denied, Forbidden, Invalid
-from windvane.cluster.policy import UNEVALUATED, Closed, Mandate, Verdict, act_context, require
+from windvane.cluster.policies.policy import UNEVALUATED, Closed, Mandate, Verdict, act_context, require
 
 
 def test_a_closed_policy_denies_and_tells_operators_why() -> None:

@@ -9,9 +9,9 @@ from tests.gateway_world import SetInForce, champion, gateway
 from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_policy_gate import ROW, deciding
 from windvane.cluster.callers.caller import ANYBODY
-from windvane.cluster.cedar_policy import CedarPolicy
-from windvane.cluster.mandate import mandate_of
-from windvane.cluster.policy import Closed, Mandate, Policy, Request, act_context
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.mandate import mandate_of
+from windvane.cluster.policies.policy import Closed, Mandate, Policy, Request, act_context
 from windvane.serve_apps import gate as gate_module
 from windvane.serve_apps.gate import Gate
 from windvane.serve_apps.question import Question

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.policies import FOLDER, PACKAGED, cedar, rule
-from windvane.cluster.cedar_policy import CedarPolicy
-from windvane.cluster.policy import Closed
-from windvane.cluster.policy_cases import Case, read_cases, run
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.policy import Closed
+from windvane.cluster.policies.policy_cases import Case, read_cases, run
+from windvane.cluster.policies.policy_set import PolicySet
 from windvane.configs.complaint import BadDeclaration
 
 TABLE = """\

@@ -10,9 +10,9 @@ from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_grpc_door import FakeContext
 from tests.unit.test_policy_gate import GOVERNED, grpc_door
 from windvane.cluster.callers.caller import ANYBODY
-from windvane.cluster.cedar_policy import CedarPolicy
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.policy import Closed, Mandate
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.policy import Closed, Mandate
 from windvane.serve_apps.gate import Gate
 from windvane.serve_apps.question import Question
 from windvane.serve_apps.scorer import LoadedVersion

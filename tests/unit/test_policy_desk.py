@@ -7,14 +7,14 @@ import pytest
 from tests.bundles import SPEC
 from tests.policies import PACKAGED, rule
 from windvane.backtest.memory import MemoryStore
-from windvane.cluster.cedar_policy import taken
-from windvane.cluster.cedar_rules import compile_policies
-from windvane.cluster.consent import ConsentRecords
 from windvane.cluster.errors import Denied, Forbidden, Invalid, NotFound, Unavailable
-from windvane.cluster.mandate import mandate_of
-from windvane.cluster.policy import Mandate, Standing
-from windvane.cluster.policy_library import POLICY_SET, PolicyLibrary
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.cedar_policy import taken
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.consent import ConsentRecords
+from windvane.cluster.policies.mandate import mandate_of
+from windvane.cluster.policies.policy import Mandate, Standing
+from windvane.cluster.policies.policy_library import POLICY_SET, PolicyLibrary
+from windvane.cluster.policies.policy_set import PolicySet
 from windvane.configs.schema import Purpose
 from windvane.serve_apps.admin_gate import AdminGate
 from windvane.serve_apps.bulletins import CONSENTS, POLICY

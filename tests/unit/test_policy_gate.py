@@ -12,11 +12,11 @@ from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, c
 from tests.policies import PACKAGED, cedar, rule
 from tests.unit.test_grpc_door import FakeContext
 from windvane.cluster.callers.caller import ANYBODY
-from windvane.cluster.cedar_policy import CedarPolicy
 from windvane.cluster.decision_log.record import DENIED, Decision
 from windvane.cluster.errors import Denied
-from windvane.cluster.mandate import digest_of, mandate_of
-from windvane.cluster.policy import Standing
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.mandate import digest_of, mandate_of
+from windvane.cluster.policies.policy import Standing
 from windvane.configs.schema import Action, DecisionRule, Purpose
 from windvane.serve_apps.grpc_door import GrpcDoor
 from windvane.serve_apps.question import Question

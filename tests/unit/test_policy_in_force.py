@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from tests.policies import PACKAGED, asks, rule, written
-from windvane.cluster.cedar_policy import taken
 from windvane.cluster.errors import Invalid, Unavailable
-from windvane.cluster.policy_library import PolicyInForce
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.cedar_policy import taken
+from windvane.cluster.policies.policy_library import PolicyInForce
+from windvane.cluster.policies.policy_set import PolicySet
 from windvane.serve_apps.policy_in_force import PolicyHolder, encode_policy
 
 ANYTHING = written(rule("permit (principal, action, resource)", "anything"))

@@ -7,10 +7,10 @@ import pytest
 
 from tests.policies import PACKAGED, rule, written
 from windvane.backtest.memory import MemoryStore
-from windvane.cluster.cedar_rules import compile_policies
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound
-from windvane.cluster.policy_library import EVERY_MODEL, POLICY_SET, PolicyLibrary
-from windvane.cluster.policy_set import PolicySet
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.policy_library import EVERY_MODEL, POLICY_SET, PolicyLibrary
+from windvane.cluster.policies.policy_set import PolicySet
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OTHER = written(rule("permit (principal, action, resource)"))

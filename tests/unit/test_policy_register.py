@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound, WindvaneError
-from windvane.cluster.policy_register import Live, Register, approve, propose, withdraw
+from windvane.cluster.policies.policy_register import Live, Register, approve, propose, withdraw
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ONE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64

@@ -3,9 +3,9 @@
 from typing import Any
 
 from tests.policies import CREDIT, PACKAGED, asks, asks_with, cedar, rule
-from windvane.cluster.cedar_policy import CedarPolicy
-from windvane.cluster.decision_replay import Retrial, explained, recorded, retry
-from windvane.cluster.policy_replay import replay
+from windvane.cluster.policies.cedar_policy import CedarPolicy
+from windvane.cluster.policies.decision_replay import Retrial, explained, recorded, retry
+from windvane.cluster.policies.policy_replay import replay
 
 POLICY = CedarPolicy(PACKAGED)
 ROW: dict[str, Any] = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.policies import PACKAGED, cedar, rule
 from windvane.cluster.errors import Invalid
-from windvane.cluster.policy_set import PolicySet, overdue, read_policies
+from windvane.cluster.policies.policy_set import PolicySet, overdue, read_policies
 
 FILES = st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from windvane.cluster import haproxy
-from windvane.cluster.ports import ports, replica_grpc_ports
+from windvane.cluster.host.ports import ports, replica_grpc_ports
+from windvane.cluster.runtime import haproxy
 from windvane.configs.load import load_settings
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.crash_world import Story, checked, missing, recover
 from tests.decision_log import skip_syncs
 from tests.simulated_disk import Moment, SimulatedDisk, Tree, write
-from windvane.cluster.decision_log import live
-from windvane.cluster.decision_log.segment import SECTOR_BYTES, Durability
+from windvane.cluster.decision_log.write import live
+from windvane.cluster.decision_log.write.segment import SECTOR_BYTES, Durability
 
 Tell = Callable[[Story], None]
 Refuses = Callable[[int, str], OSError | None]

@@ -6,9 +6,9 @@ import pytest
 
 from tests.machines import FINE
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.host.machine import Machine
+from windvane.cluster.host.preconditions import Check, examine
 from windvane.cluster.lifecycle import demand
-from windvane.cluster.machine import Machine
-from windvane.cluster.preconditions import Check, examine
 from windvane.configs.load import load_settings
 from windvane.configs.settings import Settings
 

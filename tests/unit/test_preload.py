@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from windvane.cluster.preloading import allow
+from windvane.cluster.runtime.preloading import allow
 from windvane.serve_apps.preload import preload
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windvane.cluster.preloading import allow, forbid, lean, wanted
+from windvane.cluster.runtime.preloading import allow, forbid, lean, wanted
 
 
 def test_only_workers_that_may_become_replicas_load_ahead(tmp_path: Path) -> None:

@@ -10,9 +10,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from windvane.cluster import haproxy
 from windvane.cluster.errors import Conflict
-from windvane.cluster.processes import BEHIND, Mark, demand_free, end_all, find, mark, mentioning, with_descendants
+from windvane.cluster.runtime import haproxy
+from windvane.cluster.runtime.processes import (
+    BEHIND,
+    Mark,
+    demand_free,
+    end_all,
+    find,
+    mark,
+    mentioning,
+    with_descendants,
+)
 
 PATIENT = ["sh", "-c", "echo ready; read line"]
 STUBBORN = ["sh", "-c", "trap '' TERM; echo ready; read line"]
@@ -46,7 +55,7 @@ def nursery() -> Iterator[Nursery]:
 
 SAY_NICE = """
 import os, threading, psutil
-from cluster.processes import step_back
+from windvane.cluster.runtime.processes import step_back
 before, now, told = threading.Event(), threading.Event(), []
 def nice(): return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 def work(): before.set(); now.wait(); told.append(nice())

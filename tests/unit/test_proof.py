@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.audit_world import KEY, World
 from tests.decision_log import decision, skip_syncs
-from windvane.cluster.decision_log.checkpoint import Checkpoint, fingerprint, sign
-from windvane.cluster.decision_log.proof import Proof, check, prove, read
-from windvane.cluster.decision_log.verify import main
+from windvane.cluster.decision_log.audit.checkpoint import Checkpoint, fingerprint, sign
+from windvane.cluster.decision_log.audit.proof import Proof, check, prove, read
+from windvane.cluster.decision_log.audit.verify import main
 from windvane.cluster.errors import Invalid, NotFound, Unavailable
 
 NAME = fingerprint(KEY.public_key())

@@ -8,9 +8,9 @@ import pytest
 from tests.decision_log import FEATURES, decision, shadow
 from tests.gateway_fakes import FakeLog
 from tests.vault import open_vault
-from windvane.cluster.decision_log.personal import Protection
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.decision_log.vault import Vault
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.protected_log import ProtectedLog
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from tests.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
-from windvane.cluster.decision_log import query as query_module
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read import query as query_module
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.record import DENIED
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import Column, live_path
+from windvane.cluster.decision_log.write.segment import Column, live_path
 from windvane.cluster.errors import Invalid, TooLarge
 from windvane.configs.schema import Feature
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster import haproxy
-from windvane.cluster.grpc_frontend import program
-from windvane.cluster.ray_head import environment
+from windvane.cluster.runtime import haproxy
+from windvane.cluster.runtime.grpc_frontend import program
+from windvane.cluster.runtime.ray_head import environment
 from windvane.configs.load import load_settings
 
 

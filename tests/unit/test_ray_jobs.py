@@ -8,8 +8,8 @@ import pytest
 
 from windvane.cluster.errors import Forbidden, Unavailable
 from windvane.cluster.jobs import JobRequest
-from windvane.cluster.preloading import LEAN
-from windvane.cluster.ray_jobs import RayJobs
+from windvane.cluster.runtime.preloading import LEAN
+from windvane.cluster.runtime.ray_jobs import RayJobs
 
 URL = "http://127.0.0.1:8265"
 REQUEST = JobRequest("retrain-trips-1", ("python", "-m", "x", "a b; rm"), {"model": "trips"}, {"WINDVANE_HOME": "/v"})

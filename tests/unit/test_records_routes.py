@@ -22,11 +22,11 @@ from tests.gateway_world import Reply
 from tests.unit.test_grpc_door import FakeContext
 from tests.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
-from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.audit.verify import verify
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import DENIED, DENY, Act
-from windvane.cluster.decision_log.tail import Tail
-from windvane.cluster.decision_log.trail import TRAIL, Trail
-from windvane.cluster.decision_log.verify import verify
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
 from windvane.monitoring.requests import open_request

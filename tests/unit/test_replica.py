@@ -20,15 +20,15 @@ from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
-from windvane.cluster.cedar_rules import compile_policies
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.personal import open_personal
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision, Shadow
-from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from windvane.cluster.decision_log.tail import Tail
-from windvane.cluster.decision_log.writer import Writer
+from windvane.cluster.decision_log.vault.personal import open_personal
+from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound, Unavailable
-from windvane.cluster.policy_library import PolicyLibrary
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import Shelf
 from windvane.monitoring.counts import Merged

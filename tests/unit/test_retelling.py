@@ -12,9 +12,9 @@ from tests.gateway_world import champion, gateway
 from tests.unit.test_explaining import spec_of
 from tests.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry
-from windvane.cluster.decision_log.personal import Protection
 from windvane.cluster.decision_log.record import DENIED, DENY, Decision
-from windvane.cluster.decision_log.segment import Column
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.write.segment import Column
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.cluster.registry import Registration
 from windvane.configs.schema import ModelSpec

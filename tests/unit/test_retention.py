@@ -7,10 +7,10 @@ import pytest
 
 from tests.audit_world import LOG, World
 from tests.decision_log import FEATURES, decision, outcome, skip_syncs
-from windvane.cluster.decision_log.auditor import Auditor
-from windvane.cluster.decision_log.query import Query
-from windvane.cluster.decision_log.retention import delete, expired
-from windvane.cluster.decision_log.segment import sealed_path
+from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.audit.retention import delete, expired
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.write.segment import sealed_path
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ import pytest
 
 from tests.audit_world import LOG, World
 from tests.decision_log import COLUMNS, decision, skip_syncs
-from windvane.cluster.decision_log.checkpoint import LATE_SECONDS
-from windvane.cluster.decision_log.checkpoints import last_signed
-from windvane.cluster.decision_log.rolling import RollingSegments
-from windvane.cluster.decision_log.segment import Header, frame, live_names
-from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.audit.checkpoint import LATE_SECONDS
+from windvane.cluster.decision_log.audit.checkpoints import last_signed
+from windvane.cluster.decision_log.read.tail import Tail
+from windvane.cluster.decision_log.write.rolling import RollingSegments
+from windvane.cluster.decision_log.write.segment import Header, frame, live_names
 
 NOON, HOUR = 1_800_000_000.0, 3600.0
 

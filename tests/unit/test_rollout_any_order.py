@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.rollout_world import MODEL, Killed, World
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound
-from windvane.cluster.gate import LOOP, same_person
+from windvane.cluster.policies.approval import LOOP, same_person
 from windvane.serve_apps.rollout.plan import RETURNED
 
 REFUSALS = (Conflict, Forbidden, Invalid, NotFound)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.rollout_world import MODEL, World
 from windvane.cluster.errors import Conflict, Forbidden
-from windvane.cluster.gate import LOOP
+from windvane.cluster.policies.approval import LOOP
 from windvane.configs.schema import Plan
 from windvane.serve_apps.rollout.approval import APPROVAL, plan_digest
 from windvane.serve_apps.rollout.plan import Rollout

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from windvane.cluster.gate import LOOP, Gate
+from windvane.cluster.policies.approval import LOOP, Gate
 from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import ArmEvidence, Evidence

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from tests.vault import open_vault
 from windvane.cluster.cli import main
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.file_kms import FileKms
-from windvane.cluster.decision_log.kms import WrongKey
-from windvane.cluster.decision_log.rotation import rotate
-from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from windvane.cluster.decision_log.vault import Protected, Vault
+from windvane.cluster.decision_log.vault.file_kms import FileKms
+from windvane.cluster.decision_log.vault.kms import WrongKey
+from windvane.cluster.decision_log.vault.rotation import rotate
+from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault.vault import Protected, Vault
 
 
 def filled(home: Path) -> list[Protected]:

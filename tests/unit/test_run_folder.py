@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster import run_folder as module
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.run_folder import LONGEST, mend, remove_link, run_folder, shortest, suits, temporary_of
+from windvane.cluster.host import run_folder as module
+from windvane.cluster.host.run_folder import LONGEST, mend, remove_link, run_folder, shortest, suits, temporary_of
 
 LONG = "long" * 10
 

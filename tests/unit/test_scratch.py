@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from windvane.cluster import scratch as module
-from windvane.cluster.scratch import scratch, sweep
+from windvane.cluster.host import scratch as module
+from windvane.cluster.host.scratch import scratch, sweep
 
 
 def test_a_folder_is_gone_with_its_job_also_when_that_fails(tmp_path: Path) -> None:

@@ -8,14 +8,22 @@ import pytest
 
 from tests.audit_world import LOG, World
 from tests.decision_log import COLUMNS, FEATURES, decision, outcome, skip_syncs
-from windvane.cluster.decision_log import merkle
-from windvane.cluster.decision_log.chain import begin, extend
-from windvane.cluster.decision_log.heads import seals
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.audit.chain_heads import seals
+from windvane.cluster.decision_log.read import merkle
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.seal import MARK, sealed
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Record
-from windvane.cluster.decision_log.seal import MARK, sealed
-from windvane.cluster.decision_log.segment import UNCHAINED, Header, frame, frames, live_path, preamble, sealed_path
-from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.write.chain import begin, extend
+from windvane.cluster.decision_log.write.segment import (
+    UNCHAINED,
+    Header,
+    frame,
+    frames,
+    live_path,
+    preamble,
+    sealed_path,
+)
 from windvane.cluster.errors import Invalid
 
 RECORDS: tuple[Record, ...] = (decision("d1"), outcome("d1"), decision("d2"))

@@ -12,12 +12,12 @@ import pytest
 
 from tests.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.live import RESERVED_BYTES
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Record
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import MAGIC, Column, frame, live_names, live_path, sealed_path
-from windvane.cluster.decision_log.tail import Tail
+from windvane.cluster.decision_log.write.live import RESERVED_BYTES
+from windvane.cluster.decision_log.write.segment import MAGIC, Column, frame, live_names, live_path, sealed_path
 from windvane.cluster.errors import Unavailable
 
 RECORDS: tuple[Record, ...] = (decision("d1"), shadow(["d1"]), decision("d2"), outcome("d1"), outcome("d2", False))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windvane.cluster.decision_log.segment import (
+from windvane.cluster.decision_log.write.segment import (
     MAGIC,
     MAX_PAYLOAD_BYTES,
     Column,

@@ -9,13 +9,13 @@ import pytest
 
 from tests.decision_log import FEATURES, decision, skip_syncs, written
 from tests.vault import open_vault
-from windvane.cluster.decision_log import tabular
-from windvane.cluster.decision_log.logs import find_decision, models_of, query_of
-from windvane.cluster.decision_log.personal import Protection
+from windvane.cluster.decision_log.read import tabular
+from windvane.cluster.decision_log.read.logs import find_decision, models_of, query_of
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.read.selection import Selection, mark
 from windvane.cluster.decision_log.record import DENIED, DENY, REFER
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import sealed_path
-from windvane.cluster.decision_log.selection import Selection, mark
+from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.write.segment import sealed_path
 from windvane.cluster.errors import Invalid, NotFound
 
 LOG = "flight-delay"

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from windvane.cluster import serve_apps_api
 from windvane.cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
-from windvane.cluster.grpc_frontend import SERVICER
-from windvane.cluster.grpc_health import ADD_SERVICER
-from windvane.cluster.serve_apps_api import LOCK, ServeApplications
+from windvane.cluster.runtime import serve_apps_api
+from windvane.cluster.runtime.grpc_frontend import SERVICER
+from windvane.cluster.runtime.grpc_health import ADD_SERVICER
+from windvane.cluster.runtime.serve_apps_api import LOCK, ServeApplications
 from windvane.cluster.store_lock import store_lock
 from windvane.configs.load import load_settings
 

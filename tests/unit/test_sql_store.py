@@ -12,7 +12,7 @@ from windvane.cluster.sql_store import SqlStore
 # One process that forks: to import SQLAlchemy four times takes more than a second.
 FOUR_AT_ONCE = """
 import os, sys
-from cluster.sql_store import SqlStore
+from windvane.cluster.sql_store import SqlStore
 
 def put(key):
     store = SqlStore(sys.argv[1])

@@ -14,7 +14,7 @@ from windvane.cluster.store_lock import store_lock
 
 HOLDER = """
 import sys
-from cluster.store_lock import store_lock
+from windvane.cluster.store_lock import store_lock
 with store_lock(sys.argv[1], "deploy"):
     print("held", flush=True)
     sys.stdin.read()

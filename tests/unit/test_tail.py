@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
-from windvane.cluster.decision_log import tail as tail_module
+from windvane.cluster.decision_log.read import tail as tail_module
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.read.tail import BRIEF, Tail
 from windvane.cluster.decision_log.record import Brief, Decision, Record
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.segment import LINK_BYTES, MAGIC, frame, live_path
-from windvane.cluster.decision_log.tail import BRIEF, Tail
+from windvane.cluster.decision_log.write.segment import LINK_BYTES, MAGIC, frame, live_path
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ import pytest
 
 from tests.decision_log import skip_syncs
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.query import Query
+from windvane.cluster.decision_log.audit.verify import verify
+from windvane.cluster.decision_log.read.query import Query
+from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act
-from windvane.cluster.decision_log.sealer import Sealer
-from windvane.cluster.decision_log.tail import Tail
-from windvane.cluster.decision_log.trail import TRAIL, Trail
-from windvane.cluster.decision_log.verify import verify
+from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 
 

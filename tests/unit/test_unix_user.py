@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster.unix_user import have_a_home, user_name
+from windvane.cluster.host.unix_user import have_a_home, user_name
 
 
 def test_a_variable_makes_nobody_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tests.audit_world import World
 from tests.decision_log import decision, skip_syncs
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.file_kms import FileKms
-from windvane.cluster.decision_log.kms import WrongKey
-from windvane.cluster.decision_log.sqlite_subject_keys import SqliteSubjectKeys
-from windvane.cluster.decision_log.subject_keys import SubjectKey
-from windvane.cluster.decision_log.vault import Protected, Vault
+from windvane.cluster.decision_log.vault.file_kms import FileKms
+from windvane.cluster.decision_log.vault.kms import WrongKey
+from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault.subject_keys import SubjectKey
+from windvane.cluster.decision_log.vault.vault import Protected, Vault
 from windvane.cluster.errors import Invalid, NotFound, Unavailable
 
 

@@ -15,9 +15,9 @@ from tests.decision_log import decision
 from tests.tampered import copied, names, placed, remove_row
 from tests.tampered import unsynced as unsynced
 from tests.tampered import worlds as worlds
-from windvane.cluster.decision_log import verify as verify_module
-from windvane.cluster.decision_log.chain import begin, extend
-from windvane.cluster.decision_log.segment import frame, link, read_header, scan, scan_linked
+from windvane.cluster.decision_log.audit import verify as verify_module
+from windvane.cluster.decision_log.write.chain import begin, extend
+from windvane.cluster.decision_log.write.segment import frame, link, read_header, scan, scan_linked
 
 PER_SEGMENT = 5
 

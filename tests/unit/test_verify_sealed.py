@@ -17,7 +17,7 @@ from tests.decision_log import decision, outcome
 from tests.tampered import copied, names, placed, remove_row
 from tests.tampered import unsynced as unsynced
 from tests.tampered import worlds as worlds
-from windvane.cluster.decision_log.segment import sealed_path
+from windvane.cluster.decision_log.write.segment import sealed_path
 
 COLUMNS = (
     "decision_id",
@@ -68,7 +68,7 @@ def test_what_proves_a_row_cannot_be_changed_either(worlds: dict[str, Path], tmp
 
 def same_record_everywhere(row: dict[str, Any]) -> dict[str, Any]:
     """A forger who changes the cell, the record and the leaf."""
-    from windvane.cluster.decision_log import merkle
+    from windvane.cluster.decision_log.read import merkle
 
     payload = row["record"].replace(b"champion", b"attacker")
     return row | {"arm": "attacker", "record": payload, "leaf": int.from_bytes(merkle.leaf(payload)[:8], "big")}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from windvane.cluster.waiting import Demand, Wait, groups_to_come, held, jobs_to_come, replicas_to_come, waits
+from windvane.cluster.runtime.waiting import Demand, Wait, groups_to_come, held, jobs_to_come, replicas_to_come, waits
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.open_writer import decision, open_writer, records
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.live import claim
 from windvane.cluster.decision_log.record import Decision, Outcome
-from windvane.cluster.decision_log.segment import live_names, live_path, read_header
-from windvane.cluster.decision_log.writer import LONGEST_HELD_SECONDS, RESPITE, Writer
+from windvane.cluster.decision_log.write.live import claim
+from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header
+from windvane.cluster.decision_log.write.writer import LONGEST_HELD_SECONDS, RESPITE, Writer
 from windvane.cluster.errors import Unavailable
 
 
@@ -224,9 +224,9 @@ def test_it_may_be_closed_from_another_thread_while_the_loop_appends(tmp_path: P
 VICTIM = """
 import asyncio, os, sys
 from pathlib import Path
-from cluster.decision_log.record import Decision
-from cluster.decision_log.writer import Writer
-from configs.schema import Feature
+from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.write.writer import Writer
+from windvane.configs.schema import Feature
 
 async def client(writer, name, alone):
     n = 0

@@ -15,8 +15,8 @@ import pytest
 from tests.open_writer import FEATURES, decision, open_writer, records
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.decision_log.segment import live_names, live_path, read_header, scan
-from windvane.cluster.decision_log.writer import STUCK_SECONDS, Writer
+from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header, scan
+from windvane.cluster.decision_log.write.writer import STUCK_SECONDS, Writer
 from windvane.cluster.errors import Invalid, TooLarge, Unavailable
 
 
@@ -447,7 +447,7 @@ def test_a_writer_says_while_its_disk_is_full_and_finds_room_again_without_being
 
 
 def test_a_record_too_large_for_a_frame_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windvane.cluster.decision_log.writer.MAX_PAYLOAD_BYTES", 500)
+    monkeypatch.setattr("windvane.cluster.decision_log.write.writer.MAX_PAYLOAD_BYTES", 500)
 
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:

@@ -1,0 +1,61 @@
+"""Where the audit trail of one Windvane lies, opened as its settings say: logs, checkpoints, keys, vault."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from windvane.cluster.decision_log.audit.checkpoints import Checkpoints, checkpoints_of, last_signed
+from windvane.cluster.decision_log.vault.file_kms import FileKms
+from windvane.cluster.decision_log.vault.key_file import public_key, signing_key
+from windvane.cluster.decision_log.vault.rotation import rotate
+from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.trail import Trail
+from windvane.configs.settings import Settings
+
+
+class AuditPlace:
+    """Opens nothing before it is asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.logs = settings.log
+        self.checkpoints_file = checkpoints_of(Path(settings.home))
+        self.vault_file = Path(settings.home) / "vault" / "subjects.db"
+        self.copy = Path(settings.checkpoint_copy) if settings.checkpoint_copy else None
+
+    def checkpoints(self) -> Checkpoints:
+        """For whoever signs; makes the key at first use."""
+        key = signing_key(self._settings.signing_key_file)
+        return Checkpoints(self.checkpoints_file, key, self.copy, self._former())
+
+    def public_key(self) -> Ed25519PublicKey:
+        """The half of today's key that everybody may have; raises NotFound before anything was signed."""
+        path = self._settings.signing_key_file
+        return public_key(path.with_name(f"{path.name}.pub"))
+
+    def public_keys(self) -> list[Ed25519PublicKey]:
+        """Of every key that may have signed."""
+        return [self.public_key(), *self._former()]
+
+    def vault(self) -> Vault:
+        """The subjects' keys; makes the master key at first use."""
+        return Vault(SqliteSubjectKeys(self.vault_file), FileKms(self._settings.master_key_file))
+
+    def rotate_master_key(self) -> int:
+        """See `rotation.rotate`."""
+        return rotate(SqliteSubjectKeys(self.vault_file), self._settings.master_key_file)
+
+    def trail(self, process: str) -> Trail:
+        """A writer of acts for this process, which `process` names in a word."""
+        name = f"{process}-{os.getpid()}-{uuid4().hex[:8]}"
+        return Trail(self.logs, name, signed_until=self.signed_until)
+
+    def signed_until(self) -> float:
+        """When the last checkpoint was made, Unix seconds."""
+        return last_signed(self.checkpoints_file)
+
+    def _former(self) -> list[Ed25519PublicKey]:
+        return [public_key(Path(path)) for path in self._settings.former_keys]

@@ -1,0 +1,206 @@
+"""The file of checkpoints, one line each, and its copy in a second place that whoever can write here cannot reach."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from windvane.cluster.decision_log import disk
+from windvane.cluster.decision_log.audit.checkpoint import (
+    Checkpoint,
+    Signed,
+    Standing,
+    Vouched,
+    fingerprint,
+    follow,
+    sign,
+    whole_lines,
+)
+from windvane.cluster.decision_log.audit.fault import Fault
+from windvane.cluster.errors import Conflict, Unavailable
+
+_log = logging.getLogger(__name__)
+_COMPARED_BYTES = 1 << 16
+
+
+class Checkpoints:
+    """Appends signed checkpoints; several processes may, a lock on the file keeps them apart."""
+
+    def __init__(
+        self, path: Path, key: Ed25519PrivateKey, copy: Path | None = None, former: Sequence[Ed25519PublicKey] = ()
+    ) -> None:
+        """Lines are appended to `copy` after they are safe in `path`; it may be away for a while and catches up.
+
+        `former` are the keys that signed before this one.
+        """
+        self._path = path
+        self._key = key
+        self._copy = copy
+        self._known = {fingerprint(public): public for public in (key.public_key(), *former)}
+        self._read = 0  # bytes of the file that `standing` knows
+        self._refused = 0  # where a line ends that this process could not keep, and perhaps not cut either
+        self._faults: list[Fault] = []
+        self.standing = Standing()
+        self.refresh()
+
+    def refresh(self) -> Standing:
+        """What all checkpoints say, also those of other processes."""
+        with self._locked() as descriptor:
+            self._catch_up(descriptor)
+        return self.standing
+
+    def take_faults(self) -> list[Fault]:
+        """What is wrong with checkpoints that were read, each told once."""
+        faults, self._faults = self._faults, []
+        return faults
+
+    def append(
+        self,
+        at: float,
+        segments: Sequence[Vouched] = (),
+        *,
+        retired: Sequence[tuple[str, str]] = (),
+        policies: Mapping[str, str] | None = None,
+        registry: str = "",
+    ) -> Checkpoint:
+        """Sign and keep the next checkpoint; `at` is in Unix seconds, and no less than the one before has.
+
+        Raises Unavailable when the disk refuses, and Conflict when the file or its copy is not what was written.
+        """
+        with self._locked() as descriptor:
+            self._catch_up(descriptor)
+            if self._refused:
+                disk.cut(descriptor, self._read)
+                self._refused = 0
+            now = self.standing
+            if now.hash is None:
+                raise Conflict(f"{self._path} was changed: checkpoint {now.number} cannot be read; verify the log")
+            checkpoint = Checkpoint(
+                number=now.number + 1,
+                at=max(at, now.at),
+                key=fingerprint(self._key.public_key()),
+                previous=now.hash,
+                segments=tuple(segments),
+                retired=tuple(retired),
+                policies=dict(policies or {}),
+                registry=registry,
+            )
+            line = msgspec.json.encode(sign(checkpoint, self._key)) + b"\n"
+            self._refused = self._read + len(line)
+            _append(descriptor, self._read, line, self._path.parent)
+            self._refused = 0
+            self._catch_up(descriptor)
+        self._follow_with_copy()
+        return checkpoint
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        try:
+            disk.make_folder(self._path.parent)
+            descriptor = disk.open_file(self._path, os.O_RDWR | os.O_APPEND, 0o640)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield descriptor
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise Unavailable(f"checkpoints cannot be kept in {self._path}: {error}") from error
+
+    def _catch_up(self, descriptor: int) -> None:
+        """Read what is new; a line that is not whole is what a kill left, and is cut: it was never relied on."""
+        size = os.fstat(descriptor).st_size
+        if size < self._read:
+            raise Conflict(f"{self._path} has {size} bytes where it had {self._read}: it was cut; verify the log")
+        if self._refused and size <= self._refused:
+            return
+        self._refused = 0
+        new = os.pread(descriptor, size - self._read, self._read)
+        lines, torn = whole_lines(new)
+        whole = len(new) - len(torn)
+        if torn:
+            disk.cut(descriptor, self._read + whole)
+        for line in lines:
+            for fault in follow(self.standing, line, self._known):
+                _log.error("%s", fault)
+                self._faults.append(fault)
+        self._read += whole
+
+    def _follow_with_copy(self) -> None:
+        if self._copy is None:
+            return
+        try:
+            append_missing(self._path, self._copy)
+        except OSError as error:
+            _log.error(
+                "the second place for checkpoints, %s, does not answer: %s; it is tried again", self._copy, error
+            )
+
+
+def checkpoints_of(home: Path) -> Path:
+    """Where a Windvane keeps its checkpoints."""
+    return home / "audit" / "checkpoints.jsonl"
+
+
+def last_signed(path: Path) -> float:
+    """When the last checkpoint in the file was made, Unix seconds; 0 when there is none that can be read.
+
+    Not proven: who can write the file can let new segments have names of a later time, and no more.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            for near in (_COMPARED_BYTES, size):
+                file.seek(max(0, size - near))
+                lines, _ = whole_lines(file.read())
+                if lines and (len(lines) > 1 or near >= size):
+                    signed = msgspec.json.decode(lines[-1], type=Signed)
+                    return msgspec.json.decode(signed.body, type=Checkpoint).at
+    except (OSError, msgspec.DecodeError):
+        pass
+    return 0.0
+
+
+def append_missing(path: Path, copy: Path) -> None:
+    """Bring the copy up to date; raises Conflict when it does not end as the file did there, and changes nothing then.
+
+    Only its end is held against the file each time: `verify` compares the whole.
+    """
+    disk.make_folder(copy.parent)
+    descriptor = disk.open_file(copy, os.O_RDWR | os.O_APPEND, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        start = max(0, size - _COMPARED_BYTES)
+        held = os.pread(descriptor, size - start, start)
+        torn = whole_lines(held)[1]
+        if torn:  # by a kill or a power cut, and written anew from the file
+            size -= len(torn)
+            disk.cut(descriptor, size)
+        with path.open("rb") as file:
+            file.seek(start)
+            if held[: size - start] != file.read(size - start):
+                raise Conflict(f"{copy} holds other checkpoints than {path}: one of them was changed; verify the log")
+            _append(descriptor, size, file.read(), copy.parent)
+    finally:
+        os.close(descriptor)
+
+
+def _append(descriptor: int, size: int, content: bytes, folder: Path) -> None:
+    """Put the content behind the file's `size` bytes, with its name for good; what fails is cut off again.
+
+    A sync that failed has lost what it was to keep, and later ones do not say so: it must not stay before other lines.
+    """
+    try:
+        disk.write_whole(descriptor, content)
+        disk.sync(descriptor)
+        disk.sync_folder(folder)  # the name too: it may be the first
+    except BaseException:
+        with suppress(OSError):
+            disk.cut(descriptor, size)
+            disk.sync(descriptor)
+        raise
