@@ -12,7 +12,7 @@ from windvane.cluster.errors import NotFound
 from windvane.cluster.registry import Registration, Standing, Version, no_version, require_files
 from windvane.cluster.store import Event, Saved, conflict
 from windvane.serve_apps.rollout.ports import Displaced
-from windvane.serve_apps.router import Split
+from windvane.serve_apps.traffic.router import Split
 
 Clock = Callable[[], float]  # Unix seconds
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.serve_apps.router import Router, Split
+from windvane.serve_apps.traffic.router import Router, Split
 
 Scores = NDArray[np.float64]
 AHEAD = 8_192  # rows scored at once at least

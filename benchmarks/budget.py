@@ -43,18 +43,18 @@ from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts import Tally
 from windvane.monitoring.profile import Profile
-from windvane.serve_apps.decider import Decider
-from windvane.serve_apps.door import Door
-from windvane.serve_apps.entrance import CLIENTS, Entrance
-from windvane.serve_apps.gate import Gate
-from windvane.serve_apps.protected_log import ProtectedLog
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance
+from windvane.serve_apps.endpoints.http_app import Door
+from windvane.serve_apps.endpoints.request_counts import RequestCounts
+from windvane.serve_apps.pipeline.decider import Decider
+from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.protocol.decide import Decide
-from windvane.serve_apps.request_counts import RequestCounts
-from windvane.serve_apps.roster import Roster
-from windvane.serve_apps.router import Arm, Router, Split
-from windvane.serve_apps.scorer import load_version
-from windvane.serve_apps.shadows import Shadows
-from windvane.serve_apps.thresholds import Thresholds
+from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.router import Arm, Router, Split
+from windvane.serve_apps.versions.loaded_version import load_version
+from windvane.serve_apps.versions.thresholds import Thresholds
 
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
 SECONDS = 0.4  # of CPU time per figure

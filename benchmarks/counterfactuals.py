@@ -31,7 +31,7 @@ from windvane.cluster.decision_log.record import Value
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.profile import Profile
-from windvane.serve_apps.scorer import LoadedVersion, load_version
+from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 from windvane.training.data import gather
 from windvane.training.export import to_onnx
 

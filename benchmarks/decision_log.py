@@ -31,7 +31,7 @@ from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjec
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.decision_log.write.writer import Durability, Writer
 from windvane.configs.schema import Feature
-from windvane.serve_apps.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 
 KNOWN, ALONE = "known", "known, by the loop"
 FEATURES = (

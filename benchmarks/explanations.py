@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import environments, model, results
 from benchmarks.peers.explain import Explain, measure
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.explain import BoosterExplainer, QuadratureExplainer
+from windvane.serve_apps.versions.explain import BoosterExplainer, QuadratureExplainer
 
 BATCHES = (1, 4, 16, 64, 1024)
 MANY = 65_536  # where woodelf's preparation has paid; minutes for those that take milliseconds a row
@@ -35,7 +35,7 @@ PEERS = {
 READY = """
 import sys, time
 start = time.perf_counter()
-from windvane.serve_apps.explain import QuadratureExplainer
+from windvane.serve_apps.versions.explain import QuadratureExplainer
 from pathlib import Path
 QuadratureExplainer(Path(sys.argv[1]))
 print(time.perf_counter() - start)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from windvane.cluster.decision_log.record import ALLOW, Decision
-from windvane.serve_apps import decision_id
-from windvane.serve_apps.gate import Basis
-from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.pipeline import decision_id
+from windvane.serve_apps.pipeline.policy_check import Basis
+from windvane.serve_apps.protocol.question import Answer, Question
 
 
 def answers(scores: Sequence[float]) -> list[Answer]:

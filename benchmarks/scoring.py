@@ -15,8 +15,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from benchmarks import model, results
-from windvane.serve_apps.booster.forest import read_forest
-from windvane.serve_apps.predictor import ForestPredictor, OnnxPredictor
+from windvane.serve_apps.versions.booster.forest import read_forest
+from windvane.serve_apps.versions.predictor import ForestPredictor, OnnxPredictor
 
 BATCHES = (1, 4, 16, 64, 256)
 SECONDS = 0.3  # a batch size is repeated for about as long, whatever is done between the calls not counted

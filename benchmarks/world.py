@@ -39,7 +39,7 @@ from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import DECLARATION, Shelf
 from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
-from windvane.serve_apps.router import SPLIT, Arm, Split
+from windvane.serve_apps.traffic.router import SPLIT, Arm, Split
 
 NAME = model.SPEC.name
 PATIENCE_SECONDS = 120.0

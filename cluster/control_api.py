@@ -75,7 +75,7 @@ class ControlApi:
         return self._object("GET", f"{_api(model)}/rollout")
 
     def start_rollout(self, model: str, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Start proving a version; see `StartOrder` in serve_apps/rollout_routes.py for the fields."""
+        """Start proving a version; see `StartOrder` in serve_apps/admin/rollout_routes.py for the fields."""
         return self._object("POST", f"{_api(model)}/rollout", order)
 
     def steer_rollout(self, model: str, verb: str, reason: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class ControlApi:
         return self._object("POST", f"{_api(model)}/rollout/{verb}", {"reason": reason})
 
     def answer_rollout(self, model: str, verb: str, order: Mapping[str, Any]) -> dict[str, Any]:
-        """`approve` or `reject`; see `ApprovalOrder` in serve_apps/rollout_routes.py for the fields."""
+        """`approve` or `reject`; see `ApprovalOrder` in serve_apps/admin/rollout_routes.py for the fields."""
         return self._object("POST", f"{_api(model)}/rollout/{verb}", order)
 
     def pin(self, model: str, versions: list[int]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class ControlApi:
         return self._object("POST", "/api/privacy/erase", {"subject": subject, "reason": reason})
 
     def create_key(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a key; its `key` is shown in this reply and never again. See `KeyAsked` in serve_apps/key_routes.py."""
+        """Make a key; its `key` is shown in this reply and never again. See `KeyAsked` in `admin/key_routes.py`."""
         return self._object("POST", "/api/keys", order)
 
     def list_keys(self) -> list[dict[str, Any]]:

@@ -38,33 +38,33 @@ from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from windvane.monitoring.watcher import Watcher
-from windvane.serve_apps.admin import make_app
-from windvane.serve_apps.admin_gate import AdminGate
-from windvane.serve_apps.archive import Archive
-from windvane.serve_apps.auditing import Auditing
-from windvane.serve_apps.consent_desk import ConsentDesk
-from windvane.serve_apps.desk import Desk
-from windvane.serve_apps.event_clock import StampedStore
-from windvane.serve_apps.forgotten_watch import ForgottenWatch
-from windvane.serve_apps.governance_routes import Governance
-from windvane.serve_apps.grpc_reception import GrpcReception
-from windvane.serve_apps.guarded import Keeper, demand_guards
-from windvane.serve_apps.inference_server import add_server_routes, server_metadata, unready
-from windvane.serve_apps.key_desk import KeyDesk
-from windvane.serve_apps.model_ticks import ModelTicks
-from windvane.serve_apps.orders import Orders
-from windvane.serve_apps.own_log import speak
-from windvane.serve_apps.policy_desk import PolicyDesk
-from windvane.serve_apps.prefetch import Prefetching
+from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.app import make_app
+from windvane.serve_apps.admin.governance.consents import ConsentDesk
+from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
+from windvane.serve_apps.admin.governance.routes import Governance
+from windvane.serve_apps.admin.inference_server import add_server_routes, server_metadata, unready
+from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.models import Desk
+from windvane.serve_apps.admin.records.archive import Archive
+from windvane.serve_apps.admin.records.audit_loop import Auditing
+from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.route_auth import Keeper, demand_guards
+from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 from windvane.serve_apps.protocol import oip_grpc
-from windvane.serve_apps.ray_metrics import RayMetrics
-from windvane.serve_apps.ray_switchboard import RaySwitchboard
-from windvane.serve_apps.ray_waits import RayWaits
-from windvane.serve_apps.records_desk import RecordsDesk
-from windvane.serve_apps.review_watch import ReviewWatch
 from windvane.serve_apps.rollout.controller import RolloutController
-from windvane.serve_apps.snapshots import Snapshots
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.rollout.prefetch import Prefetching
+from windvane.serve_apps.serve_logging import speak
+from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
+from windvane.serve_apps.ticks.event_clock import StampedStore
+from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
+from windvane.serve_apps.ticks.model_ticks import ModelTicks
+from windvane.serve_apps.ticks.ray_metrics import RayMetrics
+from windvane.serve_apps.ticks.ray_waits import RayWaits
+from windvane.serve_apps.ticks.snapshots import Snapshots
 
 logger = logging.getLogger("windvane.control")
 
@@ -140,7 +140,11 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
-        kernels = [sys.executable, "-m", "windvane.serve_apps.kernels"]  # a replica that finds none makes its own
+        kernels = [
+            sys.executable,
+            "-m",
+            "windvane.serve_apps.versions.kernels",
+        ]  # a replica that finds none makes its own
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None

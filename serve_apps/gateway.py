@@ -19,7 +19,7 @@ from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec, Serving
 from windvane.configs.settings import Settings
 from windvane.serve_apps import autoscaling
-from windvane.serve_apps.own_log import speak
+from windvane.serve_apps.serve_logging import speak
 
 if TYPE_CHECKING:
     from windvane.serve_apps.replica import Replica
@@ -48,9 +48,9 @@ class Gateway:
         from windvane.cluster.audit_paths import AuditPlace
         from windvane.cluster.callers.declared import declared
         from windvane.cluster.mlflow_registry import MlflowRegistry
-        from windvane.serve_apps.ray_shipping import RayMonitorLine
-        from windvane.serve_apps.ray_switchboard import RayBulletins, RayFeed
         from windvane.serve_apps.replica import Replica
+        from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
+        from windvane.serve_apps.sync.ray_switchboard import RayBulletins, RayFeed
 
         speak()
         settings = self._settings

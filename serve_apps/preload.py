@@ -16,6 +16,6 @@ def preload(environment: Mapping[str, str]) -> None:
 
 
 def _load() -> None:
-    from windvane.serve_apps.kernels import compile_all
+    from windvane.serve_apps.versions.kernels import compile_all
 
     compile_all()

@@ -26,27 +26,27 @@ from windvane.cluster.store import Shelf, Store
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts import Tally
 from windvane.monitoring.profile import Profile
-from windvane.serve_apps import gatekeeper
-from windvane.serve_apps.bulletin_reader import BulletinLine, BulletinReader
-from windvane.serve_apps.bulletins import CONSENTS, POLICY
-from windvane.serve_apps.consents import Consents
-from windvane.serve_apps.decider import Decider
-from windvane.serve_apps.door import Door
-from windvane.serve_apps.entrance import Entrance
-from windvane.serve_apps.follower import Feed, Follower
-from windvane.serve_apps.forgetting import Forgetting
-from windvane.serve_apps.gate import Gate
-from windvane.serve_apps.grpc_door import GrpcDoor
-from windvane.serve_apps.key_follower import KeyFeed, KeyFollower
-from windvane.serve_apps.policy_in_force import PolicyHolder
-from windvane.serve_apps.protected_log import ProtectedLog
-from windvane.serve_apps.request_counts import RequestCounts
-from windvane.serve_apps.roster import Report, Roster
-from windvane.serve_apps.router import SPLIT, Split
-from windvane.serve_apps.scorer import LoadedVersion, load_version
-from windvane.serve_apps.shadows import Shadows
-from windvane.serve_apps.shipping import MonitorLine, Shipping
-from windvane.serve_apps.turned_away import Refused, TurnedAway
+from windvane.serve_apps.endpoints import ingress
+from windvane.serve_apps.endpoints.authentication import Entrance
+from windvane.serve_apps.endpoints.http_app import Door
+from windvane.serve_apps.endpoints.oip_grpc import GrpcDoor
+from windvane.serve_apps.endpoints.refusal_log import Refused, TurnedAway
+from windvane.serve_apps.endpoints.request_counts import RequestCounts
+from windvane.serve_apps.pipeline.decider import Decider
+from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.shadows import Shadows
+from windvane.serve_apps.sync.consents import Consents
+from windvane.serve_apps.sync.erasures import Forgetting
+from windvane.serve_apps.sync.key_follower import KeyFeed, KeyFollower
+from windvane.serve_apps.sync.policy_in_force import PolicyHolder
+from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
+from windvane.serve_apps.sync.split_subscriber import Feed, Follower
+from windvane.serve_apps.sync.topic_reader import BulletinLine, BulletinReader
+from windvane.serve_apps.sync.topics import CONSENTS, POLICY
+from windvane.serve_apps.traffic.loaded_versions import Report, Roster
+from windvane.serve_apps.traffic.router import SPLIT, Split
+from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
 ANSWERING_SECONDS, LOG_SECONDS, STEP_SECONDS = 8.0, 5.0, 1.0  # that a step of the end may take: Serve gives it 20
@@ -116,7 +116,7 @@ class Replica:
         )
         self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, sent, self.start, self.stop)
         self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, sent, local)
-        self._guarded = gatekeeper.Guarded(self._decider.admission, self.door, loop)
+        self._guarded = ingress.Guarded(self._decider.admission, self.door, loop)
 
     @property
     def past_serve(self) -> int:
@@ -145,7 +145,7 @@ class Replica:
         self._follower.start()
         self._shipping.start()
         self._forgetting.start()
-        gatekeeper.guard(self._guarded)
+        ingress.guard(self._guarded)
         gc.collect()
         gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
         gc.set_threshold(*COLLECTED_AFTER)
@@ -154,7 +154,7 @@ class Replica:
         """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
         await self._end("forgetting", self._forgetting.stop, STEP_SECONDS)
         await self._end("following", self._follower.stop, STEP_SECONDS)
-        gatekeeper.leave(self._guarded)
+        ingress.leave(self._guarded)
         await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
         await self._end("shadows", self._shadows.drain, STEP_SECONDS)
         await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)

@@ -26,19 +26,19 @@ from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Store
 from windvane.monitoring.snapshot import Snapshot
-from windvane.serve_apps.admin import make_app
-from windvane.serve_apps.admin_gate import AdminGate
-from windvane.serve_apps.consent_desk import ConsentDesk
-from windvane.serve_apps.desk import Desk
-from windvane.serve_apps.governance_routes import Governance
-from windvane.serve_apps.guarded import Keeper
-from windvane.serve_apps.inference_server import add_server_routes
-from windvane.serve_apps.key_desk import KeyDesk
-from windvane.serve_apps.policy_desk import PolicyDesk
-from windvane.serve_apps.record_replies import Retold
-from windvane.serve_apps.records_desk import RecordsDesk
+from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.app import make_app
+from windvane.serve_apps.admin.governance.consents import ConsentDesk
+from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.routes import Governance
+from windvane.serve_apps.admin.inference_server import add_server_routes
+from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.models import Desk
+from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.records.replies import Retold
+from windvane.serve_apps.admin.route_auth import Keeper
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 from windvane.serve_apps.rollout.plan import Rollout
-from windvane.serve_apps.turned_away import TurnedAway
 
 SEEN = Snapshot(
     model=MODEL,

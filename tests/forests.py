@@ -14,8 +14,8 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from windvane.serve_apps.booster.forest import read_forest
-from windvane.serve_apps.treeshap.quadrature import Quadrature
+from windvane.serve_apps.versions.booster.forest import read_forest
+from windvane.serve_apps.versions.treeshap.quadrature import Quadrature
 
 _SEED = {"objective": "reg:squarederror", "max_depth": 1, "nthread": 1, "base_score": 0.25}
 

@@ -9,9 +9,9 @@ import numpy as np
 from windvane.cluster.callers.key_ring import KeySnapshot
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.bulletins import Bulletins, News, Place
-from windvane.serve_apps.roster import Report
-from windvane.serve_apps.router import Split
+from windvane.serve_apps.sync.topics import Bulletins, News, Place
+from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.traffic.router import Split
 
 T = TypeVar("T")
 

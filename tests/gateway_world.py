@@ -18,16 +18,16 @@ from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.decider import Decider
-from windvane.serve_apps.door import Door
-from windvane.serve_apps.entrance import Entrance
-from windvane.serve_apps.gate import Gate
-from windvane.serve_apps.request_counts import RequestCounts
-from windvane.serve_apps.roster import Roster
-from windvane.serve_apps.router import Arm, Split
-from windvane.serve_apps.scorer import LoadedVersion
-from windvane.serve_apps.shadows import Shadows
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.endpoints.authentication import Entrance
+from windvane.serve_apps.endpoints.http_app import Door
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.request_counts import RequestCounts
+from windvane.serve_apps.pipeline.decider import Decider
+from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.shadows import Shadows
+from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.router import Arm, Split
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 NOW = 1_800_000_000.0
 FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}

@@ -13,8 +13,8 @@ from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
 from windvane.serve_apps.rollout.elapsed import stand
-from windvane.serve_apps.rollout.judge import GuardrailJudge, remember
-from windvane.serve_apps.rollout.latency import follow
+from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, remember
+from windvane.serve_apps.rollout.guardrails.latency import follow
 from windvane.serve_apps.rollout.machine import advance, begin, come_into_force
 from windvane.serve_apps.rollout.plan import Rollout
 

@@ -18,7 +18,7 @@ from windvane.monitoring.requests import open_request, record_version, shelf
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.plan import Rollout
 from windvane.serve_apps.rollout.ports import Displaced
-from windvane.serve_apps.router import Split
+from windvane.serve_apps.traffic.router import Split
 
 MODEL = "flight-delay"
 START = datetime(2026, 1, 1, tzinfo=UTC)

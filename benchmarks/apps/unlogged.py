@@ -17,9 +17,9 @@ from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.settings import Settings
 from windvane.serve_apps.gateway import MOST_ONGOING_REQUESTS
-from windvane.serve_apps.ray_shipping import RayMonitorLine
-from windvane.serve_apps.ray_switchboard import RayBulletins, RayFeed
 from windvane.serve_apps.replica import Replica
+from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
+from windvane.serve_apps.sync.ray_switchboard import RayBulletins, RayFeed
 
 OPTIONS: dict[str, Any] = {
     "max_ongoing_requests": MOST_ONGOING_REQUESTS,

@@ -25,8 +25,8 @@ from windvane.serve_apps.protocol.instances import (
     moment_of,
 )
 from windvane.serve_apps.protocol.problem import Details, Place, details, places
+from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.protocol.strict_json import parse
-from windvane.serve_apps.question import Answer, Question
 
 Scalar = (
     Annotated[int, Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]

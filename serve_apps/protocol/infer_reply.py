@@ -10,8 +10,8 @@ from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.serve_apps.protocol.infer_body import SIZE, InferBody
 from windvane.serve_apps.protocol.inference import AskedRows, Inference, version_of
 from windvane.serve_apps.protocol.problem import Response, problem
+from windvane.serve_apps.protocol.question import Answer
 from windvane.serve_apps.protocol.tensors import to_bytes
-from windvane.serve_apps.question import Answer
 
 JSON = (b"content-type", b"application/json")
 BINARY = (b"content-type", b"application/octet-stream")

@@ -20,9 +20,9 @@ from windvane.serve_apps.protocol.features import complain_text, nearest, shown
 from windvane.serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT, context_problems, moment_of
 from windvane.serve_apps.protocol.limits import refusal
 from windvane.serve_apps.protocol.problem import Place, places
+from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.protocol.strict_json import parse
 from windvane.serve_apps.protocol.tensors import BOOL, BYTES, Tensor
-from windvane.serve_apps.question import Answer, Question
 
 SUBJECT, CONTEXT, EXPLAIN, PURPOSE = "subject", "context", "explain", "purpose"
 WARNINGS = "warnings"

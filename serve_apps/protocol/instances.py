@@ -10,8 +10,8 @@ from windvane.cluster.errors import Invalid, Problem, TooLarge
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.protocol.casts import LARGEST_INTEGER, text, truth
 from windvane.serve_apps.protocol.features import HINTS, Features, complain_text, nearest, shown
+from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.protocol.strict_json import Tree, parse, pointer
-from windvane.serve_apps.question import Question
 
 LONGEST_SUBJECT = 512
 LONGEST_ID = 128

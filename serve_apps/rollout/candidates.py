@@ -10,8 +10,8 @@ from windvane.cluster.store import Store
 from windvane.configs.sized_plan import TELLING_OUTCOMES
 from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.requests import requests_of
-from windvane.serve_apps.rollout.latency import lasts
-from windvane.serve_apps.rollout.offline import Offline, offline_of
+from windvane.serve_apps.rollout.guardrails.latency import lasts
+from windvane.serve_apps.rollout.guardrails.offline import Offline, offline_of
 from windvane.serve_apps.rollout.plan import Rollout
 
 EARLY = 0.25  # of the time that a proof takes at least: what is lost when another begins

@@ -12,7 +12,7 @@ from windvane.serve_apps.rollout.machine import go_back
 from windvane.serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
 from windvane.serve_apps.rollout.ports import Displaced, SwitchboardPort
 from windvane.serve_apps.rollout.routing import same_routing, split_of, steady
-from windvane.serve_apps.router import SPLIT, Split
+from windvane.serve_apps.traffic.router import SPLIT, Split
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from windvane.cluster.errors import Conflict
 from windvane.monitoring.evidence import Evidence
-from windvane.serve_apps.router import Split
+from windvane.serve_apps.traffic.router import Split
 
 
 class ReplicaReport(Protocol):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from windvane.serve_apps.rollout.plan import Rollout
-from windvane.serve_apps.router import Arm, Split
+from windvane.serve_apps.traffic.router import Arm, Split
 
 
 def split_of(rollout: Rollout, pins: tuple[int, ...]) -> Split:

@@ -14,8 +14,8 @@ import ray
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.configs.settings import Settings
-from windvane.serve_apps.ray_switchboard import RaySwitchboard
-from windvane.serve_apps.switchboard import decode_split
+from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
+from windvane.serve_apps.sync.switchboard import decode_split
 
 
 def main(settings_json: str, address: str, dashboard_url: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from windvane.serve_apps.scorer import LoadedVersion
+    from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 # More threads have nothing to do in trees as small as ours, and they wait by spinning.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -59,7 +59,7 @@ def _no_ray() -> Iterator[None]:
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersion]:
     """Two real versions of the model `trips`, loaded."""
     from tests.bundles import SPEC, make_bundle
-    from windvane.serve_apps.scorer import load_version
+    from windvane.serve_apps.versions.loaded_version import load_version
 
     root = tmp_path_factory.mktemp("bundles")
     return {number: load_version(number, make_bundle(root, number), SPEC) for number in (1, 2)}

@@ -12,8 +12,8 @@ from tests.unit.test_admin import api as api
 from tests.unit.test_admin import world as world
 from windvane.cluster.callers.api_key import ApiKey
 from windvane.configs.access import ROLES
-from windvane.serve_apps.guarded import READERS, Keeper, roles_of
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.admin.route_auth import READERS, Keeper, roles_of
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 
 
 def known(world: DeskWorld, *keys: ApiKey, headers: dict[str, str] | None = None) -> Client:

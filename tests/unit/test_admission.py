@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.cluster.errors import Expired, Overloaded
-from windvane.serve_apps.admission import (
+from windvane.serve_apps.pipeline.admission import (
     FIRST_PACE,
     HEADROOM,
     LEAST_CORRECTION,

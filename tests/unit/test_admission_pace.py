@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.test_admission import PATIENCE, Cpu, enter_until_refused, make, paced
-from windvane.serve_apps.admission import (
+from windvane.serve_apps.pipeline.admission import (
     ANSWER_MEMORY,
     FIRST_PACE,
     HIDDEN_TURNS,

@@ -10,8 +10,8 @@ from tests.bundles import make_bundle
 from tests.conformity import Conformity
 from tests.gateway_world import DECIDE, FEATURES, World, champion, gateway
 from tests.unit.test_explaining import spec_of
-from windvane.serve_apps.openapi.document import document
-from windvane.serve_apps.scorer import load_version
+from windvane.serve_apps.admin.openapi.document import document
+from windvane.serve_apps.versions.loaded_version import load_version
 
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE = {"temp": 12.0, "distance": 2500.0, "stops": 3, "night": True, "origin": "EWR"}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from windvane.cluster.decision_log.record import Value
 from windvane.configs.schema import Feature
-from windvane.serve_apps.alternatives import Choices
+from windvane.serve_apps.versions.reasons.candidates import Choices
 
 THRESHOLDS = (2.5, 7.13, 7.14, 30.0)
 

@@ -16,7 +16,7 @@ from windvane.cluster.decision_log.record import Act
 from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import NotFound
 from windvane.cluster.model_card import write_card
-from windvane.serve_apps.archive import Archive
+from windvane.serve_apps.admin.records.archive import Archive
 
 
 def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.cluster.registry import registry_state
 from windvane.cluster.store import Event
-from windvane.serve_apps.auditing import Auditing
+from windvane.serve_apps.admin.records.audit_loop import Auditing
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODEL = SPEC.model_copy(update={"name": LOG, "retention": timedelta(days=30)})

@@ -9,7 +9,7 @@ from tests.registry_contract import FIRST
 from windvane.backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
 from windvane.cluster.errors import NotFound
 from windvane.serve_apps.rollout.ports import Displaced
-from windvane.serve_apps.router import Arm, Split
+from windvane.serve_apps.traffic.router import Arm, Split
 
 SPLIT = Split("loans", 3, "salt", (Arm("champion", 1, 1.0),))
 

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from windvane.serve_apps.batcher import Batcher
+from windvane.serve_apps.pipeline.batcher import Batcher
 
 
 class Turns:

@@ -8,9 +8,9 @@ import xgboost
 
 from tests.forests import random_rows, trained
 from windvane.cluster.errors import Malformed
-from windvane.serve_apps.booster.forest import Unsupported, read_forest
-from windvane.serve_apps.booster.ubjson import decode
-from windvane.serve_apps.treeshap.tables import build
+from windvane.serve_apps.versions.booster.forest import Unsupported, read_forest
+from windvane.serve_apps.versions.booster.ubjson import decode
+from windvane.serve_apps.versions.treeshap.tables import build
 
 
 def test_ubjson_reads_what_json_says() -> None:
@@ -142,6 +142,6 @@ def test_a_file_that_no_trainer_writes_is_not_walked(
     for step in path[1:-1]:
         place = place[step]
     place[path[-1]] = value
-    monkeypatch.setattr("windvane.serve_apps.booster.forest.decode", lambda _: document)
+    monkeypatch.setattr("windvane.serve_apps.versions.booster.forest.decode", lambda _: document)
     with pytest.raises(Unsupported, match=re.escape(reason)):
         read_forest(b"")

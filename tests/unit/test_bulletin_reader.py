@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.bulletin_reader import FRESH_SECONDS, BulletinReader
-from windvane.serve_apps.bulletins import POLICY, News, Place
+from windvane.serve_apps.sync.topic_reader import FRESH_SECONDS, BulletinReader
+from windvane.serve_apps.sync.topics import POLICY, News, Place
 
 
 class Line:

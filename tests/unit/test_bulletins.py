@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windvane.serve_apps import bulletins
-from windvane.serve_apps.bulletins import CONSENTS, FORGET_SECONDS, POLICY, Bulletins, News, Place
+from windvane.serve_apps.sync import topics
+from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, POLICY, Bulletins, News, Place
 
 BOTH = (POLICY, CONSENTS)
 
@@ -64,7 +64,7 @@ def test_a_reader_that_waits_hears_of_a_post_at_once() -> None:
 
 
 def test_a_reader_of_another_life_or_too_far_behind_reloads(monkeypatch: Any) -> None:
-    monkeypatch.setattr(bulletins, "MOST_KEPT", 2)
+    monkeypatch.setattr(topics, "MOST_KEPT", 2)
 
     async def scenario() -> None:
         board = grown(Clock())

@@ -2,9 +2,9 @@ import pytest
 
 from tests.gateway_world import canary, champion
 from windvane.cluster.errors import Forbidden, NotFound, Unavailable
-from windvane.serve_apps.chosen_version import choose, loaded_number
-from windvane.serve_apps.roster import InForce
-from windvane.serve_apps.router import Arm, Router, Split
+from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
+from windvane.serve_apps.traffic.loaded_versions import InForce
+from windvane.serve_apps.traffic.router import Arm, Router, Split
 
 
 class FakeRoster:

@@ -20,7 +20,7 @@ from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.host import addresses
-from windvane.serve_apps.key_desk import KeyDesk
+from windvane.serve_apps.admin.keys import KeyDesk
 
 
 class Shell:

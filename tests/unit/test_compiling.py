@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 KERNEL = """
-from windvane.serve_apps.compiling import compiled, kept
+from windvane.serve_apps.versions.compiling import compiled, kept
 from {package}.numbers import STEP
 
 @compiled

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from windvane.serve_apps.rollout.confidence import rate_difference_evidence, rate_evidence, reach, spread
+from windvane.serve_apps.rollout.guardrails.confidence import rate_difference_evidence, rate_evidence, reach, spread
 
 ALPHA = 0.01
 RUNS, LOOKS, STRIDE = 600, 400, 50

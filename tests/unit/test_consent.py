@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import Conflict
 from windvane.cluster.policies.consent import CONSENT, Consent, ConsentChange, ConsentRecords, Said, subject_hash
-from windvane.serve_apps.consents import Consents, encode_change
+from windvane.serve_apps.sync.consents import Consents, encode_change
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 MARKETING = frozenset({"marketing"})

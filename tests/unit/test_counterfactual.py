@@ -12,10 +12,10 @@ from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder, Rows
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.profile import Profile
-from windvane.serve_apps.booster.forest import Forest, read_forest
-from windvane.serve_apps.counterfactual import Counterfactuals, none_within, would_have
-from windvane.serve_apps.search import Reached
-from windvane.serve_apps.thresholds import Thresholds
+from windvane.serve_apps.versions.booster.forest import Forest, read_forest
+from windvane.serve_apps.versions.reasons.counterfactual import Counterfactuals, none_within, would_have
+from windvane.serve_apps.versions.reasons.search import Reached
+from windvane.serve_apps.versions.thresholds import Thresholds
 
 RECORD: tuple[Value, ...] = (12.0, 1500.0, 3, True, "EWR")
 

@@ -15,7 +15,7 @@ from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.training.data import gather, gather_from
 from windvane.training.examples import encode, label_delay
 from windvane.training.slices import holdout_start

@@ -1,7 +1,7 @@
 import pytest
 
 from windvane.cluster.errors import Invalid
-from windvane.serve_apps.deadline import LONGEST_WAIT_SECONDS, SINCE, deadline_of, read_deadline, waited
+from windvane.serve_apps.endpoints.deadline import LONGEST_WAIT_SECONDS, SINCE, deadline_of, read_deadline, waited
 
 
 def test_a_deadline_is_the_arrival_and_the_seconds_given() -> None:

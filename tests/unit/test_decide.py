@@ -12,7 +12,7 @@ from windvane.cluster.decision_log.grounds import Change, Counterfactual, Ground
 from windvane.cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
 from windvane.serve_apps.protocol.decide import Asked, Decide
 from windvane.serve_apps.protocol.features import Complaint, read
-from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.protocol.question import Answer, Question
 
 DECIDE = Decide(SPEC)
 ROW = (3.5, 1200.0, 1, True, "JFK")

@@ -14,9 +14,9 @@ from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.decision_log.grounds import Counterfactual
 from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.policies.policy import Standing
-from windvane.serve_apps.question import Answer, Question
-from windvane.serve_apps.router import bucket
-from windvane.serve_apps.scorer import LoadedVersion, load_version
+from windvane.serve_apps.protocol.question import Answer, Question
+from windvane.serve_apps.traffic.router import bucket
+from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 
 ROW = (3.5, 1200.0, 1, True, "JFK")
 

@@ -9,9 +9,9 @@ from tests.bundles import SPEC
 from tests.gateway_world import champion, gateway, settled
 from tests.unit.test_decider import ROW, ask
 from windvane.cluster.errors import Conflict, Expired, Overloaded, Unavailable
-from windvane.serve_apps.decision_id import fixed
-from windvane.serve_apps.question import Answer, Question
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.pipeline.decision_id import fixed
+from windvane.serve_apps.protocol.question import Answer, Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 
 def test_the_same_id_is_the_same_decision_answered_once_more(

@@ -12,8 +12,8 @@ import pytest
 from tests.gateway_world import World, canary, champion, gateway, settled
 from tests.unit.test_decider import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
 from windvane.cluster.errors import WindvaneError
-from windvane.serve_apps.question import Answer, Question
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.protocol.question import Answer, Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 Versions = dict[int, LoadedVersion]
 
@@ -160,7 +160,7 @@ def test_an_answer_that_cannot_be_given_is_a_fault_that_is_told(
 ) -> None:
     with gateway(versions, champion(), tmp_path) as world:
         with monkeypatch.context() as patch:
-            patch.setattr("windvane.serve_apps.pending.Pending.give", boom)
+            patch.setattr("windvane.serve_apps.pipeline.pending.Pending.give", boom)
             world.log.holding = True
 
             async def scenario() -> list[list[Answer] | BaseException]:
@@ -196,7 +196,7 @@ def test_what_cannot_be_counted_is_answered_and_scored_by_its_shadows(
 def test_a_group_that_breaks_half_way_leaves_nothing_to_be_logged_with_the_next(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from windvane.serve_apps import records
+    from windvane.serve_apps.pipeline import records
 
     real, made = records._record, list[str]()
 

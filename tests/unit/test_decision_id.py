@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from windvane.serve_apps.decision_id import fixed, series, timely
+from windvane.serve_apps.pipeline.decision_id import fixed, series, timely
 
 
 def test_ids_are_version_7_uuids_that_sort_by_time() -> None:

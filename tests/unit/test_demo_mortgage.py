@@ -22,7 +22,7 @@ from windvane.examples.demo.letter import declined, letter
 from windvane.examples.demo.mortgage import WIDTH, folded, scenes
 from windvane.examples.demo.scene import COMPARING, LENDING, MODEL, Audited, Case, Scene, ask
 from windvane.examples.demo.tampering import forge
-from windvane.serve_apps.records_desk import RecordsDesk
+from windvane.serve_apps.admin.records.records import RecordsDesk
 
 FEATURES = (Feature(name="debt", type="number", personal=True), Feature(name="loan", type="number"))
 COLUMNS = tuple(Column(feature.name, feature.type) for feature in FEATURES)

@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from windvane.serve_apps.departures import PATIENCE_SECONDS, UNWATCHED, Departures, hung_up
+from windvane.serve_apps.endpoints.disconnects import PATIENCE_SECONDS, UNWATCHED, Departures, hung_up
 
 GONE, HERE = {"type": "http.disconnect"}, {"type": "http.request"}
 MARKED = dict([UNWATCHED])

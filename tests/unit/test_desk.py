@@ -11,8 +11,8 @@ from windvane.cluster.errors import Conflict, Forbidden, NotFound
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
 from windvane.monitoring.requests import requests_of
-from windvane.serve_apps.desk import NEWEST_EVENTS
-from windvane.serve_apps.inference_server import unready
+from windvane.serve_apps.admin.inference_server import unready
+from windvane.serve_apps.admin.models import NEWEST_EVENTS
 
 DECLARATION = SPEC.model_dump(mode="json")
 

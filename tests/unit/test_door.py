@@ -9,10 +9,10 @@ import pytest
 from tests.callers import BOSS, SECRET
 from tests.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, call, canary, champion, gateway, settled
 from windvane.cluster.decision_log.record import Outcome
-from windvane.serve_apps.decision_id import fixed
-from windvane.serve_apps.departures import UNWATCHED
-from windvane.serve_apps.router import bucket
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.endpoints.disconnects import UNWATCHED
+from windvane.serve_apps.pipeline.decision_id import fixed
+from windvane.serve_apps.traffic.router import bucket
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 READY, MODEL = "/v2/models/trips/ready", "/v2/models/trips"
 

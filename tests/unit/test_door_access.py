@@ -10,8 +10,8 @@ from tests.callers import BOSS, key, knowing, limited
 from tests.gateway_world import DECIDE, OUTCOMES, World, asked, champion, gateway
 from tests.unit.test_door import BODY, MODEL, READY
 from tests.unit.test_door import home as home
-from windvane.serve_apps.decision_id import fixed
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.pipeline.decision_id import fixed
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 CLIENT, OTHERS, READER = (f"wv_{letter * 43}" for letter in "cor")
 

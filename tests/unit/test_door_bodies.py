@@ -10,7 +10,7 @@ from tests.gateway_world import DECIDE, OUTCOMES, World, asked, call
 from tests.unit.test_door import BODY
 from tests.unit.test_door import door as door
 from tests.unit.test_door import home as home
-from windvane.serve_apps.router import bucket
+from windvane.serve_apps.traffic.router import bucket
 
 
 @pytest.mark.parametrize(

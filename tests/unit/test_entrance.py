@@ -13,8 +13,8 @@ from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeyRing
 from windvane.cluster.callers.rate import Limit
 from windvane.cluster.errors import Forbidden, TooFast, Unauthorized
-from windvane.serve_apps.entrance import Entrance
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.endpoints.authentication import Entrance
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import xgboost
 
 from tests.forests import random_rows, trained
 from windvane.cluster.encoding import Rows
-from windvane.serve_apps.explain import BoosterExplainer, QuadratureExplainer, load_explainer
+from windvane.serve_apps.versions.explain import BoosterExplainer, QuadratureExplainer, load_explainer
 
 
 @pytest.fixture

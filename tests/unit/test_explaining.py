@@ -15,12 +15,12 @@ from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.policy import Verdict
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps import explaining
-from windvane.serve_apps.explaining import Explaining
-from windvane.serve_apps.grounding import Explained
-from windvane.serve_apps.pace import Pace
-from windvane.serve_apps.pending import Row, Ruled, Scored
-from windvane.serve_apps.question import Question
+from windvane.serve_apps.pipeline import explaining
+from windvane.serve_apps.pipeline.cost_estimate import Pace
+from windvane.serve_apps.pipeline.explaining import Explaining
+from windvane.serve_apps.pipeline.pending import Row, Ruled, Scored
+from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.versions.reasons.adverse_action import Explained
 
 PLAIN: Any = None
 ALLOWED = Verdict(True, (), "", "")

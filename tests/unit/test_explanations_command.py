@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from windvane.cluster.cli.explanations import lines
-from windvane.serve_apps.record_replies import Retold
+from windvane.serve_apps.admin.records.replies import Retold
 
 PLAIN: Retold = {
     "decision_id": "d1",

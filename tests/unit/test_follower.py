@@ -4,8 +4,8 @@ from typing import Any
 from tests.gateway_fakes import FakeFeed
 from tests.gateway_world import canary, champion, settled
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.follower import Follower
-from windvane.serve_apps.roster import Report, Roster
+from windvane.serve_apps.sync.split_subscriber import Follower
+from windvane.serve_apps.traffic.loaded_versions import Report, Roster
 
 
 def load(number: int) -> Any:

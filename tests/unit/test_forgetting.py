@@ -10,7 +10,7 @@ import pytest
 from tests.gateway_world import settled
 from tests.vault import open_vault
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.forgetting import Forgetting
+from windvane.serve_apps.sync.erasures import Forgetting
 
 
 def test_a_look_forgets_whom_another_process_erased(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from tests.desk_world import SEEN
 from tests.rollout_world import MODEL
 from windvane.backtest.memory import MemoryStore
 from windvane.monitoring.forgotten import forgotten
-from windvane.serve_apps.forgotten_watch import ForgottenWatch
-from windvane.serve_apps.status import traffic_status
+from windvane.serve_apps.admin.status import traffic_status
+from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

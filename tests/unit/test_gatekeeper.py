@@ -10,11 +10,11 @@ import pytest
 from tests.gateway_world import Reply, call
 from windvane.cluster.errors import WindvaneError
 from windvane.cluster.runtime import haproxy
-from windvane.serve_apps import gatekeeper
-from windvane.serve_apps.admission import FIRST_PACE, Admission
-from windvane.serve_apps.departures import UNWATCHED
-from windvane.serve_apps.gatekeeper import Gatekeeper, Guarded
-from windvane.serve_apps.http_request import Headers
+from windvane.serve_apps.endpoints import ingress
+from windvane.serve_apps.endpoints.disconnects import UNWATCHED
+from windvane.serve_apps.endpoints.http_request import Headers
+from windvane.serve_apps.endpoints.ingress import Gatekeeper, Guarded
+from windvane.serve_apps.pipeline.admission import FIRST_PACE, Admission
 from windvane.serve_apps.protocol.problem import Response
 
 NOW = 1_700_000_000.0
@@ -233,7 +233,7 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
 
 
 def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> None:
-    [middleware] = gatekeeper.middlewares()
+    [middleware] = ingress.middlewares()
     gate = middleware.cls(App(), *middleware.args, **middleware.kwargs)
 
     async def scenario() -> None:
@@ -242,11 +242,11 @@ def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> No
 
         replica = Guarded(Admission(0.05, 4096), Door(), asyncio.get_running_loop())
         assert await status() == 204
-        gatekeeper.guard(replica)
+        ingress.guard(replica)
         try:
             assert await status() == 202
         finally:
-            gatekeeper.leave(replica)
+            ingress.leave(replica)
         assert await status() == 204
 
     asyncio.run(scenario())
@@ -255,7 +255,7 @@ def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> No
 def test_the_callback_is_where_ray_is_told_to_find_it() -> None:
     told = haproxy.environment(Path("run"), 8000)["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]
     module, name = told.split(":")
-    assert (module, getattr(gatekeeper, name)) == (gatekeeper.__name__, gatekeeper.middlewares)
+    assert (module, getattr(ingress, name)) == (ingress.__name__, ingress.middlewares)
 
 
 def test_refusals_are_json_that_a_client_can_read(full: Admission) -> None:

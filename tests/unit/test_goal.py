@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from windvane.configs.schema import Action, DecisionRule
-from windvane.serve_apps.goal import Goal, goal_of
-from windvane.serve_apps.thresholds import Thresholds
+from windvane.serve_apps.versions.reasons.target import Goal, goal_of
+from windvane.serve_apps.versions.thresholds import Thresholds
 
 RULE = DecisionRule(
     actions=(

@@ -9,10 +9,10 @@ from tests.unit.test_explaining import spec_of
 from windvane.cluster.decision_log.grounds import Counterfactual, NoneFound
 from windvane.cluster.errors import Unavailable
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.grounding import TOP_FEATURES, Grounding
-from windvane.serve_apps.question import Question
-from windvane.serve_apps.scorer import LoadedVersion, load_version
-from windvane.serve_apps.search import Reached
+from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
+from windvane.serve_apps.versions.reasons.adverse_action import TOP_FEATURES, Grounding
+from windvane.serve_apps.versions.reasons.search import Reached
 
 LATE = (12.0, 2500.0, 3, True, "EWR")
 
@@ -73,13 +73,13 @@ def test_a_row_that_is_rounded_to_the_other_side_by_itself_has_nothing_to_be_fou
 def test_a_version_that_cannot_be_searched_as_declared_is_not_served(
     governed: LoadedVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from windvane.serve_apps import grounding
-    from windvane.serve_apps.booster.forest import Unsupported
+    from windvane.serve_apps.versions.booster.forest import Unsupported
+    from windvane.serve_apps.versions.reasons import adverse_action
 
     def refuse(_: bytes) -> None:
         raise Unsupported("its booster is linear")
 
-    monkeypatch.setattr(grounding, "read_forest", refuse)
+    monkeypatch.setattr(adverse_action, "read_forest", refuse)
     with pytest.raises(Unavailable, match="Version 1 cannot explain: its booster is linear"):
         load_version(1, governed.bundle.folder, spec_of(adverse=True, counterfactual=True))
     load_version(1, governed.bundle.folder, spec_of(adverse=True))

@@ -25,9 +25,9 @@ from windvane.cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from windvane.serve_apps.grpc_door import LONGEST_DETAILS, GrpcDoor, refuse
-from windvane.serve_apps.request_counts import RequestCounts
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.endpoints.oip_grpc import LONGEST_DETAILS, GrpcDoor, refuse
+from windvane.serve_apps.endpoints.request_counts import RequestCounts
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
 
@@ -126,7 +126,7 @@ def test_a_fault_of_ours_is_internal_and_in_the_log(
     def broken(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("windvane.serve_apps.grpc_door.reply_of", broken)
+    monkeypatch.setattr("windvane.serve_apps.endpoints.oip_grpc.reply_of", broken)
     context = FakeContext()
     infer(world, asked(), context)
     assert context.code is Code.INTERNAL

@@ -8,8 +8,8 @@ from tritonclient.grpc import service_pb2 as messages
 
 from tests.callers import BOSS, key, knowing, limited
 from tests.unit.test_grpc_door import FakeContext
-from windvane.serve_apps.grpc_reception import GrpcReception
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 
 OTHERS, SLOW = "wv_" + "o" * 43, "wv_" + "s" * 43
 

@@ -19,7 +19,7 @@ from windvane.cluster.callers.key_ring import KeyRing
 from windvane.cluster.callers.rate import Limit
 from windvane.cluster.errors import Unauthorized, WindvaneError
 from windvane.configs.access import ROLES, Role
-from windvane.serve_apps.guarded import (
+from windvane.serve_apps.admin.route_auth import (
     MOST_BYTES,
     READERS,
     Keeper,
@@ -29,7 +29,7 @@ from windvane.serve_apps.guarded import (
     needs_all_models,
     open_to_all,
 )
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

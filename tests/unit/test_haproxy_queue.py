@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime import haproxy_queue
 from windvane.cluster.runtime.haproxy_queue import ARRIVED, Queue, bounded
-from windvane.serve_apps.openapi.refusals import PROBLEM
+from windvane.serve_apps.admin.openapi.refusals import PROBLEM
 
 RAYS = """global
     nbthread 1

@@ -12,7 +12,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 
 from tests.gateway_world import DECIDE, FEATURES, NOW, Reply, World, champion, gateway
 from windvane.cluster.decision_log.record import Value
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 MODEL = "/v2/models/trips"
 

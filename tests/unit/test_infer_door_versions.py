@@ -10,7 +10,7 @@ from tests.gateway_world import World, canary, champion, gateway
 from tests.unit.test_infer_door import ALL, BODY, INFER, MODEL, outputs
 from tests.unit.test_infer_door import door as door
 from tests.unit.test_infer_door import home as home
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 
 def test_rows_of_several_versions_name_each(versions: dict[int, LoadedVersion], home: Path) -> None:

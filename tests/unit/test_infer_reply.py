@@ -19,7 +19,7 @@ from windvane.serve_apps.protocol.infer_body import InferBody
 from windvane.serve_apps.protocol.infer_reply import infer_reply, refusal
 from windvane.serve_apps.protocol.inference import AskedRows, Inference, InferRequest
 from windvane.serve_apps.protocol.problem import MethodNotAllowed
-from windvane.serve_apps.question import Answer
+from windvane.serve_apps.protocol.question import Answer
 
 ANSWERS = [
     Answer("a", 3, "champion", 0.25, "keep", ("score >= 0",)),

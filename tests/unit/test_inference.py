@@ -11,8 +11,8 @@ from tests.unit.test_explaining import spec_of
 from windvane.cluster.decision_log.grounds import Grounds, Reason
 from windvane.cluster.errors import Invalid
 from windvane.serve_apps.protocol.inference import Inference, InferRequest, version_of
+from windvane.serve_apps.protocol.question import Answer
 from windvane.serve_apps.protocol.tensors import BYTES, Tensor
-from windvane.serve_apps.question import Answer
 
 INFERENCE = Inference(SPEC, fresh=lambda: "fresh")
 ROWS = Tensor("all", "FP64", (2, 5), np.array([3.5, 1200, 1, 1, 1, math.nan, 7, 2, 0, -1]))

@@ -6,8 +6,8 @@ from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
-from windvane.serve_apps.inference_server import unready
-from windvane.serve_apps.router import Arm, Split
+from windvane.serve_apps.admin.inference_server import unready
+from windvane.serve_apps.traffic.router import Arm, Split
 
 
 def client_of(switchboard: FakeSwitchboard) -> Client:

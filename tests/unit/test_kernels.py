@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tests.bundles import SPEC, make_bundle
-from windvane.serve_apps.kernels import compile_all
-from windvane.serve_apps.scorer import load_version
-from windvane.serve_apps.treeshap.kernel import contribute
-from windvane.serve_apps.treewalk.kernel import walk
+from windvane.serve_apps.versions.kernels import compile_all
+from windvane.serve_apps.versions.loaded_version import load_version
+from windvane.serve_apps.versions.treeshap.kernel import contribute
+from windvane.serve_apps.versions.treewalk.kernel import walk
 
 
 def test_a_real_version_finds_every_kernel_that_it_needs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import EMPTY_SNAPSHOT, KeySnapshot, decode_snapshot, encode_snapshot
 from windvane.cluster.errors import Invalid
-from windvane.serve_apps.key_board import FORGET_SECONDS, KeyBoard
+from windvane.serve_apps.sync.key_board import FORGET_SECONDS, KeyBoard
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeySnapshot
 from windvane.cluster.errors import Invalid, Unavailable
-from windvane.serve_apps.key_follower import KeyFollower
+from windvane.serve_apps.sync.key_follower import KeyFollower
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

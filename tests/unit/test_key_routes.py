@@ -14,10 +14,10 @@ from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.guarded import Keeper
-from windvane.serve_apps.key_desk import KeyDesk
-from windvane.serve_apps.openapi.document import document
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.openapi.document import document
+from windvane.serve_apps.admin.route_auth import Keeper
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = "/api/keys"

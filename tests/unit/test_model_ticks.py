@@ -12,7 +12,7 @@ import pytest
 from tests.rollout_world import MODEL, SPEC, START, World
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import Evidence
-from windvane.serve_apps.model_ticks import LONG_SECONDS, ModelTicks
+from windvane.serve_apps.ticks.model_ticks import LONG_SECONDS, ModelTicks
 
 
 def named(*names: str) -> list[ModelSpec]:

@@ -18,12 +18,12 @@ from windvane.configs.load import load_model, load_settings, validate_file
 from windvane.configs.schema import ModelSpec
 from windvane.examples import mortgages as example
 from windvane.monitoring.profile import Profile
-from windvane.serve_apps.booster.forest import read_forest
-from windvane.serve_apps.counterfactual import Counterfactuals
-from windvane.serve_apps.reasons import Reasons
-from windvane.serve_apps.thresholds import Thresholds
-from windvane.serve_apps.treeshap.quadrature import Quadrature
-from windvane.serve_apps.treewalk.walk import Walk
+from windvane.serve_apps.versions.booster.forest import read_forest
+from windvane.serve_apps.versions.reasons.counterfactual import Counterfactuals
+from windvane.serve_apps.versions.reasons.wording import Reasons
+from windvane.serve_apps.versions.thresholds import Thresholds
+from windvane.serve_apps.versions.treeshap.quadrature import Quadrature
+from windvane.serve_apps.versions.treewalk.walk import Walk
 from windvane.training.data import gather
 from windvane.training.examples import Examples
 

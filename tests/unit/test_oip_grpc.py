@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as messages
 
 from windvane.cluster.errors import Invalid
-from windvane.serve_apps.inference_server import ServerMetadata
+from windvane.serve_apps.admin.inference_server import ServerMetadata
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.protocol.oip_grpc import CONTENTS, reply_of, request_of
 from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor, from_bytes, to_bytes

@@ -23,11 +23,11 @@ from tests.rollout_world import SPEC as DEPLOYED
 from tests.unit.test_explanations_command import ADVERSE, PLAIN
 from tests.unit.test_model_card import CARD
 from windvane.cluster.errors import Invalid, WindvaneError
-from windvane.serve_apps.openapi.document import document
-from windvane.serve_apps.openapi.questions import features_schema
-from windvane.serve_apps.openapi.refusals import ERRORS
+from windvane.serve_apps.admin.openapi.document import document
+from windvane.serve_apps.admin.openapi.questions import features_schema
+from windvane.serve_apps.admin.openapi.refusals import ERRORS
 from windvane.serve_apps.protocol.decide import Decide
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 TRIPS = "/v2/models/trips"
 

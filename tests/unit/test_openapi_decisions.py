@@ -13,7 +13,7 @@ from tests.unit.test_openapi import conformity as conformity
 from tests.unit.test_openapi import desk as desk
 from tests.unit.test_openapi import door as door
 from tests.unit.test_openapi import whole as whole
-from windvane.serve_apps.decision_id import fixed
+from windvane.serve_apps.pipeline.decision_id import fixed
 
 SPOILED = [
     (b"{", 400),

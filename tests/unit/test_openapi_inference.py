@@ -13,7 +13,7 @@ from tests.unit.test_openapi import conformity as conformity
 from tests.unit.test_openapi import desk as desk
 from tests.unit.test_openapi import door as door
 from tests.unit.test_openapi import whole as whole
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 BLOCK = {"name": "rows", "shape": [1, 5], "datatype": "FP64", "data": [[3.5, 1200.0, 1, 1, 1]]}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.bundles import SPEC
 from windvane.cluster.decision_log.record import Outcome
 from windvane.cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
-from windvane.serve_apps.decision_id import fixed, timely
+from windvane.serve_apps.pipeline.decision_id import fixed, timely
 from windvane.serve_apps.protocol.outcomes import Outcomes
 
 OUTCOMES = Outcomes(SPEC)

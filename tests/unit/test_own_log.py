@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from windvane.serve_apps.own_log import speak
+from windvane.serve_apps.serve_logging import speak
 
 
 @pytest.fixture
@@ -31,5 +31,5 @@ def test_a_warning_is_written_at_once(serve: logging.Logger, tmp_path: Path) -> 
 
 def test_without_serve_it_goes_where_it_went(caplog: pytest.LogCaptureFixture) -> None:
     speak(logging.Logger("ray.serve"))
-    logging.getLogger("windvane.serve_apps.turned_away").warning("told")
+    logging.getLogger("windvane.serve_apps.endpoints.refusal_log").warning("told")
     assert caplog.messages == ["told"]

@@ -1,6 +1,6 @@
 from math import inf
 
-from windvane.serve_apps.pace import Pace
+from windvane.serve_apps.pipeline.cost_estimate import Pace
 
 
 def test_a_size_never_seen_takes_for_ever() -> None:

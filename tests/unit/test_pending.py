@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windvane.serve_apps.pending import Pending, Row, block, parts
-from windvane.serve_apps.question import Answer, Question
+from windvane.serve_apps.pipeline.pending import Pending, Row, block, parts
+from windvane.serve_apps.protocol.question import Answer, Question
 
 ROW = (1.0,)
 

@@ -16,12 +16,12 @@ from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
-from windvane.serve_apps.admin import make_app
-from windvane.serve_apps.guarded import Keeper, roles_of
-from windvane.serve_apps.key_desk import KeyDesk
-from windvane.serve_apps.orders import Orders
-from windvane.serve_apps.records_desk import RecordsDesk
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.app import make_app
+from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.route_auth import Keeper, roles_of
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 
 MODELS = f"/api/models/{MODEL}"
 DECLARATION = SPEC.model_dump(mode="json")

@@ -12,10 +12,10 @@ from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Closed, Mandate, Policy, Request, act_context
-from windvane.serve_apps import gate as gate_module
-from windvane.serve_apps.gate import Gate
-from windvane.serve_apps.question import Question
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.pipeline import policy_check as gate_module
+from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 
 def test_a_decision_is_judged_by_one_set_though_another_comes_in_between(

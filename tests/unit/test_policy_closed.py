@@ -13,9 +13,9 @@ from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.policy import Closed, Mandate
-from windvane.serve_apps.gate import Gate
-from windvane.serve_apps.question import Question
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 
 @pytest.mark.parametrize("path", [DECIDE, OUTCOMES])

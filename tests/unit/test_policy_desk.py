@@ -16,11 +16,11 @@ from windvane.cluster.policies.policy import Mandate, Standing
 from windvane.cluster.policies.policy_library import POLICY_SET, PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 from windvane.configs.schema import Purpose
-from windvane.serve_apps.admin_gate import AdminGate
-from windvane.serve_apps.bulletins import CONSENTS, POLICY
-from windvane.serve_apps.consent_desk import ConsentDesk
-from windvane.serve_apps.policy_desk import PolicyDesk
-from windvane.serve_apps.review_watch import ReviewWatch
+from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.governance.consents import ConsentDesk
+from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
+from windvane.serve_apps.sync.topics import CONSENTS, POLICY
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ADMIN, OTHER_ADMIN, OFFICER, OWNER, CLIENT = (

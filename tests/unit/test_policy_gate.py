@@ -18,10 +18,10 @@ from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import digest_of, mandate_of
 from windvane.cluster.policies.policy import Standing
 from windvane.configs.schema import Action, DecisionRule, Purpose
-from windvane.serve_apps.grpc_door import GrpcDoor
-from windvane.serve_apps.question import Question
-from windvane.serve_apps.request_counts import RequestCounts
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.endpoints.oip_grpc import GrpcDoor
+from windvane.serve_apps.endpoints.request_counts import RequestCounts
+from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 INFER = "/v2/models/trips/infer"
 

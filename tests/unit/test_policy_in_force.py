@@ -9,7 +9,7 @@ from windvane.cluster.errors import Invalid, Unavailable
 from windvane.cluster.policies.cedar_policy import taken
 from windvane.cluster.policies.policy_library import PolicyInForce
 from windvane.cluster.policies.policy_set import PolicySet
-from windvane.serve_apps.policy_in_force import PolicyHolder, encode_policy
+from windvane.serve_apps.sync.policy_in_force import PolicyHolder, encode_policy
 
 ANYTHING = written(rule("permit (principal, action, resource)", "anything"))
 NOTHING = written(rule("forbid (principal, action, resource)", "nothing"))

@@ -9,8 +9,8 @@ import pytest
 from tests.bundles import make_bundle, make_rows
 from tests.forests import trained
 from windvane.cluster.bundle import Bundle
-from windvane.serve_apps.booster.forest import Forest, read_forest
-from windvane.serve_apps.predictor import TRIALS, ForestPredictor, OnnxPredictor, load_predictor, trial_rows
+from windvane.serve_apps.versions.booster.forest import Forest, read_forest
+from windvane.serve_apps.versions.predictor import TRIALS, ForestPredictor, OnnxPredictor, load_predictor, trial_rows
 
 
 @pytest.fixture
@@ -70,7 +70,9 @@ def missing_the_other_way(forest: Forest) -> Forest:
 def test_the_smallest_misreading_of_the_trees_is_noticed(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, changed: Callable[[Forest], Forest]
 ) -> None:
-    monkeypatch.setattr("windvane.serve_apps.predictor.read_forest", lambda document: changed(read_forest(document)))
+    monkeypatch.setattr(
+        "windvane.serve_apps.versions.predictor.read_forest", lambda document: changed(read_forest(document))
+    )
     assert isinstance(load_predictor(bundle), OnnxPredictor)
 
 

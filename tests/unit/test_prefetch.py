@@ -13,9 +13,9 @@ from tests.rollout_world import MODEL, FakeSwitchboard, World
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
-from windvane.serve_apps.prefetch import Prefetching
 from windvane.serve_apps.rollout.controller import RolloutController
-from windvane.serve_apps.router import Arm, Split
+from windvane.serve_apps.rollout.prefetch import Prefetching
+from windvane.serve_apps.traffic.router import Arm, Split
 
 
 class CountingRegistry(MemoryRegistry):
@@ -135,7 +135,9 @@ def test_a_new_version_that_does_not_come_holds_its_split_up_once_and_not_for_lo
     prefetching.publish(split(1))
     assert place.switchboard.newest.revision == 1
     place.switchboard.replicas.clear()
-    monkeypatch.setattr("windvane.serve_apps.prefetch.wait", lambda *_: pytest.fail("it waits for what is on its way"))
+    monkeypatch.setattr(
+        "windvane.serve_apps.rollout.prefetch.wait", lambda *_: pytest.fail("it waits for what is on its way")
+    )
     prefetching.publish(split(2))
     assert place.switchboard.newest.revision == 2
     assert len(place.registry.asked) == 3

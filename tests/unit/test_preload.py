@@ -17,7 +17,7 @@ def test_a_worker_that_may_become_a_replica_loads_what_that_needs(
     compiled = threading.Event()
     for name in ("gateway", "replica"):  # Ray Serve takes seconds to import
         monkeypatch.setitem(sys.modules, f"serve_apps.{name}", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "windvane.serve_apps.kernels", SimpleNamespace(compile_all=compiled.set))
+    monkeypatch.setitem(sys.modules, "windvane.serve_apps.versions.kernels", SimpleNamespace(compile_all=compiled.set))
     variables = {"WINDVANE_HOME": str(tmp_path)}
     preload(variables)
     assert not any(thread.name == "preload" for thread in threading.enumerate())

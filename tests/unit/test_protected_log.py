@@ -12,7 +12,7 @@ from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 
 
 def test_decisions_go_on_with_their_commit_and_everything_else_at_once(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from ray.exceptions import RayTaskError
 from tests.gateway_world import SPEC, champion
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.monitoring import ray_monitor
-from windvane.serve_apps import ray_switchboard
-from windvane.serve_apps.bulletins import POLICY, Bulletins, News, Place
 from windvane.serve_apps.rollout.ports import Displaced
-from windvane.serve_apps.roster import Report
+from windvane.serve_apps.sync import ray_switchboard
+from windvane.serve_apps.sync.topics import POLICY, Bulletins, News, Place
+from windvane.serve_apps.traffic.loaded_versions import Report
 
 
 class FakeRay:

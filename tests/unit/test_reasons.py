@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from windvane.cluster.decision_log.grounds import Reason
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.reasons import Reasons
+from windvane.serve_apps.versions.reasons.wording import Reasons
 
 NAMES = ("debt", "term", "area", "worth")
 

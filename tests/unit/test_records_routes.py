@@ -30,12 +30,12 @@ from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
 from windvane.monitoring.requests import open_request
-from windvane.serve_apps.grpc_reception import GrpcReception
-from windvane.serve_apps.guarded import Keeper
-from windvane.serve_apps.openapi.document import document
-from windvane.serve_apps.orders import Orders
-from windvane.serve_apps.records_desk import RecordsDesk
-from windvane.serve_apps.turned_away import TurnedAway
+from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.openapi.document import document
+from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.route_auth import Keeper
+from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 
 LOG = "flight-delay"
 PEOPLE = tuple(feature.model_copy(update={"personal": feature.name == "temp"}) for feature in FEATURES)

@@ -5,8 +5,8 @@ from html import unescape
 
 from tests.bundles import SPEC
 from tests.desk_world import ControlClient, DeskWorld
-from windvane.serve_apps.openapi.document import document
-from windvane.serve_apps.reference import page
+from windvane.serve_apps.admin.docs_page import page
+from windvane.serve_apps.admin.openapi.document import document
 
 ADMIN = {"paths": {}}
 

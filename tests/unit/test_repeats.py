@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from windvane.cluster.errors import Conflict
-from windvane.serve_apps.question import Answer, Question
-from windvane.serve_apps.repeats import Repeats
+from windvane.serve_apps.pipeline.idempotency import Repeats
+from windvane.serve_apps.protocol.question import Answer, Question
 
 ANSWER = Answer("id", 1, "champion", 0.5, "keep", ())
 

@@ -32,11 +32,11 @@ from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import Shelf
 from windvane.monitoring.counts import Merged
-from windvane.serve_apps import gatekeeper
 from windvane.serve_apps import replica as replica_module
+from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.replica import Replica
-from windvane.serve_apps.roster import Report
-from windvane.serve_apps.router import SPLIT, Split, bucket
+from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.traffic.router import SPLIT, Split, bucket
 
 READY = "/v2/models/trips/ready"
 
@@ -310,7 +310,7 @@ def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    [middleware] = gatekeeper.middlewares()
+    [middleware] = ingress.middlewares()
     gate = middleware.cls(serve)
 
     async def decide() -> int:

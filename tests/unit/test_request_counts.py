@@ -4,7 +4,7 @@ import pytest
 
 from tests.gateway_fakes import FakeCounts
 from windvane.cluster.errors import Denied, Invalid, Malformed, Problem, TooFast, WindvaneError
-from windvane.serve_apps.request_counts import RequestCounts
+from windvane.serve_apps.endpoints.request_counts import RequestCounts
 
 
 @pytest.mark.parametrize(

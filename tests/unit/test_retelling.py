@@ -18,9 +18,9 @@ from windvane.cluster.decision_log.write.segment import Column
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.cluster.registry import Registration
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.question import Question
-from windvane.serve_apps.retelling import MOST_HELD, Retelling, load_as_trained
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.admin.records.re_explanation import MOST_HELD, Retelling, load_as_trained
+from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE, FINE = (12.0, 2500.0, 3, True, "EWR"), (12.0, 10.0, 0, False, "EWR")

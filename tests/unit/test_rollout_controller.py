@@ -6,7 +6,7 @@ import pytest
 
 from tests.rollout_world import MODEL, World
 from windvane.cluster.errors import Conflict, Invalid, NotFound
-from windvane.serve_apps.router import Arm
+from windvane.serve_apps.traffic.router import Arm
 
 
 def world(**changes: Any) -> World:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.rollout_world import MODEL, World
-from windvane.serve_apps.router import Arm, Split
+from windvane.serve_apps.traffic.router import Arm, Split
 
 
 def deployed() -> World:

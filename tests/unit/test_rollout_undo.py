@@ -14,7 +14,7 @@ from windvane.serve_apps.rollout.machine import go_back, retire
 from windvane.serve_apps.rollout.plan import Predecessor
 from windvane.serve_apps.rollout.routing import split_of
 from windvane.serve_apps.rollout.undo import make_way, predecessor_of, undo
-from windvane.serve_apps.router import Arm
+from windvane.serve_apps.traffic.router import Arm
 
 WINDOW = timedelta(hours=24)
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.gateway_world import canary, champion, settled
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.roster import Report, Roster
-from windvane.serve_apps.router import Arm, Split
+from windvane.serve_apps.traffic.loaded_versions import Report, Roster
+from windvane.serve_apps.traffic.router import Arm, Split
 
 
 class Library:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windvane.serve_apps.router import BUCKETS, Arm, Router, Split, bucket
+from windvane.serve_apps.traffic.router import BUCKETS, Arm, Router, Split, bucket
 
 weights = st.floats(0.0, 1.0).map(lambda weight: round(weight, 4))
 units = st.text(min_size=1, max_size=20)

@@ -10,8 +10,8 @@ from tests.unit.test_policy_gate import ACTIONS, GOVERNED, ask, deciding
 from windvane.cluster.decision_log.record import DENIED
 from windvane.cluster.errors import Denied
 from windvane.configs.schema import DecisionRule
-from windvane.serve_apps.question import Question
-from windvane.serve_apps.scorer import LoadedVersion
+from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 
 def scores(world: World, subject: str = "N1", **more: Any) -> float:

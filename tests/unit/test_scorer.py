@@ -9,7 +9,7 @@ from tests.bundles import SPEC, make_bundle
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.errors import Invalid, Unavailable
 from windvane.configs.schema import Feature, ModelSpec
-from windvane.serve_apps.scorer import LoadedVersion, load_version
+from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 
 ROWS = [(3.5, 1200.0, 1, True, "JFK"), (None, 80.0, 4, False, None), (21.0, 0.0, 0, False, "SFO")]
 

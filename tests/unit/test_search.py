@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from windvane.cluster.encoding import Rows
-from windvane.serve_apps.alternatives import Alternatives
-from windvane.serve_apps.search import Reached, Search
+from windvane.serve_apps.versions.reasons.candidates import Alternatives
+from windvane.serve_apps.versions.reasons.search import Reached, Search
 
 Floats = NDArray[np.float64]
 

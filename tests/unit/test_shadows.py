@@ -9,9 +9,9 @@ from tests.gateway_fakes import BrokenVersion, FakeCounts, FakeLog
 from tests.gateway_world import NOW, canary
 from windvane.cluster.decision_log.record import Shadow
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.roster import InForce
-from windvane.serve_apps.router import Router
-from windvane.serve_apps.shadows import CHUNK, Answered, Shadows
+from windvane.serve_apps.pipeline.shadows import CHUNK, Answered, Shadows
+from windvane.serve_apps.traffic.loaded_versions import InForce
+from windvane.serve_apps.traffic.router import Router
 
 
 def version(number: int) -> Any:

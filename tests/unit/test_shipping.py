@@ -4,7 +4,7 @@ import pytest
 
 from tests.gateway_world import settled
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.shipping import Shipping
+from windvane.serve_apps.sync.shipping import Shipping
 
 
 class Counter:

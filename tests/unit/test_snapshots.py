@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.snapshots import Snapshots
+from windvane.serve_apps.ticks.snapshots import Snapshots
 
 
 def test_the_newest_snapshot_is_there_for_some_seconds_and_then_there_is_none() -> None:

@@ -10,8 +10,8 @@ from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import decode_snapshot, encode_snapshot
 from windvane.cluster.errors import Conflict, Invalid
 from windvane.cluster.store import Shelf
-from windvane.serve_apps.router import SPLIT, Arm, Split
-from windvane.serve_apps.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
+from windvane.serve_apps.sync.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
+from windvane.serve_apps.traffic.router import SPLIT, Arm, Split
 
 
 class Clock:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.forests import apart, made_up, random_rows, trained
-from windvane.serve_apps.booster.forest import Forest, read_forest
-from windvane.serve_apps.treeshap.kernel import BLOCKS, FLUSH
-from windvane.serve_apps.treeshap.lanes import LANES
-from windvane.serve_apps.treeshap.quadrature import Quadrature
+from windvane.serve_apps.versions.booster.forest import Forest, read_forest
+from windvane.serve_apps.versions.treeshap.kernel import BLOCKS, FLUSH
+from windvane.serve_apps.versions.treeshap.lanes import LANES
+from windvane.serve_apps.versions.treeshap.quadrature import Quadrature
 
 CLOSE = 1e-5  # of the contributions' scale; the promise is 1e-4
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.forests import made_up, random_rows, trained
-from windvane.serve_apps.booster.forest import Forest, Unsupported, read_forest
-from windvane.serve_apps.predictor import trial_rows
-from windvane.serve_apps.treewalk.kernel import BLOCK
-from windvane.serve_apps.treewalk.nodes import LANES, MOST, pack
-from windvane.serve_apps.treewalk.walk import Walk
+from windvane.serve_apps.versions.booster.forest import Forest, Unsupported, read_forest
+from windvane.serve_apps.versions.predictor import trial_rows
+from windvane.serve_apps.versions.treewalk.kernel import BLOCK
+from windvane.serve_apps.versions.treewalk.nodes import LANES, MOST, pack
+from windvane.serve_apps.versions.treewalk.walk import Walk
 
 LARGEST = np.finfo(np.float32).max
 

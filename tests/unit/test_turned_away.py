@@ -15,7 +15,7 @@ from windvane.cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from windvane.serve_apps.turned_away import MOST_LINES, PERIOD_SECONDS, Refused, TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import MOST_LINES, PERIOD_SECONDS, Refused, TurnedAway
 
 ANN = Caller("ann", frozenset({"client"}), None, "3f9a0c51b2de")
 DOOR = "POST /v2/models/trips/decide"

@@ -3,7 +3,7 @@ import itertools
 from collections.abc import Coroutine
 from typing import Any
 
-from windvane.serve_apps.turnstile import LARGE_BYTES, Turnstile
+from windvane.serve_apps.pipeline.body_queue import LARGE_BYTES, Turnstile
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:

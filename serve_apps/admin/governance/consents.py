@@ -1,0 +1,84 @@
+"""What people can ask about consents: note what a subject said, and see it; a withdrawal is answered once it holds."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from windvane.cluster.errors import Invalid, Problem, Unavailable
+from windvane.cluster.policies.consent import Consent, ConsentRecords
+from windvane.cluster.policies.policy import Mandate, Principal
+from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.governance.policies import PATIENCE_SECONDS, Post
+from windvane.serve_apps.admin.governance.replies import ConsentStatus
+from windvane.serve_apps.sync.consents import encode_change
+from windvane.serve_apps.sync.topics import CONSENTS
+
+RECORD_CONSENT = "record_consent"  # as policies name it
+
+
+class ConsentDesk:
+    """One per control replica."""
+
+    def __init__(
+        self,
+        records: ConsentRecords,
+        gate: AdminGate,
+        mandate_of: Callable[[str], Mandate | None],
+        post: Post,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`post` may raise Unavailable."""
+        self._records = records
+        self._gate = gate
+        self._mandate_of = mandate_of
+        self._post = post
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """What exports call it."""
+        return "consents"
+
+    def export(self, subject: str) -> Any:
+        """Everything the subject said, as JSON takes it; None for nothing."""
+        return _said(self._records.of(subject))["purposes"] or None
+
+    def erase(self, subject: str) -> None:
+        """Forget what the subject said, here and on every replica."""
+        self._post(CONSENTS, encode_change(self._records.forget(subject)), PATIENCE_SECONDS)
+
+    def of(self, subject: str, caller: Principal) -> ConsentStatus:
+        """What the subject said."""
+        self._gate.demand(caller, RECORD_CONSENT)
+        return _said(self._records.of(subject))
+
+    def record(self, subject: str, purposes: Mapping[str, bool], model: str | None, caller: Principal) -> ConsentStatus:
+        """Note the subject's word on these purposes; returns once every replica goes by it.
+
+        With `model` a caller for single models may do so, for purposes of that model. Raises Denied, Invalid, and
+        Unavailable when it is noted and not known to be in force everywhere: saying it again does no harm.
+        """
+        self._gate.demand(caller, RECORD_CONSENT, model)
+        if model is not None:
+            mandate = self._mandate_of(model)
+            declared: frozenset[str] = frozenset() if mandate is None else mandate.purposes
+            strange = sorted(set(purposes) - declared)
+            if strange:
+                known = ", ".join(sorted(declared)) or "none"
+                raise Invalid(
+                    f"{model} declares other purposes: {known}",
+                    tuple(Problem(f"/purposes/{each}", f"is no purpose of {model}") for each in strange),
+                )
+        change = self._records.record(subject, purposes, caller.name, self._clock())
+        if not self._post(CONSENTS, encode_change(change), PATIENCE_SECONDS):
+            raise Unavailable("It is noted, and not every replica is known to go by it yet: send it again")
+        return _said(self._records.of(subject))
+
+
+def _said(consent: Consent) -> ConsentStatus:
+    return {
+        "purposes": {
+            purpose: {"given": said.given, "at": said.at.isoformat(), "by": said.by}
+            for purpose, said in sorted(consent.purposes.items())
+        }
+    }

@@ -1,0 +1,300 @@
+"""What people can ask of control: read the loop's records, change a declaration, steer a rollout."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from pydantic import ValidationError
+
+from windvane.cluster.declarations import spec_digest
+from windvane.cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from windvane.cluster.model_card import Card, page
+from windvane.cluster.policies.mandate import mandate_of
+from windvane.cluster.policies.policy import Mandate
+from windvane.cluster.registry import Registry
+from windvane.cluster.runtime.serve_apps_api import CONTROL
+from windvane.cluster.runtime.waiting import Wait
+from windvane.cluster.store import DECLARATION, Event, Shelf, Store
+from windvane.configs.complaint import faults
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.metrics import ModelState, exposition
+from windvane.monitoring.requests import open_request, requests_of
+from windvane.monitoring.snapshot import Snapshot
+from windvane.serve_apps.admin import status
+from windvane.serve_apps.admin.records.replies import Retold
+from windvane.serve_apps.admin.replies import (
+    CardStatus,
+    Deployed,
+    EventStatus,
+    ModelStatus,
+    Overview,
+    Pinned,
+    RetrainStatus,
+    RolloutStatus,
+    Undeployed,
+    VersionStatus,
+)
+from windvane.serve_apps.protocol.strict_json import pointer_to
+from windvane.serve_apps.rollout.controller import RolloutController
+from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.traffic.router import SPLIT, Split
+
+NEWEST_EVENTS = 60  # of which findings of one kind are one line in a terminal
+MOST_EVENTS = 1_000_000  # of one model that are looked through
+ON_CARDS = ("approved", "promoted", "rolled_back", "aborted", "unproven")  # kinds of events
+
+
+class Monitors(Protocol):
+    """What the monitors know of rates and latencies; may raise Unavailable."""
+
+    def snapshot(self, model: str) -> Snapshot:
+        """Totals, rates and latencies."""
+
+
+class Records(Protocol):
+    """What is kept of single decisions and single versions."""
+
+    def explain(self, model: str, decision_id: str, by: str) -> Retold:
+        """Why that decision of a registered model is what it is; raises NotFound."""
+
+    def card(self, model: str, number: int) -> Card:
+        """That version's card as it was registered; raises NotFound."""
+
+
+class Desk:
+    """One per control replica; every verb may be called twice."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        rollouts: RolloutController,
+        monitors: Monitors,
+        records: Records,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        waits: Callable[[], Sequence[Wait]] = tuple,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._rollouts = rollouts
+        self._monitors = monitors
+        self._records = records
+        self._clock, self._waits = clock, waits
+        self._splits = Shelf(store, SPLIT, Split)
+        self._lock = threading.Lock()
+        self._newest: dict[str, tuple[Event, ...]] = {}
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Every deployed declaration, by name."""
+        return tuple(ModelSpec.model_validate_json(saved.body) for saved in self._store.list(DECLARATION))
+
+    def spec(self, model: str) -> ModelSpec:
+        """The deployed declaration of that model."""
+        saved = self._store.get(DECLARATION, model)
+        if saved is None:
+            names = ", ".join(each.name for each in self.models()) or "none"
+            raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
+        return ModelSpec.model_validate_json(saved.body)
+
+    def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
+        """Everything `windvane status` and the console show of the models that may be seen."""
+        seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
+        return {"at": self._clock().isoformat(), "models": seen, "waits": status.wait_statuses(self._waits(), may_see)}
+
+    def mandate(self, model: str) -> Mandate | None:
+        """What the deployed declaration permits; None when none is deployed."""
+        saved = self._store.get(DECLARATION, model)
+        return None if saved is None else mandate_of(ModelSpec.model_validate_json(saved.body))
+
+    def deploy(self, model: str, declaration: Mapping[str, Any], by: str) -> Deployed:
+        """Store the declaration that serves from now on; Conflict when the model has no champion to serve."""
+        spec = _validated(model, declaration)
+        champion = self._registry.champion(model)
+        if champion is None:
+            raise Conflict(f"{model} has no registered version yet: `windvane train {model}` makes the first")
+        body = spec.model_dump_json().encode()
+        saved = self._store.get(DECLARATION, model)
+        if saved is None or saved.body != body:
+            self._store.put(DECLARATION, model, body, saved.revision if saved else 0)
+            if (
+                saved or self._splits.load(model)[0]
+            ):  # the first time, the controller tells of the split that begins to serve
+                told = f"{by} declared {model} anew" if saved else f"{by} took {model} into service again"
+                if saved and ModelSpec.model_validate_json(saved.body).rollout.approval != spec.rollout.approval:
+                    told += f"; approval of its rollouts: {spec.rollout.approval}"
+                self._store.append(Event(self._clock(), "deployed", model, champion, told))
+        return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
+
+    def undeploy(self, model: str, reason: str, by: str) -> Undeployed:
+        """Take the model out of service and keep all that is on record of it; Conflict while a rollout runs."""
+        saved = self._store.get(DECLARATION, model)
+        if saved is None and not self._store.events(model, 0, 1):
+            self.spec(model)
+        if saved is not None:
+            rollout = self._rollouts.status(model)
+            if rollout is not None and rollout.active:
+                raise Conflict(
+                    f"v{rollout.candidate} of {model} is in {rollout.where()}: "
+                    f"end that first, with `windvane rollout abort {model}`"
+                )
+            self._store.remove(DECLARATION, model, saved.revision)
+            champion, told = self._registry.champion(model), f"{by} took {model} out of service: {reason}"
+            self._store.append(Event(self._clock(), "undeployed", model, champion, told))
+        return {"model": model}
+
+    def versions(self, model: str) -> list[VersionStatus]:
+        """All registered versions, oldest first; of a model that is not deployed yet, too."""
+        found = self._registry.versions(model)
+        if not found:
+            self.spec(model)
+        return [status.version_status(each) for each in found]
+
+    def explain(self, model: str, decision_id: str, by: str) -> Retold:
+        """One decision told again; of a model that is out of service, too."""
+        if not self._registry.versions(model):
+            self.spec(model)
+        return self._records.explain(model, decision_id, by)
+
+    def card(self, model: str, number: int) -> CardStatus:
+        """A version's card, and what happened to the version since it was written."""
+        version = self._registry.version(model, number)
+        card = self._records.card(model, number)
+        events = [event for event in self._store.events(model, 0, MOST_EVENTS) if event.version == number]
+        since = [f"{event.at:%Y-%m-%d %H:%M} {event.detail}" for event in events if event.kind in ON_CARDS]
+        return {"model": model, "version": number, "standing": version.standing, "page": page(card, number, since)}
+
+    def events(self, model: str, after: int, limit: int) -> list[EventStatus]:
+        """What happened to the model after that event; a model that nothing ever happened to is NotFound."""
+        found = self._store.events(model, after, limit)
+        if not found and not self._store.events(model, 0, 1):
+            self.spec(model)
+        return [status.event_status(each) for each in found]
+
+    def retrain(self, model: str, reason: str, by: str) -> RetrainStatus:
+        """Open a retrain request, or return the open one."""
+        self.spec(model)
+        request, _ = open_request(
+            self._store, model, f"{by} asked: {reason}", "manual", (), self._clock(), self._event_time(model), by
+        )
+        return status.request_status(request)
+
+    def rollout(self, model: str) -> RolloutStatus:
+        """The current or last rollout."""
+        return status.rollout_status(self._rollout(model))
+
+    def requester(self, model: str) -> str:
+        """Who asked for the current or last rollout, and may not approve it; raises NotFound."""
+        return self._rollout(model).gate.requester
+
+    def start(
+        self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
+    ) -> RolloutStatus:
+        """Begin to prove a version."""
+        self.spec(model)
+        self._registry.version(model, version)
+        started = self._rollouts.start(model, version, self._clock(), reason, by, skip_shadow, override_gate)
+        return status.rollout_status(started)
+
+    def steer(
+        self, model: str, verb: Literal["pause", "resume", "promote", "abort", "undo"], reason: str, by: str
+    ) -> RolloutStatus:
+        """An operator's hand on the rollout."""
+        self.spec(model)
+        now = self._clock()
+        if verb == "pause":
+            return status.rollout_status(self._rollouts.pause(model, now, f"{by} ({reason})"))
+        if verb == "resume":
+            return status.rollout_status(self._rollouts.resume(model, now, f"{by} ({reason})"))
+        act = {"promote": self._rollouts.promote, "abort": self._rollouts.abort, "undo": self._rollouts.undo}[verb]
+        return status.rollout_status(act(model, now, reason, by))
+
+    def approve(self, model: str, version: int, plan: str | None, reason: str, by: str) -> RolloutStatus:
+        """Let that version leave the shadow; Forbidden for who asked for its rollout, Conflict for another version."""
+        self.spec(model)
+        return status.rollout_status(self._rollouts.approve(model, version, self._clock(), reason, by, plan))
+
+    def reject(self, model: str, version: int, plan: str | None, reason: str, by: str) -> RolloutStatus:
+        """End its rollout instead."""
+        self.spec(model)
+        return status.rollout_status(self._rollouts.reject(model, version, self._clock(), reason, by, plan))
+
+    def pin(self, model: str, versions: tuple[int, ...]) -> Pinned:
+        """Versions scored as shadows from the next tick on."""
+        self.spec(model)
+        self._rollouts.pin(model, versions)
+        return {"model": model, "pins": list(versions)}
+
+    def metrics(self, may_see: Callable[[str], bool] = lambda _: True) -> bytes:
+        """Prometheus text of everything control knows of the models that may be seen."""
+        return exposition([self.state(spec.name) for spec in self.models() if may_see(spec.name)])
+
+    def _status_of(self, spec: ModelSpec) -> ModelStatus:
+        return status.model_status(
+            spec,
+            self._registry.champion(spec.name),
+            self._splits.load(spec.name)[0],
+            self._rollouts.status(spec.name),
+            requests_of(self._store, spec.name),
+            self._newest_events(spec.name),
+            self._snapshot(spec.name),
+        )
+
+    def state(self, model: str) -> ModelState:
+        """What one model's metrics are made from."""
+        split, rollout = self._splits.load(model)[0], self._rollouts.status(model)
+        arms = split.arms if split else ()
+        return ModelState(
+            model,
+            self._snapshot(model),
+            self._registry.champion(model),
+            {(arm.version, arm.name): arm.weight for arm in arms},
+            rollout.phase if rollout else None,
+            requests=Counter(request.status for request in requests_of(self._store, model)),
+        )
+
+    def _rollout(self, model: str) -> Rollout:
+        self.spec(model)
+        found = self._rollouts.status(model)
+        if found is None:
+            raise NotFound(f"{model} has had no rollout yet; `windvane rollout start {model} --version N` begins one")
+        return found
+
+    def _event_time(self, model: str) -> datetime | None:
+        """The model's own clock, which cool-downs and the rows to learn from go by."""
+        seen = self._snapshot(model)
+        if seen is None or seen.watermark is None or self.spec(model).data.time is None:
+            return None
+        return datetime.fromtimestamp(seen.watermark, UTC)
+
+    def _snapshot(self, model: str) -> Snapshot | None:
+        """What the monitor sees, or None while it does not answer: then there is no figure, not a zero."""
+        try:
+            return self._monitors.snapshot(model)
+        except Unavailable:
+            return None
+
+    def _newest_events(self, model: str) -> tuple[Event, ...]:
+        """The last few; the store pages forward only, so where the last look ended is remembered."""
+        with self._lock:
+            newest = self._newest.get(model, ())
+            while fresh := self._store.events(model, newest[-1].number if newest else 0):
+                newest = (*newest, *fresh)[-NEWEST_EVENTS:]
+            self._newest[model] = newest
+            return newest
+
+
+def _validated(model: str, declaration: Mapping[str, Any]) -> ModelSpec:
+    try:
+        spec = ModelSpec.model_validate(dict(declaration))
+    except ValidationError as error:
+        problems = tuple(Problem(pointer_to(each.path), each.what) for each in faults(error, ModelSpec, declaration))
+        raise Invalid(f"The declaration of {model} is not valid", problems) from error
+    if spec.name != model:
+        problem = Problem("/name", f"is {spec.name!r}, and the path names {model!r}")
+        raise Invalid(f"The declaration is not that of {model}", (problem,))
+    if model == CONTROL:
+        problem = Problem("/name", "is what Windvane calls its own application; choose another name")
+        raise Invalid(f"No model can be called {model}", (problem,))
+    return spec

@@ -1,0 +1,54 @@
+"""What control answers over gRPC about models that are not deployed: who may not ask learns nothing."""
+
+import logging
+from typing import TypeVar
+
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.caller import demand_model
+from windvane.cluster.callers.credential import credentials_in
+from windvane.cluster.errors import NotFound, WindvaneError
+from windvane.cluster.runtime.grpc_frontend import ASKED_APPLICATION
+from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.endpoints.oip_grpc import Context, demand_local, headers_of, refuse
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+
+Reply = TypeVar("Reply")
+logger = logging.getLogger(__name__)
+
+
+class GrpcReception:
+    """Refuses in the words of a model's own door, whether there is such a model or not."""
+
+    def __init__(
+        self, authenticator: Authenticator, turned_away: TurnedAway, local: bool, orders: Orders | None = None
+    ) -> None:
+        """`local` refuses callers on other machines, as the `GrpcDoor` does; `orders` puts refusals on the log."""
+        self._authenticator = authenticator
+        self._turned_away = turned_away
+        self._local = local
+        self._orders = orders
+
+    async def answer(self, model: str, empty: Reply, context: Context) -> Reply:
+        """`empty`, under the status that says why there is nothing else."""
+        caller = None
+        try:
+            if self._local:
+                demand_local(context)
+            caller = await self._authenticator.admit(*credentials_in(headers_of(context)))
+            self._authenticator.charge(caller)
+            application = dict(context.invocation_metadata()).get(ASKED_APPLICATION)
+            demand_model(caller, model if application is None else application)
+            if application is not None:
+                sentence = f"No application {application[:64]!a} is deployed here: leave the metadata application out"
+            else:
+                sentence = f"No model {model[:64]!a} is deployed here: run windvane deploy"
+            raise NotFound(sentence)
+        except WindvaneError as error:
+            told = self._turned_away.note(error, f"gRPC {model}", caller)
+            if told and self._orders is not None:
+                await self._orders.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
+            refuse(error, context)
+        except Exception:
+            logger.exception("A gRPC request about %a was not answered", model[:64])
+            refuse(WindvaneError("This is a fault of the server; it is in its log"), context)
+        return empty

@@ -1,0 +1,160 @@
+"""Answers right behind uvicorn what a model is deployed for, and refuses there what would be answered too late.
+
+Ray Serve's own way from the socket to our door costs more than a decision (docs/performance.md): so decisions and
+outcomes are handed to the door here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
+`middlewares`, which every process of Ray's that speaks HTTP calls once; only where a replica is guarded does it do
+anything. What Serve did for those requests: `Guarded.ongoing` is for `autoscaling.py`, and a replica that is stopped is
+ended by Serve after uvicorn has answered whoever came.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, MutableMapping
+from random import getrandbits
+from typing import Any, Protocol
+
+from starlette.middleware import Middleware
+
+from windvane.cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
+from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
+from windvane.serve_apps.endpoints.disconnects import UNWATCHED
+from windvane.serve_apps.endpoints.http_request import Headers, Receive, Scope, Send
+from windvane.serve_apps.pipeline.admission import Admission
+from windvane.serve_apps.protocol.infer_reply import refusal_at
+from windvane.serve_apps.protocol.problem import Response
+
+WORK = ("/decide", "/infer")  # what costs work ends with one of them
+HANDED_OVER = (*WORK, "/outcomes")
+REQUEST_ID = b"x-request-id"
+ILLEGIBLE = "A header is not text in UTF-8: send its value in ASCII"
+
+
+class Answering(Protocol):
+    """The door, as it is needed here."""
+
+    async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
+        """The reply to one HTTP request, whatever happens; None when its client is gone."""
+
+    def shed(self, error: WindvaneError) -> None:
+        """Count a request that is refused before it is read."""
+
+
+class Guarded:
+    """The replica of this process: who may come in, the door that answers, and the loop on which both live."""
+
+    def __init__(self, admission: Admission, door: Answering, loop: asyncio.AbstractEventLoop) -> None:
+        self.admission = admission
+        self.door = door
+        self.loop = loop
+        self.ongoing = 0  # requests that the door is answering without Serve knowing of them
+
+
+_guarded: list[Guarded] = []  # of this process; Ray makes the middleware, so nobody could hand it over
+
+
+def guard(replica: Guarded) -> None:
+    """From now on ask this one about every request to this process."""
+    _guarded[:] = [replica]
+
+
+def leave(replica: Guarded) -> None:
+    """Ask it no more."""
+    if replica in _guarded:
+        _guarded.remove(replica)
+
+
+def middlewares() -> list[Middleware]:
+    """What Ray Serve is to put before every application."""
+    return [Middleware(Gatekeeper)]
+
+
+class Gatekeeper:
+    """ASGI middleware: counts requests in and out, refuses when admission says so, and hands over to the door."""
+
+    def __init__(
+        self,
+        app: Callable[..., object],
+        guarded: list[Guarded] = _guarded,
+        ticks: Callable[[], float] = time.perf_counter,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._app = app
+        self._guarded = guarded
+        self._ticks = ticks
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        path = scope.get("path", "")
+        if not self._guarded or not path.endswith(HANDED_OVER) or scope["type"] != "http":
+            await self._through_serve(path, scope, receive, send)
+            return
+        replica, headers = self._guarded[0], dict(scope["headers"])
+        if not path.endswith(WORK):
+            await self._hand_over(replica, path, headers, scope, receive, send)
+            return
+        admission = replica.admission
+        arrived = self._ticks()
+        try:
+            predicted = admission.enter(self._budget(headers, admission) if admission.is_busy else None)
+        except Unavailable as error:
+            replica.door.shed(error)
+            await _reply(refusal_at(error, path), headers, send)
+            return
+        took = 0.0
+        try:
+            if await self._hand_over(replica, path, headers, scope, receive, send):
+                took = self._ticks() - arrived
+        finally:
+            admission.leave(predicted if took else 0.0, took)
+
+    def _budget(self, headers: Headers, admission: Admission) -> float:
+        """Seconds that are left for a request that waited before it came here: of its own deadline, else of ours."""
+        try:
+            deadline = deadline_of(headers, 0.0)
+        except Invalid:  # the door says what is wrong with it
+            deadline = None
+        unseen = waited(headers, self._now) if SINCE in headers else admission.unseen
+        return admission.left(unseen) if deadline is None else deadline - unseen
+
+    async def _hand_over(
+        self, replica: Guarded, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Whether there was somebody to answer; by way of Serve where the door lives on another loop than uvicorn."""
+        if replica.loop is not asyncio.get_running_loop():
+            scope["headers"].append(UNWATCHED)  # the door sees to clients that hang up, for less
+            await self._through_serve(path, scope, receive, send)
+            return True
+        headers[UNWATCHED[0]] = UNWATCHED[1]
+        replica.ongoing += 1
+        try:
+            response = await replica.door.answer(scope, headers, receive)
+            if response is not None:
+                await _reply(response, headers, send)
+        finally:
+            replica.ongoing -= 1
+        return response is not None
+
+    async def _through_serve(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve's own way; a header that Serve itself cannot read is refused, where Serve has no answer."""
+        started = False
+
+        async def told(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)  # type: ignore[misc]
+        except UnicodeDecodeError:
+            if started:
+                raise
+            await _reply(refusal_at(Malformed(ILLEGIBLE), path), {}, send)
+
+
+async def _reply(response: Response, headers: Headers, send: Send) -> None:
+    """Send it, and the request's id or a fresh one with it, as Serve does."""
+    request_id = headers.get(REQUEST_ID) or b"%032x" % getrandbits(128)
+    sent = [*response.headers, (b"content-length", b"%d" % len(response.body)), (REQUEST_ID, request_id)]
+    await send({"type": "http.response.start", "status": response.status, "headers": sent})
+    await send({"type": "http.response.body", "body": response.body})

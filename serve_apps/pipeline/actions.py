@@ -1,0 +1,34 @@
+"""From a score to what is done: the declared action, unless policy puts a person before it or denies it."""
+
+from collections.abc import Sequence
+
+from windvane.cluster.policies.policy import Verdict
+from windvane.configs.schema import DecisionRule
+from windvane.serve_apps.pipeline.pending import Row, Ruled
+from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.versions.thresholds import Thresholds
+
+REFER = "refer"  # what is answered instead of an action that only a person may take
+NOTHING = ""  # is done where policy denies it
+
+
+class Ruling:
+    """The declared actions under the policy in force."""
+
+    def __init__(self, decision: DecisionRule, gate: Gate) -> None:
+        self._thresholds = Thresholds(decision)
+        self._gate = gate
+
+    def rule(self, rows: Sequence[Row], scores: Sequence[float]) -> list[Ruled]:
+        """What is done about each row."""
+        act, ruled = self._gate.act, []
+        for row, score, (action, reasons) in zip(rows, scores, self._thresholds.rule(scores), strict=True):
+            verdict = act(row.pending.bases[row.place], action, score)
+            ruled.append(
+                Ruled(action, action, reasons, verdict) if verdict.allowed else _not_done(action, reasons, verdict)
+            )
+        return ruled
+
+
+def _not_done(action: str, reasons: tuple[str, ...], verdict: Verdict) -> Ruled:
+    return Ruled(action, REFER if verdict.refer else NOTHING, (*reasons, verdict.reason), verdict)

@@ -1,0 +1,94 @@
+"""Which rows are explained, when and where: on the loop where that was quick lately, else in a thread."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.policies.policy import EXPLANATION
+from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.pipeline.cost_estimate import Pace
+from windvane.serve_apps.pipeline.pending import Scored
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
+from windvane.serve_apps.versions.reasons.adverse_action import Explained
+
+LONGEST_HELD_SECONDS = 0.002  # explaining that is expected to take longer leaves the loop to others
+Explanations: TypeAlias = Sequence[Explained]
+Told: TypeAlias = Callable[[Scored, Explanations | None, BaseException | None], None]
+
+
+class Explaining:
+    """Takes scored rows, and tells on the loop of each with its explanation, with none, or with the error instead."""
+
+    def __init__(self, spec: ModelSpec, loop: asyncio.AbstractEventLoop, told: Told) -> None:
+        self._every = spec.serving.explanations == "always"
+        self._adverse = frozenset(spec.decision.adverse)
+        self._searches = spec.explanation.counterfactual
+        self._loop = loop
+        self._told = told
+        self._explainer = ThreadPoolExecutor(1, "explain")
+        self._searcher = ThreadPoolExecutor(1, "search")
+        self._paces: WeakKeyDictionary[LoadedVersion, Pace] = WeakKeyDictionary()  # one goes with its version
+
+    def take(self, scored: Scored) -> None:
+        """Tell at once of rows without an explanation, and of those asked for or owed one when it is there."""
+        every, adverse, rows = self._every, self._adverse, scored.rows
+        asked = [
+            place
+            for place, (row, ruled) in enumerate(zip(rows, scored.ruled, strict=True))
+            if every or row.question.explain or EXPLANATION in ruled.verdict.requires
+        ]
+        owed = [place for place, ruled in enumerate(scored.ruled) if ruled.action in adverse] if adverse else []
+        if not asked and not owed:
+            self._told(scored, None, None)
+            return
+        searched = set(owed) if self._searches else set()
+        explained = set(asked).union(owed) - searched
+        plain = set(range(len(rows))) - explained - searched
+        if plain:
+            self._told(scored.only(sorted(plain)), None, None)
+        if explained:
+            self._explain(scored if len(explained) == len(rows) else scored.only(sorted(explained)))
+        for place in sorted(searched):  # one by one: each takes milliseconds, and nobody waits for the last
+            self._beside(self._searcher, scored.only([place]), Pace())
+
+    def _explain(self, scored: Scored) -> None:
+        """Here when that is quick, else in a thread, so that nobody waits long for what others asked."""
+        pace = self._paces.setdefault(scored.loaded, Pace())
+        if pace.expected(len(scored.rows)) > LONGEST_HELD_SECONDS:
+            self._beside(self._explainer, scored, pace)
+            return
+        try:
+            explanations = _explained(scored, pace)
+        except Exception as error:  # noqa: BLE001  told on: another version answers
+            self._told(scored, None, error)
+        else:
+            self._told(scored, explanations, None)
+
+    def _beside(self, threads: ThreadPoolExecutor, scored: Scored, pace: Pace) -> None:
+        explaining = self._loop.run_in_executor(threads, _explained, scored, pace)
+
+        def explained(done: "asyncio.Future[Explanations]") -> None:
+            error = done.exception()
+            self._told(scored, done.result() if error is None else None, error)
+
+        explaining.add_done_callback(explained)
+
+
+def _explained(scored: Scored, pace: Pace) -> Explanations:
+    """What each row is told; raises Unavailable. What is measured is this thread's own time."""
+    start = time.thread_time()
+    loaded = scored.loaded
+    grounding, contributions = loaded.grounding, loaded.explain(scored.encoded).tolist()
+    try:
+        told = [
+            grounding.explained(row.question, ruled.action, tuple(weights))
+            for row, ruled, weights in zip(scored.rows, scored.ruled, contributions, strict=True)
+        ]
+    except Exception as error:
+        raise Unavailable(f"Version {loaded.number} cannot explain: {error}") from error
+    pace.took(len(told), time.thread_time() - start)
+    return told

@@ -1,0 +1,121 @@
+"""What was decided, and what was not allowed to be, as records of the decision log."""
+
+from collections.abc import Sequence
+
+from windvane.cluster.decision_log.grounds import Grounds
+from windvane.cluster.decision_log.record import ALLOW, DENIED, DENY, REFER, Decision
+from windvane.serve_apps.pipeline import decision_id
+from windvane.serve_apps.pipeline.explaining import Explanations
+from windvane.serve_apps.pipeline.pending import Ruled, Scored
+from windvane.serve_apps.pipeline.policy_check import Basis
+from windvane.serve_apps.pipeline.ports import Log
+from windvane.serve_apps.protocol.question import Answer, Question
+
+NO_VERSION = 0  # answers what no model is asked
+
+
+class Records:
+    """Appends; whoever calls commits, in the same step of the event loop.
+
+    What is denied gets an id of its own even where the caller gave one: sent again, it may be allowed, and is decided.
+    """
+
+    def __init__(self, model: str, log: Log) -> None:
+        self._model = model
+        self._log = log
+
+    def decided(self, scored: Scored, explanations: Explanations, at: float) -> list[Answer]:
+        """Append every decision of the group, and return what to answer once they are committed."""
+        arm, version, revision = scored.arm, scored.loaded.number, scored.in_force.split.revision
+        names, records = scored.loaded.names, []
+        ids = decision_id.series(at, len(scored.rows))
+        scores: list[float] = scored.scores.tolist()
+        answers = []
+        for row, name, score, ruled, explained in zip(
+            scored.rows, ids, scores, scored.ruled, explanations, strict=True
+        ):
+            question, basis = row.question, row.pending.bases[row.place]
+            weights, top, grounds = explained
+            if question.request_id is not None:
+                name = decision_id.fixed(self._model, basis.caller.name, question.request_id)
+            records.append(
+                _record(name, at, version, arm, revision, question, row.bucket, score, ruled, basis, weights, grounds)
+            )
+            told = weights if question.explain or grounds is not None else None
+            answers.append(Answer(name, version, arm, score, ruled.action, ruled.reasons, names, told, top, grounds))
+        for record in records:  # once all are made: half a group would go on record with the next
+            self._log.append(record)
+        return answers
+
+    def blocked(self, scored: Scored, at: float) -> list[str]:
+        """Append decisions whose action is blocked, and return their ids: what was scored, and is not answered."""
+        version, revision = scored.loaded.number, scored.in_force.split.revision
+        ids = decision_id.series(at, len(scored.rows))
+        scores: list[float] = scored.scores.tolist()
+        for row, name, score, ruled in zip(scored.rows, ids, scores, scored.ruled, strict=True):
+            basis = row.pending.bases[row.place]
+            self._log.append(
+                _record(name, at, version, DENIED, revision, row.question, row.bucket, score, ruled, basis, None, None)
+            )
+        return ids
+
+    def refused(
+        self,
+        questions: Sequence[Question],
+        bases: Sequence[Basis],
+        buckets: Sequence[int],
+        revision: int,
+        at: float,
+    ) -> list[str]:
+        """Append questions that no model is asked, and return their ids."""
+        ids = decision_id.series(at, len(questions))
+        for name, question, bucket, basis in zip(ids, questions, buckets, bases, strict=True):
+            self._log.append(
+                _record(name, at, NO_VERSION, DENIED, revision, question, bucket, None, None, basis, None, None)
+            )
+        return ids
+
+
+def _record(
+    name: str,
+    at: float,
+    version: int,
+    arm: str,
+    revision: int,
+    question: Question,
+    bucket: int,
+    score: float | None,
+    ruled: Ruled | None,
+    basis: Basis,
+    explanation: tuple[float, ...] | None,
+    grounds: Grounds | None,
+) -> Decision:
+    before, after = basis.verdict, None if ruled is None else ruled.verdict
+    return Decision(
+        name,
+        at,
+        at if question.event_time is None else question.event_time,
+        version,
+        arm,
+        revision,
+        question.subject,
+        bucket,
+        question.row,
+        score,
+        "" if ruled is None else ruled.action,
+        (before.reason,) if ruled is None else ruled.reasons,
+        question.context,
+        question.request_id,
+        explanation,
+        grounds,
+        basis.caller.name,
+        basis.roles,
+        basis.scope,
+        basis.purpose,
+        basis.consent,
+        "" if ruled is None else ruled.proposed,
+        DENY if arm == DENIED else REFER if after is not None and after.refer else ALLOW,
+        before.policies if after is None else before.policies + after.policies,
+        before.version,
+        basis.mandate,
+    )
