@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from windvane.training.examples import Examples
+from windvane.training.rows.examples import Examples
 
 
 @dataclass(frozen=True, slots=True)

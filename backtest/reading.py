@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 from windvane.backtest.history import History
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
-from windvane.training.coerce import coerce
-from windvane.training.examples import encode
-from windvane.training.sources import read
+from windvane.training.rows.coerce import coerce
+from windvane.training.rows.examples import encode
+from windvane.training.rows.sources import read
 
 
 def read_history(spec: ModelSpec, source: str | None = None, label_delay: timedelta = timedelta(0)) -> History:

@@ -11,10 +11,10 @@ from windvane.cluster.jobs import JobRequest, JobStatus
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import Event
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.observation import Observation
-from windvane.monitoring.profile import Profile
-from windvane.monitoring.watch import MonitorView, view
-from windvane.monitoring.watcher import Watcher
+from windvane.monitoring.counts.observation import Observation
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.loop.watch import MonitorView, view
+from windvane.monitoring.loop.watcher import Watcher
 
 TICK_SECONDS = 1.0  # as control ticks
 

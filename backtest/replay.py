@@ -16,13 +16,13 @@ from windvane.cluster.jobs import JobRequest, JobStatus
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import DECLARATION
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.counts import Tally
+from windvane.monitoring.counts.counts import Tally
+from windvane.monitoring.counts.observation import Observation
+from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.evidence import Evidence
-from windvane.monitoring.observation import Observation
-from windvane.monitoring.profile import Profile
-from windvane.monitoring.requests import record_version, requests_of
-from windvane.monitoring.watch import MonitorView, view
-from windvane.monitoring.watcher import Watcher
+from windvane.monitoring.loop.requests import record_version, requests_of
+from windvane.monitoring.loop.watch import MonitorView, view
+from windvane.monitoring.loop.watcher import Watcher
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.training.order import Order, read_order
 

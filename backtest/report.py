@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from windvane.backtest.history import History
 from windvane.backtest.run import Run
 from windvane.backtest.schedules import Schedules
-from windvane.training.growth import log_losses
+from windvane.training.fit.growth import log_losses
 
 DAY = 86_400.0
 TOLD = frozenset(

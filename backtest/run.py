@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from windvane.backtest.predictions import Scores
 from windvane.cluster.registry import Standing
 from windvane.cluster.store import Event
-from windvane.monitoring.profile import Profile
-from windvane.monitoring.requests import RetrainRequest
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.loop.requests import RetrainRequest
 from windvane.training.order import Order
 
 

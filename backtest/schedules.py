@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from windvane.backtest.history import History
 from windvane.configs.schema import ModelSpec
-from windvane.training.examples import Examples
-from windvane.training.growing import grown
-from windvane.training.growth import log_losses
-from windvane.training.space import default_settings
+from windvane.training.fit.growing import grown
+from windvane.training.fit.growth import log_losses
+from windvane.training.rows.examples import Examples
+from windvane.training.search.space import default_settings
 
 DAY = 86_400.0
 MOST_ROWS = 200_000  # a baseline learns from; more are thinned evenly

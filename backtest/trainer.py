@@ -12,11 +12,11 @@ from windvane.backtest.run import Trained
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
 from windvane.training.engine import Engine, Fitted
-from windvane.training.evaluate import estimates_of
-from windvane.training.examples import Examples
-from windvane.training.local_engine import LocalEngine
+from windvane.training.evaluate.evaluate import estimates_of
+from windvane.training.fit.local_engine import LocalEngine
 from windvane.training.making import Made, incomparable, make
 from windvane.training.order import Order
+from windvane.training.rows.examples import Examples
 
 
 @dataclass(frozen=True, slots=True)

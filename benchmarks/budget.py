@@ -41,8 +41,8 @@ from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.counts import Tally
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.counts import Tally
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance
 from windvane.serve_apps.endpoints.http_app import Door
 from windvane.serve_apps.endpoints.request_counts import RequestCounts

@@ -30,10 +30,10 @@ from windvane.cluster.decision_log.grounds import NoneFound
 from windvane.cluster.decision_log.record import Value
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
-from windvane.training.data import gather
-from windvane.training.export import to_onnx
+from windvane.training.export.export import to_onnx
+from windvane.training.rows.labelled_rows import gather
 
 MUTABLE = (3, 12, 24)  # features of the bench model
 SEARCHES = 200

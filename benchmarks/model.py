@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from windvane.cluster.bundle import BOOSTER, MANIFEST, ONNX, PROFILE, Bundle, Manifest
 from windvane.cluster.bundle import SPEC as DECLARATION
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.profile import Profile
-from windvane.training.export import check, to_onnx
+from windvane.monitoring.counts.profile import Profile
+from windvane.training.export.export import check, to_onnx
 
 FEATURES, TREES, DEPTH, SEED = 24, 300, 6, 11
 LEARNT_ROWS = 20_000

@@ -14,7 +14,7 @@ from windvane.configs.schema import ModelSpec
 ONNX = "model.onnx"  # input float32[n, F] named ONNX_INPUT, output probabilities float32[n, 2]
 BOOSTER = "model.ubj"
 SPEC = "spec.json"  # the ModelSpec it was trained with
-PROFILE = "profile.json"  # windvane.monitoring.profile.Profile of the rows it was trained on
+PROFILE = "profile.json"  # windvane.monitoring.counts.profile.Profile of the rows it was trained on
 JUDGED = "judged.ubj"  # optional: the booster that was judged offline, which learnt nothing of the held-out rows
 CARD = "card.json"  # optional: windvane.cluster.model_card.Card, what people should know of it
 MANIFEST = "manifest.json"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from windvane.configs.schema import Monitor
-from windvane.monitoring.performance import Performance
+from windvane.monitoring.statistics.performance import Performance
 
 MonitorName: TypeAlias = Literal[
     "feature_psi",

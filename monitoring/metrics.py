@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from windvane.monitoring.snapshot import Snapshot
+from windvane.monitoring.counts.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import Protocol
 
 from windvane.cluster.decision_log.record import BriefRecord, Record
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.observation import Observation
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.counts.snapshot import Snapshot, WindowPerformance
 from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.findings import WindowMeasures
-from windvane.monitoring.observation import Observation
-from windvane.monitoring.profile import Profile
-from windvane.monitoring.snapshot import Snapshot, WindowPerformance
-from windvane.monitoring.watch import MonitorView, view
+from windvane.monitoring.loop.watch import MonitorView, view
 
 CHUNK = 5000  # records joined between two turns of the event loop: about 20 ms
 

@@ -17,10 +17,10 @@ from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.preloading import lean
 from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.snapshot import Snapshot, WindowPerformance
 from windvane.monitoring.evidence import Evidence
+from windvane.monitoring.loop.watch import MonitorView
 from windvane.monitoring.monitor import Monitor
-from windvane.monitoring.snapshot import Snapshot, WindowPerformance
-from windvane.monitoring.watch import MonitorView
 
 NAMESPACE = "windvane"
 REBUILD_SECONDS = 14 * 86400.0  # of the log that a restarted monitor reads again
@@ -84,7 +84,7 @@ class RayMonitors:
         self._handles: dict[str, Any] = {}
 
     def view(self, model: str, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
-        """See `windvane.monitoring.watcher.MonitorPort`."""
+        """See `windvane.monitoring.loop.watcher.MonitorPort`."""
         return self._ask(model, "view", MonitorView, version, after, min_labels, clock)
 
     def watch_profile(self, model: str, version: int, profile_json: bytes) -> None:

@@ -36,8 +36,8 @@ from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
+from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
-from windvane.monitoring.watcher import Watcher
 from windvane.serve_apps.admin.admin_audit import Orders
 from windvane.serve_apps.admin.admin_policy import AdminGate
 from windvane.serve_apps.admin.app import make_app

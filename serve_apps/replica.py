@@ -24,8 +24,8 @@ from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import Shelf, Store
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.counts import Tally
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.counts import Tally
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.endpoints.authentication import Entrance
 from windvane.serve_apps.endpoints.http_app import Door

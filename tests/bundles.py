@@ -13,8 +13,8 @@ from windvane.cluster.bundle import BOOSTER, MANIFEST, ONNX, PROFILE, Bundle, Ma
 from windvane.cluster.bundle import SPEC as DECLARATION
 from windvane.cluster.encoding import FIRST_CATEGORY, MISSING
 from windvane.configs.schema import Feature, ModelSpec
-from windvane.monitoring.profile import Profile
-from windvane.training.export import to_onnx
+from windvane.monitoring.counts.profile import Profile
+from windvane.training.export.export import to_onnx
 
 SPEC = ModelSpec.model_validate(
     {

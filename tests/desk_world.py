@@ -25,7 +25,7 @@ from windvane.cluster.policies.consent import ConsentRecords
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Store
-from windvane.monitoring.snapshot import Snapshot
+from windvane.monitoring.counts.snapshot import Snapshot
 from windvane.serve_apps.admin.admin_policy import AdminGate
 from windvane.serve_apps.admin.app import make_app
 from windvane.serve_apps.admin.governance.consents import ConsentDesk

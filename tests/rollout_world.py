@@ -14,7 +14,7 @@ from windvane.cluster.policies.approval import LOOP
 from windvane.cluster.registry import Registration, Standing, Version
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
-from windvane.monitoring.requests import open_request, record_version, shelf
+from windvane.monitoring.loop.requests import open_request, record_version, shelf
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.plan import Rollout
 from windvane.serve_apps.rollout.ports import Displaced

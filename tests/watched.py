@@ -9,12 +9,12 @@ from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
 from windvane.configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Retrain, Source, Target
+from windvane.monitoring.counts.labelled_windows import LabelledSpan
 from windvane.monitoring.findings import FeatureMeasure, WindowMeasures
-from windvane.monitoring.labelled_windows import LabelledSpan
-from windvane.monitoring.performance import Performance
-from windvane.monitoring.requests import record_version
-from windvane.monitoring.watch import MonitorView
-from windvane.monitoring.watcher import Watcher
+from windvane.monitoring.loop.requests import record_version
+from windvane.monitoring.loop.watch import MonitorView
+from windvane.monitoring.loop.watcher import Watcher
+from windvane.monitoring.statistics.performance import Performance
 
 DAY = 86400.0
 

@@ -8,9 +8,9 @@ from statistics import fmean, stdev
 from typing import Protocol
 
 from windvane.configs.schema import Training
-from windvane.training.examples import Examples
-from windvane.training.light import xgboost
-from windvane.training.settings import FitSettings
+from windvane.training.fit.light import xgboost
+from windvane.training.rows.examples import Examples
+from windvane.training.search.settings import FitSettings
 
 
 @dataclass(frozen=True, slots=True)

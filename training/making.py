@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.calibration import Block, blocks_of
-from windvane.monitoring.profile import Profile
-from windvane.monitoring.promises import KEPT_BLOCKS
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.loop.promises import KEPT_BLOCKS
+from windvane.monitoring.statistics.calibration import Block, blocks_of
 from windvane.training.engine import Engine, Fitted, Search, Work
-from windvane.training.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
-from windvane.training.examples import Examples, label_delay
-from windvane.training.light import xgboost
-from windvane.training.recency import choose
-from windvane.training.slices import Slices, slices
-from windvane.training.window_effects import between_windows
+from windvane.training.evaluate.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
+from windvane.training.evaluate.window_effects import between_windows
+from windvane.training.fit.light import xgboost
+from windvane.training.rows.examples import Examples, label_delay
+from windvane.training.rows.slices import Slices, slices
+from windvane.training.search.recency import choose
 
 Scores = NDArray[np.float64]
 SAME = 1e-6  # of a score: rounding

@@ -24,24 +24,25 @@ from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import Event, Store
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.requests import record_version, shelf
-from windvane.training import export, plots
-from windvane.training.card import fill
-from windvane.training.champion import StoredChampion, open_champion
-from windvane.training.data import gather, gather_from
+from windvane.monitoring.loop.requests import record_version, shelf
 from windvane.training.engine import Engine, Work
-from windvane.training.evaluate import METRICS, Comparison, Ruling
-from windvane.training.examples import Examples
-from windvane.training.lineage import describe, figures
-from windvane.training.local_engine import LocalEngine
+from windvane.training.evaluate import plots
+from windvane.training.evaluate.card import fill
+from windvane.training.evaluate.champion import StoredChampion, open_champion
+from windvane.training.evaluate.evaluate import METRICS, Comparison, Ruling
+from windvane.training.evaluate.plots import Pictures
+from windvane.training.export import export
+from windvane.training.export.lineage import describe, figures
+from windvane.training.fit.local_engine import LocalEngine
+from windvane.training.fit.ray_engine import RayEngine
+from windvane.training.fit.sized_engine import SizedEngine
 from windvane.training.making import judge, weigh
 from windvane.training.order import Order, read_order
-from windvane.training.plots import Pictures
 from windvane.training.progress import Progress
-from windvane.training.ray_engine import RayEngine
-from windvane.training.sized_engine import SizedEngine
-from windvane.training.slices import slices
-from windvane.training.sources import public
+from windvane.training.rows.examples import Examples
+from windvane.training.rows.labelled_rows import gather, gather_from
+from windvane.training.rows.slices import slices
+from windvane.training.rows.sources import public
 
 MOST_THREADS = 8  # beyond them trees of some ten thousand rows grow no faster
 

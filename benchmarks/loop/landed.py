@@ -5,13 +5,13 @@ from windvane.backtest.predictions import Scores
 from windvane.backtest.run import Trained
 from windvane.backtest.trainer import HeldChampion, Scorer
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 from windvane.training.engine import Search, Work
-from windvane.training.local_engine import LocalEngine
+from windvane.training.fit.local_engine import LocalEngine
 from windvane.training.making import judge
 from windvane.training.order import Order
-from windvane.training.slices import slices
-from windvane.training.space import default_settings
+from windvane.training.rows.slices import slices
+from windvane.training.search.space import default_settings
 
 __all__ = ["LANDED", "LandedTrainer", "Scores", "landed_spec"]
 LANDED = ", by the rules before"

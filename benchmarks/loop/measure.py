@@ -12,7 +12,7 @@ from windvane.backtest.replay import Replay
 from windvane.backtest.run import Run, Trainer
 from windvane.backtest.schedules import Schedules, schedules
 from windvane.backtest.trainer import LocalTrainer
-from windvane.training.growth import log_losses
+from windvane.training.fit.growth import log_losses
 
 Losses = NDArray[np.float64]
 HEALED = 0.2  # share of what never retraining loses that may be left

@@ -12,8 +12,8 @@ from benchmarks.loop.worlds import DAY, EPOCH, World, spec_of
 from windvane.backtest.history import History
 from windvane.backtest.inject import inject
 from windvane.configs.schema import ModelSpec
-from windvane.training.coerce import coerce
-from windvane.training.examples import encode
+from windvane.training.rows.coerce import coerce
+from windvane.training.rows.examples import encode
 
 FLIGHTS = "flights"
 CHANGE = 30.0  # days after the loop's start

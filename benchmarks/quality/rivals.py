@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from windvane.configs.schema import ModelSpec
-from windvane.training.examples import Examples
+from windvane.training.rows.examples import Examples
 
 Rows = NDArray[np.float32]
 Scores = NDArray[np.float64]

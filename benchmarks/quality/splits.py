@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.training.examples import Examples
+from windvane.training.rows.examples import Examples
 
 FOLDS = 3
 

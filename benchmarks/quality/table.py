@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from windvane.configs.schema import ModelSpec
-from windvane.training.coerce import coerce
-from windvane.training.examples import Examples, encode
+from windvane.training.rows.coerce import coerce
+from windvane.training.rows.examples import Examples, encode
 
 LABEL = "y"
 

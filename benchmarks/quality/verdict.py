@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.training.evaluate import auc
+from windvane.training.evaluate.evaluate import auc
 
 SURE = 2.0  # standard errors of the paired difference
 OURS = "windvane"

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from windvane.cluster.decision_log.read.query import Query
-from windvane.training.evaluate import auc
+from windvane.training.evaluate.evaluate import auc
 
 KINDS = (
     "finding",

@@ -19,9 +19,9 @@ from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import DECLARATION, Event, Shelf, Store
 from windvane.configs.complaint import faults
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.snapshot import Snapshot
+from windvane.monitoring.loop.requests import open_request, requests_of
 from windvane.monitoring.metrics import ModelState, exposition
-from windvane.monitoring.requests import open_request, requests_of
-from windvane.monitoring.snapshot import Snapshot
 from windvane.serve_apps.admin import status
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.replies import (

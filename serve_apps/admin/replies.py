@@ -7,7 +7,7 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
 from windvane.cluster.registry import Standing
-from windvane.monitoring import requests
+from windvane.monitoring.loop import requests
 from windvane.serve_apps.rollout.guardrails.verdict import Outcome
 from windvane.serve_apps.rollout.plan import Phase
 

@@ -8,8 +8,8 @@ from windvane.cluster.registry import Version
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.requests import RetrainRequest
-from windvane.monitoring.snapshot import Snapshot
+from windvane.monitoring.counts.snapshot import Snapshot
+from windvane.monitoring.loop.requests import RetrainRequest
 from windvane.serve_apps.admin.replies import (
     AnswerStatus,
     ApprovalStatus,

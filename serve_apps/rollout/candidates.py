@@ -9,7 +9,7 @@ from windvane.cluster.registry import Registry
 from windvane.cluster.store import Store
 from windvane.configs.sized_plan import TELLING_OUTCOMES
 from windvane.monitoring.evidence import Evidence
-from windvane.monitoring.requests import requests_of
+from windvane.monitoring.loop.requests import requests_of
 from windvane.serve_apps.rollout.guardrails.latency import lasts
 from windvane.serve_apps.rollout.guardrails.offline import Offline, offline_of
 from windvane.serve_apps.rollout.plan import Rollout

@@ -5,8 +5,8 @@ from datetime import datetime
 import msgspec
 
 from windvane.cluster.store import Event, Store
-from windvane.monitoring.forgotten import forgotten
-from windvane.monitoring.snapshot import Snapshot
+from windvane.monitoring.counts.forgotten import forgotten
+from windvane.monitoring.counts.snapshot import Snapshot
 
 FORGOTTEN = "forgotten"  # kind in the store; the key is the finding's
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from windvane.cluster.errors import Unavailable
-from windvane.monitoring.snapshot import Snapshot
+from windvane.monitoring.counts.snapshot import Snapshot
 
 FRESH_SECONDS = 15.0  # after which a figure is no figure any more
 

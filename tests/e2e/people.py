@@ -15,8 +15,8 @@ from tests.e2e.conftest import Place
 from tests.e2e.world import REGIONS, START, Row, days, instance, rows, write_csv
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
-from windvane.training.data import gather
-from windvane.training.examples import Examples
+from windvane.training.rows.examples import Examples
+from windvane.training.rows.labelled_rows import gather
 
 MODEL, ANA = "audited", "Ana Example"
 DOOR = f"/v2/models/{MODEL}"

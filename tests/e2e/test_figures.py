@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from tests import figures
-from windvane.training.card import wilson
+from windvane.training.evaluate.card import wilson
 
 
 @pytest.mark.parametrize(("seed", "digits"), [(3, 3), (5, 1), (7, 15)])

@@ -19,7 +19,7 @@ from windvane.cluster.bundle import Bundle
 from windvane.cluster.decision_log.read.tail import BRIEF, Tail
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_model, load_settings
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 
 MODEL = "stranger"
 PER_SECOND = 100

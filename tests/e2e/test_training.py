@@ -18,7 +18,7 @@ from windvane.cluster.encoding import Encoder
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.load import load_settings
-from windvane.training.sources import MANY_FILES
+from windvane.training.rows.sources import MANY_FILES
 
 FILES = MANY_FILES + 2  # so that Ray Data reads them
 

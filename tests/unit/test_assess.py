@@ -3,10 +3,10 @@
 import pytest
 
 from windvane.configs.schema import Monitor
-from windvane.monitoring.assess import assess
+from windvane.monitoring.counts.labelled_windows import LabelledSpan
 from windvane.monitoring.findings import Finding
-from windvane.monitoring.labelled_windows import LabelledSpan
-from windvane.monitoring.performance import Performance
+from windvane.monitoring.loop.assess import assess
+from windvane.monitoring.statistics.performance import Performance
 
 LIMITS = Monitor(auc_drop=0.03, brier_rise=0.02)
 REFERENCE = Performance(n=20_000, positives=4000, auc=0.70, brier=0.150, brier_variance=0.03, log_loss=0.45)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from windvane.cluster.jobs import JobState, JobStatus
 from windvane.configs.schema import Retrain
-from windvane.monitoring.attempts import begin, overdue, ready, settle
-from windvane.monitoring.requests import RetrainRequest
+from windvane.monitoring.loop.attempts import begin, overdue, ready, settle
+from windvane.monitoring.loop.requests import RetrainRequest
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 RULES = Retrain(max_attempts=3, retry_after=timedelta(seconds=30), job_timeout=timedelta(minutes=30))

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from windvane.monitoring.calibration import Block, block, blocks_of, cost, day_effect, standardised, tolerance
-from windvane.monitoring.performance import LabelledScores
+from windvane.monitoring.statistics.calibration import (
+    Block,
+    block,
+    blocks_of,
+    cost,
+    day_effect,
+    standardised,
+    tolerance,
+)
+from windvane.monitoring.statistics.performance import LabelledScores
 
 
 def seen(scores: np.ndarray, labels: np.ndarray, window: int = 0) -> Block:

@@ -9,10 +9,10 @@ import pytest
 
 from windvane.cluster.model_card import Card, Group
 from windvane.configs.schema import ModelSpec
-from windvane.training.card import LEAST_ROWS, fill, groups_of, wilson
-from windvane.training.evaluate import Ruling, compare
-from windvane.training.examples import Examples
+from windvane.training.evaluate.card import LEAST_ROWS, fill, groups_of, wilson
+from windvane.training.evaluate.evaluate import Ruling, compare
 from windvane.training.order import Order
+from windvane.training.rows.examples import Examples
 
 TAGS = {"source": "loans.csv", "data_sha256": "ab", "code_revision": "dead", "environment": "python"}
 

@@ -10,8 +10,8 @@ import xgboost
 
 from windvane.cluster.bundle import BOOSTER, JUDGED, Bundle, Manifest
 from windvane.configs.schema import ModelSpec
-from windvane.training.champion import StoredChampion
-from windvane.training.examples import Examples
+from windvane.training.evaluate.champion import StoredChampion
+from windvane.training.rows.examples import Examples
 
 SPEC = ModelSpec.model_validate(
     {

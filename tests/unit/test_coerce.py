@@ -7,7 +7,7 @@ import pytest
 
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
-from windvane.training.coerce import MOMENT, coerce
+from windvane.training.rows.coerce import MOMENT, coerce
 
 
 def spec(

@@ -11,7 +11,7 @@ from windvane.cluster.decision_log.grounds import Change, Counterfactual, NoneFo
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder, Rows
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.versions.booster.forest import Forest, read_forest
 from windvane.serve_apps.versions.reasons.counterfactual import Counterfactuals, none_within, would_have
 from windvane.serve_apps.versions.reasons.search import Reached

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import Feature
-from windvane.monitoring.counts import Merged, Tally
-from windvane.monitoring.profile import Profile
-from windvane.monitoring.shipment import latency_quantile
+from windvane.monitoring.counts.counts import Merged, Tally
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.counts.shipment import latency_quantile
 
 FEATURES = (Feature(name="temp", type="number", missing=True), Feature(name="dep", type="number"))
 DAY = 86400.0

@@ -10,7 +10,7 @@ from tests.rollout_world import MODEL, SPEC
 from windvane.cluster.errors import Conflict, Forbidden, NotFound
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
-from windvane.monitoring.requests import requests_of
+from windvane.monitoring.loop.requests import requests_of
 from windvane.serve_apps.admin.inference_server import unready
 from windvane.serve_apps.admin.models import NEWEST_EVENTS
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from windvane.monitoring.detector import Detector, observe, run_length
+from windvane.monitoring.statistics.detector import Detector, observe, run_length
 
 A = 2_000.0
 

@@ -75,7 +75,7 @@ CHANGES = {"write_bytes", "write_text", "unlink", "mkdir", "touch", "rmdir", "ha
 OF_OS = {"write", "pwrite", "fsync", "fdatasync", "ftruncate", "rename", "replace", "link", "remove", "unlink", "mkdir"}
 
 
-@pytest.mark.parametrize("path", sorted(Path(disk.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(Path(disk.__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
 def test_nothing_else_changes_a_file(path: Path) -> None:
     if path.name == "disk.py":
         return

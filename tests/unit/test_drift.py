@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from windvane.monitoring.drift import category_psi, group_starts, grouped_psi, psi, share_rise
+from windvane.monitoring.statistics.drift import category_psi, group_starts, grouped_psi, psi, share_rise
 
 
 def test_equal_shares_are_no_drift() -> None:

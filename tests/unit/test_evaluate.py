@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 
 from tests import figures
 from windvane.configs.schema import Action, DecisionRule
-from windvane.training.evaluate import METRICS, Comparison, Estimate, compare, decision_costs, rule
+from windvane.training.evaluate.evaluate import METRICS, Comparison, Estimate, compare, decision_costs, rule
 
 DECISION = DecisionRule(
     actions=(

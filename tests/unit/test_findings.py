@@ -6,7 +6,7 @@ import pytest
 
 from windvane.configs.schema import Monitor
 from windvane.monitoring.findings import FeatureMeasure, WindowMeasures, breaches, drift_findings, performance_findings
-from windvane.monitoring.performance import Performance
+from windvane.monitoring.statistics.performance import Performance
 
 LIMITS = Monitor(min_sample=500, feature_psi=0.25, score_psi=0.25, missing_rise=0.1, auc_drop=0.03, brier_rise=0.02)
 REFERENCE = Performance(n=20_000, positives=4000, auc=0.70, brier=0.150, brier_variance=0.03, log_loss=0.45)

@@ -3,9 +3,9 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from windvane.training.examples import Examples
-from windvane.training.folds import folds_for, folds_of
-from windvane.training.settings import FitSettings
+from windvane.training.rows.examples import Examples
+from windvane.training.rows.folds import folds_for, folds_of
+from windvane.training.search.settings import FitSettings
 
 
 def examples(labels: np.ndarray, start: int = 0) -> Examples:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from tests.desk_world import SEEN
 from tests.rollout_world import MODEL
 from windvane.backtest.memory import MemoryStore
-from windvane.monitoring.forgotten import forgotten
+from windvane.monitoring.counts.forgotten import forgotten
 from windvane.serve_apps.admin.status import traffic_status
 from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
 

@@ -2,9 +2,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from windvane.training.examples import Examples
-from windvane.training.growing import grown, lines_of
-from windvane.training.settings import FitSettings
+from windvane.training.fit.growing import grown, lines_of
+from windvane.training.rows.examples import Examples
+from windvane.training.search.settings import FitSettings
 
 
 def rows(n: int = 3000, seed: int = 4) -> Examples:

@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from windvane.training.examples import Examples
-from windvane.training.growing import grown
-from windvane.training.growth import Fold, Folds, Growth, log_losses
-from windvane.training.settings import FitSettings
+from windvane.training.fit.growing import grown
+from windvane.training.fit.growth import Fold, Folds, Growth, log_losses
+from windvane.training.rows.examples import Examples
+from windvane.training.search.settings import FitSettings
 
 PLAIN = FitSettings(start="none", max_depth=3, min_child_weight=1.0)
 

@@ -5,7 +5,7 @@ from itertools import permutations
 import msgspec
 
 from windvane.cluster.decision_log.record import DENIED, Brief, Decision, Outcome, Record, Shadow
-from windvane.monitoring.joins import Joined, Joins
+from windvane.monitoring.counts.joins import Joined, Joins
 
 
 def decision(key: str, score: float = 0.3, version: int = 2, at: float = 100.0, event_time: float = 15.0) -> Decision:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from windvane.monitoring.label_ages import LabelAges
+from windvane.monitoring.counts.label_ages import LabelAges
 
 
 def test_nothing_is_known_before_thirty_labels() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from windvane.training.linear import fit_linear
+from windvane.training.fit.linear import fit_linear
 
 
 def drawn(n: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from windvane.configs.schema import Training
 from windvane.training.engine import Work
-from windvane.training.examples import Examples
-from windvane.training.local_engine import LocalEngine
-from windvane.training.settings import FitSettings
+from windvane.training.fit.local_engine import LocalEngine
+from windvane.training.rows.examples import Examples
+from windvane.training.search.settings import FitSettings
 
 
 def examples(n: int, seed: int = 1) -> Examples:

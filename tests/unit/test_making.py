@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from windvane.configs.schema import ModelSpec
-from windvane.training.evaluate import auc
-from windvane.training.examples import Examples
-from windvane.training.local_engine import LocalEngine
+from windvane.training.evaluate.evaluate import auc
+from windvane.training.fit.local_engine import LocalEngine
 from windvane.training.making import Made, incomparable, make
+from windvane.training.rows.examples import Examples
 
 SPEC = ModelSpec.model_validate(
     {

@@ -2,8 +2,8 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from windvane.monitoring.counts.snapshot import ArmSnapshot, Snapshot
 from windvane.monitoring.metrics import ALL, BreachValue, ModelState, exposition
-from windvane.monitoring.snapshot import ArmSnapshot, Snapshot
 
 ARM = ArmSnapshot(7, 2, "candidate", 30, 1, {"hold": 20, "send": 10}, 1.0, 4.0)
 SNAPSHOT = Snapshot(

@@ -17,15 +17,15 @@ from windvane.cluster.encoding import Encoder
 from windvane.configs.load import load_model, load_settings, validate_file
 from windvane.configs.schema import ModelSpec
 from windvane.examples import mortgages as example
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.versions.booster.forest import read_forest
 from windvane.serve_apps.versions.reasons.counterfactual import Counterfactuals
 from windvane.serve_apps.versions.reasons.wording import Reasons
 from windvane.serve_apps.versions.thresholds import Thresholds
 from windvane.serve_apps.versions.treeshap.quadrature import Quadrature
 from windvane.serve_apps.versions.treewalk.walk import Walk
-from windvane.training.data import gather
-from windvane.training.examples import Examples
+from windvane.training.rows.examples import Examples
+from windvane.training.rows.labelled_rows import gather
 
 PARAMETERS = {
     "objective": "binary:logistic",

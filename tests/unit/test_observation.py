@@ -8,10 +8,10 @@ import pytest
 
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow
 from windvane.configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Source, Target
-from windvane.monitoring.counts import Tally
-from windvane.monitoring.observation import Observation
-from windvane.monitoring.profile import Profile
-from windvane.monitoring.recent_versions import KEPT_VERSIONS
+from windvane.monitoring.counts.counts import Tally
+from windvane.monitoring.counts.observation import Observation
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.counts.recent_versions import KEPT_VERSIONS
 
 DAY = 86400.0
 SPEC = ModelSpec(

@@ -6,7 +6,7 @@ import pytest
 import xgboost
 
 from windvane.cluster.bundle import ONNX_INPUT
-from windvane.training.onnx_trees import has_categories, to_tree_ensemble
+from windvane.training.export.onnx_trees import has_categories, to_tree_ensemble
 
 KINDS = {"feature_types": ["float", "c", "c"], "enable_categorical": True}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from windvane.monitoring.pairs import Pair, Ring
+from windvane.monitoring.counts.pairs import Pair, Ring
 
 
 def test_a_ring_keeps_the_newest_rows() -> None:

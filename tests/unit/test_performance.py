@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import figures
-from windvane.monitoring.performance import LabelledScores, Performance, score_bins
+from windvane.monitoring.statistics.performance import LabelledScores, Performance, score_bins
 
 
 def labelled(seed: int = 3, n: int = 5000) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,9 @@ import pytest
 from windvane.cluster.encoding import Encoder
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import Feature
-from windvane.monitoring.drift import psi
-from windvane.monitoring.performance import SCORE_BINS
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.statistics.drift import psi
+from windvane.monitoring.statistics.performance import SCORE_BINS
 
 FEATURES = (
     Feature(name="temp", type="number", missing=True),

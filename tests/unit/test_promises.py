@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from windvane.monitoring.calibration import Block
-from windvane.monitoring.promises import Alarm, PromiseState, alarm, look
+from windvane.monitoring.loop.promises import Alarm, PromiseState, alarm, look
+from windvane.monitoring.statistics.calibration import Block
 
 EVERY = 20_000
 

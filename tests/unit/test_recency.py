@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from windvane.configs.schema import Training
-from windvane.training.examples import Examples
-from windvane.training.recency import Recency, choose
+from windvane.training.rows.examples import Examples
+from windvane.training.search.recency import Recency, choose
 
 TRAINING = Training(max_rounds=40)
 

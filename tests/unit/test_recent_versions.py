@@ -1,6 +1,6 @@
 """Versions make room by their newest decision; a label keeps none."""
 
-from windvane.monitoring.recent_versions import RecentVersions
+from windvane.monitoring.counts.recent_versions import RecentVersions
 
 
 def test_the_version_that_decided_longest_ago_makes_room_and_is_told_once() -> None:

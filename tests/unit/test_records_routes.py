@@ -29,7 +29,7 @@ from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
-from windvane.monitoring.requests import open_request
+from windvane.monitoring.loop.requests import open_request
 from windvane.serve_apps.admin.admin_audit import Orders
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.records.records import RecordsDesk

@@ -11,7 +11,7 @@ from windvane.backtest.report import report
 from windvane.backtest.run import Run, Trained
 from windvane.backtest.schedules import schedules
 from windvane.cluster.errors import Invalid
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 from windvane.training.order import Order
 
 SPEC = spec_of([{"name": "a", "type": "number"}], monitor={"window": "1d"}, retrain={"growth": None})

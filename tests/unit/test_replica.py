@@ -31,7 +31,7 @@ from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import Shelf
-from windvane.monitoring.counts import Merged
+from windvane.monitoring.counts.counts import Merged
 from windvane.serve_apps import replica as replica_module
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.replica import Replica

@@ -7,7 +7,7 @@ import pytest
 
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import NotFound
-from windvane.monitoring.requests import RetrainRequest, change, open_request, record_version, requests_of
+from windvane.monitoring.loop.requests import RetrainRequest, change, open_request, record_version, requests_of
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
 

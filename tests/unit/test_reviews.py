@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 from tests.bundles import SPEC
-from windvane.monitoring.reviews import overdue_reviews
+from windvane.monitoring.loop.reviews import overdue_reviews
 
 
 def test_a_model_is_overdue_from_the_day_after_and_longest_comes_first() -> None:

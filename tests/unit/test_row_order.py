@@ -1,6 +1,6 @@
 import numpy as np
 
-from windvane.training.row_order import drawn_places, drift_along
+from windvane.training.rows.row_order import drawn_places, drift_along
 
 
 def test_a_cut_holds_its_share_of_both_outcomes_from_all_over_the_file() -> None:

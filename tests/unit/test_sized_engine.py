@@ -6,9 +6,9 @@ import pytest
 
 from windvane.configs.schema import Training
 from windvane.training.engine import Fitted, Search, Work
-from windvane.training.examples import Examples
-from windvane.training.settings import FitSettings
-from windvane.training.sized_engine import SizedEngine
+from windvane.training.fit.sized_engine import SizedEngine
+from windvane.training.rows.examples import Examples
+from windvane.training.search.settings import FitSettings
 
 FOUND = Search(FitSettings(), ())
 

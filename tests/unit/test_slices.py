@@ -6,8 +6,8 @@ import pytest
 
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
-from windvane.training.examples import Examples
-from windvane.training.slices import slices
+from windvane.training.rows.examples import Examples
+from windvane.training.rows.slices import slices
 
 SPEC = ModelSpec.model_validate(
     {

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from windvane.monitoring.shipment import LATENCY_BINS, Payload, TrafficPart, counts_to_bytes
-from windvane.monitoring.snapshot import RECENT_SECONDS, Rates
+from windvane.monitoring.counts.shipment import LATENCY_BINS, Payload, TrafficPart, counts_to_bytes
+from windvane.monitoring.counts.snapshot import RECENT_SECONDS, Rates
 
 
 def shipped(decisions: int, place: int = 40) -> Payload:

@@ -10,8 +10,8 @@ import pytest
 
 from windvane.cluster.errors import Invalid, NotFound
 from windvane.configs.schema import ModelSpec, Source
-from windvane.training.coerce import coerce
-from windvane.training.sources import read
+from windvane.training.rows.coerce import coerce
+from windvane.training.rows.sources import read
 
 
 def loans(source: str = "loans.csv", **data: Any) -> ModelSpec:

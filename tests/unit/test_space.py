@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from windvane.configs.schema import Training
-from windvane.training.examples import Examples
-from windvane.training.space import PORTFOLIO, child_weight, default_settings, points
+from windvane.training.rows.examples import Examples
+from windvane.training.search.space import PORTFOLIO, child_weight, default_settings, points
 
 
 def examples(n: int, true: int) -> Examples:

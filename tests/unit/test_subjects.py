@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from windvane.training.subjects import allowed
+from windvane.training.rows.subjects import allowed
 
 
 class Names:

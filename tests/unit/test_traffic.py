@@ -3,7 +3,7 @@
 import pytest
 
 from windvane.configs.sized_plan import Traffic
-from windvane.monitoring.traffic import TrafficMeter
+from windvane.monitoring.counts.traffic import TrafficMeter
 
 DAY = 86_400.0
 

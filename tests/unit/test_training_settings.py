@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from windvane.training.engine import Trial, conclude
 from windvane.training.progress import Progress
-from windvane.training.settings import FitSettings, windows_of
+from windvane.training.search.settings import FitSettings, windows_of
 
 DAY = 86400.0
 

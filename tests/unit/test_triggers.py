@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from windvane.configs.schema import Retrain
-from windvane.monitoring.calibration import Block
 from windvane.monitoring.findings import Finding, MonitorName
-from windvane.monitoring.promises import Alarm
-from windvane.monitoring.triggers import Circumstances, Proposal, Seen, TriggerState, assessed, observe
-from windvane.monitoring.triggers import consider as decide
+from windvane.monitoring.loop.promises import Alarm
+from windvane.monitoring.loop.triggers import Circumstances, Proposal, Seen, TriggerState, assessed, observe
+from windvane.monitoring.loop.triggers import consider as decide
+from windvane.monitoring.statistics.calibration import Block
 
 DAY = 86400.0
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

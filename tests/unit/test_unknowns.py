@@ -1,10 +1,10 @@
 import numpy as np
 import pyarrow as pa
 
-from windvane.training.examples import Examples
-from windvane.training.growing import grown
-from windvane.training.settings import FitSettings
-from windvane.training.unknowns import with_unknowns
+from windvane.training.fit.growing import grown
+from windvane.training.fit.unknowns import with_unknowns
+from windvane.training.rows.examples import Examples
+from windvane.training.search.settings import FitSettings
 
 
 def examples(n: int = 4000, codes: tuple[int, ...] = (2, 3, 4)) -> Examples:

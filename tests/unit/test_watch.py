@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from windvane.monitoring.findings import Finding, MonitorName
-from windvane.monitoring.watch import WatchState
-from windvane.monitoring.watch_notices import window_notices
+from windvane.monitoring.loop.watch import WatchState
+from windvane.monitoring.loop.watch_notices import window_notices
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 from tests.fakes import FakeJobs, Fuse
 from tests.watched import DAY, LOST, NOW, REFERENCE, SPEC, FakeMonitor, World, tick, window, world
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
-from windvane.monitoring.requests import requests_of
-from windvane.monitoring.watcher import FINDING
+from windvane.monitoring.loop.requests import requests_of
+from windvane.monitoring.loop.watcher import FINDING
 
 FINE = replace(REFERENCE, n=5000, positives=1000)
 
@@ -101,7 +101,7 @@ def test_an_unknown_profile_is_fetched_and_given_to_the_monitor(
     class Opened:
         profile_path = profile
 
-    monkeypatch.setattr("windvane.monitoring.watcher.Bundle.open", lambda _: Opened)
+    monkeypatch.setattr("windvane.monitoring.loop.watcher.Bundle.open", lambda _: Opened)
     it = world(window(8), window(9))
     it.monitor.knows = False
     it.registry.fetch = lambda *_: tmp_path  # type: ignore[method-assign]

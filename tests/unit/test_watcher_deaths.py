@@ -8,8 +8,8 @@ import pytest
 
 from tests.fakes import Fuse, Killed
 from tests.watched import NOW, World, tick, window, world
-from windvane.monitoring.requests import change, open_request, requests_of
-from windvane.monitoring.watcher import FINDING
+from windvane.monitoring.loop.requests import change, open_request, requests_of
+from windvane.monitoring.loop.watcher import FINDING
 
 
 def _loses(it: World, run: Callable[[float], None]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.watched import NOW, SPEC, tick, window, world
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.jobs import TRAINING
-from windvane.monitoring.requests import open_request, requests_of
+from windvane.monitoring.loop.requests import open_request, requests_of
 
 
 def test_the_job_is_the_retraining_of_that_request_up_to_that_time() -> None:

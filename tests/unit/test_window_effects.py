@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from windvane.training.window_effects import between_windows
+from windvane.training.evaluate.window_effects import between_windows
 
 
 @pytest.mark.parametrize("sd", [0.0, 0.02, 0.1])

@@ -9,7 +9,7 @@ from windvane.cluster.policies.policy_library import EVERY_MODEL
 from windvane.cluster.policies.policy_set import Rule
 from windvane.cluster.store import Event, Store
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.reviews import ReviewFinding, overdue_reviews
+from windvane.monitoring.loop.reviews import ReviewFinding, overdue_reviews
 from windvane.serve_apps.admin.admin_policy import AdminGate
 
 REVIEW = "review"  # kind in the store; the key is the finding's

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from windvane.cluster.registry import Version
-from windvane.monitoring.requests import RetrainRequest
+from windvane.monitoring.loop.requests import RetrainRequest
 from windvane.serve_apps.admin.records.replies import Lineage
 
 

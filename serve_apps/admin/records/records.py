@@ -16,7 +16,7 @@ from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import Store
-from windvane.monitoring.requests import shelf
+from windvane.monitoring.loop.requests import shelf
 from windvane.serve_apps.admin.records.lineage import lineage
 from windvane.serve_apps.admin.records.replies import DecisionsPage, Erased, Lineage, SubjectHeld, SubjectLog
 

@@ -8,7 +8,7 @@ from windvane.cluster.decision_log.grounds import Counterfactual, Grounds, NoneF
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.booster.forest import read_forest
 from windvane.serve_apps.versions.reasons.counterfactual import Counterfactuals, Score, none_within

@@ -15,7 +15,7 @@ from windvane.cluster.decision_log.grounds import Change, Counterfactual, NoneFo
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder, Rows
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.profile import Profile
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.versions.booster.forest import Forest
 from windvane.serve_apps.versions.reasons.candidates import Alternatives, Choices
 from windvane.serve_apps.versions.reasons.search import Search
