@@ -1,1 +1,1 @@
-"""Replays a labelled history through the whole loop: what would it have done?"""
+"""What would the loop have done on a labelled history?"""

@@ -1,0 +1,1 @@
+"""What is declared: models, policies, and where a Windvane lives?"""

@@ -1,0 +1,1 @@
+"""Which real data show what Windvane does?"""

@@ -1,4 +1,4 @@
-"""The `windvane` command: one file per kind of reader, every error one sentence and a way on.
+"""What can be asked and ordered in a terminal? The `windvane` command, one file per kind of reader.
 
 A verb's file is imported when the verb is used, and a file imports at its top only what asking a running Windvane
 needs: pandas, DuckDB, SQLAlchemy, Cedar take seconds, so the function that needs them imports them.

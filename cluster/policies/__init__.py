@@ -1,0 +1,1 @@
+"""May this be done, who said so, and who approved that?"""

@@ -1,0 +1,1 @@
+"""How are Ray and HAProxy started, steered and ended?"""

@@ -1,0 +1,1 @@
+"""What does a data file seem to hold, and what of it deserves doubt?"""

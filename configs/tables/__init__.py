@@ -1,0 +1,1 @@
+"""How are rows read from whatever somebody's table is?"""

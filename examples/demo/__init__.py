@@ -1,0 +1,1 @@
+"""What does a whole run look like?"""

@@ -1,0 +1,1 @@
+"""What is counted of decisions and outcomes, and how do counts merge?"""

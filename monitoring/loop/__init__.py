@@ -1,0 +1,1 @@
+"""When do findings become a retraining?"""

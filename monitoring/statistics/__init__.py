@@ -1,0 +1,1 @@
+"""By which formula is something drift, loss or a change?"""

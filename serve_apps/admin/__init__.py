@@ -1,0 +1,1 @@
+"""What does the control API answer, and to whom?"""

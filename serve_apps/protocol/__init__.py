@@ -1,0 +1,1 @@
+"""How are requests and replies written on the wire?"""

@@ -1,0 +1,1 @@
+"""How does a version become champion, and how is it taken back?"""

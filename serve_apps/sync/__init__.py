@@ -1,0 +1,1 @@
+"""What does the cluster tell replicas, and what do they tell it?"""

@@ -1,0 +1,1 @@
+"""What does control do by the clock?"""

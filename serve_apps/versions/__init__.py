@@ -1,0 +1,1 @@
+"""How does one version score and explain?"""

@@ -1,0 +1,1 @@
+"""Is a version better than the champion, and how good is it for whom?"""

@@ -1,0 +1,1 @@
+"""What is registered of a version, and where did it come from?"""

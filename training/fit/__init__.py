@@ -1,0 +1,1 @@
+"""Who fits trees, with what share of the cluster?"""

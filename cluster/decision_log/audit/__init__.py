@@ -1,0 +1,1 @@
+"""Is the log what was written, and who signed it?"""

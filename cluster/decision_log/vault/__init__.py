@@ -1,0 +1,1 @@
+"""Who can read what is personal in the log, and how is it erased for good?"""

@@ -1,0 +1,1 @@
+"""How does a record come to disk before its caller is answered?"""

@@ -1,0 +1,1 @@
+"""How do people change policies and consents?"""

@@ -1,0 +1,1 @@
+"""What do all HTTP endpoints take and give?"""

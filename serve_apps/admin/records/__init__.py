@@ -1,0 +1,1 @@
+"""How does compliance read, explain and export what was decided?"""

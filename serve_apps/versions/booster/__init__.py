@@ -1,1 +1,1 @@
-"""What XGBoost's model file says, read without xgboost: shared by what scores and what explains."""
+"""What does XGBoost's model file say? Read without xgboost, for what scores and what explains."""

@@ -1,0 +1,1 @@
+"""What are people told of a score, and what would have changed it?"""

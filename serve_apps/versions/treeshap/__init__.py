@@ -1,1 +1,1 @@
-"""Exact path-dependent TreeSHAP by Gauss-Legendre quadrature; docs/explanations.md derives it on one page."""
+"""How much did each feature move a score? Exact path-dependent TreeSHAP by quadrature; see docs/explanations.md."""

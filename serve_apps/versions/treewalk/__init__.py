@@ -1,1 +1,1 @@
-"""Margins of a forest: its nodes packed to eight bytes each, and eight trees walked at a time."""
+"""What do the trees say to a row? A forest packed to eight bytes a node, eight trees walked at a time."""
