@@ -11,10 +11,11 @@ from windvane.backtest.predictions import Scores
 from windvane.backtest.run import Trained
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
-from windvane.training.engine import Engine, Fitted
+from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.evaluate.evaluate import estimates_of
-from windvane.training.fit.local_engine import LocalEngine
-from windvane.training.making import Made, incomparable, make
+from windvane.training.evaluate.incomparable import incomparable
+from windvane.training.fit.engine import Engine, Fitted
+from windvane.training.making import Made, make
 from windvane.training.order import Order
 from windvane.training.rows.examples import Examples
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from windvane.configs.load import load_model, load_settings
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
 from windvane.training.rows.labelled_rows import gather, gather_from
-from windvane.training.search.settings import FitSettings
 
 RETRAINED = ("2013-04-15", "2013-07-15", "2013-10-15")
 FROZEN = "2013-03-01"

@@ -22,10 +22,9 @@ from benchmarks import world
 from benchmarks.patience_rows import Row, render, verdict
 from benchmarks.patience_training import ROWS, least_of, write_rows
 from tests.bundles import make_bundle
-from windvane.cluster.host import addresses
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.registry import Registration
-from windvane.cluster.runtime import ray_head
+from windvane.cluster.runtime import addresses, ray_head
 from windvane.cluster.runtime.dashboard import last_lines
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.configs.load import load_model, load_settings

@@ -12,12 +12,12 @@ from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.declarations import deployed_models
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.host import machine
-from windvane.cluster.host.addresses import Place, dashboard_url, place, url
 from windvane.cluster.host.one_at_a_time import one_at_a_time
 from windvane.cluster.host.preconditions import Check, examine
 from windvane.cluster.host.scratch import scratch_root, sweep
 from windvane.cluster.policies.first_policies import first_policies
 from windvane.cluster.runtime import head_record, ray_head
+from windvane.cluster.runtime.addresses import Place, dashboard_url, place, url
 from windvane.cluster.runtime.dashboard import last_lines
 from windvane.cluster.runtime.preloading import allow
 from windvane.cluster.runtime.serve_apps_api import CONTROL, ServeApplications

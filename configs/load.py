@@ -170,7 +170,7 @@ def overlay_file(name: str, settings: Settings) -> Path | None:
 
 def check_data(file: Path, overlay: Path | None, now: datetime) -> tuple[list[Complaint], tuple[str, ...]]:
     """What does not hold in the rows that a good declaration names, and what a person should know of them."""
-    from windvane.configs.tables.check import check  # only who looks at rows pays for Arrow
+    from windvane.configs.table_check import check  # only who looks at rows pays for Arrow
 
     documents, _ = _documents(file, overlay)
     spec, complaints = _examine(file, overlay)

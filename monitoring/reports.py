@@ -16,7 +16,7 @@ from windvane.cluster.errors import NotFound
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
-from windvane.monitoring.statistics.comparison import Comparison, comparable, compare
+from windvane.monitoring.comparison import Comparison, comparable, compare
 
 if TYPE_CHECKING:
     import pandas as pd

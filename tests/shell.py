@@ -12,7 +12,7 @@ from tests.desk_world import ControlClient, DeskWorld
 from tests.rollout_world import MODEL
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 
 DECLARATION = f"""\
 name: {MODEL}

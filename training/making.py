@@ -12,9 +12,9 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.promises import KEPT_BLOCKS
 from windvane.monitoring.statistics.calibration import Block, blocks_of
-from windvane.training.engine import Engine, Fitted, Search, Work
 from windvane.training.evaluate.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
 from windvane.training.evaluate.window_effects import between_windows
+from windvane.training.fit.engine import Engine, Fitted, Search, Work
 from windvane.training.fit.light import xgboost
 from windvane.training.rows.examples import Examples, label_delay
 from windvane.training.rows.slices import Slices, slices
@@ -22,7 +22,6 @@ from windvane.training.search.recency import choose
 
 Scores = NDArray[np.float64]
 SAME = 1e-6  # of a score: rounding
-LEAST_COMPARED = 50  # rows, of both outcomes: fewer tell two versions apart by chance
 
 
 class Champion(Protocol):
@@ -193,16 +192,6 @@ def _score(
     ours: Scores = judged.inplace_predict(held.rows).astype(np.float64)
     theirs = champion.score(held) if champion and not unable else None
     return held, ours, theirs, unable
-
-
-def incomparable(number: int, unseen: Examples) -> str | None:
-    """Why a champion cannot be compared on the rows it has not learnt from; None when it can."""
-    if len(unseen) < LEAST_COMPARED:
-        return f"champion {number} has learnt from all but {len(unseen)} of the rows held out: not compared"
-    if unseen.labels.all() or not unseen.labels.any():
-        only = "true" if unseen.labels.all() else "false"
-        return f"all {len(unseen)} rows held out that champion {number} has not learnt from are {only}: not compared"
-    return None
 
 
 def _rule(

@@ -25,7 +25,9 @@ from windvane.cluster.store import Event, Store
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.loop.requests import record_version, shelf
-from windvane.training.engine import Engine, Work
+from windvane.training.engines.local_engine import LocalEngine
+from windvane.training.engines.ray_engine import RayEngine
+from windvane.training.engines.sized_engine import SizedEngine
 from windvane.training.evaluate import plots
 from windvane.training.evaluate.card import fill
 from windvane.training.evaluate.champion import StoredChampion, open_champion
@@ -33,9 +35,7 @@ from windvane.training.evaluate.evaluate import METRICS, Comparison, Ruling
 from windvane.training.evaluate.plots import Pictures
 from windvane.training.export import export
 from windvane.training.export.lineage import describe, figures
-from windvane.training.fit.local_engine import LocalEngine
-from windvane.training.fit.ray_engine import RayEngine
-from windvane.training.fit.sized_engine import SizedEngine
+from windvane.training.fit.engine import Engine, Work
 from windvane.training.making import judge, weigh
 from windvane.training.order import Order, read_order
 from windvane.training.progress import Progress

@@ -6,8 +6,8 @@ from windvane.backtest.run import Trained
 from windvane.backtest.trainer import HeldChampion, Scorer
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
-from windvane.training.engine import Search, Work
-from windvane.training.fit.local_engine import LocalEngine
+from windvane.training.engines.local_engine import LocalEngine
+from windvane.training.fit.engine import Search, Work
 from windvane.training.making import judge
 from windvane.training.order import Order
 from windvane.training.rows.slices import slices

@@ -24,7 +24,7 @@ from benchmarks.quality.table import Table
 from benchmarks.quality.tables import reals
 from benchmarks.quality.verdict import OURS, Result, judge, verdict
 from benchmarks.quality.worlds import trials, worlds
-from windvane.training.fit.local_engine import LocalEngine
+from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.making import make
 from windvane.training.rows.examples import Examples
 

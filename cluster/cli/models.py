@@ -12,9 +12,8 @@ import click
 from windvane.cluster.cli.operate import api, progress_line
 from windvane.cluster.cli.waits import Waits
 from windvane.cluster.errors import Conflict, NotFound, WindvaneError
-from windvane.cluster.host import addresses
 from windvane.cluster.jobs import TRAINING, JobRequest
-from windvane.cluster.runtime import job_failure
+from windvane.cluster.runtime import addresses, job_failure
 from windvane.cluster.runtime.ray_jobs import RayJobs
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.configs.complaint import BadDeclaration

@@ -15,7 +15,7 @@ import click
 
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import NotFound
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_settings
 
 Progress = Callable[[str], None]

@@ -7,7 +7,7 @@ import click
 
 from windvane.cluster.cli.operate import api
 from windvane.cluster.errors import Conflict
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_settings
 
 

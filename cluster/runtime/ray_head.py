@@ -9,12 +9,12 @@ import psutil
 
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.host import ports
-from windvane.cluster.host.addresses import no_proxy
 from windvane.cluster.host.run_folder import remove_link, run_folder, shortest, temporary_of
 from windvane.cluster.host.secret_files import ensure_secret
 from windvane.cluster.host.unix_user import user_name
 from windvane.cluster.jobs import TRAINING_SHARE
 from windvane.cluster.runtime import grpc_frontend, haproxy, head_record, preloading, processes
+from windvane.cluster.runtime.addresses import no_proxy
 from windvane.cluster.runtime.head_record import Head
 from windvane.cluster.runtime.serve_apps_api import CONTROL
 from windvane.configs.schema import Settings

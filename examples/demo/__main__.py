@@ -11,7 +11,7 @@ from rich.console import Console
 
 from windvane.cluster import lifecycle
 from windvane.cluster.errors import WindvaneError
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_settings
 from windvane.configs.settings import Settings
 from windvane.examples.demo import drift, mortgage

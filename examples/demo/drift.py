@@ -14,7 +14,7 @@ from rich.console import Console
 
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.errors import Conflict, WindvaneError
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_model
 from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from windvane.cluster import lifecycle
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import WindvaneError
-from windvane.cluster.host import addresses
 from windvane.cluster.jobs import TRAINING, JobRequest
+from windvane.cluster.runtime import addresses
 from windvane.cluster.runtime.ray_jobs import RayJobs
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.configs.schema import ModelSpec

@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 
 from windvane.cluster.registry import Standing
 from windvane.monitoring.loop import requests
-from windvane.serve_apps.rollout.guardrails.verdict import Outcome
 from windvane.serve_apps.rollout.plan import Phase
+from windvane.serve_apps.rollout.verdict import Outcome
 
 Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from windvane.cluster.errors import WindvaneError
-from windvane.serve_apps.endpoints.unforeseen import told
 from windvane.serve_apps.pipeline.pending import Scored
 from windvane.serve_apps.pipeline.policy_check import Basis, denied
 from windvane.serve_apps.pipeline.ports import Counts, Log
 from windvane.serve_apps.pipeline.records import Records
 from windvane.serve_apps.protocol.question import Question
+from windvane.serve_apps.protocol.unforeseen import told
 from windvane.serve_apps.traffic.loaded_versions import InForce
 
 logger = logging.getLogger(__name__)

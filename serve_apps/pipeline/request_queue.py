@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable, Sequence
 
 from windvane.cluster.errors import Expired
-from windvane.serve_apps.endpoints.unforeseen import told
 from windvane.serve_apps.pipeline.admission import Admission
 from windvane.serve_apps.pipeline.batcher import Batcher
 from windvane.serve_apps.pipeline.pending import Pending, Row
+from windvane.serve_apps.protocol.unforeseen import told
 
 Clock = Callable[[], float]
 LET_GO = Expired("Whoever asked has gone away")

@@ -11,7 +11,7 @@ from windvane.configs.sized_plan import TELLING_OUTCOMES
 from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.loop.requests import requests_of
 from windvane.serve_apps.rollout.guardrails.latency import lasts
-from windvane.serve_apps.rollout.guardrails.offline import Offline, offline_of
+from windvane.serve_apps.rollout.offline import Offline, offline_of
 from windvane.serve_apps.rollout.plan import Rollout
 
 EARLY = 0.25  # of the time that a proof takes at least: what is lost when another begins

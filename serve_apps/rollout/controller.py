@@ -16,7 +16,6 @@ from windvane.serve_apps.rollout.effects import Effects, Held
 from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stand
 from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, Judge, remember
 from windvane.serve_apps.rollout.guardrails.latency import follow
-from windvane.serve_apps.rollout.guardrails.verdict import Guardrail
 from windvane.serve_apps.rollout.machine import (
     advance,
     come_into_force,
@@ -33,6 +32,7 @@ from windvane.serve_apps.rollout.ports import EvidencePort, SwitchboardPort
 from windvane.serve_apps.rollout.sight import Sight
 from windvane.serve_apps.rollout.starting import StartOrder, demand_free, started
 from windvane.serve_apps.rollout.undo import make_way, undo, undo_before
+from windvane.serve_apps.rollout.verdict import Guardrail
 
 VERDICT_KEPT = timedelta(seconds=5)  # how old the verdict's figures in the store may get
 ATTEMPTS = 3  # of an operator's verb that meets a tick

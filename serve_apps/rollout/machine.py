@@ -10,10 +10,10 @@ from windvane.configs.sized_plan import TELLING_OUTCOMES, in_words
 from windvane.serve_apps.rollout import approval
 from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stay_warm, wait
 from windvane.serve_apps.rollout.guardrails.latency import PERSISTENT, lasts
-from windvane.serve_apps.rollout.guardrails.offline import Offline
-from windvane.serve_apps.rollout.guardrails.verdict import Verdict
+from windvane.serve_apps.rollout.offline import Offline
 from windvane.serve_apps.rollout.plan import Phase, Predecessor, Rollout, note
 from windvane.serve_apps.rollout.routing import same_routing, split_of
+from windvane.serve_apps.rollout.verdict import Verdict
 
 HISTORY = 100  # verdicts kept in the record; events keep them all
 MOST_COMPARISONS = 2  # once more from full weight, before it is left unproven

@@ -13,8 +13,8 @@ from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import SizedPlan, SizedStep, Traffic, size
 from windvane.monitoring.evidence import ArmEvidence
 from windvane.monitoring.notices import Notice
-from windvane.serve_apps.rollout.guardrails.offline import Offline
-from windvane.serve_apps.rollout.guardrails.verdict import Verdict
+from windvane.serve_apps.rollout.offline import Offline
+from windvane.serve_apps.rollout.verdict import Verdict
 
 # `rolled_back` is worse or was undone, `aborted` was ended by a person, `unproven` had too little or too even evidence,
 # `superseded` made room for a fresher one

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.test_observation import SPEC
+from windvane.monitoring.comparison import Comparison
 from windvane.monitoring.reports import write_report
-from windvane.monitoring.statistics.comparison import Comparison
 
 
 @pytest.mark.filterwarnings("ignore")  # Evidently's and its dependencies', on import and while it writes

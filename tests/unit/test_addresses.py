@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.test_head_record import record
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.host.addresses import dashboard_url, demand_dashboard, place, url
+from windvane.cluster.runtime.addresses import dashboard_url, demand_dashboard, place, url
 from windvane.cluster.runtime.processes import mark
 from windvane.configs.load import load_settings
 from windvane.configs.schema import Settings

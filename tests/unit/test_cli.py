@@ -21,7 +21,7 @@ from windvane.cluster import lifecycle
 from windvane.cluster.cli import decisions, main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Invalid, Problem, Unavailable
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 from windvane.cluster.store import Event
 
 HEAVY = ("ray", "mlflow", "pandas", "numpy", "pyarrow", "duckdb", "sqlalchemy", "cedarpy", "sklearn", "fastapi")

@@ -19,7 +19,7 @@ from windvane.cluster.callers.key_ring import KeySnapshot
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 from windvane.serve_apps.admin.keys import KeyDesk
 
 

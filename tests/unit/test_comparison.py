@@ -12,7 +12,7 @@ from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound
-from windvane.monitoring.statistics.comparison import REFERENCE, Comparison, comparable, compare
+from windvane.monitoring.comparison import REFERENCE, Comparison, comparable, compare
 
 
 def logged(root: Path, n: int) -> Query:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 import windvane.examples.demo.__main__ as demo
 from windvane.cluster import lifecycle
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.host import addresses
+from windvane.cluster.runtime import addresses
 from windvane.configs.settings import Settings
 
 

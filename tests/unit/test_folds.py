@@ -3,9 +3,9 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.rows.folds import folds_for, folds_of
-from windvane.training.search.settings import FitSettings
+from windvane.training.search.folds import folds_for, folds_of
 
 
 def examples(labels: np.ndarray, start: int = 0) -> Examples:

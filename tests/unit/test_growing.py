@@ -3,8 +3,8 @@ import pyarrow as pa
 import pytest
 
 from windvane.training.fit.growing import grown, lines_of
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 
 def rows(n: int = 3000, seed: int = 4) -> Examples:

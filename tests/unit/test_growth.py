@@ -4,8 +4,8 @@ import pytest
 
 from windvane.training.fit.growing import grown
 from windvane.training.fit.growth import Fold, Folds, Growth, log_losses
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 PLAIN = FitSettings(start="none", max_depth=3, min_child_weight=1.0)
 

@@ -8,10 +8,10 @@ import pytest
 from tests.machines import FINE
 from windvane.cluster import lifecycle
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.host.addresses import Place, place
 from windvane.cluster.host.machine import Machine
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.lifecycle import Progress, down, up
+from windvane.cluster.runtime.addresses import Place, place
 from windvane.cluster.runtime.head_record import Head
 from windvane.configs.load import load_settings
 from windvane.configs.schema import Settings

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from windvane.configs.schema import Training
-from windvane.training.engine import Work
-from windvane.training.fit.local_engine import LocalEngine
+from windvane.training.engines.local_engine import LocalEngine
+from windvane.training.fit.engine import Work
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 
 def examples(n: int, seed: int = 1) -> Examples:

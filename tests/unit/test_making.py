@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from windvane.configs.schema import ModelSpec
+from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.evaluate.evaluate import auc
-from windvane.training.fit.local_engine import LocalEngine
-from windvane.training.making import Made, incomparable, make
+from windvane.training.evaluate.incomparable import incomparable
+from windvane.training.making import Made, make
 from windvane.training.rows.examples import Examples
 
 SPEC = ModelSpec.model_validate(

@@ -18,11 +18,11 @@ from tests.policies import FOLDER, PACKAGED, rule
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.decision_log.record import Decision
-from windvane.cluster.host import addresses
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.mandate import keep_mandate, mandate_of
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import read_policies
+from windvane.cluster.runtime import addresses
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import Purpose
 

@@ -20,15 +20,15 @@ from windvane.cluster.registry import Registration
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.requests import open_request, shelf
-from windvane.training.engine import Fitted, Search, Trial, Work
+from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.export.export import check, export, probes, sample, to_onnx
+from windvane.training.fit.engine import Fitted, Search, Trial, Work
 from windvane.training.fit.growing import grown
-from windvane.training.fit.local_engine import LocalEngine
+from windvane.training.fit.settings import FitSettings
 from windvane.training.order import Order
 from windvane.training.progress import Progress
 from windvane.training.retrain import Workplace, retrain
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from windvane.configs.schema import Objectives, Plan, Step
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.serve_apps.rollout.guardrails.judge import beyond
 from windvane.serve_apps.rollout.guardrails.latency import DECISIONS, PERSISTENT, follow, lasts, latency_guardrail
-from windvane.serve_apps.rollout.guardrails.verdict import Guardrail, Outcome, conclude
 from windvane.serve_apps.rollout.machine import advance, begin
 from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

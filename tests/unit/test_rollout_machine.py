@@ -9,7 +9,6 @@ import pytest
 from windvane.cluster.errors import Conflict
 from windvane.configs.schema import Objectives, Plan, Step
 from windvane.configs.sized_plan import Traffic
-from windvane.serve_apps.rollout.guardrails.verdict import Guardrail, Outcome, Verdict, conclude
 from windvane.serve_apps.rollout.machine import (
     advance,
     begin,
@@ -23,6 +22,7 @@ from windvane.serve_apps.rollout.machine import (
 )
 from windvane.serve_apps.rollout.plan import Rollout
 from windvane.serve_apps.rollout.routing import same_routing, split_of
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 from windvane.serve_apps.traffic.router import Arm
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

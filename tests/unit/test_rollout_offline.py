@@ -8,8 +8,8 @@ from tests.rollout_world import SPEC, START, version_of
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import Evidence, PairedEvidence
 from windvane.serve_apps.rollout.guardrails.loss import loss_guardrail, loss_of
-from windvane.serve_apps.rollout.guardrails.offline import Offline, offline_of
 from windvane.serve_apps.rollout.machine import begin
+from windvane.serve_apps.rollout.offline import Offline, offline_of
 from windvane.serve_apps.rollout.plan import Rollout
 
 SURELY_BETTER = Offline(champion=1, n=300, mean=-0.30, error=0.02)

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 
 from windvane.configs.schema import Training
-from windvane.training.engine import Fitted, Search, Work
-from windvane.training.fit.sized_engine import SizedEngine
+from windvane.training.engines.sized_engine import SizedEngine
+from windvane.training.fit.engine import Fitted, Search, Work
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 FOUND = Search(FitSettings(), ())
 

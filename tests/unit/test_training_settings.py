@@ -1,9 +1,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from windvane.training.engine import Trial, conclude
+from windvane.training.fit.engine import Trial, conclude
+from windvane.training.fit.settings import FitSettings, windows_of
 from windvane.training.progress import Progress
-from windvane.training.search.settings import FitSettings, windows_of
 
 DAY = 86400.0
 

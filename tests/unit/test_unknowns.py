@@ -2,9 +2,9 @@ import numpy as np
 import pyarrow as pa
 
 from windvane.training.fit.growing import grown
+from windvane.training.fit.settings import FitSettings
 from windvane.training.fit.unknowns import with_unknowns
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 
 def examples(n: int = 4000, codes: tuple[int, ...] = (2, 3, 4)) -> Examples:

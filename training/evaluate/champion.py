@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.encoding import Encoder
 from windvane.cluster.registry import Registry
+from windvane.training.evaluate.incomparable import incomparable
 from windvane.training.fit.light import xgboost
-from windvane.training.making import incomparable
 from windvane.training.rows.examples import Examples
 
 

@@ -13,10 +13,10 @@ from windvane.cluster.bundle import BOOSTER, JUDGED, ONNX, ONNX_INPUT, PROFILE, 
 from windvane.cluster.encoding import FIRST_CATEGORY, UNKNOWN
 from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.comparison import REFERENCE
 from windvane.monitoring.counts.profile import Profile
-from windvane.monitoring.statistics.comparison import REFERENCE
-from windvane.training.engine import Fitted
 from windvane.training.export.onnx_trees import has_categories, to_tree_ensemble
+from windvane.training.fit.engine import Fitted
 from windvane.training.fit.light import xgboost
 from windvane.training.rows.examples import Examples
 from windvane.training.rows.sources import public

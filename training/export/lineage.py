@@ -9,11 +9,11 @@ from pathlib import Path
 from windvane.cluster.bundle import Manifest
 from windvane.configs.schema import ModelSpec
 from windvane.training.evaluate.evaluate import Comparison, Ruling, estimates_of
+from windvane.training.fit.settings import spelled
 from windvane.training.order import Order
 from windvane.training.progress import Progress
 from windvane.training.rows.examples import Examples
 from windvane.training.rows.sources import public
-from windvane.training.search.settings import spelled
 
 ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("mlflow", "numpy", "onnxmltools", "onnxruntime", "pyarrow", "ray", "scikit-learn", "xgboost")

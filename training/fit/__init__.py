@@ -1,1 +1,1 @@
-"""Who fits trees, with what share of the cluster?"""
+"""How are trees fitted to rows, with which settings?"""

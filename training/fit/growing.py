@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from windvane.training.fit.light import xgboost
 from windvane.training.fit.linear import Linear, fit_linear
+from windvane.training.fit.settings import FIXED, FitSettings
 from windvane.training.fit.unknowns import with_unknowns
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FIXED, FitSettings
 
 STEPS_DEPTH = 7  # of a tree that stands for one feature's straight line: 128 steps
 NEGLIGIBLE = 1e-2  # share of the whole margin's spread below which a feature gets no such tree

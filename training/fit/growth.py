@@ -7,12 +7,12 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.training.engine import Trial
+from windvane.training.fit.engine import Trial
 from windvane.training.fit.growing import Start, begin, kinds_of, lines_of, matrix_of
 from windvane.training.fit.light import xgboost
+from windvane.training.fit.settings import FitSettings
 from windvane.training.fit.unknowns import with_unknowns
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 ROUNDS_PER_STEP = 10
 BLOCKS = 14  # of the checked rows, in time: a day each where it is a fortnight

@@ -13,13 +13,13 @@ from ray.train.xgboost import XGBoostTrainer
 from windvane.cluster.errors import WindvaneError
 from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import Training
-from windvane.training.engine import Fitted
+from windvane.training.fit.engine import Fitted
 from windvane.training.fit.growing import grow, kinds_of, lines_of
 from windvane.training.fit.light import xgboost
+from windvane.training.fit.settings import FitSettings
 from windvane.training.fit.share import most_workers, share
 from windvane.training.fit.unknowns import with_unknowns
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 JUDGED, SERVED = "judged.ubj", "served.ubj"
 # Ray Train looks every 2 s whether a worker has ended, and starts a process to foresee spot reclaims: neither suits a

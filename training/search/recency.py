@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from windvane.configs.schema import Training
-from windvane.training.engine import SURELY, Trial, better
+from windvane.training.fit.engine import SURELY, Trial, better
 from windvane.training.fit.growing import grown
 from windvane.training.fit.growth import BLOCKS, log_losses
+from windvane.training.fit.settings import spelled_moment
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import spelled_moment
 from windvane.training.search.space import default_settings
 
 TENTH = 10  # one in so many of the older rows is kept where they are to count little

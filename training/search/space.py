@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 
 from windvane.configs.schema import Training
+from windvane.training.fit.settings import FitSettings, windows_of
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings, windows_of
 
 LEAST_CHILD_WEIGHT = 0.1
 MOST_CHILD_WEIGHT = 100.0

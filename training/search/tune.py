@@ -12,12 +12,12 @@ from ray.tune.schedulers import ASHAScheduler
 
 from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import Training
-from windvane.training.engine import Search, Trial, conclude
+from windvane.training.fit.engine import Search, Trial, conclude
 from windvane.training.fit.growth import ROUNDS_PER_STEP, Fold, Folds, Growth
+from windvane.training.fit.settings import FitSettings
 from windvane.training.fit.share import share
 from windvane.training.rows.examples import Examples
-from windvane.training.rows.folds import folds_for
-from windvane.training.search.settings import FitSettings
+from windvane.training.search.folds import folds_for
 from windvane.training.search.space import default_settings, points
 
 

@@ -11,8 +11,8 @@ from math import log
 
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.serve_apps.rollout.guardrails.confidence import rate_difference_evidence, rate_evidence
-from windvane.serve_apps.rollout.guardrails.verdict import Guardrail, Outcome
 from windvane.serve_apps.rollout.plan import Lateness, Rollout
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome
 
 ALLOWED = (
     0.01  # share of late answers that a 99th percentile allows, and that a candidate may have above the champion's

@@ -7,9 +7,9 @@ from math import ceil, log10, sqrt
 from windvane.configs.sized_plan import SizedPlan, in_words
 from windvane.monitoring.evidence import Evidence
 from windvane.serve_apps.rollout.guardrails.confidence import reach
-from windvane.serve_apps.rollout.guardrails.offline import FIRST_LOOK, Offline
-from windvane.serve_apps.rollout.guardrails.verdict import Guardrail, Outcome
+from windvane.serve_apps.rollout.offline import FIRST_LOOK, Offline
 from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.verdict import Guardrail, Outcome
 
 ASSUMED_WINDOWS = 5  # that the assumption of how much windows differ weighs as much as
 MARGIN_SHARE = 0.02  # of the champion's own Brier score, where the plan declares no margin

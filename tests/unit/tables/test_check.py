@@ -11,7 +11,7 @@ import pytest
 
 from windvane.configs.complaint import spelled
 from windvane.configs.schema import ModelSpec
-from windvane.configs.tables.check import HEAD, check
+from windvane.configs.table_check import HEAD, check
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 CSV = "customer,income,region,asked_at,bad\na,1,north,2024-01-01,0\nb,2,south,2024-01-02,1\n"

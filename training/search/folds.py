@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from windvane.training.fit.growth import Fold
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples, joined
-from windvane.training.search.settings import FitSettings
 
 ENOUGH = 200  # rows of the rarer outcome that tell settings apart
 FOLDS = 5

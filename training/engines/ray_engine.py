@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from windvane.training.engine import Fitted, Search, Work
+from windvane.training.fit.engine import Fitted, Search, Work
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 
 class RayEngine:

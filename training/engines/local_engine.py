@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from windvane.training.engine import Fitted, Search, Trial, Work, conclude
+from windvane.training.fit.engine import Fitted, Search, Trial, Work, conclude
 from windvane.training.fit.growing import grown
 from windvane.training.fit.growth import ROUNDS_PER_STEP, Folds, Growth
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.rows.folds import folds_for
-from windvane.training.search.settings import FitSettings
+from windvane.training.search.folds import folds_for
 from windvane.training.search.space import default_settings, points
 
 LEAST_TRIALS = 2  # whatever the time: the default, and something to compare it with

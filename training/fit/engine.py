@@ -9,8 +9,8 @@ from typing import Protocol
 
 from windvane.configs.schema import Training
 from windvane.training.fit.light import xgboost
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from typing import Protocol
 
 from windvane.configs.schema import Training
-from windvane.training.engine import Engine, Fitted, Search, Work
+from windvane.training.fit.engine import Engine, Fitted, Search, Work
+from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
-from windvane.training.search.settings import FitSettings
 
 SECONDS_A_CELL = 4.5e-7  # of one trial: 150 rounds at 3 ns for each row and feature, as measured on 100,000 x 15
 RAY_SECONDS = 45.0  # that Tune's and Train's processes take to begin
