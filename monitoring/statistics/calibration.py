@@ -141,17 +141,24 @@ def day_effect(history: Sequence[Block], promise: Promise, assumed: float) -> fl
     """Variance of a window's deviation beyond that of its single decisions, effects that last for windows included.
 
     The long-run variance of the windows' deviations (Newey and West 1987, Bartlett weights) less their sampling
-    variance; `assumed` counts as five windows, so that a version without any history is not taken for calm.
+    variance; `assumed` counts as five windows, so that a version without any history is not taken for calm. Deviations
+    are taken as differences, over sqrt(2), of windows further apart than effects last: that leaves the variance of
+    effects as it is and takes most of a trend out. A concept that turns over months is no effect of days, and an alarm that
+    took it for one would never come.
     """
     if not history:
         return assumed
     deviations = np.array([each.deviation(promise) for each in history])
     sampling = float(np.mean([each.variance(promise) / each.n for each in history]))
     n = len(deviations)
-    long_run = plain = float(deviations @ deviations) / n
     lags = min(_LAGS, n // 4)
+    apart = lags + 1
+    if n >= 2 * apart:
+        deviations = (deviations[apart:] - deviations[:-apart]) / sqrt(2.0)
+    long_run = plain = float(deviations @ deviations) / len(deviations)
     for lag in range(1, lags + 1):
-        long_run += 2.0 * (1.0 - lag / (lags + 1)) * float(deviations[lag:] @ deviations[:-lag]) / n
+        products = float(deviations[lag:] @ deviations[:-lag])
+        long_run += 2.0 * (1.0 - lag / (lags + 1)) * products / len(deviations)
     beyond = max(max(long_run, plain) - sampling, 0.0)
     return (ASSUMED_BLOCKS * assumed + n * beyond) / (ASSUMED_BLOCKS + n)
 

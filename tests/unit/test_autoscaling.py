@@ -2,7 +2,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # noqa: TID251  Serve pickles the policy it is given
 import pytest
 from ray.serve.autoscaling_policy import replica_queue_length_autoscaling_policy
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy

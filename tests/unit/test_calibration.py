@@ -86,6 +86,13 @@ def test_days_that_hang_together_widen_the_error_more_than_days_that_do_not() ->
     assert day_effect(history["together"], "rate", 0.0) > 2 * day_effect(history["alone"], "rate", 0.0)
 
 
+def test_a_concept_that_turns_over_months_is_no_effect_of_days() -> None:
+    """It widened every version's error as fast as it broke its promise: 120 days without an alarm, from .50 to .77."""
+    turning = [Block(k, 10_000, 0, 0.0, 0.2, -0.002 * k, 0.05, 0.69) for k in range(60)]
+    about_their_mean = sum((0.002 * (k - 29.5)) ** 2 for k in range(60)) / 60  # and six times that in the long run
+    assert day_effect(turning, "slope", 0.0) < 0.6 * about_their_mean
+
+
 def test_without_a_history_days_are_taken_to_differ_as_assumed() -> None:
     assert day_effect([], "rate", 0.04) == 0.04
 

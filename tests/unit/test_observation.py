@@ -1,6 +1,6 @@
 """What is shipped and logged comes out as measures, evidence and figures; what is not known is None."""
 
-import pickle
+import pickle  # noqa: TID251  Ray pickles what is shipped
 from dataclasses import replace
 
 import numpy as np
