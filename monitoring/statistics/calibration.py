@@ -143,7 +143,7 @@ def day_effect(history: Sequence[Block], promise: Promise, assumed: float) -> fl
     The long-run variance of the windows' deviations (Newey and West 1987, Bartlett weights) less their sampling
     variance; `assumed` counts as five windows, so that a version without any history is not taken for calm. Deviations
     are taken as differences, over sqrt(2), of windows further apart than effects last: that leaves the variance of
-    effects as it is and takes most of a trend out. A concept that turns over months is no effect of days, and an alarm that
+    effects as it is and takes most of a trend out. A concept that turns over months is no effect of days: an alarm that
     took it for one would never come.
     """
     if not history:
