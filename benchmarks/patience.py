@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import world
 from benchmarks.patience_rows import Row, render, verdict
 from benchmarks.patience_training import ROWS, least_of, write_rows
-from tests.bundles import make_bundle
+from tests.worlds.bundles import make_bundle
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.registry import Registration
 from windvane.cluster.runtime import addresses, ray_head

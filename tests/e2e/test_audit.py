@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, files_with, wait_for
 from tests.e2e.people import (
     ANA,
@@ -36,6 +35,7 @@ from tests.e2e.people import (
 from tests.e2e.test_loop import declare
 from tests.e2e.untrained import register
 from tests.e2e.world import instance, learnt
+from tests.worlds.bundles import make_bundle
 from windvane.cluster.audit_paths import AuditPlace
 from windvane.cluster.decision_log.audit.checkpoint import fingerprint
 from windvane.cluster.mlflow_registry import MlflowRegistry

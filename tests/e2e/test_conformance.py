@@ -19,10 +19,10 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from tests.bundles import SPEC
 from tests.e2e.conftest import Place
 from tests.e2e.untrained import untrained
-from tests.gateway_world import asked
+from tests.worlds.bundles import SPEC
+from tests.worlds.gateway_world import asked
 
 NAME = "conforming"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.bundles import SPEC, make_bundle
 from tests.e2e.conftest import DASHBOARD_PORT, Place, wait_for
 from tests.e2e.untrained import register
+from tests.worlds.bundles import SPEC, make_bundle
 from windvane.cluster.host.secret_files import bearer
 from windvane.configs.load import load_settings
 from windvane.configs.schema import ModelSpec

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from tests import figures
+from tests.worlds import figures
 from windvane.training.evaluate.card import wilson
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import figures
 from tests.e2e.conftest import Place, wait_for
+from tests.worlds import figures
 from windvane.backtest.relive import Relived
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.decision_log.read.tail import BRIEF, Tail

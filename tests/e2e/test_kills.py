@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.test_loop import DECLARATION, Traffic, declare
 from tests.e2e.untrained import register
 from tests.e2e.world import CHANGE, START, days, learnt, rows
+from tests.worlds.bundles import make_bundle
 from windvane.cluster.decision_log.read.query import Query
 from windvane.configs.load import load_model, load_settings, validate_file
 from windvane.configs.schema import ModelSpec

@@ -13,9 +13,9 @@ import pytest
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.bundles import SPEC
 from tests.e2e.conftest import PORT, Place, Shown
 from tests.e2e.untrained import untrained
+from tests.worlds.bundles import SPEC
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision
 

@@ -12,9 +12,9 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as stubs
 from tritonclient.utils import InferenceServerException
 
-from tests.bundles import SPEC
 from tests.e2e.conftest import GRPC_PORT, Place, Shown, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
+from tests.worlds.bundles import SPEC
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision
 

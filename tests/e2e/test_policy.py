@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.bundles import SPEC
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.untrained import untrained
-from tests.gateway_world import FEATURES
-from tests.policies import FOLDER, rule
+from tests.worlds.bundles import SPEC
+from tests.worlds.gateway_world import FEATURES
+from tests.worlds.policies import FOLDER, rule
 from windvane.configs.schema import Purpose
 
 MODEL = "policy-e2e"

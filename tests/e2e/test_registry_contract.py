@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry_contract import FIRST, RegistryContract
+from tests.worlds.registry_contract import FIRST, RegistryContract
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.mlflow_client import open_client
 from windvane.cluster.mlflow_registry import MlflowRegistry

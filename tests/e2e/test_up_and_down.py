@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from benchmarks.world import OFFSETS, free_port
-from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.untrained import register
 from tests.e2e.world import CHANGE, START, rows, write_csv
+from tests.worlds.bundles import make_bundle
 from windvane.cluster.host.run_folder import shortest
 from windvane.cluster.host.secret_files import bearer
 from windvane.cluster.runtime.processes import mentioning
@@ -105,7 +105,7 @@ def stranger(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> It
         assert not link.exists(), "the link to the sockets was left in /tmp"
 
 
-@pytest.mark.parametrize("offset", [0, 2001])  # tests/unit/test_preconditions.py has them all
+@pytest.mark.parametrize("offset", [0, 2001])  # tests/unit/cluster/host/test_preconditions.py has them all
 def test_a_taken_port_is_told_at_once_and_nothing_is_left(stranger: Stranger, offset: int) -> None:
     port = int(stranger.environment["WINDVANE_PORT"]) + offset
     with socket.create_server(("127.0.0.1", port)):

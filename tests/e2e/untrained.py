@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bundles import make_bundle
 from tests.e2e.conftest import Place, wait_for
+from tests.worlds.bundles import make_bundle
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.registry import Registration, Standing
 from windvane.configs.load import load_settings

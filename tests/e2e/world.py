@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bundles import Labelled
+from tests.worlds.bundles import Labelled
 from windvane.cluster.encoding import Encoder
 from windvane.configs.schema import Feature
 

@@ -58,7 +58,7 @@ def _no_ray() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersion]:
     """Two real versions of the model `trips`, loaded."""
-    from tests.bundles import SPEC, make_bundle
+    from tests.worlds.bundles import SPEC, make_bundle
     from windvane.serve_apps.versions.loaded_version import load_version
 
     root = tmp_path_factory.mktemp("bundles")

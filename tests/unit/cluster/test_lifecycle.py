@@ -1,0 +1,126 @@
+"""What is up after `up` and ended by `down`, decided from settings and records alone."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.worlds.machines import FINE
+from windvane.cluster import lifecycle
+from windvane.cluster.errors import Unavailable
+from windvane.cluster.host.machine import Machine
+from windvane.cluster.host.scratch import scratch, scratch_root
+from windvane.cluster.lifecycle import Progress, down, up
+from windvane.cluster.runtime.addresses import Place, place
+from windvane.cluster.runtime.head_record import Head
+from windvane.configs.load import load_settings
+from windvane.configs.schema import Settings
+
+
+def settings_of(home: Path, **variables: str) -> Settings:
+    return load_settings({"WINDVANE_HOME": str(home), **variables})
+
+
+def test_down_without_anything_running_says_so(tmp_path: Path) -> None:
+    assert down(settings_of(tmp_path), lambda _: None) == "Nothing was running."
+
+
+def test_waiting_in_vain_names_the_logs_of_this_home(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=f"Waited -1 s for godot; look at the logs under {tmp_path}/run/ray"):
+        lifecycle._wait(lambda: False, "godot", settings_of(tmp_path), lambda _: None, -1.0)
+
+
+def test_waiting_ends_as_soon_as_it_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "POLL_SECONDS", 0.0)
+    answers, said = iter((False, False, True)), list[str]()
+    lifecycle._wait(lambda: next(answers), "control", settings_of(tmp_path), said.append)
+    assert said == ["waiting for control"] * 2
+
+
+@dataclass
+class Heads:
+    """Stands for Ray: which heads were started and ended, and what goes wrong once one runs."""
+
+    trouble: BaseException | None = None
+    machine: Machine = FINE
+    acts: list[str] = field(default_factory=list)
+
+    def start(self, settings: Settings) -> Head:
+        self.acts.append("started")
+        return Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(Path(settings.home) / "run"), ())
+
+    def end(self, home: Path, head: Head) -> int:
+        self.acts.append("ended")
+        return 1
+
+    def serve(self, settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
+        if self.trouble is not None:
+            raise self.trouble
+        return place(settings, dashboard, started)
+
+
+@pytest.fixture
+def heads(monkeypatch: pytest.MonkeyPatch) -> Heads:
+    found = Heads()
+    monkeypatch.setattr(lifecycle.ray_head, "start", found.start)
+    monkeypatch.setattr(lifecycle.ray_head, "end", found.end)
+    monkeypatch.setattr(lifecycle.machine, "look", lambda _: found.machine)
+    monkeypatch.setattr(lifecycle, "_serve", found.serve)
+    return found
+
+
+def test_what_stands_in_the_way_is_said_before_anything_is_made_or_started(tmp_path: Path, heads: Heads) -> None:
+    heads.machine = replace(FINE, listeners={8404: "nginx (process 7)"})
+    with pytest.raises(Unavailable, match=r"Port 8404 .* is in use by nginx"):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("control does not answer"), KeyboardInterrupt()])
+def test_what_was_started_in_vain_is_ended_again(tmp_path: Path, heads: Heads, trouble: BaseException) -> None:
+    heads.trouble = trouble
+    with pytest.raises(type(trouble)):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == ["started", "ended"]
+
+
+def test_what_starts_well_goes_on(tmp_path: Path, heads: Heads) -> None:
+    assert up(settings_of(tmp_path / "home"), lambda _: None).started_ray
+    assert heads.acts == ["started"]
+    assert (tmp_path / "home" / "admin.key").exists()
+    assert (tmp_path / "home" / ".gitignore").read_text() == "*\n", "or git would take keys along"
+    assert (tmp_path / "home" / ".rayignore").read_text() == "*\n", "or `ray job submit --working-dir .` would"
+
+
+def test_down_makes_nothing_where_nothing_ever_was(tmp_path: Path) -> None:
+    assert down(settings_of(tmp_path / "home"), lambda _: None) == "Nothing was running."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dashboard_that_never_answers_has_the_last_word(tmp_path: Path) -> None:
+    logs = tmp_path / "run" / "ray" / "session_latest" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "dashboard.log").write_text("Traceback\nOSError: AF_UNIX path too long\n\n")
+    with pytest.raises(Unavailable, match=r"the dashboard's ends with: OSError: AF_UNIX path too long\.$"):
+        lifecycle._wait(lambda: False, "the Ray dashboard", settings_of(tmp_path), lambda _: None, -1.0)
+
+
+def test_up_and_down_remove_what_killed_trainings_left_and_nothing_of_a_living_one(
+    tmp_path: Path, heads: Heads
+) -> None:
+    def killed(name: str) -> None:
+        (root / name).mkdir(parents=True)
+        (root / name / "rows.parquet").write_bytes(b"rows")
+        (root / f"{name}.lock").touch()
+
+    root, said = scratch_root(tmp_path), list[str]()
+    killed("loans-1")
+    with scratch(root, "living") as folder:
+        killed("loans-2")
+        up(settings_of(tmp_path), said.append)
+        assert "removed what killed trainings left in scratch: loans-2" in said
+        killed("loans-3")
+        assert down(settings_of(tmp_path), said.append) == "Nothing was running."
+        assert said[-1] == "removed what killed trainings left in scratch: loans-3"
+        assert sorted(path.name for path in root.iterdir()) == [folder.name, f"{folder.name}.lock"]

@@ -1,0 +1,292 @@
+"""The control API: who asks has to be allowed to, and whatever is sent gets a problem document, never a fault."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.cluster.cli.test_explanations import PLAIN
+from tests.worlds.callers import BOSS as OWNER
+from tests.worlds.desk_world import Client, ControlClient, DeskWorld
+from tests.worlds.rollout_world import MODEL, SPEC
+from windvane.cluster.runtime.serve_apps_api import CONTROL
+
+JSON = {"content-type": "application/json"}
+
+
+MODELS = f"/api/models/{MODEL}"
+
+
+DECLARATION = SPEC.model_dump(mode="json")
+
+
+REASON = {"reason": "because"}
+
+
+NAMES = {
+    "model": MODEL,
+    "verb": "abort",
+    "name": "console.js",
+    "decision_id": "d1",
+    "version": 1,
+    "key_id": "x",
+    "subject": "ann",
+}  # what stands in a path
+
+
+@pytest.fixture
+def world() -> DeskWorld:
+    return DeskWorld()
+
+
+@pytest.fixture
+def api(world: DeskWorld) -> Client:
+    return ControlClient(world.desk)
+
+
+def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json"), reply.text
+    found: dict[str, Any] = reply.json()
+    assert found["status"] == status
+    return found
+
+
+def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
+    """Method and path of every route that can, or cannot, change something."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            for method in sorted(route.methods or ()):
+                if (method != "GET") == mutating:
+                    yield method, route.path_format.format(**NAMES)
+
+
+def test_what_there_is_to_read_is_read(api: Client) -> None:
+    assert api.get("/api/status").json()["models"][0]["name"] == MODEL
+    assert api.get("/api/health").json() == {"status": "ok"}
+    assert api.get(MODELS).json() == DECLARATION
+    assert [each["number"] for each in api.get(f"{MODELS}/versions").json()["versions"]] == [1]
+
+
+def test_why_somebody_was_decided_about_is_told_by_its_id(world: DeskWorld, api: Client) -> None:
+    world.records.told = {(MODEL, "d1"): PLAIN}
+    assert api.get(f"{MODELS}/decisions/d1/explanation", headers=OWNER).json() == PLAIN
+    detail = problem_of(api.get(f"{MODELS}/decisions/d2/explanation", headers=OWNER), 404)["detail"]
+    assert detail == f"The log of {MODEL} has no decision 'd2'"
+    problem_of(api.get("/api/models/trips/decisions/d1/explanation", headers=OWNER), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/models/trips", None),
+        ("GET", "/api/models/trips/versions", None),
+        ("GET", "/api/models/trips/events", None),
+        ("GET", "/api/models/trips/rollout", None),
+        ("POST", "/api/models/trips/retrain", REASON),
+        ("POST", "/api/models/trips/undeploy", REASON),
+        ("POST", "/api/models/trips/rollout", {"version": 1, **REASON}),
+        ("POST", "/api/models/trips/rollout/abort", REASON),
+        ("POST", "/api/models/trips/rollout/approve", {"version": 1, **REASON}),
+        ("PUT", "/api/models/trips/pins", {"versions": []}),
+    ],
+)
+def test_a_model_that_is_not_deployed_is_not_found(api: Client, method: str, path: str, body: Any) -> None:
+    found = problem_of(api.request(method, path, json=body, headers=OWNER), 404)
+    assert found["detail"] == f"No model 'trips' is deployed; deployed are: {MODEL}"
+
+
+def test_a_version_that_does_not_exist_is_not_found(api: Client) -> None:
+    order = {"version": 7, "reason": "try"}
+    assert (
+        "no version 7; there are: 1"
+        in problem_of(api.post(f"{MODELS}/rollout", json=order, headers=OWNER), 404)["detail"]
+    )
+    problem_of(api.put(f"{MODELS}/pins", json={"versions": [7]}, headers=OWNER), 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+@pytest.mark.parametrize("verb", ["decide", "outcomes"])
+def test_the_door_of_a_model_that_is_not_deployed_is_a_problem_too(api: Client, method: str, verb: str) -> None:
+    found = problem_of(api.request(method, f"/v2/models/trips/{verb}"), 404)
+    assert found["detail"] == "No model 'trips' is deployed here; `windvane status` lists those that are"
+
+
+@pytest.mark.parametrize("path", ["/trips", "/trips/ready", "/trips/infer", "/trips/versions/1/infer"])
+def test_the_protocol_of_a_model_that_is_not_deployed_is_answered_in_its_own_way(api: Client, path: str) -> None:
+    for reply in (api.get(f"/v2/models{path}"), api.post(f"/v2/models{path}", content=b"{")):
+        assert (reply.status_code, reply.headers["content-type"]) == (404, "application/json")
+        assert reply.json() == {"error": "No model 'trips' is deployed here; `windvane status` lists those that are"}
+
+
+@pytest.mark.parametrize("path", ["/v2/models/", "/v2/models", "/v2/repository/index"])
+def test_nothing_under_the_protocol_says_so_in_its_own_way(api: Client, path: str) -> None:
+    reply = api.get(path)
+    assert (reply.status_code, list(reply.json())) == (404, ["error"])
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api", "/v22", "/console/secret.js", "/console/../token"])
+def test_a_path_that_leads_nowhere_is_a_problem(api: Client, path: str) -> None:
+    assert "There is nothing at" in problem_of(api.get(path), 404)["detail"]
+
+
+def test_a_verb_that_does_not_exist_is_not_found(api: Client) -> None:
+    problem_of(api.post(f"{MODELS}/rollout/explode", json=REASON, headers=OWNER), 404)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/api/status"), ("DELETE", MODELS), ("PUT", "/console")])
+def test_a_method_that_is_not_answered_says_which_is(api: Client, method: str, path: str) -> None:
+    reply = api.request(method, path, headers=OWNER)
+    found = problem_of(reply, 405)
+    assert reply.headers["allow"] in ("GET, HEAD, OPTIONS", "GET, HEAD, OPTIONS, PUT")
+    assert found["detail"] == f"{method} is not answered here; use {reply.headers['allow']}"
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"), [(MODELS, ("GET", "PUT")), (f"{MODELS}/rollout", ("GET", "POST")), ("/api/status", ("GET",))]
+)
+def test_a_method_that_is_not_answered_is_told_of_all_that_are(
+    api: Client, path: str, methods: tuple[str, ...]
+) -> None:
+    """They stand in routes of their own, of which Starlette names the first; schemathesis found it."""
+    allowed = api.request("DELETE", path, headers=OWNER).headers["allow"]
+    assert allowed.split(", ") == sorted({*methods, "HEAD", "OPTIONS"})
+
+
+def test_a_body_that_does_not_fit_has_a_pointer_to_every_place(api: Client) -> None:
+    order = {"version": 0, "skip_shadow": "perhaps", "a/b~c": 1}
+    found = problem_of(api.post(f"{MODELS}/rollout", json=order, headers=OWNER), 422)
+    assert [each["pointer"] for each in found["errors"]] == ["/reason", "/version", "/skip_shadow", "/a~1b~0c"]
+    found = problem_of(api.put(f"{MODELS}/pins", json={"versions": [1, -1, 10**40]}, headers=OWNER), 422)
+    assert [each["pointer"] for each in found["errors"]] == ["/versions/1", "/versions/2"]
+
+
+@pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=1001", f"after={10**30}"])
+def test_a_query_parameter_out_of_range_is_named(api: Client, query: str) -> None:
+    (place,) = problem_of(api.get(f"{MODELS}/events?{query}"), 422)["errors"]
+    assert place["detail"].startswith(f"query parameter {query.partition('=')[0]}: ")
+    assert place["pointer"] == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "empty"),
+        (b"{", "is not JSON"),
+        (b"\xff", "is not UTF-8"),
+        (b'{"reason": NaN}', "NaN"),
+        (b'{"reason": "a", "reason": "b"}', "twice"),
+        (b"[" * 100_000, "nests too deep"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_malformed(api: Client, body: bytes, sentence: str) -> None:
+    reply = api.post(f"{MODELS}/retrain", content=body, headers=JSON | OWNER)
+    assert sentence in problem_of(reply, 400)["detail"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_body_that_is_not_announced_as_json_is_told_so(api: Client, kind: str) -> None:
+    reply = api.post(f"{MODELS}/retrain", content=b'{"reason": "a"}', headers={"content-type": kind} | OWNER)
+    assert "send application/json" in problem_of(reply, 415)["detail"]
+
+
+TEXTS = st.text(st.characters(codec=None, categories=None), max_size=6)  # halves of surrogate pairs too
+
+
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+WORDS = st.sampled_from(["reason", "version", "versions", "skip_shadow", "features", "data", "name", "rollout"])
+
+
+BODIES = TREES | st.dictionaries(WORDS | TEXTS, TREES, max_size=4)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=BODIES)
+def test_no_body_is_a_fault_of_the_server(api: Client, body: Any) -> None:
+    for method, path in routes(api.app, mutating=True):
+        reply = api.request(method, path, content=json.dumps(body).encode(), headers=JSON | OWNER)
+        assert reply.status_code in (200, 201, 202, 404, 409, 422)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.sampled_from(sorted(DECLARATION)), value=TREES)
+def test_a_declaration_with_anything_in_it_is_taken_or_refused(api: Client, body: str, value: Any) -> None:
+    declaration = json.dumps(DECLARATION | {body: value}).encode()
+    reply = api.put(MODELS, content=declaration, headers=JSON | OWNER)
+    if reply.status_code != 200:
+        assert all(each["pointer"].startswith(f"/{body}") for each in problem_of(reply, 422)["errors"])
+
+
+def test_a_declaration_for_another_name_is_refused(api: Client) -> None:
+    found = problem_of(api.put("/api/models/trips", json=DECLARATION, headers=OWNER), 422)
+    assert found["errors"] == [{"pointer": "/name", "detail": f"is '{MODEL}', and the path names 'trips'"}]
+
+
+def test_no_model_can_take_the_place_of_control(api: Client) -> None:
+    """It is deployed under its own name, and would have replaced the control application."""
+    found = problem_of(api.put(f"/api/models/{CONTROL}", json=DECLARATION | {"name": CONTROL}, headers=OWNER), 422)
+    assert "choose another name" in found["errors"][0]["detail"]
+
+
+def test_an_owner_can_do_everything(world: DeskWorld, api: Client) -> None:
+    assert api.put(MODELS, json=DECLARATION, headers=OWNER).json()["champion"] == 1
+    opened = api.post(f"{MODELS}/retrain", json=REASON, headers=OWNER)
+    assert (opened.status_code, opened.json()["reason"]) == (202, "boss asked: because")
+    assert api.put(f"{MODELS}/pins", json={"versions": [1]}, headers=OWNER).json()["pins"] == [1]
+    candidate = world.register("candidate")
+    begun = api.post(f"{MODELS}/rollout", json={"version": candidate, **REASON}, headers=OWNER)
+    assert (begun.status_code, begun.json()["phase"]) == (202, "shadow")
+    paused = api.post(f"{MODELS}/rollout/pause", json=REASON, headers=OWNER)
+    assert (paused.status_code, paused.json()["paused"]) == (200, True)
+    problem_of(api.post(f"{MODELS}/rollout", json={"version": candidate, **REASON}, headers=OWNER), 409)
+    assert api.post(f"{MODELS}/rollout/abort", json=REASON, headers=OWNER).json()["phase"] == "aborted"
+    assert "abort" in api.get(f"{MODELS}/rollout").json()["reason"]
+    assert api.post(f"{MODELS}/undeploy", json=REASON, headers=OWNER).json() == {"model": MODEL}
+    problem_of(api.get(MODELS), 404)
+
+
+def test_the_console_may_load_only_itself(api: Client) -> None:
+    page = api.get("/console")
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'")
+    assert "unsafe" not in policy
+    for name, kind in (("console.js", "text/javascript"), ("console.css", "text/css")):
+        assert f'"console/{name}"' in page.text
+        file = api.get(f"/console/{name}")
+        assert (file.status_code, file.headers["content-type"].partition(";")[0]) == (200, kind)
+    assert "<script>" not in page.text
+    assert " style=" not in page.text
+    assert api.get("/").headers["location"] == "console"
+
+
+def test_metrics_are_prometheus_text(api: Client) -> None:
+    reply = api.get("/metrics")
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert f'model="{MODEL}"' in reply.text
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        REASON,
+        {"version": 2},
+        {"version": 0, **REASON},
+        {"version": 2, "plan": "4F2A", **REASON},
+        {"version": 2, "by": 1},
+    ],
+)
+def test_an_answer_has_to_say_what_it_is_given_for(api: Client, verb: str, order: dict[str, Any]) -> None:
+    assert problem_of(api.post(f"{MODELS}/rollout/{verb}", json=order, headers=OWNER), 422)["errors"]

@@ -1,0 +1,55 @@
+"""Over gRPC nobody learns whether there is a model that is not theirs."""
+
+import asyncio
+
+import pytest
+from grpc import StatusCode as Code
+from tritonclient.grpc import service_pb2 as messages
+
+from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
+from tests.worlds.callers import BOSS, key, knowing, limited
+from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+
+OTHERS, SLOW = "wv_" + "o" * 43, "wv_" + "s" * 43
+
+
+def answered(context: FakeContext, local: bool = True, times: int = 1) -> list[str]:
+    said: list[str] = []
+    authenticator = knowing(key(OTHERS, "client", name="eve", models=("loans",)), limited(SLOW, 1.0, 1))
+    reception = GrpcReception(authenticator, TurnedAway(said.append, lambda: 0.0), local)
+    empty = messages.ModelInferResponse()
+    for _ in range(times):
+        assert asyncio.run(reception.answer("trips", empty, context)) is empty
+    return said
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code", "sentence"),
+    [
+        ({}, Code.UNAUTHENTICATED, "Send your key"),
+        ({"x_api_key": "wv_nobodys"}, Code.UNAUTHENTICATED, "This key is not known here"),
+        ({"x_api_key": OTHERS}, Code.PERMISSION_DENIED, "'eve' may not use 'trips'"),
+        ({"x_api_key": OTHERS, "x-windvane-application": "boats"}, Code.PERMISSION_DENIED, "'eve' may not use 'boats'"),
+        (BOSS, Code.NOT_FOUND, "No model 'trips' is deployed here"),
+        (BOSS | {"x-windvane-application": "boats"}, Code.NOT_FOUND, "No application 'boats' is deployed here"),
+    ],
+)
+def test_who_may_know_is_told(metadata: dict[str, str], code: Code, sentence: str) -> None:
+    context = FakeContext(**metadata)
+    said = answered(context)
+    assert (context.code, context.details[: len(sentence)]) == (code, sentence)
+    assert len(said) == (code is not Code.NOT_FOUND)
+
+
+def test_who_asks_too_fast_is_told_so() -> None:
+    context = FakeContext(x_api_key=SLOW)
+    answered(context, times=2)
+    assert context.code is Code.RESOURCE_EXHAUSTED
+
+
+def test_a_local_windvane_answers_its_own_machine_only() -> None:
+    for local, code in ((True, Code.PERMISSION_DENIED), (False, Code.NOT_FOUND)):
+        context = FakeContext("ipv4:10.0.0.7:40312", **BOSS)
+        answered(context, local)
+        assert context.code is code

@@ -1,0 +1,226 @@
+"""Whatever deciding meets that nobody foresaw: every request gets an answer, and everything taken is given back."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.serve_apps.pipeline.test_decider import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
+from tests.worlds.gateway_world import World, canary, champion, gateway, settled
+from windvane.cluster.errors import WindvaneError
+from windvane.serve_apps.protocol.question import Answer, Question
+from windvane.serve_apps.versions.loaded_version import LoadedVersion
+
+Versions = dict[int, LoadedVersion]
+
+
+def boom(*_: Any, **__: Any) -> Any:
+    raise LookupError("nobody foresaw this")
+
+
+async def outcomes(world: World, *requests: list[Question]) -> list[list[Answer] | BaseException]:
+    asked = [asyncio.ensure_future(world.decider.decide(questions, 0.0)) for questions in requests]
+    await settled(lambda: all(each.done() for each in asked))
+    return list(await asyncio.gather(*asked, return_exceptions=True))
+
+
+def ask(world: World, *requests: list[Question]) -> list[list[Answer] | BaseException]:
+    found = world.run(outcomes(world, *requests))
+    world.quiet()
+    assert world.decider.admission.rows == 0
+    world.run(world.decider.drain())
+    return found
+
+
+def is_fault(outcome: object) -> bool:
+    """A WindvaneError that says what to do, and nothing of what happened."""
+    return (
+        type(outcome) is WindvaneError
+        and outcome.status == 500
+        and "send it once more" in str(outcome)
+        and "nobody foresaw" not in str(outcome)
+    )
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda world: (world.gate, "act"),
+        lambda world: (world.decider._ruling, "rule"),
+        lambda world: (world.decider._explaining, "take"),
+        lambda world: (world.decider._records, "decided"),
+        lambda world: (world.log, "append"),
+        lambda world: (world.log, "commit"),
+        lambda world: (world.decider._waiting, "hold"),
+        lambda world: (world.decider._waiting, "wanted"),
+        lambda world: (world.roster.in_force.router, "pick"),
+    ],
+    ids=["gate", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
+)
+def test_wherever_it_happens_every_request_of_the_batch_is_told_and_the_next_is_decided(
+    versions: Versions,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    broken: Callable[[World], tuple[object, str]],
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        requests = [[Question("a", ROW)], [Question("b", ROW), Question("c", ROW, request_id="k")]]
+        with pytest.MonkeyPatch.context() as patch:
+            owner, name = broken(world)
+            patch.setattr(type(owner), name, boom)
+            found = ask(world, *requests)
+        assert [is_fault(each) for each in found] == [True, True]
+        assert "LookupError: nobody foresaw this" in caplog.text
+        assert "Traceback" in caplog.text
+        world.log.records.clear()
+        again = ask(world, *requests)
+        assert [isinstance(each, list) for each in again] == [True, True]
+        assert [decision.subject for decision in world.decisions] == ["a", "b", "c"]
+
+
+def test_one_row_that_cannot_be_routed_takes_no_other_along(versions: Versions, tmp_path: Path) -> None:
+    def unit(subject: str) -> str:
+        return boom() if subject == "odd" else subject
+
+    with gateway(versions, champion(), tmp_path) as world:
+        world.decider._unit = unit
+        odd, fine = ask(world, [Question("odd", ROW), Question("with it", ROW)], [Question("fine", ROW)])
+        assert is_fault(odd)
+        assert isinstance(fine, list)
+
+
+def test_an_arm_that_breaks_takes_no_other_along(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gateway(versions, canary(), tmp_path) as world:
+        real = world.decider._ruling.rule
+
+        def rule(rows: Any, scores: Any) -> Any:
+            return boom() if rows[0].question.subject == CANDIDATE_UNITS[0] else real(rows, scores)
+
+        monkeypatch.setattr(world.decider._ruling, "rule", rule)
+        odd, fine = ask(world, [Question(CANDIDATE_UNITS[0], ROW)], [Question(CHAMPION_UNITS[0], ROW)])
+        assert is_fault(odd)
+        assert isinstance(fine, list)
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_a_candidate_that_breaks_in_any_way_is_counted_and_the_champion_answers(
+    versions: Versions, tmp_path: Path, caplog: pytest.LogCaptureFixture, explain: bool
+) -> None:
+    broken: Any = LoadedVersion.__new__(LoadedVersion)
+    broken.number = 2
+    broken.score = versions[2].score if explain else boom
+    broken.explain, broken._grounding = boom, object()
+    with gateway(versions | {2: broken}, canary(), tmp_path) as world:
+        [[answer]] = ask(world, [Question(CANDIDATE_UNITS[0], ROW, explain=explain)])  # type: ignore[misc]
+        assert (answer.version, answer.arm) == (1, "fallback")  # type: ignore[union-attr]
+        assert world.counts.errors == [(2, 2, 1, "candidate")]
+        assert "LookupError" in caplog.text
+
+
+def test_a_champion_that_breaks_in_any_way_is_a_fault_that_is_told(tmp_path: Path) -> None:
+    broken: Any = SimpleNamespace(number=1, score=boom, names=())
+    with gateway({1: broken}, champion(), tmp_path) as world:
+        assert is_fault(ask(world, [Question("a", ROW)])[0])
+
+
+def test_rows_that_others_have_in_hand_are_finished_once(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plain row waits for the disk when the explained one of its request breaks the batch."""
+
+    async def scenario(world: World) -> None:
+        world.log.holding = True
+        asking = asyncio.ensure_future(
+            world.decider.decide([Question("plain", ROW), Question("explained", ROW, explain=True)], 0.0)
+        )
+        await settled(asking.done)
+        assert is_fault(asking.exception())
+        assert world.decider.admission.rows == 0
+        world.log.release()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await world.decider.drain()
+
+    with gateway(versions, champion(), tmp_path) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr(world.decider._explaining, "_explain", boom)
+            world.run(scenario(world))
+        world.log.holding = False
+        assert isinstance(ask(world, [Question("next", ROW)])[0], list)
+
+
+def test_an_answer_that_cannot_be_given_is_a_fault_that_is_told(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr("windvane.serve_apps.pipeline.pending.Pending.give", boom)
+            world.log.holding = True
+
+            async def scenario() -> list[list[Answer] | BaseException]:
+                asked = asyncio.ensure_future(outcomes(world, [Question("a", ROW)]))
+                await settled(lambda: bool(world.log.records))
+                world.log.release()
+                return await asked
+
+            assert is_fault(world.run(scenario())[0])
+        assert world.decider.admission.rows == 0
+
+
+def test_who_sends_an_id_again_does_not_wait_for_an_answer_that_nobody_makes(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr(world.decider._waiting, "take", boom)
+            assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], LookupError)
+        assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], list)
+
+
+def test_what_cannot_be_counted_is_answered_and_scored_by_its_shadows(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with gateway(versions, champion(shadows=(2,)), tmp_path) as world:
+        monkeypatch.setattr(world.counts, "add", boom)
+        assert isinstance(ask(world, [Question("a", ROW)])[0], list)
+        assert [shadow.version for shadow in world.shadow_records] == [2]
+        assert "not counted" in caplog.text
+
+
+def test_a_group_that_breaks_half_way_leaves_nothing_to_be_logged_with_the_next(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from windvane.serve_apps.pipeline import records
+
+    real, made = records._record, list[str]()
+
+    def record(*arguments: Any) -> Any:
+        made.append(arguments[5].subject)
+        return boom() if arguments[5].subject == "b" else real(*arguments)
+
+    with gateway(versions, champion(), tmp_path) as world:
+        monkeypatch.setattr(records, "_record", record)
+        assert is_fault(ask(world, [Question("a", ROW), Question("b", ROW)])[0])
+        assert made == ["a", "b"]
+        assert world.decisions == []
+
+
+def test_nothing_of_a_row_stands_in_what_the_caller_is_told(versions: Versions, tmp_path: Path) -> None:
+    def unit(subject: str) -> str:
+        raise KeyError(subject)
+
+    logging.disable(logging.CRITICAL)
+    try:
+        with gateway(versions, champion(), tmp_path) as world:
+            world.decider._unit = unit
+            [outcome] = ask(world, [Question("N725MQ", ROW)])
+            assert is_fault(outcome)
+            assert "N725MQ" not in str(outcome)
+    finally:
+        logging.disable(logging.NOTSET)

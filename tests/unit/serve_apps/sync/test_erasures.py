@@ -1,0 +1,95 @@
+"""An erasure that happened anywhere is heard of within a look, and what was remembered of the subject goes."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.worlds.gateway_world import settled
+from tests.worlds.vault import open_vault
+from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.sync.erasures import Forgetting
+
+
+def test_a_look_forgets_whom_another_process_erased(tmp_path: Path) -> None:
+    vault, elsewhere = open_vault(tmp_path), open_vault(tmp_path)
+    for subject in ("Ana", "Ben"):
+        vault.protect(subject, "d", b"")
+    vault.flush()
+    remembered = ["Ana", "Ben", "Cem"]
+
+    def forget(erased) -> None:  # type: ignore[no-untyped-def]
+        remembered[:] = [subject for subject in remembered if not erased(subject)]
+
+    forgetting = Forgetting(vault, forget)
+    forgetting.look()
+    assert remembered == ["Ana", "Ben", "Cem"]
+    elsewhere.erase("Ana", 5.0)
+    elsewhere.erase("Cem", 5.0)  # nobody here has a key of
+    forgetting.look()
+    assert remembered == ["Ben"]
+    assert set(vault._held) == {"Ben"}
+
+
+def test_what_could_not_be_forgotten_is_forgotten_with_the_next_look(tmp_path: Path) -> None:
+    vault, tries = open_vault(tmp_path), list[bool]()
+
+    def forget(erased: Callable[[str], bool]) -> None:
+        tries.append(erased("Ana"))
+        if len(tries) == 1:
+            raise LookupError
+
+    forgetting = Forgetting(vault, forget)
+    vault._keys.erase(bytes.fromhex(vault.hash("Ana")), 1.0)
+    with pytest.raises(LookupError):
+        forgetting.look()
+    forgetting.look()
+    forgetting.look()
+    assert tries == [True, True]
+
+
+def test_whatever_a_look_meets_the_next_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = 0
+
+    async def scenario() -> None:
+        nonlocal looks
+        forgetting = Forgetting(open_vault(tmp_path), lambda _: None, seconds=0.0)
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+            raise LookupError
+
+        monkeypatch.setattr(forgetting, "look", look)
+        forgetting.start()
+        await settled(lambda: looks > 1)
+        await forgetting.stop()
+
+    asyncio.run(scenario())
+    assert "it goes on" in caplog.text
+
+
+def test_a_vault_that_does_not_answer_is_told_of_once_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault = open_vault(tmp_path)
+    forgotten: list[object] = []
+    forgetting = Forgetting(vault, forgotten.append)
+
+    def away(_: int) -> object:
+        raise Unavailable("the vault does not answer")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(vault._keys, "erasures", away)
+        forgetting.look()
+        forgetting.look()
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "It is not known which subjects were erased"
+    ]
+    vault._keys.erase(bytes.fromhex(vault.hash("Ana")), 1.0)
+    forgetting.look()
+    assert len(forgotten) == 1

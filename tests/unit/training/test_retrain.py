@@ -1,0 +1,272 @@
+"""The whole job on fakes: what it registers, as what, and whom it tells."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+import xgboost
+
+from tests.worlds import figures
+from tests.worlds.vault import open_vault
+from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.bundle import Bundle
+from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.cluster.model_card import read_card
+from windvane.cluster.registry import Registration
+from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.loop.requests import open_request, shelf
+from windvane.training.engines.local_engine import LocalEngine
+from windvane.training.export.export import check, export, probes, sample, to_onnx
+from windvane.training.fit.engine import Fitted, Search, Trial, Work
+from windvane.training.fit.growing import grown
+from windvane.training.fit.settings import FitSettings
+from windvane.training.order import Order
+from windvane.training.progress import Progress
+from windvane.training.retrain import Workplace, retrain
+from windvane.training.rows.examples import Examples
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+class PlainEngine(LocalEngine):
+    """Fits at once in this process with the settings it is given."""
+
+    def __init__(self, settings: FitSettings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+        assert learn.times[-1] < check.times[0]
+        return Search(self._settings, (Trial(self._settings, 0.5),))
+
+
+class PlainPictures:
+    """Draws nothing, at once."""
+
+    def warm_up(self) -> None:
+        pass
+
+    def draw(self, folder: Path, *_: object) -> None:
+        (folder / "roc.png").write_bytes(b"")
+
+
+class KeptRegistrations(MemoryRegistry):
+    """Remembers what it was told beside the version."""
+
+    def register(self, registration: Registration, bundle: Path, extras: Path | None = None):  # type: ignore[no-untyped-def]
+        self.registration = registration
+        self.extras = sorted(path.name for path in extras.iterdir()) if extras else []
+        return super().register(registration, bundle, extras)
+
+
+GOOD = FitSettings(start="none", max_depth=3, min_child_weight=5, rounds=20)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    registry, vault = KeptRegistrations(root=tmp_path / "registry"), open_vault(tmp_path)
+    return Workplace(tmp_path, registry, MemoryStore(), PlainEngine(GOOD), vault, PlainPictures())
+
+
+def write_rows(path: Path, days: int, unit: float = 1.0, seed: int = 5) -> Path:
+    """Ten rows a day; `bad` is likelier the lower the income, which is written in `unit`."""
+    random = np.random.default_rng(seed)
+    income = random.normal(50, 15, 10 * days)
+    bad = random.random(10 * days) < 1 / (1 + np.exp((income - 45) / 5))
+    lines = [
+        f"{(NOW + timedelta(days=i // 10)).date()},{income[i] * unit:.3f},{int(bad[i])},{'AB'[i % 2]}"
+        for i in range(10 * days)
+    ]
+    path.write_text("day,income,bad,branch\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def loans(source: Path, until: str | None = None) -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "name": "loans",
+            "owner": "credit",
+            "unit": "customer",
+            "target": {"name": "bad"},
+            "features": [
+                {"name": "income", "type": "number", "missing": True},
+                {"name": "branch", "type": "category", "categories": ["A", "B"]},
+            ],
+            "data": {"source": str(source), "time": "day", "until": until},
+            "decision": {"actions": [{"name": "grant", "at_least": 0.0, "cost_if_true": 5}]},
+            "training": {"holdout": "20d", "bootstrap": 50},
+        }
+    )
+
+
+def silent() -> Progress:
+    return Progress(lambda: 0.0, lambda _: None)
+
+
+def test_the_first_version_becomes_champion_with_a_bundle_that_opens(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    version = retrain(Order("loans", "first"), spec, place, silent())
+    assert (version.number, version.standing, version.parent, version.reason) == (1, "champion", None, "first")
+    assert place.registry.champion("loans") == 1
+    bundle = Bundle.open(place.registry.fetch("loans", 1, tmp_path / "fetched"))
+    assert bundle.spec == spec
+    assert bundle.manifest.max_onnx_difference < 1e-5
+    assert bundle.manifest.trees == 20
+    profile = Profile.from_json(bundle.profile_path.read_bytes())
+    assert sum(profile.features[0].counts) == 800
+    assert profile.performance.auc > 0.7
+    assert place.registry.extras == ["card.md", "roc.png"]  # type: ignore[attr-defined]
+    assert bundle.card_path is not None
+    card = read_card(bundle.card_path.read_bytes())
+    assert (card.model, card.owner, card.rows.learnt, card.rows.digest) == (
+        *("loans", "credit", 800),
+        place.registry.registration.tags["data_sha256"],  # type: ignore[attr-defined]
+    )
+    assert card.metrics["auc"].value == version.metrics["auc"]
+    tags = place.registry.registration.tags  # type: ignore[attr-defined]
+    assert {"data_sha256", "code_revision", "environment", "spec_sha256", "source", "gate"} <= set(tags)
+    assert version.metrics["auc_low"] < version.metrics["auc"] < version.metrics["auc_high"]
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_the_same_rows_again_are_no_change_although_the_champion_knows_them_by_heart(
+    place: Workplace, tmp_path: Path
+) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    again = retrain(Order("loans"), spec, place, silent())
+    assert (again.standing, again.parent) == ("rejected", 1)
+    assert place.registry.registration.tags["gate"].startswith("no change: it scores all 210 rows")  # type: ignore[attr-defined]
+    accepted = retrain(Order("loans", accept=True), spec, place, silent())
+    assert accepted.standing == "candidate"
+    assert again.metrics["difference_log_loss"] == 0.0
+    assert place.registry.champion("loans") == 1
+
+
+def test_a_clearly_worse_version_is_rejected_and_an_override_is_recorded(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    blind = replace(place, engine=PlainEngine(replace(GOOD, eta=0.001, rounds=2)))
+    assert retrain(Order("loans"), spec, blind, silent()).standing == "rejected"
+    overridden = retrain(Order("loans", accept=True), spec, blind, silent())
+    assert overridden.standing == "candidate"
+    assert place.registry.registration.tags["gate_overridden"] == "yes"  # type: ignore[attr-defined]
+    told = [event for event in place.store.events("loans") if event.kind == "registered"]
+    assert [event.facts["standing"] for event in told] == ["champion", "rejected", "candidate"]
+    assert "accepted by the operator" in told[-1].detail
+
+
+def test_a_unit_error_in_another_source_shows_on_the_declared_rows(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    cents = write_rows(tmp_path / "cents.csv", 80, unit=100.0)
+    version = retrain(Order("loans", source=str(cents)), spec, place, silent())
+    assert version.standing == "rejected"
+    assert version.metrics["brier"] > version.metrics["champion_brier"] + 0.1
+    assert place.registry.registration.tags["source"] == str(cents)  # type: ignore[attr-defined]
+
+
+def test_a_request_gets_its_version_its_findings_and_no_second_version(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    request, _ = open_request(place.store, "loans", "income drifted", "findings", ["psi of income 0.4"], NOW)
+    order = Order("loans", request.reason, request.request_id)
+    version = retrain(order, spec, place, silent())
+    saved, _ = shelf(place.store).load(request.key)
+    assert saved is not None
+    assert saved.version == version.number == 1
+    assert place.registry.registration.tags["findings"] == "psi of income 0.4"  # type: ignore[attr-defined]
+    assert retrain(order, spec, place, silent()) == version
+    assert len(place.registry.versions("loans")) == 1
+    assert [event.kind for event in place.store.events("loans")].count("registered") == 1
+
+
+def test_a_job_that_died_after_registering_still_hands_over(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    request, _ = open_request(place.store, "loans", "by hand", "manual", [], NOW)
+    order = Order("loans", request.reason, request.request_id)
+    retrain(order, spec, place, silent())
+    after_a_crash = replace(place, store=MemoryStore())
+    open_request(after_a_crash.store, "loans", "by hand", "manual", [], NOW)
+    retrain(order, spec, after_a_crash, silent())
+    saved, _ = shelf(after_a_crash.store).load(request.key)
+    assert saved is not None
+    assert saved.version == 1
+    assert [event.version for event in after_a_crash.store.events("loans") if event.kind == "registered"] == [1]
+
+
+def test_a_champion_whose_feature_is_gone_is_not_compared(place: Workplace, tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    retrain(Order("loans"), spec, place, silent())
+    narrow = spec.model_copy(update={"features": spec.features[:1]})
+    version = retrain(Order("loans"), narrow, place, silent())
+    assert version.standing == "candidate"
+    assert "champion 1 needs 'branch'" in place.registry.registration.tags["gate"]  # type: ignore[attr-defined]
+
+
+def test_onnx_and_booster_agree_on_holes_unknown_and_extreme_rows(tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    random = np.random.default_rng(1)
+    rows = np.column_stack([random.normal(50, 15, 500), random.integers(0, 4, 500)]).astype(np.float32)
+    booster = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(rows, rows[:, 0] < 45), 20)
+    (tmp_path / "model.onnx").write_bytes(to_onnx(booster, 2))
+    tried = probes(rows, spec)
+    assert np.isnan(tried[:, 0]).sum() > 100
+    assert check(tmp_path / "model.onnx", booster, tried).max_difference < 1e-6
+    other = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(rows, rows[:, 0] > 45), 20)
+    with pytest.raises(WindvaneError, match="cannot be served"):
+        check(tmp_path / "model.onnx", other, tried)
+
+
+def test_a_booster_that_never_splits_is_refused_in_a_sentence() -> None:
+    rows = np.ones((60, 2), np.float32)
+    booster = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(rows, np.arange(60) < 9), 3)
+    with pytest.raises(Invalid, match="gives every row the same score: no feature differs"):
+        to_onnx(booster, 2)
+
+
+def test_boosters_of_few_rows_and_rare_outcomes_agree_with_their_onnx(tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    random = np.random.default_rng(1)
+    for true, rounds in ((11, 5), (60, 0), (300, 5)):
+        rows = np.column_stack([random.random(600), random.integers(0, 4, 600)]).astype(np.float32)
+        labels = rows[:, 0] >= np.sort(rows[:, 0])[-true]
+        learnt = Examples(pa.table({"n": np.arange(600)}), rows, labels, np.arange(600.0), frozenset({1}))
+        booster = grown(FitSettings(rounds=rounds, min_child_weight=0.1), learnt, 7, 1)
+        (tmp_path / "model.onnx").write_bytes(to_onnx(booster, 2))
+        assert check(tmp_path / "model.onnx", booster, probes(rows, spec)).max_difference < 1e-6
+        assert figures.auc(labels, booster.inplace_predict(rows).astype(np.float64)) > 0.99
+
+
+def test_the_reference_sample_is_spread_over_time_and_leaves_personal_features_behind(tmp_path: Path) -> None:
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    first, second = spec.features[:2]
+    secretive = spec.model_copy(update={"features": (first, second.model_copy(update={"personal": True}))})
+    table = pa.table({first.name: np.arange(20_000.0), second.name: ["x"] * 20_000})
+    kept = sample(Examples(table, np.zeros((20_000, 2), np.float32), np.zeros(20_000, bool), np.arange(2e4)), secretive)
+    assert kept.num_rows == 5000
+    assert kept[first.name].to_pylist()[::4999] == [0.0, 19_999.0]
+    assert kept[second.name].null_count == 5000
+
+
+def test_a_bundle_keeps_no_password(tmp_path: Path, place: Workplace) -> None:
+    rows = write_rows(tmp_path / "rows.csv", 80)
+    spec = loans(rows)
+    secret = spec.data.model_copy(update={"source": "postgresql://reader:secret@db/loans", "query": "select 1"})
+    examples = np.zeros((60, 2), np.float32)
+    examples[:30, 0] = 1
+    labels = examples[:, 0] > 0
+    booster = xgboost.train(GOOD.booster_parameters(1, 1), xgboost.DMatrix(examples, labels), 2)
+    profile = Profile.learn(spec.features, examples, np.linspace(0, 1, 60), labels)
+    names = [feature.name for feature in spec.features]
+    table = pa.table({names[0]: examples[:, 0], names[1]: ["a"] * 60})
+    learnt = Examples(table, examples, labels, np.arange(60.0))
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    export(Fitted(booster, booster), spec.model_copy(update={"data": secret}), profile, learnt, 40.0, folder)
+    assert b"secret" not in b"".join(path.read_bytes() for path in folder.iterdir())
+    assert msgspec.json.decode((folder / "manifest.json").read_bytes())["judged_until"] == 40.0

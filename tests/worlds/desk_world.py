@@ -1,0 +1,225 @@
+"""A Desk over the made-up world of rollouts, with a monitor that answers or does not."""
+
+import asyncio
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from tests.worlds.callers import BOSS, knowing
+from tests.worlds.gateway_world import PACKAGED_POLICY
+from tests.worlds.policies import PACKAGED
+from tests.worlds.rollout_world import MODEL, World
+from windvane.backtest.memory import MemoryStore
+from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.errors import NotFound, Unavailable
+from windvane.cluster.model_card import Card
+from windvane.cluster.policies.cedar_policy import taken
+from windvane.cluster.policies.cedar_rules import compile_policies
+from windvane.cluster.policies.consent import ConsentRecords
+from windvane.cluster.policies.policy_library import PolicyLibrary
+from windvane.cluster.runtime.waiting import Wait
+from windvane.cluster.store import Store
+from windvane.monitoring.counts.snapshot import Snapshot
+from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.app import make_app
+from windvane.serve_apps.admin.governance.consents import ConsentDesk
+from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.routes import Governance
+from windvane.serve_apps.admin.inference_server import add_server_routes
+from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.models import Desk
+from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.records.replies import Retold
+from windvane.serve_apps.admin.route_auth import Keeper
+from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.rollout.plan import Rollout
+
+SEEN = Snapshot(
+    model=MODEL,
+    watermark=1_700_000_000.0,
+    decisions=1200,
+    errors=3,
+    decisions_per_second=80.0,
+    latency_p50_ms=2.5,
+    latency_p99_ms=9.0,
+    arms=(),
+    shadow_scores={},
+    shadow_dropped={2: 4},
+    waiting=7,
+    waiting_dropped=0,
+    labelled=1000,
+    corrected=0,
+    unmatched=0,
+    replicas=2,
+    profiles=(1,),
+    denied={"consent": 2},
+    refused=5,
+    refusals={("", "malformed_request"): 1, ("income", "range"): 4},
+    warnings={("plan", "unknown_category"): 3},
+)
+
+
+class FakeMonitors:
+    """Says the same of every model until it is away."""
+
+    def __init__(self) -> None:
+        self.seen = SEEN
+        self.away = False
+
+    def snapshot(self, model: str) -> Snapshot:
+        if self.away:
+            raise Unavailable("the monitor is restarting")
+        return replace(self.seen, model=model)
+
+
+class FakeRecords:
+    """Knows what was put into `told`, by model and decision, and into `cards`, by model and version."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], Retold] = {}
+        self.cards: dict[tuple[str, int], Card] = {}
+
+    def explain(self, model: str, decision_id: str, by: str) -> Retold:
+        if (model, decision_id) not in self.told:
+            raise NotFound(f"The log of {model} has no decision {decision_id!r}")
+        return self.told[model, decision_id]
+
+    def card(self, model: str, number: int) -> Card:
+        if (model, number) not in self.cards:
+            raise NotFound(f"Version {number} of {model} was registered without a card")
+        return self.cards[model, number]
+
+
+class Client:
+    """Asks an ASGI app without a server: Starlette's own test client wants a package beside httpx."""
+
+    def __init__(self, app: FastAPI, headers: dict[str, str] | None = None) -> None:
+        """`headers` are sent where a request does not say otherwise."""
+        self.app = app
+        self.headers = headers or {}
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("PUT", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)  # what the app raises comes out here
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://windvane", headers=self.headers, trust_env=False
+            ) as http:
+                return await http.request(method, path, **options)
+
+        return asyncio.run(ask())
+
+
+class ControlClient(Client):
+    """Asks the control API as control puts it together, for the boss where a request does not say otherwise."""
+
+    def __init__(
+        self,
+        desk: Desk | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        keeper: Keeper | None = None,
+        keys: KeyDesk | None = None,
+        governed: Governance | None = None,
+        switchboard: Any = None,
+        records: RecordsDesk | None = None,
+    ) -> None:
+        """Without `keeper` the boss is known and nobody else; without `records` there are no routes about them."""
+        app, self._asked = _standing(records is not None)
+        super().__init__(app, BOSS if headers is None else headers)
+        governed = governed or governance()
+        self._parts = {
+            "desk": desk,
+            "keeper": keeper or Keeper(knowing(), TurnedAway(lambda _: None)),
+            "keys": keys or KeyDesk(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
+            "gate": governed.gate,
+            "policies": governed.policies,
+            "consents": governed.consents,
+            "switchboard": switchboard,
+            "records": records,
+        }
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        for name, asked in self._asked.items():
+            asked.part = self._parts[name]
+        return super().request(method, path, **options)
+
+
+class _Asked:
+    """Whichever part is asked at the moment: to build the app for every test takes longer than most of the tests."""
+
+    part: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.part, name)
+
+
+class _AskedKeeper(_Asked):
+    route_class = Keeper.route_class  # of routes that ask this keeper, whose part may change
+
+
+@cache
+def _standing(has_records: bool) -> tuple[FastAPI, dict[str, _Asked]]:
+    names = ("desk", "keys", "gate", "policies", "consents", "switchboard", *(["records"] if has_records else []))
+    asked: dict[str, Any] = {name: _Asked() for name in names} | {"keeper": _AskedKeeper()}
+    governed = Governance(asked["gate"], asked["policies"], asked["consents"])
+    app = make_app(asked["desk"], asked["keeper"], asked["keys"], governed, asked.get("records"))
+    add_server_routes(app, lambda: asked["desk"].models(), asked["switchboard"], lambda: asked["gate"].demand_open())
+    return app, asked
+
+
+def _installed(store: Store) -> Store:
+    PolicyLibrary(store, compile_policies).install(PACKAGED, "windvane", "the first set", datetime.now(UTC))
+    return store
+
+
+@cache
+def _store_with_policies() -> Store:
+    return _installed(MemoryStore())
+
+
+def governance(store: Store | None = None) -> Governance:
+    """The packaged policies in force, in `store` or in one of its own, and replicas that are always told."""
+    found = deepcopy(_store_with_policies()) if store is None else _installed(store)
+    library = PolicyLibrary(found, compile_policies)
+    gate = AdminGate(library, lambda files: PACKAGED_POLICY if files == PACKAGED else taken(files), lambda _: None)
+
+    def post(*_: object) -> bool:
+        return True
+
+    consents = ConsentDesk(ConsentRecords(found), gate, lambda _: None, post)
+    return Governance(gate, PolicyDesk(library, gate, post), consents)
+
+
+class DeskWorld(World):
+    """One deployed model with a champion, and the desk that answers for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.monitors = FakeMonitors()
+        self.records = FakeRecords()
+        self.waits: tuple[Wait, ...] = ()
+        ports = (self.store, self.registry, self.controller, self.monitors, self.records)
+        self.desk = Desk(*ports, lambda: self.now, lambda: self.waits)
+
+    def start_rollout(self) -> Rollout:
+        return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")
+
+    def contents(self) -> tuple[Any, ...]:
+        """Everything that is on record."""
+        kinds = ("model", "split", "rollout", "pins", "retrain_request")
+        return (*(self.store.list(kind) for kind in kinds), self.store.events(), self.registry.versions(MODEL))
