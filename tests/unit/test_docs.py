@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,49 @@ from docs.generate import PAGE, meanings, page
 from windvane.configs import schema
 from windvane.configs.document import parse
 from windvane.configs.schema import Declared, Feature
+
+ROOT = PAGE.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGES = ("backtest", "benchmarks", "cluster", "configs", "docs", "examples", "monitoring", "serve_apps", "training")
+ELSEWHERE = {"x.py", "ray/serve/_private/replica.py"}  # an example, and a file of Ray's
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
+def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        there = document.parent / path if path else document
+        assert there.exists(), f"{document.name} links to {link}"
+        assert not anchor or anchor in anchors(there), f"{document.name} links to {link}"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
+def test_every_file_that_a_page_names_is_there(document: Path) -> None:
+    files = [each.relative_to(ROOT).as_posix() for name in (*PACKAGES, "tests") for each in (ROOT / name).rglob("*.py")]
+    for path in re.findall(r"(?<![\w<>_/.])([a-z_][\w/]*\.py)\b", document.read_text(encoding="utf-8")):
+        ending = f"/{path.removeprefix('windvane/')}"
+        is_there = path in ELSEWHERE or any(f"/{each}".endswith(ending) for each in files)
+        assert is_there, f"{document.name} names {path}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for document in (ROOT / "docs").glob("*.md"):
+        assert document.name == "README.md" or f"]({document.name}" in index, (
+            f"docs/README.md does not list {document.name}"
+        )
+
+
+def test_the_readme_is_read_in_some_minutes() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
 
 
 def test_the_field_reference_is_up_to_date_with_the_schema() -> None:
