@@ -147,7 +147,7 @@ class Plan(Declared):
     loss_margin: Annotated[Figure, Field(ge=0.0)] | None = None
     design_effect: Annotated[Figure, Field(ge=1.0)] = 1.0  # correlated outcomes that tell as much as one alone (Kish)
     error_margin: Share = 0.005  # share of errors the candidate may have above the champion's
-    # population stability index between both versions' scores above which it fails
+    # population stability index between both versions' scores above which a step waits for outcomes
     prediction_shift_psi: Annotated[Figure, Field(gt=0)] = 1.0
     alpha: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.01  # chance of a false alarm or a false pass, per guardrail
 
