@@ -5,7 +5,7 @@ python -m benchmarks.budget --explain  # the same with every decision explained
 python -m benchmarks.budget --personal 8  # the same with eight of the 24 features declared personal
 
 CPU time of the process (its threads too) per decision, different rows every time. Each step is timed by itself; what
-is left of the whole is the loop, the futures and the door. The steps are those of `Door`, over one real log on disk.
+is left of the whole is the loop, the futures and the app. The steps are those of `HttpApp`, over one real log on disk.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance
-from windvane.serve_apps.endpoints.http_app import Door
+from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import Gate
@@ -106,7 +106,7 @@ class Budget:
         authenticator.take(KeyRing(KeySnapshot(1, (key,))))
         self.key = f"Bearer {secret}".encode()
         self.entrance = Entrance(spec.name, authenticator)
-        self.door = Door(
+        self.http_app = HttpApp(
             *(spec, self.entrance, self.roster, decider, self.gate, self.log, RequestCounts(counts)),
             *(_nothing, _nothing),
         )
@@ -120,7 +120,7 @@ class Budget:
         return model.bodies(rows, **({"purpose": model.PURPOSE} if self.spec.purposes else {}))
 
     async def ask(self, body: bytes) -> None:
-        """One request through the door."""
+        """One request through the endpoint."""
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Budget:
 
         headers = [*self.headers(), (b"content-length", b"%d" % len(body))]
         path = f"/v2/models/{self.spec.name}/decide"
-        await self.door({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
+        await self.http_app({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
         assert sent[0]["status"] == 200, sent[1]["body"]
 
     async def whole(self, requests: int, rows: int) -> float:
@@ -243,7 +243,7 @@ async def measure(explain: bool, personal: int = 0) -> Found:
             await budget.whole(requests, rows)  # warm: what explaining costs is known after it
             steps = await budget.steps(requests, rows, explain)
             whole = await budget.whole(requests, rows)
-            row = steps | {"loop, futures, door": whole - sum(steps.values()), "whole": whole}
+            row = steps | {"loop, futures, endpoint": whole - sum(steps.values()), "whole": whole}
             found[requests, rows] = {name: 1e6 * seconds for name, seconds in row.items()}
     return found
 

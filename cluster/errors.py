@@ -1,4 +1,4 @@
-"""Every error Windvane raises on purpose, and the HTTP status each door answers with.
+"""Every error Windvane raises on purpose, and the HTTP status each endpoint answers with.
 
 WindvaneError                 500
 ├── Invalid                   422  what was sent or declared is wrong; change it

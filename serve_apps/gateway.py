@@ -44,7 +44,7 @@ class Gateway:
         self._replica: Replica | None = None  # until Serve asks for the app
 
     async def __serve_build_asgi_app__(self) -> Any:
-        """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
+        """The endpoint; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
         from windvane.cluster.audit_paths import AuditPlace
         from windvane.cluster.callers.declared import declared
         from windvane.cluster.mlflow_registry import MlflowRegistry
@@ -73,7 +73,7 @@ class Gateway:
         haproxy_queue.declare(
             haproxy.config_path(Path(settings.home) / "run").parent, self._model, queue_of(replica.spec)
         )
-        return replica.door
+        return replica.http_app
 
     def check_health(self) -> None:
         """Raise when the replica can never decide again: its address leaves HAProxy, and Serve replaces it.
@@ -94,15 +94,15 @@ class Gateway:
 
     async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  the protocol's name
         """Decide; Serve finds these methods by name and opens its gRPC port once versions are loaded."""
-        return await self._answering.grpc_door.infer(request, grpc_context)
+        return await self._answering.oip_grpc.infer(request, grpc_context)
 
     async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """What the model takes and gives."""
-        return await self._answering.grpc_door.metadata(request, grpc_context)
+        return await self._answering.oip_grpc.metadata(request, grpc_context)
 
     async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Whether the model can answer."""
-        return await self._answering.grpc_door.ready(request, grpc_context)
+        return await self._answering.oip_grpc.ready(request, grpc_context)
 
 
 def build(args: dict[str, Any]) -> serve.Application:

@@ -28,8 +28,8 @@ from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.endpoints.authentication import Entrance
-from windvane.serve_apps.endpoints.http_app import Door
-from windvane.serve_apps.endpoints.oip_grpc import GrpcDoor
+from windvane.serve_apps.endpoints.http_app import HttpApp
+from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.endpoints.refusal_log import Refused, TurnedAway
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
@@ -114,9 +114,11 @@ class Replica:
             Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record)),
             RequestCounts(counts),
         )
-        self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, sent, self.start, self.stop)
-        self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, sent, local)
-        self._guarded = ingress.Guarded(self._decider.admission, self.door, loop)
+        self.http_app = HttpApp(
+            spec, entrance, self._roster, self._decider, gate, self._log, sent, self.start, self.stop
+        )
+        self.oip_grpc = OipGrpc(spec, entrance, self._roster, self._decider, sent, local)
+        self._guarded = ingress.Guarded(self._decider.admission, self.http_app, loop)
 
     @property
     def past_serve(self) -> int:

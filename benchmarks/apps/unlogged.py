@@ -63,7 +63,7 @@ class Unlogged:
         self._settings = Settings.model_validate(settings)
 
     async def __serve_build_asgi_app__(self) -> Any:
-        """The door."""
+        """The endpoint."""
         settings = self._settings
         store = SqlStore(settings.store_url)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
@@ -80,7 +80,7 @@ class Unlogged:
             declared(settings),
             writer=NullWriter,
         )
-        return replica.door
+        return replica.http_app
 
 
 def build(args: dict[str, Any]) -> serve.Application:

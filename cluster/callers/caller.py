@@ -1,4 +1,4 @@
-"""Who calls, as every door knows it, and what the caller's roles and models let it do."""
+"""Who calls, as every endpoint knows it, and what the caller's roles and models let it do."""
 
 from dataclasses import dataclass
 

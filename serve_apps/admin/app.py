@@ -64,7 +64,7 @@ def make_app(
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
-    )  # the document below tells of every door, not only of these
+    )  # the document below tells of every endpoint, not only of these
     app.router.route_class = keeper.route_class()
     gate = governance.gate
     may = partial(permitted, gate)

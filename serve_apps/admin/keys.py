@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class KeyDesk:
-    """One per control replica; what it changes, control's own doors go by at once, and the replicas are told."""
+    """One per control replica; what it changes, control's own endpoints go by at once, and the replicas are told."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from windvane.cluster.callers.caller import Caller, demand_all_models, demand_mo
 from windvane.cluster.callers.credential import credentials_in
 from windvane.cluster.errors import Malformed, WindvaneError
 from windvane.configs.access import ROLES, Role
-from windvane.serve_apps.admin.admin_audit import Orders, door_of
+from windvane.serve_apps.admin.admin_audit import Orders, asked_of
 from windvane.serve_apps.endpoints.http_request import ClientGone, Receive, read_body
 from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 from windvane.serve_apps.protocol import strict_json
@@ -81,7 +81,7 @@ class Keeper:
     async def refused(self, error: WindvaneError, request: Request) -> None:
         """Put it on record when it was for who asks; in a flood of them not each."""
         caller = getattr(request.state, "caller", None)
-        told = self._turned_away.note(error, door_of(request), caller)
+        told = self._turned_away.note(error, asked_of(request), caller)
         if told and self._orders is not None:
             await self._orders.refused(request, "" if caller is None else caller.name, error)
 

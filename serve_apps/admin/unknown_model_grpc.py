@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 class GrpcReception:
-    """Refuses in the words of a model's own door, whether there is such a model or not."""
+    """Refuses in the words of a model's own endpoint, whether there is such a model or not."""
 
     def __init__(
         self, authenticator: Authenticator, turned_away: TurnedAway, local: bool, orders: Orders | None = None
     ) -> None:
-        """`local` refuses callers on other machines, as the `GrpcDoor` does; `orders` puts refusals on the log."""
+        """`local` refuses callers on other machines, as the `OipGrpc` does; `orders` puts refusals on the log."""
         self._authenticator = authenticator
         self._turned_away = turned_away
         self._local = local

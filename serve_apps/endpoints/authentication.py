@@ -1,4 +1,4 @@
-"""Who may come to one model's doors: known callers, no faster than they may, for models that their key names."""
+"""Who may come to one model's endpoints: known callers, no faster than they may, for models that their key names."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ def chooses(caller: Caller) -> bool:
 
 
 class Entrance:
-    """One per replica, under its HTTP and its gRPC door."""
+    """Admits the callers of one replica, over HTTP and over gRPC."""
 
     def __init__(self, model: str, authenticator: Authenticator, turned_away: TurnedAway | None = None) -> None:
         self._model = model
@@ -40,6 +40,6 @@ class Entrance:
         if rows > 1:
             self._authenticator.debit(caller, rows - 1)
 
-    def refused(self, error: WindvaneError, door: str, caller: Caller | None) -> None:
+    def refused(self, error: WindvaneError, route: str, caller: Caller | None) -> None:
         """Put it on record when it was for who calls."""
-        self._turned_away.note(error, door, caller)
+        self._turned_away.note(error, route, caller)

@@ -13,7 +13,7 @@ from typing import Any
 
 from windvane.serve_apps.endpoints.http_request import Receive
 
-UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the door watches this request's client
+UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the endpoint watches this request's client
 PATIENCE_SECONDS = 0.02  # what is answered sooner is not looked at
 
 

@@ -1,4 +1,4 @@
-"""The HTTP door: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
+"""The HTTP endpoint: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance, choo
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
 from windvane.serve_apps.endpoints.disconnects import Departures
 from windvane.serve_apps.endpoints.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
-from windvane.serve_apps.endpoints.oip_http import JSON, InferDoor, Methods, Route
+from windvane.serve_apps.endpoints.oip_http import JSON, Methods, OipHttp, Route
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import Gate
@@ -34,7 +34,7 @@ LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that ask for no work
 logger = logging.getLogger(__name__)
 
 
-class Door:
+class HttpApp:
     """Everything under `/v2/models/{model}`; `start` and `stop` run with the server's lifespan."""
 
     def __init__(
@@ -66,9 +66,7 @@ class Door:
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
         self._departures = Departures(ticks)
-        self._inference = InferDoor(
-            spec, roster, decider, self._departures, entrance, counts, self._override, now, ticks
-        )
+        self._inference = OipHttp(spec, roster, decider, self._departures, entrance, counts, self._override, now, ticks)
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},
             f"/v2/models/{spec.name}/outcomes": {"POST": Route(self._outcomes, CLIENTS)},
@@ -145,7 +143,7 @@ class Door:
         return route
 
     def _refusal(self, error: WindvaneError, scope: Scope) -> Response:
-        """Problem details from our own doors, the protocol's `error` from its own; counted unless it only looks."""
+        """Problem details from our own endpoints, the protocol's `error` from its own; counted unless it only looks."""
         path = scope["path"]
         if scope["method"] not in LOOKING:
             self._counts.refused(error)

@@ -1,7 +1,7 @@
 """Answers right behind uvicorn what a model is deployed for, and refuses there what would be answered too late.
 
-Ray Serve's own way from the socket to our door costs more than a decision (docs/performance.md): so decisions and
-outcomes are handed to the door here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
+Ray Serve's own way from the socket to our app costs more than a decision (docs/performance.md): so decisions and
+outcomes are handed to the app here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
 `middlewares`, which every process of Ray's that speaks HTTP calls once; only where a replica is guarded does it do
 anything. What Serve did for those requests: `Guarded.ongoing` is for `autoscaling.py`, and a replica that is stopped is
 ended by Serve after uvicorn has answered whoever came.
@@ -30,7 +30,7 @@ ILLEGIBLE = "A header is not text in UTF-8: send its value in ASCII"
 
 
 class Answering(Protocol):
-    """The door, as it is needed here."""
+    """The HTTP app, as it is needed here."""
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         """The reply to one HTTP request, whatever happens; None when its client is gone."""
@@ -40,13 +40,13 @@ class Answering(Protocol):
 
 
 class Guarded:
-    """The replica of this process: who may come in, the door that answers, and the loop on which both live."""
+    """The replica of this process: who may come in, the app that answers, and the loop on which both live."""
 
-    def __init__(self, admission: Admission, door: Answering, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, admission: Admission, http_app: Answering, loop: asyncio.AbstractEventLoop) -> None:
         self.admission = admission
-        self.door = door
+        self.http_app = http_app
         self.loop = loop
-        self.ongoing = 0  # requests that the door is answering without Serve knowing of them
+        self.ongoing = 0  # requests that the app is answering without Serve knowing of them
 
 
 _guarded: list[Guarded] = []  # of this process; Ray makes the middleware, so nobody could hand it over
@@ -69,7 +69,7 @@ def middlewares() -> list[Middleware]:
 
 
 class Gatekeeper:
-    """ASGI middleware: counts requests in and out, refuses when admission says so, and hands over to the door."""
+    """ASGI middleware: counts requests in and out, refuses when admission says so, and hands over to the app."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Gatekeeper:
         try:
             predicted = admission.enter(self._budget(headers, admission) if admission.is_busy else None)
         except Unavailable as error:
-            replica.door.shed(error)
+            replica.http_app.shed(error)
             await _reply(refusal_at(error, path), headers, send)
             return
         took = 0.0
@@ -112,7 +112,7 @@ class Gatekeeper:
         """Seconds that are left for a request that waited before it came here: of its own deadline, else of ours."""
         try:
             deadline = deadline_of(headers, 0.0)
-        except Invalid:  # the door says what is wrong with it
+        except Invalid:  # the app says what is wrong with it
             deadline = None
         unseen = waited(headers, self._now) if SINCE in headers else admission.unseen
         return admission.left(unseen) if deadline is None else deadline - unseen
@@ -120,15 +120,15 @@ class Gatekeeper:
     async def _hand_over(
         self, replica: Guarded, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
     ) -> bool:
-        """Whether there was somebody to answer; by way of Serve where the door lives on another loop than uvicorn."""
+        """Whether there was somebody to answer; by way of Serve where the app lives on another loop than uvicorn."""
         if replica.loop is not asyncio.get_running_loop():
-            scope["headers"].append(UNWATCHED)  # the door sees to clients that hang up, for less
+            scope["headers"].append(UNWATCHED)  # the app sees to clients that hang up, for less
             await self._through_serve(path, scope, receive, send)
             return True
         headers[UNWATCHED[0]] = UNWATCHED[1]
         replica.ongoing += 1
         try:
-            response = await replica.door.answer(scope, headers, receive)
+            response = await replica.http_app.answer(scope, headers, receive)
             if response is not None:
                 await _reply(response, headers, send)
         finally:

@@ -1,4 +1,4 @@
-"""The gRPC door: the Open Inference Protocol's methods on the data plane that HTTP has; errors are mapped once."""
+"""The gRPC endpoint: the Open Inference Protocol's methods on the data plane that HTTP has; errors are mapped once."""
 
 import logging
 import math
@@ -60,7 +60,7 @@ class Context(Protocol):
         """What follows the reply."""
 
 
-class GrpcDoor:
+class OipGrpc:
     """One model's side of `inference.GRPCInferenceService`."""
 
     def __init__(

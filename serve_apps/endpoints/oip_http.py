@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over HTTP, under the model's path: metadata, readiness, infer; raw ASGI as the Door."""
+"""The Open Inference Protocol over HTTP, under the model's path: metadata, readiness, infer; raw ASGI as HttpApp."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -39,7 +39,7 @@ class Route:
 Methods: TypeAlias = Mapping[str, Route]
 
 
-class InferDoor:
+class OipHttp:
     """`routes` by path for the version that the split picks; `version_routes` finds those that name one."""
 
     def __init__(

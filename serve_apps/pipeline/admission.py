@@ -20,7 +20,7 @@ from windvane.cluster.errors import Expired, Overloaded
 
 REQUEST_WORK = 16  # rows whose decision costs as much CPU as one request's way through the server and back
 REFUSAL_WORK = 11  # the same of a request that is refused before it is read
-HIDDEN_TURNS = 2.0  # turns of the loop between a request's arrival at the socket and at the door
+HIDDEN_TURNS = 2.0  # turns of the loop between a request's arrival at the socket and at the endpoint
 HEADROOM = 0.6  # share of its time that a large request may be predicted to take; the rest is for what no mean predicts
 FIRST_PACE = 10e-6  # seconds of CPU per unit of work, until some was measured
 PACE_MEMORY = 0.5  # seconds of CPU after which a measurement counts half
@@ -124,7 +124,7 @@ class Admission:
             self._correction = min(max(corrected, LEAST_CORRECTION), MOST_CORRECTION)
 
     def admit(self, rows: int, arrived: float, now: float, deadline: float | None = None) -> None:
-        """Take a request of that many rows that came to the door then, now that it was read.
+        """Take a request of that many rows that came to the endpoint then, now that it was read.
 
         Raises Overloaded when that is too long or too many rows wait, Expired when its deadline has passed.
         """

@@ -1,4 +1,4 @@
-"""The data plane under every door: route, score, explain, log, answer; one pass per micro-batch."""
+"""The data plane under every endpoint: route, score, explain, log, answer; one pass per micro-batch."""
 
 import asyncio
 import logging
@@ -65,7 +65,7 @@ class Decider:
         self._repeats = Repeats()
         self._most_rows = spec.serving.max_batch_rows
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
-        self.turnstile = Turnstile(loop)  # for doors, before they read a body
+        self.turnstile = Turnstile(loop)  # for endpoints, before they read a body
         self._waiting = WaitingRoom(self._answer, self._most_rows, self.admission, loop, ticks)
         self._explaining = Explaining(spec, loop, self._explained)
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
@@ -82,8 +82,8 @@ class Decider:
         """All answers or an error; `arrived` and `deadline` in seconds of the monotonic clock.
 
         `override` is a version that an owner wants, and policy has to let it. `block` float32[n, F] spares encoding
-        when a door has it: the questions' rows as the served spec's `Encoder` encodes them. What a caller asked that
-        has gone away is not decided, unless it has an id: then the caller may come again for the answer. Ids are the
+        when an endpoint has it: the questions' rows as the served spec's `Encoder` encodes them. Drops questions whose
+        client disconnected, unless they carry an id: then the caller may come again for the answer. Ids are the
         caller's own.
         Raises Denied (policy does not allow it for one of the questions, which is on record), Unavailable, Overloaded,
         Expired (not decided before its deadline), NotFound (no such version loaded) or Conflict (an id used twice).

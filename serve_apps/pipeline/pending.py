@@ -36,7 +36,7 @@ class Pending:
         self.arrived = arrived  # seconds of the monotonic clock, as is the deadline
         self.override = override
         self.deadline = deadline
-        self.block = block  # float32[n, F] when the door had the rows encoded
+        self.block = block  # float32[n, F] when the endpoint had the rows encoded
         self.answer = answer
         self._left = len(questions)
         self._answers: list[Answer | BaseException | None] = [None] * self._left
@@ -116,7 +116,7 @@ class Scored:
 
 
 def block(rows: list[Row]) -> Rows | None:
-    """The rows as doors encoded them, float32[n, F]; None unless every one was."""
+    """The rows as endpoints encoded them, float32[n, F]; None unless every one was."""
     first = rows[0].pending
     if rows[-1].pending is first and len(rows) == len(first):  # a large request, a batch by itself
         return first.block

@@ -1,4 +1,4 @@
-"""The decide door's JSON: typed decoding of what is usual, a second look at the rest, and the reply."""
+"""The decide endpoint's JSON: typed decoding of what is usual, a second look at the rest, and the reply."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any

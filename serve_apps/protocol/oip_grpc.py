@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's gRPC messages to and from what every door shares."""
+"""The Open Inference Protocol's gRPC messages to and from what every endpoint shares."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -80,7 +80,7 @@ def reply_of(
 
 
 def metadata_of(described: Mapping[str, Any]) -> messages.ModelMetadataResponse:
-    """A model's metadata as the HTTP door says it, without the parameters that gRPC has no place for."""
+    """A model's metadata as the HTTP endpoint says it, without the parameters that gRPC has no place for."""
     tensor = messages.ModelMetadataResponse.TensorMetadata
     return messages.ModelMetadataResponse(
         name=described["name"],
@@ -106,7 +106,7 @@ def ready(whether: bool) -> messages.ServerReadyResponse:
 
 
 def server_of(described: Described) -> messages.ServerMetadataResponse:
-    """The server's metadata as the HTTP door says it."""
+    """The server's metadata as the HTTP endpoint says it."""
     return messages.ServerMetadataResponse(
         name=described.name, version=described.version, extensions=described.extensions
     )

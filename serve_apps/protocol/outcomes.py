@@ -1,4 +1,4 @@
-"""The outcomes door's JSON: what happened after decisions, one or many, late, repeatable."""
+"""The outcomes endpoint's JSON: what happened after decisions, one or many, late, repeatable."""
 
 import re
 import sys

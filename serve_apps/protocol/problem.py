@@ -32,7 +32,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What a door sends back."""
+    """What an endpoint sends back."""
 
     status: int
     body: bytes

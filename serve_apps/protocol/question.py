@@ -1,4 +1,4 @@
-"""What every door asks of the data plane, and what it gets back."""
+"""What every endpoint asks of the data plane, and what it gets back."""
 
 import msgspec
 

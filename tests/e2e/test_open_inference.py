@@ -50,7 +50,7 @@ def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def decided(deployed: Place) -> Answers:
-    """The rows as our own door decides them."""
+    """The rows as our own endpoint decides them."""
     asked = {"instances": [{"subject": "N1", "features": row} for row in NAMED]}
     reply = deployed.http.post(f"/v2/models/{MODEL}/decide", json=asked).json()["decisions"]
     return Answers(

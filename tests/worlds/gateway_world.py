@@ -1,4 +1,4 @@
-"""One Gateway without Ray, a disk or a clock: real versions behind the real door, fakes where the process would end."""
+"""One Gateway without Ray, a disk or a clock: real versions behind the real app, fakes where the process would end."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.endpoints.authentication import Entrance
-from windvane.serve_apps.endpoints.http_app import Door
+from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.refusal_log import TurnedAway
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
@@ -89,7 +89,7 @@ class World:
         self.turned_away: list[str] = []
         self.entrance = Entrance(spec.name, authenticator, TurnedAway(self.turned_away.append, lambda: 0.0))
         self.hooks: list[str] = []
-        self.door = Door(
+        self.http_app = HttpApp(
             spec,
             self.entrance,
             self.roster,
@@ -124,7 +124,7 @@ class World:
 
     async def send(self, path: str, body: object = b"", method: str = "POST", **headers: str) -> Reply:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await call(self.door, method, path, [raw], {"content-length": str(len(raw)), **named(headers)})
+        return await call(self.http_app, method, path, [raw], {"content-length": str(len(raw)), **named(headers)})
 
     def quiet(self) -> None:
         """Let everything off the path happen."""

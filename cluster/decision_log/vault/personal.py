@@ -16,8 +16,8 @@ from windvane.cluster.decision_log.vault.vault import Protected, Vault
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import Feature
 
-# Begins what a door of this process calls a subject that nobody named: there is nothing to keep of it. Drawn, so that
-# no caller's subject begins so.
+# Begins what an endpoint of this process calls a subject that nobody named: there is nothing to keep of it. Drawn, so
+# that no caller's subject begins so.
 UNNAMED = f"\x1f{secrets.token_hex(16)}:"
 
 

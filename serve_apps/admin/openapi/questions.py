@@ -1,4 +1,4 @@
-"""What a model's own doors take and give, as JSON Schema: made from its declaration, never from what was served."""
+"""What a model's own endpoints take and give, as JSON Schema: made from its declaration, never from what was served."""
 
 from typing import Any, TypeAlias
 
@@ -138,7 +138,7 @@ def question_schema(spec: ModelSpec, features: Json) -> Json:
 
 
 def purpose_schema(spec: ModelSpec) -> Json:
-    """What a decision may be wanted for, by any door."""
+    """What a decision may be wanted for, by any endpoint."""
     purposes = [purpose.name for purpose in spec.purposes]
     said = f"What the decision is wanted for: {', '.join(purposes)}" if purposes else "None is declared: leave it out"
     purpose = {"type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_PURPOSE}

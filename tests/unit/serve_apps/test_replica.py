@@ -90,7 +90,7 @@ class Place:
 
 
 async def ask(replica: Replica, path: str, body: bytes = b"", method: str = "POST") -> Any:
-    return await call(replica.door, method, path, [body], {})
+    return await call(replica.http_app, method, path, [body], {})
 
 
 @pytest.fixture
@@ -280,7 +280,7 @@ def test_a_replica_knows_the_stored_keys_before_it_answers(place: Place) -> None
 
     async def scenario(replica: Replica) -> None:
         for sent, status in (({}, 200), ({"x-api-key": secret}, 403), ({"x-api-key": "wv_nobodys"}, 401)):
-            assert (await call(replica.door, "GET", READY, [b""], sent)).status == status
+            assert (await call(replica.http_app, "GET", READY, [b""], sent)).status == status
 
     place.play(scenario)
     acts = [record for record in place.records() if isinstance(record, Act)]

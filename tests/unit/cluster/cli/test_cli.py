@@ -116,18 +116,18 @@ def test_every_wrong_place_of_a_refusal_has_its_line(up: Shell, monkeypatch: pyt
     ],
 )
 def test_a_request_that_cannot_be_read_is_never_sent(up: Shell, request_: str, words: str) -> None:
-    up.door = lambda _: pytest.fail("it was sent")
+    up.endpoint = lambda _: pytest.fail("it was sent")
     assert words in sentence_of(up("decide", MODEL, request_))
 
 
 def test_a_decision_is_asked_for_from_text_file_or_standard_input(up: Shell, tmp_path: Path) -> None:
     asked: list[Any] = []
 
-    def door(request: httpx.Request) -> httpx.Response:
+    def endpoint(request: httpx.Request) -> httpx.Response:
         asked.append((request.url.path, json.loads(request.content)))
         return httpx.Response(200, json={"action": "tell"})
 
-    up.door = door
+    up.endpoint = endpoint
     (tmp_path / "request.json").write_text('{"subject": "b"}')
     for source, stdin in (('{"subject": "a"}', None), (f"@{tmp_path}/request.json", None), ("-", '{"subject": "c"}')):
         assert json.loads(up.says("decide", MODEL, source, stdin=stdin)) == {"action": "tell"}

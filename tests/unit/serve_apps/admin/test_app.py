@@ -112,7 +112,7 @@ def test_a_version_that_does_not_exist_is_not_found(api: Client) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 @pytest.mark.parametrize("verb", ["decide", "outcomes"])
-def test_the_door_of_a_model_that_is_not_deployed_is_a_problem_too(api: Client, method: str, verb: str) -> None:
+def test_the_endpoint_of_a_model_that_is_not_deployed_is_a_problem_too(api: Client, method: str, verb: str) -> None:
     found = problem_of(api.request(method, f"/v2/models/trips/{verb}"), 404)
     assert found["detail"] == "No model 'trips' is deployed here; `windvane status` lists those that are"
 

@@ -1,4 +1,4 @@
-"""The HTTP door before keys and rates: who may come in, for what, and how often."""
+"""The HTTP endpoint before keys and rates: who may come in, for what, and how often."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_two_credentials_are_refused(closed: World) -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await closed.door({"type": "http", "method": "POST", "path": DECIDE, "headers": twice}, receive, send)
+        await closed.endpoint({"type": "http", "method": "POST", "path": DECIDE, "headers": twice}, receive, send)
         return int(sent[0]["status"])
 
     assert closed.run(ask()) == 401

@@ -1,4 +1,4 @@
-"""The document is the doors' own: every route is in it, and what is really answered is what it says."""
+"""The document is the endpoints' own: every route is in it, and what is really answered is what it says."""
 
 import json
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def conformity(whole: dict[str, Any]) -> Conformity:
 
 
 @pytest.fixture(scope="module")
-def door(versions: dict[int, LoadedVersion], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def endpoint(versions: dict[int, LoadedVersion], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with gateway(versions, champion(warm=(2,)), tmp_path_factory.mktemp("home")) as world:
         yield world
 
@@ -111,9 +111,11 @@ def test_every_status_of_the_error_tree_is_told_of() -> None:
     assert {error.status for error in below(WindvaneError)} == {error.status for error in ERRORS}
 
 
-def test_every_route_of_the_door_is_in_the_document_and_no_other(door: World, whole: dict[str, Any]) -> None:
+def test_every_route_of_the_endpoint_is_in_the_document_and_no_other(endpoint: World, whole: dict[str, Any]) -> None:
     told = {path: methods for path, methods in whole["paths"].items() if path.startswith(TRIPS)}
-    assert {path: {method.upper() for method in methods} for path, methods in told.items()} == door.door.templates()
+    assert {
+        path: {method.upper() for method in methods} for path, methods in told.items()
+    } == endpoint.endpoint.templates()
 
 
 def test_every_route_of_the_control_api_is_in_the_document_and_no_other(desk: DeskWorld) -> None:
@@ -239,9 +241,9 @@ def test_a_rollouts_verdict_is_as_the_document_says(desk: DeskWorld) -> None:
     assert conformity.of("GET", f"{MODELS}/rollout", Reply(200, dict(found.headers), found.content)) == []
 
 
-def test_conformity_sees_what_does_not_fit(door: World, conformity: Conformity) -> None:
+def test_conformity_sees_what_does_not_fit(endpoint: World, conformity: Conformity) -> None:
     """The other tests say nothing if it lets everything pass."""
-    reply = door.ask(DECIDE, asked())
+    reply = endpoint.ask(DECIDE, asked())
     more = Reply(200, reply.headers, json.dumps(reply.json | {"secret": 1}).encode())
     assert "secret" in conformity.of("POST", DECIDE, more)[0]
     assert "may not answer 418" in conformity.of("POST", DECIDE, Reply(418, {}, b""))[0]
@@ -256,7 +258,7 @@ VALUES = st.none() | st.booleans() | st.integers(-30, 30) | st.floats(-1e39, 1e3
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from([*FEATURES, "other"]), VALUES), st.booleans())
-def test_the_document_and_the_door_take_the_same_features(sent: dict[str, Any], filled: bool) -> None:
+def test_the_document_and_the_endpoint_take_the_same_features(sent: dict[str, Any], filled: bool) -> None:
     features = (FEATURES if filled else {}) | sent
     schema = {"allOf": [features_schema(SPEC)]}
     told = not list(Conformity({"components": {}})._against(schema, features))
