@@ -43,7 +43,7 @@ from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
@@ -105,9 +105,9 @@ class Budget:
         authenticator = Authenticator()
         authenticator.take(KeyRing(KeySnapshot(1, (key,))))
         self.key = f"Bearer {secret}".encode()
-        self.entrance = Entrance(spec.name, authenticator)
+        self.authentication = Authentication(spec.name, authenticator)
         self.http_app = HttpApp(
-            *(spec, self.entrance, self.roster, decider, self.gate, self.log, RequestCounts(counts)),
+            *(spec, self.authentication, self.roster, decider, self.gate, self.log, RequestCounts(counts)),
             *(_nothing, _nothing),
         )
 
@@ -209,10 +209,10 @@ class Budget:
         start, calls = time.process_time(), 0
         while (spent := time.process_time() - start) < SECONDS:
             for _ in range(100):
-                caller = await self.entrance.admit(self.headers())
-                self.entrance.demand(caller)
+                caller = await self.authentication.admit(self.headers())
+                self.authentication.demand(caller)
                 demand_role(caller, *CLIENTS)
-                self.entrance.debit(caller, rows)
+                self.authentication.debit(caller, rows)
             calls += 100
         return spent / calls
 

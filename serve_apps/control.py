@@ -41,19 +41,19 @@ from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_mon
 from windvane.serve_apps.admin.admin_audit import Orders
 from windvane.serve_apps.admin.admin_policy import AdminGate
 from windvane.serve_apps.admin.app import make_app
-from windvane.serve_apps.admin.governance.consents import ConsentDesk
-from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.consents import ConsentAdmin
+from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
 from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes, server_metadata, unready
-from windvane.serve_apps.admin.keys import KeyDesk
-from windvane.serve_apps.admin.models import Desk
+from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.models import ModelAdmin
 from windvane.serve_apps.admin.records.archive import Archive
 from windvane.serve_apps.admin.records.audit_loop import Auditing
-from windvane.serve_apps.admin.records.records import RecordsDesk
-from windvane.serve_apps.admin.route_auth import Keeper, demand_guards
+from windvane.serve_apps.admin.records.records import RecordsAdmin
+from windvane.serve_apps.admin.route_auth import RouteAuth, demand_guards
 from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
@@ -112,30 +112,32 @@ class Control:
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
         alone = self._settings.ray_address is None
         self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
-        self._desk = Desk(store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen)
+        self._model_admin = ModelAdmin(
+            store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen
+        )
         self._authenticator = declared(self._settings)
-        self._turned_away = TurnedAway()
-        self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
-        self._key_desk.look()
+        self._refusal_log = RefusalLog()
+        self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
+        self._key_admin.look()
         self._orders = Orders(self._trail)
-        self._reception = GrpcReception(self._authenticator, self._turned_away, self._settings.is_local, self._orders)
+        self._reception = GrpcReception(self._authenticator, self._refusal_log, self._settings.is_local, self._orders)
         library = PolicyLibrary(store, compile_policies)
-        gate = AdminGate(library, taken, self._desk.mandate)
-        self._policies = PolicyDesk(library, gate, switchboard.post)
-        self._records = RecordsDesk(self._log, place.vault, self._trail, store, registry)
+        gate = AdminGate(library, taken, self._model_admin.mandate)
+        self._policies = PolicyAdmin(library, gate, switchboard.post)
+        self._records = RecordsAdmin(self._log, place.vault, self._trail, store, registry)
         recorded = ConsentRecords(store, self._records.name_of)
-        consents = ConsentDesk(recorded, gate, self._desk.mandate, switchboard.post)
+        consents = ConsentAdmin(recorded, gate, self._model_admin.mandate, switchboard.post)
         self._records.also(consents)
         self._governance = Governance(gate, self._policies, consents)
         self._reviews = ReviewWatch(store, gate)
         environment = self._settings.environment()
-        self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
+        self._watcher = Watcher(store, registry, jobs, self._monitors, self._model_admin.spec, cache, environment)
         self._auditing = Auditing(
             self._log,
             store,
             self._trail,
             lambda: Auditor(self._log, place.checkpoints()),
-            lambda: registry_state(registry, [spec.name for spec in self._desk.models()]),
+            lambda: registry_state(registry, [spec.name for spec in self._model_admin.models()]),
             library.hashes,
         )
         self._ray_metrics = RayMetrics()
@@ -154,7 +156,7 @@ class Control:
         seals = ModelTicks("seal", lambda spec, _: Sealer(self._log / spec.name).seal(), self._going_on, 1)
         for name, period, ticks, before in (
             ("rollout", ROLLOUT_SECONDS, rollouts, None),
-            ("keys", KEYS_SECONDS, None, lambda _: self._key_desk.refresh()),
+            ("keys", KEYS_SECONDS, None, lambda _: self._key_admin.refresh()),
             ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
             ("seal", SEAL_SECONDS, seals, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
@@ -167,9 +169,9 @@ class Control:
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
-        keeper = Keeper(self._authenticator, self._turned_away, self._orders)
-        app = make_app(self._desk, keeper, self._key_desk, self._governance, self._records, self._lifespan)
-        add_server_routes(app, self._desk.models, self._switchboard, self._governance.gate.demand_open)
+        route_auth = RouteAuth(self._authenticator, self._refusal_log, self._orders)
+        app = make_app(self._model_admin, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
+        add_server_routes(app, self._model_admin.models, self._switchboard, self._governance.gate.demand_open)
         demand_guards(app)
         return app
 
@@ -187,7 +189,7 @@ class Control:
         """Over gRPC: a policy set is in force, and a version of every deployed model."""
         try:
             await asyncio.to_thread(self._governance.gate.demand_open)
-            waiting = await asyncio.to_thread(lambda: unready(self._desk.models(), self._switchboard))
+            waiting = await asyncio.to_thread(lambda: unready(self._model_admin.models(), self._switchboard))
         except WindvaneError:
             return oip_grpc.ready(False)
         return oip_grpc.ready(not waiting)
@@ -232,7 +234,7 @@ class Control:
             start = time.monotonic()
             models: list[ModelSpec] = []
             with self._going_on(name):
-                models += self._desk.models()
+                models += self._model_admin.models()
                 if before is not None:
                     before(models)
             if ticks is not None:
@@ -284,7 +286,7 @@ class Control:
         self._policies.tell()
 
     def _tell_ray(self, models: Sequence[ModelSpec]) -> None:
-        self._ray_metrics.tell([self._desk.state(spec.name) for spec in models])
+        self._ray_metrics.tell([self._model_admin.state(spec.name) for spec in models])
 
     def _audit(self, models: Sequence[ModelSpec]) -> None:
         self._auditing.tick(models, datetime.now(UTC))

@@ -27,10 +27,10 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints import ingress
-from windvane.serve_apps.endpoints.authentication import Entrance
+from windvane.serve_apps.endpoints.authentication import Authentication
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
-from windvane.serve_apps.endpoints.refusal_log import Refused, TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog, Refused
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import Gate
@@ -110,20 +110,18 @@ class Replica:
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
-        entrance, sent = (
-            Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record)),
-            RequestCounts(counts),
-        )
+        authentication = Authentication(spec.name, authenticator, RefusalLog(record=self._put_on_record))
+        sent = RequestCounts(counts)
         self.http_app = HttpApp(
-            spec, entrance, self._roster, self._decider, gate, self._log, sent, self.start, self.stop
+            spec, authentication, self._roster, self._decider, gate, self._log, sent, self.start, self.stop
         )
-        self.oip_grpc = OipGrpc(spec, entrance, self._roster, self._decider, sent, local)
-        self._guarded = ingress.Guarded(self._decider.admission, self.http_app, loop)
+        self.oip_grpc = OipGrpc(spec, authentication, self._roster, self._decider, sent, local)
+        self._local_replica = ingress.LocalReplica(self._decider.admission, self.http_app, loop)
 
     @property
     def past_serve(self) -> int:
         """Requests that are being answered without Serve knowing of them."""
-        return self._guarded.ongoing
+        return self._local_replica.ongoing
 
     def check_health(self) -> None:
         """Raise Unavailable when this process can never decide again, so that another has to take its place."""
@@ -147,7 +145,7 @@ class Replica:
         self._follower.start()
         self._shipping.start()
         self._forgetting.start()
-        ingress.guard(self._guarded)
+        ingress.guard(self._local_replica)
         gc.collect()
         gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
         gc.set_threshold(*COLLECTED_AFTER)
@@ -156,7 +154,7 @@ class Replica:
         """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
         await self._end("forgetting", self._forgetting.stop, STEP_SECONDS)
         await self._end("following", self._follower.stop, STEP_SECONDS)
-        ingress.leave(self._guarded)
+        ingress.leave(self._local_replica)
         await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
         await self._end("shadows", self._shadows.drain, STEP_SECONDS)
         await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)

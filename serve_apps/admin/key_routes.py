@@ -1,4 +1,4 @@
-"""The control API's part about keys: thin routes over the KeyDesk, for admins of every model only, reading too."""
+"""Routes of the control API about keys, thin, over `KeyAdmin`: for admins of every model only, reading too."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,7 +12,7 @@ from windvane.cluster.callers.rate import Limit
 from windvane.configs.access import FASTEST, Role
 from windvane.serve_apps.admin.admin_policy import AdminGate
 from windvane.serve_apps.admin.governance import replies
-from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.keys import KeyAdmin
 from windvane.serve_apps.admin.route_auth import caller_of, needs_all_models
 from windvane.serve_apps.admin.route_policy import permitted
 
@@ -52,7 +52,7 @@ class RevokeAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def add_key_routes(app: FastAPI, desk: KeyDesk, gate: AdminGate) -> None:
+def add_key_routes(app: FastAPI, key_admin: KeyAdmin, gate: AdminGate) -> None:
     """Three routes; who has to do with single models only could make a key for the others, and so may use none."""
     may = permitted(gate, "manage_keys")
 
@@ -60,14 +60,14 @@ def add_key_routes(app: FastAPI, desk: KeyDesk, gate: AdminGate) -> None:
     def create_key(request: Request, response: Response, body: KeyAsked) -> replies.KeyMade:
         """Make a key; it is in this reply and can never be shown again."""
         response.headers["cache-control"] = "no-store"
-        return desk.create(body.order(), caller_of(request).name)
+        return key_admin.create(body.order(), caller_of(request).name)
 
     @app.get(KEYS, openapi_extra=needs_all_models("admin"), dependencies=may)
     def keys() -> replies.Keys:
         """Every key on record, oldest first, without what opens anything."""
-        return {"keys": desk.keys()}
+        return {"keys": key_admin.keys()}
 
     @app.post(f"{KEYS}/{{key_id}}/revoke", openapi_extra=needs_all_models("admin"), dependencies=may)
     def revoke_key(request: Request, key_id: str, body: RevokeAsked) -> replies.KeyRevoked:
         """The key opens nothing any more, on any replica, within a second."""
-        return desk.revoke(key_id, body.reason, caller_of(request).name)
+        return key_admin.revoke(key_id, body.reason, caller_of(request).name)

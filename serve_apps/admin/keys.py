@@ -1,4 +1,4 @@
-"""What an admin can ask about keys: make one, see them all, revoke one; the replicas are told of every change."""
+"""Makes, lists and revokes keys for admins, and tells the replicas of every change."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from windvane.serve_apps.admin.governance.replies import KeyMade, KeyRevoked, Ke
 logger = logging.getLogger(__name__)
 
 
-class KeyDesk:
+class KeyAdmin:
     """One per control replica; what it changes, control's own endpoints go by at once, and the replicas are told."""
 
     def __init__(

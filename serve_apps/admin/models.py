@@ -63,7 +63,7 @@ class Records(Protocol):
         """That version's card as it was registered; raises NotFound."""
 
 
-class Desk:
+class ModelAdmin:
     """One per control replica; every verb may be called twice."""
 
     def __init__(

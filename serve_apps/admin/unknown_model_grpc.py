@@ -10,7 +10,7 @@ from windvane.cluster.errors import NotFound, WindvaneError
 from windvane.cluster.runtime.grpc_frontend import ASKED_APPLICATION
 from windvane.serve_apps.admin.admin_audit import Orders
 from windvane.serve_apps.endpoints.oip_grpc import Context, demand_local, headers_of, refuse
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 Reply = TypeVar("Reply")
 logger = logging.getLogger(__name__)
@@ -20,11 +20,11 @@ class GrpcReception:
     """Refuses in the words of a model's own endpoint, whether there is such a model or not."""
 
     def __init__(
-        self, authenticator: Authenticator, turned_away: TurnedAway, local: bool, orders: Orders | None = None
+        self, authenticator: Authenticator, refusal_log: RefusalLog, local: bool, orders: Orders | None = None
     ) -> None:
         """`local` refuses callers on other machines, as the `OipGrpc` does; `orders` puts refusals on the log."""
         self._authenticator = authenticator
-        self._turned_away = turned_away
+        self._refusal_log = refusal_log
         self._local = local
         self._orders = orders
 
@@ -44,7 +44,7 @@ class GrpcReception:
                 sentence = f"No model {model[:64]!a} is deployed here: run windvane deploy"
             raise NotFound(sentence)
         except WindvaneError as error:
-            told = self._turned_away.note(error, f"gRPC {model}", caller)
+            told = self._refusal_log.note(error, f"gRPC {model}", caller)
             if told and self._orders is not None:
                 await self._orders.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
             refuse(error, context)

@@ -1,7 +1,7 @@
 """Ends the work for clients that hung up, without a task per request: a sweep looks at what has waited for long.
 
 Ray Serve notices a client that leaves by two tasks for every request, one of which only waits for that: 40 to 80 µs, a
-third and more of what Serve costs a request in all. What the gatekeeper hands over has nobody else to see to that; what
+third and more of what Serve costs a request in all. What the ingress hands over has nobody else to see to that; what
 goes through Serve has a header by which it is asked not to. This is how work is not done for nobody.
 """
 

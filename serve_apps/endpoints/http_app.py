@@ -10,7 +10,7 @@ from windvane.cluster.callers.caller import Caller, demand_role
 from windvane.cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from windvane.configs.access import ROLES
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
 from windvane.serve_apps.endpoints.disconnects import Departures
 from windvane.serve_apps.endpoints.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
@@ -40,7 +40,7 @@ class HttpApp:
     def __init__(
         self,
         spec: ModelSpec,
-        entrance: Entrance,
+        authentication: Authentication,
         roster: Roster,
         decider: Decider,
         gate: Gate,
@@ -52,7 +52,7 @@ class HttpApp:
         ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._spec = spec
-        self._entrance = entrance
+        self._authentication = authentication
         self._roster = roster
         self._decider = decider
         self._gate = gate
@@ -66,7 +66,9 @@ class HttpApp:
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
         self._departures = Departures(ticks)
-        self._inference = OipHttp(spec, roster, decider, self._departures, entrance, counts, self._override, now, ticks)
+        self._inference = OipHttp(
+            spec, roster, decider, self._departures, authentication, counts, self._override, now, ticks
+        )
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},
             f"/v2/models/{spec.name}/outcomes": {"POST": Route(self._outcomes, CLIENTS)},
@@ -84,7 +86,7 @@ class HttpApp:
             await self._other(scope["type"], receive, send)
             return
         headers = dict(scope["headers"])
-        headers.pop(SINCE, None)  # anybody's word: the gatekeeper alone knows that our HAProxy is in front
+        headers.pop(SINCE, None)  # anybody's word: the ingress alone knows that our HAProxy is in front
         response = await self.answer(scope, headers, receive)
         if response is not None:
             sent = [*response.headers, (b"content-length", b"%d" % len(response.body))]
@@ -95,15 +97,15 @@ class HttpApp:
         """The reply to one HTTP request, an error's too; None when its client is gone. `headers` are the scope's."""
         caller = None
         try:
-            caller = await self._entrance.admit(scope["headers"])
-            self._entrance.demand(caller)
+            caller = await self._authentication.admit(scope["headers"])
+            self._authentication.demand(caller)
             route = self._route(scope)
             demand_role(caller, *route.roles)
             return await route.answer(headers, receive, caller)
         except ClientGone:
             return None
         except WindvaneError as error:
-            self._entrance.refused(error, f"{scope['method']} {scope['path']}", caller)
+            self._authentication.refused(error, f"{scope['method']} {scope['path']}", caller)
             return self._refusal(error, scope)
         except Exception:
             logger.exception("%s %s was not answered", scope["method"], scope["path"])
@@ -156,7 +158,7 @@ class HttpApp:
         body = await self._body(headers, receive)
         await self._decider.turnstile.turn(len(body))
         asked = self._decide_protocol.decode(body, self._now())
-        self._entrance.debit(caller, len(asked))
+        self._authentication.debit(caller, len(asked))
         with self._departures.watch(headers, receive):
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, caller=caller)
         if asked.warnings or asked.refused:
@@ -166,7 +168,7 @@ class HttpApp:
     async def _outcomes(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
         self._gate.demand(caller, REPORT_OUTCOME)
         reported = self._outcomes_protocol.decode(await self._body(headers, receive), self._now(), caller.name)
-        self._entrance.debit(caller, len(reported))
+        self._authentication.debit(caller, len(reported))
         for outcome in reported.outcomes:
             self._log.append(outcome)
         await self._log.commit()

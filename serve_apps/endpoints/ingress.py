@@ -2,9 +2,9 @@
 
 Ray Serve's own way from the socket to our app costs more than a decision (docs/performance.md): so decisions and
 outcomes are handed to the app here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
-`middlewares`, which every process of Ray's that speaks HTTP calls once; only where a replica is guarded does it do
-anything. What Serve did for those requests: `Guarded.ongoing` is for `autoscaling.py`, and a replica that is stopped is
-ended by Serve after uvicorn has answered whoever came.
+`middlewares`, which every process of Ray's that speaks HTTP calls once; only where a process has a replica does it do
+anything. What Serve did for those requests: `LocalReplica.ongoing` is for `autoscaling.py`, and a replica that is
+stopped is ended by Serve after uvicorn has answered whoever came.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Answering(Protocol):
         """Count a request that is refused before it is read."""
 
 
-class Guarded:
+class LocalReplica:
     """The replica of this process: who may come in, the app that answers, and the loop on which both live."""
 
     def __init__(self, admission: Admission, http_app: Answering, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,47 +49,47 @@ class Guarded:
         self.ongoing = 0  # requests that the app is answering without Serve knowing of them
 
 
-_guarded: list[Guarded] = []  # of this process; Ray makes the middleware, so nobody could hand it over
+_local_replicas: list[LocalReplica] = []  # of this process; Ray makes the middleware, so nobody could hand it over
 
 
-def guard(replica: Guarded) -> None:
+def guard(replica: LocalReplica) -> None:
     """From now on ask this one about every request to this process."""
-    _guarded[:] = [replica]
+    _local_replicas[:] = [replica]
 
 
-def leave(replica: Guarded) -> None:
+def leave(replica: LocalReplica) -> None:
     """Ask it no more."""
-    if replica in _guarded:
-        _guarded.remove(replica)
+    if replica in _local_replicas:
+        _local_replicas.remove(replica)
 
 
 def middlewares() -> list[Middleware]:
     """What Ray Serve is to put before every application."""
-    return [Middleware(Gatekeeper)]
+    return [Middleware(Ingress)]
 
 
-class Gatekeeper:
+class Ingress:
     """ASGI middleware: counts requests in and out, refuses when admission says so, and hands over to the app."""
 
     def __init__(
         self,
         app: Callable[..., object],
-        guarded: list[Guarded] = _guarded,
+        local_replicas: list[LocalReplica] = _local_replicas,
         ticks: Callable[[], float] = time.perf_counter,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
-        self._guarded = guarded
+        self._local_replicas = local_replicas
         self._ticks = ticks
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
         path = scope.get("path", "")
-        if not self._guarded or not path.endswith(HANDED_OVER) or scope["type"] != "http":
+        if not self._local_replicas or not path.endswith(HANDED_OVER) or scope["type"] != "http":
             await self._through_serve(path, scope, receive, send)
             return
-        replica, headers = self._guarded[0], dict(scope["headers"])
+        replica, headers = self._local_replicas[0], dict(scope["headers"])
         if not path.endswith(WORK):
             await self._hand_over(replica, path, headers, scope, receive, send)
             return
@@ -118,7 +118,7 @@ class Gatekeeper:
         return admission.left(unseen) if deadline is None else deadline - unseen
 
     async def _hand_over(
-        self, replica: Guarded, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
+        self, replica: LocalReplica, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """Whether there was somebody to answer; by way of Serve where the app lives on another loop than uvicorn."""
         if replica.loop is not asyncio.get_running_loop():

@@ -13,7 +13,7 @@ from windvane.cluster.callers.caller import Caller, demand_role
 from windvane.cluster.errors import Forbidden, NotFound, TooLarge, Unavailable, WindvaneError
 from windvane.configs.access import ROLES, Role
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import HEADER, read_deadline
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
@@ -66,7 +66,7 @@ class OipGrpc:
     def __init__(
         self,
         spec: ModelSpec,
-        entrance: Entrance,
+        authentication: Authentication,
         roster: Roster,
         decider: Decider,
         counts: RequestCounts,
@@ -76,7 +76,7 @@ class OipGrpc:
     ) -> None:
         """`local` refuses callers on other machines, since Ray binds replicas' own gRPC ports on all interfaces."""
         self._spec = spec
-        self._entrance = entrance
+        self._authentication = authentication
         self._roster = roster
         self._decider = decider
         self._counts = counts
@@ -119,7 +119,7 @@ class OipGrpc:
         try:
             message = request_of(request)
             asked = self._inference.ask(message, self._now())
-            self._entrance.debit(caller, len(asked.questions))
+            self._authentication.debit(caller, len(asked.questions))
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, asked.encoded, caller)
             took = self._ticks() - arrived
         finally:
@@ -150,12 +150,12 @@ class OipGrpc:
         try:
             if self._local:
                 demand_local(context)
-            caller = await self._entrance.admit(headers_of(context))
-            self._entrance.demand(caller)
+            caller = await self._authentication.admit(headers_of(context))
+            self._authentication.demand(caller)
             demand_role(caller, *roles)
             return await answer(caller)
         except WindvaneError as error:
-            self._entrance.refused(error, f"gRPC {self._spec.name}", caller)
+            self._authentication.refused(error, f"gRPC {self._spec.name}", caller)
             self._refuse(error, roles, context)
         except Exception:
             logger.exception("A gRPC request about %s was not answered", self._spec.name)

@@ -10,7 +10,7 @@ from windvane.cluster.callers.caller import Caller
 from windvane.cluster.errors import Invalid
 from windvane.configs.access import ROLES, Role
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import deadline_of, waited
 from windvane.serve_apps.endpoints.disconnects import Departures
 from windvane.serve_apps.endpoints.http_request import Headers, Receive, json_length, read_body
@@ -48,7 +48,7 @@ class OipHttp:
         roster: Roster,
         decider: Decider,
         departures: Departures,
-        entrance: Entrance,
+        authentication: Authentication,
         counts: RequestCounts,
         override: Callable[[Headers, Caller], int | None],
         now: Callable[[], float],
@@ -59,7 +59,7 @@ class OipHttp:
         self._roster = roster
         self._decider = decider
         self._departures = departures
-        self._entrance = entrance
+        self._authentication = authentication
         self._counts = counts
         self._override = override
         self._now = now
@@ -124,7 +124,7 @@ class OipHttp:
         await self._decider.turnstile.turn(len(raw))
         body = read_infer(raw, json_bytes, self._spec.name)
         asked = self._inference.ask(body.request, self._now())
-        self._entrance.debit(caller, len(asked.questions))
+        self._authentication.debit(caller, len(asked.questions))
         with self._departures.watch(headers, receive):
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, asked.encoded, caller)
         if asked.warnings:

@@ -37,7 +37,7 @@ class Refused:
         return Act(at, REFUSED, self.caller or "", model, None, self.why[:LONGEST_WHY], facts)
 
 
-class TurnedAway:
+class RefusalLog:
     """One per process."""
 
     def __init__(

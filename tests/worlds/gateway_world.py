@@ -18,9 +18,9 @@ from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import Entrance
+from windvane.serve_apps.endpoints.authentication import Authentication
 from windvane.serve_apps.endpoints.http_app import HttpApp
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import Gate
@@ -86,12 +86,12 @@ class World:
             lambda: NOW,
             lambda: self.ticks,
         )
-        self.turned_away: list[str] = []
-        self.entrance = Entrance(spec.name, authenticator, TurnedAway(self.turned_away.append, lambda: 0.0))
+        self.refusal_log: list[str] = []
+        self.authentication = Authentication(spec.name, authenticator, RefusalLog(self.refusal_log.append, lambda: 0.0))
         self.hooks: list[str] = []
         self.http_app = HttpApp(
             spec,
-            self.entrance,
+            self.authentication,
             self.roster,
             self.decider,
             self.gate,

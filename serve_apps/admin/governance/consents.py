@@ -1,4 +1,4 @@
-"""What people can ask about consents: note what a subject said, and see it; a withdrawal is answered once it holds."""
+"""Records and shows what subjects consent to; answers a withdrawal once it holds."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from windvane.serve_apps.sync.topics import CONSENTS
 RECORD_CONSENT = "record_consent"  # as policies name it
 
 
-class ConsentDesk:
+class ConsentAdmin:
     """One per control replica."""
 
     def __init__(

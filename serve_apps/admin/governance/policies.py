@@ -1,4 +1,4 @@
-"""What people can ask about policy sets: publish one, approve it, withdraw it, see them; replicas are told of each."""
+"""Publishes, approves, withdraws and shows policy sets, and tells the replicas of each."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Post = Callable[[str, str, float], bool]  # topic, body, patience → whether al
 logger = logging.getLogger(__name__)
 
 
-class PolicyDesk:
+class PolicyAdmin:
     """One per control replica."""
 
     def __init__(

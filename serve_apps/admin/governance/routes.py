@@ -1,4 +1,4 @@
-"""The control API's part about policy sets and consents: thin routes over their desks."""
+"""Routes of the control API about policy sets and consents, thin, over `PolicyAdmin` and `ConsentAdmin`."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
@@ -11,8 +11,8 @@ from windvane.configs.access import Role
 from windvane.configs.declared import NAME
 from windvane.serve_apps.admin.admin_policy import AdminGate
 from windvane.serve_apps.admin.governance import replies
-from windvane.serve_apps.admin.governance.consents import ConsentDesk
-from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.consents import ConsentAdmin
+from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.route_auth import READERS, caller_of, needs, needs_all_models
 from windvane.serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT
 
@@ -53,8 +53,8 @@ class Governance:
     """Everything about policies that control answers by."""
 
     gate: AdminGate
-    policies: PolicyDesk
-    consents: ConsentDesk
+    policies: PolicyAdmin
+    consents: ConsentAdmin
 
 
 def add_governance_routes(app: FastAPI, governance: Governance) -> None:

@@ -1,4 +1,4 @@
-"""What compliance can ask of the decision log through control; every question is on the log before its answer."""
+"""Answers compliance from the decision log; every question is on the log before its answer."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ class Holder(Protocol):
         """Forget the subject; doing it twice is doing it once."""
 
 
-class RecordsDesk:
+class RecordsAdmin:
     """One per control replica; `vault` opens keys, so it may raise."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The control API's part about records: thin routes over the RecordsDesk, for compliance only, reading too."""
+"""The control API's part about records: thin routes over the RecordsAdmin, for compliance only, reading too."""
 
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from windvane.cluster.decision_log.read.selection import Selection
 from windvane.configs.access import Role
 from windvane.serve_apps.admin.admin_policy import AdminGate
 from windvane.serve_apps.admin.records import replies
-from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import caller_of, needs, needs_all_models
 from windvane.serve_apps.admin.route_policy import permitted
 
@@ -38,7 +38,7 @@ class SubjectAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def add_records_routes(app: FastAPI, desk: RecordsDesk, gate: AdminGate) -> None:
+def add_records_routes(app: FastAPI, records_admin: RecordsAdmin, gate: AdminGate) -> None:
     """A subject and a decision's id may be of any model, so who asks by these has to do with all of them."""
     may = partial(permitted, gate)
 
@@ -67,8 +67,8 @@ def add_records_routes(app: FastAPI, desk: RecordsDesk, gate: AdminGate) -> None
         most = min(limit, MOST_ROWS) if form == "json" else limit
         wanted = Selection(_unix(since), _unix(until), version, action, verdict, decision_id, None, after, most)
         if form == "json":
-            return desk.page(model, wanted, personal, caller.name)
-        content = desk.export(model, wanted, personal, form, caller.name)
+            return records_admin.page(model, wanted, personal, caller.name)
+        content = records_admin.export(model, wanted, personal, form, caller.name)
         kind = "text/csv" if form == "csv" else "application/vnd.apache.parquet"
         return Response(content, media_type=kind)  # type: ignore[return-value]
 
@@ -79,17 +79,17 @@ def add_records_routes(app: FastAPI, desk: RecordsDesk, gate: AdminGate) -> None
     )
     def lineage(request: Request, decision_id: str) -> replies.Lineage:
         """Where the decision came from: version, run, data, code, policy, and what caused the version."""
-        return desk.lineage(decision_id, caller_of(request).name)
+        return records_admin.lineage(decision_id, caller_of(request).name)
 
     @app.post("/api/privacy/export", openapi_extra=needs_all_models(*AUDITORS), dependencies=may("export"))
     def export_subject(request: Request, body: SubjectAsked) -> replies.SubjectHeld:
         """Everything that is held about a subject, readable."""
-        return desk.export_subject(body.subject, body.reason, caller_of(request).name)
+        return records_admin.export_subject(body.subject, body.reason, caller_of(request).name)
 
     @app.post("/api/privacy/erase", openapi_extra=needs_all_models(*AUDITORS), dependencies=may("erase"))
     def erase_subject(request: Request, body: SubjectAsked) -> replies.Erased:
         """Destroy the subject's keys: what is personal in the log can be read by nobody any more."""
-        return desk.erase(body.subject, body.reason, caller_of(request).name)
+        return records_admin.erase(body.subject, body.reason, caller_of(request).name)
 
 
 def _unix(moment: datetime | None) -> float | None:

@@ -159,7 +159,7 @@ def test_a_rollout_is_steered_and_read(up: Shell) -> None:
 
 def test_a_rollout_is_approved_by_who_did_not_ask_for_it_and_rejected_by_anybody(up: Shell) -> None:
     plan = {**SPEC.rollout.model_dump(mode="json"), "approval": "required"}
-    up.world.desk.deploy(MODEL, SPEC.model_dump(mode="json") | {"rollout": plan}, "owner")
+    up.world.model_admin.deploy(MODEL, SPEC.model_dump(mode="json") | {"rollout": plan}, "owner")
     candidate = up.world.retrained(by="ada")
     up.world.tick()
     waits = "waits for approval by somebody other than ada"

@@ -352,7 +352,7 @@ def test_the_time_in_haproxys_queue_is_the_callers_too(endpoint: World, path: st
     headers = {name.decode(): value.decode() for name, value in sent.items()}
     reply = endpoint.run(
         call(endpoint.endpoint, "POST", path, [body], headers)
-    )  # not by the gatekeeper: anybody can say that
+    )  # not by the ingress: anybody can say that
     assert reply.status == 200
     endpoint.run(asyncio.sleep(0))
     assert endpoint.counts.latencies_ms[-1] == 0.0

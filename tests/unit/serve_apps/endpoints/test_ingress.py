@@ -13,7 +13,7 @@ from windvane.cluster.runtime import haproxy
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.endpoints.disconnects import UNWATCHED
 from windvane.serve_apps.endpoints.http_request import Headers
-from windvane.serve_apps.endpoints.ingress import Gatekeeper, Guarded
+from windvane.serve_apps.endpoints.ingress import Ingress, LocalReplica
 from windvane.serve_apps.pipeline.admission import FIRST_PACE, Admission
 from windvane.serve_apps.protocol.problem import Response
 
@@ -86,8 +86,8 @@ def ask(
 
     async def scenario() -> Reply:
         loop = asyncio.get_running_loop() if at_home else elsewhere
-        gate = Gatekeeper(
-            app, [] if admission is None else [Guarded(admission, endpoint or HttpApp(), loop)], ticks, lambda: NOW
+        gate = Ingress(
+            app, [] if admission is None else [LocalReplica(admission, endpoint or HttpApp(), loop)], ticks, lambda: NOW
         )
         return await call(gate, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()})
 
@@ -127,7 +127,7 @@ def test_a_socket_that_is_no_request_is_left_to_serve() -> None:
     app, endpoint = App(), HttpApp()
 
     async def scenario() -> None:
-        gate = Gatekeeper(app, [Guarded(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())], lambda: 0.0)
+        gate = Ingress(app, [LocalReplica(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())], lambda: 0.0)
 
         async def ignore(*_: Any) -> None: ...
 
@@ -210,8 +210,8 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
     async def scenario() -> None:
         admission, endpoint = Admission(0.05, 4096, lambda: 0.0), HttpApp()
         endpoint.held = asyncio.Event()
-        replica = Guarded(admission, endpoint, asyncio.get_running_loop())
-        gate = Gatekeeper(App(), [replica], lambda: 0.0)
+        replica = LocalReplica(admission, endpoint, asyncio.get_running_loop())
+        gate = Ingress(App(), [replica], lambda: 0.0)
         waiting = [asyncio.ensure_future(call(gate, "POST", DECIDE, [b"{}"], {})) for _ in range(1000)]
         for _ in range(5):
             await asyncio.sleep(0)
@@ -240,7 +240,7 @@ def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> No
         async def status() -> int:
             return (await call(gate, "POST", DECIDE, [b"{}"], {})).status
 
-        replica = Guarded(Admission(0.05, 4096), HttpApp(), asyncio.get_running_loop())
+        replica = LocalReplica(Admission(0.05, 4096), HttpApp(), asyncio.get_running_loop())
         assert await status() == 204
         ingress.guard(replica)
         try:

@@ -67,7 +67,7 @@ def world(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World]
 def endpoint(world: World, local: bool = True) -> OipGrpc:
     return OipGrpc(
         SPEC,
-        world.entrance,
+        world.authentication,
         world.roster,
         world.decider,
         RequestCounts(world.counts),
@@ -151,7 +151,14 @@ def test_during_a_rollout_a_version_is_the_owners_to_name(world: World) -> None:
 
 def test_a_deadline_that_has_passed_is_not_decided(world: World) -> None:
     found = OipGrpc(
-        SPEC, world.entrance, world.roster, world.decider, RequestCounts(world.counts), True, lambda: NOW, lambda: 0.0
+        SPEC,
+        world.authentication,
+        world.roster,
+        world.decider,
+        RequestCounts(world.counts),
+        True,
+        lambda: NOW,
+        lambda: 0.0,
     )
     world.ticks = 5.0  # by the decider's clock, five seconds after the endpoint's
     context = FakeContext(x_request_timeout_seconds="0.5")
@@ -236,7 +243,7 @@ def test_every_method_asks_who_calls(closed: World, metadata: dict[str, str], in
         closed.run(call(context))
         assert context.code is code
     assert len(closed.decisions) == (infers is None)
-    assert len(closed.turned_away) == [infers, reads, reads].count(infers) * (infers is not None)
+    assert len(closed.refusal_log) == [infers, reads, reads].count(infers) * (infers is not None)
 
 
 def test_who_calls_comes_before_what_is_wrong(closed: World) -> None:

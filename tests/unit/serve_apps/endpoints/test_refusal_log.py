@@ -15,7 +15,7 @@ from windvane.cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from windvane.serve_apps.endpoints.refusal_log import MOST_LINES, PERIOD_SECONDS, Refused, TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import MOST_LINES, PERIOD_SECONDS, RefusalLog, Refused
 
 ANN = Caller("ann", frozenset({"client"}), None, "3f9a0c51b2de")
 ROUTE = "POST /v2/models/trips/decide"
@@ -25,7 +25,7 @@ class World:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.now = 0.0
-        self.away = TurnedAway(self.lines.append, lambda: self.now)
+        self.away = RefusalLog(self.lines.append, lambda: self.now)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_crowd_is_counted_and_later_ones_are_told_again(world: World) -> None:
 
 def test_what_is_told_is_put_on_the_decision_log_too() -> None:
     recorded: list[Refused] = []
-    away = TurnedAway(lambda _: None, lambda: 0.0, recorded.append)
+    away = RefusalLog(lambda _: None, lambda: 0.0, recorded.append)
     for _ in range(MOST_LINES + 5):
         away.note(Forbidden("'ann' may not use 'trips'"), ROUTE, ANN)
     assert len(recorded) == MOST_LINES  # a crowd fills no log
@@ -85,7 +85,7 @@ def test_what_is_told_is_put_on_the_decision_log_too() -> None:
 
 def test_what_policy_denied_is_on_it_already() -> None:
     recorded: list[Refused] = []
-    away = TurnedAway(lambda _: None, lambda: 0.0, recorded.append)
+    away = RefusalLog(lambda _: None, lambda: 0.0, recorded.append)
     away.note(Denied("no consent", ("consent",), "4f", ("d1",)), ROUTE, ANN)
     assert recorded == []
     away.note(Denied("not yours", ("model-scope",), "4f"), ROUTE, ANN)  # an outcome, of which there is no other record
@@ -98,5 +98,5 @@ def test_a_refusal_stands_when_the_log_does_not_take_it() -> None:
     def full(_: Refused) -> None:
         raise Unavailable("the disk is full")
 
-    assert TurnedAway(lines.append, lambda: 0.0, full).note(Unauthorized("x"), ROUTE, None)
+    assert RefusalLog(lines.append, lambda: 0.0, full).note(Unauthorized("x"), ROUTE, None)
     assert lines[1:] == ["A refusal is not on the decision log: the disk is full"]

@@ -203,7 +203,7 @@ def test_the_protocols_endpoint_names_the_purpose_by_a_parameter(
 def oip_grpc(world: World) -> OipGrpc:
     return OipGrpc(
         GOVERNED,
-        world.entrance,
+        world.authentication,
         world.roster,
         world.decider,
         RequestCounts(world.counts),

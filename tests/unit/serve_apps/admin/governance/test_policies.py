@@ -17,8 +17,8 @@ from windvane.cluster.policies.policy_library import POLICY_SET, PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 from windvane.configs.schema import Purpose
 from windvane.serve_apps.admin.admin_policy import AdminGate
-from windvane.serve_apps.admin.governance.consents import ConsentDesk
-from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.consents import ConsentAdmin
+from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
 from windvane.serve_apps.sync.topics import CONSENTS, POLICY
 
@@ -65,8 +65,8 @@ class Office:
         self.store, self.board = MemoryStore(), Board()
         self.library = PolicyLibrary(self.store, compile_policies)
         self.gate = AdminGate(self.library, taken, self._mandate)
-        self.policies = PolicyDesk(self.library, self.gate, self.board.post, lambda: NOW)
-        self.consents = ConsentDesk(ConsentRecords(self.store), self.gate, self._mandate, self.board.post, lambda: NOW)
+        self.policies = PolicyAdmin(self.library, self.gate, self.board.post, lambda: NOW)
+        self.consents = ConsentAdmin(ConsentRecords(self.store), self.gate, self._mandate, self.board.post, lambda: NOW)
 
     def _mandate(self, model: str) -> Mandate | None:
         return mandate_of(GOVERNED) if model == "trips" else None

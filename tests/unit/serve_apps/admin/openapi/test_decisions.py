@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
 from tests.unit.serve_apps.admin.openapi.test_openapi import api_of
 from tests.unit.serve_apps.admin.openapi.test_openapi import conformity as conformity
-from tests.unit.serve_apps.admin.openapi.test_openapi import desk as desk
 from tests.unit.serve_apps.admin.openapi.test_openapi import endpoint as endpoint
 from tests.unit.serve_apps.admin.openapi.test_openapi import whole as whole
+from tests.worlds.admin_world import AdminWorld
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.conformity import Conformity
-from tests.worlds.desk_world import DeskWorld
 from tests.worlds.gateway_world import DECIDE, OUTCOMES, Reply, World, asked
 from windvane.serve_apps.pipeline.decision_id import fixed
 
@@ -97,9 +97,9 @@ def test_an_id_that_is_used_twice_is_answered_as_the_document_says(endpoint: Wor
     assert (reply.status, conformity.of("POST", DECIDE, reply)) == (409, [])
 
 
-def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says(desk: DeskWorld) -> None:
+def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says(admin: AdminWorld) -> None:
     """Control answers then; schemathesis found that the document knew nothing of it."""
-    api = api_of(desk)
+    api = api_of(admin)
     told = api.get("/openapi.json").json()
     conformity = Conformity(told)
     for path, methods in told["paths"].items():

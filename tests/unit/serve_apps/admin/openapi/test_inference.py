@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tests.unit.serve_apps.admin.openapi.test_openapi import TRIPS, api_of
+from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
 from tests.unit.serve_apps.admin.openapi.test_openapi import conformity as conformity
-from tests.unit.serve_apps.admin.openapi.test_openapi import desk as desk
 from tests.unit.serve_apps.admin.openapi.test_openapi import endpoint as endpoint
 from tests.unit.serve_apps.admin.openapi.test_openapi import whole as whole
+from tests.worlds.admin_world import AdminWorld
 from tests.worlds.conformity import Conformity
-from tests.worlds.desk_world import DeskWorld
 from tests.worlds.gateway_world import DECIDE, Reply, World, asked, gateway
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -106,8 +106,8 @@ def test_a_model_that_is_not_ready_is_answered_as_the_document_says(
             assert (reply.status, conformity.of(method, path, reply)) == (503, [])
 
 
-def test_the_servers_own_paths_are_answered_as_the_document_says(desk: DeskWorld) -> None:
-    api = api_of(desk)
+def test_the_servers_own_paths_are_answered_as_the_document_says(admin: AdminWorld) -> None:
+    api = api_of(admin)
     conformity = Conformity(api.get("/openapi.json").json())
     for path, status in (("/v2", 200), ("/v2/health/live", 200), ("/v2/health/ready", 503)):
         found = api.get(path)
