@@ -47,7 +47,7 @@ from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.protocol.decide import Decide
@@ -97,8 +97,8 @@ class Budget:
         self.roster = Roster(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
-        self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
-        decider = Decider(spec, self.roster, log, counts, shadows, self.gate, loop, unit=self.vault.hash)
+        self.policy_check = PolicyCheck(mandate_of(spec), Packaged(), Nobody())
+        decider = Decider(spec, self.roster, log, counts, shadows, self.policy_check, loop, unit=self.vault.hash)
         secret = api_key.fresh_secret()
         key = api_key.make(KeyOrder("bench", ("client",), (spec.name,)), secret, "bench", datetime.now(UTC))
         key = replace(key, limit=Limit(1e9, 10**9))  # so that a limit is looked at, and keeps nobody out
@@ -107,7 +107,7 @@ class Budget:
         self.key = f"Bearer {secret}".encode()
         self.authentication = Authentication(spec.name, authenticator)
         self.http_app = HttpApp(
-            *(spec, self.authentication, self.roster, decider, self.gate, self.log, RequestCounts(counts)),
+            *(spec, self.authentication, self.roster, decider, self.policy_check, self.log, RequestCounts(counts)),
             *(_nothing, _nothing),
         )
 
@@ -162,7 +162,7 @@ class Budget:
         scored = [self.version.score(batch)[1] for batch in records]
         answered = [made.answers(scores.tolist()) for scores in scored]
         many = rows > 1
-        basis = self.gate.bases(ANYBODY, questions[0])[0]
+        basis = self.policy_check.bases(ANYBODY, questions[0])[0]
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
 
         def count(batch: Any) -> None:
@@ -178,11 +178,11 @@ class Budget:
             "encode rows": (self.version.encoder.rows, records),
             "score": (self.version._predictor.probabilities, encoded),
             "policy before": (
-                lambda batch: [self.gate.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
+                lambda batch: [self.policy_check.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
                 questions,
             ),
             "policy after": (
-                lambda scores: [self.gate.act(basis, "keep", score) for score in scores],
+                lambda scores: [self.policy_check.act(basis, "keep", score) for score in scores],
                 [scores.tolist() for scores in scored],
             ),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),

@@ -39,7 +39,7 @@ from windvane.configs.settings import Settings
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from windvane.serve_apps.admin.admin_audit import Orders
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.app import make_app
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
@@ -122,14 +122,14 @@ class Control:
         self._orders = Orders(self._trail)
         self._reception = GrpcReception(self._authenticator, self._refusal_log, self._settings.is_local, self._orders)
         library = PolicyLibrary(store, compile_policies)
-        gate = AdminGate(library, taken, self._model_admin.mandate)
-        self._policies = PolicyAdmin(library, gate, switchboard.post)
+        admin_policy = AdminPolicy(library, taken, self._model_admin.mandate)
+        self._policies = PolicyAdmin(library, admin_policy, switchboard.post)
         self._records = RecordsAdmin(self._log, place.vault, self._trail, store, registry)
         recorded = ConsentRecords(store, self._records.name_of)
-        consents = ConsentAdmin(recorded, gate, self._model_admin.mandate, switchboard.post)
+        consents = ConsentAdmin(recorded, admin_policy, self._model_admin.mandate, switchboard.post)
         self._records.also(consents)
-        self._governance = Governance(gate, self._policies, consents)
-        self._reviews = ReviewWatch(store, gate)
+        self._governance = Governance(admin_policy, self._policies, consents)
+        self._reviews = ReviewWatch(store, admin_policy)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._model_admin.spec, cache, environment)
         self._auditing = Auditing(
@@ -171,7 +171,7 @@ class Control:
         """What Serve answers HTTP with."""
         route_auth = RouteAuth(self._authenticator, self._refusal_log, self._orders)
         app = make_app(self._model_admin, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
-        add_server_routes(app, self._model_admin.models, self._switchboard, self._governance.gate.demand_open)
+        add_server_routes(app, self._model_admin.models, self._switchboard, self._governance.admin_policy.demand_open)
         demand_guards(app)
         return app
 
@@ -188,7 +188,7 @@ class Control:
     async def ServerReady(self, _: Any) -> Any:  # noqa: N802
         """Over gRPC: a policy set is in force, and a version of every deployed model."""
         try:
-            await asyncio.to_thread(self._governance.gate.demand_open)
+            await asyncio.to_thread(self._governance.admin_policy.demand_open)
             waiting = await asyncio.to_thread(lambda: unready(self._model_admin.models(), self._switchboard))
         except WindvaneError:
             return oip_grpc.ready(False)

@@ -33,7 +33,7 @@ from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog, Refused
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.sync.consents import Consents
@@ -104,8 +104,8 @@ class Replica:
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
         consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
         self._bulletins = BulletinReader(bulletins, {POLICY: policies, CONSENTS: consents})
-        gate = Gate(self._mandate, policies, consents, lambda: self._bulletins.is_fresh)
-        self._decider = Decider(spec, self._roster, log, counts, self._shadows, gate, loop, unit=vault.hash)
+        policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._bulletins.is_fresh)
+        self._decider = Decider(spec, self._roster, log, counts, self._shadows, policy_check, loop, unit=vault.hash)
         self._forgetting = Forgetting(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
@@ -113,7 +113,7 @@ class Replica:
         authentication = Authentication(spec.name, authenticator, RefusalLog(record=self._put_on_record))
         sent = RequestCounts(counts)
         self.http_app = HttpApp(
-            spec, authentication, self._roster, self._decider, gate, self._log, sent, self.start, self.stop
+            spec, authentication, self._roster, self._decider, policy_check, self._log, sent, self.start, self.stop
         )
         self.oip_grpc = OipGrpc(spec, authentication, self._roster, self._decider, sent, local)
         self._local_replica = ingress.LocalReplica(self._decider.admission, self.http_app, loop)

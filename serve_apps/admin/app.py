@@ -66,8 +66,8 @@ def make_app(
         lifespan=lifespan,
     )  # the document below tells of every endpoint, not only of these
     app.router.route_class = route_auth.route_class()
-    gate = governance.gate
-    may = partial(permitted, gate)
+    admin_policy = governance.admin_policy
+    may = partial(permitted, admin_policy)
 
     @app.get("/", include_in_schema=False, openapi_extra=open_to_all())
     def root() -> RedirectResponse:
@@ -81,7 +81,7 @@ def make_app(
     @app.get("/api/status", openapi_extra=needs(*READERS))
     def status(request: Request) -> replies.Overview:
         """Champion, split, phase and why, findings, jobs and rates of every model that the caller may see."""
-        return model_admin.status(seen_by(gate, request))
+        return model_admin.status(seen_by(admin_policy, request))
 
     @app.put("/api/models/{model}", openapi_extra=needs(*OWNERS, **DECLARATION), dependencies=may("deploy"))
     def deploy(request: Request, model: str, spec: dict[str, Any]) -> replies.Deployed:
@@ -134,7 +134,7 @@ def make_app(
     @app.get("/metrics", response_class=PlainTextResponse, openapi_extra=needs(*READERS))
     def metrics(request: Request) -> Response:
         """Prometheus metrics of every model that the caller may see."""
-        written = model_admin.metrics(seen_by(gate, request))
+        written = model_admin.metrics(seen_by(admin_policy, request))
         return Response(written, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/console", include_in_schema=False, openapi_extra=open_to_all())
@@ -158,11 +158,11 @@ def make_app(
         return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
 
     app.add_middleware(Probes)
-    add_rollout_routes(app, model_admin, gate)
-    add_key_routes(app, keys, gate)
+    add_rollout_routes(app, model_admin, admin_policy)
+    add_key_routes(app, keys, admin_policy)
     add_governance_routes(app, governance)
     if records is not None:
-        add_records_routes(app, records, gate)
+        add_records_routes(app, records, admin_policy)
 
     async def http_error(request: Request, error: Exception) -> Response:
         """What no route answers; whether there is such a model nobody learns who may not use it."""

@@ -10,7 +10,7 @@ from pydantic.types import AwareDatetime
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.rate import Limit
 from windvane.configs.access import FASTEST, Role
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance import replies
 from windvane.serve_apps.admin.keys import KeyAdmin
 from windvane.serve_apps.admin.route_auth import caller_of, needs_all_models
@@ -52,9 +52,9 @@ class RevokeAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def add_key_routes(app: FastAPI, key_admin: KeyAdmin, gate: AdminGate) -> None:
+def add_key_routes(app: FastAPI, key_admin: KeyAdmin, admin_policy: AdminPolicy) -> None:
     """Three routes; who has to do with single models only could make a key for the others, and so may use none."""
-    may = permitted(gate, "manage_keys")
+    may = permitted(admin_policy, "manage_keys")
 
     @app.post(KEYS, status_code=201, openapi_extra=needs_all_models("admin"), dependencies=may)
     def create_key(request: Request, response: Response, body: KeyAsked) -> replies.KeyMade:

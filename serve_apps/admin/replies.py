@@ -91,7 +91,7 @@ class AnswerStatus(TypedDict):
 
 
 class ApprovalStatus(TypedDict):
-    """The gate before the first step: who asked for the rollout, and what was said to it."""
+    """The approval before the first step: who asked for the rollout, and what was said to it."""
 
     requester: str
     plan: str

@@ -9,7 +9,7 @@ from windvane.cluster.callers.caller import demand_role
 from windvane.cluster.policies.policy import APPROVE, approve_context
 from windvane.configs.access import Role
 from windvane.serve_apps.admin import replies
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.models import ModelAdmin
 from windvane.serve_apps.admin.route_auth import READERS, caller_of, needs
 from windvane.serve_apps.admin.route_policy import VIEW, permitted
@@ -64,11 +64,11 @@ class Pins(BaseModel):
     versions: Annotated[list[Number], Field(max_length=8)]
 
 
-def add_rollout_routes(app: FastAPI, model_admin: ModelAdmin, gate: AdminGate) -> None:
+def add_rollout_routes(app: FastAPI, model_admin: ModelAdmin, admin_policy: AdminPolicy) -> None:
     """Six routes; who asked for a rollout may not approve it, which the model_admin and the policies both see to."""
-    promote, roll_back = permitted(gate, "promote"), permitted(gate, "roll_back")
+    promote, roll_back = permitted(admin_policy, "promote"), permitted(admin_policy, "roll_back")
 
-    @app.get("/api/models/{model}/rollout", openapi_extra=needs(*READERS), dependencies=permitted(gate, VIEW))
+    @app.get("/api/models/{model}/rollout", openapi_extra=needs(*READERS), dependencies=permitted(admin_policy, VIEW))
     def rollout(model: str) -> replies.RolloutStatus:
         """The current or last rollout."""
         return model_admin.rollout(model)
@@ -83,7 +83,7 @@ def add_rollout_routes(app: FastAPI, model_admin: ModelAdmin, gate: AdminGate) -
     def approve(request: Request, model: str, body: ApprovalOrder) -> replies.RolloutStatus:
         """Let the version leave the shadow once it is proven; not for who asked for its rollout."""
         caller = caller_of(request)
-        gate.demand(caller, APPROVE, model, approve_context(model_admin.requester(model)))
+        admin_policy.demand(caller, APPROVE, model, approve_context(model_admin.requester(model)))
         return model_admin.approve(model, body.version, body.plan, body.reason, caller.name)
 
     @app.post("/api/models/{model}/rollout/reject", openapi_extra=needs(*HOLDERS), dependencies=roll_back)
@@ -96,7 +96,7 @@ def add_rollout_routes(app: FastAPI, model_admin: ModelAdmin, gate: AdminGate) -
         """Pause, abort, undo; resume and promote are for owners and admins."""
         caller = caller_of(request)
         demand_role(caller, *STEERING[verb])
-        gate.demand(caller, AS_POLICIES_NAME_IT[verb], model)
+        admin_policy.demand(caller, AS_POLICIES_NAME_IT[verb], model)
         return model_admin.steer(model, verb, body.reason, caller.name)
 
     @app.put("/api/models/{model}/pins", openapi_extra=needs(*OWNERS), dependencies=promote)

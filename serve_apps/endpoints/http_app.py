@@ -17,7 +17,7 @@ from windvane.serve_apps.endpoints.http_request import ClientGone, Headers, Rece
 from windvane.serve_apps.endpoints.oip_http import JSON, Methods, OipHttp, Route
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.ports import Log
 from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.protocol.infer_reply import refusal
@@ -43,7 +43,7 @@ class HttpApp:
         authentication: Authentication,
         roster: Roster,
         decider: Decider,
-        gate: Gate,
+        policy_check: PolicyCheck,
         log: Log,
         counts: RequestCounts,
         start: Hook,
@@ -55,7 +55,7 @@ class HttpApp:
         self._authentication = authentication
         self._roster = roster
         self._decider = decider
-        self._gate = gate
+        self._policy_check = policy_check
         self._log = log
         self._counts = counts
         self._start = start
@@ -166,7 +166,7 @@ class HttpApp:
         return Response(200, self._decide_protocol.encode(asked, answers), JSON)
 
     async def _outcomes(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
-        self._gate.demand(caller, REPORT_OUTCOME)
+        self._policy_check.demand(caller, REPORT_OUTCOME)
         reported = self._outcomes_protocol.decode(await self._body(headers, receive), self._now(), caller.name)
         self._authentication.debit(caller, len(reported))
         for outcome in reported.outcomes:

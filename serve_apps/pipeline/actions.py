@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from windvane.cluster.policies.policy import Verdict
 from windvane.configs.schema import DecisionRule
 from windvane.serve_apps.pipeline.pending import Row, Ruled
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.versions.thresholds import Thresholds
 
 REFER = "refer"  # what is answered instead of an action that only a person may take
@@ -15,13 +15,13 @@ NOTHING = ""  # is done where policy denies it
 class Ruling:
     """The declared actions under the policy in force."""
 
-    def __init__(self, decision: DecisionRule, gate: Gate) -> None:
+    def __init__(self, decision: DecisionRule, policy_check: PolicyCheck) -> None:
         self._thresholds = Thresholds(decision)
-        self._gate = gate
+        self._policy_check = policy_check
 
     def rule(self, rows: Sequence[Row], scores: Sequence[float]) -> list[Ruled]:
         """What is done about each row."""
-        act, ruled = self._gate.act, []
+        act, ruled = self._policy_check.act, []
         for row, score, (action, reasons) in zip(rows, scores, self._thresholds.rule(scores), strict=True):
             verdict = act(row.pending.bases[row.place], action, score)
             ruled.append(

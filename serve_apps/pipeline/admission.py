@@ -28,7 +28,7 @@ TURN_MEMORY, ANSWER_MEMORY, SIZE_MEMORY = 4, 256, 16  # turns, answers, requests
 QUEUE_SHARE = 0.1  # of the patience; only predictions above it say something about the correction
 LEAST_SHARE = 0.2  # of the patience that is given to who has lost the rest before we saw it: a stall is no queue
 LEAST_CORRECTION, MOST_CORRECTION = 0.5, 4.0
-MOST_OFF = 2.0  # that one answer may say it was off: a stall of the machine must not shut the gate
+MOST_OFF = 2.0  # that one answer may say it was off: a stall of the machine must not refuse everybody
 
 
 class Admission:

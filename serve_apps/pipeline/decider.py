@@ -17,7 +17,7 @@ from windvane.serve_apps.pipeline.denials import Denials
 from windvane.serve_apps.pipeline.explaining import Explaining, Explanations
 from windvane.serve_apps.pipeline.idempotency import Repeats
 from windvane.serve_apps.pipeline.pending import Pending, Row, Scored, block, parts
-from windvane.serve_apps.pipeline.policy_check import Basis, Gate
+from windvane.serve_apps.pipeline.policy_check import Basis, PolicyCheck
 from windvane.serve_apps.pipeline.ports import Counts, Log
 from windvane.serve_apps.pipeline.records import Records
 from windvane.serve_apps.pipeline.request_queue import WaitingRoom
@@ -42,7 +42,7 @@ class Decider:
         log: Log,
         counts: Counts,
         shadows: Shadows,
-        gate: Gate,
+        policy_check: PolicyCheck,
         loop: asyncio.AbstractEventLoop,
         now: Clock = time.time,
         ticks: Clock = time.perf_counter,
@@ -50,8 +50,8 @@ class Decider:
     ) -> None:
         """`unit` gives what an assignment sticks to: the subject as the log names it."""
         self._model = spec.name
-        self._gate = gate
-        self._ruling = Ruling(spec.decision, gate)
+        self._policy_check = policy_check
+        self._ruling = Ruling(spec.decision, policy_check)
         self._records = Records(spec.name, log)
         self._denials = Denials(self._records, log, counts, now, unit)
         self._roster = roster
@@ -91,10 +91,10 @@ class Decider:
         if self._roster.in_force is None:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
         if override is not None:
-            self._gate.demand(caller, CHOOSE_VERSION)
+            self._policy_check.demand(caller, CHOOSE_VERSION)
             if override not in self._roster.loaded:
                 raise self._not_loaded(override)
-        bases = self._gate.bases(caller, questions)
+        bases = self._policy_check.bases(caller, questions)
         for each in bases:
             if not each.verdict.allowed:
                 await self._denials.refuse(questions, bases, self._roster.in_force)
@@ -153,7 +153,7 @@ class Decider:
         if self._roster.in_force is None:
             trouble = self._roster.report().trouble
             raise Unavailable(f"No version of {self._model} is in force yet{': ' if trouble else ''}{trouble}")
-        self._gate.demand_open()
+        self._policy_check.demand_open()
 
     def forget(self, erased: Callable[[str], bool]) -> None:
         """Keep no answer about a subject that was erased; who asks again is decided about again."""

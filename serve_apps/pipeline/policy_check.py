@@ -55,7 +55,7 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
     acts: dict[str, Verdict]  # by action: the newest verdict on it, where it holds for more than one risk
 
 
-class Gate:
+class PolicyCheck:
     """One model's, in one replica; belongs to the event loop."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Gate:
         """Whether the action may be taken without a person; `score` in [0, 1].
 
         A verdict says for which risks it holds, all else being equal; here all else is: caller, purpose and policy set
-        are those of the basis, the mandate is the one of this gate.
+        are those of the basis, the mandate is this model's.
         """
         known, risk = basis.acts.get(action), ppm(score)
         if known is not None and known.alike is not None and known.alike[0] <= risk <= known.alike[1]:

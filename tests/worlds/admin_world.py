@@ -26,7 +26,7 @@ from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Store
 from windvane.monitoring.counts.snapshot import Snapshot
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.app import make_app
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
@@ -146,7 +146,7 @@ class ControlClient(Client):
             "model_admin": model_admin,
             "route_auth": route_auth or RouteAuth(knowing(), RefusalLog(lambda _: None)),
             "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
-            "gate": governed.gate,
+            "admin_policy": governed.admin_policy,
             "policies": governed.policies,
             "consents": governed.consents,
             "switchboard": switchboard,
@@ -177,17 +177,17 @@ def _standing(has_records: bool) -> tuple[FastAPI, dict[str, _Asked]]:
     names = (
         "model_admin",
         "keys",
-        "gate",
+        "admin_policy",
         "policies",
         "consents",
         "switchboard",
         *(["records"] if has_records else []),
     )
     asked: dict[str, Any] = {name: _Asked() for name in names} | {"route_auth": _AskedRouteAuth()}
-    governed = Governance(asked["gate"], asked["policies"], asked["consents"])
+    governed = Governance(asked["admin_policy"], asked["policies"], asked["consents"])
     app = make_app(asked["model_admin"], asked["route_auth"], asked["keys"], governed, asked.get("records"))
     add_server_routes(
-        app, lambda: asked["model_admin"].models(), asked["switchboard"], lambda: asked["gate"].demand_open()
+        app, lambda: asked["model_admin"].models(), asked["switchboard"], lambda: asked["admin_policy"].demand_open()
     )
     return app, asked
 
@@ -206,13 +206,15 @@ def governance(store: Store | None = None) -> Governance:
     """The packaged policies in force, in `store` or in one of its own, and replicas that are always told."""
     found = deepcopy(_store_with_policies()) if store is None else _installed(store)
     library = PolicyLibrary(found, compile_policies)
-    gate = AdminGate(library, lambda files: PACKAGED_POLICY if files == PACKAGED else taken(files), lambda _: None)
+    admin_policy = AdminPolicy(
+        library, lambda files: PACKAGED_POLICY if files == PACKAGED else taken(files), lambda _: None
+    )
 
     def post(*_: object) -> bool:
         return True
 
-    consents = ConsentAdmin(ConsentRecords(found), gate, lambda _: None, post)
-    return Governance(gate, PolicyAdmin(library, gate, post), consents)
+    consents = ConsentAdmin(ConsentRecords(found), admin_policy, lambda _: None, post)
+    return Governance(admin_policy, PolicyAdmin(library, admin_policy, post), consents)
 
 
 class AdminWorld(World):

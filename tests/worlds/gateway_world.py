@@ -23,7 +23,7 @@ from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.traffic.loaded_versions import Roster
 from windvane.serve_apps.traffic.router import Arm, Split
@@ -80,9 +80,9 @@ class World:
         self.policies = SetInForce(PACKAGED_POLICY)
         self.consents: dict[tuple[str, str], bool] = {}
         self.is_fresh = True
-        self.gate = Gate(mandate_of(spec), self.policies, self, lambda: self.is_fresh)
+        self.policy_check = PolicyCheck(mandate_of(spec), self.policies, self, lambda: self.is_fresh)
         self.decider = Decider(
-            *(spec, self.roster, self.log, self.counts, self.shadows, self.gate, self.loop),
+            *(spec, self.roster, self.log, self.counts, self.shadows, self.policy_check, self.loop),
             lambda: NOW,
             lambda: self.ticks,
         )
@@ -94,7 +94,7 @@ class World:
             self.authentication,
             self.roster,
             self.decider,
-            self.gate,
+            self.policy_check,
             self.log,
             RequestCounts(self.counts),
             self._hook("start"),
@@ -106,7 +106,7 @@ class World:
             self.take(split)
 
     def of(self, subject: str, purpose: str) -> bool | None:
-        """What subjects agreed to, as the gate asks for it."""
+        """What subjects agreed to, as `PolicyCheck` asks for it."""
         return self.consents.get((subject, purpose))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

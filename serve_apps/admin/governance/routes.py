@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from windvane.cluster.policies.policy_set import RULES, SCHEMA, PolicySet
 from windvane.configs.access import Role
 from windvane.configs.declared import NAME
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance import replies
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
@@ -52,7 +52,7 @@ class ConsentOrder(BaseModel):
 class Governance:
     """Everything about policies that control answers by."""
 
-    gate: AdminGate
+    admin_policy: AdminPolicy
     policies: PolicyAdmin
     consents: ConsentAdmin
 

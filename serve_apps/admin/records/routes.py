@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from windvane.cluster.callers.caller import demand_model
 from windvane.cluster.decision_log.read.selection import Selection
 from windvane.configs.access import Role
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.records import replies
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import caller_of, needs, needs_all_models
@@ -38,9 +38,9 @@ class SubjectAsked(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def add_records_routes(app: FastAPI, records_admin: RecordsAdmin, gate: AdminGate) -> None:
+def add_records_routes(app: FastAPI, records_admin: RecordsAdmin, admin_policy: AdminPolicy) -> None:
     """A subject and a decision's id may be of any model, so who asks by these has to do with all of them."""
-    may = partial(permitted, gate)
+    may = partial(permitted, admin_policy)
 
     @app.get("/api/decisions", responses=_FORMS, openapi_extra=needs(*AUDITORS))  # type: ignore[arg-type]
     def decisions(
@@ -63,7 +63,7 @@ def add_records_routes(app: FastAPI, records_admin: RecordsAdmin, gate: AdminGat
         """
         caller = caller_of(request)
         demand_model(caller, model)
-        gate.demand(caller, READ_LOG, model)
+        admin_policy.demand(caller, READ_LOG, model)
         most = min(limit, MOST_ROWS) if form == "json" else limit
         wanted = Selection(_unix(since), _unix(until), version, action, verdict, decision_id, None, after, most)
         if form == "json":

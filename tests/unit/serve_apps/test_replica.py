@@ -311,10 +311,10 @@ def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(
         await send({"type": "http.response.body", "body": b""})
 
     [middleware] = ingress.middlewares()
-    gate = middleware.cls(serve)
+    front = middleware.cls(serve)
 
     async def decide() -> int:
-        return (await call(gate, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status
+        return (await call(front, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status
 
     async def scenario(replica: Replica) -> None:
         answering = asyncio.ensure_future(decide())

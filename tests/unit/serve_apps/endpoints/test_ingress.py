@@ -46,7 +46,7 @@ class HttpApp:
 
 
 class App:
-    """Serve's own way, behind the gate too: remembers who came, answers 204."""
+    """Serve's own way, behind the ingress too: remembers who came, answers 204."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
@@ -82,14 +82,16 @@ def ask(
     ticks: Callable[[], float] = lambda: 0.0,
     **sent: str,
 ) -> Reply:
-    """One request through the gate; without `at_home` the endpoint lives on another loop than the server."""
+    """One request through the ingress; without `at_home` the endpoint lives on another loop than the server."""
 
     async def scenario() -> Reply:
         loop = asyncio.get_running_loop() if at_home else elsewhere
-        gate = Ingress(
+        ingress = Ingress(
             app, [] if admission is None else [LocalReplica(admission, endpoint or HttpApp(), loop)], ticks, lambda: NOW
         )
-        return await call(gate, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()})
+        return await call(
+            ingress, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()}
+        )
 
     elsewhere = asyncio.new_event_loop()
     try:
@@ -127,11 +129,11 @@ def test_a_socket_that_is_no_request_is_left_to_serve() -> None:
     app, endpoint = App(), HttpApp()
 
     async def scenario() -> None:
-        gate = Ingress(app, [LocalReplica(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())], lambda: 0.0)
+        ingress = Ingress(app, [LocalReplica(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())], lambda: 0.0)
 
         async def ignore(*_: Any) -> None: ...
 
-        await gate({"type": "websocket", "path": DECIDE, "headers": []}, ignore, ignore)
+        await ingress({"type": "websocket", "path": DECIDE, "headers": []}, ignore, ignore)
 
     asyncio.run(scenario())
     assert (endpoint.paths, app.paths) == ([], [DECIDE])
@@ -211,15 +213,15 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
         admission, endpoint = Admission(0.05, 4096, lambda: 0.0), HttpApp()
         endpoint.held = asyncio.Event()
         replica = LocalReplica(admission, endpoint, asyncio.get_running_loop())
-        gate = Ingress(App(), [replica], lambda: 0.0)
-        waiting = [asyncio.ensure_future(call(gate, "POST", DECIDE, [b"{}"], {})) for _ in range(1000)]
+        ingress = Ingress(App(), [replica], lambda: 0.0)
+        waiting = [asyncio.ensure_future(call(ingress, "POST", DECIDE, [b"{}"], {})) for _ in range(1000)]
         for _ in range(5):
             await asyncio.sleep(0)
         inside = len(endpoint.paths)
         assert inside == pytest.approx(admission.headroom * 0.05 / (17 * FIRST_PACE), abs=2)
         assert [each.result().status for each in waiting if each.done()] == [429] * (1000 - inside)
         assert replica.ongoing == inside  # who was refused is no reason for another replica
-        outcome = asyncio.ensure_future(call(gate, "POST", OUTCOMES, [b"{}"], {}))
+        outcome = asyncio.ensure_future(call(ingress, "POST", OUTCOMES, [b"{}"], {}))
         await asyncio.sleep(0)
         assert replica.ongoing == inside + 1
         waiting[0].cancel()
@@ -234,11 +236,11 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
 
 def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> None:
     [middleware] = ingress.middlewares()
-    gate = middleware.cls(App(), *middleware.args, **middleware.kwargs)
+    front = middleware.cls(App(), *middleware.args, **middleware.kwargs)
 
     async def scenario() -> None:
         async def status() -> int:
-            return (await call(gate, "POST", DECIDE, [b"{}"], {})).status
+            return (await call(front, "POST", DECIDE, [b"{}"], {})).status
 
         replica = LocalReplica(Admission(0.05, 4096), HttpApp(), asyncio.get_running_loop())
         assert await status() == 204

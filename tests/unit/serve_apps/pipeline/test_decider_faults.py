@@ -49,7 +49,7 @@ def is_fault(outcome: object) -> bool:
 @pytest.mark.parametrize(
     "broken",
     [
-        lambda world: (world.gate, "act"),
+        lambda world: (world.policy_check, "act"),
         lambda world: (world.decider._ruling, "rule"),
         lambda world: (world.decider._explaining, "take"),
         lambda world: (world.decider._records, "decided"),
@@ -59,7 +59,7 @@ def is_fault(outcome: object) -> bool:
         lambda world: (world.decider._waiting, "wanted"),
         lambda world: (world.roster.in_force.router, "pick"),
     ],
-    ids=["gate", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
+    ids=["policy", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
 )
 def test_wherever_it_happens_every_request_of_the_batch_is_told_and_the_next_is_decided(
     versions: Versions,

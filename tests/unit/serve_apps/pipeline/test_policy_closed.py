@@ -13,7 +13,7 @@ from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.policy import Closed, Mandate
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -65,11 +65,11 @@ def test_what_is_unavailable_is_said_before_anything_is_remembered() -> None:
             raise AssertionError("it is not fresh")
 
     wanted = frozenset({"research"})
-    gate = Gate(
+    policy_check = PolicyCheck(
         Mandate("trips", wanted, wanted),
         SetInForce(cedar(rule("permit (principal, action, resource)"))),
         Silent(),
         lambda: False,
     )
     with pytest.raises(Unavailable, match="still agrees to research"):
-        gate.bases(ANYBODY, [Question("N", (), purpose="research")])
+        policy_check.bases(ANYBODY, [Question("N", (), purpose="research")])

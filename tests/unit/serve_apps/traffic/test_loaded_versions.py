@@ -17,12 +17,12 @@ class Library:
     def __init__(self) -> None:
         self.loads: list[int] = []
         self.failures: dict[int, int] = {}  # version → how often it still fails
-        self.gates: dict[int, threading.Event] = {}
+        self.held_back: dict[int, threading.Event] = {}
 
     def __call__(self, number: int) -> Any:
         self.loads.append(number)
-        if number in self.gates:
-            assert self.gates[number].wait(10)
+        if number in self.held_back:
+            assert self.held_back[number].wait(10)
         if self.failures.get(number, 0) > 0:
             self.failures[number] -= 1
             raise Unavailable(f"version {number} cannot be fetched")
@@ -36,8 +36,8 @@ def play(scenario: Callable[[Roster, Library], Coroutine[Any, Any, None]]) -> No
         try:
             await scenario(roster, library)
         finally:
-            for gate in library.gates.values():
-                gate.set()
+            for held in library.held_back.values():
+                held.set()
             await roster.close()
 
     asyncio.run(act())
@@ -65,12 +65,12 @@ def test_the_old_split_answers_while_the_new_one_loads_and_its_versions_leave_af
     async def scenario(roster: Roster, library: Library) -> None:
         roster.take(champion())
         await settled(in_force(roster, 1))
-        library.gates[2] = threading.Event()
+        library.held_back[2] = threading.Event()
         roster.take(champion(revision=2, version=2))
         await settled(lambda: 2 in library.loads)
         assert in_force(roster, 1)()
         assert roster.known_revision == 2
-        library.gates[2].set()
+        library.held_back[2].set()
         await settled(in_force(roster, 2))
         assert roster.report() == Report(2, (2,))
 
@@ -81,12 +81,12 @@ def test_a_rollback_never_waits_behind_a_load() -> None:
     async def scenario(roster: Roster, library: Library) -> None:
         roster.take(champion())
         await settled(in_force(roster, 1))
-        library.gates[2] = threading.Event()
+        library.held_back[2] = threading.Event()
         roster.take(canary(revision=2))
         await settled(lambda: 2 in library.loads)
         roster.take(champion(revision=3))
         assert in_force(roster, 3)()  # in the same step
-        library.gates[2].set()
+        library.held_back[2].set()
         await settled(lambda: not roster._loads)
         assert in_force(roster, 3)()
         assert roster.report().loaded == (1,)
@@ -125,11 +125,11 @@ def test_a_version_that_cannot_be_loaded_is_reported_and_tried_again() -> None:
 
 def test_a_split_that_comes_while_its_version_is_being_loaded_waits_for_that_load() -> None:
     async def scenario(roster: Roster, library: Library) -> None:
-        library.gates[1] = threading.Event()
+        library.held_back[1] = threading.Event()
         roster.take(champion(revision=1))
         await settled(lambda: library.loads == [1])
         roster.take(champion(revision=2))
-        library.gates[1].set()
+        library.held_back[1].set()
         await settled(in_force(roster, 2))
         assert library.loads == [1]
 
