@@ -50,7 +50,7 @@ class Gateway:
         from windvane.cluster.mlflow_registry import MlflowRegistry
         from windvane.serve_apps.replica import Replica
         from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-        from windvane.serve_apps.sync.ray_switchboard import RayBulletins, RayFeed
+        from windvane.serve_apps.sync.ray_switchboard import RayFeed, RayTopics
 
         speak()
         settings = self._settings
@@ -63,7 +63,7 @@ class Gateway:
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
-            RayBulletins(f"{self._model}/{name}"),
+            RayTopics(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
             AuditPlace(settings).vault(),
             declared(settings),

@@ -42,7 +42,7 @@ from windvane.serve_apps.sync.key_follower import KeyFeed, KeyFollower
 from windvane.serve_apps.sync.policy_in_force import PolicyHolder
 from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
 from windvane.serve_apps.sync.split_subscriber import Feed, Follower
-from windvane.serve_apps.sync.topic_reader import BulletinLine, BulletinReader
+from windvane.serve_apps.sync.topic_reader import TopicLine, TopicReader
 from windvane.serve_apps.sync.topics import CONSENTS, POLICY
 from windvane.serve_apps.traffic.loaded_versions import Report, Roster
 from windvane.serve_apps.traffic.router import SPLIT, Split
@@ -68,7 +68,7 @@ class Replica:
         store: Store,
         registry: Registry,
         feed: SwitchboardFeed,
-        bulletins: BulletinLine,
+        topics: TopicLine,
         monitor: MonitorLine,
         vault: Vault,
         authenticator: Authenticator,
@@ -103,8 +103,8 @@ class Replica:
         self._mandate = mandate_of(spec)
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
         consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
-        self._bulletins = BulletinReader(bulletins, {POLICY: policies, CONSENTS: consents})
-        policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._bulletins.is_fresh)
+        self._topic_reader = TopicReader(topics, {POLICY: policies, CONSENTS: consents})
+        policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._topic_reader.is_fresh)
         self._decider = Decider(spec, self._roster, log, counts, self._shadows, policy_check, loop, unit=vault.hash)
         self._forgetting = Forgetting(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
@@ -135,7 +135,7 @@ class Replica:
         it starts and denies until one is in force.
         """
         await asyncio.to_thread(keep_mandate, self._store, self._mandate)
-        await self._bulletins.start()
+        await self._topic_reader.start()
         split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self.spec.name)[0])
         if split is not None:
             self._roster.take(split)
@@ -159,7 +159,7 @@ class Replica:
         await self._end("shadows", self._shadows.drain, STEP_SECONDS)
         await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)
         for what, end in (
-            ("bulletins", self._bulletins.stop),
+            ("topics", self._topic_reader.stop),
             ("shipping", self._shipping.stop),
             ("keys", self._keys.stop),
             ("authentication", self._authenticator.stop),

@@ -19,7 +19,7 @@ from windvane.configs.settings import Settings
 from windvane.serve_apps.gateway import MOST_ONGOING_REQUESTS
 from windvane.serve_apps.replica import Replica
 from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-from windvane.serve_apps.sync.ray_switchboard import RayBulletins, RayFeed
+from windvane.serve_apps.sync.ray_switchboard import RayFeed, RayTopics
 
 OPTIONS: dict[str, Any] = {
     "max_ongoing_requests": MOST_ONGOING_REQUESTS,
@@ -74,7 +74,7 @@ class Unlogged:
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
-            RayBulletins(f"{self._model}/{name}"),
+            RayTopics(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
             AuditPlace(settings).vault(),
             declared(settings),

@@ -1,7 +1,7 @@
 """News that every replica has to know: posted by control, read by long poll, and known to have been read by all.
 
 A post is one change: a policy set in force, a consent given or withdrawn. What it changes is in the store before it is
-posted. So a reader that missed some (it is new, it was away, or these bulletins are those of a restarted process) is
+posted. So a reader that missed some (it is new, it was away, or these topics are those of a restarted process) is
 told to reload from the store, and then reads on from the place that it was told before it reloaded.
 """
 
@@ -20,7 +20,7 @@ POLICY, CONSENTS = "policy", "consents"  # topics
 
 
 class Place(msgspec.Struct, frozen=True):
-    """How far a reader is: the life of the bulletins that it reads, and posts read of each topic."""
+    """How far a reader is: the life of the topics that it reads, and posts read of each topic."""
 
     life: str = ""  # none yet
     read: dict[str, int] = {}
@@ -48,7 +48,7 @@ class _Reader:
     seen_at: float
 
 
-class Bulletins:
+class Topics:
     """One life of them; they belong to one event loop."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Bulletins:
         """Whether everybody who reads the topic has this post in force, as soon as that is so, within the patience.
 
         Readers of an earlier life may not have come back yet, so nobody is taken to be all there are before those that
-        did not come back have to know that they are behind (`BulletinReader.is_fresh`).
+        did not come back have to know that they are behind (`TopicReader.is_fresh`).
         """
         deadline = self._now() + patience_seconds
         while self._behind(topic, number) or self._now() < self._born_at + self._forget_seconds:

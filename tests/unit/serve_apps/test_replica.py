@@ -12,7 +12,7 @@ import pytest
 
 from tests.worlds.bundles import SPEC, make_bundle
 from tests.worlds.callers import MADE, TESTER
-from tests.worlds.gateway_fakes import FakeBulletins, FakeFeed
+from tests.worlds.gateway_fakes import FakeFeed, FakeTopics
 from tests.worlds.gateway_world import DECIDE, asked, call, canary, champion, settled
 from tests.worlds.policies import PACKAGED
 from tests.worlds.vault import open_vault
@@ -75,7 +75,7 @@ class Place:
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]], **options: Any) -> None:
         async def act() -> None:
             vault, anybody = open_vault(self.home), Authenticator(None, TESTER)
-            told = (self.feed, FakeBulletins(), self.line)
+            told = (self.feed, FakeTopics(), self.line)
             replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody, **options)
             try:
                 await replica.start()
