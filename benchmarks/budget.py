@@ -51,7 +51,7 @@ from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.protocol.decide import Decide
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Router, Split
 from windvane.serve_apps.versions.loaded_version import load_version
 from windvane.serve_apps.versions.thresholds import Thresholds
@@ -94,11 +94,13 @@ class Budget:
             before_write=flush,
             is_due=self.vault.is_due,
         )
-        self.roster = Roster(lambda _: self.version)
+        self.loaded_versions = LoadedVersions(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
         self.policy_check = PolicyCheck(mandate_of(spec), Packaged(), Nobody())
-        decider = Decider(spec, self.roster, log, counts, shadows, self.policy_check, loop, unit=self.vault.hash)
+        decider = Decider(
+            spec, self.loaded_versions, log, counts, shadows, self.policy_check, loop, unit=self.vault.hash
+        )
         secret = api_key.fresh_secret()
         key = api_key.make(KeyOrder("bench", ("client",), (spec.name,)), secret, "bench", datetime.now(UTC))
         key = replace(key, limit=Limit(1e9, 10**9))  # so that a limit is looked at, and keeps nobody out
@@ -107,7 +109,15 @@ class Budget:
         self.key = f"Bearer {secret}".encode()
         self.authentication = Authentication(spec.name, authenticator)
         self.http_app = HttpApp(
-            *(spec, self.authentication, self.roster, decider, self.policy_check, self.log, RequestCounts(counts)),
+            *(
+                spec,
+                self.authentication,
+                self.loaded_versions,
+                decider,
+                self.policy_check,
+                self.log,
+                RequestCounts(counts),
+            ),
             *(_nothing, _nothing),
         )
 
@@ -236,8 +246,8 @@ async def measure(explain: bool, personal: int = 0) -> Found:
     spec = model.about_people(spec, personal) if personal else spec
     found = {}
     with _replica(spec) as budget:
-        budget.roster.take(SPLIT)
-        while budget.roster.in_force is None:
+        budget.loaded_versions.take(SPLIT)
+        while budget.loaded_versions.in_force is None:
             await asyncio.sleep(0.01)
         for requests, rows in SHAPES:
             await budget.whole(requests, rows)  # warm: what explaining costs is known after it

@@ -44,7 +44,7 @@ from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
 from windvane.serve_apps.sync.split_subscriber import Feed, Follower
 from windvane.serve_apps.sync.topic_reader import TopicLine, TopicReader
 from windvane.serve_apps.sync.topics import CONSENTS, POLICY
-from windvane.serve_apps.traffic.loaded_versions import Report, Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 from windvane.serve_apps.traffic.router import SPLIT, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 
@@ -96,16 +96,18 @@ class Replica:
         )
         log = ProtectedLog(self._log, Protection(vault, spec.features))
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
-        self._held: frozenset[int] = frozenset()  # versions, when the roster last changed
-        self._roster = Roster(self._load, changed=self._changed)
-        self._follower = Follower(feed, self._roster, report=self._report)
+        self._held: frozenset[int] = frozenset()  # versions, when `_loaded_versions` last changed
+        self._loaded_versions = LoadedVersions(self._load, changed=self._changed)
+        self._follower = Follower(feed, self._loaded_versions, report=self._report)
         self._shadows = Shadows(self._log, counts)
         self._mandate = mandate_of(spec)
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
         consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
         self._topic_reader = TopicReader(topics, {POLICY: policies, CONSENTS: consents})
         policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._topic_reader.is_fresh)
-        self._decider = Decider(spec, self._roster, log, counts, self._shadows, policy_check, loop, unit=vault.hash)
+        self._decider = Decider(
+            spec, self._loaded_versions, log, counts, self._shadows, policy_check, loop, unit=vault.hash
+        )
         self._forgetting = Forgetting(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
@@ -113,9 +115,17 @@ class Replica:
         authentication = Authentication(spec.name, authenticator, RefusalLog(record=self._put_on_record))
         sent = RequestCounts(counts)
         self.http_app = HttpApp(
-            spec, authentication, self._roster, self._decider, policy_check, self._log, sent, self.start, self.stop
+            spec,
+            authentication,
+            self._loaded_versions,
+            self._decider,
+            policy_check,
+            self._log,
+            sent,
+            self.start,
+            self.stop,
         )
-        self.oip_grpc = OipGrpc(spec, authentication, self._roster, self._decider, sent, local)
+        self.oip_grpc = OipGrpc(spec, authentication, self._loaded_versions, self._decider, sent, local)
         self._local_replica = ingress.LocalReplica(self._decider.admission, self.http_app, loop)
 
     @property
@@ -138,8 +148,8 @@ class Replica:
         await self._topic_reader.start()
         split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self.spec.name)[0])
         if split is not None:
-            self._roster.take(split)
-            await self._roster.settled()
+            self._loaded_versions.take(split)
+            await self._loaded_versions.settled()
         await self._keys.start()
         await self._authenticator.start()
         self._follower.start()
@@ -163,7 +173,7 @@ class Replica:
             ("shipping", self._shipping.stop),
             ("keys", self._keys.stop),
             ("authentication", self._authenticator.stop),
-            ("loading", self._roster.close),
+            ("loading", self._loaded_versions.close),
         ):
             await self._end(what, end, STEP_SECONDS)
 
@@ -184,18 +194,18 @@ class Replica:
             self._log.demand_writable()
         except Unavailable as error:
             return Report(0, (), str(error))
-        return self._roster.report()
+        return self._loaded_versions.report()
 
     def _changed(self) -> None:
-        """The roster has other versions, or another split: forget what is known of versions that were let go."""
-        held = frozenset(self._roster.loaded)
+        """`_loaded_versions` has other versions, or another split: forget what is known of those that were let go."""
+        held = frozenset(self._loaded_versions.loaded)
         for number in self._held - held:  # and of no other: one that is being loaded is not held yet
             self._profiles.pop(number, None)
         self._held = held
         self._follower.changed()
 
     def _load(self, number: int) -> LoadedVersion:
-        """Blocking: runs in the roster's thread."""
+        """Blocking: runs in the thread of `LoadedVersions`."""
         folder = self._registry.fetch(self.spec.name, number, self._cache)
         version = load_version(number, folder, self.spec)
         self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())

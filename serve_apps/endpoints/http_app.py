@@ -23,7 +23,7 @@ from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.protocol.infer_reply import refusal
 from windvane.serve_apps.protocol.outcomes import Outcomes
 from windvane.serve_apps.protocol.problem import MethodNotAllowed, Response, problem
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 Hook: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -41,7 +41,7 @@ class HttpApp:
         self,
         spec: ModelSpec,
         authentication: Authentication,
-        roster: Roster,
+        loaded_versions: LoadedVersions,
         decider: Decider,
         policy_check: PolicyCheck,
         log: Log,
@@ -53,7 +53,7 @@ class HttpApp:
     ) -> None:
         self._spec = spec
         self._authentication = authentication
-        self._roster = roster
+        self._loaded_versions = loaded_versions
         self._decider = decider
         self._policy_check = policy_check
         self._log = log
@@ -67,7 +67,7 @@ class HttpApp:
         self._most_bytes = spec.serving.max_body_bytes
         self._departures = Departures(ticks)
         self._inference = OipHttp(
-            spec, roster, decider, self._departures, authentication, counts, self._override, now, ticks
+            spec, loaded_versions, decider, self._departures, authentication, counts, self._override, now, ticks
         )
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},

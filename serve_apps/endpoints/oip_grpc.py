@@ -21,7 +21,7 @@ from windvane.serve_apps.protocol.inference import Inference, version_of
 from windvane.serve_apps.protocol.metadata import metadata
 from windvane.serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -67,7 +67,7 @@ class OipGrpc:
         self,
         spec: ModelSpec,
         authentication: Authentication,
-        roster: Roster,
+        loaded_versions: LoadedVersions,
         decider: Decider,
         counts: RequestCounts,
         local: bool = True,
@@ -77,7 +77,7 @@ class OipGrpc:
         """`local` refuses callers on other machines, since Ray binds replicas' own gRPC ports on all interfaces."""
         self._spec = spec
         self._authentication = authentication
-        self._roster = roster
+        self._loaded_versions = loaded_versions
         self._decider = decider
         self._counts = counts
         self._local = local
@@ -112,7 +112,9 @@ class OipGrpc:
         sent = dict(context.invocation_metadata())
         deadline = read_deadline(sent[HEADER], arrived) if HEADER in sent else None
         override = (
-            choose(request.model_version, self._roster, lambda: chooses(caller)) if request.model_version else None
+            choose(request.model_version, self._loaded_versions, lambda: chooses(caller))
+            if request.model_version
+            else None
         )
         admission = self._decider.admission
         predicted, took = admission.enter(None if deadline is None else deadline - arrived - admission.unseen), 0.0
@@ -131,11 +133,11 @@ class OipGrpc:
 
     async def _metadata(self, request: messages.ModelMetadataRequest) -> messages.ModelMetadataResponse:
         self._demand(request.name, request.version)
-        return metadata_of(metadata(self._spec, self._roster.loaded))
+        return metadata_of(metadata(self._spec, self._loaded_versions.loaded))
 
     async def _ready(self, request: messages.ModelReadyRequest) -> messages.ModelReadyResponse:
         self._demand(request.name)
-        loaded = not request.version or any(request.version == str(number) for number in self._roster.loaded)
+        loaded = not request.version or any(request.version == str(number) for number in self._loaded_versions.loaded)
         try:
             self._decider.demand_ready()
         except Unavailable:
@@ -172,7 +174,7 @@ class OipGrpc:
         if model != self._spec.name:
             raise NotFound(f"No model {model[:64]!a} answers here; this is {self._spec.name}")
         if version:
-            loaded_number(version, self._roster)
+            loaded_number(version, self._loaded_versions)
 
 
 def headers_of(context: Context) -> list[tuple[bytes, bytes]]:

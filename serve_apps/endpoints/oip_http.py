@@ -22,7 +22,7 @@ from windvane.serve_apps.protocol.inference import Inference
 from windvane.serve_apps.protocol.metadata import metadata
 from windvane.serve_apps.protocol.problem import Response
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 Answer: TypeAlias = Callable[[Headers, Receive, Caller], Awaitable[Response]]
 JSON = ((b"content-type", b"application/json"),)
@@ -45,7 +45,7 @@ class OipHttp:
     def __init__(
         self,
         spec: ModelSpec,
-        roster: Roster,
+        loaded_versions: LoadedVersions,
         decider: Decider,
         departures: Departures,
         authentication: Authentication,
@@ -56,7 +56,7 @@ class OipHttp:
     ) -> None:
         """`override` says which version an owner's header wants."""
         self._spec = spec
-        self._roster = roster
+        self._loaded_versions = loaded_versions
         self._decider = decider
         self._departures = departures
         self._authentication = authentication
@@ -99,22 +99,22 @@ class OipHttp:
         self, _headers: Headers, _receive: Receive, _caller: Caller, version: str | None = None
     ) -> Response:
         if version is not None:
-            loaded_number(version, self._roster)
-        return Response(200, json.dumps(metadata(self._spec, self._roster.loaded)).encode(), JSON)
+            loaded_number(version, self._loaded_versions)
+        return Response(200, json.dumps(metadata(self._spec, self._loaded_versions.loaded)).encode(), JSON)
 
     async def _ready(
         self, _headers: Headers, _receive: Receive, _caller: Caller, version: str | None = None
     ) -> Response:
         self._decider.demand_ready()
         if version is not None:
-            loaded_number(version, self._roster)
+            loaded_number(version, self._loaded_versions)
         return Response(200, b'{"ready":true}', JSON)
 
     async def _infer(self, headers: Headers, receive: Receive, caller: Caller, version: str | None = None) -> Response:
         arrived = self._ticks() - waited(headers, self._now)
         override = self._override(headers, caller)
         if version is not None:
-            chosen = choose(version, self._roster, lambda: chooses(caller))
+            chosen = choose(version, self._loaded_versions, lambda: chooses(caller))
             if override is not None and str(override) != version:
                 raise Invalid(f"The path asks for version {version[:20]!a} and the header for {override}: send one")
             override = chosen if override is None else override

@@ -23,7 +23,7 @@ from windvane.serve_apps.pipeline.records import Records
 from windvane.serve_apps.pipeline.request_queue import WaitingRoom
 from windvane.serve_apps.pipeline.shadows import Answered, Shadows
 from windvane.serve_apps.protocol.question import Answer, Question
-from windvane.serve_apps.traffic.loaded_versions import InForce, Roster
+from windvane.serve_apps.traffic.loaded_versions import InForce, LoadedVersions
 from windvane.serve_apps.versions.reasons.adverse_action import UNEXPLAINED
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
@@ -38,7 +38,7 @@ class Decider:
     def __init__(
         self,
         spec: ModelSpec,
-        roster: Roster,
+        loaded_versions: LoadedVersions,
         log: Log,
         counts: Counts,
         shadows: Shadows,
@@ -54,7 +54,7 @@ class Decider:
         self._ruling = Ruling(spec.decision, policy_check)
         self._records = Records(spec.name, log)
         self._denials = Denials(self._records, log, counts, now, unit)
-        self._roster = roster
+        self._loaded_versions = loaded_versions
         self._log = log
         self._counts = counts
         self._shadows = shadows
@@ -88,16 +88,16 @@ class Decider:
         Raises Denied (policy does not allow it for one of the questions, which is on record), Unavailable, Overloaded,
         Expired (not decided before its deadline), NotFound (no such version loaded) or Conflict (an id used twice).
         """
-        if self._roster.in_force is None:
+        if self._loaded_versions.in_force is None:
             raise Unavailable(f"{self._model} has no version in force yet: try again in a few seconds")
         if override is not None:
             self._policy_check.demand(caller, CHOOSE_VERSION)
-            if override not in self._roster.loaded:
+            if override not in self._loaded_versions.loaded:
                 raise self._not_loaded(override)
         bases = self._policy_check.bases(caller, questions)
         for each in bases:
             if not each.verdict.allowed:
-                await self._denials.refuse(questions, bases, self._roster.in_force)
+                await self._denials.refuse(questions, bases, self._loaded_versions.in_force)
         if len(questions) == 1 and questions[0].request_id is None:
             alone = Pending(questions, bases, arrived, override, deadline, block, self._loop.create_future())
             self._waiting.take((alone,), arrived, deadline)
@@ -150,8 +150,8 @@ class Decider:
     def demand_ready(self) -> None:
         """Raise Unavailable while every question would be refused: no version or policy set in force, or no log."""
         self._log.demand_writable()
-        if self._roster.in_force is None:
-            trouble = self._roster.report().trouble
+        if self._loaded_versions.in_force is None:
+            trouble = self._loaded_versions.report().trouble
             raise Unavailable(f"No version of {self._model} is in force yet{': ' if trouble else ''}{trouble}")
         self._policy_check.demand_open()
 
@@ -165,7 +165,7 @@ class Decider:
 
     def _answer(self, batch: list[Pending]) -> None:
         """Route and score one micro-batch; the split that is in force now holds for all of it."""
-        in_force = self._roster.in_force
+        in_force = self._loaded_versions.in_force
         if in_force is None:
             error = Unavailable(f"{self._model} has no version in force: try again in a few seconds")
             self._waiting.finished(sum(pending.fail_all(error) for pending in batch))
@@ -195,7 +195,7 @@ class Decider:
                 self._waiting.fail(rows, error)
 
     def _score(self, in_force: InForce, arm: str, version: int, rows: list[Row]) -> None:
-        loaded = in_force.versions.get(version) or self._roster.loaded.get(version)
+        loaded = in_force.versions.get(version) or self._loaded_versions.loaded.get(version)
         if loaded is None:  # asked for by an owner, and let go a moment ago
             self._waiting.fail(rows, self._not_loaded(version))
             return
@@ -292,5 +292,5 @@ class Decider:
             self._shadows.offer(Answered(scored.in_force, version, ids, [row.question.row for row in rows]))
 
     def _not_loaded(self, version: int) -> NotFound:
-        loaded = ", ".join(map(str, sorted(self._roster.loaded)))
+        loaded = ", ".join(map(str, sorted(self._loaded_versions.loaded)))
         return NotFound(f"Version {version} of {self._model} is not loaded here; loaded are {loaded}")

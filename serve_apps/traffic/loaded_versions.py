@@ -40,7 +40,7 @@ class Report:
     trouble: str = ""
 
 
-class Roster:
+class LoadedVersions:
     """Holds versions and the split in force; `changed` is called after every change of the report."""
 
     def __init__(self, load: Load, retry_seconds: float = 2.0, changed: Callable[[], None] = lambda: None) -> None:

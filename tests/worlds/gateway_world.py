@@ -25,7 +25,7 @@ from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.shadows import Shadows
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -75,14 +75,14 @@ class World:
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.log, self.counts, self.ticks = FakeLog(), FakeCounts(), 0.0
-        self.roster = Roster(lambda number: versions[number], retry_seconds=0.0)
+        self.loaded_versions = LoadedVersions(lambda number: versions[number], retry_seconds=0.0)
         self.shadows = Shadows(self.log, self.counts, lambda: NOW)
         self.policies = SetInForce(PACKAGED_POLICY)
         self.consents: dict[tuple[str, str], bool] = {}
         self.is_fresh = True
         self.policy_check = PolicyCheck(mandate_of(spec), self.policies, self, lambda: self.is_fresh)
         self.decider = Decider(
-            *(spec, self.roster, self.log, self.counts, self.shadows, self.policy_check, self.loop),
+            *(spec, self.loaded_versions, self.log, self.counts, self.shadows, self.policy_check, self.loop),
             lambda: NOW,
             lambda: self.ticks,
         )
@@ -92,7 +92,7 @@ class World:
         self.http_app = HttpApp(
             spec,
             self.authentication,
-            self.roster,
+            self.loaded_versions,
             self.decider,
             self.policy_check,
             self.log,
@@ -114,8 +114,10 @@ class World:
 
     def take(self, split: Split) -> None:
         async def arrive() -> None:
-            self.roster.take(split)
-            await settled(lambda: self.roster.in_force is not None and self.roster.in_force.split == split)
+            self.loaded_versions.take(split)
+            await settled(
+                lambda: self.loaded_versions.in_force is not None and self.loaded_versions.in_force.split == split
+            )
 
         self.run(arrive())
 
@@ -168,7 +170,7 @@ def gateway(
     try:
         yield world
     finally:
-        world.run(world.roster.close())
+        world.run(world.loaded_versions.close())
         world.loop.run_until_complete(world.loop.shutdown_default_executor())
         world.loop.close()
 

@@ -268,7 +268,7 @@ def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: 
             return int((await ask(replica, READY, method="GET")).status)
 
         assert await ready() == 503
-        await settled(lambda: replica._roster.in_force is not None)
+        await settled(lambda: replica._loaded_versions.in_force is not None)
         assert await ready() == 200
 
     place.play(scenario)
@@ -296,8 +296,8 @@ def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place) -> None:
     place.feed.published.append(champion(revision=9))
 
     async def scenario(replica: Replica) -> None:
-        await settled(lambda: replica._roster.report().revision == 9)
-        assert replica._roster.report().loaded == (1,)
+        await settled(lambda: replica._loaded_versions.report().revision == 9)
+        assert replica._loaded_versions.report().loaded == (1,)
         assert set(replica._profiles) == {1}
 
     place.play(scenario)

@@ -68,7 +68,7 @@ def endpoint(world: World, local: bool = True) -> OipGrpc:
     return OipGrpc(
         SPEC,
         world.authentication,
-        world.roster,
+        world.loaded_versions,
         world.decider,
         RequestCounts(world.counts),
         local,
@@ -153,7 +153,7 @@ def test_a_deadline_that_has_passed_is_not_decided(world: World) -> None:
     found = OipGrpc(
         SPEC,
         world.authentication,
-        world.roster,
+        world.loaded_versions,
         world.decider,
         RequestCounts(world.counts),
         True,

@@ -57,7 +57,7 @@ def is_fault(outcome: object) -> bool:
         lambda world: (world.log, "commit"),
         lambda world: (world.decider._waiting, "hold"),
         lambda world: (world.decider._waiting, "wanted"),
-        lambda world: (world.roster.in_force.router, "pick"),
+        lambda world: (world.loaded_versions.in_force.router, "pick"),
     ],
     ids=["policy", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
 )

@@ -204,7 +204,7 @@ def oip_grpc(world: World) -> OipGrpc:
     return OipGrpc(
         GOVERNED,
         world.authentication,
-        world.roster,
+        world.loaded_versions,
         world.decider,
         RequestCounts(world.counts),
         True,
