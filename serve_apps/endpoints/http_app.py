@@ -156,7 +156,7 @@ class HttpApp:
         deadline = deadline_of(headers, arrived)
         override = self._override(headers, caller)
         body = await self._body(headers, receive)
-        await self._decider.turnstile.turn(len(body))
+        await self._decider.body_queue.turn(len(body))
         asked = self._decide_protocol.decode(body, self._now())
         self._authentication.debit(caller, len(asked))
         with self._departures.watch(headers, receive):

@@ -121,7 +121,7 @@ class OipHttp:
         json_bytes = json_length(headers)
         deadline = deadline_of(headers, arrived)
         raw = await read_body(headers, receive, self._most_bytes)
-        await self._decider.turnstile.turn(len(raw))
+        await self._decider.body_queue.turn(len(raw))
         body = read_infer(raw, json_bytes, self._spec.name)
         asked = self._inference.ask(body.request, self._now())
         self._authentication.debit(caller, len(asked.questions))

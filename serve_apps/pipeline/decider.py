@@ -12,7 +12,7 @@ from windvane.cluster.policies.policy import Principal
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.pipeline.actions import Ruling
 from windvane.serve_apps.pipeline.admission import Admission
-from windvane.serve_apps.pipeline.body_queue import Turnstile
+from windvane.serve_apps.pipeline.body_queue import BodyQueue
 from windvane.serve_apps.pipeline.denials import Denials
 from windvane.serve_apps.pipeline.explaining import Explaining, Explanations
 from windvane.serve_apps.pipeline.idempotency import Repeats
@@ -20,7 +20,7 @@ from windvane.serve_apps.pipeline.pending import Pending, Row, Scored, block, pa
 from windvane.serve_apps.pipeline.policy_check import Basis, PolicyCheck
 from windvane.serve_apps.pipeline.ports import Counts, Log
 from windvane.serve_apps.pipeline.records import Records
-from windvane.serve_apps.pipeline.request_queue import WaitingRoom
+from windvane.serve_apps.pipeline.request_queue import RequestQueue
 from windvane.serve_apps.pipeline.shadows import Answered, Shadows
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.traffic.loaded_versions import InForce, LoadedVersions
@@ -65,8 +65,8 @@ class Decider:
         self._repeats = Repeats()
         self._most_rows = spec.serving.max_batch_rows
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
-        self.turnstile = Turnstile(loop)  # for endpoints, before they read a body
-        self._waiting = WaitingRoom(self._answer, self._most_rows, self.admission, loop, ticks)
+        self.body_queue = BodyQueue(loop)  # for endpoints, before they read a body
+        self._request_queue = RequestQueue(self._answer, self._most_rows, self.admission, loop, ticks)
         self._explaining = Explaining(spec, loop, self._explained)
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
@@ -100,7 +100,7 @@ class Decider:
                 await self._denials.refuse(questions, bases, self._loaded_versions.in_force)
         if len(questions) == 1 and questions[0].request_id is None:
             alone = Pending(questions, bases, arrived, override, deadline, block, self._loop.create_future())
-            self._waiting.take((alone,), arrived, deadline)
+            self._request_queue.take((alone,), arrived, deadline)
             return await alone.answer
         return await self._decide_in_parts(questions, bases, arrived, override, deadline, block)
 
@@ -130,7 +130,7 @@ class Decider:
                         self._repeats.open(first, override, asker, known)
                 answers.append((known, keyed))
             if fresh:
-                self._waiting.take(fresh, arrived, deadline)
+                self._request_queue.take(fresh, arrived, deadline)
         except BaseException:  # whoever sends one of their ids again may not wait for an answer that nobody makes
             for pending in fresh:
                 pending.answer.cancel()
@@ -161,18 +161,18 @@ class Decider:
 
     async def drain(self) -> None:
         """Return when every row that waits is answered or failed."""
-        await self._waiting.drain()
+        await self._request_queue.drain()
 
     def _answer(self, batch: list[Pending]) -> None:
         """Route and score one micro-batch; the split that is in force now holds for all of it."""
         in_force = self._loaded_versions.in_force
         if in_force is None:
             error = Unavailable(f"{self._model} has no version in force: try again in a few seconds")
-            self._waiting.finished(sum(pending.fail_all(error) for pending in batch))
+            self._request_queue.finished(sum(pending.fail_all(error) for pending in batch))
             return
         router, unit = in_force.router, self._unit
         groups: dict[tuple[str, int], list[Row]] = {}
-        for pending in self._waiting.wanted(batch):
+        for pending in self._request_queue.wanted(batch):
             override = pending.override
             for place, question in enumerate(pending.questions):
                 try:
@@ -184,7 +184,7 @@ class Decider:
                         key = (OVERRIDE, override)
                 except Exception as error:  # of this row: the others of the batch are decided
                     logger.exception("A row could not be routed")
-                    self._waiting.fail([Row(pending, place, question, 0)], error)
+                    self._request_queue.fail([Row(pending, place, question, 0)], error)
                 else:
                     groups.setdefault(key, []).append(Row(pending, place, question, bucket))
         for (name, version), rows in groups.items():
@@ -192,12 +192,12 @@ class Decider:
                 self._score(in_force, name, version, rows)
             except Exception as error:  # of this arm: the others of the batch are decided
                 logger.exception("%d rows were not decided", len(rows))
-                self._waiting.fail(rows, error)
+                self._request_queue.fail(rows, error)
 
     def _score(self, in_force: InForce, arm: str, version: int, rows: list[Row]) -> None:
         loaded = in_force.versions.get(version) or self._loaded_versions.loaded.get(version)
         if loaded is None:  # asked for by an owner, and let go a moment ago
-            self._waiting.fail(rows, self._not_loaded(version))
+            self._request_queue.fail(rows, self._not_loaded(version))
             return
         try:
             encoded, scores = loaded.score([row.question.row for row in rows], block(rows))
@@ -210,7 +210,7 @@ class Decider:
         if blocked:
             refused, others = scored.only(blocked), sorted(set(range(len(rows))).difference(blocked))
             scored = scored.only(others) if others else scored
-            self._denials.block(refused, self._waiting.finished)
+            self._denials.block(refused, self._request_queue.finished)
             if not others:
                 return
         self._explaining.take(scored)
@@ -223,7 +223,7 @@ class Decider:
                 self._fall_back(scored.in_force, scored.arm, scored.loaded.number, scored.rows, error)
         except Exception as unforeseen:  # nobody above knows these rows: a thread may have told of them
             logger.exception("%d rows were not decided", len(scored.rows))
-            self._waiting.fail(scored.rows, unforeseen)
+            self._request_queue.fail(scored.rows, unforeseen)
 
     def _fall_back(self, in_force: InForce, arm: str, version: int, rows: list[Row], error: BaseException) -> None:
         """Count the failure and let the champion answer, unless it failed itself or an owner wanted this version."""
@@ -235,7 +235,7 @@ class Decider:
             logger.warning("Arm %s of split %d: %s", arm, revision, error, exc_info=unforeseen)
         champion = in_force.fallback(version) if arm not in (OVERRIDE, FALLBACK) else None
         if champion is None:
-            self._waiting.fail(rows, error)
+            self._request_queue.fail(rows, error)
         else:
             self._score(in_force, FALLBACK, champion, rows)
 
@@ -246,9 +246,9 @@ class Decider:
             answers = self._records.decided(scored, explanations or (UNEXPLAINED,) * len(scored.rows), at)
             alone = self.admission.is_alone and self.admission.rows == len(scored.rows)  # no other group of the batch
             committed = self._log.commit(alone=alone)
-            self._waiting.hold()
+            self._request_queue.hold()
         except WindvaneError as error:
-            self._waiting.fail(scored.rows, error)
+            self._request_queue.fail(scored.rows, error)
             return
         if committed.done():
             self._committed(scored, answers, at, committed.exception())
@@ -257,17 +257,17 @@ class Decider:
 
     def _committed(self, scored: Scored, answers: list[Answer], at: float, error: BaseException | None) -> None:
         """The log has the group, or refused it: nothing is answered that is not logged."""
-        self._waiting.release()
+        self._request_queue.release()
         if error is not None:
-            self._waiting.fail(scored.rows, error)
+            self._request_queue.fail(scored.rows, error)
             return
         try:
             over = [row.pending.give(row.place, answer) for row, answer in zip(scored.rows, answers, strict=True)]
         except Exception as unforeseen:
             logger.exception("%d decisions are logged and were not answered", len(scored.rows))
-            self._waiting.fail(scored.rows, unforeseen)
+            self._request_queue.fail(scored.rows, unforeseen)
             return
-        self._waiting.finished(sum(over))
+        self._request_queue.finished(sum(over))
         self._loop.call_soon(self._count, scored, answers, at, self._ticks())
 
     def _count(self, scored: Scored, answers: list[Answer], at: float, replied: float) -> None:

@@ -15,7 +15,7 @@ LET_GO = Expired("Whoever asked has gone away")
 logger = logging.getLogger(__name__)
 
 
-class WaitingRoom:
+class RequestQueue:
     """Admission before a batcher; everything runs on one event loop."""
 
     def __init__(
