@@ -17,7 +17,7 @@ UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the endpoint
 PATIENCE_SECONDS = 0.02  # what is answered sooner is not looked at
 
 
-class Departures:
+class Disconnects:
     """Requests whose bodies are read and whose answers are awaited, oldest first; one event loop's."""
 
     def __init__(self, ticks: Callable[[], float] = time.perf_counter) -> None:
@@ -61,21 +61,21 @@ class Departures:
 class Watch:
     """The block of one request."""
 
-    __slots__ = ("_departures", "_receive")
+    __slots__ = ("_disconnects", "_receive")
 
-    def __init__(self, departures: Departures, receive: Receive | None) -> None:
-        self._departures = departures
+    def __init__(self, disconnects: Disconnects, receive: Receive | None) -> None:
+        self._disconnects = disconnects
         self._receive = receive
 
     def __enter__(self) -> None:
         if self._receive is not None:
-            self._departures.enter(self, self._receive)
+            self._disconnects.enter(self, self._receive)
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if self._receive is not None:
-            self._departures.leave(self)
+            self._disconnects.leave(self)
 
 
 def hung_up(receive: Receive) -> bool:

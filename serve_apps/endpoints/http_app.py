@@ -12,7 +12,7 @@ from windvane.configs.access import ROLES
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
-from windvane.serve_apps.endpoints.disconnects import Departures
+from windvane.serve_apps.endpoints.disconnects import Disconnects
 from windvane.serve_apps.endpoints.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
 from windvane.serve_apps.endpoints.oip_http import JSON, Methods, OipHttp, Route
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
@@ -65,9 +65,9 @@ class HttpApp:
         self._decide_protocol = Decide(spec)
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
-        self._departures = Departures(ticks)
+        self._disconnects = Disconnects(ticks)
         self._inference = OipHttp(
-            spec, loaded_versions, decider, self._departures, authentication, counts, self._override, now, ticks
+            spec, loaded_versions, decider, self._disconnects, authentication, counts, self._override, now, ticks
         )
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},
@@ -159,7 +159,7 @@ class HttpApp:
         await self._decider.body_queue.turn(len(body))
         asked = self._decide_protocol.decode(body, self._now())
         self._authentication.debit(caller, len(asked))
-        with self._departures.watch(headers, receive):
+        with self._disconnects.watch(headers, receive):
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, caller=caller)
         if asked.warnings or asked.refused:
             self._counts.answered(asked.warnings, asked.refused)

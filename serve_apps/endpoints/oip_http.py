@@ -12,7 +12,7 @@ from windvane.configs.access import ROLES, Role
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import deadline_of, waited
-from windvane.serve_apps.endpoints.disconnects import Departures
+from windvane.serve_apps.endpoints.disconnects import Disconnects
 from windvane.serve_apps.endpoints.http_request import Headers, Receive, json_length, read_body
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
@@ -47,7 +47,7 @@ class OipHttp:
         spec: ModelSpec,
         loaded_versions: LoadedVersions,
         decider: Decider,
-        departures: Departures,
+        disconnects: Disconnects,
         authentication: Authentication,
         counts: RequestCounts,
         override: Callable[[Headers, Caller], int | None],
@@ -58,7 +58,7 @@ class OipHttp:
         self._spec = spec
         self._loaded_versions = loaded_versions
         self._decider = decider
-        self._departures = departures
+        self._disconnects = disconnects
         self._authentication = authentication
         self._counts = counts
         self._override = override
@@ -125,7 +125,7 @@ class OipHttp:
         body = read_infer(raw, json_bytes, self._spec.name)
         asked = self._inference.ask(body.request, self._now())
         self._authentication.debit(caller, len(asked.questions))
-        with self._departures.watch(headers, receive):
+        with self._disconnects.watch(headers, receive):
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, asked.encoded, caller)
         if asked.warnings:
             self._counts.answered(asked.warnings)

@@ -317,7 +317,7 @@ def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_n
             await settled(lambda: bool(world.log.records))
             gone.set()
             world.ticks = 1.0
-            world.endpoint._departures.sweep()
+            world.endpoint._disconnects.sweep()
             await settled(asking.done)
             assert asking.cancelled()
             world.log.release()
