@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.policy import EXPLANATION
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.pipeline.cost_estimate import Pace
+from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
 from windvane.serve_apps.pipeline.pending import Scored
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 from windvane.serve_apps.versions.reasons.adverse_action import Explained
@@ -31,7 +31,9 @@ class Explaining:
         self._told = told
         self._explainer = ThreadPoolExecutor(1, "explain")
         self._searcher = ThreadPoolExecutor(1, "search")
-        self._paces: WeakKeyDictionary[LoadedVersion, Pace] = WeakKeyDictionary()  # one goes with its version
+        self._estimates: WeakKeyDictionary[LoadedVersion, CostEstimate] = (
+            WeakKeyDictionary()
+        )  # one goes with its version
 
     def take(self, scored: Scored) -> None:
         """Tell at once of rows without an explanation, and of those asked for or owed one when it is there."""
@@ -53,23 +55,23 @@ class Explaining:
         if explained:
             self._explain(scored if len(explained) == len(rows) else scored.only(sorted(explained)))
         for place in sorted(searched):  # one by one: each takes milliseconds, and nobody waits for the last
-            self._beside(self._searcher, scored.only([place]), Pace())
+            self._beside(self._searcher, scored.only([place]), CostEstimate())
 
     def _explain(self, scored: Scored) -> None:
         """Here when that is quick, else in a thread, so that nobody waits long for what others asked."""
-        pace = self._paces.setdefault(scored.loaded, Pace())
-        if pace.expected(len(scored.rows)) > LONGEST_HELD_SECONDS:
-            self._beside(self._explainer, scored, pace)
+        estimate = self._estimates.setdefault(scored.loaded, CostEstimate())
+        if estimate.expected(len(scored.rows)) > LONGEST_HELD_SECONDS:
+            self._beside(self._explainer, scored, estimate)
             return
         try:
-            explanations = _explained(scored, pace)
+            explanations = _explained(scored, estimate)
         except Exception as error:  # noqa: BLE001  told on: another version answers
             self._told(scored, None, error)
         else:
             self._told(scored, explanations, None)
 
-    def _beside(self, threads: ThreadPoolExecutor, scored: Scored, pace: Pace) -> None:
-        explaining = self._loop.run_in_executor(threads, _explained, scored, pace)
+    def _beside(self, threads: ThreadPoolExecutor, scored: Scored, estimate: CostEstimate) -> None:
+        explaining = self._loop.run_in_executor(threads, _explained, scored, estimate)
 
         def explained(done: "asyncio.Future[Explanations]") -> None:
             error = done.exception()
@@ -78,7 +80,7 @@ class Explaining:
         explaining.add_done_callback(explained)
 
 
-def _explained(scored: Scored, pace: Pace) -> Explanations:
+def _explained(scored: Scored, estimate: CostEstimate) -> Explanations:
     """What each row is told; raises Unavailable. What is measured is this thread's own time."""
     start = time.thread_time()
     loaded = scored.loaded
@@ -90,5 +92,5 @@ def _explained(scored: Scored, pace: Pace) -> Explanations:
         ]
     except Exception as error:
         raise Unavailable(f"Version {loaded.number} cannot explain: {error}") from error
-    pace.took(len(told), time.thread_time() - start)
+    estimate.took(len(told), time.thread_time() - start)
     return told
