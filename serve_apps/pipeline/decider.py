@@ -15,7 +15,7 @@ from windvane.serve_apps.pipeline.admission import Admission
 from windvane.serve_apps.pipeline.body_queue import BodyQueue
 from windvane.serve_apps.pipeline.denials import Denials
 from windvane.serve_apps.pipeline.explaining import Explaining, Explanations
-from windvane.serve_apps.pipeline.idempotency import Repeats
+from windvane.serve_apps.pipeline.idempotency import Idempotency
 from windvane.serve_apps.pipeline.pending import Pending, Row, Scored, block, parts
 from windvane.serve_apps.pipeline.policy_check import Basis, PolicyCheck
 from windvane.serve_apps.pipeline.ports import Counts, Log
@@ -62,7 +62,7 @@ class Decider:
         self._now = now
         self._ticks = ticks
         self._unit = unit
-        self._repeats = Repeats()
+        self._idempotency = Idempotency()
         self._most_rows = spec.serving.max_batch_rows
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
         self.body_queue = BodyQueue(loop)  # for endpoints, before they read a body
@@ -120,14 +120,14 @@ class Decider:
                 first = questions[part.start]
                 keyed = first.request_id is not None
                 asker = bases[part.start].caller.name
-                known = self._repeats.find(first, override, asker) if keyed else None
+                known = self._idempotency.find(first, override, asker) if keyed else None
                 if known is None:
                     known = self._loop.create_future()
                     rows = None if block is None else block[part]
                     pending = Pending(questions[part], bases[part], arrived, override, deadline, rows, known)
                     fresh.append(pending)
                     if keyed:
-                        self._repeats.open(first, override, asker, known)
+                        self._idempotency.open(first, override, asker, known)
                 answers.append((known, keyed))
             if fresh:
                 self._request_queue.take(fresh, arrived, deadline)
@@ -157,7 +157,7 @@ class Decider:
 
     def forget(self, erased: Callable[[str], bool]) -> None:
         """Keep no answer about a subject that was erased; who asks again is decided about again."""
-        self._repeats.forget(erased)
+        self._idempotency.forget(erased)
 
     async def drain(self) -> None:
         """Return when every row that waits is answered or failed."""

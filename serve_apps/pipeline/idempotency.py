@@ -21,7 +21,7 @@ class Remembered:
     answer: asyncio.Future[list[Answer]]  # of one
 
 
-class Repeats:
+class Idempotency:
     """The last `most` keys of this replica, each a caller's own.
 
     One that fell out, or came to another replica, is decided again. It then has the same `decision_id`, and monitors
