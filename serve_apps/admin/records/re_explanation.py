@@ -48,7 +48,7 @@ class _Again:
     grounds: Grounds | None
 
 
-class Retelling:
+class ReExplanation:
     """Explains decisions of any model whose log lies under `logs`; blocking, from any thread, one at a time."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Retelling:
             )
         with self._lock:
             version = self._version(model, kept.decision.version)
-            return retold(model, self._revealed(kept, version), version)
+            return re_explained(model, self._revealed(kept, version), version)
 
     def _revealed(self, kept: Kept, version: "LoadedVersion") -> Kept:
         """As it was before it was protected; raises Conflict where that cannot be known any more."""
@@ -109,7 +109,7 @@ class Retelling:
         return self._held[key]
 
 
-def retold(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
+def re_explained(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
     """What is on record, and whether the version still says the same of it."""
     decision, row = kept.decision, _row(kept, version)
     again = _again(row, decision.action, version)
