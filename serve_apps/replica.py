@@ -37,7 +37,7 @@ from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.sync.consents import Consents
-from windvane.serve_apps.sync.erasures import Forgetting
+from windvane.serve_apps.sync.erasures import Erasures
 from windvane.serve_apps.sync.key_follower import KeyFeed, KeyFollower
 from windvane.serve_apps.sync.policy_in_force import PolicyHolder
 from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
@@ -108,7 +108,7 @@ class Replica:
         self._decider = Decider(
             spec, self._loaded_versions, log, counts, self._shadows, policy_check, loop, unit=vault.hash
         )
-        self._forgetting = Forgetting(vault, self._decider.forget)
+        self._erasures = Erasures(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
@@ -154,7 +154,7 @@ class Replica:
         await self._authenticator.start()
         self._follower.start()
         self._shipping.start()
-        self._forgetting.start()
+        self._erasures.start()
         ingress.guard(self._local_replica)
         gc.collect()
         gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
@@ -162,7 +162,7 @@ class Replica:
 
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
-        await self._end("forgetting", self._forgetting.stop, STEP_SECONDS)
+        await self._end("erasures", self._erasures.stop, STEP_SECONDS)
         await self._end("following", self._follower.stop, STEP_SECONDS)
         ingress.leave(self._local_replica)
         await self._end("answering", self._decider.drain, ANSWERING_SECONDS)

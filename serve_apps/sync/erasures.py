@@ -11,7 +11,7 @@ SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-class Forgetting:
+class Erasures:
     """Looks once a second, on the event loop that the vault belongs to."""
 
     def __init__(self, vault: Vault, forget: Callable[[Callable[[str], bool]], None], seconds: float = SECONDS) -> None:

@@ -188,7 +188,7 @@ def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in
 
     async def scenario(replica: Replica) -> None:
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
-        for part, verb in (("_forgetting", "stop"), ("_follower", "stop"), ("_shadows", "drain"), ("_keys", "stop")):
+        for part, verb in (("_erasures", "stop"), ("_follower", "stop"), ("_shadows", "drain"), ("_keys", "stop")):
             monkeypatch.setattr(getattr(replica, part), verb, boom)
         monkeypatch.setattr(replica._shipping, "stop", hang)
         await replica.stop()
@@ -229,7 +229,7 @@ def test_a_replica_forgets_the_answer_about_a_subject_that_was_erased(place: Pla
         for _ in range(2):
             assert (await ask(replica, DECIDE, body)).status == 200
         open_vault(place.home).erase("Ana", 1.0)
-        replica._forgetting.look()
+        replica._erasures.look()
         assert (await ask(replica, DECIDE, body)).status == 200
 
     place.play(scenario)
