@@ -84,10 +84,10 @@ def _explained(scored: Scored, estimate: CostEstimate) -> Explanations:
     """What each row is told; raises Unavailable. What is measured is this thread's own time."""
     start = time.thread_time()
     loaded = scored.loaded
-    grounding, contributions = loaded.grounding, loaded.explain(scored.encoded).tolist()
+    adverse_action, contributions = loaded.adverse_action, loaded.explain(scored.encoded).tolist()
     try:
         told = [
-            grounding.explained(row.question, ruled.action, tuple(weights))
+            adverse_action.explained(row.question, ruled.action, tuple(weights))
             for row, ruled, weights in zip(scored.rows, scored.ruled, contributions, strict=True)
         ]
     except Exception as error:

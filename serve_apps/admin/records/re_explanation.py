@@ -115,7 +115,7 @@ def re_explained(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
     again = _again(row, decision.action, version)
     weights = decision.explanation if decision.explanation is not None else again.weights
     grounds = decision.grounds if decision.grounds is not None else again.grounds
-    told = version.grounding.top(row, weights, len(row))
+    told = version.adverse_action.top(row, weights, len(row))
     contributions: list[ReasonStatus] = [msgspec.to_builtins(reason) for reason in told]
     return {
         "decision_id": decision.decision_id,
@@ -154,8 +154,10 @@ def _row(kept: Kept, version: "LoadedVersion") -> tuple[Value, ...]:
 def _again(row: tuple[Value, ...], action: str, version: "LoadedVersion") -> _Again:
     encoded, scores = version.score([row])
     weights = tuple(version.explain(encoded)[0].tolist())
-    grounding = version.grounding
-    return _Again(float(scores[0]), weights, grounding.grounds(row, weights) if grounding.owes(action) else None)
+    adverse_action = version.adverse_action
+    return _Again(
+        float(scores[0]), weights, adverse_action.grounds(row, weights) if adverse_action.owes(action) else None
+    )
 
 
 def _difference(recorded: tuple[float, ...] | None, again: tuple[float, ...]) -> float | None:

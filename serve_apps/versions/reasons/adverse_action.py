@@ -29,7 +29,7 @@ class Explained(NamedTuple):
 UNEXPLAINED = Explained(None, (), None)
 
 
-class Grounding:
+class AdverseAction:
     """One version's under the served declaration; safe in any thread."""
 
     def __init__(self, spec: ModelSpec, names: Sequence[str], counterfactuals: Counterfactuals | None) -> None:
@@ -65,10 +65,10 @@ class Grounding:
             return NoneFound(none_within(()), (), 0, 1)
 
 
-def ground(spec: ModelSpec, bundle: Bundle, encoder: Encoder, score: Score) -> Grounding:
+def adverse_action_of(spec: ModelSpec, bundle: Bundle, encoder: Encoder, score: Score) -> AdverseAction:
     """`encoder` and `score` are the version's own; raises Unsupported where its booster cannot be searched."""
     if not spec.explanation.counterfactual:
-        return Grounding(spec, encoder.names, None)
+        return AdverseAction(spec, encoder.names, None)
     forest = read_forest(bundle.booster_path.read_bytes())
     profile = Profile.from_json(bundle.profile_path.read_bytes())
-    return Grounding(spec, encoder.names, Counterfactuals(spec, encoder, forest, score, profile))
+    return AdverseAction(spec, encoder.names, Counterfactuals(spec, encoder, forest, score, profile))

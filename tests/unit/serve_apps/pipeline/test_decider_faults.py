@@ -115,7 +115,7 @@ def test_a_candidate_that_breaks_in_any_way_is_counted_and_the_champion_answers(
     broken: Any = LoadedVersion.__new__(LoadedVersion)
     broken.number = 2
     broken.score = versions[2].score if explain else boom
-    broken.explain, broken._grounding = boom, object()
+    broken.explain, broken._adverse_action = boom, object()
     with gateway(versions | {2: broken}, canary(), tmp_path) as world:
         [[answer]] = ask(world, [Question(CANDIDATE_UNITS[0], ROW, explain=explain)])  # type: ignore[misc]
         assert (answer.version, answer.arm) == (1, "fallback")  # type: ignore[union-attr]

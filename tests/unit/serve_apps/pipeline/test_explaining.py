@@ -33,7 +33,7 @@ class Version:
     def __init__(self, number: int = 1, broken: bool = False) -> None:
         self.number = number
         self.threads: list[threading.Thread] = []
-        self.grounding = self
+        self.adverse_action = self
         self._broken = broken
 
     def explain(self, rows: Rows) -> NDArray[np.float64]:

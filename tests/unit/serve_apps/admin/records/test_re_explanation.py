@@ -164,4 +164,4 @@ def test_a_version_is_loaded_once_and_only_a_few_are_held(past: Past) -> None:
 
 def test_a_version_is_read_by_its_own_declaration(past: Past, tmp_path: Path) -> None:
     folder = make_bundle(tmp_path / "other", 1, spec_of(adverse=False))
-    assert not load_as_trained(1, folder).grounding.owes("warn")
+    assert not load_as_trained(1, folder).adverse_action.owes("warn")
