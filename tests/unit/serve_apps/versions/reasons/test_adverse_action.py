@@ -62,7 +62,7 @@ def test_only_the_heaviest_features_are_told() -> None:
 def test_a_row_that_is_rounded_to_the_other_side_by_itself_has_nothing_to_be_found(governed: LoadedVersion) -> None:
     class Rounded:
         def find(self, _: Any) -> None:
-            raise Reached("The row reaches the goal as it is")
+            raise Reached("The row reaches the target as it is")
 
     adverse_action = AdverseAction(spec_of(adverse=True), governed.names, Rounded())  # type: ignore[arg-type]
     found = adverse_action.grounds(LATE, weights_of(governed)).counterfactual
