@@ -16,7 +16,7 @@ from windvane.cluster.decision_log.write.trail import Trail
 from windvane.configs.settings import Settings
 
 
-class AuditPlace:
+class AuditPaths:
     """Opens nothing before it is asked for."""
 
     def __init__(self, settings: Settings) -> None:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.auditor import Auditor
@@ -95,9 +95,9 @@ class Control:
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
-        place = AuditPlace(self._settings)
-        self._log = place.logs
-        self._trail = place.trail("control")
+        paths = AuditPaths(self._settings)
+        self._log = paths.logs
+        self._trail = paths.trail("control")
         self._clocks: dict[str, datetime] = {}
         store = StampedStore(SqlStore(self._settings.store_url), self._clocks.get)
         registry = MlflowRegistry(self._settings.mlflow_uri, self._settings.artifacts)
@@ -107,7 +107,7 @@ class Control:
         switchboard = RaySwitchboard(self._settings.store_url)
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
-        archive = Archive(registry, self._log, cache, place.vault, self._trail)
+        archive = Archive(registry, self._log, cache, paths.vault, self._trail)
         self._snapshots, self._forgotten = Snapshots(), ForgottenWatch(store)
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
         alone = self._settings.ray_address is None
@@ -124,7 +124,7 @@ class Control:
         library = PolicyLibrary(store, compile_policies)
         admin_policy = AdminPolicy(library, taken, self._model_admin.mandate)
         self._policies = PolicyAdmin(library, admin_policy, switchboard.post)
-        self._records = RecordsAdmin(self._log, place.vault, self._trail, store, registry)
+        self._records = RecordsAdmin(self._log, paths.vault, self._trail, store, registry)
         recorded = ConsentRecords(store, self._records.name_of)
         consents = ConsentAdmin(recorded, admin_policy, self._model_admin.mandate, switchboard.post)
         self._records.also(consents)
@@ -136,7 +136,7 @@ class Control:
             self._log,
             store,
             self._trail,
-            lambda: Auditor(self._log, place.checkpoints()),
+            lambda: Auditor(self._log, paths.checkpoints()),
             lambda: registry_state(registry, [spec.name for spec in self._model_admin.models()]),
             library.hashes,
         )

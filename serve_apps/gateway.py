@@ -45,7 +45,7 @@ class Gateway:
 
     async def __serve_build_asgi_app__(self) -> Any:
         """The endpoint; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
-        from windvane.cluster.audit_paths import AuditPlace
+        from windvane.cluster.audit_paths import AuditPaths
         from windvane.cluster.callers.declared import declared
         from windvane.cluster.mlflow_registry import MlflowRegistry
         from windvane.serve_apps.replica import Replica
@@ -65,7 +65,7 @@ class Gateway:
             RayFeed(self._model, name),
             RayTopics(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
-            AuditPlace(settings).vault(),
+            AuditPaths(settings).vault(),
             declared(settings),
             settings.is_local,
         )

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from ray import serve
 
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.writer import Writer
@@ -76,7 +76,7 @@ class Unlogged:
             RayFeed(self._model, name),
             RayTopics(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
-            AuditPlace(settings).vault(),
+            AuditPaths(settings).vault(),
             declared(settings),
             writer=NullWriter,
         )

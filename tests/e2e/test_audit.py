@@ -36,7 +36,7 @@ from tests.e2e.test_loop import declare
 from tests.e2e.untrained import register
 from tests.e2e.world import instance, learnt
 from tests.worlds.bundles import make_bundle
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.decision_log.audit.checkpoint import fingerprint
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_settings
@@ -195,7 +195,7 @@ def test_a_sealed_decision_is_proven_where_there_is_no_windvane(
 
     wait_for("a checkpoint over the sealed segment", proven, 150.0)
     bare = {key: value for key, value in os.environ.items() if not key.startswith(("WINDVANE_", "RAY_"))}
-    key = fingerprint(AuditPlace(load_settings(place.environment)).public_key())
+    key = fingerprint(AuditPaths(load_settings(place.environment)).public_key())
     check = [sys.executable, "-m", "windvane.cluster.decision_log.audit.verify", "proof.json", "--fingerprint"]
 
     def checked(by: str) -> "subprocess.CompletedProcess[str]":
