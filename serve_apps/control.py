@@ -142,11 +142,8 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
-        kernels = [
-            sys.executable,
-            "-m",
-            "windvane.serve_apps.versions.kernels",
-        ]  # a replica that finds none makes its own
+        # A replica that finds no compiled kernels makes its own.
+        kernels = [sys.executable, "-m", "windvane.serve_apps.versions.kernels"]
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None

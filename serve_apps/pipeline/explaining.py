@@ -31,9 +31,8 @@ class Explaining:
         self._told = told
         self._explainer = ThreadPoolExecutor(1, "explain")
         self._searcher = ThreadPoolExecutor(1, "search")
-        self._estimates: WeakKeyDictionary[LoadedVersion, CostEstimate] = (
-            WeakKeyDictionary()
-        )  # one goes with its version
+        # An estimate goes with its version.
+        self._estimates: WeakKeyDictionary[LoadedVersion, CostEstimate] = WeakKeyDictionary()
 
     def take(self, scored: Scored) -> None:
         """Tell at once of rows without an explanation, and of those asked for or owed one when it is there."""

@@ -1,8 +1,8 @@
 """MessagePack read in many records at once: one step of numpy for each field, not one of Python for each value.
 
-A cursor is one record and the place where its reader stands. A cursor leaves when its next value is not the one that it is
-held against, or is written in a way that is not looked at here. So those that are still there at the end are proven;
-of those that left nothing is known, and they are to be read one by one.
+A cursor is one record and the place where its reader stands. A cursor leaves when its next value is not the one that
+it is held against, or is written in a way that is not looked at here. So those that are still there at the end are
+proven; of those that left nothing is known, and they are to be read one by one.
 Bytes mean what https://github.com/msgpack/msgpack/blob/master/spec.md says.
 """
 
@@ -31,7 +31,7 @@ class Values(Protocol):
 
 
 class RecordCursors:
-    """Starts with every record; `rows` are those that are left."""
+    """Reads all records side by side; starts with every record, `rows` are those that are left."""
 
     def __init__(self, records: Sequence[bytes]) -> None:
         self._bytes = np.frombuffer(b"".join((*records, bytes(_PADDING))), np.uint8)
