@@ -41,7 +41,7 @@ from windvane.serve_apps.sync.erasures import Erasures
 from windvane.serve_apps.sync.key_follower import KeyFeed, KeyFollower
 from windvane.serve_apps.sync.policy_in_force import PolicyHolder
 from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
-from windvane.serve_apps.sync.split_subscriber import Feed, Follower
+from windvane.serve_apps.sync.split_subscriber import Feed, SplitSubscriber
 from windvane.serve_apps.sync.topic_reader import TopicLine, TopicReader
 from windvane.serve_apps.sync.topics import CONSENTS, POLICY
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
@@ -98,7 +98,7 @@ class Replica:
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
         self._held: frozenset[int] = frozenset()  # versions, when `_loaded_versions` last changed
         self._loaded_versions = LoadedVersions(self._load, changed=self._changed)
-        self._follower = Follower(feed, self._loaded_versions, report=self._report)
+        self._split_subscriber = SplitSubscriber(feed, self._loaded_versions, report=self._report)
         self._shadows = Shadows(self._log, counts)
         self._mandate = mandate_of(spec)
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
@@ -152,7 +152,7 @@ class Replica:
             await self._loaded_versions.settled()
         await self._keys.start()
         await self._authenticator.start()
-        self._follower.start()
+        self._split_subscriber.start()
         self._shipping.start()
         self._erasures.start()
         ingress.guard(self._local_replica)
@@ -163,7 +163,7 @@ class Replica:
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
         await self._end("erasures", self._erasures.stop, STEP_SECONDS)
-        await self._end("following", self._follower.stop, STEP_SECONDS)
+        await self._end("following", self._split_subscriber.stop, STEP_SECONDS)
         ingress.leave(self._local_replica)
         await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
         await self._end("shadows", self._shadows.drain, STEP_SECONDS)
@@ -202,7 +202,7 @@ class Replica:
         for number in self._held - held:  # and of no other: one that is being loaded is not held yet
             self._profiles.pop(number, None)
         self._held = held
-        self._follower.changed()
+        self._split_subscriber.changed()
 
     def _load(self, number: int) -> LoadedVersion:
         """Blocking: runs in the thread of `LoadedVersions`."""

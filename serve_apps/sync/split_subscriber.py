@@ -27,7 +27,7 @@ class Feed(Protocol):
         """Say that the replica stops."""
 
 
-class Follower:
+class SplitSubscriber:
     """Takes every split that the feed gives; without a feed the last split stays in force."""
 
     def __init__(

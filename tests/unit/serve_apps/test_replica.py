@@ -139,7 +139,7 @@ def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
         assert (reply.status, "restart this replica" in reply.json["error"]) == (503, True)
         with pytest.raises(Unavailable, match="restart this replica"):
             replica.check_health()
-        replica._follower.changed()
+        replica._split_subscriber.changed()
         await settled(lambda: place.feed.reports[-1] == Report(0, (), died))
 
     died = "the decision log's writer died: restart this replica"
@@ -188,7 +188,12 @@ def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in
 
     async def scenario(replica: Replica) -> None:
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
-        for part, verb in (("_erasures", "stop"), ("_follower", "stop"), ("_shadows", "drain"), ("_keys", "stop")):
+        for part, verb in (
+            ("_erasures", "stop"),
+            ("_split_subscriber", "stop"),
+            ("_shadows", "drain"),
+            ("_keys", "stop"),
+        ):
             monkeypatch.setattr(getattr(replica, part), verb, boom)
         monkeypatch.setattr(replica._shipping, "stop", hang)
         await replica.stop()

@@ -4,7 +4,7 @@ from typing import Any
 from tests.worlds.gateway_fakes import FakeFeed
 from tests.worlds.gateway_world import canary, champion, settled
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.sync.split_subscriber import Follower
+from windvane.serve_apps.sync.split_subscriber import SplitSubscriber
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 
 
@@ -15,13 +15,13 @@ def load(number: int) -> Any:
 def test_every_published_split_is_taken_and_where_the_replica_stands_is_said() -> None:
     async def scenario() -> None:
         feed = FakeFeed(champion(), canary())
-        loaded_versions = LoadedVersions(load, changed=lambda: follower.changed())
-        follower = Follower(feed, loaded_versions)
-        follower.start()
+        loaded_versions = LoadedVersions(load, changed=lambda: subscriber.changed())
+        subscriber = SplitSubscriber(feed, loaded_versions)
+        subscriber.start()
         await settled(lambda: loaded_versions.report() == Report(2, (1, 2)))
         await settled(lambda: feed.reports[-1] == Report(2, (1, 2)))
         assert feed.polls == [0, 1, 2]
-        await follower.stop()
+        await subscriber.stop()
         assert feed.left
 
     asyncio.run(scenario())
@@ -31,11 +31,11 @@ def test_a_lost_switchboard_leaves_the_last_split_in_force_and_is_followed_again
     async def scenario() -> None:
         feed = FakeFeed(champion(), Unavailable("gone"), RuntimeError("nobody foresaw this"), canary())
         loaded_versions = LoadedVersions(load)
-        follower = Follower(feed, loaded_versions, first_pause_seconds=0.0, longest_pause_seconds=0.0)
-        follower.start()
+        subscriber = SplitSubscriber(feed, loaded_versions, first_pause_seconds=0.0, longest_pause_seconds=0.0)
+        subscriber.start()
         await settled(lambda: loaded_versions.report().revision == 2)
         assert feed.polls[:5] == [0, 1, 1, 1, 2]
-        await follower.stop()
+        await subscriber.stop()
 
     asyncio.run(scenario())
 
@@ -46,9 +46,9 @@ def test_stopping_without_a_switchboard_is_no_error() -> None:
             raise Unavailable("gone")
 
     async def scenario() -> None:
-        follower = Follower(Gone(), LoadedVersions(load))
-        follower.start()
+        subscriber = SplitSubscriber(Gone(), LoadedVersions(load))
+        subscriber.start()
         await asyncio.sleep(0)
-        await follower.stop()
+        await subscriber.stop()
 
     asyncio.run(scenario())
