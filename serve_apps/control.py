@@ -38,7 +38,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
-from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.app import make_app
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
@@ -49,7 +49,7 @@ from windvane.serve_apps.admin.inference_server import add_server_routes, server
 from windvane.serve_apps.admin.keys import KeyAdmin
 from windvane.serve_apps.admin.models import ModelAdmin
 from windvane.serve_apps.admin.records.archive import Archive
-from windvane.serve_apps.admin.records.audit_loop import Auditing
+from windvane.serve_apps.admin.records.audit_loop import AuditLoop
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth, demand_guards
 from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
@@ -119,8 +119,10 @@ class Control:
         self._refusal_log = RefusalLog()
         self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
         self._key_admin.look()
-        self._orders = Orders(self._trail)
-        self._reception = GrpcReception(self._authenticator, self._refusal_log, self._settings.is_local, self._orders)
+        self._admin_audit = AdminAudit(self._trail)
+        self._reception = GrpcReception(
+            self._authenticator, self._refusal_log, self._settings.is_local, self._admin_audit
+        )
         library = PolicyLibrary(store, compile_policies)
         admin_policy = AdminPolicy(library, taken, self._model_admin.mandate)
         self._policies = PolicyAdmin(library, admin_policy, switchboard.post)
@@ -132,7 +134,7 @@ class Control:
         self._reviews = ReviewWatch(store, admin_policy)
         environment = self._settings.environment()
         self._watcher = Watcher(store, registry, jobs, self._monitors, self._model_admin.spec, cache, environment)
-        self._auditing = Auditing(
+        self._audit_loop = AuditLoop(
             self._log,
             store,
             self._trail,
@@ -166,7 +168,7 @@ class Control:
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Serve answers HTTP with."""
-        route_auth = RouteAuth(self._authenticator, self._refusal_log, self._orders)
+        route_auth = RouteAuth(self._authenticator, self._refusal_log, self._admin_audit)
         app = make_app(self._model_admin, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
         add_server_routes(app, self._model_admin.models, self._switchboard, self._governance.admin_policy.demand_open)
         demand_guards(app)
@@ -286,7 +288,7 @@ class Control:
         self._ray_metrics.tell([self._model_admin.state(spec.name) for spec in models])
 
     def _audit(self, models: Sequence[ModelSpec]) -> None:
-        self._auditing.tick(models, datetime.now(UTC))
+        self._audit_loop.tick(models, datetime.now(UTC))
 
     def _seal_others(self, models: Sequence[ModelSpec]) -> None:
         """The logs of control and of models that were taken out of service."""

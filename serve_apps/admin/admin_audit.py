@@ -17,7 +17,7 @@ SUBJECT = "subject"  # in a path: a person's name, which stands nowhere in the c
 _UNSAID = ("model", SUBJECT)  # the one has its own place
 
 
-class Orders:
+class AdminAudit:
     """Tells of requests that change something; bodies stay out but for their reason."""
 
     def __init__(self, trail: Trail) -> None:

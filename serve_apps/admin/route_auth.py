@@ -11,7 +11,7 @@ from windvane.cluster.callers.caller import Caller, demand_all_models, demand_mo
 from windvane.cluster.callers.credential import credentials_in
 from windvane.cluster.errors import Malformed, WindvaneError
 from windvane.configs.access import ROLES, Role
-from windvane.serve_apps.admin.admin_audit import Orders, asked_of
+from windvane.serve_apps.admin.admin_audit import AdminAudit, asked_of
 from windvane.serve_apps.endpoints.http_request import ClientGone, Receive, read_body
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import strict_json
@@ -63,11 +63,13 @@ def caller_of(request: Request) -> Caller:
 class RouteAuth:
     """Lets requests of the control API in."""
 
-    def __init__(self, authenticator: Authenticator, refusal_log: RefusalLog, orders: Orders | None = None) -> None:
-        """`orders` puts on the log what is ordered, and what is refused."""
+    def __init__(
+        self, authenticator: Authenticator, refusal_log: RefusalLog, admin_audit: AdminAudit | None = None
+    ) -> None:
+        """`admin_audit` puts on the log what is ordered, and what is refused."""
         self._authenticator = authenticator
         self._refusal_log = refusal_log
-        self._orders = orders
+        self._admin_audit = admin_audit
 
     async def admit(self, request: Request, roles: tuple[Role, ...], model: str | None) -> None:
         """Raises Unauthorized, TooFast, or Forbidden without one of the roles or for another's model."""
@@ -82,14 +84,14 @@ class RouteAuth:
         """Put it on record when it was for who asks; in a flood of them not each."""
         caller = getattr(request.state, "caller", None)
         told = self._refusal_log.note(error, asked_of(request), caller)
-        if told and self._orders is not None:
-            await self._orders.refused(request, "" if caller is None else caller.name, error)
+        if told and self._admin_audit is not None:
+            await self._admin_audit.refused(request, "" if caller is None else caller.name, error)
 
     async def ordered(self, request: Request, body: Any) -> None:
         """Put on record what is about to be done; raises Unavailable, and then it may not be."""
-        if self._orders is not None:
+        if self._admin_audit is not None:
             caller = getattr(request.state, "caller", None)
-            await self._orders.given(request, "" if caller is None else caller.name, body)
+            await self._admin_audit.given(request, "" if caller is None else caller.name, body)
 
     def route_class(self) -> type[APIRoute]:
         """Routes that ask who calls before they read a byte of the body, and then read it strictly."""

@@ -28,7 +28,7 @@ class Followed:
     number: int = 0
 
 
-class Auditing:
+class AuditLoop:
     """One per control replica; every step may be killed and is then done again."""
 
     def __init__(

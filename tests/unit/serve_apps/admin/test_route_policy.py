@@ -16,7 +16,7 @@ from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
-from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.app import make_app
 from windvane.serve_apps.admin.keys import KeyAdmin
 from windvane.serve_apps.admin.records.records import RecordsAdmin
@@ -96,7 +96,7 @@ class Office:
         route_auth = RouteAuth(
             knowing(key(OFFICER, "compliance", name="eve")),
             RefusalLog(lambda _: None),
-            Orders(cast(Trail, self.told)),
+            AdminAudit(cast(Trail, self.told)),
         )
         records, keys = cast(RecordsAdmin, Untouched()), cast(KeyAdmin, Untouched())
         self.app = make_app(self.world.model_admin, route_auth, keys, governance(self.store), records)

@@ -30,7 +30,7 @@ from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
 from windvane.monitoring.loop.requests import open_request
-from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth
@@ -88,7 +88,7 @@ class Office:
         )
         self.consents.name_of = records_admin.name_of
         world = AdminWorld()
-        route_auth = RouteAuth(knowing(), RefusalLog(lambda _: None), Orders(self.trail))
+        route_auth = RouteAuth(knowing(), RefusalLog(lambda _: None), AdminAudit(self.trail))
         self.client = ControlClient(world.model_admin, {}, route_auth=route_auth, records=records_admin)
         self.conformity = Conformity(document([], self.client.app.openapi()))
 
@@ -270,7 +270,7 @@ def test_a_reason_that_is_no_text_is_refused_and_on_the_log_as_it_was_sent(offic
 
 
 def test_who_is_refused_over_grpc_is_on_the_log(office: Office) -> None:
-    reception = GrpcReception(knowing(), RefusalLog(lambda _: None), True, Orders(office.trail))
+    reception = GrpcReception(knowing(), RefusalLog(lambda _: None), True, AdminAudit(office.trail))
     asyncio.run(reception.answer("loans", messages.ModelInferResponse(), FakeContext()))
     [act] = office.acts()
     assert (act.kind, act.who, act.model, act.facts) == ("refused", "", "loans", {"order": "gRPC loans"})
