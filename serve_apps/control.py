@@ -52,7 +52,7 @@ from windvane.serve_apps.admin.records.archive import Archive
 from windvane.serve_apps.admin.records.audit_loop import AuditLoop
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth, demand_guards
-from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
+from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
@@ -120,7 +120,7 @@ class Control:
         self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
         self._key_admin.look()
         self._admin_audit = AdminAudit(self._trail)
-        self._reception = GrpcReception(
+        self._unknown_model_grpc = UnknownModelGrpc(
             self._authenticator, self._refusal_log, self._settings.is_local, self._admin_audit
         )
         library = PolicyLibrary(store, compile_policies)
@@ -208,15 +208,15 @@ class Control:
 
     async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Over gRPC: of a model that is not deployed."""
-        return await self._reception.answer(request.model_name, messages.ModelInferResponse(), grpc_context)
+        return await self._unknown_model_grpc.answer(request.model_name, messages.ModelInferResponse(), grpc_context)
 
     async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Over gRPC: of a model that is not deployed."""
-        return await self._reception.answer(request.name, messages.ModelMetadataResponse(), grpc_context)
+        return await self._unknown_model_grpc.answer(request.name, messages.ModelMetadataResponse(), grpc_context)
 
     async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Over gRPC: of a model that is not deployed."""
-        return await self._reception.answer(request.name, messages.ModelReadyResponse(), grpc_context)
+        return await self._unknown_model_grpc.answer(request.name, messages.ModelReadyResponse(), grpc_context)
 
     def __del__(self) -> None:
         self._stopping.set()

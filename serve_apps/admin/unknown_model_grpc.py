@@ -16,7 +16,7 @@ Reply = TypeVar("Reply")
 logger = logging.getLogger(__name__)
 
 
-class GrpcReception:
+class UnknownModelGrpc:
     """Refuses in the words of a model's own endpoint, whether there is such a model or not."""
 
     def __init__(

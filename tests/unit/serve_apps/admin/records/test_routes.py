@@ -34,7 +34,7 @@ from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth
-from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
+from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 LOG = "flight-delay"
@@ -270,8 +270,8 @@ def test_a_reason_that_is_no_text_is_refused_and_on_the_log_as_it_was_sent(offic
 
 
 def test_who_is_refused_over_grpc_is_on_the_log(office: Office) -> None:
-    reception = GrpcReception(knowing(), RefusalLog(lambda _: None), True, AdminAudit(office.trail))
-    asyncio.run(reception.answer("loans", messages.ModelInferResponse(), FakeContext()))
+    unknown_model = UnknownModelGrpc(knowing(), RefusalLog(lambda _: None), True, AdminAudit(office.trail))
+    asyncio.run(unknown_model.answer("loans", messages.ModelInferResponse(), FakeContext()))
     [act] = office.acts()
     assert (act.kind, act.who, act.model, act.facts) == ("refused", "", "loans", {"order": "gRPC loans"})
     assert "Send your key" in act.detail
