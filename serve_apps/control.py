@@ -57,7 +57,7 @@ from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
-from windvane.serve_apps.serve_logging import speak
+from windvane.serve_apps.serve_logging import attach
 from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
 from windvane.serve_apps.ticks.event_clock import StampedStore
 from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
@@ -91,7 +91,7 @@ class Control:
     """Holds no state that matters: kill it anywhere and its successor goes on from the store."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        speak()
+        attach()
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)

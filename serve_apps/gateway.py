@@ -19,7 +19,7 @@ from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec, Serving
 from windvane.configs.settings import Settings
 from windvane.serve_apps import autoscaling
-from windvane.serve_apps.serve_logging import speak
+from windvane.serve_apps.serve_logging import attach
 
 if TYPE_CHECKING:
     from windvane.serve_apps.replica import Replica
@@ -52,7 +52,7 @@ class Gateway:
         from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
         from windvane.serve_apps.sync.ray_switchboard import RayFeed, RayTopics
 
-        speak()
+        attach()
         settings = self._settings
         store = SqlStore(settings.store_url)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"

@@ -11,7 +11,7 @@ SERVE = "ray.serve"  # Serve's own logger
 OURS = "windvane"
 
 
-def speak(serve: logging.Logger | None = None) -> None:
+def attach(serve: logging.Logger | None = None) -> None:
     """Hand what we say to the files that Serve's logger writes, past its buffer; without any it goes to stderr."""
     handlers = [_behind(handler) for handler in (serve or logging.getLogger(SERVE)).handlers]
     logger = logging.getLogger(OURS)
