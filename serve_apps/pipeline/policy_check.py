@@ -34,7 +34,7 @@ class InForce(Protocol):
         """The newest; another one after every change."""
 
 
-class Word(Protocol):
+class ConsentLookup(Protocol):
     """What subjects agreed to."""
 
     def of(self, subject: str, purpose: str) -> bool | None:
@@ -59,7 +59,7 @@ class PolicyCheck:
     """One model's, in one replica; belongs to the event loop."""
 
     def __init__(
-        self, mandate: Mandate, in_force: InForce, consents: Word, is_fresh: Callable[[], bool] = lambda: True
+        self, mandate: Mandate, in_force: InForce, consents: ConsentLookup, is_fresh: Callable[[], bool] = lambda: True
     ) -> None:
         """`is_fresh` says whether every withdrawal that was acknowledged is known here."""
         self._mandate = mandate
