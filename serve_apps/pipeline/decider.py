@@ -10,7 +10,7 @@ from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
 from windvane.cluster.policies.policy import Principal
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.pipeline.actions import Ruling
+from windvane.serve_apps.pipeline.actions import Actions
 from windvane.serve_apps.pipeline.admission import Admission
 from windvane.serve_apps.pipeline.body_queue import BodyQueue
 from windvane.serve_apps.pipeline.denials import Denials
@@ -51,7 +51,7 @@ class Decider:
         """`unit` gives what an assignment sticks to: the subject as the log names it."""
         self._model = spec.name
         self._policy_check = policy_check
-        self._ruling = Ruling(spec.decision, policy_check)
+        self._actions = Actions(spec.decision, policy_check)
         self._records = Records(spec.name, log)
         self._denials = Denials(self._records, log, counts, now, unit)
         self._loaded_versions = loaded_versions
@@ -204,9 +204,9 @@ class Decider:
         except Exception as error:  # noqa: BLE001  logged there, and another version answers
             self._fall_back(in_force, arm, version, rows, error)
             return
-        ruled = self._ruling.rule(rows, scores.tolist())
-        scored = Scored(in_force, arm, loaded, rows, encoded, scores, ruled)
-        blocked = [place for place, each in enumerate(ruled) if not (each.verdict.allowed or each.verdict.refer)]
+        taken = self._actions.rule(rows, scores.tolist())
+        scored = Scored(in_force, arm, loaded, rows, encoded, scores, taken)
+        blocked = [place for place, each in enumerate(taken) if not (each.verdict.allowed or each.verdict.refer)]
         if blocked:
             refused, others = scored.only(blocked), sorted(set(range(len(rows))).difference(blocked))
             scored = scored.only(others) if others else scored

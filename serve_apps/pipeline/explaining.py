@@ -39,10 +39,10 @@ class Explaining:
         every, adverse, rows = self._every, self._adverse, scored.rows
         asked = [
             place
-            for place, (row, ruled) in enumerate(zip(rows, scored.ruled, strict=True))
-            if every or row.question.explain or EXPLANATION in ruled.verdict.requires
+            for place, (row, taken) in enumerate(zip(rows, scored.taken, strict=True))
+            if every or row.question.explain or EXPLANATION in taken.verdict.requires
         ]
-        owed = [place for place, ruled in enumerate(scored.ruled) if ruled.action in adverse] if adverse else []
+        owed = [place for place, taken in enumerate(scored.taken) if taken.action in adverse] if adverse else []
         if not asked and not owed:
             self._told(scored, None, None)
             return
@@ -86,8 +86,8 @@ def _explained(scored: Scored, estimate: CostEstimate) -> Explanations:
     adverse_action, contributions = loaded.adverse_action, loaded.explain(scored.encoded).tolist()
     try:
         told = [
-            adverse_action.explained(row.question, ruled.action, tuple(weights))
-            for row, ruled, weights in zip(scored.rows, scored.ruled, contributions, strict=True)
+            adverse_action.explained(row.question, taken.action, tuple(weights))
+            for row, taken, weights in zip(scored.rows, scored.taken, contributions, strict=True)
         ]
     except Exception as error:
         raise Unavailable(f"Version {loaded.number} cannot explain: {error}") from error

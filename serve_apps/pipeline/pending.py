@@ -86,7 +86,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     bucket: int
 
 
-class Ruled(msgspec.Struct, frozen=True, gc=False):
+class ActionTaken(msgspec.Struct, frozen=True, gc=False):
     """What is done about one row, why, and what policy says of it."""
 
     proposed: str  # the action that the score leads to
@@ -105,14 +105,14 @@ class Scored:
     rows: list[Row]
     encoded: Rows
     scores: Scores
-    ruled: list[Ruled]
+    taken: list[ActionTaken]
 
     def only(self, places: Sequence[int]) -> "Scored":
         """The rows that stand at these places."""
         chosen = list(places)
         rows = [self.rows[place] for place in chosen]
-        ruled = [self.ruled[place] for place in chosen]
-        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen], ruled=ruled)
+        taken = [self.taken[place] for place in chosen]
+        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen], taken=taken)
 
 
 def block(rows: list[Row]) -> Rows | None:

@@ -50,7 +50,7 @@ def is_fault(outcome: object) -> bool:
     "broken",
     [
         lambda world: (world.policy_check, "act"),
-        lambda world: (world.decider._ruling, "rule"),
+        lambda world: (world.decider._actions, "rule"),
         lambda world: (world.decider._explaining, "take"),
         lambda world: (world.decider._records, "decided"),
         lambda world: (world.log, "append"),
@@ -97,12 +97,12 @@ def test_an_arm_that_breaks_takes_no_other_along(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with gateway(versions, canary(), tmp_path) as world:
-        real = world.decider._ruling.rule
+        real = world.decider._actions.rule
 
         def rule(rows: Any, scores: Any) -> Any:
             return boom() if rows[0].question.subject == CANDIDATE_UNITS[0] else real(rows, scores)
 
-        monkeypatch.setattr(world.decider._ruling, "rule", rule)
+        monkeypatch.setattr(world.decider._actions, "rule", rule)
         odd, fine = ask(world, [Question(CANDIDATE_UNITS[0], ROW)], [Question(CHAMPION_UNITS[0], ROW)])
         assert is_fault(odd)
         assert isinstance(fine, list)

@@ -18,7 +18,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.pipeline import explaining
 from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
 from windvane.serve_apps.pipeline.explaining import Explaining
-from windvane.serve_apps.pipeline.pending import Row, Ruled, Scored
+from windvane.serve_apps.pipeline.pending import ActionTaken, Row, Scored
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.reasons.adverse_action import Explained
 
@@ -50,9 +50,9 @@ def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: 
     encoded = np.arange(2.0 * len(explain), dtype=np.float32).reshape(-1, 2)
     rows = [Row(PLAIN, place, Question("s", (), explain=asked), 0) for place, asked in enumerate(explain)]
     actions = ["warn" if place in adverse else "keep" for place in range(len(rows))]
-    rulings = [Ruled(action, action, (), ALLOWED) for action in actions]
+    actions_taken = [ActionTaken(action, action, (), ALLOWED) for action in actions]
     parts: Any = (None, "champion", version, rows)
-    return Scored(*parts, encoded, np.zeros(len(rows)), rulings)
+    return Scored(*parts, encoded, np.zeros(len(rows)), actions_taken)
 
 
 def spec_of(*, adverse: bool = False, counterfactual: bool = False, every: bool = False) -> ModelSpec:
