@@ -1,4 +1,4 @@
-"""One Gateway replica put together: what it holds, what it follows, how it starts and how it stops."""
+"""Puts one Gateway replica together: its parts, what they follow, their start and their end."""
 
 import asyncio
 import gc
@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 
 class SwitchboardFeed(Feed, KeyFeed, Protocol):
-    """What a replica hears of the Switchboard: splits and keys."""
+    """Brings a replica the Switchboard's splits and keys."""
 
 
 class Replica:

@@ -1,4 +1,4 @@
-"""What our modules say in a replica, in its log file and at once.
+"""Routes our loggers to the files of Serve's logger, unbuffered.
 
 Ray Serve takes a replica's stderr for information. A Gateway writes warnings only, so ours were dropped, and in the
 throughput mode Serve waits for a thousand lines before it writes one.

@@ -20,7 +20,7 @@ KEYS = "/api/keys"
 
 
 class RateAsked(BaseModel):
-    """How fast the key may ask; `burst` is what it may ask at once after a rest."""
+    """Rate that the key may ask at; `burst` is what it may ask at once after a rest."""
 
     model_config = ConfigDict(extra="forbid")
     per_second: Annotated[float, Field(gt=0, le=FASTEST)]
@@ -46,7 +46,7 @@ class KeyAsked(BaseModel):
 
 
 class RevokeAsked(BaseModel):
-    """Why the key is revoked; it goes on the record."""
+    """Reason why the key is revoked; it goes on the record."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, Field(min_length=1, max_length=500)]

@@ -1,4 +1,4 @@
-"""What people can ask of control: read the loop's records, change a declaration, steer a rollout."""
+"""Administers deployed models: reads the loop's records, changes declarations, steers rollouts."""
 
 import threading
 from collections import Counter
@@ -47,14 +47,14 @@ ON_CARDS = ("approved", "promoted", "rolled_back", "aborted", "unproven")  # kin
 
 
 class Monitors(Protocol):
-    """What the monitors know of rates and latencies; may raise Unavailable."""
+    """Tells the rates and latencies that the monitors know; may raise Unavailable."""
 
     def snapshot(self, model: str) -> Snapshot:
         """Totals, rates and latencies."""
 
 
 class Records(Protocol):
-    """What is kept of single decisions and single versions."""
+    """Finds single decisions and the cards of single versions."""
 
     def explain(self, model: str, decision_id: str, by: str) -> Retold:
         """Why that decision of a registered model is what it is; raises NotFound."""

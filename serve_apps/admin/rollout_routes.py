@@ -36,7 +36,7 @@ Number: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]  # of a version
 
 
 class Reason(BaseModel):
-    """Why somebody does this by hand; it goes on the record."""
+    """Reason why somebody does this by hand; it goes on the record."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, Field(min_length=1, max_length=500)]

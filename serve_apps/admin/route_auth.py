@@ -1,4 +1,4 @@
-"""Who may ask what of the control API: every route says it, and one that does not stops the start."""
+"""Admits callers to the control API's routes: every route names its roles, and one that does not stops the start."""
 
 from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, TypeAlias

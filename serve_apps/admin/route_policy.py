@@ -1,4 +1,4 @@
-"""What the policy set in force says of a route, once the roles that the route names have let the caller in."""
+"""Asks the policy set in force about a route, once the roles that the route names have let the caller in."""
 
 from collections.abc import Callable
 from typing import Any

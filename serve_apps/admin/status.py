@@ -1,4 +1,4 @@
-"""What an operator sees of one model, put together from the loop's records: plain JSON values, no decisions."""
+"""Puts one model's status together from the loop's records: plain JSON values, no decisions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime

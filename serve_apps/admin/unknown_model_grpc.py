@@ -1,4 +1,4 @@
-"""What control answers over gRPC about models that are not deployed: who may not ask learns nothing."""
+"""Answers gRPC about models that are not deployed: callers that may not ask learn nothing."""
 
 import logging
 from typing import TypeVar

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 0.02  # what is answered sooner is not looked at
 
 
 class Disconnects:
-    """Requests whose bodies are read and whose answers are awaited, oldest first; one event loop's."""
+    """Watches requests whose bodies are read and whose answers are awaited, oldest first; one event loop's."""
 
     def __init__(self, ticks: Callable[[], float] = time.perf_counter) -> None:
         self._ticks = ticks

@@ -1,4 +1,4 @@
-"""The HTTP endpoint: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
+"""Serves a model over HTTP: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
 
 import logging
 import time

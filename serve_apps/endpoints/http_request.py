@@ -1,4 +1,4 @@
-"""What the HTTP endpoints read of a request: its headers, and its body up to a limit."""
+"""Reads an HTTP request: its headers, and its body up to a limit."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias

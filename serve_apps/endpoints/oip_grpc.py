@@ -1,4 +1,4 @@
-"""The gRPC endpoint: the Open Inference Protocol's methods on the data plane that HTTP has; errors are mapped once."""
+"""Serves the Open Inference Protocol over gRPC, on the data plane that HTTP has; maps every error once."""
 
 import logging
 import math
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class Context(Protocol):
-    """What is used of Ray Serve's `RayServegRPCContext`; the call's own deadline is not in it."""
+    """The part of Ray Serve's `RayServegRPCContext` that is used; the call's own deadline is not in it."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str]]:
         """What the caller sent beside the message."""

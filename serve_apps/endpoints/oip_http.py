@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over HTTP, under the model's path: metadata, readiness, infer; raw ASGI as HttpApp."""
+"""Serves the Open Inference Protocol over HTTP, under the model's path: metadata, readiness, infer; raw ASGI."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,7 +30,7 @@ JSON = ((b"content-type", b"application/json"),)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What answers, and the roles of which a caller needs one."""
+    """An answering function, and the roles of which a caller needs one."""
 
     answer: Answer
     roles: tuple[Role, ...]

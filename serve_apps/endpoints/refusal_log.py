@@ -1,4 +1,4 @@
-"""Who was not let in, or not let do something: on record, each with its reason, however many come."""
+"""Records callers that were not let in, or not let do something, each with its reason, however many come."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""From a score to what is done: the declared action, unless policy puts a person before it or denies it."""
+"""Turns a score into an action: the declared one, unless policy puts a person before it or denies it."""
 
 from collections.abc import Sequence
 

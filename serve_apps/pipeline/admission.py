@@ -1,4 +1,4 @@
-"""Who may wait: what will probably be answered in time is taken, the rest is refused at once and told when to come.
+"""Admits requests that will probably be answered in time; refuses the rest at once and says when to come again.
 
 A request is predicted to take the time of the work that is before it and its own:
 

@@ -1,4 +1,4 @@
-"""How long a piece of work takes at each size, learnt from how long it took: inline when short, else in a thread."""
+"""Estimates how long a piece of work takes at each size, from how long it took: inline when short, else in a thread."""
 
 from math import inf
 

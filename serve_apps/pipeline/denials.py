@@ -1,4 +1,4 @@
-"""What policy does not let be decided, or be done: on record first, and then refused."""
+"""Refuses what policy does not let be decided or done, once it is on record."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Which rows are explained, when and where: on the loop where that was quick lately, else in a thread."""
+"""Explains the rows that ask for it or owe it: on the loop where that was quick lately, else in a thread."""
 
 import asyncio
 import time

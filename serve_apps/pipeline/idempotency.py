@@ -14,7 +14,7 @@ from windvane.serve_apps.protocol.question import Answer, Question
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What was asked under a key (a digest, so that large questions cost no memory), and the answer to come."""
+    """Digest of the question under a key (so that large questions cost no memory), and the answer to come."""
 
     asked: bytes
     subject: str

@@ -87,7 +87,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class ActionTaken(msgspec.Struct, frozen=True, gc=False):
-    """What is done about one row, why, and what policy says of it."""
+    """The action about one row, its reasons, and the policy's verdict on it."""
 
     proposed: str  # the action that the score leads to
     action: str

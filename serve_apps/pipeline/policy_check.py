@@ -1,4 +1,4 @@
-"""Policy on the decision path: may this be decided at all, and may what came out of it be done without a person?"""
+"""Checks policy on the decision path: whether a question may be decided, and its action taken without a person."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -35,7 +35,7 @@ class InForce(Protocol):
 
 
 class ConsentLookup(Protocol):
-    """What subjects agreed to."""
+    """Tells what subjects agreed to."""
 
     def of(self, subject: str, purpose: str) -> bool | None:
         """None when the subject never said."""
@@ -56,7 +56,7 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
 
 
 class PolicyCheck:
-    """One model's, in one replica; belongs to the event loop."""
+    """Checks one model's questions and actions, in one replica; belongs to the event loop."""
 
     def __init__(
         self, mandate: Mandate, in_force: InForce, consents: ConsentLookup, is_fresh: Callable[[], bool] = lambda: True

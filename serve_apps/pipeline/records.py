@@ -1,4 +1,4 @@
-"""What was decided, and what was not allowed to be, as records of the decision log."""
+"""Makes records of the decision log from decisions, and from what was not allowed."""
 
 from collections.abc import Sequence
 

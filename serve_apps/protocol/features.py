@@ -1,4 +1,4 @@
-"""What a model's feature values must look like: a typed decoder for the right ones, a sentence for each wrong one."""
+"""Decodes a model's feature values: typed for the right ones, a sentence for each wrong one."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ UNUSUAL, UNKNOWN_CATEGORY = "unusual", "unknown_category"  # what a value can be
 
 
 class Complaint(NamedTuple):
-    """What is wrong with a value: a word to count it by, and a sentence that does not repeat the value."""
+    """Fault of a value: a word to count it by, and a sentence that does not repeat the value."""
 
     reason: str
     sentence: str

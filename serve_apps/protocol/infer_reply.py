@@ -41,7 +41,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What went wrong, as the protocol says it."""
+    """The protocol's error body."""
 
     error: str
 

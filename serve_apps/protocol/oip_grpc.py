@@ -28,7 +28,7 @@ CONTENTS = {
 
 
 class Described(Protocol):
-    """Who answers, and which of the protocol's extensions it speaks."""
+    """Name and version of the server, and the protocol's extensions that it speaks."""
 
     name: str
     version: str

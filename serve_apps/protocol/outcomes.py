@@ -27,7 +27,7 @@ Kpis = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)],
 
 
 class One(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happened after one decision."""
+    """Outcome of one decision."""
 
     decision_id: Annotated[str, Meta(pattern=ID_PATTERN)]
     label: bool | None = None
@@ -35,7 +35,7 @@ class One(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happened after many decisions."""
+    """Outcomes of many decisions."""
 
     outcomes: list[One]
 

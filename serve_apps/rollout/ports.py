@@ -1,4 +1,4 @@
-"""What a rollout needs from the outside: somebody who spreads splits, and somebody who counts."""
+"""Ports of a rollout: one spreads splits, one counts."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -9,7 +9,7 @@ from windvane.serve_apps.traffic.router import Split
 
 
 class ReplicaReport(Protocol):
-    """What one Gateway replica last said about itself."""
+    """One Gateway replica's last report about itself."""
 
     @property
     def in_force(self) -> int:

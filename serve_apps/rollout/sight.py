@@ -1,4 +1,4 @@
-"""What one look sees of replicas and evidence; whoever does not answer vouches for nothing."""
+"""Looks once at replicas and evidence; whoever does not answer vouches for nothing."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What subjects agreed to, as one replica knows it: in memory, so that a decision waits for nobody."""
+"""Holds the consents of subjects in one replica's memory, so that a decision waits for nobody."""
 
 import asyncio
 from collections.abc import Iterable

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Erasures:
-    """Looks once a second, on the event loop that the vault belongs to."""
+    """Looks for erasures once a second, on the event loop that the vault belongs to."""
 
     def __init__(self, vault: Vault, forget: Callable[[Callable[[str], bool]], None], seconds: float = SECONDS) -> None:
         """`forget` is called with what tells an erased subject."""

@@ -30,7 +30,7 @@ class TopicLine(Protocol):
 
 
 class Subscriber(Protocol):
-    """What a replica keeps of one topic; both may raise, and then it is tried again."""
+    """Keeps a replica's state of one topic; either method may raise, and is then called again."""
 
     async def reload(self) -> None:
         """Go by what the store has now."""

@@ -1,4 +1,4 @@
-"""News that every replica has to know: posted by control, read by long poll, and known to have been read by all.
+"""Topics of news for every replica: posted by control, read by long poll, and known to have been read by all.
 
 A post is one change: a policy set in force, a consent given or withdrawn. What it changes is in the store before it is
 posted. So a reader that missed some (it is new, it was away, or these topics are those of a restarted process) is
@@ -20,14 +20,14 @@ POLICY, CONSENTS = "policy", "consents"  # topics
 
 
 class Place(msgspec.Struct, frozen=True):
-    """How far a reader is: the life of the topics that it reads, and posts read of each topic."""
+    """A reader's place: the life of the topics that it reads, and posts read of each topic."""
 
     life: str = ""  # none yet
     read: dict[str, int] = {}
 
 
 class News(msgspec.Struct, frozen=True):
-    """What a reader does not know: where it stands afterwards, the posts by topic, and topics to reload instead."""
+    """News for a reader: where it stands afterwards, the posts by topic, and topics to reload instead."""
 
     place: Place
     posts: dict[str, tuple[str, ...]] = {}
@@ -49,7 +49,7 @@ class _Reader:
 
 
 class Topics:
-    """One life of them; they belong to one event loop."""
+    """Holds posts and readers of one life; belongs to one event loop."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Who may choose the version that answers: anybody the one that would answer anyhow, an owner every loaded one."""
+"""Lets a caller choose the version: anybody the one that would answer anyhow, an owner every loaded one."""
 
 from collections.abc import Callable
 

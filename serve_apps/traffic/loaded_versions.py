@@ -1,4 +1,4 @@
-"""Which versions this replica holds, and which split is in force: swapped as one pointer, never while loading."""
+"""Holds this replica's versions and the split in force: swapped as one pointer, never while loading."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replica tells the Switchboard; `trouble` is why a newer split is not in force yet."""
+    """A replica's report to the Switchboard; `trouble` is why a newer split is not in force yet."""
 
     revision: int  # in force; 0 when none is
     loaded: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""How kernels are compiled: by numba, without the interpreter's lock, and kept for other processes where that can be.
+"""Compiles kernels: by numba, without the interpreter's lock, and kept for other processes where that can be.
 
 numba's cache of a function knows changes of the function's own file, and of the processor, only: so that a kept
 function is compiled anew after a change of what it calls, that has to stand in one folder with it. What was compiled

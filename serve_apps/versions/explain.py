@@ -1,4 +1,4 @@
-"""Why a score is what it is: exact TreeSHAP, behind a port; by quadrature where the booster allows it."""
+"""Explains scores: exact TreeSHAP, behind a port; by quadrature where the booster allows it."""
 
 import logging
 from pathlib import Path

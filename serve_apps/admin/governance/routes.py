@@ -34,14 +34,14 @@ class PublishOrder(BaseModel):
 
 
 class Decision(BaseModel):
-    """Why; it goes on the record."""
+    """Reason of a decision by hand; it goes on the record."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     reason: Why
 
 
 class ConsentOrder(BaseModel):
-    """What the subject said of each purpose; purposes that are not named stay as they are."""
+    """A subject's word on each purpose; purposes that are not named stay as they are."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     purposes: Annotated[dict[Purpose, bool], Field(min_length=1, max_length=100)]

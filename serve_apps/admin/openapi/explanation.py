@@ -1,4 +1,4 @@
-"""What a decision's explanation looks like, as JSON Schema made from the model's declaration."""
+"""Describes a decision's explanation as JSON Schema made from the model's declaration."""
 
 from typing import Any, TypeAlias
 

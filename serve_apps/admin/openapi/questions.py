@@ -1,4 +1,4 @@
-"""What a model's own endpoints take and give, as JSON Schema: made from its declaration, never from what was served."""
+"""Describes a model's own requests and replies as JSON Schema: from its declaration, never from what was served."""
 
 from typing import Any, TypeAlias
 

@@ -1,4 +1,4 @@
-"""What is kept of single decisions and single versions, for whoever must answer for them."""
+"""Finds single decisions and single versions, for whoever must answer for them."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Why a recorded decision is what it is, told again from the log and the registered version alone.
+"""Explains a recorded decision again, from the log and the registered version alone.
 
 The words are those of the declaration that the version was trained with; what was told at the time is on record.
 """
@@ -41,7 +41,7 @@ def load_as_trained(number: int, folder: Path) -> "LoadedVersion":
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """What the version makes of a record now."""
+    """The version's score and explanation of a record now."""
 
     prediction: float
     weights: tuple[float, ...]

@@ -31,7 +31,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class SubjectAsked(BaseModel):
-    """Who it is about, and why; the reason goes on the record, the name does not."""
+    """Subject of a request, and its reason; the reason goes on the record, the name does not."""
 
     model_config = ConfigDict(extra="forbid")
     subject: _Name

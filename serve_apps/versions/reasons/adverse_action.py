@@ -1,4 +1,4 @@
-"""What one version's decisions rest on, in words: what weighed most, and what an adverse action owes."""
+"""Explains one version's decisions in words: what weighed most, and what an adverse action owes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,7 +30,7 @@ UNEXPLAINED = Explained(None, (), None)
 
 
 class AdverseAction:
-    """One version's under the served declaration; safe in any thread."""
+    """Explains one version's actions under the served declaration; safe in any thread."""
 
     def __init__(self, spec: ModelSpec, names: Sequence[str], counterfactuals: Counterfactuals | None) -> None:
         """`names` are the version's features in the order of its explanations."""

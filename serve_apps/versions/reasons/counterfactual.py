@@ -1,4 +1,4 @@
-"""What would have had to be otherwise: the smallest change of mutable features that leads to another action.
+"""Finds the smallest change of mutable features that leads to another action.
 
 The smallest is the one of least cost, the sum over the features changed of how far each moves in its own spread: the
 scaled L1 distance of S. Wachter, B. Mittelstadt, C. Russell, *Counterfactual explanations without opening the black

@@ -1,4 +1,4 @@
-"""The scores that lead to the actions somebody hopes for: a ruling, read backwards."""
+"""Finds the scores that lead to the actions somebody hopes for: thresholds, read backwards."""
 
 from dataclasses import dataclass
 

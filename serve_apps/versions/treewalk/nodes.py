@@ -1,4 +1,4 @@
-"""What the walk reads: nodes of eight bytes, level after level of a tree, a node's children side by side."""
+"""Nodes that the walk reads: eight bytes each, level after level of a tree, a node's children side by side."""
 
 from dataclasses import dataclass
 from typing import Any
