@@ -44,7 +44,7 @@ class Problem:
 
 
 class Invalid(WindvaneError):
-    """What was sent or declared is understood and wrong; `problems` names every place at once."""
+    """A request or declaration is understood and wrong; `problems` names every place at once."""
 
     status = 422
     title = "Invalid request"
@@ -55,7 +55,7 @@ class Invalid(WindvaneError):
 
 
 class Malformed(Invalid):
-    """What was sent cannot be read at all."""
+    """A request cannot be read at all."""
 
     status = 400
     title = "Malformed request"

@@ -1,4 +1,4 @@
-"""What the command line reads of the log is on the log."""
+"""Puts on the log what the command line reads of the log."""
 
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.host.unix_user import user_name

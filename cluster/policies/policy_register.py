@@ -1,4 +1,4 @@
-"""Which policy set is in force, which one somebody wants instead, who asked and who approved. Pure."""
+"""Registers the policy set in force, the one somebody wants instead, who asked and who approved. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

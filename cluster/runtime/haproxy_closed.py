@@ -1,4 +1,4 @@
-"""What Ray's HAProxy would tell anybody, taken out of its configuration: which applications there are, how they fare.
+"""Takes out of HAProxy's configuration what it would tell anybody: which applications there are, how they fare.
 
 Whoever may not use a model does not learn that there is one (docs/access.md), and Ray lists all of them at `/-/routes`,
 at `ListApplications` and on HAProxy's page of statistics, the last of which it opens on every interface.

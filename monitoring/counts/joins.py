@@ -18,7 +18,7 @@ _Entry = tuple[float, int, _Scores]
 
 @dataclass(slots=True)
 class Joined:
-    """What one reading of the log made known; every fact is told once."""
+    """Facts that one reading of the log made known; every fact is told once."""
 
     scored: list[tuple[int, int]] = field(default_factory=list)  # version, window: one score of a decision
     labelled: list[tuple[int, int, float, bool]] = field(default_factory=list)  # version, window, score, label

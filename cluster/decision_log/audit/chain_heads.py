@@ -1,4 +1,4 @@
-"""What stands in the log right now, for the next checkpoint: heads of what is written, roots of what is sealed."""
+"""Reads what stands in the log now, for the next checkpoint: heads of what is written, roots of what is sealed."""
 
 import logging
 import os

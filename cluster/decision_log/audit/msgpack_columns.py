@@ -24,7 +24,7 @@ _PADDING = 16  # bytes behind the last record, so that a value's head may be rea
 
 
 class Values(Protocol):
-    """What cursors are held against; `places` says which of the values each cursor's next one has to be."""
+    """Values that cursors are held against; `places` says which of them each cursor's next one has to be."""
 
     def agree(self, cursors: "RecordCursors", tag: int, at: Places, ends: Places, places: Places, /) -> Agreed:
         """Of the cursors that stand at `at` before a value with this tag, and whose records end at `ends`."""
