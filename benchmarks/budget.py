@@ -253,7 +253,7 @@ async def measure(explain: bool, personal: int = 0) -> Found:
             await budget.whole(requests, rows)  # warm: what explaining costs is known after it
             steps = await budget.steps(requests, rows, explain)
             whole = await budget.whole(requests, rows)
-            row = steps | {"loop, futures, endpoint": whole - sum(steps.values()), "whole": whole}
+            row = steps | {"loop, futures, door": whole - sum(steps.values()), "whole": whole}
             found[requests, rows] = {name: 1e6 * seconds for name, seconds in row.items()}
     return found
 
