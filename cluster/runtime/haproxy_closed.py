@@ -9,11 +9,12 @@ import re
 _TOLD = re.compile(r"^([ \t]*)http-request return .* if routes$")
 _LISTED = re.compile(r"^([ \t]*)(?:use_backend \S+|http-request return .*) if is_list_applications$")
 _REFUSED = 'status 200 content-type application/grpc hdr grpc-status 5 hdr grpc-message "There is nothing here"'
+# Sections that listen on this machine only; a frontend of ours stands beside the last (`grpc_frontend`).
 LOCAL = (
     "frontend prometheus",
     "listen stats",
     "frontend grpc_frontend",
-)  # for this machine; the last is in nobody's way
+)
 
 
 def closed(configuration: str) -> str:

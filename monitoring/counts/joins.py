@@ -25,9 +25,8 @@ class Joined:
     answered: list[tuple[int, float, bool]] = field(default_factory=list)  # window, score, label of what was answered
     pairs: list[tuple[int, int, float, float, float, int]] = field(default_factory=list)
     """Two versions (lower first), when answered, both scores, and the label: −1 not known, 0, 1; 2, 3 taken back."""
-    taken_back: list[tuple[int, _Scores, bool]] = field(
-        default_factory=list
-    )  # window, scores, label that was corrected
+    # Window, scores, label that was corrected.
+    taken_back: list[tuple[int, _Scores, bool]] = field(default_factory=list)
     decided: list[float] = field(default_factory=list)  # when decisions were answered
     told: list[tuple[float, float, bool]] = field(default_factory=list)  # when answered, when its outcome came, which
 

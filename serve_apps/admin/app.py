@@ -40,12 +40,13 @@ CONTENT_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+# `deploy` validates this itself, so that it names every wrong field as `windvane validate` does.
 DECLARATION = {
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ModelSpec"}}},
     }
-}  # what `deploy` validates itself, so that it names every wrong field as `windvane validate` does
+}
 
 
 def make_app(
@@ -57,6 +58,7 @@ def make_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """The ASGI app."""
+    # The document below tells of every endpoint, not only of these.
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
@@ -64,7 +66,7 @@ def make_app(
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
-    )  # the document below tells of every endpoint, not only of these
+    )
     app.router.route_class = route_auth.route_class()
     admin_policy = governance.admin_policy
     may = partial(permitted, admin_policy)

@@ -118,9 +118,8 @@ class ModelAdmin:
         saved = self._store.get(DECLARATION, model)
         if saved is None or saved.body != body:
             self._store.put(DECLARATION, model, body, saved.revision if saved else 0)
-            if (
-                saved or self._splits.load(model)[0]
-            ):  # the first time, the controller tells of the split that begins to serve
+            # The first time, the controller tells of the split that begins to serve.
+            if saved or self._splits.load(model)[0]:
                 told = f"{by} declared {model} anew" if saved else f"{by} took {model} into service again"
                 if saved and ModelSpec.model_validate_json(saved.body).rollout.approval != spec.rollout.approval:
                     told += f"; approval of its rollouts: {spec.rollout.approval}"

@@ -23,6 +23,7 @@ from windvane.serve_apps.protocol.oip_grpc import metadata_of, reply_of, request
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
+# By an error's HTTP status.
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -34,7 +35,7 @@ CODES = {
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
-}  # of an error's HTTP status
+}
 LONGEST_DETAILS = 1000  # they travel in a header, each byte as up to three
 LOCAL_PEERS = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "ipv6:[::ffff:127.", "ipv6:%5B::ffff:127.", "unix:")
 Reply = TypeVar("Reply")

@@ -11,6 +11,7 @@ from windvane.serve_apps.protocol.infer_body import ELSEWHERE
 from windvane.serve_apps.protocol.inference import InferRequest
 from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor, elements, from_bytes, text_of, to_bytes
 
+# FP16 has none: it comes in raw_input_contents only.
 CONTENTS = {
     "BOOL": "bool_contents",
     "INT8": "int_contents",
@@ -24,7 +25,7 @@ CONTENTS = {
     "FP32": "fp32_contents",
     "FP64": "fp64_contents",
     BYTES: "bytes_contents",
-}  # FP16 has none: it comes in raw_input_contents only
+}
 
 
 class Described(Protocol):

@@ -32,9 +32,8 @@ MOST_HELD = 2  # versions kept loaded
 
 def load_as_trained(number: int, folder: Path) -> "LoadedVersion":
     """The version under its own declaration, whatever is declared today."""
-    from windvane.serve_apps.versions.loaded_version import (
-        load_version,
-    )  # ONNX Runtime and numba: memory that only who explains pays for
+    # ONNX Runtime and numba: memory that only who explains pays for.
+    from windvane.serve_apps.versions.loaded_version import load_version
 
     return load_version(number, folder, Bundle.open(folder).spec)
 

@@ -29,6 +29,7 @@ DECLARATION = SPEC.model_dump(mode="json")
 REASON = {"reason": "because"}
 
 
+# Values that stand in a path.
 NAMES = {
     "model": MODEL,
     "verb": "abort",
@@ -37,7 +38,7 @@ NAMES = {
     "version": 1,
     "key_id": "x",
     "subject": "ann",
-}  # what stands in a path
+}
 
 
 @pytest.fixture

@@ -350,9 +350,8 @@ def test_the_time_in_haproxys_queue_is_the_callers_too(endpoint: World, path: st
     assert post(sent | {b"x-request-timeout-seconds": b"0.2"}) == 504
     assert post(sent | {b"x-request-timeout-seconds": b"0.3"}) == 200
     headers = {name.decode(): value.decode() for name, value in sent.items()}
-    reply = endpoint.run(
-        call(endpoint.endpoint, "POST", path, [body], headers)
-    )  # not by the ingress: anybody can say that
+    # Not by the ingress: anybody can say that.
+    reply = endpoint.run(call(endpoint.endpoint, "POST", path, [body], headers))
     assert reply.status == 200
     endpoint.run(asyncio.sleep(0))
     assert endpoint.counts.latencies_ms[-1] == 0.0

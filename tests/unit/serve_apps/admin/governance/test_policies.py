@@ -34,9 +34,8 @@ STRICTER = PolicySet({**PACKAGED.files, "more.cedar": rule("forbid (principal, a
 MORE = PolicySet(
     {**PACKAGED.files, "more.cedar": rule('permit (principal in Role::"owner", action, resource)', "more")}
 )
-LOOSER = PolicySet(
-    {name: text.replace('@requires("approval")\n', "") for name, text in PACKAGED.files.items()}
-)  # asks for no second person from then on
+# Asks for no second person from then on.
+LOOSER = PolicySet({name: text.replace('@requires("approval")\n', "") for name, text in PACKAGED.files.items()})
 GOVERNED = SPEC.model_copy(update={"purposes": (Purpose(name="planning", consent=False), Purpose(name="research"))})
 
 
