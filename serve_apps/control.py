@@ -167,7 +167,7 @@ class Control:
             threading.Thread(target=self._loop, args=(name, period, ticks, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
-        """What Serve answers HTTP with."""
+        """The ASGI app that Serve answers HTTP with."""
         route_auth = RouteAuth(self._authenticator, self._refusal_log, self._admin_audit)
         app = make_app(self._model_admin, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
         add_server_routes(app, self._model_admin.models, self._switchboard, self._governance.admin_policy.demand_open)

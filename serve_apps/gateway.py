@@ -84,7 +84,7 @@ class Gateway:
             self._replica.check_health()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """What Serve does not see of this replica's requests; Serve finds this method by name."""
+        """Count this replica's requests that Serve does not see; Serve finds this method by name."""
         return {autoscaling.PAST_SERVE: self._replica.past_serve if self._replica else 0.0}
 
     @property
@@ -97,7 +97,7 @@ class Gateway:
         return await self._answering.oip_grpc.infer(request, grpc_context)
 
     async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
-        """What the model takes and gives."""
+        """Describe the model's inputs and outputs."""
         return await self._answering.oip_grpc.metadata(request, grpc_context)
 
     async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
@@ -116,7 +116,7 @@ def build(args: dict[str, Any]) -> serve.Application:
 
 
 def queue_of(spec: ModelSpec) -> Queue:
-    """What HAProxy is told: enough at a time that autoscaling sees that more are asked for, and full batches."""
+    """Queue that HAProxy keeps: enough at a time that autoscaling sees that more are asked for, and full batches."""
     aimed_at = spec.serving.target_ongoing_requests
     return Queue(
         most_inside=max(LEAST_INSIDE, aimed_at + aimed_at // 4 + 1),
@@ -125,7 +125,7 @@ def queue_of(spec: ModelSpec) -> Queue:
 
 
 def options_of(serving: Serving) -> dict[str, Any]:
-    """What Serve is told of a Gateway: how many replicas, and how each starts and stops."""
+    """Options of a Gateway for Serve: how many replicas, and how each starts and stops."""
     options: dict[str, Any] = {
         "max_ongoing_requests": MOST_ONGOING_REQUESTS,
         "ray_actor_options": {"num_cpus": serving.num_cpus},

@@ -185,11 +185,11 @@ class Replica:
             logger.exception("Ending %s of %s was given up; the rest is ended", what, self.spec.name)
 
     def _put_on_record(self, refused: Refused) -> None:
-        """Whoever is turned away does not wait for the disk; raises Unavailable when that is too far behind."""
+        """Log a refusal without waiting for the disk; raises Unavailable when that is too far behind."""
         self._log.append(refused.act(self.spec.name, time.time()))
 
     def _report(self) -> Report:
-        """Where it stands; nothing is in force where nothing can be logged."""
+        """Report this replica's state; nothing is in force where nothing can be logged."""
         try:
             self._log.demand_writable()
         except Unavailable as error:

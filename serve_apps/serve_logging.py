@@ -20,5 +20,5 @@ def attach(serve: logging.Logger | None = None) -> None:
 
 
 def _behind(handler: logging.Handler) -> logging.Handler:
-    """What a buffer is written to."""
+    """The handler that a buffer is written to."""
     return handler.target if isinstance(handler, MemoryHandler) and handler.target is not None else handler

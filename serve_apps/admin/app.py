@@ -111,12 +111,12 @@ def make_app(
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     ) -> replies.Events:
-        """What happened, oldest first."""
+        """Events, oldest first."""
         return {"events": model_admin.events(model, after, limit)}
 
     @app.get("/api/models/{model}/versions/{version}/card", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def card(model: str, version: Number) -> replies.CardStatus:
-        """What people should know of a version."""
+        """The card of a version."""
         return model_admin.card(model, version)
 
     @app.get(
@@ -125,7 +125,7 @@ def make_app(
         dependencies=may("explain"),
     )
     def explain(request: Request, model: str, decision_id: str) -> Retold:
-        """Why a recorded decision is what it is: what was told, and what its version says of it now."""
+        """Explain a recorded decision: what was told, and what its version says of it now."""
         return model_admin.explain(model, decision_id, caller_of(request).name)
 
     @app.post("/api/models/{model}/retrain", status_code=202, openapi_extra=needs(*TRAINERS), dependencies=may("train"))
@@ -167,7 +167,7 @@ def make_app(
         add_records_routes(app, records, admin_policy)
 
     async def http_error(request: Request, error: Exception) -> Response:
-        """What no route answers; whether there is such a model nobody learns who may not use it."""
+        """Answer what no route answers; whether there is such a model nobody learns who may not use it."""
         assert isinstance(error, HTTPException)
         parts = request.url.path.split("/")
         if request.method == "OPTIONS":

@@ -81,7 +81,7 @@ class KeyAdmin:
 
 
 def key_status(key: ApiKey, now: datetime) -> KeyStatus:
-    """What may be shown of a key; the digest is nobody's business."""
+    """The part of a key that may be shown; the digest is nobody's business."""
     return {
         "key_id": key.key_id,
         "name": key.name,

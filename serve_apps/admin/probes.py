@@ -28,7 +28,7 @@ class Probes:
 
 
 async def options(request: Request, route_auth: RouteAuth) -> Response | None:
-    """What a path answers, None where there is nothing; raises as `RouteAuth.admit` where its routes ask for a key."""
+    """Methods of a path, None where there is nothing; raises as `RouteAuth.admit` where its routes ask for a key."""
     found = _routes_at(request.app, request.scope)
     if not found:
         return None

@@ -55,7 +55,7 @@ def roles_of(route: APIRoute) -> tuple[Role, ...] | None:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who asks, once a route that needs roles has let the request in."""
+    """The caller, once a route that needs roles has let the request in."""
     caller: Caller = request.state.caller
     return caller
 

@@ -21,6 +21,6 @@ def permitted(admin_policy: AdminPolicy, action: str) -> list[Any]:
 
 
 def seen_by(admin_policy: AdminPolicy, request: Request) -> Callable[[str], bool]:
-    """Which models the caller may look at, for replies that are about all of them."""
+    """Tell which models the caller may look at, for replies that are about all of them."""
     caller = caller_of(request)
     return lambda model: caller.may_use(model) and admin_policy.allows(caller, VIEW, model)

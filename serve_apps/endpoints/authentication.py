@@ -27,7 +27,7 @@ class Authentication:
         self._refusal_log = refusal_log or RefusalLog()
 
     async def admit(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Who sends these headers, names in lower case; raises Unauthorized, Unavailable while none can be known."""
+        """Sender of these headers, names in lower case; raises Unauthorized, Unavailable while none can be known."""
         return await self._authenticator.admit(*credentials_in(headers))
 
     def demand(self, caller: Caller) -> None:

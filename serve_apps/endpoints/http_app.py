@@ -194,5 +194,5 @@ class HttpApp:
 
 
 async def _options(allowed: str, _headers: Headers, _receive: Receive, _caller: Caller) -> Response:
-    """What is answered at a path."""
+    """Answer OPTIONS: the methods of a path."""
     return Response(204, b"", ((b"allow", allowed.encode()),))

@@ -64,7 +64,7 @@ def leave(replica: LocalReplica) -> None:
 
 
 def middlewares() -> list[Middleware]:
-    """What Ray Serve is to put before every application."""
+    """Middlewares that Ray Serve puts before every application."""
     return [Middleware(Ingress)]
 
 

@@ -46,10 +46,10 @@ class Context(Protocol):
     """The part of Ray Serve's `RayServegRPCContext` that is used; the call's own deadline is not in it."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str]]:
-        """What the caller sent beside the message."""
+        """Metadata that the caller sent beside the message."""
 
     def peer(self) -> str:
-        """Who called: `ipv4:127.0.0.1:40312`."""
+        """Address of the caller: `ipv4:127.0.0.1:40312`."""
 
     def set_code(self, code: grpc.StatusCode) -> None:
         """The status to answer with."""
@@ -58,7 +58,7 @@ class Context(Protocol):
         """The sentence beside it."""
 
     def set_trailing_metadata(self, trailing_metadata: list[tuple[str, str]]) -> None:
-        """What follows the reply."""
+        """Set what follows the reply."""
 
 
 class OipGrpc:
@@ -96,7 +96,7 @@ class OipGrpc:
     async def metadata(
         self, request: messages.ModelMetadataRequest, context: Context
     ) -> messages.ModelMetadataResponse:
-        """What the model takes and gives."""
+        """Describe the model's inputs and outputs."""
         return await self._answered(lambda _: self._metadata(request), ROLES, messages.ModelMetadataResponse(), context)
 
     async def ready(self, request: messages.ModelReadyRequest, context: Context) -> messages.ModelReadyResponse:

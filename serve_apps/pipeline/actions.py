@@ -20,7 +20,7 @@ class Actions:
         self._policy_check = policy_check
 
     def rule(self, rows: Sequence[Row], scores: Sequence[float]) -> list[ActionTaken]:
-        """What is done about each row."""
+        """Choose the action about each row."""
         act, taken = self._policy_check.act, []
         for row, score, (action, reasons) in zip(rows, scores, self._thresholds.rule(scores), strict=True):
             verdict = act(row.pending.bases[row.place], action, score)

@@ -73,7 +73,7 @@ class Admission:
 
     @property
     def correction(self) -> float:
-        """What answers took over what they were predicted to take."""
+        """Ratio of the time that answers took to the time predicted."""
         return self._correction
 
     @property

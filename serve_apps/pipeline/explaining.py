@@ -80,7 +80,7 @@ class Explaining:
 
 
 def _explained(scored: Scored, estimate: CostEstimate) -> Explanations:
-    """What each row is told; raises Unavailable. What is measured is this thread's own time."""
+    """Explain each row; raises Unavailable. Measures this thread's own time."""
     start = time.thread_time()
     loaded = scored.loaded
     adverse_action, contributions = loaded.adverse_action, loaded.explain(scored.encoded).tolist()

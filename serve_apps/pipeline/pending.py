@@ -125,7 +125,7 @@ def block(rows: list[Row]) -> Rows | None:
 
 
 def parts(questions: Sequence[Question], largest: int) -> Iterator[slice]:
-    """How a request is taken apart: at most `largest` rows each, and a row with an idempotency key by itself.
+    """Take a request apart: at most `largest` rows each, and a row with an idempotency key by itself.
 
     >>> plain, keyed = Question("a", ()), Question("b", (), request_id="k")
     >>> [(part.start, part.stop) for part in parts([plain, plain, plain, keyed, plain], 2)]

@@ -37,7 +37,7 @@ class Described(Protocol):
 
 
 def request_of(message: messages.ModelInferRequest) -> InferRequest:
-    """What the message asks; raises Invalid when its tensors do not hold what they declare."""
+    """Read the message's request; raises Invalid when its tensors do not hold what they declare."""
     for each in (*message.inputs, *message.outputs):
         for name in ELSEWHERE:
             if name in each.parameters:

@@ -71,7 +71,7 @@ class Outcomes:
         self._many = msgspec.json.Decoder(Many)
 
     def decode(self, body: bytes, now: float, caller: str) -> Reported:
-        """What was reported at `now` (Unix seconds) by `caller`; raises Malformed or TooLarge, Invalid where all is."""
+        """Read what `caller` reported at `now` (Unix seconds); raises Malformed or TooLarge, Invalid where all is."""
         try:
             found = [self._one.decode(body)]
             members = 1

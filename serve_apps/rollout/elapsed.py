@@ -14,7 +14,7 @@ LONGEST_GAP = timedelta(seconds=30)  # between two looks, that counts in full: t
 
 
 def least_duration(rollout: Rollout) -> timedelta:
-    """How long the phase's split has to be in force."""
+    """Time for which the phase's split has to be in force."""
     plan = rollout.sized
     if rollout.phase == "shadow" and rollout.skip_shadow:
         return timedelta(0)

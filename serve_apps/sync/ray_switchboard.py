@@ -91,7 +91,7 @@ class RaySwitchboard:
         return known
 
     def in_force(self, model: str) -> dict[str, ReplicaReport]:
-        """Where every replica stands."""
+        """The report of every replica."""
         reports: dict[str, ReplicaReport] = self._call("in_force", model)
         return reports
 

@@ -79,7 +79,7 @@ class Topics:
         return found.posted
 
     async def read(self, reader: str, topics: tuple[str, ...], place: Place) -> News | None:
-        """What is new to the reader, as soon as there is any; None after a while without.
+        """Wait for news to the reader; None after a while without.
 
         To call it is to say that everything before `place` is in force where the reader is.
         """
@@ -123,7 +123,7 @@ class Topics:
         return True
 
     def readers(self) -> Mapping[str, Place]:
-        """Where everybody stands who was heard of lately."""
+        """Places of all readers that were heard of lately."""
         oldest = self._now() - self._forget_seconds
         self._readers = {name: reader for name, reader in self._readers.items() if reader.seen_at >= oldest}
         return {name: reader.place for name, reader in self._readers.items()}

@@ -7,7 +7,7 @@ from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 
 def choose(version: str, loaded_versions: LoadedVersions, owns: Callable[[], bool]) -> int | None:
-    """What to override the split with when a request names this version: None when the split says the same.
+    """The version that overrides the split when a request names it: None when the split says the same.
 
     `owns` says whether an owner asks. Raises Unavailable before a split is in force, NotFound when the version is not
     loaded, Forbidden when it is not the caller's to choose.

@@ -65,7 +65,7 @@ class LoadedVersions:
         return self._newest.revision if self._newest else 0
 
     def report(self) -> Report:
-        """Where this replica stands."""
+        """Report this replica's state."""
         revision = self.in_force.split.revision if self.in_force else 0
         return Report(revision, tuple(sorted(self._loaded)), self._trouble)
 

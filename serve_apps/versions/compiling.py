@@ -38,5 +38,5 @@ def kept(function: Function) -> Function:
 
 
 def _sources(folder: Path) -> str:
-    """What stands in the folder's modules, in 12 digits: part of the name that a compiled function is kept under."""
+    """Digest of the folder's modules, in 12 digits: part of the name that a compiled function is kept under."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()[:12]

@@ -78,7 +78,7 @@ class LoadedVersion:
 
     @property
     def adverse_action(self) -> AdverseAction:
-        """What tells people of its decisions; raises Unavailable when it was not prepared."""
+        """Explains its decisions to people; raises Unavailable when it was not prepared."""
         if self._adverse_action is None:
             raise Unavailable(f"Version {self.number} cannot explain: nothing was prepared for it")
         return self._adverse_action

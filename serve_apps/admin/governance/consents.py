@@ -36,7 +36,7 @@ class ConsentAdmin:
 
     @property
     def name(self) -> str:
-        """What exports call it."""
+        """Its name in exports."""
         return "consents"
 
     def export(self, subject: str) -> Any:
@@ -48,7 +48,7 @@ class ConsentAdmin:
         self._post(CONSENTS, encode_change(self._records.forget(subject)), PATIENCE_SECONDS)
 
     def of(self, subject: str, caller: Principal) -> ConsentStatus:
-        """What the subject said."""
+        """The subject's consents."""
         self._admin_policy.demand(caller, RECORD_CONSENT)
         return _said(self._records.of(subject))
 

@@ -39,7 +39,7 @@ class PolicyAdmin:
         self._told = 0  # number of the newest set that replicas were told of
 
     def standing(self) -> PolicyStanding:
-        """What is in force, what waits, and what was in force before."""
+        """The set in force, those that wait, and those that were in force before."""
         return _standing(self._library.register())
 
     def publish(self, written: PolicySet, reason: str, caller: Principal) -> PolicyChange:

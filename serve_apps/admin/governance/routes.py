@@ -90,5 +90,5 @@ def add_governance_routes(app: FastAPI, governance: Governance) -> None:
 
     @app.get("/api/subjects/{subject:path}/consent", openapi_extra=needs(*LISTENERS))
     def consent(request: Request, subject: Annotated[str, Field(max_length=LONGEST_SUBJECT)]) -> replies.ConsentStatus:
-        """What a subject agreed to."""
+        """The consents of a subject."""
         return consents.of(subject, caller_of(request))

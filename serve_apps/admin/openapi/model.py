@@ -47,7 +47,7 @@ VERSION_IN_PATH: Json = {"$ref": "#/components/parameters/VersionInPath"}
 
 
 def ref(name: str) -> Json:
-    """Where a schema stands."""
+    """Reference to a schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

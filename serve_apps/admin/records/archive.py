@@ -24,7 +24,7 @@ class Archive:
         self._trail = trail
 
     def explain(self, model: str, decision_id: str, by: str) -> Retold:
-        """Why that decision is what it is; raises NotFound."""
+        """Explain that decision; raises NotFound."""
         self._trail.tell("read", by, "asked why a decision is what it is", model, {"decision_id": decision_id})
         return self._re_explanation.explain(model, decision_id)
 

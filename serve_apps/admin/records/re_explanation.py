@@ -109,7 +109,7 @@ class ReExplanation:
 
 
 def re_explained(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
-    """What is on record, and whether the version still says the same of it."""
+    """Compare the record with what the version says of it now."""
     decision, row = kept.decision, _row(kept, version)
     again = _again(row, decision.action, version)
     weights = decision.explanation if decision.explanation is not None else again.weights

@@ -78,7 +78,7 @@ def add_records_routes(app: FastAPI, records_admin: RecordsAdmin, admin_policy: 
         dependencies=may(READ_LOG),
     )
     def lineage(request: Request, decision_id: str) -> replies.Lineage:
-        """Where the decision came from: version, run, data, code, policy, and what caused the version."""
+        """Origin of a decision: version, run, data, code, policy, and what caused the version."""
         return records_admin.lineage(decision_id, caller_of(request).name)
 
     @app.post("/api/privacy/export", openapi_extra=needs_all_models(*AUDITORS), dependencies=may("export"))

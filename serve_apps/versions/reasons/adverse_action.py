@@ -39,13 +39,13 @@ class AdverseAction:
         self._counterfactuals = counterfactuals
 
     def explained(self, question: Question, action: str, weights: tuple[float, ...]) -> Explained:
-        """What goes on record and what is told; an adverse action owes its grounds whoever asked."""
+        """Explain an action for the record and the caller; an adverse one owes its grounds whoever asked."""
         owed = self.owes(action)
         top = self.top(question.row, weights) if owed or question.explain else ()
         return Explained(weights, top, self.grounds(question.row, weights) if owed else None)
 
     def grounds(self, record: Sequence[Value], weights: Sequence[float]) -> Grounds:
-        """What is owed with an adverse action; milliseconds where a counterfactual is declared (docs/reasons.md)."""
+        """Grounds owed with an adverse action; milliseconds where a counterfactual is declared (docs/reasons.md)."""
         return Grounds(self._reasons.adverse(record, weights), self._counterfactual(record))
 
     def top(self, record: Sequence[Value], weights: Sequence[float], most: int = TOP_FEATURES) -> tuple[Reason, ...]:

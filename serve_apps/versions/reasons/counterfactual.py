@@ -105,7 +105,7 @@ def would_have(changes: Sequence[Change], action: str, spec: ModelSpec) -> str:
 
 
 def none_within(searched: Sequence[str]) -> str:
-    """What is said where nothing is found.
+    """Sentence for where nothing is found.
 
     >>> none_within(["debt_ratio"])
     'None found within the searched changes, which were those of debt ratio.'

@@ -92,7 +92,7 @@ class Search:
         return None if self._best is None else self._best[1].tolist()
 
     def cost(self, picks: Sequence[int]) -> float:
-        """What a set of changes costs."""
+        """Cost of a set of changes."""
         return float(self._costs(np.array([picks], np.int32))[0])
 
     def _singles(self) -> Picks:
