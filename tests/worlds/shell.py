@@ -38,7 +38,7 @@ class Shell:
         self.home.mkdir()
         (self.home / "admin.key").write_text(SECRET)
         self.app = ControlClient(self.world.model_admin, {})
-        self.http_app: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
+        self.endpoint: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
 
     def __call__(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:
         environment = {
@@ -53,7 +53,7 @@ class Shell:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/v2/"):
-            return self.http_app(request)
+            return self.endpoint(request)
         path = request.url.raw_path.decode()
         reply = self.app.request(request.method, path, content=request.content, headers=request.headers)
         return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)

@@ -267,7 +267,7 @@ def test_the_lifespan_starts_and_stops_the_replica(endpoint: World) -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    endpoint.run(endpoint.endpoint({"type": "lifespan"}, receive, send))
+    endpoint.run(endpoint.http_app({"type": "lifespan"}, receive, send))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert endpoint.hooks == ["start", "stop"]
 
@@ -281,7 +281,7 @@ def test_a_websocket_is_closed(endpoint: World) -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    endpoint.run(endpoint.endpoint({"type": "websocket", "path": DECIDE, "headers": []}, receive, send))
+    endpoint.run(endpoint.http_app({"type": "websocket", "path": DECIDE, "headers": []}, receive, send))
     assert sent == ["websocket.close"]
 
 
@@ -313,11 +313,11 @@ def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_n
 
         async def scenario() -> None:
             scope = {"type": "http", "method": "POST", "path": DECIDE, "headers": [UNWATCHED]}
-            asking = asyncio.ensure_future(world.endpoint(scope, receive, send))
+            asking = asyncio.ensure_future(world.http_app(scope, receive, send))
             await settled(lambda: bool(world.log.records))
             gone.set()
             world.ticks = 1.0
-            world.endpoint._disconnects.sweep()
+            world.http_app._disconnects.sweep()
             await settled(asking.done)
             assert asking.cancelled()
             world.log.release()
@@ -338,7 +338,7 @@ def test_the_time_in_haproxys_queue_is_the_callers_too(endpoint: World, path: st
             return messages.pop()
 
         async def scenario() -> int:
-            response = await endpoint.endpoint.answer({"method": "POST", "path": path, "headers": []}, headers, receive)
+            response = await endpoint.http_app.answer({"method": "POST", "path": path, "headers": []}, headers, receive)
             assert response is not None
             return response.status
 
@@ -351,7 +351,7 @@ def test_the_time_in_haproxys_queue_is_the_callers_too(endpoint: World, path: st
     assert post(sent | {b"x-request-timeout-seconds": b"0.3"}) == 200
     headers = {name.decode(): value.decode() for name, value in sent.items()}
     # Not by the ingress: anybody can say that.
-    reply = endpoint.run(call(endpoint.endpoint, "POST", path, [body], headers))
+    reply = endpoint.run(call(endpoint.http_app, "POST", path, [body], headers))
     assert reply.status == 200
     endpoint.run(asyncio.sleep(0))
     assert endpoint.counts.latencies_ms[-1] == 0.0

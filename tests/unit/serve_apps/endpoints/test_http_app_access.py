@@ -88,7 +88,7 @@ def test_two_credentials_are_refused(closed: World) -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await closed.endpoint({"type": "http", "method": "POST", "path": DECIDE, "headers": twice}, receive, send)
+        await closed.http_app({"type": "http", "method": "POST", "path": DECIDE, "headers": twice}, receive, send)
         return int(sent[0]["status"])
 
     assert closed.run(ask()) == 401

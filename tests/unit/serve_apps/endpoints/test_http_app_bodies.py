@@ -35,7 +35,7 @@ def test_a_compressed_body_is_not_unpacked(endpoint: World) -> None:
 
 def test_a_body_that_says_it_is_too_large_is_refused_unread(endpoint: World) -> None:
     for length in ("65537", "9" * 5000):
-        reply = endpoint.run(call(endpoint.endpoint, "POST", DECIDE, [b"{}"], {"content-length": length}))
+        reply = endpoint.run(call(endpoint.http_app, "POST", DECIDE, [b"{}"], {"content-length": length}))
         assert reply.status == 413
 
 
@@ -55,7 +55,7 @@ def test_a_body_that_streams_past_the_limit_is_refused_at_the_limit(endpoint: Wo
             sent.append(message)
 
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await endpoint.endpoint({"type": "http", "method": "POST", "path": DECIDE, "headers": raw}, receive, send)
+        await endpoint.http_app({"type": "http", "method": "POST", "path": DECIDE, "headers": raw}, receive, send)
         return int(sent[0]["status"])
 
     assert endpoint.run(scenario()) == 413
@@ -64,7 +64,7 @@ def test_a_body_that_streams_past_the_limit_is_refused_at_the_limit(endpoint: Wo
 
 def test_a_body_may_come_in_many_parts(endpoint: World) -> None:
     parts = [BODY[place : place + 7] for place in range(0, len(BODY), 7)]
-    assert endpoint.run(call(endpoint.endpoint, "POST", DECIDE, parts, {})).status == 200
+    assert endpoint.run(call(endpoint.http_app, "POST", DECIDE, parts, {})).status == 200
 
 
 def test_a_caller_that_hangs_up_while_sending_gets_no_answer_and_no_decision(endpoint: World) -> None:
@@ -79,7 +79,7 @@ def test_a_caller_that_hangs_up_while_sending_gets_no_answer_and_no_decision(end
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await endpoint.endpoint({"type": "http", "method": "POST", "path": DECIDE, "headers": []}, receive, send)
+        await endpoint.http_app({"type": "http", "method": "POST", "path": DECIDE, "headers": []}, receive, send)
         return sent
 
     assert endpoint.run(scenario()) == []
@@ -87,7 +87,7 @@ def test_a_caller_that_hangs_up_while_sending_gets_no_answer_and_no_decision(end
 
 
 def test_a_bad_content_length_is_malformed(endpoint: World) -> None:
-    assert endpoint.run(call(endpoint.endpoint, "POST", DECIDE, [BODY], {"content-length": "-1"})).status == 400
+    assert endpoint.run(call(endpoint.http_app, "POST", DECIDE, [BODY], {"content-length": "-1"})).status == 400
 
 
 HOSTILE = {

@@ -55,8 +55,8 @@ def is_fault(outcome: object) -> bool:
         lambda world: (world.decider._records, "decided"),
         lambda world: (world.log, "append"),
         lambda world: (world.log, "commit"),
-        lambda world: (world.decider._waiting, "hold"),
-        lambda world: (world.decider._waiting, "wanted"),
+        lambda world: (world.decider._request_queue, "hold"),
+        lambda world: (world.decider._request_queue, "wanted"),
         lambda world: (world.loaded_versions.in_force.router, "pick"),
     ],
     ids=["policy", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
@@ -178,7 +178,7 @@ def test_who_sends_an_id_again_does_not_wait_for_an_answer_that_nobody_makes(
 ) -> None:
     with gateway(versions, champion(), tmp_path) as world:
         with monkeypatch.context() as patch:
-            patch.setattr(world.decider._waiting, "take", boom)
+            patch.setattr(world.decider._request_queue, "take", boom)
             assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], LookupError)
         assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], list)
 

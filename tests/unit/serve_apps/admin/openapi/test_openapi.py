@@ -115,7 +115,7 @@ def test_every_route_of_the_endpoint_is_in_the_document_and_no_other(endpoint: W
     told = {path: methods for path, methods in whole["paths"].items() if path.startswith(TRIPS)}
     assert {
         path: {method.upper() for method in methods} for path, methods in told.items()
-    } == endpoint.endpoint.templates()
+    } == endpoint.http_app.templates()
 
 
 def test_every_route_of_the_control_api_is_in_the_document_and_no_other(admin: AdminWorld) -> None:
