@@ -50,9 +50,8 @@ class Replay:
         self._jobs: dict[str, JobStatus] = {}
         self._store.put(DECLARATION, spec.name, spec.model_dump_json().encode(), 0)
         self._watcher = Watcher(self._store, self._registry, self, self, lambda _: spec, Path(), {})
-        self._controller = RolloutController(
-            self._store, self._registry, self._board, self, longest_gap=timedelta.max
-        )  # event time goes on in steps of hours, and jumps nowhere
+        # Event time goes on in steps of hours, and jumps nowhere.
+        self._controller = RolloutController(self._store, self._registry, self._board, self, longest_gap=timedelta.max)
 
     def run(self, say: Callable[[float], None] = lambda _: None) -> Run:
         """Train the first version on what is known at the start, then replay everything after it."""

@@ -5,7 +5,7 @@ python -m benchmarks.budget --explain  # the same with every decision explained
 python -m benchmarks.budget --personal 8  # the same with eight of the 24 features declared personal
 
 CPU time of the process (its threads too) per decision, different rows every time. Each step is timed by itself; what
-is left of the whole is the loop, the futures and the door. The steps are those of `Door`, over one real log on disk.
+is left of the whole is the loop, the futures and the app. The steps are those of `HttpApp`, over one real log on disk.
 """
 
 import asyncio
@@ -43,15 +43,15 @@ from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance
-from windvane.serve_apps.endpoints.http_app import Door
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication
+from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.protocol.decide import Decide
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Router, Split
 from windvane.serve_apps.versions.loaded_version import load_version
 from windvane.serve_apps.versions.thresholds import Thresholds
@@ -94,20 +94,30 @@ class Budget:
             before_write=flush,
             is_due=self.vault.is_due,
         )
-        self.roster = Roster(lambda _: self.version)
+        self.loaded_versions = LoadedVersions(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
-        self.gate = Gate(mandate_of(spec), Packaged(), Nobody())
-        decider = Decider(spec, self.roster, log, counts, shadows, self.gate, loop, unit=self.vault.hash)
+        self.policy_check = PolicyCheck(mandate_of(spec), Packaged(), Nobody())
+        decider = Decider(
+            spec, self.loaded_versions, log, counts, shadows, self.policy_check, loop, unit=self.vault.hash
+        )
         secret = api_key.fresh_secret()
         key = api_key.make(KeyOrder("bench", ("client",), (spec.name,)), secret, "bench", datetime.now(UTC))
         key = replace(key, limit=Limit(1e9, 10**9))  # so that a limit is looked at, and keeps nobody out
         authenticator = Authenticator()
         authenticator.take(KeyRing(KeySnapshot(1, (key,))))
         self.key = f"Bearer {secret}".encode()
-        self.entrance = Entrance(spec.name, authenticator)
-        self.door = Door(
-            *(spec, self.entrance, self.roster, decider, self.gate, self.log, RequestCounts(counts)),
+        self.authentication = Authentication(spec.name, authenticator)
+        self.http_app = HttpApp(
+            *(
+                spec,
+                self.authentication,
+                self.loaded_versions,
+                decider,
+                self.policy_check,
+                self.log,
+                RequestCounts(counts),
+            ),
             *(_nothing, _nothing),
         )
 
@@ -120,7 +130,7 @@ class Budget:
         return model.bodies(rows, **({"purpose": model.PURPOSE} if self.spec.purposes else {}))
 
     async def ask(self, body: bytes) -> None:
-        """One request through the door."""
+        """One request through the endpoint."""
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -131,7 +141,7 @@ class Budget:
 
         headers = [*self.headers(), (b"content-length", b"%d" % len(body))]
         path = f"/v2/models/{self.spec.name}/decide"
-        await self.door({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
+        await self.http_app({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
         assert sent[0]["status"] == 200, sent[1]["body"]
 
     async def whole(self, requests: int, rows: int) -> float:
@@ -162,7 +172,7 @@ class Budget:
         scored = [self.version.score(batch)[1] for batch in records]
         answered = [made.answers(scores.tolist()) for scores in scored]
         many = rows > 1
-        basis = self.gate.bases(ANYBODY, questions[0])[0]
+        basis = self.policy_check.bases(ANYBODY, questions[0])[0]
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
 
         def count(batch: Any) -> None:
@@ -178,11 +188,11 @@ class Budget:
             "encode rows": (self.version.encoder.rows, records),
             "score": (self.version._predictor.probabilities, encoded),
             "policy before": (
-                lambda batch: [self.gate.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
+                lambda batch: [self.policy_check.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
                 questions,
             ),
             "policy after": (
-                lambda scores: [self.gate.act(basis, "keep", score) for score in scores],
+                lambda scores: [self.policy_check.act(basis, "keep", score) for score in scores],
                 [scores.tolist() for scores in scored],
             ),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
@@ -209,10 +219,10 @@ class Budget:
         start, calls = time.process_time(), 0
         while (spent := time.process_time() - start) < SECONDS:
             for _ in range(100):
-                caller = await self.entrance.admit(self.headers())
-                self.entrance.demand(caller)
+                caller = await self.authentication.admit(self.headers())
+                self.authentication.demand(caller)
                 demand_role(caller, *CLIENTS)
-                self.entrance.debit(caller, rows)
+                self.authentication.debit(caller, rows)
             calls += 100
         return spent / calls
 
@@ -236,8 +246,8 @@ async def measure(explain: bool, personal: int = 0) -> Found:
     spec = model.about_people(spec, personal) if personal else spec
     found = {}
     with _replica(spec) as budget:
-        budget.roster.take(SPLIT)
-        while budget.roster.in_force is None:
+        budget.loaded_versions.take(SPLIT)
+        while budget.loaded_versions.in_force is None:
             await asyncio.sleep(0.01)
         for requests, rows in SHAPES:
             await budget.whole(requests, rows)  # warm: what explaining costs is known after it

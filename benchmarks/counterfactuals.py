@@ -68,7 +68,7 @@ class World:
     def _search(self, record: Record) -> bool:
         """What the search's thread does for one row; whether a counterfactual was found."""
         weights = self.version.explain(self.version.encoder.rows([record]))[0].tolist()
-        return not isinstance(self.version.grounding.grounds(record, weights).counterfactual, NoneFound)
+        return not isinstance(self.version.adverse_action.grounds(record, weights).counterfactual, NoneFound)
 
 
 def bench(mutable: int) -> World:

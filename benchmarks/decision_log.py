@@ -46,7 +46,7 @@ def say(what: str, figures: str) -> None:
 
 
 def decisions(count: int) -> list[Decision]:
-    """Decisions with 24 different features each, as doors make them."""
+    """Decisions with 24 different features each, as endpoints make them."""
     draw = random.Random(7).random
     return [
         Decision(

@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def costs(calls: int = CALLS) -> list[Cost]:
-    """Every step, the request made anew each time as a door would."""
+    """Every step, the request made anew each time as an endpoint would."""
     written = read_policies(FOLDER)
     policy = CedarPolicy(written)
 

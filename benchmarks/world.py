@@ -163,9 +163,8 @@ def free_port(offsets: tuple[int, ...] = (0,)) -> int:
     for _ in range(1000):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port: int = (
-                probe.getsockname()[1] % 17_000 + 10_000
-            )  # below replicas and what the kernel gives to outgoing connections
+            # Below the ports of replicas and those that the kernel gives to outgoing connections.
+            port: int = probe.getsockname()[1] % 17_000 + 10_000
         if all(_is_free(port + offset) for offset in offsets):
             return port
     raise Unavailable("There is no free port: end servers that are left from another run")

@@ -1,4 +1,4 @@
-"""Where the audit trail of one Windvane lies, opened as its settings say: logs, checkpoints, keys, vault."""
+"""Locates the audit trail of one Windvane and opens it as its settings say: logs, checkpoints, keys, vault."""
 
 import os
 from pathlib import Path
@@ -16,8 +16,8 @@ from windvane.cluster.decision_log.write.trail import Trail
 from windvane.configs.settings import Settings
 
 
-class AuditPlace:
-    """Opens nothing before it is asked for."""
+class AuditPaths:
+    """Paths of one Windvane's audit trail; opens nothing before it is asked for."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

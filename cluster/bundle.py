@@ -1,4 +1,4 @@
-"""What a registered version consists of: the files of its folder, and proof that they are the ones that were sealed."""
+"""Files of a registered version's folder, and proof that they are the ones that were sealed."""
 
 import hashlib
 from collections.abc import Mapping

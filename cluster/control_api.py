@@ -1,4 +1,4 @@
-"""Client of the control API and of the models' doors, for the command line and for programs that steer a Windvane."""
+"""Client of the control API and the models' endpoints, for the command line and for programs that steer a Windvane."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,16 +134,16 @@ class ControlApi:
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for a decision."""
-        return self._object("POST", f"{_door(model)}/decide", request)
+        return self._object("POST", f"{_endpoint(model)}/decide", request)
 
     def outcomes(self, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Say what happened after."""
-        return self._object("POST", f"{_door(model)}/outcomes", body)
+        return self._object("POST", f"{_endpoint(model)}/outcomes", body)
 
     def ready(self, model: str) -> bool:
         """Whether the model answers decisions."""
         try:
-            return self._http.get(f"{_door(model)}/ready").status_code == 200
+            return self._http.get(f"{_endpoint(model)}/ready").status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -178,7 +178,7 @@ def _api(model: str) -> str:
     return f"/api/models/{quote(model, safe='')}"
 
 
-def _door(model: str) -> str:
+def _endpoint(model: str) -> str:
     return f"/v2/models/{quote(model, safe='')}"
 
 

@@ -41,7 +41,7 @@ class Encoder:
     Numbers, integers and booleans go through float64 to float32 and are NaN when missing. A category is its place
     among the declared ones plus 2; 0 is missing, 1 is any other value. Where a value may be missing, texts that stand
     for none (`NA`, `n/a`, …) are missing too, unless they are declared. Beyond the range of float32 lies ±infinity,
-    which the doors on both sides refuse.
+    which the endpoints on both sides refuse.
 
     >>> feature = Feature(name="origin", type="category", categories=("EWR", "JFK"))
     >>> Encoder((feature,)).rows([("JFK",), (None,), ("SFO",)]).tolist()

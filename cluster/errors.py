@@ -1,4 +1,4 @@
-"""Every error Windvane raises on purpose, and the HTTP status each door answers with.
+"""Every error Windvane raises on purpose, and the HTTP status each endpoint answers with.
 
 WindvaneError                 500
 ├── Invalid                   422  what was sent or declared is wrong; change it
@@ -44,7 +44,7 @@ class Problem:
 
 
 class Invalid(WindvaneError):
-    """What was sent or declared is understood and wrong; `problems` names every place at once."""
+    """A request or declaration is understood and wrong; `problems` names every place at once."""
 
     status = 422
     title = "Invalid request"
@@ -55,7 +55,7 @@ class Invalid(WindvaneError):
 
 
 class Malformed(Invalid):
-    """What was sent cannot be read at all."""
+    """A request cannot be read at all."""
 
     status = 400
     title = "Malformed request"

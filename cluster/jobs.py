@@ -11,7 +11,7 @@ JobState = Literal["pending", "running", "succeeded", "failed", "stopped", "unkn
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What to run; `job_id` is chosen by the caller so that submitting twice is submitting once."""
+    """Job to run; `job_id` is chosen by the caller so that submitting twice is submitting once."""
 
     job_id: str
     entrypoint: tuple[str, ...]
@@ -21,7 +21,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """How a job stands; `message` is the last thing it said when it failed."""
+    """State of a job; `message` is the last thing it said when it failed."""
 
     job_id: str
     state: JobState

@@ -1,4 +1,4 @@
-"""What people should know of one version: what it is for, made from, good at, for whom, and where it must not be used.
+"""Model card of one version: what it is for, made from, good at, for whom, and where it must not be used.
 
 After M. Mitchell and others, *Model Cards for Model Reporting*, FAT* 2019. Written once, when a version is registered;
 what happened to it afterwards is on record elsewhere.
@@ -29,7 +29,7 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """What it learnt from and what it was judged on."""
+    """Rows that it learnt from and was judged on."""
 
     source: str
     digest: str
@@ -42,7 +42,7 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """How it does on the held-out rows of one group; too few rows have neither shares nor metrics."""
+    """Figures on the held-out rows of one group; too few rows have neither shares nor metrics."""
 
     attribute: str
     value: str

@@ -34,7 +34,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What `register` needs besides the bundle: lineage, figures, files to keep beside it."""
+    """Facts that `register` needs besides the bundle: lineage, figures, files to keep beside it."""
 
     model: str
     owner: str

@@ -35,12 +35,13 @@ _VARIABLES = {
     "checkpoint_copy": "WINDVANE_CHECKPOINT_COPY",
     "master_key_path": "WINDVANE_MASTER_KEY",
 }
+# Every process has to find them, wherever it runs.
 _FILES = (
     "issuer_file",
     "signing_key_path",
     "checkpoint_copy",
     "master_key_path",
-)  # every process has to find them, wherever it runs
+)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -1,4 +1,4 @@
-"""Which rows a drift report sets side by side: a version's reference sample and the newest decisions."""
+"""Chooses the rows that a drift report sets side by side: a version's reference sample and the newest decisions."""
 
 from dataclasses import dataclass
 from pathlib import Path

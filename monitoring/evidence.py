@@ -1,4 +1,4 @@
-"""What the judge of a rollout reads: frozen figures; what was not seen is None, never 0.0."""
+"""Evidence for the judge of a rollout: frozen figures; what was not seen is None, never 0.0."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from windvane.configs.sized_plan import Traffic
 
 @dataclass(frozen=True, slots=True)
 class ArmEvidence:
-    """What one version did while one split held."""
+    """Figures of one version while one split held."""
 
     version: int
     decisions: int
@@ -32,7 +32,7 @@ class PairedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ShiftEvidence:
-    """How differently the two versions score the same decisions."""
+    """Difference between the two versions' scores of the same decisions."""
 
     n: int
     psi: float

@@ -1,4 +1,4 @@
-"""What a monitor says it saw, and which of it is over its limit."""
+"""Findings of a monitor, and which of them are over their limit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class FeatureMeasure:
 
 @dataclass(frozen=True, slots=True)
 class WindowMeasures:
-    """What was measured of one version in one window of event time; times are Unix seconds."""
+    """Measures of one version in one window of event time; times are Unix seconds."""
 
     model: str
     version: int

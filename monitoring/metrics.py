@@ -137,7 +137,7 @@ class BreachValue:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """What is known of one model; what is not known has no sample, never a 0."""
+    """State of one model; what is not known has no sample, never a 0."""
 
     model: str
     snapshot: Snapshot | None = None

@@ -1,4 +1,4 @@
-"""How many replicas a model needs: what Serve's own policy says, with the requests that Serve does not see.
+"""Scales a model's replicas by Serve's own policy, with the requests that Serve does not see.
 
 Ray reads this module once, pickles it by value and asks it in its controller, on clusters where Windvane is not
 installed too: so it imports nothing. Delays, factors and bounds are Serve's and stay around it.

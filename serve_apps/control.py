@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.auditor import Auditor
@@ -38,26 +38,26 @@ from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
-from windvane.serve_apps.admin.admin_audit import Orders
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_audit import AdminAudit
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.app import make_app
-from windvane.serve_apps.admin.governance.consents import ConsentDesk
-from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.consents import ConsentAdmin
+from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
 from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes, server_metadata, unready
-from windvane.serve_apps.admin.keys import KeyDesk
-from windvane.serve_apps.admin.models import Desk
+from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.models import ModelAdmin
 from windvane.serve_apps.admin.records.archive import Archive
-from windvane.serve_apps.admin.records.audit_loop import Auditing
-from windvane.serve_apps.admin.records.records import RecordsDesk
-from windvane.serve_apps.admin.route_auth import Keeper, demand_guards
-from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.admin.records.audit_loop import AuditLoop
+from windvane.serve_apps.admin.records.records import RecordsAdmin
+from windvane.serve_apps.admin.route_auth import RouteAuth, demand_guards
+from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
-from windvane.serve_apps.serve_logging import speak
+from windvane.serve_apps.serve_logging import attach
 from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
 from windvane.serve_apps.ticks.event_clock import StampedStore
 from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
@@ -91,13 +91,13 @@ class Control:
     """Holds no state that matters: kill it anywhere and its successor goes on from the store."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        speak()
+        attach()
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
-        place = AuditPlace(self._settings)
-        self._log = place.logs
-        self._trail = place.trail("control")
+        paths = AuditPaths(self._settings)
+        self._log = paths.logs
+        self._trail = paths.trail("control")
         self._clocks: dict[str, datetime] = {}
         store = StampedStore(SqlStore(self._settings.store_url), self._clocks.get)
         registry = MlflowRegistry(self._settings.mlflow_uri, self._settings.artifacts)
@@ -107,44 +107,45 @@ class Control:
         switchboard = RaySwitchboard(self._settings.store_url)
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
-        archive = Archive(registry, self._log, cache, place.vault, self._trail)
+        archive = Archive(registry, self._log, cache, paths.vault, self._trail)
         self._snapshots, self._forgotten = Snapshots(), ForgottenWatch(store)
         dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
         alone = self._settings.ray_address is None
         self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
-        self._desk = Desk(store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen)
+        self._model_admin = ModelAdmin(
+            store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen
+        )
         self._authenticator = declared(self._settings)
-        self._turned_away = TurnedAway()
-        self._key_desk = KeyDesk(KeyBook(store), switchboard.publish_keys, self._authenticator)
-        self._key_desk.look()
-        self._orders = Orders(self._trail)
-        self._reception = GrpcReception(self._authenticator, self._turned_away, self._settings.is_local, self._orders)
+        self._refusal_log = RefusalLog()
+        self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
+        self._key_admin.look()
+        self._admin_audit = AdminAudit(self._trail)
+        self._unknown_model_grpc = UnknownModelGrpc(
+            self._authenticator, self._refusal_log, self._settings.is_local, self._admin_audit
+        )
         library = PolicyLibrary(store, compile_policies)
-        gate = AdminGate(library, taken, self._desk.mandate)
-        self._policies = PolicyDesk(library, gate, switchboard.post)
-        self._records = RecordsDesk(self._log, place.vault, self._trail, store, registry)
+        admin_policy = AdminPolicy(library, taken, self._model_admin.mandate)
+        self._policies = PolicyAdmin(library, admin_policy, switchboard.post)
+        self._records = RecordsAdmin(self._log, paths.vault, self._trail, store, registry)
         recorded = ConsentRecords(store, self._records.name_of)
-        consents = ConsentDesk(recorded, gate, self._desk.mandate, switchboard.post)
+        consents = ConsentAdmin(recorded, admin_policy, self._model_admin.mandate, switchboard.post)
         self._records.also(consents)
-        self._governance = Governance(gate, self._policies, consents)
-        self._reviews = ReviewWatch(store, gate)
+        self._governance = Governance(admin_policy, self._policies, consents)
+        self._reviews = ReviewWatch(store, admin_policy)
         environment = self._settings.environment()
-        self._watcher = Watcher(store, registry, jobs, self._monitors, self._desk.spec, cache, environment)
-        self._auditing = Auditing(
+        self._watcher = Watcher(store, registry, jobs, self._monitors, self._model_admin.spec, cache, environment)
+        self._audit_loop = AuditLoop(
             self._log,
             store,
             self._trail,
-            lambda: Auditor(self._log, place.checkpoints()),
-            lambda: registry_state(registry, [spec.name for spec in self._desk.models()]),
+            lambda: Auditor(self._log, paths.checkpoints()),
+            lambda: registry_state(registry, [spec.name for spec in self._model_admin.models()]),
             library.hashes,
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
-        kernels = [
-            sys.executable,
-            "-m",
-            "windvane.serve_apps.versions.kernels",
-        ]  # a replica that finds none makes its own
+        # A replica that finds no compiled kernels makes its own.
+        kernels = [sys.executable, "-m", "windvane.serve_apps.versions.kernels"]
         threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None
@@ -154,7 +155,7 @@ class Control:
         seals = ModelTicks("seal", lambda spec, _: Sealer(self._log / spec.name).seal(), self._going_on, 1)
         for name, period, ticks, before in (
             ("rollout", ROLLOUT_SECONDS, rollouts, None),
-            ("keys", KEYS_SECONDS, None, lambda _: self._key_desk.refresh()),
+            ("keys", KEYS_SECONDS, None, lambda _: self._key_admin.refresh()),
             ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
             ("seal", SEAL_SECONDS, seals, self._seal_others),
             ("audit", AUDIT_SECONDS, None, self._audit),
@@ -166,10 +167,10 @@ class Control:
             threading.Thread(target=self._loop, args=(name, period, ticks, before), name=name, daemon=True).start()
 
     def __serve_build_asgi_app__(self) -> Any:
-        """What Serve answers HTTP with."""
-        keeper = Keeper(self._authenticator, self._turned_away, self._orders)
-        app = make_app(self._desk, keeper, self._key_desk, self._governance, self._records, self._lifespan)
-        add_server_routes(app, self._desk.models, self._switchboard, self._governance.gate.demand_open)
+        """The ASGI app that Serve answers HTTP with."""
+        route_auth = RouteAuth(self._authenticator, self._refusal_log, self._admin_audit)
+        app = make_app(self._model_admin, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
+        add_server_routes(app, self._model_admin.models, self._switchboard, self._governance.admin_policy.demand_open)
         demand_guards(app)
         return app
 
@@ -186,8 +187,8 @@ class Control:
     async def ServerReady(self, _: Any) -> Any:  # noqa: N802
         """Over gRPC: a policy set is in force, and a version of every deployed model."""
         try:
-            await asyncio.to_thread(self._governance.gate.demand_open)
-            waiting = await asyncio.to_thread(lambda: unready(self._desk.models(), self._switchboard))
+            await asyncio.to_thread(self._governance.admin_policy.demand_open)
+            waiting = await asyncio.to_thread(lambda: unready(self._model_admin.models(), self._switchboard))
         except WindvaneError:
             return oip_grpc.ready(False)
         return oip_grpc.ready(not waiting)
@@ -207,15 +208,15 @@ class Control:
 
     async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Over gRPC: of a model that is not deployed."""
-        return await self._reception.answer(request.model_name, messages.ModelInferResponse(), grpc_context)
+        return await self._unknown_model_grpc.answer(request.model_name, messages.ModelInferResponse(), grpc_context)
 
     async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Over gRPC: of a model that is not deployed."""
-        return await self._reception.answer(request.name, messages.ModelMetadataResponse(), grpc_context)
+        return await self._unknown_model_grpc.answer(request.name, messages.ModelMetadataResponse(), grpc_context)
 
     async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Over gRPC: of a model that is not deployed."""
-        return await self._reception.answer(request.name, messages.ModelReadyResponse(), grpc_context)
+        return await self._unknown_model_grpc.answer(request.name, messages.ModelReadyResponse(), grpc_context)
 
     def __del__(self) -> None:
         self._stopping.set()
@@ -232,7 +233,7 @@ class Control:
             start = time.monotonic()
             models: list[ModelSpec] = []
             with self._going_on(name):
-                models += self._desk.models()
+                models += self._model_admin.models()
                 if before is not None:
                     before(models)
             if ticks is not None:
@@ -284,10 +285,10 @@ class Control:
         self._policies.tell()
 
     def _tell_ray(self, models: Sequence[ModelSpec]) -> None:
-        self._ray_metrics.tell([self._desk.state(spec.name) for spec in models])
+        self._ray_metrics.tell([self._model_admin.state(spec.name) for spec in models])
 
     def _audit(self, models: Sequence[ModelSpec]) -> None:
-        self._auditing.tick(models, datetime.now(UTC))
+        self._audit_loop.tick(models, datetime.now(UTC))
 
     def _seal_others(self, models: Sequence[ModelSpec]) -> None:
         """The logs of control and of models that were taken out of service."""

@@ -19,7 +19,7 @@ from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec, Serving
 from windvane.configs.settings import Settings
 from windvane.serve_apps import autoscaling
-from windvane.serve_apps.serve_logging import speak
+from windvane.serve_apps.serve_logging import attach
 
 if TYPE_CHECKING:
     from windvane.serve_apps.replica import Replica
@@ -44,15 +44,15 @@ class Gateway:
         self._replica: Replica | None = None  # until Serve asks for the app
 
     async def __serve_build_asgi_app__(self) -> Any:
-        """The door; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
-        from windvane.cluster.audit_paths import AuditPlace
+        """The endpoint; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
+        from windvane.cluster.audit_paths import AuditPaths
         from windvane.cluster.callers.declared import declared
         from windvane.cluster.mlflow_registry import MlflowRegistry
         from windvane.serve_apps.replica import Replica
         from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-        from windvane.serve_apps.sync.ray_switchboard import RayBulletins, RayFeed
+        from windvane.serve_apps.sync.ray_switchboard import RayFeed, RayTopics
 
-        speak()
+        attach()
         settings = self._settings
         store = SqlStore(settings.store_url)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
@@ -63,9 +63,9 @@ class Gateway:
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
-            RayBulletins(f"{self._model}/{name}"),
+            RayTopics(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
-            AuditPlace(settings).vault(),
+            AuditPaths(settings).vault(),
             declared(settings),
             settings.is_local,
         )
@@ -73,7 +73,7 @@ class Gateway:
         haproxy_queue.declare(
             haproxy.config_path(Path(settings.home) / "run").parent, self._model, queue_of(replica.spec)
         )
-        return replica.door
+        return replica.http_app
 
     def check_health(self) -> None:
         """Raise when the replica can never decide again: its address leaves HAProxy, and Serve replaces it.
@@ -84,7 +84,7 @@ class Gateway:
             self._replica.check_health()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """What Serve does not see of this replica's requests; Serve finds this method by name."""
+        """Count this replica's requests that Serve does not see; Serve finds this method by name."""
         return {autoscaling.PAST_SERVE: self._replica.past_serve if self._replica else 0.0}
 
     @property
@@ -94,15 +94,15 @@ class Gateway:
 
     async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  the protocol's name
         """Decide; Serve finds these methods by name and opens its gRPC port once versions are loaded."""
-        return await self._answering.grpc_door.infer(request, grpc_context)
+        return await self._answering.oip_grpc.infer(request, grpc_context)
 
     async def ModelMetadata(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
-        """What the model takes and gives."""
-        return await self._answering.grpc_door.metadata(request, grpc_context)
+        """Describe the model's inputs and outputs."""
+        return await self._answering.oip_grpc.metadata(request, grpc_context)
 
     async def ModelReady(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802
         """Whether the model can answer."""
-        return await self._answering.grpc_door.ready(request, grpc_context)
+        return await self._answering.oip_grpc.ready(request, grpc_context)
 
 
 def build(args: dict[str, Any]) -> serve.Application:
@@ -116,7 +116,7 @@ def build(args: dict[str, Any]) -> serve.Application:
 
 
 def queue_of(spec: ModelSpec) -> Queue:
-    """What HAProxy is told: enough at a time that autoscaling sees that more are asked for, and full batches."""
+    """Queue that HAProxy keeps: enough at a time that autoscaling sees that more are asked for, and full batches."""
     aimed_at = spec.serving.target_ongoing_requests
     return Queue(
         most_inside=max(LEAST_INSIDE, aimed_at + aimed_at // 4 + 1),
@@ -125,7 +125,7 @@ def queue_of(spec: ModelSpec) -> Queue:
 
 
 def options_of(serving: Serving) -> dict[str, Any]:
-    """What Serve is told of a Gateway: how many replicas, and how each starts and stops."""
+    """Options of a Gateway for Serve: how many replicas, and how each starts and stops."""
     options: dict[str, Any] = {
         "max_ongoing_requests": MOST_ONGOING_REQUESTS,
         "ray_actor_options": {"num_cpus": serving.num_cpus},

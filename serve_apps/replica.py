@@ -1,4 +1,4 @@
-"""One Gateway replica put together: what it holds, what it follows, how it starts and how it stops."""
+"""Puts one Gateway replica together: its parts, what they follow, their start and their end."""
 
 import asyncio
 import gc
@@ -27,24 +27,24 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints import ingress
-from windvane.serve_apps.endpoints.authentication import Entrance
-from windvane.serve_apps.endpoints.http_app import Door
-from windvane.serve_apps.endpoints.oip_grpc import GrpcDoor
-from windvane.serve_apps.endpoints.refusal_log import Refused, TurnedAway
+from windvane.serve_apps.endpoints.authentication import Authentication
+from windvane.serve_apps.endpoints.http_app import HttpApp
+from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog, Refused
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.sync.consents import Consents
-from windvane.serve_apps.sync.erasures import Forgetting
+from windvane.serve_apps.sync.erasures import Erasures
 from windvane.serve_apps.sync.key_follower import KeyFeed, KeyFollower
 from windvane.serve_apps.sync.policy_in_force import PolicyHolder
 from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
-from windvane.serve_apps.sync.split_subscriber import Feed, Follower
-from windvane.serve_apps.sync.topic_reader import BulletinLine, BulletinReader
+from windvane.serve_apps.sync.split_subscriber import Feed, SplitSubscriber
+from windvane.serve_apps.sync.topic_reader import TopicLine, TopicReader
 from windvane.serve_apps.sync.topics import CONSENTS, POLICY
-from windvane.serve_apps.traffic.loaded_versions import Report, Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 from windvane.serve_apps.traffic.router import SPLIT, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 
@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 
 class SwitchboardFeed(Feed, KeyFeed, Protocol):
-    """What a replica hears of the Switchboard: splits and keys."""
+    """Brings a replica the Switchboard's splits and keys."""
 
 
 class Replica:
@@ -68,7 +68,7 @@ class Replica:
         store: Store,
         registry: Registry,
         feed: SwitchboardFeed,
-        bulletins: BulletinLine,
+        topics: TopicLine,
         monitor: MonitorLine,
         vault: Vault,
         authenticator: Authenticator,
@@ -96,32 +96,42 @@ class Replica:
         )
         log = ProtectedLog(self._log, Protection(vault, spec.features))
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
-        self._held: frozenset[int] = frozenset()  # versions, when the roster last changed
-        self._roster = Roster(self._load, changed=self._changed)
-        self._follower = Follower(feed, self._roster, report=self._report)
+        self._held: frozenset[int] = frozenset()  # versions, when `_loaded_versions` last changed
+        self._loaded_versions = LoadedVersions(self._load, changed=self._changed)
+        self._split_subscriber = SplitSubscriber(feed, self._loaded_versions, report=self._report)
         self._shadows = Shadows(self._log, counts)
         self._mandate = mandate_of(spec)
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
         consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
-        self._bulletins = BulletinReader(bulletins, {POLICY: policies, CONSENTS: consents})
-        gate = Gate(self._mandate, policies, consents, lambda: self._bulletins.is_fresh)
-        self._decider = Decider(spec, self._roster, log, counts, self._shadows, gate, loop, unit=vault.hash)
-        self._forgetting = Forgetting(vault, self._decider.forget)
+        self._topic_reader = TopicReader(topics, {POLICY: policies, CONSENTS: consents})
+        policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._topic_reader.is_fresh)
+        self._decider = Decider(
+            spec, self._loaded_versions, log, counts, self._shadows, policy_check, loop, unit=vault.hash
+        )
+        self._erasures = Erasures(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
-        entrance, sent = (
-            Entrance(spec.name, authenticator, TurnedAway(record=self._put_on_record)),
-            RequestCounts(counts),
+        authentication = Authentication(spec.name, authenticator, RefusalLog(record=self._put_on_record))
+        sent = RequestCounts(counts)
+        self.http_app = HttpApp(
+            spec,
+            authentication,
+            self._loaded_versions,
+            self._decider,
+            policy_check,
+            self._log,
+            sent,
+            self.start,
+            self.stop,
         )
-        self.door = Door(spec, entrance, self._roster, self._decider, gate, self._log, sent, self.start, self.stop)
-        self.grpc_door = GrpcDoor(spec, entrance, self._roster, self._decider, sent, local)
-        self._guarded = ingress.Guarded(self._decider.admission, self.door, loop)
+        self.oip_grpc = OipGrpc(spec, authentication, self._loaded_versions, self._decider, sent, local)
+        self._local_replica = ingress.LocalReplica(self._decider.admission, self.http_app, loop)
 
     @property
     def past_serve(self) -> int:
         """Requests that are being answered without Serve knowing of them."""
-        return self._guarded.ongoing
+        return self._local_replica.ongoing
 
     def check_health(self) -> None:
         """Raise Unavailable when this process can never decide again, so that another has to take its place."""
@@ -135,35 +145,35 @@ class Replica:
         it starts and denies until one is in force.
         """
         await asyncio.to_thread(keep_mandate, self._store, self._mandate)
-        await self._bulletins.start()
+        await self._topic_reader.start()
         split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self.spec.name)[0])
         if split is not None:
-            self._roster.take(split)
-            await self._roster.settled()
+            self._loaded_versions.take(split)
+            await self._loaded_versions.settled()
         await self._keys.start()
         await self._authenticator.start()
-        self._follower.start()
+        self._split_subscriber.start()
         self._shipping.start()
-        self._forgetting.start()
-        ingress.guard(self._guarded)
+        self._erasures.start()
+        ingress.guard(self._local_replica)
         gc.collect()
         gc.freeze()  # what was loaded stays; the collector need not walk it under traffic
         gc.set_threshold(*COLLECTED_AFTER)
 
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
-        await self._end("forgetting", self._forgetting.stop, STEP_SECONDS)
-        await self._end("following", self._follower.stop, STEP_SECONDS)
-        ingress.leave(self._guarded)
+        await self._end("erasures", self._erasures.stop, STEP_SECONDS)
+        await self._end("following", self._split_subscriber.stop, STEP_SECONDS)
+        ingress.leave(self._local_replica)
         await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
         await self._end("shadows", self._shadows.drain, STEP_SECONDS)
         await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)
         for what, end in (
-            ("bulletins", self._bulletins.stop),
+            ("topics", self._topic_reader.stop),
             ("shipping", self._shipping.stop),
             ("keys", self._keys.stop),
             ("authentication", self._authenticator.stop),
-            ("loading", self._roster.close),
+            ("loading", self._loaded_versions.close),
         ):
             await self._end(what, end, STEP_SECONDS)
 
@@ -175,27 +185,27 @@ class Replica:
             logger.exception("Ending %s of %s was given up; the rest is ended", what, self.spec.name)
 
     def _put_on_record(self, refused: Refused) -> None:
-        """Whoever is turned away does not wait for the disk; raises Unavailable when that is too far behind."""
+        """Log a refusal without waiting for the disk; raises Unavailable when that is too far behind."""
         self._log.append(refused.act(self.spec.name, time.time()))
 
     def _report(self) -> Report:
-        """Where it stands; nothing is in force where nothing can be logged."""
+        """Report this replica's state; nothing is in force where nothing can be logged."""
         try:
             self._log.demand_writable()
         except Unavailable as error:
             return Report(0, (), str(error))
-        return self._roster.report()
+        return self._loaded_versions.report()
 
     def _changed(self) -> None:
-        """The roster has other versions, or another split: forget what is known of versions that were let go."""
-        held = frozenset(self._roster.loaded)
+        """`_loaded_versions` has other versions, or another split: forget what is known of those that were let go."""
+        held = frozenset(self._loaded_versions.loaded)
         for number in self._held - held:  # and of no other: one that is being loaded is not held yet
             self._profiles.pop(number, None)
         self._held = held
-        self._follower.changed()
+        self._split_subscriber.changed()
 
     def _load(self, number: int) -> LoadedVersion:
-        """Blocking: runs in the roster's thread."""
+        """Blocking: runs in the thread of `LoadedVersions`."""
         folder = self._registry.fetch(self.spec.name, number, self._cache)
         version = load_version(number, folder, self.spec)
         self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())

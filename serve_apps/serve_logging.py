@@ -1,4 +1,4 @@
-"""What our modules say in a replica, in its log file and at once.
+"""Routes our loggers to the files of Serve's logger, unbuffered.
 
 Ray Serve takes a replica's stderr for information. A Gateway writes warnings only, so ours were dropped, and in the
 throughput mode Serve waits for a thousand lines before it writes one.
@@ -11,7 +11,7 @@ SERVE = "ray.serve"  # Serve's own logger
 OURS = "windvane"
 
 
-def speak(serve: logging.Logger | None = None) -> None:
+def attach(serve: logging.Logger | None = None) -> None:
     """Hand what we say to the files that Serve's logger writes, past its buffer; without any it goes to stderr."""
     handlers = [_behind(handler) for handler in (serve or logging.getLogger(SERVE)).handlers]
     logger = logging.getLogger(OURS)
@@ -20,5 +20,5 @@ def speak(serve: logging.Logger | None = None) -> None:
 
 
 def _behind(handler: logging.Handler) -> logging.Handler:
-    """What a buffer is written to."""
+    """The handler that a buffer is written to."""
     return handler.target if isinstance(handler, MemoryHandler) and handler.target is not None else handler

@@ -1,4 +1,4 @@
-"""What a training job was asked to do."""
+"""Order of a training job."""
 
 import argparse
 from collections.abc import Sequence

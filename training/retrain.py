@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.boundary import sentence
 from windvane.cluster.bundle import CARD
 from windvane.cluster.decision_log.read.query import Query
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
         local = LocalEngine(_threads(), time.monotonic)
         engine = SizedEngine(local, RayEngine(settings.ray_address))
-        vault = AuditPlace(settings).vault()
+        vault = AuditPaths(settings).vault()
         at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
         version = retrain(order, spec, at, progress)
     except Exception as error:  # noqa: BLE001  whatever it is, who reads the job's end is told in a sentence

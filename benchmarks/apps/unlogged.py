@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from ray import serve
 
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.writer import Writer
@@ -19,7 +19,7 @@ from windvane.configs.settings import Settings
 from windvane.serve_apps.gateway import MOST_ONGOING_REQUESTS
 from windvane.serve_apps.replica import Replica
 from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-from windvane.serve_apps.sync.ray_switchboard import RayBulletins, RayFeed
+from windvane.serve_apps.sync.ray_switchboard import RayFeed, RayTopics
 
 OPTIONS: dict[str, Any] = {
     "max_ongoing_requests": MOST_ONGOING_REQUESTS,
@@ -63,7 +63,7 @@ class Unlogged:
         self._settings = Settings.model_validate(settings)
 
     async def __serve_build_asgi_app__(self) -> Any:
-        """The door."""
+        """The endpoint."""
         settings = self._settings
         store = SqlStore(settings.store_url)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
@@ -74,13 +74,13 @@ class Unlogged:
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
             RayFeed(self._model, name),
-            RayBulletins(f"{self._model}/{name}"),
+            RayTopics(f"{self._model}/{name}"),
             RayMonitorLine(self._model, name),
-            AuditPlace(settings).vault(),
+            AuditPaths(settings).vault(),
             declared(settings),
             writer=NullWriter,
         )
-        return replica.door
+        return replica.http_app
 
 
 def build(args: dict[str, Any]) -> serve.Application:

@@ -20,7 +20,7 @@ MODEL = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class KeyOrder:
-    """What somebody asks a key to be; `models` None is every model."""
+    """Order for a key; `models` None is every model."""
 
     name: str  # whose it is; a caller may have several, to change them over
     roles: tuple[str, ...]

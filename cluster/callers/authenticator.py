@@ -17,7 +17,7 @@ UNKNOWN = "This key is not known here; it may have been revoked: ask an admin fo
 
 
 class Authenticator:
-    """One per replica, on its event loop; whose keys these are does not matter to it, nor on which door they came."""
+    """One per replica, on its event loop; whose keys these are does not matter to it, nor where they came in."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Who calls, as every door knows it, and what the caller's roles and models let it do."""
+"""Callers as every endpoint knows them, and what their roles and models let them do."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the claims of a verified token say: who calls, with which roles, for which models, and until when."""
+"""Reads the claims of a verified token: the caller, its roles, its models, and until when."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a caller shows: the token in `Authorization: Bearer`, or the value of `x-api-key`; refusals repeat neither."""
+"""Finds a caller's credential: the token in `Authorization: Bearer`, or `x-api-key`; refusals repeat neither."""
 
 import re
 from collections.abc import Iterable

@@ -16,7 +16,7 @@ from windvane.cluster.errors import Invalid, Unauthorized
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """What travels to the replicas: every key that was not revoked, as of one revision of the book."""
+    """Keys that travel to the replicas: every one that was not revoked, as of one revision of the book."""
 
     revision: int
     keys: tuple[ApiKey, ...]

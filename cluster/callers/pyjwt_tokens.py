@@ -26,13 +26,14 @@ FILE_SECONDS = 10.0  # between two looks at a file, which costs nobody anything
 LEAST_RSA_BITS = 2048  # NIST SP 800-131A
 MOST_KID = 200
 TYPES = ("jwt", "at+jwt", "application/at+jwt")  # RFC 8725, section 3.11: a logout token is no access token
+# By type of key and curve: the algorithms that may sign with it (RFC 7518, section 3.1; RFC 8037).
 FITTING: Mapping[tuple[str, str], frozenset[str]] = {
     ("RSA", ""): frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}),
     ("EC", "P-256"): frozenset({"ES256"}),
     ("EC", "P-384"): frozenset({"ES384"}),
     ("EC", "P-521"): frozenset({"ES512"}),
     ("OKP", "Ed25519"): frozenset({"EdDSA"}),
-}  # a type of key and its curve: what may be signed with it (RFC 7518, section 3.1; RFC 8037)
+}
 _OPTIONS: Any = {
     "require": ["exp", "iss", "aud"],
     "enforce_minimum_key_length": True,

@@ -1,4 +1,4 @@
-"""How fast one caller may ask: a token bucket per caller, kept as the moment at which it is full again."""
+"""Limits how fast one caller may ask: a token bucket per caller, kept as the moment at which it is full again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

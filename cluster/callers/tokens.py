@@ -10,7 +10,7 @@ from windvane.cluster.errors import Unauthorized
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Who a token is of, and until when it may be taken without looking again."""
+    """Caller that a token is of, and until when it may be taken without looking again."""
 
     caller: Caller
     until: float  # Unix seconds

@@ -13,6 +13,7 @@ from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.cluster.host.unix_user import have_a_home
 from windvane.configs.complaint import BadDeclaration
 
+# By verb: the file of this package in which the command of that name stands.
 VERBS = {
     **dict.fromkeys(("up", "down", "doctor", "env", "status", "events", "demo", "backtest"), "operate"),
     **dict.fromkeys(("validate", "init", "train", "retrain", "deploy", "undeploy", "versions", "report"), "models"),
@@ -24,7 +25,7 @@ VERBS = {
     "model": "cards",
     "policy": "policies",
     "keys": "keys",
-}  # a verb, and the file of this package in which a command of that name stands
+}
 
 
 class Commands(click.Group):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.cli.told import tell_of
 from windvane.cluster.decision_log.audit.verify import Report
 from windvane.cluster.decision_log.audit.verify import verify as verify_logs
@@ -35,16 +35,16 @@ def audit() -> None:
 )
 def verify(since: datetime | None, until: datetime | None, keys: tuple[Path, ...]) -> None:
     """Find every record that was changed, dropped, moved or put in; exits with 1 when there is one."""
-    place = AuditPlace(load_settings())
-    known = [public_key(path) for path in keys] or place.public_keys()
+    paths = AuditPaths(load_settings())
+    known = [public_key(path) for path in keys] or paths.public_keys()
     started = time.perf_counter()
     report = verify_logs(
-        place.logs,
-        place.checkpoints_file,
+        paths.logs,
+        paths.checkpoints_file,
         known,
         since=since.replace(tzinfo=UTC).timestamp() if since else 0.0,
         until=until.replace(tzinfo=UTC).timestamp() if until else float("inf"),
-        copy=place.copy,
+        copy=paths.copy,
     )
     _show(report, time.perf_counter() - started)
     if report.faults:
@@ -58,10 +58,10 @@ def prove(decision_id: str) -> None:
     from windvane.cluster.decision_log.audit.proof import prove as prove_decision
     from windvane.cluster.decision_log.read.logs import find_decision
 
-    place = AuditPlace(load_settings())
-    model, _ = find_decision(place.logs, decision_id)
-    proof = prove_decision(place.logs / model, decision_id, place.checkpoints_file, place.public_keys())
-    tell_of(place, "proved", f"asked for the proof of decision {decision_id}", model, decision_id=decision_id)
+    paths = AuditPaths(load_settings())
+    model, _ = find_decision(paths.logs, decision_id)
+    proof = prove_decision(paths.logs / model, decision_id, paths.checkpoints_file, paths.public_keys())
+    tell_of(paths, "proved", f"asked for the proof of decision {decision_id}", model, decision_id=decision_id)
     click.echo(msgspec.json.format(msgspec.json.encode(proof)).decode())
 
 

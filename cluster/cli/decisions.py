@@ -47,7 +47,7 @@ def outcomes(model: str, outcomes: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a .parquet, .csv or .json file.")
 def decisions(model: str, sql: str | None, limit: int | None, as_json: bool, out: Path | None) -> None:
     """Read MODEL's decision log, or `control`'s: who did what. That it was read goes on record."""
-    from windvane.cluster.audit_paths import AuditPlace
+    from windvane.cluster.audit_paths import AuditPaths
     from windvane.cluster.cli.told import tell_of
     from windvane.cluster.decision_log.read import tabular
     from windvane.cluster.decision_log.read.query import Query
@@ -57,7 +57,7 @@ def decisions(model: str, sql: str | None, limit: int | None, as_json: bool, out
     settings = load_settings()
     query = Query(settings.log / model, _features(model, settings))
     asked = sql or _newest(model, limit or NEWEST)
-    tell_of(AuditPlace(settings), "read", "read the decision log", model, sql=asked)
+    tell_of(AuditPaths(settings), "read", "read the decision log", model, sql=asked)
     found = query.sql(asked)
     wanted = found if limit is None else found.slice(0, limit)
     if out is None and not as_json:

@@ -1,4 +1,4 @@
-"""How status, events and rollouts look in a terminal."""
+"""Draws status, events and rollouts in a terminal."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -145,7 +145,7 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
     """
     if folder is not None and version is not None:
         raise click.UsageError("give --policies or --version, not both")
-    from windvane.cluster.audit_paths import AuditPlace
+    from windvane.cluster.audit_paths import AuditPaths
     from windvane.cluster.cli.told import tell_of
     from windvane.cluster.decision_log.read.query import Query
     from windvane.cluster.policies.cedar_policy import CedarPolicy
@@ -158,7 +158,7 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
     settings = load_settings()
     store = SqlStore(settings.store_url)
     detail = f"asked why policy judged decision {decision_id[:60]} so"
-    tell_of(AuditPlace(settings), "read", detail, model, decision_id=decision_id[:60])
+    tell_of(AuditPaths(settings), "read", detail, model, decision_id=decision_id[:60])
     found = recorded(
         _row(Query(Path(settings.home) / "log" / model, load_model(model, settings).features), decision_id)
     )

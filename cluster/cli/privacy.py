@@ -48,15 +48,15 @@ def erase(subject: str, reason: str, yes: bool) -> None:
 @privacy.command("rotate-key")
 def rotate_key() -> None:
     """Put a fresh master key in place of the present one, which opens nothing any more; Windvane has to be down."""
-    from windvane.cluster.audit_paths import AuditPlace
+    from windvane.cluster.audit_paths import AuditPaths
     from windvane.cluster.cli.told import tell_of
 
     settings = load_settings()
     if addresses.dashboard_url(settings) is not None:
         raise Conflict("Windvane is running with the present key: `windvane down` first")
-    place = AuditPlace(settings)
-    tell_of(place, "master_key_changed", "ordered that every subject's key is wrapped with a fresh master key")
-    count = place.rotate_master_key()
+    paths = AuditPaths(settings)
+    tell_of(paths, "master_key_changed", "ordered that every subject's key is wrapped with a fresh master key")
+    count = paths.rotate_master_key()
     click.echo(
         f"{count} keys are wrapped with the fresh key in {settings.master_key_file}; destroy copies of the former."
     )

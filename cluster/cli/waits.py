@@ -1,4 +1,4 @@
-"""What a command waits for, as control sees it: asked at most once a second, while something is being waited for."""
+"""Shows what a command waits for, as control sees it: asked at most once a second, while it waits."""
 
 import time
 from collections.abc import Callable

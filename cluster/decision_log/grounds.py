@@ -1,4 +1,4 @@
-"""What people are told a decision rests on: principal reasons, and what would have led to another action.
+"""Grounds of a decision as people are told them: principal reasons, and what would have led to another action.
 
 Kept word for word with the decision, since the words of a declaration may change after it.
 """
@@ -47,7 +47,7 @@ class NoneFound(msgspec.Struct, frozen=True, gc=False, tag_field="outcome", tag=
 
 
 class Grounds(msgspec.Struct, frozen=True, gc=False):
-    """What is owed with an adverse action; `counterfactual` is None where none is declared."""
+    """Grounds that are owed with an adverse action; `counterfactual` is None where none is declared."""
 
     reasons: tuple[Reason, ...]
     counterfactual: Counterfactual | NoneFound | None = None

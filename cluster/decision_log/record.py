@@ -57,7 +57,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
 
 
 class Shadow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="shadow"):
-    """What one version that did not answer would have said to some decisions."""
+    """Scores that one version that did not answer would have given some decisions."""
 
     at: float
     version: int
@@ -66,7 +66,7 @@ class Shadow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="shadow
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="outcome"):
-    """What happened after a decision: a label and/or KPI values."""
+    """Outcome of a decision: a label and/or KPI values."""
 
     decision_id: str
     at: float
@@ -123,7 +123,7 @@ class Unopened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="deci
 
 
 class Brief(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="decision"):
-    """What joining needs of a decision, read at a third of the whole one's cost."""
+    """The part of a decision that joining needs, read at a third of the whole one's cost."""
 
     decision_id: str
     at: float

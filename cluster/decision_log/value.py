@@ -1,4 +1,4 @@
-"""What a record of the log can hold of a row: one value of any kind."""
+"""Values of any kind that a record of the log can hold of a row."""
 
 from typing import TypeAlias
 

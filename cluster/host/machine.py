@@ -1,4 +1,4 @@
-"""What a Windvane stands on, looked up: ports, folders, memory, versions. Deciding about it is `preconditions`."""
+"""Looks up what a Windvane stands on: ports, folders, memory, versions. Deciding about it is `preconditions`."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,4 @@
-"""What has to hold before a Windvane can start, and what it had better: each a sentence, decided from facts alone."""
+"""Preconditions of a start, and what had better hold: each a sentence, decided from facts alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

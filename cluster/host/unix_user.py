@@ -1,4 +1,4 @@
-"""Who runs this process, as the system knows it: variables such as LOGNAME say what whoever set them likes."""
+"""Names the user of this process as the system knows it: variables such as LOGNAME say what whoever set them likes."""
 
 import os
 import pwd

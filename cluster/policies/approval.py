@@ -1,4 +1,4 @@
-"""A gate on a change: it opens when somebody other than who asked has approved exactly this change. Pure.
+"""Approves a change: the gate opens when somebody other than who asked approved exactly this change. Pure.
 
 Rollouts keep one each (serve_apps/rollout/approval.py). Whatever else needs four eyes keeps one beside the change and
 asks `waits_for` before it acts, or, where the approval is the act, calls `approve` and acts when it does not raise.
@@ -23,7 +23,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one person said to one change."""
+    """One person's answer to one change."""
 
     by: str
     at: datetime  # wall clock
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who asked for a change, and what was said to it; what the change is now, its keeper knows.
+    """Requester of a change and the answers to it; whoever keeps the gate knows what the change is now.
 
     >>> from datetime import UTC, datetime
     >>> now, old, new = datetime(2026, 1, 1, tzinfo=UTC), Change("the policy set", "4f"), Change("the policy set", "a0")

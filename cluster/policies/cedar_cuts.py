@@ -1,4 +1,4 @@
-"""Which risks a policy set cannot tell apart: between two numbers it compares with, all of them are alike. Pure.
+"""Finds risks that a policy set cannot tell apart: between two numbers it compares with, all are alike. Pure.
 
 Almost every decision has a risk of its own, so a verdict that is remembered for one risk would never be asked for
 again. But Cedar has no arithmetic on a risk unless a rule writes it: where every rule uses `context.risk_ppm` only to

@@ -1,4 +1,4 @@
-"""What subjects agreed to, by purpose: given, withdrawn or never said. Kept under the subject's hash, as in the log.
+"""Keeps the consents of subjects by purpose: given, withdrawn or never said; under the subject's hash, as in the log.
 
 A consent is to a purpose, whichever model serves it. The store's revision of a subject's record rises with every
 change, so of two that arrive in the wrong order the newer one counts.
@@ -37,7 +37,7 @@ class Consent:
 
 
 class ConsentChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What replicas need of one subject's record: all of it, so that the newest is enough."""
+    """One subject's whole record for the replicas, so that the newest is enough."""
 
     subject_hash: str
     revision: int

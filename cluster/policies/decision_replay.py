@@ -23,7 +23,7 @@ from windvane.cluster.policies.policy_replay import Replay, Scales, replay
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the log says of one decision, as far as policies could see it."""
+    """The log's word on one decision, as far as policies could see it."""
 
     decision_id: str
     caller: Standing

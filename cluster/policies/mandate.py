@@ -1,4 +1,4 @@
-"""What a declaration permits, as policies see it; kept by digest, so that a decision can be judged again. Pure."""
+"""A declaration's mandate, as policies see it; kept by digest, so that a decision can be judged again. Pure."""
 
 import hashlib
 from contextlib import suppress

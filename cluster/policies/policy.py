@@ -27,7 +27,7 @@ ON_SYSTEM = frozenset({"view", "read_log", "record_consent", "erase", "export", 
 
 
 class Principal(Protocol):
-    """What a policy can know of a caller; a frozen record, since verdicts are remembered by it."""
+    """A caller as policies know it; a frozen record, since verdicts are remembered by it."""
 
     @property
     def name(self) -> str:
@@ -52,7 +52,7 @@ class Standing:
 
 
 class Mandate(msgspec.Struct, frozen=True, gc=False):
-    """What a model is meant for, as its declaration says."""
+    """Purposes and limits of a model, as its declaration says."""
 
     model: str
     purposes: frozenset[str] = frozenset()  # uses that are permitted
@@ -86,7 +86,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether, by which policies of which policy set, and a reason that may be shown to the caller."""
+    """Answer of one policy set: yes or no, by which policies, and a reason that may be shown to the caller."""
 
     allowed: bool
     policies: tuple[str, ...]  # ids of those that determined it; none when nothing allowed it, or on an error

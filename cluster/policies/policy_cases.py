@@ -85,7 +85,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of all cases; `idle` are the rules that determined none of them."""
+    """Results of all cases; `idle` are the rules that determined none of them."""
 
     cases: int
     failures: tuple[Failure, ...]

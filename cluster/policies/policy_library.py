@@ -1,4 +1,4 @@
-"""Where policy sets are kept: each under its hash for ever, and the one register that says which is in force."""
+"""Keeps policy sets, each under its hash for ever, and the one register that says which is in force."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class PolicyInForce:
-    """What replicas are handed: the set, and its number, which rises."""
+    """The set that replicas are handed, and its number, which rises."""
 
     number: int
     written: PolicySet

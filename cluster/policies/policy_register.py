@@ -1,4 +1,4 @@
-"""Which policy set is in force, which one somebody wants instead, who asked and who approved. Pure."""
+"""Registers the policy set in force, the one somebody wants instead, who asked and who approved. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -64,9 +64,8 @@ def approve(register: Register, version: str, by: str, reason: str, now: datetim
     A policy set forbids the same (`four-eyes`), but a set must not be able to let go of the rule for its own successor.
     """
     proposal = proposed(register, version)
-    approval.approve(
-        Gate(proposal.requested_by), _change(proposal), by, reason, now
-    )  # which is the act: it raises, or not
+    # The approval is the act: it raises, or not.
+    approval.approve(Gate(proposal.requested_by), _change(proposal), by, reason, now)
     return _in_force(register, proposal, by, now)
 
 

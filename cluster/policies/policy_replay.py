@@ -9,7 +9,7 @@ from windvane.cluster.policies.policy_set import Rule
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What one rule by itself makes of a request."""
+    """Verdict of one rule by itself on a request."""
 
     rule: Rule
     applies: bool

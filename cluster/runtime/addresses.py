@@ -1,4 +1,4 @@
-"""Where a Windvane answers, from its settings and the record of its head alone: nothing heavy is imported for it."""
+"""Finds the addresses of a Windvane from its settings and the record of its head: imports nothing heavy for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from windvane.configs.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a running Windvane answers."""
+    """Addresses of a running Windvane."""
 
     decisions: str
     grpc: str

@@ -1,4 +1,4 @@
-"""What Ray's HAProxy would tell anybody, taken out of its configuration: which applications there are, how they fare.
+"""Takes out of HAProxy's configuration what it would tell anybody: which applications there are, how they fare.
 
 Whoever may not use a model does not learn that there is one (docs/access.md), and Ray lists all of them at `/-/routes`,
 at `ListApplications` and on HAProxy's page of statistics, the last of which it opens on every interface.
@@ -9,11 +9,12 @@ import re
 _TOLD = re.compile(r"^([ \t]*)http-request return .* if routes$")
 _LISTED = re.compile(r"^([ \t]*)(?:use_backend \S+|http-request return .*) if is_list_applications$")
 _REFUSED = 'status 200 content-type application/grpc hdr grpc-status 5 hdr grpc-message "There is nothing here"'
+# Sections that listen on this machine only; a frontend of ours stands beside the last (`grpc_frontend`).
 LOCAL = (
     "frontend prometheus",
     "listen stats",
     "frontend grpc_frontend",
-)  # for this machine; the last is in nobody's way
+)
 
 
 def closed(configuration: str) -> str:

@@ -1,4 +1,4 @@
-"""What Ray starts in HAProxy's place: completes the configuration that Ray has written, and becomes the real HAProxy.
+"""Starts in HAProxy's place: completes the configuration that Ray has written, and becomes the real HAProxy.
 
     python -m windvane.cluster.runtime.haproxy_program HAPROXY FOLDER CONTROL -db -f CONFIGURATION …
 

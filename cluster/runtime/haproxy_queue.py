@@ -28,7 +28,7 @@ REFUSAL = {
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What a model allows: requests in one of its replicas at a time, and how long others may wait for a place."""
+    """Limits of a model: requests in one of its replicas at a time, and how long others may wait for a place."""
 
     most_inside: int
     longest_wait_ms: int

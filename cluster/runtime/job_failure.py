@@ -1,4 +1,4 @@
-"""Why a job failed, from what Ray says of it: its own FAILED line, else how it ended, never what it printed.
+"""Explains why a job failed, from Ray's word: its own FAILED line, else how it ended, never what it printed.
 
 What a job prints may hold rows of data: it stays in the job's log, and goes into no event, store or status.
 """

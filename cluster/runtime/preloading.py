@@ -1,4 +1,4 @@
-"""Which of Ray's worker processes load what a replica needs before anybody asks them for anything.
+"""Chooses the worker processes of Ray that load what a replica needs before anybody asks them for anything.
 
 While Serve builds an application in one worker, Ray starts the next one, which becomes the replica: what that loads
 meanwhile, nobody waits for. What is no replica (monitors, trials, Serve's own actors, which start with the head) would

@@ -47,7 +47,8 @@ def start(settings: Settings) -> Head:
         raise
     family = processes.with_descendants(processes.mentioning(str(run / "ray")))
     address = (run / "ray" / "ray_current_cluster").read_text().strip()
-    processes.end_all(processes.mentioning(f"--address={address}"))  # Ray Client's door: nobody of ours goes through it
+    # Ray Client's endpoint: nobody of ours goes through it.
+    processes.end_all(processes.mentioning(f"--address={address}"))
     head = Head(
         address=address,
         dashboard_url=f"http://127.0.0.1:{settings.dashboard_port}",

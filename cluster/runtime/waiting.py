@@ -1,4 +1,4 @@
-"""Who waits for what on the cluster, and what there is to do: decided from what Serve and Ray say of themselves."""
+"""Decides what waits for what on the cluster, and what there is to do, from what Serve and Ray say of themselves."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Who waits, for what, since when."""
+    """One that waits: who, for what, since when."""
 
     model: str | None
     sentence: str

@@ -18,10 +18,11 @@ from windvane.examples.demo import drift, mortgage
 from windvane.examples.demo.scene import MODEL as MORTGAGE
 
 DEMOS: Mapping[str, Callable[[Settings, Path, Console], list[str]]] = {drift.MODEL: drift.run, MORTGAGE: mortgage.run}
+# Places of a Windvane in earnest: a demo leaves them alone.
 ELSEWHERE = (
     *("WINDVANE_STORE", "WINDVANE_MLFLOW", "WINDVANE_KEY_FILE", "WINDVANE_SIGNING_KEY", "WINDVANE_FORMER_KEYS"),
     *("WINDVANE_CHECKPOINT_COPY", "WINDVANE_MASTER_KEY"),
-)  # places of a Windvane in earnest, of which a demo keeps its hands
+)
 
 
 @click.command()

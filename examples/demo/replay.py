@@ -70,7 +70,7 @@ class Replay:
         self._now = now
         self._sleep = sleep
         self._landings: list[Landing] = []
-        self._gate = asyncio.Semaphore(IN_FLIGHT)
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
 
     async def run(self, rows: Iterable[list[dict[str, Any]]]) -> None:
         """Send batch after batch at the pace of the moment, then the outcomes that are left (not when stopped)."""
@@ -79,7 +79,7 @@ class Replay:
             for batch in rows:
                 if self._progress.stopped:
                     break
-                await self._gate.acquire()
+                await self._in_flight.acquire()
                 group.create_task(self._decide(batch))
                 self._progress.event_time = batch[0]["event_time"].isoformat()
                 await self._tell(until=batch[0]["event_time"].timestamp())
@@ -100,7 +100,7 @@ class Replay:
         try:
             reply = await self._post("decide", {"instances": instances})
         finally:
-            self._gate.release()
+            self._in_flight.release()
         if reply is None:
             return
         self._progress.decided += len(batch)

@@ -1,4 +1,4 @@
-"""What a replica counts and ships once a second and the monitor adds up: all of it merges exactly by addition."""
+"""Counts that a replica ships once a second and the monitor adds up: all of it merges exactly by addition."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ from windvane.monitoring.counts.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many a monitor has forgotten; its key is another at ten times as many."""
+    """Number of facts that a monitor has forgotten; its key is another at ten times as many."""
 
     model: str
     decisions: int

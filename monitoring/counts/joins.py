@@ -18,16 +18,15 @@ _Entry = tuple[float, int, _Scores]
 
 @dataclass(slots=True)
 class Joined:
-    """What one reading of the log made known; every fact is told once."""
+    """Facts that one reading of the log made known; every fact is told once."""
 
     scored: list[tuple[int, int]] = field(default_factory=list)  # version, window: one score of a decision
     labelled: list[tuple[int, int, float, bool]] = field(default_factory=list)  # version, window, score, label
     answered: list[tuple[int, float, bool]] = field(default_factory=list)  # window, score, label of what was answered
     pairs: list[tuple[int, int, float, float, float, int]] = field(default_factory=list)
     """Two versions (lower first), when answered, both scores, and the label: −1 not known, 0, 1; 2, 3 taken back."""
-    taken_back: list[tuple[int, _Scores, bool]] = field(
-        default_factory=list
-    )  # window, scores, label that was corrected
+    # Window, scores, label that was corrected.
+    taken_back: list[tuple[int, _Scores, bool]] = field(default_factory=list)
     decided: list[float] = field(default_factory=list)  # when decisions were answered
     told: list[tuple[float, float, bool]] = field(default_factory=list)  # when answered, when its outcome came, which
 

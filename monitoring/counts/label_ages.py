@@ -1,4 +1,4 @@
-"""How old decisions are when their label becomes known, measured for each class of label."""
+"""Measures how old decisions are when their label becomes known, for each class of label."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -41,7 +41,7 @@ class Ring:
 
 
 class Pair:
-    """What two versions said to the same decisions; `low` is the lower version number.
+    """Scores of two versions on the same decisions; `low` is the lower version number.
 
     The judge asks several times a second and always since the same moment: sums for that moment are kept up to date
     as rows come, so an answer costs the same after a thousand pairs and after a million.

@@ -52,7 +52,7 @@ class FeatureProfile:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a version knows of its reference: `features` from the rows it learnt, the rest from held-out rows."""
+    """A version's reference: `features` from the rows it learnt, the rest from held-out rows."""
 
     features: tuple[FeatureProfile, ...]
     scores: tuple[int, ...]  # per fixed score bin

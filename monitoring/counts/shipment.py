@@ -25,7 +25,7 @@ class WindowPart(msgspec.Struct, array_like=True):
 
 
 class TrafficPart(msgspec.Struct, array_like=True):
-    """What one arm did under one revision."""
+    """Traffic of one arm under one revision."""
 
     revision: int
     version: int

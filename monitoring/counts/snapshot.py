@@ -1,4 +1,4 @@
-"""What a monitor shows to operators: totals, rates and latencies; None where nothing was seen."""
+"""Snapshot of a monitor for operators: totals, rates and latencies; None where nothing was seen."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ class Snapshot:
 
 
 class Rates:
-    """What was shipped in the last seconds."""
+    """Counts shipped in the last seconds."""
 
     def __init__(self) -> None:
         self._shipped: deque[tuple[float, int, Counts]] = deque()

@@ -1,4 +1,4 @@
-"""How many decisions and outcomes come in a day, and how late outcomes are; over the newest ones, so at any scale."""
+"""Measures decisions and outcomes a day, and how late outcomes are; over the newest ones, so at any scale."""
 
 from collections import deque
 from collections.abc import Iterable

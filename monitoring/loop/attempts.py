@@ -1,4 +1,4 @@
-"""How a retrain request moves from attempt to attempt: pure, every change carries the events that tell of it."""
+"""Moves a retrain request from attempt to attempt: pure, every change carries the events that tell of it."""
 
 from dataclasses import replace
 from datetime import datetime

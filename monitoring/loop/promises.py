@@ -14,7 +14,7 @@ _STREAMS: tuple[tuple[Promise, int], ...] = (("rate", 1), ("rate", -1), ("slope"
 
 @dataclass(frozen=True, slots=True)
 class PromiseState:
-    """What is remembered of one champion, and of the days it lived in."""
+    """Memory of one champion, and of the days it lived in."""
 
     streams: Mapping[str, Detector] = field(default_factory=dict)
     history: tuple[Block, ...] = ()  # newest windows, of earlier champions too

@@ -17,7 +17,7 @@ Status: TypeAlias = Literal["open", "submitted", "succeeded", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class RetrainRequest:
-    """Why, for which model, from which findings, and what came of it; kept under `<model>/<request_id>`."""
+    """Request to retrain a model: why, from which findings, what came of it; kept under `<model>/<request_id>`."""
 
     request_id: str  # 0001, 0002, … per model
     model: str

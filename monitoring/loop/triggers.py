@@ -1,4 +1,4 @@
-"""When findings, or the calendar, ask for a retraining: persistence, cool-down, one at a time, budget, schedule."""
+"""Asks for a retraining by findings or the calendar: persistence, cool-down, one at a time, budget, schedule."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ AGAIN = 2.0  # times as many labels as at the last try before the next: each hal
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """How many measured windows in a row one monitor was over its limit; a window without enough rows is not one."""
+    """Number of measured windows in a row in which one monitor was over its limit; one without enough rows is none."""
 
     length: int
     last: Finding
@@ -33,7 +33,7 @@ class Assessed:
 
 @dataclass(frozen=True, slots=True)
 class TriggerState:
-    """What the rules remember between two looks."""
+    """Memory of the rules between two looks."""
 
     version: int | None = None  # the champion the streaks are about
     since: float | None = None  # the model's clock when watching began: the schedule counts from here
@@ -45,7 +45,7 @@ class TriggerState:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the labels say of the champion."""
+    """The labels' word on the champion."""
 
     alarm: Alarm | None = None
     labels: int = 0  # of the windows measured since it began
@@ -67,7 +67,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the rules want: `assess` the findings, `request` a retraining and why, wait (`hold`), or nothing."""
+    """The rules' wish: `assess` the findings, `request` a retraining and why, wait (`hold`), or nothing."""
 
     kind: Literal["nothing", "hold", "assess", "request"]
     why: str

@@ -1,4 +1,4 @@
-"""What a watcher remembers and decides: which windows are closed, what they show, what is wanted now. All pure."""
+"""Remembers and decides for a watcher: which windows are closed, what they show, what is wanted now. All pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ FUTURE = "event_time"  # the monitor's name where times lie ahead
 
 @dataclass(frozen=True, slots=True)
 class MonitorView:
-    """What the watcher asks of a monitor at once, all of one version."""
+    """View of a monitor that the watcher asks for at once, all of one version."""
 
     watermark: float | None  # the model's own clock, Unix seconds
     reference: Performance | None  # None while the monitor does not know the version's profile
@@ -63,7 +63,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """What one model's watcher remembers; kept in the store."""
+    """Memory of one model's watcher; kept in the store."""
 
     trigger: TriggerState = field(default_factory=TriggerState)
     promises: PromiseState = field(default_factory=PromiseState)

@@ -18,7 +18,7 @@ _LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """What is remembered between two observations of one stream."""
+    """Memory between two observations of one stream."""
 
     sums: tuple[float, ...] = (0.0,) * len(LAMBDAS)  # one M for each λ
     cusum: float = 0.0

@@ -1,4 +1,4 @@
-"""How far counts have moved from their reference: the population stability index and the rise of a share."""
+"""Measures how far counts moved from their reference: the population stability index and the rise of a share."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""How well scores met their labels: exact mergeable sums, and the figures read from them."""
+"""Measures how well scores met their labels: exact mergeable sums, and the figures read from them."""
 
 import math
 from dataclasses import dataclass

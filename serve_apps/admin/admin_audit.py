@@ -9,7 +9,7 @@ from fastapi import Request
 
 from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.errors import Denied, Unavailable, WindvaneError
-from windvane.serve_apps.endpoints.refusal_log import LONGEST_DOOR, LONGEST_WHY, REFUSED
+from windvane.serve_apps.endpoints.refusal_log import LONGEST_ROUTE, LONGEST_WHY, REFUSED
 
 logger = logging.getLogger(__name__)
 LONGEST_NAME = 200
@@ -17,7 +17,7 @@ SUBJECT = "subject"  # in a path: a person's name, which stands nowhere in the c
 _UNSAID = ("model", SUBJECT)  # the one has its own place
 
 
-class Orders:
+class AdminAudit:
     """Tells of requests that change something; bodies stay out but for their reason."""
 
     def __init__(self, trail: Trail) -> None:
@@ -36,9 +36,9 @@ class Orders:
             by = {"policies": " ".join(error.policies), "policy_version": error.version}
         await self._refused(lambda: self._tell(REFUSED, who, str(error)[:LONGEST_WHY], request, by))
 
-    async def refused_at(self, door: str, model: str, who: str, error: WindvaneError) -> None:
+    async def refused_at(self, route: str, model: str, who: str, error: WindvaneError) -> None:
         """The same where there is no HTTP request."""
-        told = (REFUSED, who, str(error)[:LONGEST_WHY], model[:LONGEST_NAME], {"order": door[:LONGEST_DOOR]})
+        told = (REFUSED, who, str(error)[:LONGEST_WHY], model[:LONGEST_NAME], {"order": route[:LONGEST_ROUTE]})
         await self._refused(lambda: self._trail.tell(*told))
 
     async def _refused(self, tell: Callable[[], None]) -> None:
@@ -59,8 +59,8 @@ def route_of(request: Request) -> str:
     return str(getattr(request.scope.get("route"), "path", ""))
 
 
-def door_of(request: Request) -> str:
-    """What was asked for, without the name of whoever it is about."""
+def asked_of(request: Request) -> str:
+    """The method and the path, without the name of whoever it is about."""
     path = route_of(request) if SUBJECT in request.path_params else request.url.path
     return f"{request.method} {path}"
 

@@ -8,7 +8,7 @@ from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 
 
-class AdminGate:
+class AdminPolicy:
     """Asks the store at every request which set is in force: people ask rarely, and a new set counts at once."""
 
     def __init__(

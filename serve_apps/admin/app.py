@@ -1,4 +1,4 @@
-"""The control API and the console: FastAPI over the Desk; every route says which roles may ask."""
+"""The control API and the console: FastAPI over the ModelAdmin; every route says which roles may ask."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,15 +18,15 @@ from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.docs_page import page
 from windvane.serve_apps.admin.governance.routes import Governance, add_governance_routes
 from windvane.serve_apps.admin.key_routes import add_key_routes
-from windvane.serve_apps.admin.keys import KeyDesk
-from windvane.serve_apps.admin.models import Desk
+from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.models import ModelAdmin
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.probes import Probes, methods_at, options
-from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.records.routes import add_records_routes
 from windvane.serve_apps.admin.rollout_routes import OWNERS, Number, Reason, add_rollout_routes
-from windvane.serve_apps.admin.route_auth import READERS, Keeper, caller_of, needs, open_to_all
+from windvane.serve_apps.admin.route_auth import READERS, RouteAuth, caller_of, needs, open_to_all
 from windvane.serve_apps.admin.route_policy import VIEW, permitted, seen_by
 from windvane.serve_apps.protocol import strict_json
 from windvane.serve_apps.protocol.infer_reply import refusal_at
@@ -40,23 +40,25 @@ CONTENT_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+# `deploy` validates this itself, so that it names every wrong field as `windvane validate` does.
 DECLARATION = {
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ModelSpec"}}},
     }
-}  # what `deploy` validates itself, so that it names every wrong field as `windvane validate` does
+}
 
 
 def make_app(
-    desk: Desk,
-    keeper: Keeper,
-    keys: KeyDesk,
+    model_admin: ModelAdmin,
+    route_auth: RouteAuth,
+    keys: KeyAdmin,
     governance: Governance,
-    records: RecordsDesk | None = None,
+    records: RecordsAdmin | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """The ASGI app."""
+    # The document below tells of every endpoint, not only of these.
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
@@ -64,10 +66,10 @@ def make_app(
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
-    )  # the document below tells of every door, not only of these
-    app.router.route_class = keeper.route_class()
-    gate = governance.gate
-    may = partial(permitted, gate)
+    )
+    app.router.route_class = route_auth.route_class()
+    admin_policy = governance.admin_policy
+    may = partial(permitted, admin_policy)
 
     @app.get("/", include_in_schema=False, openapi_extra=open_to_all())
     def root() -> RedirectResponse:
@@ -81,27 +83,27 @@ def make_app(
     @app.get("/api/status", openapi_extra=needs(*READERS))
     def status(request: Request) -> replies.Overview:
         """Champion, split, phase and why, findings, jobs and rates of every model that the caller may see."""
-        return desk.status(seen_by(gate, request))
+        return model_admin.status(seen_by(admin_policy, request))
 
     @app.put("/api/models/{model}", openapi_extra=needs(*OWNERS, **DECLARATION), dependencies=may("deploy"))
     def deploy(request: Request, model: str, spec: dict[str, Any]) -> replies.Deployed:
         """Make this declaration the one that serves."""
-        return desk.deploy(model, spec, caller_of(request).name)
+        return model_admin.deploy(model, spec, caller_of(request).name)
 
     @app.post("/api/models/{model}/undeploy", openapi_extra=needs(*OWNERS), dependencies=may("undeploy"))
     def undeploy(request: Request, model: str, body: Reason) -> replies.Undeployed:
         """Take the model out of service; its versions, its history and its decision log stay."""
-        return desk.undeploy(model, body.reason, caller_of(request).name)
+        return model_admin.undeploy(model, body.reason, caller_of(request).name)
 
     @app.get("/api/models/{model}", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def describe(model: str) -> ModelSpec:
         """The deployed declaration."""
-        return desk.spec(model)
+        return model_admin.spec(model)
 
     @app.get("/api/models/{model}/versions", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def versions(model: str) -> replies.Versions:
         """All registered versions, oldest first."""
-        return {"versions": desk.versions(model)}
+        return {"versions": model_admin.versions(model)}
 
     @app.get("/api/models/{model}/events", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def events(
@@ -109,13 +111,13 @@ def make_app(
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     ) -> replies.Events:
-        """What happened, oldest first."""
-        return {"events": desk.events(model, after, limit)}
+        """Events, oldest first."""
+        return {"events": model_admin.events(model, after, limit)}
 
     @app.get("/api/models/{model}/versions/{version}/card", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def card(model: str, version: Number) -> replies.CardStatus:
-        """What people should know of a version."""
-        return desk.card(model, version)
+        """The card of a version."""
+        return model_admin.card(model, version)
 
     @app.get(
         "/api/models/{model}/decisions/{decision_id}/explanation",
@@ -123,18 +125,18 @@ def make_app(
         dependencies=may("explain"),
     )
     def explain(request: Request, model: str, decision_id: str) -> Retold:
-        """Why a recorded decision is what it is: what was told, and what its version says of it now."""
-        return desk.explain(model, decision_id, caller_of(request).name)
+        """Explain a recorded decision: what was told, and what its version says of it now."""
+        return model_admin.explain(model, decision_id, caller_of(request).name)
 
     @app.post("/api/models/{model}/retrain", status_code=202, openapi_extra=needs(*TRAINERS), dependencies=may("train"))
     def retrain(request: Request, model: str, body: Reason) -> replies.RetrainStatus:
         """Open a retrain request by hand, or return the one that is open."""
-        return desk.retrain(model, body.reason, caller_of(request).name)
+        return model_admin.retrain(model, body.reason, caller_of(request).name)
 
     @app.get("/metrics", response_class=PlainTextResponse, openapi_extra=needs(*READERS))
     def metrics(request: Request) -> Response:
         """Prometheus metrics of every model that the caller may see."""
-        written = desk.metrics(seen_by(gate, request))
+        written = model_admin.metrics(seen_by(admin_policy, request))
         return Response(written, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/console", include_in_schema=False, openapi_extra=open_to_all())
@@ -146,7 +148,7 @@ def make_app(
         return FileResponse(CONSOLE / name)
 
     def told(request: Request) -> dict[str, Any]:
-        models = [spec for spec in desk.models() if caller_of(request).may_use(spec.name)]
+        models = [spec for spec in model_admin.models() if caller_of(request).may_use(spec.name)]
         return document(models, app.openapi())
 
     @app.get("/openapi.json", include_in_schema=False, openapi_extra=needs(*ROLES))
@@ -158,29 +160,29 @@ def make_app(
         return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
 
     app.add_middleware(Probes)
-    add_rollout_routes(app, desk, gate)
-    add_key_routes(app, keys, gate)
+    add_rollout_routes(app, model_admin, admin_policy)
+    add_key_routes(app, keys, admin_policy)
     add_governance_routes(app, governance)
     if records is not None:
-        add_records_routes(app, records, gate)
+        add_records_routes(app, records, admin_policy)
 
     async def http_error(request: Request, error: Exception) -> Response:
-        """What no route answers; whether there is such a model nobody learns who may not use it."""
+        """Answer what no route answers; whether there is such a model nobody learns who may not use it."""
         assert isinstance(error, HTTPException)
         parts = request.url.path.split("/")
         if request.method == "OPTIONS":
             try:
-                answer = await options(request, keeper)
+                answer = await options(request, route_auth)
             except WindvaneError as refused:
-                await keeper.refused(refused, request)
+                await route_auth.refused(refused, request)
                 return _refuse(refused, request.url.path)
             if answer is not None:
                 return answer
         if parts[1:3] == ["v2", "models"] and len(parts) > 3 and parts[3]:
             try:
-                await keeper.admit(request, ROLES, parts[3])
+                await route_auth.admit(request, ROLES, parts[3])
             except WindvaneError as refused:
-                await keeper.refused(refused, request)
+                await route_auth.refused(refused, request)
                 return _refuse(refused, request.url.path)
         return _http_error(request, error)
 

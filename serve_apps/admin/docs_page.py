@@ -53,7 +53,7 @@ def _operation(document: Json, path: str, method: str, operation: Json) -> Itera
 
 
 def _resolved(document: Json, tree: Json) -> Json:
-    """What a reference into the components stands for."""
+    """The schema that a reference into the components stands for."""
     for step in tree.get("$ref", "").removeprefix("#/").split("/") if "$ref" in tree else ():
         document = document[step]
     return document if "$ref" in tree else tree

@@ -16,7 +16,7 @@ EXTENSIONS = ("binary_tensor_data",)
 
 
 class ServerMetadata(BaseModel):
-    """Who answers, and which of the protocol's extensions it speaks."""
+    """Name and version of the server, and the protocol's extensions that it speaks."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""The control API's part about keys: thin routes over the KeyDesk, for admins of every model only, reading too."""
+"""Routes of the control API about keys, thin, over `KeyAdmin`: for admins of every model only, reading too."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,9 +10,9 @@ from pydantic.types import AwareDatetime
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.rate import Limit
 from windvane.configs.access import FASTEST, Role
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance import replies
-from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.keys import KeyAdmin
 from windvane.serve_apps.admin.route_auth import caller_of, needs_all_models
 from windvane.serve_apps.admin.route_policy import permitted
 
@@ -20,7 +20,7 @@ KEYS = "/api/keys"
 
 
 class RateAsked(BaseModel):
-    """How fast the key may ask; `burst` is what it may ask at once after a rest."""
+    """Rate that the key may ask at; `burst` is what it may ask at once after a rest."""
 
     model_config = ConfigDict(extra="forbid")
     per_second: Annotated[float, Field(gt=0, le=FASTEST)]
@@ -46,28 +46,28 @@ class KeyAsked(BaseModel):
 
 
 class RevokeAsked(BaseModel):
-    """Why the key is revoked; it goes on the record."""
+    """Reason why the key is revoked; it goes on the record."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def add_key_routes(app: FastAPI, desk: KeyDesk, gate: AdminGate) -> None:
+def add_key_routes(app: FastAPI, key_admin: KeyAdmin, admin_policy: AdminPolicy) -> None:
     """Three routes; who has to do with single models only could make a key for the others, and so may use none."""
-    may = permitted(gate, "manage_keys")
+    may = permitted(admin_policy, "manage_keys")
 
     @app.post(KEYS, status_code=201, openapi_extra=needs_all_models("admin"), dependencies=may)
     def create_key(request: Request, response: Response, body: KeyAsked) -> replies.KeyMade:
         """Make a key; it is in this reply and can never be shown again."""
         response.headers["cache-control"] = "no-store"
-        return desk.create(body.order(), caller_of(request).name)
+        return key_admin.create(body.order(), caller_of(request).name)
 
     @app.get(KEYS, openapi_extra=needs_all_models("admin"), dependencies=may)
     def keys() -> replies.Keys:
         """Every key on record, oldest first, without what opens anything."""
-        return {"keys": desk.keys()}
+        return {"keys": key_admin.keys()}
 
     @app.post(f"{KEYS}/{{key_id}}/revoke", openapi_extra=needs_all_models("admin"), dependencies=may)
     def revoke_key(request: Request, key_id: str, body: RevokeAsked) -> replies.KeyRevoked:
         """The key opens nothing any more, on any replica, within a second."""
-        return desk.revoke(key_id, body.reason, caller_of(request).name)
+        return key_admin.revoke(key_id, body.reason, caller_of(request).name)

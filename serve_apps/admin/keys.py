@@ -1,4 +1,4 @@
-"""What an admin can ask about keys: make one, see them all, revoke one; the replicas are told of every change."""
+"""Makes, lists and revokes keys for admins, and tells the replicas of every change."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from windvane.serve_apps.admin.governance.replies import KeyMade, KeyRevoked, Ke
 logger = logging.getLogger(__name__)
 
 
-class KeyDesk:
-    """One per control replica; what it changes, control's own doors go by at once, and the replicas are told."""
+class KeyAdmin:
+    """One per control replica; what it changes, control's own endpoints go by at once, and the replicas are told."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class KeyDesk:
 
 
 def key_status(key: ApiKey, now: datetime) -> KeyStatus:
-    """What may be shown of a key; the digest is nobody's business."""
+    """The part of a key that may be shown; the digest is nobody's business."""
     return {
         "key_id": key.key_id,
         "name": key.name,

@@ -1,4 +1,4 @@
-"""What people can ask of control: read the loop's records, change a declaration, steer a rollout."""
+"""Administers deployed models: reads the loop's records, changes declarations, steers rollouts."""
 
 import threading
 from collections import Counter
@@ -47,23 +47,23 @@ ON_CARDS = ("approved", "promoted", "rolled_back", "aborted", "unproven")  # kin
 
 
 class Monitors(Protocol):
-    """What the monitors know of rates and latencies; may raise Unavailable."""
+    """Tells the rates and latencies that the monitors know; may raise Unavailable."""
 
     def snapshot(self, model: str) -> Snapshot:
         """Totals, rates and latencies."""
 
 
 class Records(Protocol):
-    """What is kept of single decisions and single versions."""
+    """Finds single decisions and the cards of single versions."""
 
     def explain(self, model: str, decision_id: str, by: str) -> Retold:
-        """Why that decision of a registered model is what it is; raises NotFound."""
+        """Explain that decision of a registered model; raises NotFound."""
 
     def card(self, model: str, number: int) -> Card:
         """That version's card as it was registered; raises NotFound."""
 
 
-class Desk:
+class ModelAdmin:
     """One per control replica; every verb may be called twice."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Desk:
         return {"at": self._clock().isoformat(), "models": seen, "waits": status.wait_statuses(self._waits(), may_see)}
 
     def mandate(self, model: str) -> Mandate | None:
-        """What the deployed declaration permits; None when none is deployed."""
+        """The mandate of the deployed declaration; None when none is deployed."""
         saved = self._store.get(DECLARATION, model)
         return None if saved is None else mandate_of(ModelSpec.model_validate_json(saved.body))
 
@@ -118,9 +118,8 @@ class Desk:
         saved = self._store.get(DECLARATION, model)
         if saved is None or saved.body != body:
             self._store.put(DECLARATION, model, body, saved.revision if saved else 0)
-            if (
-                saved or self._splits.load(model)[0]
-            ):  # the first time, the controller tells of the split that begins to serve
+            # The first time, the controller tells of the split that begins to serve.
+            if saved or self._splits.load(model)[0]:
                 told = f"{by} declared {model} anew" if saved else f"{by} took {model} into service again"
                 if saved and ModelSpec.model_validate_json(saved.body).rollout.approval != spec.rollout.approval:
                     told += f"; approval of its rollouts: {spec.rollout.approval}"
@@ -166,7 +165,7 @@ class Desk:
         return {"model": model, "version": number, "standing": version.standing, "page": page(card, number, since)}
 
     def events(self, model: str, after: int, limit: int) -> list[EventStatus]:
-        """What happened to the model after that event; a model that nothing ever happened to is NotFound."""
+        """The model's events after that one; a model that nothing ever happened to is NotFound."""
         found = self._store.events(model, after, limit)
         if not found and not self._store.events(model, 0, 1):
             self.spec(model)
@@ -185,7 +184,7 @@ class Desk:
         return status.rollout_status(self._rollout(model))
 
     def requester(self, model: str) -> str:
-        """Who asked for the current or last rollout, and may not approve it; raises NotFound."""
+        """The person who asked for the current or last rollout, and may not approve it; raises NotFound."""
         return self._rollout(model).gate.requester
 
     def start(
@@ -242,7 +241,7 @@ class Desk:
         )
 
     def state(self, model: str) -> ModelState:
-        """What one model's metrics are made from."""
+        """The state that one model's metrics are made from."""
         split, rollout = self._splits.load(model)[0], self._rollouts.status(model)
         arms = split.arms if split else ()
         return ModelState(
@@ -269,7 +268,7 @@ class Desk:
         return datetime.fromtimestamp(seen.watermark, UTC)
 
     def _snapshot(self, model: str) -> Snapshot | None:
-        """What the monitor sees, or None while it does not answer: then there is no figure, not a zero."""
+        """The monitor's snapshot, or None while it does not answer: then there is no figure, not a zero."""
         try:
             return self._monitors.snapshot(model)
         except Unavailable:

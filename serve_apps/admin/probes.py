@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from windvane.configs.access import ROLES
-from windvane.serve_apps.admin.route_auth import Keeper, roles_of
+from windvane.serve_apps.admin.route_auth import RouteAuth, roles_of
 from windvane.serve_apps.endpoints.http_request import Receive, Scope, Send
 
 
@@ -27,13 +27,13 @@ class Probes:
         await self._app(asked, receive, _without_body(send))
 
 
-async def options(request: Request, keeper: Keeper) -> Response | None:
-    """What a path answers, None where there is nothing; raises as `Keeper.admit` where its routes ask for a key."""
+async def options(request: Request, route_auth: RouteAuth) -> Response | None:
+    """Methods of a path, None where there is nothing; raises as `RouteAuth.admit` where its routes ask for a key."""
     found = _routes_at(request.app, request.scope)
     if not found:
         return None
     if any(roles_of(route) is not None for route, _ in found):
-        await keeper.admit(request, ROLES, found[0][1].get("model"))
+        await route_auth.admit(request, ROLES, found[0][1].get("model"))
     return Response(status_code=204, headers={"allow": ", ".join(sorted(methods_at(request.app, request.scope)))})
 
 

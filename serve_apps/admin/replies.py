@@ -1,4 +1,4 @@
-"""What the control API answers with, as types: `status.py` fills them, FastAPI's schema tells of them."""
+"""Types of the control API's replies: `status.py` fills them, FastAPI's schema tells of them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
@@ -15,7 +15,7 @@ Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "
 
 
 class CauseStatus(TypedDict):
-    """How many requests or rows, by declared field (empty: the whole request) and reason."""
+    """Number of requests or rows, by declared field (empty: the whole request) and reason."""
 
     field: str
     reason: str
@@ -53,7 +53,7 @@ class ArmStatus(TypedDict):
 
 
 class SplitStatus(TypedDict):
-    """Who answers, who is scored beside, who is kept loaded."""
+    """Versions that answer, that are scored beside, and that are kept loaded."""
 
     revision: int
     arms: list[ArmStatus]
@@ -83,7 +83,7 @@ class VerdictStatus(TypedDict):
 
 
 class AnswerStatus(TypedDict):
-    """What one person said to a change that needs two."""
+    """One person's answer to a change that needs two."""
 
     by: str
     at: Moment
@@ -91,7 +91,7 @@ class AnswerStatus(TypedDict):
 
 
 class ApprovalStatus(TypedDict):
-    """The gate before the first step: who asked for the rollout, and what was said to it."""
+    """The approval before the first step: who asked for the rollout, and what was said to it."""
 
     requester: str
     plan: str
@@ -124,7 +124,7 @@ class RolloutStatus(TypedDict):
 
 
 class RetrainStatus(TypedDict):
-    """Why a retraining was asked for and how far it is."""
+    """Reason and progress of a retraining."""
 
     request_id: str
     status: requests.Status
@@ -229,7 +229,7 @@ class Versions(TypedDict):
 
 
 class Events(TypedDict):
-    """What happened, oldest first."""
+    """Events, oldest first."""
 
     events: list[EventStatus]
 

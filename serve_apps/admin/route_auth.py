@@ -1,4 +1,4 @@
-"""Who may ask what of the control API: every route says it, and one that does not stops the start."""
+"""Admits callers to the control API's routes: every route names its roles, and one that does not stops the start."""
 
 from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, TypeAlias
@@ -11,9 +11,9 @@ from windvane.cluster.callers.caller import Caller, demand_all_models, demand_mo
 from windvane.cluster.callers.credential import credentials_in
 from windvane.cluster.errors import Malformed, WindvaneError
 from windvane.configs.access import ROLES, Role
-from windvane.serve_apps.admin.admin_audit import Orders, door_of
+from windvane.serve_apps.admin.admin_audit import AdminAudit, asked_of
 from windvane.serve_apps.endpoints.http_request import ClientGone, Receive, read_body
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import strict_json
 from windvane.serve_apps.protocol.problem import UnsupportedMediaType
 
@@ -55,19 +55,21 @@ def roles_of(route: APIRoute) -> tuple[Role, ...] | None:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who asks, once a route that needs roles has let the request in."""
+    """The caller, once a route that needs roles has let the request in."""
     caller: Caller = request.state.caller
     return caller
 
 
-class Keeper:
+class RouteAuth:
     """Lets requests of the control API in."""
 
-    def __init__(self, authenticator: Authenticator, turned_away: TurnedAway, orders: Orders | None = None) -> None:
-        """`orders` puts on the log what is ordered, and what is refused."""
+    def __init__(
+        self, authenticator: Authenticator, refusal_log: RefusalLog, admin_audit: AdminAudit | None = None
+    ) -> None:
+        """`admin_audit` puts on the log what is ordered, and what is refused."""
         self._authenticator = authenticator
-        self._turned_away = turned_away
-        self._orders = orders
+        self._refusal_log = refusal_log
+        self._admin_audit = admin_audit
 
     async def admit(self, request: Request, roles: tuple[Role, ...], model: str | None) -> None:
         """Raises Unauthorized, TooFast, or Forbidden without one of the roles or for another's model."""
@@ -81,19 +83,19 @@ class Keeper:
     async def refused(self, error: WindvaneError, request: Request) -> None:
         """Put it on record when it was for who asks; in a flood of them not each."""
         caller = getattr(request.state, "caller", None)
-        told = self._turned_away.note(error, door_of(request), caller)
-        if told and self._orders is not None:
-            await self._orders.refused(request, "" if caller is None else caller.name, error)
+        told = self._refusal_log.note(error, asked_of(request), caller)
+        if told and self._admin_audit is not None:
+            await self._admin_audit.refused(request, "" if caller is None else caller.name, error)
 
     async def ordered(self, request: Request, body: Any) -> None:
         """Put on record what is about to be done; raises Unavailable, and then it may not be."""
-        if self._orders is not None:
+        if self._admin_audit is not None:
             caller = getattr(request.state, "caller", None)
-            await self._orders.given(request, "" if caller is None else caller.name, body)
+            await self._admin_audit.given(request, "" if caller is None else caller.name, body)
 
     def route_class(self) -> type[APIRoute]:
         """Routes that ask who calls before they read a byte of the body, and then read it strictly."""
-        keeper = self
+        route_auth = self
 
         class Guarded(APIRoute):
             guarded = True
@@ -105,13 +107,13 @@ class Keeper:
 
                 async def guarded(request: Request) -> Response:
                     if roles is not None:
-                        await keeper.admit(request, roles, request.path_params.get("model"))
+                        await route_auth.admit(request, roles, request.path_params.get("model"))
                     if about_all:
                         demand_all_models(caller_of(request))
                     if not reads:
                         _demand_json(request.headers.get("content-type", ""))
                         body = await _whole(request)
-                        await keeper.ordered(request, strict_json.parse(body))
+                        await route_auth.ordered(request, strict_json.parse(body))
                         request = Request(request.scope, _again(body, request.receive))
                     return await answer(request)
 
@@ -119,7 +121,7 @@ class Keeper:
                     try:
                         return await guarded(request)
                     except WindvaneError as error:
-                        await keeper.refused(error, request)
+                        await route_auth.refused(error, request)
                         raise
 
                 return recorded
@@ -131,7 +133,7 @@ def demand_guards(app: FastAPI) -> None:
     """Raise ValueError when the app has a route that would answer and never asked who calls."""
     for route in app.routes:
         if not getattr(route, "guarded", False):
-            raise ValueError(f"{route} is not guarded: add routes to the app itself, whose route class is the Keeper's")
+            raise ValueError(f"{route} is not guarded: add routes to the app itself, whose route class is RouteAuth's")
 
 
 async def _whole(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""What an operator sees of one model, put together from the loop's records: plain JSON values, no decisions."""
+"""Puts one model's status together from the loop's records: plain JSON values, no decisions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -53,7 +53,7 @@ def model_status(
 
 
 def wait_statuses(found: Sequence[Wait], may_see: Callable[[str], bool]) -> list[WaitStatus]:
-    """Who waits, for what, since when: of the models that may be seen, and of none."""
+    """Waits of the models that may be seen, and of no model: who, for what, since when."""
     seen = [wait for wait in found if wait.model is None or may_see(wait.model)]
     return [{"model": wait.model, "sentence": wait.sentence, "since": wait.since.isoformat()} for wait in seen]
 
@@ -82,7 +82,7 @@ def traffic_status(seen: Snapshot) -> TrafficStatus:
 
 
 def split_status(split: Split) -> SplitStatus:
-    """Who answers, who is scored beside, who is kept loaded."""
+    """Versions that answer, that are scored beside, and that are kept loaded."""
     return {
         "revision": split.revision,
         "arms": [{"name": arm.name, "version": arm.version, "weight": arm.weight} for arm in split.arms],
@@ -118,7 +118,7 @@ def rollout_status(rollout: Rollout) -> RolloutStatus:
 
 
 def approval_status(rollout: Rollout) -> ApprovalStatus:
-    """Who asked, by which plan, whom it waits for, and who said what."""
+    """State of an approval: who asked, by which plan, whom it waits for, and who said what."""
     return {
         "requester": rollout.gate.requester,
         "plan": plan_digest(rollout),
@@ -148,7 +148,7 @@ def verdict_status(verdict: Verdict) -> VerdictStatus:
 
 
 def request_status(request: RetrainRequest) -> RetrainStatus:
-    """Why a retraining was asked for and how far it is."""
+    """Reason and progress of a retraining."""
     return {
         "request_id": request.request_id,
         "status": request.status,

@@ -1,4 +1,4 @@
-"""What control answers over gRPC about models that are not deployed: who may not ask learns nothing."""
+"""Answers gRPC about models that are not deployed: callers that may not ask learn nothing."""
 
 import logging
 from typing import TypeVar
@@ -8,25 +8,25 @@ from windvane.cluster.callers.caller import demand_model
 from windvane.cluster.callers.credential import credentials_in
 from windvane.cluster.errors import NotFound, WindvaneError
 from windvane.cluster.runtime.grpc_frontend import ASKED_APPLICATION
-from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.endpoints.oip_grpc import Context, demand_local, headers_of, refuse
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 Reply = TypeVar("Reply")
 logger = logging.getLogger(__name__)
 
 
-class GrpcReception:
-    """Refuses in the words of a model's own door, whether there is such a model or not."""
+class UnknownModelGrpc:
+    """Refuses in the words of a model's own endpoint, whether there is such a model or not."""
 
     def __init__(
-        self, authenticator: Authenticator, turned_away: TurnedAway, local: bool, orders: Orders | None = None
+        self, authenticator: Authenticator, refusal_log: RefusalLog, local: bool, admin_audit: AdminAudit | None = None
     ) -> None:
-        """`local` refuses callers on other machines, as the `GrpcDoor` does; `orders` puts refusals on the log."""
+        """`local` refuses callers on other machines, as the `OipGrpc` does; `admin_audit` puts refusals on the log."""
         self._authenticator = authenticator
-        self._turned_away = turned_away
+        self._refusal_log = refusal_log
         self._local = local
-        self._orders = orders
+        self._admin_audit = admin_audit
 
     async def answer(self, model: str, empty: Reply, context: Context) -> Reply:
         """`empty`, under the status that says why there is nothing else."""
@@ -44,9 +44,9 @@ class GrpcReception:
                 sentence = f"No model {model[:64]!a} is deployed here: run windvane deploy"
             raise NotFound(sentence)
         except WindvaneError as error:
-            told = self._turned_away.note(error, f"gRPC {model}", caller)
-            if told and self._orders is not None:
-                await self._orders.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
+            told = self._refusal_log.note(error, f"gRPC {model}", caller)
+            if told and self._admin_audit is not None:
+                await self._admin_audit.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
             refuse(error, context)
         except Exception:
             logger.exception("A gRPC request about %a was not answered", model[:64])

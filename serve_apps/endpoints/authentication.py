@@ -1,4 +1,4 @@
-"""Who may come to one model's doors: known callers, no faster than they may, for models that their key names."""
+"""Admits known callers to one model's endpoints, no faster than they may, for models that their key names."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from windvane.cluster.callers.caller import Caller, demand_model
 from windvane.cluster.callers.credential import credentials_in
 from windvane.cluster.errors import WindvaneError
 from windvane.configs.access import Role
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 CLIENTS: tuple[Role, ...] = ("client", "owner", "admin")  # who may ask for decisions and report outcomes
 CHOOSERS: tuple[Role, ...] = ("owner", "admin")  # who may say which version answers
@@ -18,16 +18,16 @@ def chooses(caller: Caller) -> bool:
     return not caller.roles.isdisjoint(CHOOSERS)
 
 
-class Entrance:
-    """One per replica, under its HTTP and its gRPC door."""
+class Authentication:
+    """Admits the callers of one replica, over HTTP and over gRPC."""
 
-    def __init__(self, model: str, authenticator: Authenticator, turned_away: TurnedAway | None = None) -> None:
+    def __init__(self, model: str, authenticator: Authenticator, refusal_log: RefusalLog | None = None) -> None:
         self._model = model
         self._authenticator = authenticator
-        self._turned_away = turned_away or TurnedAway()
+        self._refusal_log = refusal_log or RefusalLog()
 
     async def admit(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Who sends these headers, names in lower case; raises Unauthorized, Unavailable while none can be known."""
+        """Sender of these headers, names in lower case; raises Unauthorized, Unavailable while none can be known."""
         return await self._authenticator.admit(*credentials_in(headers))
 
     def demand(self, caller: Caller) -> None:
@@ -40,6 +40,6 @@ class Entrance:
         if rows > 1:
             self._authenticator.debit(caller, rows - 1)
 
-    def refused(self, error: WindvaneError, door: str, caller: Caller | None) -> None:
+    def refused(self, error: WindvaneError, route: str, caller: Caller | None) -> None:
         """Put it on record when it was for who calls."""
-        self._turned_away.note(error, door, caller)
+        self._refusal_log.note(error, route, caller)

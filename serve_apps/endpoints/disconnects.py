@@ -1,7 +1,7 @@
 """Ends the work for clients that hung up, without a task per request: a sweep looks at what has waited for long.
 
 Ray Serve notices a client that leaves by two tasks for every request, one of which only waits for that: 40 to 80 µs, a
-third and more of what Serve costs a request in all. What the gatekeeper hands over has nobody else to see to that; what
+third and more of what Serve costs a request in all. What the ingress hands over has nobody else to see to that; what
 goes through Serve has a header by which it is asked not to. This is how work is not done for nobody.
 """
 
@@ -13,12 +13,12 @@ from typing import Any
 
 from windvane.serve_apps.endpoints.http_request import Receive
 
-UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the door watches this request's client
+UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the endpoint watches this request's client
 PATIENCE_SECONDS = 0.02  # what is answered sooner is not looked at
 
 
-class Departures:
-    """Requests whose bodies are read and whose answers are awaited, oldest first; one event loop's."""
+class Disconnects:
+    """Watches requests whose bodies are read and whose answers are awaited, oldest first; one event loop's."""
 
     def __init__(self, ticks: Callable[[], float] = time.perf_counter) -> None:
         self._ticks = ticks
@@ -61,21 +61,21 @@ class Departures:
 class Watch:
     """The block of one request."""
 
-    __slots__ = ("_departures", "_receive")
+    __slots__ = ("_disconnects", "_receive")
 
-    def __init__(self, departures: Departures, receive: Receive | None) -> None:
-        self._departures = departures
+    def __init__(self, disconnects: Disconnects, receive: Receive | None) -> None:
+        self._disconnects = disconnects
         self._receive = receive
 
     def __enter__(self) -> None:
         if self._receive is not None:
-            self._departures.enter(self, self._receive)
+            self._disconnects.enter(self, self._receive)
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if self._receive is not None:
-            self._departures.leave(self)
+            self._disconnects.leave(self)
 
 
 def hung_up(receive: Receive) -> bool:

@@ -1,4 +1,4 @@
-"""The HTTP door: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
+"""Serves a model over HTTP: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
 
 import logging
 import time
@@ -10,20 +10,20 @@ from windvane.cluster.callers.caller import Caller, demand_role
 from windvane.cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from windvane.configs.access import ROLES
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
-from windvane.serve_apps.endpoints.disconnects import Departures
+from windvane.serve_apps.endpoints.disconnects import Disconnects
 from windvane.serve_apps.endpoints.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
-from windvane.serve_apps.endpoints.oip_http import JSON, InferDoor, Methods, Route
+from windvane.serve_apps.endpoints.oip_http import JSON, Methods, OipHttp, Route
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.ports import Log
 from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.protocol.infer_reply import refusal
 from windvane.serve_apps.protocol.outcomes import Outcomes
 from windvane.serve_apps.protocol.problem import MethodNotAllowed, Response, problem
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 Hook: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -34,16 +34,16 @@ LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that ask for no work
 logger = logging.getLogger(__name__)
 
 
-class Door:
+class HttpApp:
     """Everything under `/v2/models/{model}`; `start` and `stop` run with the server's lifespan."""
 
     def __init__(
         self,
         spec: ModelSpec,
-        entrance: Entrance,
-        roster: Roster,
+        authentication: Authentication,
+        loaded_versions: LoadedVersions,
         decider: Decider,
-        gate: Gate,
+        policy_check: PolicyCheck,
         log: Log,
         counts: RequestCounts,
         start: Hook,
@@ -52,10 +52,10 @@ class Door:
         ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._spec = spec
-        self._entrance = entrance
-        self._roster = roster
+        self._authentication = authentication
+        self._loaded_versions = loaded_versions
         self._decider = decider
-        self._gate = gate
+        self._policy_check = policy_check
         self._log = log
         self._counts = counts
         self._start = start
@@ -65,9 +65,9 @@ class Door:
         self._decide_protocol = Decide(spec)
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
-        self._departures = Departures(ticks)
-        self._inference = InferDoor(
-            spec, roster, decider, self._departures, entrance, counts, self._override, now, ticks
+        self._disconnects = Disconnects(ticks)
+        self._inference = OipHttp(
+            spec, loaded_versions, decider, self._disconnects, authentication, counts, self._override, now, ticks
         )
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},
@@ -86,7 +86,7 @@ class Door:
             await self._other(scope["type"], receive, send)
             return
         headers = dict(scope["headers"])
-        headers.pop(SINCE, None)  # anybody's word: the gatekeeper alone knows that our HAProxy is in front
+        headers.pop(SINCE, None)  # anybody's word: the ingress alone knows that our HAProxy is in front
         response = await self.answer(scope, headers, receive)
         if response is not None:
             sent = [*response.headers, (b"content-length", b"%d" % len(response.body))]
@@ -97,15 +97,15 @@ class Door:
         """The reply to one HTTP request, an error's too; None when its client is gone. `headers` are the scope's."""
         caller = None
         try:
-            caller = await self._entrance.admit(scope["headers"])
-            self._entrance.demand(caller)
+            caller = await self._authentication.admit(scope["headers"])
+            self._authentication.demand(caller)
             route = self._route(scope)
             demand_role(caller, *route.roles)
             return await route.answer(headers, receive, caller)
         except ClientGone:
             return None
         except WindvaneError as error:
-            self._entrance.refused(error, f"{scope['method']} {scope['path']}", caller)
+            self._authentication.refused(error, f"{scope['method']} {scope['path']}", caller)
             return self._refusal(error, scope)
         except Exception:
             logger.exception("%s %s was not answered", scope["method"], scope["path"])
@@ -145,7 +145,7 @@ class Door:
         return route
 
     def _refusal(self, error: WindvaneError, scope: Scope) -> Response:
-        """Problem details from our own doors, the protocol's `error` from its own; counted unless it only looks."""
+        """Problem details from our own endpoints, the protocol's `error` from its own; counted unless it only looks."""
         path = scope["path"]
         if scope["method"] not in LOOKING:
             self._counts.refused(error)
@@ -156,19 +156,19 @@ class Door:
         deadline = deadline_of(headers, arrived)
         override = self._override(headers, caller)
         body = await self._body(headers, receive)
-        await self._decider.turnstile.turn(len(body))
+        await self._decider.body_queue.turn(len(body))
         asked = self._decide_protocol.decode(body, self._now())
-        self._entrance.debit(caller, len(asked))
-        with self._departures.watch(headers, receive):
+        self._authentication.debit(caller, len(asked))
+        with self._disconnects.watch(headers, receive):
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, caller=caller)
         if asked.warnings or asked.refused:
             self._counts.answered(asked.warnings, asked.refused)
         return Response(200, self._decide_protocol.encode(asked, answers), JSON)
 
     async def _outcomes(self, headers: Headers, receive: Receive, caller: Caller) -> Response:
-        self._gate.demand(caller, REPORT_OUTCOME)
+        self._policy_check.demand(caller, REPORT_OUTCOME)
         reported = self._outcomes_protocol.decode(await self._body(headers, receive), self._now(), caller.name)
-        self._entrance.debit(caller, len(reported))
+        self._authentication.debit(caller, len(reported))
         for outcome in reported.outcomes:
             self._log.append(outcome)
         await self._log.commit()
@@ -194,5 +194,5 @@ class Door:
 
 
 async def _options(allowed: str, _headers: Headers, _receive: Receive, _caller: Caller) -> Response:
-    """What is answered at a path."""
+    """Answer OPTIONS: the methods of a path."""
     return Response(204, b"", ((b"allow", allowed.encode()),))

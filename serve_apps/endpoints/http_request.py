@@ -1,4 +1,4 @@
-"""What the HTTP doors read of a request: its headers, and its body up to a limit."""
+"""Reads an HTTP request: its headers, and its body up to a limit."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
@@ -55,7 +55,7 @@ def demand_json(headers: Headers) -> None:
 
 
 def json_length(headers: Headers) -> int | None:
-    """How many bytes of the body are JSON when tensors follow it, None when all are.
+    """Number of the body's bytes that are JSON when tensors follow it, None when all are.
 
     Raises Malformed, or UnsupportedMediaType when the body is announced as something else than either.
     """

@@ -1,10 +1,10 @@
 """Answers right behind uvicorn what a model is deployed for, and refuses there what would be answered too late.
 
-Ray Serve's own way from the socket to our door costs more than a decision (docs/performance.md): so decisions and
-outcomes are handed to the door here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
-`middlewares`, which every process of Ray's that speaks HTTP calls once; only where a replica is guarded does it do
-anything. What Serve did for those requests: `Guarded.ongoing` is for `autoscaling.py`, and a replica that is stopped is
-ended by Serve after uvicorn has answered whoever came.
+Ray Serve's own way from the socket to our app costs more than a decision (docs/performance.md): so decisions and
+outcomes are handed to the app here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
+`middlewares`, which every process of Ray's that speaks HTTP calls once; only where a process has a replica does it do
+anything. What Serve did for those requests: `LocalReplica.ongoing` is for `autoscaling.py`, and a replica that is
+stopped is ended by Serve after uvicorn has answered whoever came.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ ILLEGIBLE = "A header is not text in UTF-8: send its value in ASCII"
 
 
 class Answering(Protocol):
-    """The door, as it is needed here."""
+    """The HTTP app, as it is needed here."""
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         """The reply to one HTTP request, whatever happens; None when its client is gone."""
@@ -39,57 +39,57 @@ class Answering(Protocol):
         """Count a request that is refused before it is read."""
 
 
-class Guarded:
-    """The replica of this process: who may come in, the door that answers, and the loop on which both live."""
+class LocalReplica:
+    """The replica of this process: who may come in, the app that answers, and the loop on which both live."""
 
-    def __init__(self, admission: Admission, door: Answering, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, admission: Admission, http_app: Answering, loop: asyncio.AbstractEventLoop) -> None:
         self.admission = admission
-        self.door = door
+        self.http_app = http_app
         self.loop = loop
-        self.ongoing = 0  # requests that the door is answering without Serve knowing of them
+        self.ongoing = 0  # requests that the app is answering without Serve knowing of them
 
 
-_guarded: list[Guarded] = []  # of this process; Ray makes the middleware, so nobody could hand it over
+_local_replicas: list[LocalReplica] = []  # of this process; Ray makes the middleware, so nobody could hand it over
 
 
-def guard(replica: Guarded) -> None:
+def guard(replica: LocalReplica) -> None:
     """From now on ask this one about every request to this process."""
-    _guarded[:] = [replica]
+    _local_replicas[:] = [replica]
 
 
-def leave(replica: Guarded) -> None:
+def leave(replica: LocalReplica) -> None:
     """Ask it no more."""
-    if replica in _guarded:
-        _guarded.remove(replica)
+    if replica in _local_replicas:
+        _local_replicas.remove(replica)
 
 
 def middlewares() -> list[Middleware]:
-    """What Ray Serve is to put before every application."""
-    return [Middleware(Gatekeeper)]
+    """Middlewares that Ray Serve puts before every application."""
+    return [Middleware(Ingress)]
 
 
-class Gatekeeper:
-    """ASGI middleware: counts requests in and out, refuses when admission says so, and hands over to the door."""
+class Ingress:
+    """ASGI middleware: counts requests in and out, refuses when admission says so, and hands over to the app."""
 
     def __init__(
         self,
         app: Callable[..., object],
-        guarded: list[Guarded] = _guarded,
+        local_replicas: list[LocalReplica] = _local_replicas,
         ticks: Callable[[], float] = time.perf_counter,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
-        self._guarded = guarded
+        self._local_replicas = local_replicas
         self._ticks = ticks
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
         path = scope.get("path", "")
-        if not self._guarded or not path.endswith(HANDED_OVER) or scope["type"] != "http":
+        if not self._local_replicas or not path.endswith(HANDED_OVER) or scope["type"] != "http":
             await self._through_serve(path, scope, receive, send)
             return
-        replica, headers = self._guarded[0], dict(scope["headers"])
+        replica, headers = self._local_replicas[0], dict(scope["headers"])
         if not path.endswith(WORK):
             await self._hand_over(replica, path, headers, scope, receive, send)
             return
@@ -98,7 +98,7 @@ class Gatekeeper:
         try:
             predicted = admission.enter(self._budget(headers, admission) if admission.is_busy else None)
         except Unavailable as error:
-            replica.door.shed(error)
+            replica.http_app.shed(error)
             await _reply(refusal_at(error, path), headers, send)
             return
         took = 0.0
@@ -112,23 +112,23 @@ class Gatekeeper:
         """Seconds that are left for a request that waited before it came here: of its own deadline, else of ours."""
         try:
             deadline = deadline_of(headers, 0.0)
-        except Invalid:  # the door says what is wrong with it
+        except Invalid:  # the app says what is wrong with it
             deadline = None
         unseen = waited(headers, self._now) if SINCE in headers else admission.unseen
         return admission.left(unseen) if deadline is None else deadline - unseen
 
     async def _hand_over(
-        self, replica: Guarded, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
+        self, replica: LocalReplica, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
     ) -> bool:
-        """Whether there was somebody to answer; by way of Serve where the door lives on another loop than uvicorn."""
+        """Whether there was somebody to answer; by way of Serve where the app lives on another loop than uvicorn."""
         if replica.loop is not asyncio.get_running_loop():
-            scope["headers"].append(UNWATCHED)  # the door sees to clients that hang up, for less
+            scope["headers"].append(UNWATCHED)  # the app sees to clients that hang up, for less
             await self._through_serve(path, scope, receive, send)
             return True
         headers[UNWATCHED[0]] = UNWATCHED[1]
         replica.ongoing += 1
         try:
-            response = await replica.door.answer(scope, headers, receive)
+            response = await replica.http_app.answer(scope, headers, receive)
             if response is not None:
                 await _reply(response, headers, send)
         finally:

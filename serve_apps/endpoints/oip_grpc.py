@@ -1,4 +1,4 @@
-"""The gRPC door: the Open Inference Protocol's methods on the data plane that HTTP has; errors are mapped once."""
+"""Serves the Open Inference Protocol over gRPC, on the data plane that HTTP has; maps every error once."""
 
 import logging
 import math
@@ -13,7 +13,7 @@ from windvane.cluster.callers.caller import Caller, demand_role
 from windvane.cluster.errors import Forbidden, NotFound, TooLarge, Unavailable, WindvaneError
 from windvane.configs.access import ROLES, Role
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import HEADER, read_deadline
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
@@ -21,8 +21,9 @@ from windvane.serve_apps.protocol.inference import Inference, version_of
 from windvane.serve_apps.protocol.metadata import metadata
 from windvane.serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
+# By an error's HTTP status.
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -34,7 +35,7 @@ CODES = {
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
-}  # of an error's HTTP status
+}
 LONGEST_DETAILS = 1000  # they travel in a header, each byte as up to three
 LOCAL_PEERS = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "ipv6:[::ffff:127.", "ipv6:%5B::ffff:127.", "unix:")
 Reply = TypeVar("Reply")
@@ -42,13 +43,13 @@ logger = logging.getLogger(__name__)
 
 
 class Context(Protocol):
-    """What is used of Ray Serve's `RayServegRPCContext`; the call's own deadline is not in it."""
+    """The part of Ray Serve's `RayServegRPCContext` that is used; the call's own deadline is not in it."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str]]:
-        """What the caller sent beside the message."""
+        """Metadata that the caller sent beside the message."""
 
     def peer(self) -> str:
-        """Who called: `ipv4:127.0.0.1:40312`."""
+        """Address of the caller: `ipv4:127.0.0.1:40312`."""
 
     def set_code(self, code: grpc.StatusCode) -> None:
         """The status to answer with."""
@@ -57,17 +58,17 @@ class Context(Protocol):
         """The sentence beside it."""
 
     def set_trailing_metadata(self, trailing_metadata: list[tuple[str, str]]) -> None:
-        """What follows the reply."""
+        """Set what follows the reply."""
 
 
-class GrpcDoor:
+class OipGrpc:
     """One model's side of `inference.GRPCInferenceService`."""
 
     def __init__(
         self,
         spec: ModelSpec,
-        entrance: Entrance,
-        roster: Roster,
+        authentication: Authentication,
+        loaded_versions: LoadedVersions,
         decider: Decider,
         counts: RequestCounts,
         local: bool = True,
@@ -76,8 +77,8 @@ class GrpcDoor:
     ) -> None:
         """`local` refuses callers on other machines, since Ray binds replicas' own gRPC ports on all interfaces."""
         self._spec = spec
-        self._entrance = entrance
-        self._roster = roster
+        self._authentication = authentication
+        self._loaded_versions = loaded_versions
         self._decider = decider
         self._counts = counts
         self._local = local
@@ -95,7 +96,7 @@ class GrpcDoor:
     async def metadata(
         self, request: messages.ModelMetadataRequest, context: Context
     ) -> messages.ModelMetadataResponse:
-        """What the model takes and gives."""
+        """Describe the model's inputs and outputs."""
         return await self._answered(lambda _: self._metadata(request), ROLES, messages.ModelMetadataResponse(), context)
 
     async def ready(self, request: messages.ModelReadyRequest, context: Context) -> messages.ModelReadyResponse:
@@ -112,14 +113,16 @@ class GrpcDoor:
         sent = dict(context.invocation_metadata())
         deadline = read_deadline(sent[HEADER], arrived) if HEADER in sent else None
         override = (
-            choose(request.model_version, self._roster, lambda: chooses(caller)) if request.model_version else None
+            choose(request.model_version, self._loaded_versions, lambda: chooses(caller))
+            if request.model_version
+            else None
         )
         admission = self._decider.admission
         predicted, took = admission.enter(None if deadline is None else deadline - arrived - admission.unseen), 0.0
         try:
             message = request_of(request)
             asked = self._inference.ask(message, self._now())
-            self._entrance.debit(caller, len(asked.questions))
+            self._authentication.debit(caller, len(asked.questions))
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, asked.encoded, caller)
             took = self._ticks() - arrived
         finally:
@@ -131,11 +134,11 @@ class GrpcDoor:
 
     async def _metadata(self, request: messages.ModelMetadataRequest) -> messages.ModelMetadataResponse:
         self._demand(request.name, request.version)
-        return metadata_of(metadata(self._spec, self._roster.loaded))
+        return metadata_of(metadata(self._spec, self._loaded_versions.loaded))
 
     async def _ready(self, request: messages.ModelReadyRequest) -> messages.ModelReadyResponse:
         self._demand(request.name)
-        loaded = not request.version or any(request.version == str(number) for number in self._roster.loaded)
+        loaded = not request.version or any(request.version == str(number) for number in self._loaded_versions.loaded)
         try:
             self._decider.demand_ready()
         except Unavailable:
@@ -150,12 +153,12 @@ class GrpcDoor:
         try:
             if self._local:
                 demand_local(context)
-            caller = await self._entrance.admit(headers_of(context))
-            self._entrance.demand(caller)
+            caller = await self._authentication.admit(headers_of(context))
+            self._authentication.demand(caller)
             demand_role(caller, *roles)
             return await answer(caller)
         except WindvaneError as error:
-            self._entrance.refused(error, f"gRPC {self._spec.name}", caller)
+            self._authentication.refused(error, f"gRPC {self._spec.name}", caller)
             self._refuse(error, roles, context)
         except Exception:
             logger.exception("A gRPC request about %s was not answered", self._spec.name)
@@ -172,7 +175,7 @@ class GrpcDoor:
         if model != self._spec.name:
             raise NotFound(f"No model {model[:64]!a} answers here; this is {self._spec.name}")
         if version:
-            loaded_number(version, self._roster)
+            loaded_number(version, self._loaded_versions)
 
 
 def headers_of(context: Context) -> list[tuple[bytes, bytes]]:

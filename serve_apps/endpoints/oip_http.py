@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over HTTP, under the model's path: metadata, readiness, infer; raw ASGI as the Door."""
+"""Serves the Open Inference Protocol over HTTP, under the model's path: metadata, readiness, infer; raw ASGI."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,9 +10,9 @@ from windvane.cluster.callers.caller import Caller
 from windvane.cluster.errors import Invalid
 from windvane.configs.access import ROLES, Role
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Entrance, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
 from windvane.serve_apps.endpoints.deadline import deadline_of, waited
-from windvane.serve_apps.endpoints.disconnects import Departures
+from windvane.serve_apps.endpoints.disconnects import Disconnects
 from windvane.serve_apps.endpoints.http_request import Headers, Receive, json_length, read_body
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
@@ -22,7 +22,7 @@ from windvane.serve_apps.protocol.inference import Inference
 from windvane.serve_apps.protocol.metadata import metadata
 from windvane.serve_apps.protocol.problem import Response
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 Answer: TypeAlias = Callable[[Headers, Receive, Caller], Awaitable[Response]]
 JSON = ((b"content-type", b"application/json"),)
@@ -30,7 +30,7 @@ JSON = ((b"content-type", b"application/json"),)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What answers, and the roles of which a caller needs one."""
+    """An answering function, and the roles of which a caller needs one."""
 
     answer: Answer
     roles: tuple[Role, ...]
@@ -39,16 +39,16 @@ class Route:
 Methods: TypeAlias = Mapping[str, Route]
 
 
-class InferDoor:
+class OipHttp:
     """`routes` by path for the version that the split picks; `version_routes` finds those that name one."""
 
     def __init__(
         self,
         spec: ModelSpec,
-        roster: Roster,
+        loaded_versions: LoadedVersions,
         decider: Decider,
-        departures: Departures,
-        entrance: Entrance,
+        disconnects: Disconnects,
+        authentication: Authentication,
         counts: RequestCounts,
         override: Callable[[Headers, Caller], int | None],
         now: Callable[[], float],
@@ -56,10 +56,10 @@ class InferDoor:
     ) -> None:
         """`override` says which version an owner's header wants."""
         self._spec = spec
-        self._roster = roster
+        self._loaded_versions = loaded_versions
         self._decider = decider
-        self._departures = departures
-        self._entrance = entrance
+        self._disconnects = disconnects
+        self._authentication = authentication
         self._counts = counts
         self._override = override
         self._now = now
@@ -99,33 +99,33 @@ class InferDoor:
         self, _headers: Headers, _receive: Receive, _caller: Caller, version: str | None = None
     ) -> Response:
         if version is not None:
-            loaded_number(version, self._roster)
-        return Response(200, json.dumps(metadata(self._spec, self._roster.loaded)).encode(), JSON)
+            loaded_number(version, self._loaded_versions)
+        return Response(200, json.dumps(metadata(self._spec, self._loaded_versions.loaded)).encode(), JSON)
 
     async def _ready(
         self, _headers: Headers, _receive: Receive, _caller: Caller, version: str | None = None
     ) -> Response:
         self._decider.demand_ready()
         if version is not None:
-            loaded_number(version, self._roster)
+            loaded_number(version, self._loaded_versions)
         return Response(200, b'{"ready":true}', JSON)
 
     async def _infer(self, headers: Headers, receive: Receive, caller: Caller, version: str | None = None) -> Response:
         arrived = self._ticks() - waited(headers, self._now)
         override = self._override(headers, caller)
         if version is not None:
-            chosen = choose(version, self._roster, lambda: chooses(caller))
+            chosen = choose(version, self._loaded_versions, lambda: chooses(caller))
             if override is not None and str(override) != version:
                 raise Invalid(f"The path asks for version {version[:20]!a} and the header for {override}: send one")
             override = chosen if override is None else override
         json_bytes = json_length(headers)
         deadline = deadline_of(headers, arrived)
         raw = await read_body(headers, receive, self._most_bytes)
-        await self._decider.turnstile.turn(len(raw))
+        await self._decider.body_queue.turn(len(raw))
         body = read_infer(raw, json_bytes, self._spec.name)
         asked = self._inference.ask(body.request, self._now())
-        self._entrance.debit(caller, len(asked.questions))
-        with self._departures.watch(headers, receive):
+        self._authentication.debit(caller, len(asked.questions))
+        with self._disconnects.watch(headers, receive):
             answers = await self._decider.decide(asked.questions, arrived, override, deadline, asked.encoded, caller)
         if asked.warnings:
             self._counts.answered(asked.warnings)

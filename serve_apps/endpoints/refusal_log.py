@@ -1,4 +1,4 @@
-"""Who was not let in, or not let do something: on record, each with its reason, however many come."""
+"""Records callers that were not let in, or not let do something, each with its reason, however many come."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from windvane.cluster.decision_log.record import Act, Value
 from windvane.cluster.errors import Denied, Forbidden, TooFast, Unauthorized, WindvaneError
 
 MOST_LINES, PERIOD_SECONDS = 60, 60.0  # of each caller, and of all who are not known: those beyond are counted
-LONGEST_DOOR, LONGEST_WHY = 120, 500
+LONGEST_ROUTE, LONGEST_WHY = 120, 500
 REFUSED = "refused"  # the kind of act that it is
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class Refused:
     """One request that was refused for who sent it; nothing of the credential is in it."""
 
-    door: str  # what was asked for, such as `POST /v2/models/trips/decide`
+    route: str  # what was asked for, such as `POST /v2/models/trips/decide`
     status: int
     why: str
     caller: str | None  # None: not known
@@ -29,15 +29,15 @@ class Refused:
     def line(self) -> str:
         """For people."""
         who = "nobody known" if self.caller is None else f"{self.caller!a} ({self.key_id or 'without a key'})"
-        return f"{self.status} for {who} at {self.door!a}: {self.why}"
+        return f"{self.status} for {who} at {self.route!a}: {self.why}"
 
     def act(self, model: str, at: float) -> Act:
         """For the decision log."""
-        facts: dict[str, Value] = {"order": self.door, "status": self.status, "key_id": self.key_id}
+        facts: dict[str, Value] = {"order": self.route, "status": self.status, "key_id": self.key_id}
         return Act(at, REFUSED, self.caller or "", model, None, self.why[:LONGEST_WHY], facts)
 
 
-class TurnedAway:
+class RefusalLog:
     """One per process."""
 
     def __init__(
@@ -54,7 +54,7 @@ class TurnedAway:
         self._lines: Counter[str | None] = Counter()  # by who was refused, in this period
         self.count = 0
 
-    def note(self, error: WindvaneError, door: str, caller: Caller | None) -> bool:
+    def note(self, error: WindvaneError, route: str, caller: Caller | None) -> bool:
         """Put it on record when it is about who calls; whether it was told, and not only counted."""
         if not isinstance(error, Unauthorized | Forbidden | TooFast):
             return False
@@ -69,7 +69,7 @@ class TurnedAway:
         self._lines[name] += 1
         if self._lines[name] > MOST_LINES:
             return False
-        refused = Refused(door[:LONGEST_DOOR], error.status, str(error), name, key_id)
+        refused = Refused(route[:LONGEST_ROUTE], error.status, str(error), name, key_id)
         self._tell(refused.line())
         if self._record is not None and not (isinstance(error, Denied) and error.decision_ids):  # which are on it
             try:

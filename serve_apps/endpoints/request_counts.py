@@ -9,7 +9,7 @@ Cause: TypeAlias = tuple[str, str]  # field, empty where it is the request as a 
 
 
 class SentCounts(Protocol):
-    """Where the counts go."""
+    """Receives the counts."""
 
     def refused(self, causes: Iterable[Cause], n: int = 1) -> None:
         """Count requests, or instances of one, that were refused, each for all of these causes."""

@@ -1,4 +1,4 @@
-"""Who may wait: what will probably be answered in time is taken, the rest is refused at once and told when to come.
+"""Admits requests that will probably be answered in time; refuses the rest at once and says when to come again.
 
 A request is predicted to take the time of the work that is before it and its own:
 
@@ -20,7 +20,7 @@ from windvane.cluster.errors import Expired, Overloaded
 
 REQUEST_WORK = 16  # rows whose decision costs as much CPU as one request's way through the server and back
 REFUSAL_WORK = 11  # the same of a request that is refused before it is read
-HIDDEN_TURNS = 2.0  # turns of the loop between a request's arrival at the socket and at the door
+HIDDEN_TURNS = 2.0  # turns of the loop between a request's arrival at the socket and at the endpoint
 HEADROOM = 0.6  # share of its time that a large request may be predicted to take; the rest is for what no mean predicts
 FIRST_PACE = 10e-6  # seconds of CPU per unit of work, until some was measured
 PACE_MEMORY = 0.5  # seconds of CPU after which a measurement counts half
@@ -28,7 +28,7 @@ TURN_MEMORY, ANSWER_MEMORY, SIZE_MEMORY = 4, 256, 16  # turns, answers, requests
 QUEUE_SHARE = 0.1  # of the patience; only predictions above it say something about the correction
 LEAST_SHARE = 0.2  # of the patience that is given to who has lost the rest before we saw it: a stall is no queue
 LEAST_CORRECTION, MOST_CORRECTION = 0.5, 4.0
-MOST_OFF = 2.0  # that one answer may say it was off: a stall of the machine must not shut the gate
+MOST_OFF = 2.0  # that one answer may say it was off: a stall of the machine must not refuse everybody
 
 
 class Admission:
@@ -73,7 +73,7 @@ class Admission:
 
     @property
     def correction(self) -> float:
-        """What answers took over what they were predicted to take."""
+        """Ratio of the time that answers took to the time predicted."""
         return self._correction
 
     @property
@@ -124,7 +124,7 @@ class Admission:
             self._correction = min(max(corrected, LEAST_CORRECTION), MOST_CORRECTION)
 
     def admit(self, rows: int, arrived: float, now: float, deadline: float | None = None) -> None:
-        """Take a request of that many rows that came to the door then, now that it was read.
+        """Take a request of that many rows that came to the endpoint then, now that it was read.
 
         Raises Overloaded when that is too long or too many rows wait, Expired when its deadline has passed.
         """

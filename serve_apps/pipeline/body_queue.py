@@ -6,7 +6,7 @@ from collections import deque
 LARGE_BYTES = 16_384  # of a body: reading it takes longer than everything else about a single row
 
 
-class Turnstile:
+class BodyQueue:
     """First come, first served; one event loop's.
 
     Without it, all bodies that are complete are read in one turn. Under overload such a turn grows to the length of

@@ -1,18 +1,18 @@
-"""How long a piece of work takes at each size, learnt from how long it took: inline when short, else in a thread."""
+"""Estimates how long a piece of work takes at each size, from how long it took: inline when short, else in a thread."""
 
 from math import inf
 
 WEIGHT = 0.25  # of the newest measurement
 
 
-class Pace:
+class CostEstimate:
     """Expected seconds by number of rows, in steps of a factor of two; sizes never seen take for ever.
 
-    >>> pace = Pace()
-    >>> pace.expected(64)
+    >>> estimate = CostEstimate()
+    >>> estimate.expected(64)
     inf
-    >>> pace.took(100, 0.002)
-    >>> pace.expected(64), pace.expected(63)
+    >>> estimate.took(100, 0.002)
+    >>> estimate.expected(64), estimate.expected(63)
     (0.002, inf)
     """
 

@@ -1,4 +1,4 @@
-"""What policy does not let be decided, or be done: on record first, and then refused."""
+"""Refuses what policy does not let be decided or done, once it is on record."""
 
 import asyncio
 import logging
@@ -47,13 +47,13 @@ class Denials:
             error = done.exception()
             finished(
                 sum(
-                    row.pending.fail(row.place, denied(ruled.verdict, (name,)) if error is None else told(error))
-                    for row, ruled, name in zip(scored.rows, scored.ruled, ids, strict=True)
+                    row.pending.fail(row.place, denied(taken.verdict, (name,)) if error is None else told(error))
+                    for row, taken, name in zip(scored.rows, scored.taken, ids, strict=True)
                 )
             )
             if error is None:
-                for ruled in scored.ruled:
-                    self._counts.denied(ruled.verdict.category)
+                for taken in scored.taken:
+                    self._counts.denied(taken.verdict.category)
 
         try:
             ids = self._records.blocked(scored, self._now())

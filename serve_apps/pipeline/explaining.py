@@ -1,4 +1,4 @@
-"""Which rows are explained, when and where: on the loop where that was quick lately, else in a thread."""
+"""Explains the rows that ask for it or owe it: on the loop where that was quick lately, else in a thread."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.policy import EXPLANATION
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.pipeline.cost_estimate import Pace
+from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
 from windvane.serve_apps.pipeline.pending import Scored
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 from windvane.serve_apps.versions.reasons.adverse_action import Explained
@@ -31,17 +31,18 @@ class Explaining:
         self._told = told
         self._explainer = ThreadPoolExecutor(1, "explain")
         self._searcher = ThreadPoolExecutor(1, "search")
-        self._paces: WeakKeyDictionary[LoadedVersion, Pace] = WeakKeyDictionary()  # one goes with its version
+        # An estimate goes with its version.
+        self._estimates: WeakKeyDictionary[LoadedVersion, CostEstimate] = WeakKeyDictionary()
 
     def take(self, scored: Scored) -> None:
         """Tell at once of rows without an explanation, and of those asked for or owed one when it is there."""
         every, adverse, rows = self._every, self._adverse, scored.rows
         asked = [
             place
-            for place, (row, ruled) in enumerate(zip(rows, scored.ruled, strict=True))
-            if every or row.question.explain or EXPLANATION in ruled.verdict.requires
+            for place, (row, taken) in enumerate(zip(rows, scored.taken, strict=True))
+            if every or row.question.explain or EXPLANATION in taken.verdict.requires
         ]
-        owed = [place for place, ruled in enumerate(scored.ruled) if ruled.action in adverse] if adverse else []
+        owed = [place for place, taken in enumerate(scored.taken) if taken.action in adverse] if adverse else []
         if not asked and not owed:
             self._told(scored, None, None)
             return
@@ -53,23 +54,23 @@ class Explaining:
         if explained:
             self._explain(scored if len(explained) == len(rows) else scored.only(sorted(explained)))
         for place in sorted(searched):  # one by one: each takes milliseconds, and nobody waits for the last
-            self._beside(self._searcher, scored.only([place]), Pace())
+            self._beside(self._searcher, scored.only([place]), CostEstimate())
 
     def _explain(self, scored: Scored) -> None:
         """Here when that is quick, else in a thread, so that nobody waits long for what others asked."""
-        pace = self._paces.setdefault(scored.loaded, Pace())
-        if pace.expected(len(scored.rows)) > LONGEST_HELD_SECONDS:
-            self._beside(self._explainer, scored, pace)
+        estimate = self._estimates.setdefault(scored.loaded, CostEstimate())
+        if estimate.expected(len(scored.rows)) > LONGEST_HELD_SECONDS:
+            self._beside(self._explainer, scored, estimate)
             return
         try:
-            explanations = _explained(scored, pace)
+            explanations = _explained(scored, estimate)
         except Exception as error:  # noqa: BLE001  told on: another version answers
             self._told(scored, None, error)
         else:
             self._told(scored, explanations, None)
 
-    def _beside(self, threads: ThreadPoolExecutor, scored: Scored, pace: Pace) -> None:
-        explaining = self._loop.run_in_executor(threads, _explained, scored, pace)
+    def _beside(self, threads: ThreadPoolExecutor, scored: Scored, estimate: CostEstimate) -> None:
+        explaining = self._loop.run_in_executor(threads, _explained, scored, estimate)
 
         def explained(done: "asyncio.Future[Explanations]") -> None:
             error = done.exception()
@@ -78,17 +79,17 @@ class Explaining:
         explaining.add_done_callback(explained)
 
 
-def _explained(scored: Scored, pace: Pace) -> Explanations:
-    """What each row is told; raises Unavailable. What is measured is this thread's own time."""
+def _explained(scored: Scored, estimate: CostEstimate) -> Explanations:
+    """Explain each row; raises Unavailable. Measures this thread's own time."""
     start = time.thread_time()
     loaded = scored.loaded
-    grounding, contributions = loaded.grounding, loaded.explain(scored.encoded).tolist()
+    adverse_action, contributions = loaded.adverse_action, loaded.explain(scored.encoded).tolist()
     try:
         told = [
-            grounding.explained(row.question, ruled.action, tuple(weights))
-            for row, ruled, weights in zip(scored.rows, scored.ruled, contributions, strict=True)
+            adverse_action.explained(row.question, taken.action, tuple(weights))
+            for row, taken, weights in zip(scored.rows, scored.taken, contributions, strict=True)
         ]
     except Exception as error:
         raise Unavailable(f"Version {loaded.number} cannot explain: {error}") from error
-    pace.took(len(told), time.thread_time() - start)
+    estimate.took(len(told), time.thread_time() - start)
     return told

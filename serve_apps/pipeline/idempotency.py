@@ -14,14 +14,14 @@ from windvane.serve_apps.protocol.question import Answer, Question
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What was asked under a key (a digest, so that large questions cost no memory), and the answer to come."""
+    """Digest of the question under a key (so that large questions cost no memory), and the answer to come."""
 
     asked: bytes
     subject: str
     answer: asyncio.Future[list[Answer]]  # of one
 
 
-class Repeats:
+class Idempotency:
     """The last `most` keys of this replica, each a caller's own.
 
     One that fell out, or came to another replica, is decided again. It then has the same `decision_id`, and monitors

@@ -36,7 +36,7 @@ class Pending:
         self.arrived = arrived  # seconds of the monotonic clock, as is the deadline
         self.override = override
         self.deadline = deadline
-        self.block = block  # float32[n, F] when the door had the rows encoded
+        self.block = block  # float32[n, F] when the endpoint had the rows encoded
         self.answer = answer
         self._left = len(questions)
         self._answers: list[Answer | BaseException | None] = [None] * self._left
@@ -86,8 +86,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     bucket: int
 
 
-class Ruled(msgspec.Struct, frozen=True, gc=False):
-    """What is done about one row, why, and what policy says of it."""
+class ActionTaken(msgspec.Struct, frozen=True, gc=False):
+    """The action about one row, its reasons, and the policy's verdict on it."""
 
     proposed: str  # the action that the score leads to
     action: str
@@ -105,18 +105,18 @@ class Scored:
     rows: list[Row]
     encoded: Rows
     scores: Scores
-    ruled: list[Ruled]
+    taken: list[ActionTaken]
 
     def only(self, places: Sequence[int]) -> "Scored":
         """The rows that stand at these places."""
         chosen = list(places)
         rows = [self.rows[place] for place in chosen]
-        ruled = [self.ruled[place] for place in chosen]
-        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen], ruled=ruled)
+        taken = [self.taken[place] for place in chosen]
+        return replace(self, rows=rows, encoded=self.encoded[chosen], scores=self.scores[chosen], taken=taken)
 
 
 def block(rows: list[Row]) -> Rows | None:
-    """The rows as doors encoded them, float32[n, F]; None unless every one was."""
+    """The rows as endpoints encoded them, float32[n, F]; None unless every one was."""
     first = rows[0].pending
     if rows[-1].pending is first and len(rows) == len(first):  # a large request, a batch by itself
         return first.block
@@ -125,7 +125,7 @@ def block(rows: list[Row]) -> Rows | None:
 
 
 def parts(questions: Sequence[Question], largest: int) -> Iterator[slice]:
-    """How a request is taken apart: at most `largest` rows each, and a row with an idempotency key by itself.
+    """Take a request apart: at most `largest` rows each, and a row with an idempotency key by itself.
 
     >>> plain, keyed = Question("a", ()), Question("b", (), request_id="k")
     >>> [(part.start, part.stop) for part in parts([plain, plain, plain, keyed, plain], 2)]

@@ -1,4 +1,4 @@
-"""Policy on the decision path: may this be decided at all, and may what came out of it be done without a person?"""
+"""Checks policy on the decision path: whether a question may be decided, and its action taken without a person."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -34,8 +34,8 @@ class InForce(Protocol):
         """The newest; another one after every change."""
 
 
-class Word(Protocol):
-    """What subjects agreed to."""
+class ConsentLookup(Protocol):
+    """Tells what subjects agreed to."""
 
     def of(self, subject: str, purpose: str) -> bool | None:
         """None when the subject never said."""
@@ -55,11 +55,11 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
     acts: dict[str, Verdict]  # by action: the newest verdict on it, where it holds for more than one risk
 
 
-class Gate:
-    """One model's, in one replica; belongs to the event loop."""
+class PolicyCheck:
+    """Checks one model's questions and actions, in one replica; belongs to the event loop."""
 
     def __init__(
-        self, mandate: Mandate, in_force: InForce, consents: Word, is_fresh: Callable[[], bool] = lambda: True
+        self, mandate: Mandate, in_force: InForce, consents: ConsentLookup, is_fresh: Callable[[], bool] = lambda: True
     ) -> None:
         """`is_fresh` says whether every withdrawal that was acknowledged is known here."""
         self._mandate = mandate
@@ -93,7 +93,7 @@ class Gate:
         """Whether the action may be taken without a person; `score` in [0, 1].
 
         A verdict says for which risks it holds, all else being equal; here all else is: caller, purpose and policy set
-        are those of the basis, the mandate is the one of this gate.
+        are those of the basis, the mandate is this model's.
         """
         known, risk = basis.acts.get(action), ppm(score)
         if known is not None and known.alike is not None and known.alike[0] <= risk <= known.alike[1]:

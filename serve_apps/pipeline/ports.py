@@ -1,4 +1,4 @@
-"""Where decisions go besides the caller: ports to the decision log and to what the monitors count."""
+"""Ports that take decisions besides the caller: the decision log, and what the monitors count."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class GroupLog(Log, Protocol):
 
 
 class Counts(Protocol):
-    """What the monitors need, added up per micro-batch."""
+    """Adds up what the monitors need, per micro-batch."""
 
     def add(
         self,

@@ -1,4 +1,4 @@
-"""What was decided, and what was not allowed to be, as records of the decision log."""
+"""Makes records of the decision log from decisions, and from what was not allowed."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from windvane.cluster.decision_log.grounds import Grounds
 from windvane.cluster.decision_log.record import ALLOW, DENIED, DENY, REFER, Decision
 from windvane.serve_apps.pipeline import decision_id
 from windvane.serve_apps.pipeline.explaining import Explanations
-from windvane.serve_apps.pipeline.pending import Ruled, Scored
+from windvane.serve_apps.pipeline.pending import ActionTaken, Scored
 from windvane.serve_apps.pipeline.policy_check import Basis
 from windvane.serve_apps.pipeline.ports import Log
 from windvane.serve_apps.protocol.question import Answer, Question
@@ -31,18 +31,18 @@ class Records:
         ids = decision_id.series(at, len(scored.rows))
         scores: list[float] = scored.scores.tolist()
         answers = []
-        for row, name, score, ruled, explained in zip(
-            scored.rows, ids, scores, scored.ruled, explanations, strict=True
+        for row, name, score, taken, explained in zip(
+            scored.rows, ids, scores, scored.taken, explanations, strict=True
         ):
             question, basis = row.question, row.pending.bases[row.place]
             weights, top, grounds = explained
             if question.request_id is not None:
                 name = decision_id.fixed(self._model, basis.caller.name, question.request_id)
             records.append(
-                _record(name, at, version, arm, revision, question, row.bucket, score, ruled, basis, weights, grounds)
+                _record(name, at, version, arm, revision, question, row.bucket, score, taken, basis, weights, grounds)
             )
             told = weights if question.explain or grounds is not None else None
-            answers.append(Answer(name, version, arm, score, ruled.action, ruled.reasons, names, told, top, grounds))
+            answers.append(Answer(name, version, arm, score, taken.action, taken.reasons, names, told, top, grounds))
         for record in records:  # once all are made: half a group would go on record with the next
             self._log.append(record)
         return answers
@@ -52,10 +52,10 @@ class Records:
         version, revision = scored.loaded.number, scored.in_force.split.revision
         ids = decision_id.series(at, len(scored.rows))
         scores: list[float] = scored.scores.tolist()
-        for row, name, score, ruled in zip(scored.rows, ids, scores, scored.ruled, strict=True):
+        for row, name, score, taken in zip(scored.rows, ids, scores, scored.taken, strict=True):
             basis = row.pending.bases[row.place]
             self._log.append(
-                _record(name, at, version, DENIED, revision, row.question, row.bucket, score, ruled, basis, None, None)
+                _record(name, at, version, DENIED, revision, row.question, row.bucket, score, taken, basis, None, None)
             )
         return ids
 
@@ -85,12 +85,12 @@ def _record(
     question: Question,
     bucket: int,
     score: float | None,
-    ruled: Ruled | None,
+    taken: ActionTaken | None,
     basis: Basis,
     explanation: tuple[float, ...] | None,
     grounds: Grounds | None,
 ) -> Decision:
-    before, after = basis.verdict, None if ruled is None else ruled.verdict
+    before, after = basis.verdict, None if taken is None else taken.verdict
     return Decision(
         name,
         at,
@@ -102,8 +102,8 @@ def _record(
         bucket,
         question.row,
         score,
-        "" if ruled is None else ruled.action,
-        (before.reason,) if ruled is None else ruled.reasons,
+        "" if taken is None else taken.action,
+        (before.reason,) if taken is None else taken.reasons,
         question.context,
         question.request_id,
         explanation,
@@ -113,7 +113,7 @@ def _record(
         basis.scope,
         basis.purpose,
         basis.consent,
-        "" if ruled is None else ruled.proposed,
+        "" if taken is None else taken.proposed,
         DENY if arm == DENIED else REFER if after is not None and after.refer else ALLOW,
         before.policies if after is None else before.policies + after.policies,
         before.version,

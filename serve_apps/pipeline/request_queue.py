@@ -1,4 +1,4 @@
-"""What was asked and is not answered yet: admitted, batched by turn, let go of when nobody wants it any more."""
+"""Queues questions until they are answered: admits them, batches them by turn, drops those nobody wants any more."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ LET_GO = Expired("Whoever asked has gone away")
 logger = logging.getLogger(__name__)
 
 
-class WaitingRoom:
+class RequestQueue:
     """Admission before a batcher; everything runs on one event loop."""
 
     def __init__(

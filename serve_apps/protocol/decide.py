@@ -1,4 +1,4 @@
-"""The decide door's JSON: typed decoding of what is usual, a second look at the rest, and the reply."""
+"""The decide endpoint's JSON: typed decoding of what is usual, a second look at the rest, and the reply."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -110,7 +110,7 @@ class Decide:
         self._encoder = msgspec.json.Encoder()
 
     def decode(self, body: bytes, now: float) -> Asked:
-        """What is asked; raises Malformed or TooLarge, or Invalid where none of it can be decided.
+        """Read the questions; raises Malformed or TooLarge, or Invalid where none of it can be decided.
 
         What is written as declared is read by typed decoders, first as if all were usual; the rest value by value.
         """

@@ -1,4 +1,4 @@
-"""What a model's feature values must look like: a typed decoder for the right ones, a sentence for each wrong one."""
+"""Decodes a model's feature values: typed for the right ones, a sentence for each wrong one."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ UNUSUAL, UNKNOWN_CATEGORY = "unusual", "unknown_category"  # what a value can be
 
 
 class Complaint(NamedTuple):
-    """What is wrong with a value: a word to count it by, and a sentence that does not repeat the value."""
+    """Fault of a value: a word to count it by, and a sentence that does not repeat the value."""
 
     reason: str
     sentence: str
@@ -131,7 +131,7 @@ def read(feature: Feature, value: Tree) -> Value | Complaint:
 
 
 def within(feature: Feature, value: float) -> Complaint | None:
-    """What is wrong with the size of a number or an integer, or None."""
+    """Complain about the size of a number or an integer; None where it is good."""
     if feature.type == "integer" and abs(value) > LARGEST_INTEGER:
         return Complaint("range", "must lie within ±2^53")
     if abs(value) > LARGEST_NUMBER:
@@ -144,7 +144,7 @@ def within(feature: Feature, value: float) -> Complaint | None:
 
 
 def warn(feature: Feature, value: Value) -> Complaint | None:
-    """What is not usual about a value that was taken, or None.
+    """Warn of a value that was taken and is not usual; None where it is.
 
     >>> warn(Feature(name="age", type="integer", unit="years", usual=(18, 80)), 17).sentence
     'is below 18 years, the least that is usual'
@@ -172,7 +172,7 @@ def figure(bound: float, feature: Feature) -> str:
 
 
 def complain_text(value: Tree, longest: int, shortest: int = 0) -> str | None:
-    """What is wrong with a text of `shortest` to `longest` characters, or None."""
+    """Complain about a text that is not of `shortest` to `longest` characters; None where it is."""
     if not isinstance(value, str):
         return f"must be text, not {shown(value)}"
     if not shortest <= len(value) <= longest:
@@ -181,7 +181,7 @@ def complain_text(value: Tree, longest: int, shortest: int = 0) -> str | None:
 
 
 def shown(value: Tree) -> str:
-    """What kind of value it is, for a sentence: never the value, which may be about a person.
+    """Name the kind of a value for a sentence: never the value, which may be about a person.
 
     >>> shown({"a": 1}), shown(True), shown(2.5), shown(7), shown("Ann")
     ('an object', 'true', 'a fraction', 'a number', 'text')

@@ -58,7 +58,7 @@ class SentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class InferBody:
-    """What was asked, and which outputs go back as bytes."""
+    """Questions of one request, and the outputs that go back as bytes."""
 
     request: InferRequest
     binary: frozenset[str]

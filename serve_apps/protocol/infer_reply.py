@@ -16,7 +16,7 @@ from windvane.serve_apps.protocol.tensors import to_bytes
 JSON = (b"content-type", b"application/json")
 BINARY = (b"content-type", b"application/octet-stream")
 HEADER_LENGTH = b"inference-header-content-length"
-OWN_DOORS = ("/decide", "/outcomes")  # beside the protocol's, under a model's path
+OWN_PATHS = ("/decide", "/outcomes")  # beside the protocol's, under a model's path
 UNREADABLE = 400  # the one status for a refused request that the protocol's own document names
 
 
@@ -41,7 +41,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What went wrong, as the protocol says it."""
+    """The protocol's error body."""
 
     error: str
 
@@ -78,5 +78,5 @@ def refusal(error: WindvaneError, path: str) -> Response:
 
 def refusal_at(error: WindvaneError, path: str) -> Response:
     """The reply for an error in the form that its path speaks: ours is problem details."""
-    is_protocol = f"{path}/".startswith("/v2/") and not path.endswith(OWN_DOORS)
+    is_protocol = f"{path}/".startswith("/v2/") and not path.endswith(OWN_PATHS)
     return refusal(error, path) if is_protocol else problem(error, path)

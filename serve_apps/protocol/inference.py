@@ -1,4 +1,4 @@
-"""The Open Inference Protocol without its bytes: requests become questions, answers become tensors; for every door."""
+"""The Open Inference Protocol without its bytes: turns requests into questions and answers into tensors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ USUAL = (PREDICTION, ACTION, DECISION_ID)  # what a request that names no output
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """One request as any door read it; no `outputs` means the usual ones, and parameters of others are let pass."""
+    """One request as any endpoint read it; no `outputs` means the usual ones, and parameters of others are let pass."""
 
     id: str | None
     inputs: tuple[Tensor, ...]

@@ -36,7 +36,7 @@ class Instances:
         self._most = spec.serving.max_instances
 
     def read(self, body: bytes, now: float) -> tuple[list[Question | Problems], bool]:
-        """What each instance asks, or what is wrong with it, and whether they came as `instances`.
+        """Read each instance's question, or its fault, and whether they came as `instances`.
 
         Raises Malformed, TooLarge, or Invalid where nothing can be read of any: with every problem of all of them.
         """

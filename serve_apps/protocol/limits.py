@@ -1,4 +1,4 @@
-"""What numbers of a batch may be: held to the declared limits column by column, and to what is usual."""
+"""Holds a batch's numbers to the declared limits, column by column, and to what is usual."""
 
 import math
 from collections.abc import Sequence

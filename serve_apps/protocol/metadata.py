@@ -1,4 +1,4 @@
-"""What a model takes and gives, in the shape of the Open Inference Protocol's model metadata."""
+"""Describes a model's inputs and outputs in the shape of the Open Inference Protocol's model metadata."""
 
 from collections.abc import Iterable
 from typing import Any

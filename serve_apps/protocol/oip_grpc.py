@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's gRPC messages to and from what every door shares."""
+"""The Open Inference Protocol's gRPC messages to and from what every endpoint shares."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from windvane.serve_apps.protocol.infer_body import ELSEWHERE
 from windvane.serve_apps.protocol.inference import InferRequest
 from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor, elements, from_bytes, text_of, to_bytes
 
+# FP16 has none: it comes in raw_input_contents only.
 CONTENTS = {
     "BOOL": "bool_contents",
     "INT8": "int_contents",
@@ -24,11 +25,11 @@ CONTENTS = {
     "FP32": "fp32_contents",
     "FP64": "fp64_contents",
     BYTES: "bytes_contents",
-}  # FP16 has none: it comes in raw_input_contents only
+}
 
 
 class Described(Protocol):
-    """Who answers, and which of the protocol's extensions it speaks."""
+    """Name and version of the server, and the protocol's extensions that it speaks."""
 
     name: str
     version: str
@@ -36,7 +37,7 @@ class Described(Protocol):
 
 
 def request_of(message: messages.ModelInferRequest) -> InferRequest:
-    """What the message asks; raises Invalid when its tensors do not hold what they declare."""
+    """Read the message's request; raises Invalid when its tensors do not hold what they declare."""
     for each in (*message.inputs, *message.outputs):
         for name in ELSEWHERE:
             if name in each.parameters:
@@ -80,7 +81,7 @@ def reply_of(
 
 
 def metadata_of(described: Mapping[str, Any]) -> messages.ModelMetadataResponse:
-    """A model's metadata as the HTTP door says it, without the parameters that gRPC has no place for."""
+    """A model's metadata as the HTTP endpoint says it, without the parameters that gRPC has no place for."""
     tensor = messages.ModelMetadataResponse.TensorMetadata
     return messages.ModelMetadataResponse(
         name=described["name"],
@@ -106,7 +107,7 @@ def ready(whether: bool) -> messages.ServerReadyResponse:
 
 
 def server_of(described: Described) -> messages.ServerMetadataResponse:
-    """The server's metadata as the HTTP door says it."""
+    """The server's metadata as the HTTP endpoint says it."""
     return messages.ServerMetadataResponse(
         name=described.name, version=described.version, extensions=described.extensions
     )

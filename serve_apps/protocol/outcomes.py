@@ -1,4 +1,4 @@
-"""The outcomes door's JSON: what happened after decisions, one or many, late, repeatable."""
+"""The outcomes endpoint's JSON: what happened after decisions, one or many, late, repeatable."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ Kpis = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)],
 
 
 class One(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happened after one decision."""
+    """Outcome of one decision."""
 
     decision_id: Annotated[str, Meta(pattern=ID_PATTERN)]
     label: bool | None = None
@@ -35,7 +35,7 @@ class One(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happened after many decisions."""
+    """Outcomes of many decisions."""
 
     outcomes: list[One]
 
@@ -71,7 +71,7 @@ class Outcomes:
         self._many = msgspec.json.Decoder(Many)
 
     def decode(self, body: bytes, now: float, caller: str) -> Reported:
-        """What was reported at `now` (Unix seconds) by `caller`; raises Malformed or TooLarge, Invalid where all is."""
+        """Read what `caller` reported at `now` (Unix seconds); raises Malformed or TooLarge, Invalid where all is."""
         try:
             found = [self._one.decode(body)]
             members = 1

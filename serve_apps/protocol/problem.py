@@ -32,7 +32,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What a door sends back."""
+    """Status, headers and body of a reply."""
 
     status: int
     body: bytes

@@ -1,4 +1,4 @@
-"""What every door asks of the data plane, and what it gets back."""
+"""Questions that endpoints put to the data plane, and the answers."""
 
 import msgspec
 

@@ -1,6 +1,6 @@
 """Reads JSON the strict way: no repeated keys, no NaN, no depth bomb, and a sentence for whatever is refused.
 
-The doors decode with typed msgspec decoders; this reader is for what those refuse, and for what they cannot see.
+The endpoints decode with typed msgspec decoders; this reader is for what those refuse, and for what they cannot see.
 """
 
 import json

@@ -43,7 +43,7 @@ class Tensor:
 
 
 def elements(name: str, datatype: str, shape: Sequence[int]) -> int:
-    """How many values a tensor of this shape has; raises Invalid when it cannot have such a datatype or shape.
+    """Number of values in a tensor of this shape; raises Invalid when it cannot have such a datatype or shape.
 
     >>> elements("x", "FP32", (2, 3))
     6

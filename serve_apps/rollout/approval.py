@@ -17,7 +17,7 @@ SHOWN = 12  # digits of a digest that people read
 
 
 def change_of(rollout: Rollout) -> Change:
-    """What is approved: this version, by the plan that was frozen when the rollout began."""
+    """The change to approve: this version, by the plan that was frozen when the rollout began."""
     return Change(f"v{rollout.candidate} of {rollout.model}", plan_digest(rollout))
 
 

@@ -1,4 +1,4 @@
-"""Which version is proven next, and whether it may take the place of one that is being proven."""
+"""Picks the version that is proven next, and decides whether it may replace one that is being proven."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

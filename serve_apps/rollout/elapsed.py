@@ -1,4 +1,4 @@
-"""How long a phase lasted, counted by looks: a clock that jumps, or hours in which nobody looked, are no waiting. Pure.
+"""Counts by looks how long a phase lasted: a clock that jumps, or hours without a look, are no waiting. Pure.
 
 Each look adds the time since the one before, up to a tenth of what is waited for or half a minute. The count is part of
 the record, so a controller that was away goes on where it stood; the time it was away adds as much as one look.
@@ -14,7 +14,7 @@ LONGEST_GAP = timedelta(seconds=30)  # between two looks, that counts in full: t
 
 
 def least_duration(rollout: Rollout) -> timedelta:
-    """How long the phase's split has to be in force."""
+    """Time for which the phase's split has to be in force."""
     plan = rollout.sized
     if rollout.phase == "shadow" and rollout.skip_shadow:
         return timedelta(0)

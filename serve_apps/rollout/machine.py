@@ -71,7 +71,7 @@ def begin(
 
 
 def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:
-    """What the verdict makes of the rollout: FAIL goes back (also while paused), PASS goes on, NOT_YET holds.
+    """Move the rollout by the verdict: FAIL goes back (also while paused), PASS goes on, NOT_YET holds.
 
     Before the gate nothing passes without approval; `max_phase` ends what is not proven, never what only waits for it.
     What is not proven in time is not bad: it goes back as `unproven` and may be tried again.

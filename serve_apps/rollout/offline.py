@@ -1,4 +1,4 @@
-"""What training already proved of a candidate, for where outcomes take longer than the whole rollout."""
+"""Takes up what training proved of a candidate, where outcomes take longer than the whole rollout."""
 
 from dataclasses import dataclass
 

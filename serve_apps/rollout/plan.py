@@ -33,7 +33,7 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Where a stretch at full weight began, and how many before it were late one after the other."""
+    """Begin of a stretch at full weight, and how many before it were late one after the other."""
 
     at: datetime
     decisions: int  # of the candidate until then, in this split

@@ -1,4 +1,4 @@
-"""What a rollout needs from the outside: somebody who spreads splits, and somebody who counts."""
+"""Ports of a rollout: one spreads splits, one counts."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -9,7 +9,7 @@ from windvane.serve_apps.traffic.router import Split
 
 
 class ReplicaReport(Protocol):
-    """What one Gateway replica last said about itself."""
+    """One Gateway replica's last report about itself."""
 
     @property
     def in_force(self) -> int:
@@ -21,11 +21,11 @@ class ReplicaReport(Protocol):
 
     @property
     def seen_at(self) -> float:
-        """When it said so, Unix seconds."""
+        """Time of the report, Unix seconds."""
 
     @property
     def trouble(self) -> str:
-        """Why a newer split is not in force there yet; empty when nothing is wrong."""
+        """Reason why a newer split is not in force there yet; empty when nothing is wrong."""
 
 
 class Displaced(Conflict):
@@ -54,7 +54,7 @@ class EvidencePort(Protocol):
 
 
 def loading(split: Split, reports: Mapping[str, ReplicaReport]) -> str | None:
-    """Why the split is not in force yet, or None when every replica has it and its versions.
+    """Reason why the split is not in force yet, or None when every replica has it and its versions.
 
     >>> loading(Split("m", 1, "s", ()), {})
     'no replica reports; is the model deployed?'

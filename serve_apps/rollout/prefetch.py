@@ -52,7 +52,7 @@ class Prefetching:
         self._switchboard.publish(split)
 
     def in_force(self, model: str) -> Mapping[str, ReplicaReport]:
-        """Where every replica stands."""
+        """The report of every replica."""
         return self._switchboard.in_force(model)
 
     def _fetch(self, split: Split) -> dict[int, Future[None]]:

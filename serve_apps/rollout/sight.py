@@ -1,4 +1,4 @@
-"""What one look sees of replicas and evidence; whoever does not answer vouches for nothing."""
+"""Looks once at replicas and evidence; whoever does not answer vouches for nothing."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ class Sight:
         self._evidence = evidence
 
     def waiting(self, rollout: Rollout, pins: tuple[int, ...]) -> str | None:
-        """Why the rollout's split is not in force yet, or None."""
+        """Reason why the rollout's split is not in force yet, or None."""
         return loading(split_of(rollout, pins), self._reports(rollout.model))
 
     def in_force_since(self, rollout: Rollout, now: datetime) -> datetime | None:
-        """When the last replica said that it has the final split in force; replicas say so at once."""
+        """Time at which the last replica said that it has the final split in force; replicas say so at once."""
         reports = self._reports(rollout.model).values()
         if not reports or any(report.in_force < rollout.revision for report in reports):
             return None

@@ -1,4 +1,4 @@
-"""Whether a version may be proven, and the record that its rollout begins with. Pure."""
+"""Decides whether a version may be proven, and makes the record that its rollout begins with. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from windvane.serve_apps.traffic.router import Split
 
 @dataclass(frozen=True, slots=True)
 class StartOrder:
-    """Who wants which version proven, why, and what they override."""
+    """Order to prove a version: by whom, which, why, and what it overrides."""
 
     model: str
     version: int

@@ -1,4 +1,4 @@
-"""What the judge says: PASS, FAIL or NOT_YET, with the evidence of every guardrail behind it."""
+"""The judge's verdict: PASS, FAIL or NOT_YET, with the evidence of every guardrail behind it."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What subjects agreed to, as one replica knows it: in memory, so that a decision waits for nobody."""
+"""Holds the consents of subjects in one replica's memory, so that a decision waits for nobody."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ _decode = msgspec.json.Decoder(ConsentChange).decode
 
 
 class Consents:
-    """A subscriber of the bulletins; a model that asks for nobody's consent keeps none (`wanted` is empty)."""
+    """A subscriber of the topics; a model that asks for nobody's consent keeps none (`wanted` is empty)."""
 
     def __init__(self, records: ConsentRecords, wanted: frozenset[str], hash_of: SubjectHash = subject_hash) -> None:
         """`wanted` are the purposes that anybody here is asked about."""

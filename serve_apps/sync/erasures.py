@@ -11,8 +11,8 @@ SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-class Forgetting:
-    """Looks once a second, on the event loop that the vault belongs to."""
+class Erasures:
+    """Looks for erasures once a second, on the event loop that the vault belongs to."""
 
     def __init__(self, vault: Vault, forget: Callable[[Callable[[str], bool]], None], seconds: float = SECONDS) -> None:
         """`forget` is called with what tells an erased subject."""

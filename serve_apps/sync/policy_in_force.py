@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class PolicyHolder:
-    """A subscriber of the bulletins; `policy` is swapped as one pointer, whoever asks at that moment."""
+    """A subscriber of the topics; `policy` is swapped as one pointer, whoever asks at that moment."""
 
     def __init__(
         self,

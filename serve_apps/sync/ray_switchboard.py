@@ -15,7 +15,7 @@ from windvane.cluster.sql_store import SqlStore
 from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.sync import switchboard
 from windvane.serve_apps.sync.switchboard import ReplicaReport, decode_split, encode_split
-from windvane.serve_apps.sync.topics import Bulletins, News, Place
+from windvane.serve_apps.sync.topics import News, Place, Topics
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import Split
 
@@ -29,20 +29,20 @@ class Switchboard(switchboard.Switchboard):
 
     def __init__(self, store_url: str) -> None:
         super().__init__(SqlStore(store_url))
-        self._bulletins = Bulletins()
+        self._topics = Topics()
 
     async def post(self, topic: str, body: str, patience_seconds: float) -> bool:
         """Tell every replica; whether all of them are known to have it in force, as soon as they are."""
-        return await self._bulletins.known(topic, self._bulletins.post(topic, body), patience_seconds)
+        return await self._topics.known(topic, self._topics.post(topic, body), patience_seconds)
 
     async def read(self, reader: str, topics: tuple[str, ...], place_json: str) -> str | None:
-        """See `Bulletins.read`; places and news travel as JSON."""
-        news = await self._bulletins.read(reader, topics, msgspec.json.decode(place_json, type=Place))
+        """See `Topics.read`; places and news travel as JSON."""
+        news = await self._topics.read(reader, topics, msgspec.json.decode(place_json, type=Place))
         return None if news is None else msgspec.json.encode(news).decode()
 
     async def stop_reading(self, reader: str) -> None:
         """A replica stops."""
-        self._bulletins.leave(reader)
+        self._topics.leave(reader)
 
 
 @cache
@@ -91,7 +91,7 @@ class RaySwitchboard:
         return known
 
     def in_force(self, model: str) -> dict[str, ReplicaReport]:
-        """Where every replica stands."""
+        """The report of every replica."""
         reports: dict[str, ReplicaReport] = self._call("in_force", model)
         return reports
 
@@ -157,18 +157,18 @@ class RayFeed:
         await self._line.call("leave", self._model, self._replica)
 
 
-class RayBulletins:
-    """One replica's line to the bulletins."""
+class RayTopics:
+    """One replica's line to the topics."""
 
     def __init__(self, replica: str) -> None:
         self._replica = replica
         self._line = _Line()
 
     async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
-        """See `BulletinLine`."""
+        """See `TopicLine`."""
         text = await self._line.call("read", self._replica, topics, msgspec.json.encode(place).decode())
         return None if text is None else msgspec.json.decode(text, type=News)
 
     async def leave(self) -> None:
-        """See `BulletinLine`."""
+        """See `TopicLine`."""
         await self._line.call("stop_reading", self._replica)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from windvane.cluster.errors import Invalid, Unavailable
-from windvane.serve_apps.traffic.loaded_versions import Report, Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 from windvane.serve_apps.traffic.router import Split
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
@@ -27,28 +27,28 @@ class Feed(Protocol):
         """Say that the replica stops."""
 
 
-class Follower:
+class SplitSubscriber:
     """Takes every split that the feed gives; without a feed the last split stays in force."""
 
     def __init__(
         self,
         feed: Feed,
-        roster: Roster,
+        loaded_versions: LoadedVersions,
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
         longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
         report: Callable[[], Report] | None = None,
     ) -> None:
-        """`report` says where the replica stands; without one, the roster does."""
+        """`report` says where the replica stands; without one, the loaded versions do."""
         self._feed = feed
-        self._roster = roster
+        self._loaded_versions = loaded_versions
         self._first_pause_seconds = first_pause_seconds
         self._longest_pause_seconds = longest_pause_seconds
-        self._report = report or roster.report
+        self._report = report or loaded_versions.report
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def changed(self) -> None:
-        """The roster's report is another one now."""
+        """The report of the loaded versions is another one now."""
         self._changed.set()
 
     def start(self) -> None:
@@ -67,9 +67,9 @@ class Follower:
         pause = self._first_pause_seconds
         while True:
             try:
-                split = await self._feed.wait(self._roster.known_revision, self._report())
+                split = await self._feed.wait(self._loaded_versions.known_revision, self._report())
                 if split is not None:
-                    self._roster.take(split)
+                    self._loaded_versions.take(split)
                 pause = self._first_pause_seconds
                 continue
             except (Unavailable, Invalid) as error:

@@ -1,4 +1,4 @@
-"""Where splits and keys are published and replicas wait: one per Windvane, so they are everywhere in milliseconds."""
+"""Publishes splits and keys to waiting replicas: one per Windvane, so they are everywhere in milliseconds."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReport:
-    """What one replica last said of itself: the revision in force (0: none) and the versions it holds."""
+    """One replica's last report: the revision in force (0: none) and the versions it holds."""
 
     replica: str
     in_force: int

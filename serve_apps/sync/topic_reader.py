@@ -1,4 +1,4 @@
-"""Keeps a replica up to date with the bulletins: a long poll that outlives the Switchboard's restarts."""
+"""Keeps a replica up to date with the topics: a long poll that outlives the Switchboard's restarts."""
 
 import asyncio
 import contextlib
@@ -19,18 +19,18 @@ assert FRESH_SECONDS > 2 * POLL_SECONDS  # how old the newest answered poll is j
 logger = logging.getLogger(__name__)
 
 
-class BulletinLine(Protocol):
-    """The bulletins as one replica sees them; both calls raise Unavailable when they are gone."""
+class TopicLine(Protocol):
+    """The topics as one replica sees them; both calls raise Unavailable when they are gone."""
 
     async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
-        """See `Bulletins.read`."""
+        """See `Topics.read`."""
 
     async def leave(self) -> None:
         """Say that the replica stops."""
 
 
 class Subscriber(Protocol):
-    """What a replica keeps of one topic; both may raise, and then it is tried again."""
+    """Keeps a replica's state of one topic; either method may raise, and is then called again."""
 
     async def reload(self) -> None:
         """Go by what the store has now."""
@@ -39,12 +39,12 @@ class Subscriber(Protocol):
         """Go by these changes too, oldest first."""
 
 
-class BulletinReader:
+class TopicReader:
     """Brings every post to its subscriber, and knows how long nothing was heard."""
 
     def __init__(
         self,
-        line: BulletinLine,
+        line: TopicLine,
         subscribers: Mapping[str, Subscriber],
         ticks: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -92,7 +92,7 @@ class BulletinReader:
                     self._trouble = str(error)
                     logger.warning("What was known of policies and consents stays in force: %s", error)
             except Exception:
-                logger.exception("Reading the bulletins met an unforeseen error; it goes on")
+                logger.exception("Reading the topics met an unforeseen error; it goes on")
             await self._pause(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

@@ -1,7 +1,7 @@
-"""News that every replica has to know: posted by control, read by long poll, and known to have been read by all.
+"""Topics of news for every replica: posted by control, read by long poll, and known to have been read by all.
 
 A post is one change: a policy set in force, a consent given or withdrawn. What it changes is in the store before it is
-posted. So a reader that missed some (it is new, it was away, or these bulletins are those of a restarted process) is
+posted. So a reader that missed some (it is new, it was away, or these topics are those of a restarted process) is
 told to reload from the store, and then reads on from the place that it was told before it reloaded.
 """
 
@@ -20,14 +20,14 @@ POLICY, CONSENTS = "policy", "consents"  # topics
 
 
 class Place(msgspec.Struct, frozen=True):
-    """How far a reader is: the life of the bulletins that it reads, and posts read of each topic."""
+    """A reader's place: the life of the topics that it reads, and posts read of each topic."""
 
     life: str = ""  # none yet
     read: dict[str, int] = {}
 
 
 class News(msgspec.Struct, frozen=True):
-    """What a reader does not know: where it stands afterwards, the posts by topic, and topics to reload instead."""
+    """News for a reader: where it stands afterwards, the posts by topic, and topics to reload instead."""
 
     place: Place
     posts: dict[str, tuple[str, ...]] = {}
@@ -48,8 +48,8 @@ class _Reader:
     seen_at: float
 
 
-class Bulletins:
-    """One life of them; they belong to one event loop."""
+class Topics:
+    """Holds posts and readers of one life; belongs to one event loop."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Bulletins:
         return found.posted
 
     async def read(self, reader: str, topics: tuple[str, ...], place: Place) -> News | None:
-        """What is new to the reader, as soon as there is any; None after a while without.
+        """Wait for news to the reader; None after a while without.
 
         To call it is to say that everything before `place` is in force where the reader is.
         """
@@ -107,7 +107,7 @@ class Bulletins:
         """Whether everybody who reads the topic has this post in force, as soon as that is so, within the patience.
 
         Readers of an earlier life may not have come back yet, so nobody is taken to be all there are before those that
-        did not come back have to know that they are behind (`BulletinReader.is_fresh`).
+        did not come back have to know that they are behind (`TopicReader.is_fresh`).
         """
         deadline = self._now() + patience_seconds
         while self._behind(topic, number) or self._now() < self._born_at + self._forget_seconds:
@@ -123,7 +123,7 @@ class Bulletins:
         return True
 
     def readers(self) -> Mapping[str, Place]:
-        """Where everybody stands who was heard of lately."""
+        """Places of all readers that were heard of lately."""
         oldest = self._now() - self._forget_seconds
         self._readers = {name: reader for name, reader in self._readers.items() if reader.seen_at >= oldest}
         return {name: reader.place for name, reader in self._readers.items()}

@@ -1,4 +1,4 @@
-"""Who waits on this cluster, asked of Ray and of Serve."""
+"""Asks Ray and Serve for what waits on this cluster."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -18,7 +18,7 @@ class Snapshots:
         self._newest: dict[str, tuple[float, Snapshot]] = {}
 
     def put(self, model: str, snapshot: Snapshot) -> None:
-        """What the model's monitor says now."""
+        """Keep the model's newest snapshot."""
         self._newest[model] = self._ticks(), snapshot
 
     def snapshot(self, model: str) -> Snapshot:

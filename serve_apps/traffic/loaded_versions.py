@@ -1,4 +1,4 @@
-"""Which versions this replica holds, and which split is in force: swapped as one pointer, never while loading."""
+"""Holds this replica's versions and the split in force: swapped as one pointer, never while loading."""
 
 import asyncio
 import logging
@@ -33,14 +33,14 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replica tells the Switchboard; `trouble` is why a newer split is not in force yet."""
+    """A replica's report to the Switchboard; `trouble` is why a newer split is not in force yet."""
 
     revision: int  # in force; 0 when none is
     loaded: tuple[int, ...]
     trouble: str = ""
 
 
-class Roster:
+class LoadedVersions:
     """Holds versions and the split in force; `changed` is called after every change of the report."""
 
     def __init__(self, load: Load, retry_seconds: float = 2.0, changed: Callable[[], None] = lambda: None) -> None:
@@ -65,7 +65,7 @@ class Roster:
         return self._newest.revision if self._newest else 0
 
     def report(self) -> Report:
-        """Where this replica stands."""
+        """Report this replica's state."""
         revision = self.in_force.split.revision if self.in_force else 0
         return Report(revision, tuple(sorted(self._loaded)), self._trouble)
 

@@ -1,4 +1,4 @@
-"""Which version answers: a sticky, monotone hash of the unit over the split's arms."""
+"""Picks the version that answers: a sticky, monotone hash of the unit over the split's arms."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Who answers from now on; immutable, superseded by a higher revision."""
+    """Arms that answer from now on; immutable, superseded by a higher revision."""
 
     model: str
     revision: int

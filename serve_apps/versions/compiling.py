@@ -1,4 +1,4 @@
-"""How kernels are compiled: by numba, without the interpreter's lock, and kept for other processes where that can be.
+"""Compiles kernels: by numba, without the interpreter's lock, and kept for other processes where that can be.
 
 numba's cache of a function knows changes of the function's own file, and of the processor, only: so that a kept
 function is compiled anew after a change of what it calls, that has to stand in one folder with it. What was compiled
@@ -38,5 +38,5 @@ def kept(function: Function) -> Function:
 
 
 def _sources(folder: Path) -> str:
-    """What stands in the folder's modules, in 12 digits: part of the name that a compiled function is kept under."""
+    """Digest of the folder's modules, in 12 digits: part of the name that a compiled function is kept under."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()[:12]

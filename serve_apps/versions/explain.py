@@ -1,4 +1,4 @@
-"""Why a score is what it is: exact TreeSHAP, behind a port; by quadrature where the booster allows it."""
+"""Explains scores: exact TreeSHAP, behind a port; by quadrature where the booster allows it."""
 
 import logging
 from pathlib import Path
@@ -28,9 +28,8 @@ class QuadratureExplainer:
         forest = read_forest(booster.read_bytes())
         if forest.groups != 1:
             raise Unsupported(f"it gives {forest.groups} numbers a row")
-        from windvane.serve_apps.versions.treeshap.quadrature import (
-            Quadrature,
-        )  # numba: half a second, only where it is used
+        # Numba takes half a second to import: only where it is used.
+        from windvane.serve_apps.versions.treeshap.quadrature import Quadrature
 
         self._quadrature = Quadrature(forest)
 

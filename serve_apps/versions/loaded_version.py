@@ -13,7 +13,7 @@ from windvane.cluster.errors import Invalid, Unavailable
 from windvane.configs.schema import Feature, ModelSpec
 from windvane.serve_apps.versions.explain import Explainer, load_explainer
 from windvane.serve_apps.versions.predictor import Scores, load_predictor
-from windvane.serve_apps.versions.reasons.adverse_action import Grounding, ground
+from windvane.serve_apps.versions.reasons.adverse_action import AdverseAction, adverse_action_of
 
 
 class LoadedVersion:
@@ -31,7 +31,7 @@ class LoadedVersion:
         except Exception as error:
             raise Unavailable(f"Version {number} cannot score: {error}") from error
         self._explainer: Explainer | None = None
-        self._grounding: Grounding | None = None
+        self._adverse_action: AdverseAction | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,11 +77,11 @@ class LoadedVersion:
             raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
 
     @property
-    def grounding(self) -> Grounding:
-        """What tells people of its decisions; raises Unavailable when it was not prepared."""
-        if self._grounding is None:
+    def adverse_action(self) -> AdverseAction:
+        """Explains its decisions to people; raises Unavailable when it was not prepared."""
+        if self._adverse_action is None:
             raise Unavailable(f"Version {self.number} cannot explain: nothing was prepared for it")
-        return self._grounding
+        return self._adverse_action
 
     def prepare(self, rows: Rows, scores: Scores, spec: ModelSpec) -> None:
         """Load what explains, and let it explain rows whose scores are known; `spec` is the served declaration.
@@ -90,7 +90,7 @@ class LoadedVersion:
         """
         try:
             self._explainer = load_explainer(self.bundle.booster_path, rows, scores)
-            self._grounding = ground(spec, self.bundle, self.encoder, self._predictor.probabilities)
+            self._adverse_action = adverse_action_of(spec, self.bundle, self.encoder, self._predictor.probabilities)
         except Exception as error:
             raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
 

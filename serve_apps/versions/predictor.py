@@ -1,4 +1,4 @@
-"""What scores rows, behind a port: our own walk over the booster's trees where it proves itself, else ONNX Runtime."""
+"""Scores rows, behind a port: by our own walk over the trees where it proves itself, else by ONNX Runtime."""
 
 import logging
 from pathlib import Path

@@ -18,7 +18,7 @@ from tritonclient.http import InferenceServerClientPlugin
 
 from benchmarks.world import World, world
 from tests.worlds import issuer
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.host.secret_files import bearer
 from windvane.configs.access import FIRST_KEY
 from windvane.configs.load import load_settings
@@ -60,7 +60,7 @@ class Place:
 
     def logged_as(self, subject: str) -> str:
         """How the log names the subject."""
-        return AuditPlace(load_settings(self.environment)).vault().hash(subject)
+        return AuditPaths(load_settings(self.environment)).vault().hash(subject)
 
     def processes(self, title: str) -> list[psutil.Process]:
         """Processes of this Windvane whose title contains the text, such as `ServeReplica:control`."""

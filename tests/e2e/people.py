@@ -19,7 +19,7 @@ from windvane.training.rows.examples import Examples
 from windvane.training.rows.labelled_rows import gather
 
 MODEL, ANA = "audited", "Ana Example"
-DOOR = f"/v2/models/{MODEL}"
+MODEL_PATH = f"/v2/models/{MODEL}"
 DECLARATION = f"""
 name: {MODEL}
 owner: tests
@@ -57,7 +57,7 @@ def declared(place: Place) -> ModelSpec:
 
 
 def decide(place: Place, row: Row, **more: Any) -> httpx.Response:
-    return place.http.post(f"{DOOR}/decide", json=instance(row) | {"purpose": "service"} | more)
+    return place.http.post(f"{MODEL_PATH}/decide", json=instance(row) | {"purpose": "service"} | more)
 
 
 def page(place: Place, **wanted: Any) -> list[dict[str, Any]]:

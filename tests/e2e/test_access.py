@@ -1,4 +1,4 @@
-"""Whoever may not is refused, at every door of a real Windvane: never answered, never by a fault, always on record."""
+"""Whoever may not is refused, at every endpoint of a real Windvane: never answered, no fault, always on record."""
 
 import http.client
 import json
@@ -37,7 +37,7 @@ ROW = {"inputs": [{"name": "input", "shape": [1, 5], "datatype": "FP32", "data":
 
 
 @pytest.fixture(scope="module")
-def doors(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def endpoints(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Two models, of two tenants; the second has two replicas."""
     folders = [tmp_path_factory.mktemp(name) for name in (MINE, OTHERS)]
     mine, others = (SPEC.model_copy(update={"name": name}) for name in (MINE, OTHERS))
@@ -85,7 +85,7 @@ def decided(place: Place) -> int:
 
 
 def refusals(place: Place, log: str) -> set[tuple[str, Value, str]]:
-    """Of whom, at which door and why the log has refusals."""
+    """Of whom, at which endpoint and why the log has refusals."""
     acts = (each for each in records(place, log) if isinstance(each, Act) and each.kind == "refused")
     return {(act.who, act.facts["order"], act.detail) for act in acts}
 
@@ -120,7 +120,7 @@ def asked_over_grpc(address: str, method: str, metadata: list[tuple[str, str]]) 
     return grpc.StatusCode.OK
 
 
-def test_nobody_is_told_which_models_there_are(doors: Place, stranger: httpx.Client) -> None:
+def test_nobody_is_told_which_models_there_are(endpoints: Place, stranger: httpx.Client) -> None:
     """Ray Serve has a list of its applications that anybody may read."""
     for path in "/-/routes", "/-/ROUTES", "/-/healthz", "/v2", "/v2/health/ready", "/api/health", "/console":
         reply = stranger.get(path)
@@ -132,8 +132,8 @@ def test_nobody_is_told_which_models_there_are(doors: Place, stranger: httpx.Cli
             assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_without_a_key_no_door_opens(doors: Place, stranger: httpx.Client) -> None:
-    before = decided(doors)
+def test_without_a_key_no_endpoint_opens(endpoints: Place, stranger: httpx.Client) -> None:
+    before = decided(endpoints)
     for method, path, body in (
         ("POST", DECIDE, asked()),
         ("POST", DECIDE, {"instances": [asked()] * 16}),
@@ -165,11 +165,11 @@ def test_without_a_key_no_door_opens(doors: Place, stranger: httpx.Client) -> No
         assert reply.headers["www-authenticate"] == 'Bearer realm="windvane"'
     assert code_of([]) is grpc.StatusCode.UNAUTHENTICATED
     assert code_of([], "nobodys") is grpc.StatusCode.UNAUTHENTICATED
-    assert decided(doors) == before
+    assert decided(endpoints) == before
 
 
-def test_a_key_decides_at_every_door_and_its_name_is_in_no_reply(doors: Place, stranger: httpx.Client) -> None:
-    _, key = make(doors, models=[MINE])
+def test_a_key_decides_at_every_endpoint_and_its_name_is_in_no_reply(endpoints: Place, stranger: httpx.Client) -> None:
+    _, key = make(endpoints, models=[MINE])
     assert stranger.post(DECIDE, json=asked(), headers=key).status_code == 200
     bare = {"x-api-key": key["authorization"].removeprefix("Bearer ")}
     assert stranger.post(INFER, json=ROW, headers=bare).status_code == 200
@@ -177,13 +177,13 @@ def test_a_key_decides_at_every_door_and_its_name_is_in_no_reply(doors: Place, s
     assert code_of(list(bare.items())) is grpc.StatusCode.OK
 
 
-def test_a_revoked_key_is_refused_within_a_second_on_every_replica_and_door(
-    doors: Place, stranger: httpx.Client
+def test_a_revoked_key_is_refused_within_a_second_on_every_replica_and_endpoint(
+    endpoints: Place, stranger: httpx.Client
 ) -> None:
-    key_id, key = make(doors)
+    key_id, key = make(endpoints)
     decide = f"/v2/models/{OTHERS}/decide"
     assert {stranger.post(decide, json=asked(), headers=key).status_code for _ in range(10)} == {200}
-    assert doors.http.post(f"/api/keys/{key_id}/revoke", json={"reason": "lost"}).json()["replicas_told"]
+    assert endpoints.http.post(f"/api/keys/{key_id}/revoke", json={"reason": "lost"}).json()["replicas_told"]
     since, row = time.monotonic(), 0
     while row < 20:  # one after another: HAProxy takes the replicas in turn
         refused = stranger.post(decide, json=asked(), headers=key).status_code == 401
@@ -195,18 +195,18 @@ def test_a_revoked_key_is_refused_within_a_second_on_every_replica_and_door(
     assert stranger.get("/openapi.json", headers=key).status_code == 401
 
 
-def test_an_expired_key_is_refused_without_anybody_telling(doors: Place, stranger: httpx.Client) -> None:
+def test_an_expired_key_is_refused_without_anybody_telling(endpoints: Place, stranger: httpx.Client) -> None:
     end = datetime.now(UTC) + timedelta(seconds=2)
-    _, key = make(doors, expires_at=end.isoformat())
+    _, key = make(endpoints, expires_at=end.isoformat())
     assert stranger.post(DECIDE, json=asked(), headers=key).status_code == 200
     wait_for("its end", lambda: stranger.post(DECIDE, json=asked(), headers=key).status_code == 401, 10.0)
     assert datetime.now(UTC) >= end
     assert "expired" in stranger.post(DECIDE, json=asked(), headers=key).json()["detail"]
 
 
-def test_a_key_of_another_tenant_learns_nothing(doors: Place, stranger: httpx.Client) -> None:
+def test_a_key_of_another_tenant_learns_nothing(endpoints: Place, stranger: httpx.Client) -> None:
     """One that is there, and one that is not: the same words."""
-    _, key = make(doors, models=[OTHERS], roles=["client", "owner", "operator", "compliance"])
+    _, key = make(endpoints, models=[OTHERS], roles=["client", "owner", "operator", "compliance"])
     for verb, body in ("decide", asked()), ("infer", ROW), ("outcomes", {"decision_id": "x", "label": True}):
         replies = [
             stranger.post(f"/v2/models/{model}/{verb}", json=body, headers=key) for model in (MINE, "access-none")
@@ -224,19 +224,19 @@ def test_a_key_of_another_tenant_learns_nothing(doors: Place, stranger: httpx.Cl
     assert OTHERS in told
 
 
-def test_another_tenants_decision_is_not_reached_by_its_id(doors: Place, stranger: httpx.Client) -> None:
-    theirs = doors.http.post(DECIDE, json=asked()).json()["decision_id"]
-    _, key = make(doors, models=[OTHERS])
+def test_another_tenants_decision_is_not_reached_by_its_id(endpoints: Place, stranger: httpx.Client) -> None:
+    theirs = endpoints.http.post(DECIDE, json=asked()).json()["decision_id"]
+    _, key = make(endpoints, models=[OTHERS])
     outcome = {"decision_id": theirs, "label": True}
     assert stranger.post(f"/v2/models/{MINE}/outcomes", json=outcome, headers=key).status_code == 403
-    assert not [each for each in records(doors) if isinstance(each, Outcome) and each.decision_id == theirs]
+    assert not [each for each in records(endpoints) if isinstance(each, Outcome) and each.decision_id == theirs]
 
 
-def test_another_tenants_decision_is_read_by_nobody_who_has_its_id(doors: Place, stranger: httpx.Client) -> None:
+def test_another_tenants_decision_is_read_by_nobody_who_has_its_id(endpoints: Place, stranger: httpx.Client) -> None:
     """Not even with every role there is for a model of one's own."""
-    theirs = doors.http.post(DECIDE, json=asked()).json()["decision_id"]
-    assert doors.http.post(f"/v2/models/{OTHERS}/decide", json=asked()).status_code == 200
-    _, key = make(doors, models=[OTHERS], roles=["client", "owner", "operator", "compliance", "admin"])
+    theirs = endpoints.http.post(DECIDE, json=asked()).json()["decision_id"]
+    assert endpoints.http.post(f"/v2/models/{OTHERS}/decide", json=asked()).status_code == 200
+    _, key = make(endpoints, models=[OTHERS], roles=["client", "owner", "operator", "compliance", "admin"])
     about = {"subject": "N725MQ", "reason": "curious"}
     for reply in (
         stranger.get(f"/api/models/{MINE}/decisions/{theirs}/explanation", headers=key),
@@ -254,12 +254,12 @@ def test_another_tenants_decision_is_read_by_nobody_who_has_its_id(doors: Place,
     assert (page.status_code, page.json()["decisions"]) == (200, [])
     told = stranger.post(f"/v2/models/{OTHERS}/outcomes", json={"decision_id": theirs, "label": True}, headers=key)
     assert told.status_code == 200  # of a decision that this model may yet have made
-    assert not [each for each in records(doors) if isinstance(each, Outcome) and each.decision_id == theirs]
+    assert not [each for each in records(endpoints) if isinstance(each, Outcome) and each.decision_id == theirs]
 
 
-def test_an_id_that_somebody_else_used_gives_no_answer_of_theirs(doors: Place, stranger: httpx.Client) -> None:
+def test_an_id_that_somebody_else_used_gives_no_answer_of_theirs(endpoints: Place, stranger: httpx.Client) -> None:
     """Ids are the callers' own: two may count from 1."""
-    first, second = (make(doors, name=name)[1] for name in ("ann", "bob"))
+    first, second = (make(endpoints, name=name)[1] for name in ("ann", "bob"))
     mine = stranger.post(DECIDE, json=asked(id="request-1"), headers=first).json()
     theirs = stranger.post(DECIDE, json=asked("N000AA", id="request-1"), headers=second)
     assert theirs.status_code == 200
@@ -268,8 +268,8 @@ def test_an_id_that_somebody_else_used_gives_no_answer_of_theirs(doors: Place, s
 
 
 @pytest.mark.parametrize("role", ["client", "operator", "compliance"])
-def test_a_role_opens_nothing_but_what_names_it(doors: Place, stranger: httpx.Client, role: str) -> None:
-    _, key = make(doors, roles=[role])
+def test_a_role_opens_nothing_but_what_names_it(endpoints: Place, stranger: httpx.Client, role: str) -> None:
+    _, key = make(endpoints, roles=[role])
     for smuggled in ({}, {"x-windvane-role": "admin"}, {"x-roles": "admin"}, {"x-forwarded-user": "admin"}):
         sent = key | smuggled
         assert stranger.get("/api/keys", headers=sent).status_code == 403
@@ -281,8 +281,8 @@ def test_a_role_opens_nothing_but_what_names_it(doors: Place, stranger: httpx.Cl
     assert stranger.get("/api/status", headers=key).status_code == (403 if role == "client" else 200)
 
 
-def test_an_admin_of_one_model_makes_no_key_for_the_others(doors: Place, stranger: httpx.Client) -> None:
-    _, key = make(doors, roles=["admin"], models=[MINE])
+def test_an_admin_of_one_model_makes_no_key_for_the_others(endpoints: Place, stranger: httpx.Client) -> None:
+    _, key = make(endpoints, roles=["admin"], models=[MINE])
     for reply in (
         stranger.post("/api/keys", json={"name": "me", "roles": ["admin"]}, headers=key),
         stranger.get("/api/keys", headers=key),
@@ -290,8 +290,8 @@ def test_an_admin_of_one_model_makes_no_key_for_the_others(doors: Place, strange
         assert reply.status_code == 403
 
 
-def test_two_credentials_are_none(doors: Place, stranger: httpx.Client) -> None:
-    _, key = make(doors)
+def test_two_credentials_are_none(endpoints: Place, stranger: httpx.Client) -> None:
+    _, key = make(endpoints)
     bare = key["authorization"].removeprefix("Bearer ")
     assert stranger.post(DECIDE, json=asked(), headers=key | {"x-api-key": bare}).status_code == 401
     for twice in [("authorization", f"Bearer {bare}")] * 2, [("x-api-key", bare)] * 2:
@@ -320,10 +320,10 @@ def test_two_credentials_are_none(doors: Place, stranger: httpx.Client) -> None:
         "/-/healthz/../api/keys",
     ],
 )
-def test_no_way_of_writing_a_path_goes_round_the_keys(doors: Place, path: str) -> None:
+def test_no_way_of_writing_a_path_goes_round_the_keys(endpoints: Place, path: str) -> None:
     """Sent as it is written: httpx would tidy it up."""
-    _, key = make(doors, models=[OTHERS])
-    before = decided(doors)
+    _, key = make(endpoints, models=[OTHERS])
+    before = decided(endpoints)
     for sent in {}, key:
         for method in "POST", "GET":
             connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30.0)
@@ -334,19 +334,19 @@ def test_no_way_of_writing_a_path_goes_round_the_keys(doors: Place, path: str) -
             connection.close()
             assert reply.status in (307, 400, 401, 403, 404, 405, 415), f"{method} {path}: {reply.status} {text}"
             assert MINE not in text or reply.status in (401, 403, 404)
-    assert decided(doors) == before
+    assert decided(endpoints) == before
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
-def test_no_method_goes_round_the_keys(doors: Place, method: str) -> None:
-    before = decided(doors)
+def test_no_method_goes_round_the_keys(endpoints: Place, method: str) -> None:
+    before = decided(endpoints)
     for path in DECIDE, INFER, "/api/keys", "/api/status", f"/api/models/{MINE}", "/metrics":
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30.0)
         connection.request(method, path, json.dumps(asked()), {"content-type": "application/json"})
         reply = connection.getresponse()
         assert reply.status in (400, 401, 405, 501), f"{method} {path}: {reply.status} {reply.read()!r}"
         connection.close()
-    assert decided(doors) == before
+    assert decided(endpoints) == before
 
 
 RAW = json.dumps(asked()).encode()
@@ -372,10 +372,10 @@ HIDDEN = f"POST {DECIDE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(RAW)}\r\n\r
         (f"POST {DECIDE} HTTP/1.1", ("Content-Length: 0",)),
     ],
 )
-def test_no_way_of_writing_a_request_goes_round_the_keys(doors: Place, line: str, lines: tuple[str, ...]) -> None:
+def test_no_way_of_writing_a_request_goes_round_the_keys(endpoints: Place, line: str, lines: tuple[str, ...]) -> None:
     """Behind each stands a second request, for whoever takes the first to be shorter than it is."""
-    before = decided(doors)
-    _, key = make(doors, models=[OTHERS])
+    before = decided(endpoints)
+    _, key = make(endpoints, models=[OTHERS])
     bare = key["authorization"].removeprefix("Bearer ")
     head = [line, "Host: x", "Content-Type: application/json", "Connection: close", *lines]
     head.append(f"Content-Length: {len(RAW) + len(HIDDEN)}")
@@ -385,11 +385,11 @@ def test_no_way_of_writing_a_request_goes_round_the_keys(doors: Place, line: str
     statuses = re.findall(rb"HTTP/1\.[01] (\d{3}) ", replies)
     assert statuses, replies
     assert set(statuses) <= {b"400", b"401", b"403", b"501"}, replies
-    assert decided(doors) == before
+    assert decided(endpoints) == before
 
 
-def test_no_metadata_leads_to_another_tenants_model_over_grpc(doors: Place) -> None:
-    _, key = make(doors, models=[OTHERS])
+def test_no_metadata_leads_to_another_tenants_model_over_grpc(endpoints: Place) -> None:
+    _, key = make(endpoints, models=[OTHERS])
     shown = list(key.items())
     denied, unknown = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED
     assert code_of([*shown, ("application", MINE)], OTHERS) is denied
@@ -406,25 +406,25 @@ def test_no_metadata_leads_to_another_tenants_model_over_grpc(doors: Place) -> N
     assert code_of(shown, OTHERS, version="1") is grpc.StatusCode.OK
 
 
-def test_the_command_line_is_told_why_it_may_not(doors: Place, tmp_path: Path) -> None:
+def test_the_command_line_is_told_why_it_may_not(endpoints: Place, tmp_path: Path) -> None:
     """Whoever cannot read the first key's file has to show a key of their own."""
-    revoked_id, revoked = make(doors, roles=["admin"])
-    doors.http.post(f"/api/keys/{revoked_id}/revoke", json={"reason": "left"})
-    _, client = make(doors, name="cli-client")
+    revoked_id, revoked = make(endpoints, roles=["admin"])
+    endpoints.http.post(f"/api/keys/{revoked_id}/revoke", json={"reason": "left"})
+    _, client = make(endpoints, name="cli-client")
     kept = {"none": None, "bad": "wv_nonsense", "revoked": revoked, "client": client}
     for name, shown in kept.items():
         file = tmp_path / f"{name}.key"
         if shown is not None:
             file.write_text(shown if isinstance(shown, str) else shown["authorization"].removeprefix("Bearer "))
-        caller = replace(doors, environment=doors.environment | {"WINDVANE_KEY_FILE": str(file)})
+        caller = replace(endpoints, environment=endpoints.environment | {"WINDVANE_KEY_FILE": str(file)})
         for command in ("keys", "list"), ("undeploy", MINE, "--reason", "because"):
             told = caller.windvane(*command, check=False)
             needed = "This needs the role" if name == "client" else "WINDVANE_KEY_FILE"
             assert told.startswith("Error: "), told
             assert needed in told, told
             assert "Traceback" not in told
-    assert doors.status(MINE)["champion"] == 1
-    assert ("cli-client", "GET /api/keys") in {(who, order) for who, order, _ in refusals(doors, "control")}
+    assert endpoints.status(MINE)["champion"] == 1
+    assert ("cli-client", "GET /api/keys") in {(who, order) for who, order, _ in refusals(endpoints, "control")}
 
 
 @pytest.mark.parametrize(
@@ -450,8 +450,8 @@ def test_the_command_line_is_told_why_it_may_not(doors: Place, tmp_path: Path) -
         (b"A" * 20_000, ""),
     ],
 )
-def test_a_credential_that_is_not_good_is_refused_at_every_door(
-    doors: Place, stranger: httpx.Client, sent: bytes, why: str
+def test_a_credential_that_is_not_good_is_refused_at_every_endpoint(
+    endpoints: Place, stranger: httpx.Client, sent: bytes, why: str
 ) -> None:
     for reply in (
         stranger.post(DECIDE, json=asked(), headers=bearer(sent)),
@@ -466,7 +466,7 @@ def test_a_credential_that_is_not_good_is_refused_at_every_door(
 
 
 def test_a_token_of_the_trusted_issuer_is_taken_for_what_its_roles_mean_here(
-    doors: Place, stranger: httpx.Client
+    endpoints: Place, stranger: httpx.Client
 ) -> None:
     client, boss = bearer(signed()), bearer(signed(roles=["boss"]))
     assert stranger.post(DECIDE, json=asked(), headers=client).status_code == 200
@@ -477,21 +477,21 @@ def test_a_token_of_the_trusted_issuer_is_taken_for_what_its_roles_mean_here(
     assert code_of(list(client.items())) is grpc.StatusCode.OK
 
 
-def test_who_asks_too_fast_waits_as_told_and_others_do_not(doors: Place, stranger: httpx.Client) -> None:
-    _, slow = make(doors, limit={"per_second": 0.5, "burst": 2})
+def test_who_asks_too_fast_waits_as_told_and_others_do_not(endpoints: Place, stranger: httpx.Client) -> None:
+    _, slow = make(endpoints, limit={"per_second": 0.5, "burst": 2})
     replies = [stranger.post(DECIDE, json=asked(), headers=slow) for _ in range(3)]
     assert [reply.status_code for reply in replies] == [200, 200, 429]
     assert replies[-1].json()["type"] == "urn:windvane:problem:too-fast"
     assert 1 <= int(replies[-1].headers["retry-after"]) <= 2
     assert code_of(list(slow.items())) is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert doors.http.post(DECIDE, json=asked()).status_code == 200
+    assert endpoints.http.post(DECIDE, json=asked()).status_code == 200
     wait_for("its turn", lambda: stranger.post(DECIDE, json=asked(), headers=slow).status_code == 200, 10.0)
 
 
-def test_rays_own_doors_ask_for_a_token(doors: Place) -> None:
+def test_rays_own_endpoints_ask_for_a_token(endpoints: Place) -> None:
     """An open job API runs anybody's code."""
-    token = (doors.home / "ray_token").read_text().strip()
-    assert (doors.home / "ray_token").stat().st_mode & 0o777 == 0o600
+    token = (endpoints.home / "ray_token").read_text().strip()
+    assert (endpoints.home / "ray_token").stat().st_mode & 0o777 == 0o600
     job = {"entrypoint": "touch /tmp/never"}
     with httpx.Client(base_url=f"http://127.0.0.1:{DASHBOARD_PORT}", timeout=30.0, trust_env=False) as ray:
         for method, path, body in (
@@ -502,14 +502,14 @@ def test_rays_own_doors_ask_for_a_token(doors: Place) -> None:
             ("GET", "/nodes?view=summary", None),
         ):
             assert ray.request(method, path, json=body).status_code == 401, path
-            key = doors.http.headers["authorization"]
+            key = endpoints.http.headers["authorization"]
             assert ray.request(method, path, json=body, headers={"authorization": key}).status_code == 403, path
         assert ray.get("/api/jobs/", headers=bearer(token)).status_code == 200
 
 
-def test_no_port_at_all_takes_orders_from_a_stranger(doors: Place, tmp_path: Path) -> None:
+def test_no_port_at_all_takes_orders_from_a_stranger(endpoints: Place, tmp_path: Path) -> None:
     """Ray opens some thirty, most of them on every interface; whoever may submit a job or a task may run anything."""
-    head = head_record.load(doors.home)
+    head = head_record.load(endpoints.home)
     assert head is not None
     family = processes.with_descendants(processes.find(head.marks)) + haproxy.ours(Path(head.run))
     open_to = {
@@ -540,25 +540,25 @@ def test_no_port_at_all_takes_orders_from_a_stranger(doors: Place, tmp_path: Pat
             assert reply.status_code >= 400, f"{address}{path}: {reply.text}"
     assert codes[grpc.StatusCode.UNAUTHENTICATED] > 10, codes
     assert not (tmp_path / "done").exists()
-    assert (doors.home / "run").stat().st_mode & 0o777 == 0o700  # HAProxy's socket in it takes orders from anybody
+    assert (endpoints.home / "run").stat().st_mode & 0o777 == 0o700  # HAProxy's socket in it takes orders from anybody
 
 
-def test_the_first_key_lies_where_its_owner_alone_can_read_it(doors: Place) -> None:
-    file = doors.home / "admin.key"
+def test_the_first_key_lies_where_its_owner_alone_can_read_it(endpoints: Place) -> None:
+    file = endpoints.home / "admin.key"
     assert file.stat().st_mode & 0o777 == 0o600
     secret = file.read_text().strip()
-    assert files_with(doors.home, secret) == [file]
+    assert files_with(endpoints.home, secret) == [file]
 
 
-def test_every_kind_of_refusal_is_on_record_without_the_credential(doors: Place, stranger: httpx.Client) -> None:
-    key_id, key = make(doors, name="on-record", models=[OTHERS])
+def test_every_kind_of_refusal_is_on_record_without_the_credential(endpoints: Place, stranger: httpx.Client) -> None:
+    key_id, key = make(endpoints, name="on-record", models=[OTHERS])
     stranger.post(DECIDE, json=asked(), headers=key)
     quiet = f"/v2/models/{OTHERS}/decide"  # fewer strangers were turned away there in this minute than are told
     stranger.post(quiet, json=asked())
     stranger.get("/api/status", headers=key)
 
     def told() -> bool:
-        text = said_of_refusals(doors)
+        text = said_of_refusals(endpoints)
         return all(
             re.search(pattern, text)
             for pattern in (
@@ -570,7 +570,7 @@ def test_every_kind_of_refusal_is_on_record_without_the_credential(doors: Place,
 
     def kept() -> bool:
         at_mine, at_others, at_control = (
-            {(who, order) for who, order, _ in refusals(doors, log)} for log in (MINE, OTHERS, "control")
+            {(who, order) for who, order, _ in refusals(endpoints, log)} for log in (MINE, OTHERS, "control")
         )
         return (
             ("on-record", f"POST {DECIDE}") in at_mine
@@ -580,10 +580,10 @@ def test_every_kind_of_refusal_is_on_record_without_the_credential(doors: Place,
 
     wait_for("the lines", told, 15.0)
     wait_for("the acts", kept, 15.0)
-    assert key["authorization"].removeprefix("Bearer ") not in said_of_refusals(doors)
-    assert "nothing was changed" in doors.windvane("audit", "verify")
+    assert key["authorization"].removeprefix("Bearer ") not in said_of_refusals(endpoints)
+    assert "nothing was changed" in endpoints.windvane("audit", "verify")
 
 
-def test_every_decision_has_been_logged_that_was_answered(doors: Place) -> None:
-    answered = doors.http.post(DECIDE, json=asked()).json()["decision_id"]
-    assert answered in {each.decision_id for each in records(doors) if isinstance(each, Decision)}
+def test_every_decision_has_been_logged_that_was_answered(endpoints: Place) -> None:
+    answered = endpoints.http.post(DECIDE, json=asked()).json()["decision_id"]
+    assert answered in {each.decision_id for each in records(endpoints) if isinstance(each, Decision)}

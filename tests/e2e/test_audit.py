@@ -18,9 +18,9 @@ from tests.e2e.people import (
     ANA,
     ASKED,
     DECLARATION,
-    DOOR,
     KNOWN,
     MODEL,
+    MODEL_PATH,
     OTHERS,
     answer,
     copied,
@@ -36,7 +36,7 @@ from tests.e2e.test_loop import declare
 from tests.e2e.untrained import register
 from tests.e2e.world import instance, learnt
 from tests.worlds.bundles import make_bundle
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.decision_log.audit.checkpoint import fingerprint
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_settings
@@ -51,7 +51,7 @@ def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp(MODEL)
     register(place, spec, make_bundle(folder, 1, spec, learnt(KNOWN, spec.features)))
     place.windvane("deploy", MODEL)
-    wait_for(MODEL, lambda: place.http.get(f"{DOOR}/ready").status_code == 200)
+    wait_for(MODEL, lambda: place.http.get(f"{MODEL_PATH}/ready").status_code == 200)
     yield place
     place.windvane("undeploy", MODEL, check=False)  # mostly done before, by `retired`
 
@@ -61,11 +61,11 @@ def about_ana(deployed: Place) -> list[str]:
     """Decisions about her, among others, whose outcomes are known; all of them before she is erased."""
     place = deployed
     body = {"instances": [instance(row) | {"purpose": "service"} for row in ASKED]}
-    reply = place.http.post(f"{DOOR}/decide", json=body)
+    reply = place.http.post(f"{MODEL_PATH}/decide", json=body)
     assert reply.status_code == 200, reply.text
     names = [each["decision_id"] for each in reply.json()["decisions"]]
     known = [{"decision_id": name, "label": row.label} for name, row in zip(names, ASKED, strict=True)]
-    assert place.http.post(f"{DOOR}/outcomes", json={"outcomes": known}).status_code == 200
+    assert place.http.post(f"{MODEL_PATH}/outcomes", json={"outcomes": known}).status_code == 200
     return [name for name, row in zip(names, ASKED, strict=True) if row.subject == ANA]
 
 
@@ -95,7 +95,7 @@ def test_what_was_asked_denied_and_reported_is_shown_to_who_may_see_it(deployed:
     made = place.http.post("/api/keys", json={"name": "registry-office", "roles": ["client"]}).json()
     office = {"authorization": f"Bearer {made['key']}"}
     told = {"decision_id": name, "kpis": {"cost": 2.5}}
-    assert place.http.post(f"{DOOR}/outcomes", json=told, headers=office).status_code == 200
+    assert place.http.post(f"{MODEL_PATH}/outcomes", json=told, headers=office).status_code == 200
 
     assert {name, refused} <= {each["decision_id"] for each in page(place)}
     assert [each["decision_id"] for each in page(place, verdict="deny")] == [refused]
@@ -128,7 +128,7 @@ def test_on_a_full_disk_nothing_is_answered_and_nothing_was_lost(deployed: Place
         refused = [decide(place, row) for row in OTHERS]  # of subjects that are known: the vault has nothing to write
         refused.append(decide(place, OTHERS[0], purpose="marketing"))
         told = {"decision_id": answered[0].json()["decision_id"], "kpis": {"cost": 1}}
-        refused.append(place.http.post(f"{DOOR}/outcomes", json=told))
+        refused.append(place.http.post(f"{MODEL_PATH}/outcomes", json=told))
     finally:
         replica.rlimit(psutil.RLIMIT_FSIZE, unlimited)
     assert {reply.status_code for reply in refused} == {503}, [reply.text for reply in refused]
@@ -195,7 +195,7 @@ def test_a_sealed_decision_is_proven_where_there_is_no_windvane(
 
     wait_for("a checkpoint over the sealed segment", proven, 150.0)
     bare = {key: value for key, value in os.environ.items() if not key.startswith(("WINDVANE_", "RAY_"))}
-    key = fingerprint(AuditPlace(load_settings(place.environment)).public_key())
+    key = fingerprint(AuditPaths(load_settings(place.environment)).public_key())
     check = [sys.executable, "-m", "windvane.cluster.decision_log.audit.verify", "proof.json", "--fingerprint"]
 
     def checked(by: str) -> "subprocess.CompletedProcess[str]":

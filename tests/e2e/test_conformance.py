@@ -46,7 +46,7 @@ MODERATE = settings(
 
 
 @pytest.fixture(scope="module")
-def door(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def endpoint(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with untrained(place, SPEC.model_copy(update={"name": NAME}), tmp_path_factory.mktemp(NAME)) as found:
         assert place.http.post(f"{found}/decide", json=asked()).status_code == 200  # so that there is a log
         yield found
@@ -79,13 +79,13 @@ def bearer(place: Place) -> str:
     return f"Authorization: {place.http.headers['authorization']}"
 
 
-def test_the_document_is_openapi_3_1(place: Place, door: str) -> None:
+def test_the_document_is_openapi_3_1(place: Place, endpoint: str) -> None:
     told = place.http.get("/openapi.json").json()
-    assert f"{door}/decide" in told["paths"]
+    assert f"{endpoint}/decide" in told["paths"]
     OPENAPI_31_VALIDATOR.validate(told)
 
 
-def test_every_door_of_a_model_answers_as_our_document_says(place: Place, door: str, tmp_path: Path) -> None:
+def test_every_endpoint_of_a_model_answers_as_our_document_says(place: Place, endpoint: str, tmp_path: Path) -> None:
     paths = rf"^/v2($|/health/|/models/{NAME}($|/))"
     with ThreadPoolExecutor() as both:
         stranger = both.submit(fuzz, place, tmp_path, paths, "-n", "10")
@@ -94,7 +94,7 @@ def test_every_door_of_a_model_answers_as_our_document_says(place: Place, door: 
     assert owner.result() > 1_000
 
 
-def test_the_control_api_answers_as_our_document_says(place: Place, door: str, tmp_path: Path) -> None:
+def test_the_control_api_answers_as_our_document_says(place: Place, endpoint: str, tmp_path: Path) -> None:
     """Whatever there is to read; changes without a key, and with one those of keys, policies and made-up people.
 
     Changes of a model are tried with a key that is for one that does not exist: schemathesis remembers names that it
@@ -137,16 +137,20 @@ def test_the_control_api_answers_as_our_document_says(place: Place, door: str, t
 
 
 @pytest.mark.parametrize("header", ["x-request-timeout-seconds", "x-request-id", "serve_multiplexed_model_id"])
-def test_a_header_that_is_no_text_is_no_fault_of_the_server(place: Place, door: str, header: str) -> None:
+def test_a_header_that_is_no_text_is_no_fault_of_the_server(place: Place, endpoint: str, header: str) -> None:
     """Ray Serve reads these before any of our code runs."""
-    for path in f"{door}/ready", "/api/status", "/v2":
+    for path in f"{endpoint}/ready", "/api/status", "/v2":
         assert place.http.get(path, headers={header: b"\xff"}).status_code in (200, 400)  # 200 where Serve let it pass
     for verb, body in ("decide", asked()), ("infer", {"inputs": ROWS}):
-        assert place.http.post(f"{door}/{verb}", json=body, headers={header: b"\xff"}).status_code in (200, 400, 422)
+        assert place.http.post(f"{endpoint}/{verb}", json=body, headers={header: b"\xff"}).status_code in (
+            200,
+            400,
+            422,
+        )
 
 
 @pytest.mark.skipif(not PROTOCOL.exists(), reason="the protocol's file is not in ../shared/oip beside this checkout")
-def test_nothing_departs_from_the_protocols_own_document(place: Place, door: str) -> None:
+def test_nothing_departs_from_the_protocols_own_document(place: Place, endpoint: str) -> None:
     """At least 5,000 cases, of what its schemas allow and of what they do not: no 5xx, and no reply they do not allow.
 
     Every second question names the model that is there. Every inference does, and is asked for once more with rows

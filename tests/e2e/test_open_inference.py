@@ -50,7 +50,7 @@ def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def decided(deployed: Place) -> Answers:
-    """The rows as our own door decides them."""
+    """The rows as our own endpoint decides them."""
     asked = {"instances": [{"subject": "N1", "features": row} for row in NAMED]}
     reply = deployed.http.post(f"/v2/models/{MODEL}/decide", json=asked).json()["decisions"]
     return Answers(
@@ -229,6 +229,7 @@ def test_mlservers_infer_gets_what_decide_gives(
         (tmp_path / f"{form}-asked").write_text("".join(json.dumps(request) + "\n" for request in requests))
     command = [command_of("mlserver", "mlserver"), "infer", "--url", URL, "--model-name", MODEL, "--retries", "1"]
     command += ["--request-headers", f"authorization:{deployed.key['authorization']}"]
+    # At once: each takes seconds to start.
     started = [
         subprocess.Popen(
             [*command, "--input-data-path", f"{form}-asked", "--output-data-path", f"{form}-told", *options],
@@ -238,7 +239,7 @@ def test_mlservers_infer_gets_what_decide_gives(
             text=True,
         )
         for form in forms
-    ]  # at once: each takes seconds to start
+    ]
     said = [process.communicate(timeout=120)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], said
     for form in forms:

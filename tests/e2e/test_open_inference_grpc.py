@@ -86,7 +86,7 @@ def test_each_model_describes_itself(client: triton.InferenceServerClient) -> No
 
 
 @pytest.mark.parametrize("inputs", [one_tensor, named_tensors])
-def test_both_input_shapes_are_decided_as_the_json_door_does(client, deployed: Place, inputs) -> None:
+def test_both_input_shapes_are_decided_as_the_json_endpoint_does(client, deployed: Place, inputs) -> None:
     asked = {"subject": "N725MQ", "features": NAMED, "context": {"event_time": "2026-01-01T00:00:00Z"}}
     for model in (TRIPS, RIDES):
         expected = deployed.http.post(f"/v2/models/{model}/decide", json=asked).json()

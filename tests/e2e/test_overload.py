@@ -19,7 +19,7 @@ from benchmarks.offer import request
 from benchmarks.overload import HURRIED, SLO_MS, SPEC, crowd, flooded, instances
 from benchmarks.world import World
 from tests.e2e.conftest import wait_for
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.decision_log.read.query import Query
 
 MANY = 800  # rows in a request of JSON
@@ -69,7 +69,7 @@ def decide(served: World, sent: bytes, timeout: str) -> httpx.Response:
 
 def decided(served: World, *subjects: str) -> int:
     """Rows in the decision log about these subjects."""
-    place = AuditPlace(served.settings)
+    place = AuditPaths(served.settings)
     hashes = ", ".join(f"'{place.vault().hash(subject)}'" for subject in subjects)
     query = Query(place.logs / SPEC.name, SPEC.features)
     return int(query.sql(f"select count(*) as n from decisions where subject in ({hashes})")["n"][0].as_py())

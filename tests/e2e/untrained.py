@@ -63,6 +63,6 @@ def all_untrained(place: Place, *wanted: Untrained) -> Iterator[None]:
 
 @contextmanager
 def untrained(place: Place, spec: ModelSpec, folder: Path) -> Iterator[str]:
-    """One of them; the path of its doors."""
+    """One of them; the path of its endpoints."""
     with all_untrained(place, Untrained(spec, folder)):
         yield f"/v2/models/{spec.name}"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.worlds.decision_log import COLUMNS, decision, outcome, shadow
-from windvane.cluster.decision_log.audit.chain_heads import Heads
+from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
 from windvane.cluster.decision_log.audit.verify import Report, verify
@@ -32,7 +32,7 @@ class World:
         self.file = home / "checkpoints.jsonl"
         self.copy = home / "elsewhere" / "checkpoints.jsonl"
         self.checkpoints = Checkpoints(self.file, KEY, self.copy)
-        self.heads = Heads(self.root)
+        self.heads = ChainHeads(self.root)
         moments = itertools.count(1.0)
         header = Header(LOG, "replica-1", 0.0, COLUMNS)
         self.writer = RollingSegments(

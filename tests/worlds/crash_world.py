@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tests.worlds.open_writer import FEATURES, decision, records
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
@@ -50,11 +50,11 @@ class Promised:
     signed: int = 0  # checkpoints
 
 
-def place_of(home: Path) -> AuditPlace:
+def place_of(home: Path) -> AuditPaths:
     """As a Windvane with its home there finds it."""
     copy = home / "elsewhere" / "checkpoints.jsonl"
     settings = Settings(home=str(home), store_url=_url(home), mlflow_uri="", models_dir="", checkpoint_copy=str(copy))
-    return AuditPlace(settings)
+    return AuditPaths(settings)
 
 
 def _url(home: Path) -> str:

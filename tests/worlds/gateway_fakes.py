@@ -9,7 +9,7 @@ import numpy as np
 from windvane.cluster.callers.key_ring import KeySnapshot
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.sync.topics import Bulletins, News, Place
+from windvane.serve_apps.sync.topics import News, Place, Topics
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import Split
 
@@ -135,11 +135,11 @@ class FakeFeed:
         self.left = True
 
 
-class FakeBulletins:
-    """Bulletins with a reader of their own, in the same process."""
+class FakeTopics:
+    """Topics with a reader of their own, in the same process."""
 
-    def __init__(self, board: Bulletins | None = None) -> None:
-        self.board = board or Bulletins()
+    def __init__(self, board: Topics | None = None) -> None:
+        self.board = board or Topics()
 
     async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
         return await self.board.read("r1", topics, place)

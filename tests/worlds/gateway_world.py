@@ -1,4 +1,4 @@
-"""One Gateway without Ray, a disk or a clock: real versions behind the real door, fakes where the process would end."""
+"""One Gateway without Ray, a disk or a clock: real versions behind the real app, fakes where the process would end."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import Entrance
-from windvane.serve_apps.endpoints.http_app import Door
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.authentication import Authentication
+from windvane.serve_apps.endpoints.http_app import HttpApp
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.shadows import Shadows
-from windvane.serve_apps.traffic.loaded_versions import Roster
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -75,26 +75,26 @@ class World:
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.log, self.counts, self.ticks = FakeLog(), FakeCounts(), 0.0
-        self.roster = Roster(lambda number: versions[number], retry_seconds=0.0)
+        self.loaded_versions = LoadedVersions(lambda number: versions[number], retry_seconds=0.0)
         self.shadows = Shadows(self.log, self.counts, lambda: NOW)
         self.policies = SetInForce(PACKAGED_POLICY)
         self.consents: dict[tuple[str, str], bool] = {}
         self.is_fresh = True
-        self.gate = Gate(mandate_of(spec), self.policies, self, lambda: self.is_fresh)
+        self.policy_check = PolicyCheck(mandate_of(spec), self.policies, self, lambda: self.is_fresh)
         self.decider = Decider(
-            *(spec, self.roster, self.log, self.counts, self.shadows, self.gate, self.loop),
+            *(spec, self.loaded_versions, self.log, self.counts, self.shadows, self.policy_check, self.loop),
             lambda: NOW,
             lambda: self.ticks,
         )
-        self.turned_away: list[str] = []
-        self.entrance = Entrance(spec.name, authenticator, TurnedAway(self.turned_away.append, lambda: 0.0))
+        self.refusal_log: list[str] = []
+        self.authentication = Authentication(spec.name, authenticator, RefusalLog(self.refusal_log.append, lambda: 0.0))
         self.hooks: list[str] = []
-        self.door = Door(
+        self.http_app = HttpApp(
             spec,
-            self.entrance,
-            self.roster,
+            self.authentication,
+            self.loaded_versions,
             self.decider,
-            self.gate,
+            self.policy_check,
             self.log,
             RequestCounts(self.counts),
             self._hook("start"),
@@ -106,7 +106,7 @@ class World:
             self.take(split)
 
     def of(self, subject: str, purpose: str) -> bool | None:
-        """What subjects agreed to, as the gate asks for it."""
+        """What subjects agreed to, as `PolicyCheck` asks for it."""
         return self.consents.get((subject, purpose))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -114,8 +114,10 @@ class World:
 
     def take(self, split: Split) -> None:
         async def arrive() -> None:
-            self.roster.take(split)
-            await settled(lambda: self.roster.in_force is not None and self.roster.in_force.split == split)
+            self.loaded_versions.take(split)
+            await settled(
+                lambda: self.loaded_versions.in_force is not None and self.loaded_versions.in_force.split == split
+            )
 
         self.run(arrive())
 
@@ -124,7 +126,7 @@ class World:
 
     async def send(self, path: str, body: object = b"", method: str = "POST", **headers: str) -> Reply:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await call(self.door, method, path, [raw], {"content-length": str(len(raw)), **named(headers)})
+        return await call(self.http_app, method, path, [raw], {"content-length": str(len(raw)), **named(headers)})
 
     def quiet(self) -> None:
         """Let everything off the path happen."""
@@ -168,7 +170,7 @@ def gateway(
     try:
         yield world
     finally:
-        world.run(world.roster.close())
+        world.run(world.loaded_versions.close())
         world.loop.run_until_complete(world.loop.shutdown_default_executor())
         world.loop.close()
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.worlds.admin_world import AdminWorld, ControlClient
 from tests.worlds.callers import SECRET
-from tests.worlds.desk_world import ControlClient, DeskWorld
 from tests.worlds.rollout_world import MODEL
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
@@ -27,18 +27,18 @@ decision: {{actions: [{{name: tell, at_least: 0.0}}]}}
 
 
 class Shell:
-    """Runs `windvane …` in a home of its own, over a Desk in memory where one is up."""
+    """Runs `windvane …` in a home of its own, over a ModelAdmin in memory where one is up."""
 
     def __init__(self, folder: Path) -> None:
-        self.world = DeskWorld()
+        self.world = AdminWorld()
         self.home = folder / "home"
         self.models = folder / "models"
         self.models.mkdir()
         (self.models / f"{MODEL}.yaml").write_text(DECLARATION)
         self.home.mkdir()
         (self.home / "admin.key").write_text(SECRET)
-        self.app = ControlClient(self.world.desk, {})
-        self.door: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
+        self.app = ControlClient(self.world.model_admin, {})
+        self.endpoint: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
 
     def __call__(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:
         environment = {
@@ -53,7 +53,7 @@ class Shell:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/v2/"):
-            return self.door(request)
+            return self.endpoint(request)
         path = request.url.raw_path.decode()
         reply = self.app.request(request.method, path, content=request.content, headers=request.headers)
         return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)

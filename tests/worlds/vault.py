@@ -8,5 +8,5 @@ from windvane.cluster.decision_log.vault.vault import Vault
 
 
 def open_vault(home: Path) -> Vault:
-    """As `AuditPlace` opens it."""
+    """As `AuditPaths` opens it."""
     return Vault(SqliteSubjectKeys(home / "vault" / "subjects.db"), FileKms(home / "keys" / "master.key"))

@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What the offline gate says of a candidate, and why."""
+    """Result of the offline comparison for a candidate, and why."""
 
     standing: Standing
     why: str

@@ -14,7 +14,7 @@ SHOWN_FEATURES = 15
 
 
 class Pictures(Protocol):
-    """What the job needs of this module, which is one itself."""
+    """The part of this module, which is one itself, that the job needs."""
 
     def warm_up(self) -> None:
         """Get ready; whatever is slow and needs no rows."""

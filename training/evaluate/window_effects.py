@@ -1,4 +1,4 @@
-"""How much the mean of a window differs from the next one's beyond what its single rows explain."""
+"""Measures how much the mean of a window differs from the next one's beyond what its single rows explain."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -29,7 +29,7 @@ PACKAGES = ("numpy", "onnx", "onnxmltools", "onnxruntime", "pyarrow", "ray", "sc
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far the ONNX model strays from the booster it was made from."""
+    """Distance of the ONNX model from the booster it was made from."""
 
     rows: int
     max_difference: float

@@ -1,4 +1,4 @@
-"""What a version came from and how it did: code, environment, data, reason, figures."""
+"""Lineage of a version, and its figures: code, environment, data, reason."""
 
 import hashlib
 import platform

@@ -24,7 +24,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What the search found, best trial first; `best` is the default when no trial reported within the budget."""
+    """Trials of the search, best first; `best` is the default when no trial reported within the budget."""
 
     best: FitSettings
     trials: tuple[Trial, ...]
@@ -46,7 +46,7 @@ LIKELY, SURELY = 1.5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How an engine works: by which declared settings, with which folder, and who is told."""
+    """Settings of an engine's work, its folder, and who is told."""
 
     training: Training
     scratch: Path | None = None  # for what a cluster's workers exchange; an engine that needs one says so

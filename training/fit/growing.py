@@ -32,7 +32,7 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a booster begins with: a model file in memory, or nothing."""
+    """Begin of a booster: a model file in memory, or nothing."""
 
     model: bytes | None
     trees: int

@@ -1,4 +1,4 @@
-"""What a version is fitted with: booster parameters, rounds and training window, all found by the search."""
+"""Settings that a version is fitted with: booster parameters, rounds and training window, all found by the search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What of the cluster a training asks for: a share that serving cannot take, where the head keeps one."""
+"""Sizes a training's share of the cluster: one that serving cannot take, where the head keeps one."""
 
 from collections.abc import Mapping
 

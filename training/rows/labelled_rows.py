@@ -16,7 +16,7 @@ from windvane.training.rows.subjects import Subjects, allowed
 
 
 class LabelledLog(Protocol):
-    """What training needs of the decision log: decisions whose outcome is known."""
+    """The part of the decision log that training needs: decisions whose outcome is known."""
 
     def training_rows(self, since: float | None, until: float | None) -> pa.Table:
         """Feature columns, label, `event_time` and subject of decisions in [since, until) Unix seconds."""

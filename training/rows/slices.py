@@ -1,4 +1,4 @@
-"""Which rows a version learns from, is tuned on, is judged on: the one place that decides it."""
+"""Decides which rows a version learns from, is tuned on, is judged on: the one place that does."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

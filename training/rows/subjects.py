@@ -1,4 +1,4 @@
-"""Whose rows a version may learn from: nobody's who was erased; the others are known by their keyed hash only."""
+"""Keeps erased subjects' rows out of training; the others are known by their keyed hash only."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 
 class Subjects(Protocol):
-    """What the vault knows of subjects."""
+    """Tells what the vault knows of subjects."""
 
     def hash(self, subject: str) -> str:
         """How the log names the subject."""

@@ -1,4 +1,4 @@
-"""Which rows a search learns from and compares on: the newest part where it says enough, else every row in turn."""
+"""Chooses rows that a search learns from and compares on: the newest part where it says enough, else all in turn."""
 
 from collections.abc import Sequence
 

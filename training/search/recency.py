@@ -1,4 +1,4 @@
-"""How much rows of an older world still count: decided by what each choice does on newer rows it does not know."""
+"""Decides how much rows of an older world still count, by what each choice does on newer rows it does not know."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MOST_ROWS = 50_000  # learnt from to decide it; more are thinned evenly
 
 @dataclass(frozen=True, slots=True)
 class Recency:
-    """Of the rows before `since` one in `step` is kept, none where it is 0; the default keeps all."""
+    """Thinning of the rows before `since`: one in `step` is kept, none where it is 0; the default keeps all."""
 
     since: float | None = None  # event time
     step: int = 1

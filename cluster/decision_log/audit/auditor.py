@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from windvane.cluster.decision_log.audit.chain_heads import Heads
+from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoint import Checkpoint, Vouched
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
@@ -15,7 +15,7 @@ class Auditor:
     def __init__(self, logs: Path, checkpoints: Checkpoints) -> None:
         self._logs = logs
         self._checkpoints = checkpoints
-        self._heads: dict[str, Heads] = {}
+        self._heads: dict[str, ChainHeads] = {}
 
     def check(self) -> list[Fault]:
         """What is wrong with the checkpoints so far, each told once; raises as `tick` does."""
@@ -33,7 +33,7 @@ class Auditor:
         news: list[Vouched] = []
         faults: list[Fault] = []
         for root in sorted(path for path in self._logs.iterdir() if path.is_dir()) if self._logs.is_dir() else []:
-            found, wrong = self._heads.setdefault(root.name, Heads(root)).news(standing)
+            found, wrong = self._heads.setdefault(root.name, ChainHeads(root)).news(standing)
             news += found
             faults += wrong
         policies = dict(policies or {})

@@ -1,4 +1,4 @@
-"""What stands in the log right now, for the next checkpoint: heads of what is written, roots of what is sealed."""
+"""Reads what stands in the log now, for the next checkpoint: heads of what is written, roots of what is sealed."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ from windvane.cluster.errors import Invalid
 logger = logging.getLogger(__name__)
 
 
-class Heads:
+class ChainHeads:
     """Follows one log under `root`; reads what is new in it, and checks the chain of that on the way.
 
     Whatever contradicts what it saw before, or what a checkpoint says, is a fault and is not vouched for again.

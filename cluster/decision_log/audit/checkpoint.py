@@ -31,7 +31,7 @@ class Vouched(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """What was true at `at` (Unix seconds); `previous` is the hash of the checkpoint before."""
+    """State of the log at `at` (Unix seconds); `previous` is the hash of the checkpoint before."""
 
     number: int  # from 1
     at: float
@@ -52,7 +52,7 @@ class Signed(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Standing:
-    """What all checkpoints so far say together: the newest about every segment."""
+    """Sum of all checkpoints so far: the newest statement about every segment."""
 
     number: int = 0
     at: float = 0.0

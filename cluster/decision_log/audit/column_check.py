@@ -22,9 +22,9 @@ from windvane.cluster.decision_log.audit.msgpack_columns import (
     TRUE,
     Agreed,
     Anything,
-    Lanes,
     Mask,
     Places,
+    RecordCursors,
     Values,
     of_kind,
     same,
@@ -57,58 +57,58 @@ def agreeing(dataset: Dataset, stored: Table, payloads: Sequence[bytes], header:
 
 
 def _agreeing(dataset: Dataset, columns: Mapping[str, Any], payloads: Sequence[bytes], header: Header) -> Places:
-    lanes, record = Lanes(payloads), DATASETS[dataset]
+    cursors, record = RecordCursors(payloads), DATASETS[dataset]
     fields = record.__struct_fields__
     begins = msgspec.msgpack.encode((record.__struct_config__.tag, *(None for _ in fields)))
-    lanes.constant(begins[: len(begins) - len(fields)])
+    cursors.constant(begins[: len(begins) - len(fields)])
     for field in fields:
         if field == "features":
-            lanes.enter(*_ARRAY, np.full(len(payloads), len(header.features)))
+            cursors.enter(*_ARRAY, np.full(len(payloads), len(header.features)))
             for feature in header.features:
-                lanes.hold(_values(columns[f"x_{feature.name}"]))
+                cursors.hold(_values(columns[f"x_{feature.name}"]))
         elif field == "context":
-            _hold_context(lanes, columns[field])
+            _hold_context(cursors, columns[field])
         elif field == "grounds":  # told to few: those are read one by one
-            lanes.enter(*_ARRAY, np.full(len(payloads), -1), _nulls(columns[field]))
+            cursors.enter(*_ARRAY, np.full(len(payloads), -1), _nulls(columns[field]))
         else:
-            _hold(lanes, columns[_COLUMN.get(field, field)])
-    return lanes.leave()
+            _hold(cursors, columns[_COLUMN.get(field, field)])
+    return cursors.leave()
 
 
-def _hold(lanes: Lanes, column: Any) -> None:
+def _hold(cursors: RecordCursors, column: Any) -> None:
     """The column's values, whichever type they have; lists and maps one member after another."""
     if not pa.types.is_nested(column.type):
-        lanes.hold(_values(column))
+        cursors.hold(_values(column))
         return
     offsets = column.offsets.to_numpy().astype(np.int64)
     first, counts = offsets[:-1], np.diff(offsets)
     is_map = pa.types.is_map(column.type)
-    lanes.enter(*(_MAP if is_map else _ARRAY), counts, _nulls(column))
+    cursors.enter(*(_MAP if is_map else _ARRAY), counts, _nulls(column))
     parts = [_values(column.keys), _values(column.items)] if is_map else [_values(column.values)]
-    for member in range(int(counts[lanes.rows].max(initial=0))):
+    for member in range(int(counts[cursors.rows].max(initial=0))):
         for part in parts:
-            lanes.hold(part, first[lanes.rows] + member, counts[lanes.rows] > member)
+            cursors.hold(part, first[cursors.rows] + member, counts[cursors.rows] > member)
 
 
-def _hold_context(lanes: Lanes, column: Any) -> None:
+def _hold_context(cursors: RecordCursors, column: Any) -> None:
     """What callers sent along, which stands in its column as JSON."""
-    lanes.keep((lanes.tags() & 0xF0) == _MAP[0])
+    cursors.keep((cursors.tags() & 0xF0) == _MAP[0])
     starts, counts = np.zeros((2, len(column)), np.int64)
-    starts[lanes.rows], counts[lanes.rows] = lanes.at, lanes.tags() & 0x0F
-    lanes.enter(*_MAP, counts)
+    starts[cursors.rows], counts[cursors.rows] = cursors.at, cursors.tags() & 0x0F
+    cursors.enter(*_MAP, counts)
     anything = Anything()
-    for member in range(2 * int(counts[lanes.rows].max(initial=0))):
-        lanes.hold(anything, taking=2 * counts[lanes.rows] > member)
+    for member in range(2 * int(counts[cursors.rows].max(initial=0))):
+        cursors.hold(anything, taking=2 * counts[cursors.rows] > member)
     offsets, chars = _texts(column)
-    first, sizes, told = offsets[lanes.rows], np.diff(offsets)[lanes.rows], counts[lanes.rows] > 0
-    good = ~told & (sizes == len(_EMPTY.tobytes())) & ~_nulls(column)[lanes.rows]
+    first, sizes, told = offsets[cursors.rows], np.diff(offsets)[cursors.rows], counts[cursors.rows] > 0
+    good = ~told & (sizes == len(_EMPTY.tobytes())) & ~_nulls(column)[cursors.rows]
     places = np.flatnonzero(good)
     good[places] = same(of_kind(chars, "V2")[first[places]], _EMPTY)
-    for lane in np.flatnonzero(told).tolist():
-        start, size = int(first[lane]), int(sizes[lane])
-        content = lanes.content(int(starts[lanes.rows[lane]]), int(lanes.at[lane]))
-        good[lane] = _said(content) == chars[start : start + size].tobytes()
-    lanes.keep(good)
+    for cursor in np.flatnonzero(told).tolist():
+        start, size = int(first[cursor]), int(sizes[cursor])
+        content = cursors.content(int(starts[cursors.rows[cursor]]), int(cursors.at[cursor]))
+        good[cursor] = _said(content) == chars[start : start + size].tobytes()
+    cursors.keep(good)
 
 
 def _said(context: bytes) -> bytes | None:
@@ -126,11 +126,11 @@ class _Texts:
         self._offsets, self._chars = _texts(column)
         self._nulls = _nulls(column)
 
-    def agree(self, lanes: Lanes, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
+    def agree(self, cursors: RecordCursors, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
         """See `Values`."""
         if tag == NIL:
             return self._nulls[places], 1
-        length = text_length(lanes, tag, at)
+        length = text_length(cursors, tag, at)
         if length is None or (tag in BYTES) != self._are_bytes:
             return _none(at)
         head, found = length
@@ -140,7 +140,7 @@ class _Texts:
         places = np.flatnonzero(good)
         for size in _distinct(wanted[places]):
             which = places[wanted[places] == size] if size else places[:0]
-            ours = lanes.read(f"V{size}", at[which] + head) if size else of_kind(self._chars, "V1")[:0]
+            ours = cursors.read(f"V{size}", at[which] + head) if size else of_kind(self._chars, "V1")[:0]
             good[which] = same(ours, of_kind(self._chars, f"V{max(1, size)}")[first[which]])
         return good, head + found
 
@@ -152,15 +152,15 @@ class _Floats:
         self._bits = np.ascontiguousarray(column.fill_null(0.0).to_numpy(zero_copy_only=False)).view(np.uint64)
         self._nulls = _nulls(column)
 
-    def agree(self, lanes: Lanes, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
+    def agree(self, cursors: RecordCursors, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
         """See `Values`."""
         if tag == NIL:
             return self._nulls[places], 1
         if tag == FLOAT64:
-            found, size = lanes.read(">u8", at + 1), 9
+            found, size = cursors.read(">u8", at + 1), 9
             good = np.ones(len(at), np.bool_)
         else:
-            integers = _integers(lanes, tag, at)
+            integers = _integers(cursors, tag, at)
             if integers is None:
                 return _none(at)
             values, size = integers
@@ -176,11 +176,11 @@ class _Integers:
         self._values = column.fill_null(0).to_numpy(zero_copy_only=False)
         self._nulls = _nulls(column)
 
-    def agree(self, lanes: Lanes, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
+    def agree(self, cursors: RecordCursors, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
         """See `Values`."""
         if tag == NIL:
             return self._nulls[places], 1
-        integers = _integers(lanes, tag, at)
+        integers = _integers(cursors, tag, at)
         if integers is None:
             return _none(at)
         values, size = integers
@@ -197,7 +197,7 @@ class _Booleans:
         self._values = column.fill_null(False).to_numpy(zero_copy_only=False)
         self._nulls = _nulls(column)
 
-    def agree(self, _: Lanes, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
+    def agree(self, _: RecordCursors, tag: int, at: Places, ends: Places, places: Places) -> Agreed:
         """See `Values`."""
         if tag == NIL:
             return self._nulls[places], 1
@@ -215,14 +215,14 @@ def _values(column: Any) -> Values:
     return _Booleans(column) if pa.types.is_boolean(kind) else _Texts(column)
 
 
-def _integers(lanes: Lanes, tag: int, at: Places) -> tuple[NDArray[Any], int] | None:
+def _integers(cursors: RecordCursors, tag: int, at: Places) -> tuple[NDArray[Any], int] | None:
     """The integers behind this tag, int64 or (of eight bytes without a sign) uint64, and how many bytes each has."""
     if tag <= 0x7F or tag >= 0xE0:
         return np.full(len(at), tag if tag <= 0x7F else tag - 256, np.int64), 1
     if tag not in INTEGERS:
         return None
     kind = np.dtype(INTEGERS[tag])
-    return lanes.read(kind.str, at + 1).astype(np.uint64 if kind == ">u8" else np.int64), 1 + kind.itemsize
+    return cursors.read(kind.str, at + 1).astype(np.uint64 if kind == ">u8" else np.int64), 1 + kind.itemsize
 
 
 def _texts(column: Any) -> tuple[Places, NDArray[np.uint8]]:

@@ -1,4 +1,4 @@
-"""What an audit names: a record, a segment or a checkpoint that is not what was written."""
+"""Faults that an audit names: a record, a segment or a checkpoint that is not what was written."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What looking at one segment found: what it holds now, and what in it is not what was written."""
+"""Result of inspecting one segment: what it holds now, and what in it is not what was written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from windvane.cluster.decision_log.write.segment import Header
 
 @dataclass(frozen=True, slots=True)
 class Tear:
-    """Where a live segment stops to be readable in a way that a power cut may leave."""
+    """Place where a live segment stops to be readable in a way that a power cut may leave."""
 
     records: int  # before it
     faults: int  # noted before it

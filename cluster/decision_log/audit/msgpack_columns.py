@@ -1,8 +1,8 @@
 """MessagePack read in many records at once: one step of numpy for each field, not one of Python for each value.
 
-A lane is one record and the place where its reader stands. A lane leaves when its next value is not the one that it is
-held against, or is written in a way that is not looked at here. So those that are still there at the end are proven;
-of those that left nothing is known, and they are to be read one by one.
+A cursor is one record and the place where its reader stands. A cursor leaves when its next value is not the one that
+it is held against, or is written in a way that is not looked at here. So those that are still there at the end are
+proven; of those that left nothing is known, and they are to be read one by one.
 Bytes mean what https://github.com/msgpack/msgpack/blob/master/spec.md says.
 """
 
@@ -24,14 +24,14 @@ _PADDING = 16  # bytes behind the last record, so that a value's head may be rea
 
 
 class Values(Protocol):
-    """What lanes are held against; `places` says which of the values each lane's next one has to be."""
+    """Values that cursors are held against; `places` says which of them each cursor's next one has to be."""
 
-    def agree(self, lanes: "Lanes", tag: int, at: Places, ends: Places, places: Places, /) -> Agreed:
-        """Of the lanes that stand at `at` before a value with this tag, and whose records end at `ends`."""
+    def agree(self, cursors: "RecordCursors", tag: int, at: Places, ends: Places, places: Places, /) -> Agreed:
+        """Of the cursors that stand at `at` before a value with this tag, and whose records end at `ends`."""
 
 
-class Lanes:
-    """Starts with every record; `rows` are those that are left."""
+class RecordCursors:
+    """Reads all records side by side; starts with every record, `rows` are those that are left."""
 
     def __init__(self, records: Sequence[bytes]) -> None:
         self._bytes = np.frombuffer(b"".join((*records, bytes(_PADDING))), np.uint8)
@@ -41,11 +41,11 @@ class Lanes:
 
     @property
     def at(self) -> Places:
-        """Where each lane's next value begins."""
+        """Where each cursor's next value begins."""
         return self._at
 
     def tags(self) -> NDArray[np.uint8]:
-        """The first byte of each lane's next value; somebody else's where a record is over already."""
+        """The first byte of each cursor's next value; somebody else's where a record is over already."""
         return self._bytes[self._at]
 
     def content(self, start: int, end: int) -> bytes:
@@ -71,9 +71,9 @@ class Lanes:
         self._at = self._at + len(content)
 
     def hold(self, values: Values, places: Places | None = None, taking: Mask | None = None) -> None:
-        """Go on over a value that has to be the one at its place, which is the lane's row where nothing else is said.
+        """Go on over a value that has to be the one at its place, which is the cursor's row where nothing else is said.
 
-        With `taking` only those lanes go on.
+        With `taking` only those cursors go on.
         """
         chosen: Any = slice(None) if taking is None or taking.all() else np.flatnonzero(taking)
         at, ends, wanted = self._at[chosen], self._ends[chosen], (self.rows if places is None else places)[chosen]
@@ -110,22 +110,22 @@ class Lanes:
         return self.rows
 
 
-def text_length(lanes: Lanes, tag: int, at: Places) -> tuple[int, Any] | None:
+def text_length(cursors: RecordCursors, tag: int, at: Places) -> tuple[int, Any] | None:
     """How many bytes the head of a text or of bytes has, and how many follow; None for any other value."""
     if 0xA0 <= tag <= 0xBF:
         return 1, tag & 0x1F
     if tag in _LENGTHS:
         kind = np.dtype(_LENGTHS[tag])
-        return 1 + kind.itemsize, lanes.read(kind.str, at + 1).astype(np.int64)
+        return 1 + kind.itemsize, cursors.read(kind.str, at + 1).astype(np.int64)
     return None
 
 
 class Anything:
-    """Any scalar: lanes go on over it."""
+    """Any scalar: cursors go on over it."""
 
-    def agree(self, lanes: Lanes, tag: int, at: Places, ends: Places, _: Places) -> Agreed:
+    def agree(self, cursors: RecordCursors, tag: int, at: Places, ends: Places, _: Places) -> Agreed:
         """See `Values`."""
-        length = text_length(lanes, tag, at)
+        length = text_length(cursors, tag, at)
         if length is not None:
             size: Any = length[0] + length[1]
         elif tag <= 0x7F or tag >= 0xE0 or tag in (NIL, FALSE, TRUE):
@@ -153,7 +153,7 @@ def same(some: NDArray[Any], others: NDArray[Any]) -> Mask:
 
 
 def _by_tag(tags: NDArray[np.uint8]) -> Iterator[tuple[int, Any]]:
-    """Every tag, and the lanes that stand before it."""
+    """Every tag, and the cursors that stand before it."""
     counted = np.bincount(tags, minlength=256)
     for tag in np.flatnonzero(counted).tolist():
         yield tag, slice(None) if counted[tag] == len(tags) else np.flatnonzero(tags == tag)

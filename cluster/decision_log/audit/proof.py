@@ -34,7 +34,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """What a proof shows; `fingerprint` names the key that must be known from elsewhere."""
+    """Facts that a proof shows; `fingerprint` names the key that must be known from elsewhere."""
 
     decision_id: str
     log: str

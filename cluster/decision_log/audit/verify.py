@@ -1,4 +1,4 @@
-"""Whether the log is what was written: `verify` over a whole log, and by itself over one proof.
+"""Verifies that the log is what was written: `verify` over a whole log, and by itself over one proof.
 
     python -m windvane.cluster.decision_log.audit.verify proof.json --fingerprint HEX
 
@@ -41,7 +41,7 @@ _PER_PROCESS = 40  # segments that take as long as starting a process: some seco
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was looked at, and what is wrong; `notices` are what an honest kill leaves behind too."""
+    """Parts that were looked at, and what is wrong; `notices` are what an honest kill leaves behind too."""
 
     records: int
     segments: int

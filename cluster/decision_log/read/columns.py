@@ -47,7 +47,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What proves a segment's records: the chain's head by the position that it follows, and leaves by position."""
+    """Proof of a segment's records: the chain's head by the position that it follows, and leaves by position."""
 
     heads: Mapping[int, bytes]
     leaves: NDArray[np.uint64]

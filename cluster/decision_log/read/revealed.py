@@ -23,7 +23,7 @@ class Labelled(Protocol):
 
 
 class RevealedLog:
-    """What a version may learn from: a row whose subject's key is destroyed is no row any more."""
+    """Rows that a version may learn from: one whose subject's key is destroyed is no row any more."""
 
     def __init__(self, log: Labelled, vault: Vault, features: Sequence[Feature]) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""What a segment is sealed with: its first bytes, the head of its chain and the Merkle root over its records.
+"""Seals a segment: its first bytes, the head of its chain and the Merkle root over its records.
 
 It lies in the metadata of each of the segment's Parquet files, as JSON under `windvane.seal`.
 """

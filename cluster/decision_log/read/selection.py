@@ -1,4 +1,4 @@
-"""Which decisions somebody wants to see, denied ones too: filters and pages, as one SELECT with parameters. Pure."""
+"""Selects decisions, denied ones too: filters and pages, as one SELECT with parameters. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

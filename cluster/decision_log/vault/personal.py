@@ -1,4 +1,4 @@
-"""What a decision says of a person: taken out of the record and encrypted for its subject, before anything is hashed.
+"""Takes out of a record what it says of a person, and encrypts it for its subject before anything is hashed.
 
 The subject always; the features that are declared `personal`. Where a model has such features, its decisions are about
 people, and then what else tells of them goes the same way: the caller's own context, the explanation, whose numbers are
@@ -16,8 +16,8 @@ from windvane.cluster.decision_log.vault.vault import Protected, Vault
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import Feature
 
-# Begins what a door of this process calls a subject that nobody named: there is nothing to keep of it. Drawn, so that
-# no caller's subject begins so.
+# Begins what an endpoint of this process calls a subject that nobody named: there is nothing to keep of it. Drawn, so
+# that no caller's subject begins so.
 UNNAMED = f"\x1f{secrets.token_hex(16)}:"
 
 
@@ -35,7 +35,7 @@ _decode = msgspec.msgpack.Decoder(Personal).decode
 
 
 class Protection:
-    """What one model's decisions go through; belongs to the event loop, as its vault does."""
+    """Protects one model's decisions; belongs to the event loop, as its vault does."""
 
     def __init__(self, vault: Vault, features: Sequence[Feature]) -> None:
         self._vault = vault

@@ -36,7 +36,7 @@ _HASH_KEY = "subject hash"
 
 
 class Protected(msgspec.Struct, frozen=True, gc=False):
-    """What stands in the record: the subject's keyed hash in hexadecimal, and the personal fields encrypted."""
+    """Protected part of a record: the subject's keyed hash in hexadecimal, and the personal fields encrypted."""
 
     subject: str
     personal: bytes

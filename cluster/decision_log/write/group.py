@@ -1,4 +1,4 @@
-"""What one turn of the event loop appended to the log, and who waits for it."""
+"""Group of records that one turn of the event loop appended to the log, and who waits for it."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -64,7 +64,7 @@ class Previous(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a reader must know about a segment's records; `opened_at` in Unix seconds."""
+    """Facts that a reader must know about a segment's records; `opened_at` in Unix seconds."""
 
     model: str
     writer: str
@@ -76,7 +76,7 @@ class Header(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What closes a group: its frames lie at [starts, ends) and `records` records of the segment lie before `ends`."""
+    """End of a group: its frames lie at [starts, ends) and `records` records of the segment lie before `ends`."""
 
     records: int
     starts: int

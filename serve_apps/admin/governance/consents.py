@@ -1,4 +1,4 @@
-"""What people can ask about consents: note what a subject said, and see it; a withdrawal is answered once it holds."""
+"""Records and shows what subjects consent to; answers a withdrawal once it holds."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Any
 from windvane.cluster.errors import Invalid, Problem, Unavailable
 from windvane.cluster.policies.consent import Consent, ConsentRecords
 from windvane.cluster.policies.policy import Mandate, Principal
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance.policies import PATIENCE_SECONDS, Post
 from windvane.serve_apps.admin.governance.replies import ConsentStatus
 from windvane.serve_apps.sync.consents import encode_change
@@ -16,27 +16,27 @@ from windvane.serve_apps.sync.topics import CONSENTS
 RECORD_CONSENT = "record_consent"  # as policies name it
 
 
-class ConsentDesk:
+class ConsentAdmin:
     """One per control replica."""
 
     def __init__(
         self,
         records: ConsentRecords,
-        gate: AdminGate,
+        admin_policy: AdminPolicy,
         mandate_of: Callable[[str], Mandate | None],
         post: Post,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`post` may raise Unavailable."""
         self._records = records
-        self._gate = gate
+        self._admin_policy = admin_policy
         self._mandate_of = mandate_of
         self._post = post
         self._clock = clock
 
     @property
     def name(self) -> str:
-        """What exports call it."""
+        """Its name in exports."""
         return "consents"
 
     def export(self, subject: str) -> Any:
@@ -48,8 +48,8 @@ class ConsentDesk:
         self._post(CONSENTS, encode_change(self._records.forget(subject)), PATIENCE_SECONDS)
 
     def of(self, subject: str, caller: Principal) -> ConsentStatus:
-        """What the subject said."""
-        self._gate.demand(caller, RECORD_CONSENT)
+        """The subject's consents."""
+        self._admin_policy.demand(caller, RECORD_CONSENT)
         return _said(self._records.of(subject))
 
     def record(self, subject: str, purposes: Mapping[str, bool], model: str | None, caller: Principal) -> ConsentStatus:
@@ -58,7 +58,7 @@ class ConsentDesk:
         With `model` a caller for single models may do so, for purposes of that model. Raises Denied, Invalid, and
         Unavailable when it is noted and not known to be in force everywhere: saying it again does no harm.
         """
-        self._gate.demand(caller, RECORD_CONSENT, model)
+        self._admin_policy.demand(caller, RECORD_CONSENT, model)
         if model is not None:
             mandate = self._mandate_of(model)
             declared: frozenset[str] = frozenset() if mandate is None else mandate.purposes

@@ -1,4 +1,4 @@
-"""What people can ask about policy sets: publish one, approve it, withdraw it, see them; replicas are told of each."""
+"""Publishes, approves, withdraws and shows policy sets, and tells the replicas of each."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from windvane.cluster.policies.policy import APPROVAL, APPROVE, Principal, appro
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_register import Live, Proposal, Register, proposed
 from windvane.cluster.policies.policy_set import PolicySet
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance.replies import LivePolicies, PolicyChange, PolicyStanding, ProposedPolicies
 from windvane.serve_apps.sync.policy_in_force import encode_policy
 from windvane.serve_apps.sync.topics import FORGET_SECONDS, POLICY
@@ -21,30 +21,30 @@ Post = Callable[[str, str, float], bool]  # topic, body, patience → whether al
 logger = logging.getLogger(__name__)
 
 
-class PolicyDesk:
+class PolicyAdmin:
     """One per control replica."""
 
     def __init__(
         self,
         library: PolicyLibrary,
-        gate: AdminGate,
+        admin_policy: AdminPolicy,
         post: Post,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`post` may raise Unavailable."""
         self._library = library
-        self._gate = gate
+        self._admin_policy = admin_policy
         self._post = post
         self._clock = clock
         self._told = 0  # number of the newest set that replicas were told of
 
     def standing(self) -> PolicyStanding:
-        """What is in force, what waits, and what was in force before."""
+        """The set in force, those that wait, and those that were in force before."""
         return _standing(self._library.register())
 
     def publish(self, written: PolicySet, reason: str, caller: Principal) -> PolicyChange:
         """Propose a set; it is in force at once where the set before it asks for no second person."""
-        verdict = self._gate.demand(caller, CHANGE_POLICY)
+        verdict = self._admin_policy.demand(caller, CHANGE_POLICY)
         second_person = APPROVAL in verdict.requires
         register = self._library.propose(written, caller.name, reason, self._clock(), second_person=second_person)
         return self._change(register)
@@ -52,16 +52,16 @@ class PolicyDesk:
     def approve(self, version: str, reason: str, caller: Principal) -> PolicyChange:
         """Put the proposed set in force; Forbidden for whoever proposed it."""
         proposal = proposed(self._library.register(), version)
-        self._gate.demand(caller, APPROVE, context=approve_context(proposal.requested_by))
+        self._admin_policy.demand(caller, APPROVE, context=approve_context(proposal.requested_by))
         return self._change(self._library.approve(proposal.version, caller.name, reason, self._clock()))
 
     def withdraw(self, version: str, reason: str, caller: Principal) -> PolicyChange:
         """Let the proposal go: its requester may, and whoever could have approved it."""
         proposal = proposed(self._library.register(), version)
         if same_person(caller.name, proposal.requested_by):
-            self._gate.demand(caller, CHANGE_POLICY)
+            self._admin_policy.demand(caller, CHANGE_POLICY)
         else:
-            self._gate.demand(caller, APPROVE, context=approve_context(proposal.requested_by))
+            self._admin_policy.demand(caller, APPROVE, context=approve_context(proposal.requested_by))
         return self._change(self._library.withdraw(proposal.version, caller.name, reason, self._clock()))
 
     def tell(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the control API answers about keys, policies and consents, as types."""
+"""Types of the control API's replies about keys, policies and consents."""
 
 from typing import Literal
 

@@ -10,7 +10,7 @@ from windvane.cluster.policies.policy_set import Rule
 from windvane.cluster.store import Event, Store
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.loop.reviews import ReviewFinding, overdue_reviews
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 
 REVIEW = "review"  # kind in the store; the key is the finding's
 
@@ -18,14 +18,14 @@ REVIEW = "review"  # kind in the store; the key is the finding's
 class ReviewWatch:
     """`tick` may be killed anywhere; a finding may then be told twice, and never not at all."""
 
-    def __init__(self, store: Store, gate: AdminGate) -> None:
+    def __init__(self, store: Store, admin_policy: AdminPolicy) -> None:
         self._store = store
-        self._gate = gate
+        self._admin_policy = admin_policy
         self._told: set[str] = set()
 
     def tick(self, models: Sequence[ModelSpec], now: datetime) -> None:
         """Look at every model and at every rule in force."""
-        rules: tuple[Rule, ...] = getattr(self._gate.policy(), "rules", ())
+        rules: tuple[Rule, ...] = getattr(self._admin_policy.policy(), "rules", ())
         for finding in overdue_reviews(models, rules, now.date()):
             if finding.key in self._told:
                 continue

@@ -1,4 +1,4 @@
-"""The control API's part about policy sets and consents: thin routes over their desks."""
+"""Routes of the control API about policy sets and consents, thin, over `PolicyAdmin` and `ConsentAdmin`."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from windvane.cluster.policies.policy_set import RULES, SCHEMA, PolicySet
 from windvane.configs.access import Role
 from windvane.configs.declared import NAME
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance import replies
-from windvane.serve_apps.admin.governance.consents import ConsentDesk
-from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.consents import ConsentAdmin
+from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.route_auth import READERS, caller_of, needs, needs_all_models
 from windvane.serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT
 
@@ -34,14 +34,14 @@ class PublishOrder(BaseModel):
 
 
 class Decision(BaseModel):
-    """Why; it goes on the record."""
+    """Reason of a decision by hand; it goes on the record."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     reason: Why
 
 
 class ConsentOrder(BaseModel):
-    """What the subject said of each purpose; purposes that are not named stay as they are."""
+    """A subject's word on each purpose; purposes that are not named stay as they are."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     purposes: Annotated[dict[Purpose, bool], Field(min_length=1, max_length=100)]
@@ -52,9 +52,9 @@ class ConsentOrder(BaseModel):
 class Governance:
     """Everything about policies that control answers by."""
 
-    gate: AdminGate
-    policies: PolicyDesk
-    consents: ConsentDesk
+    admin_policy: AdminPolicy
+    policies: PolicyAdmin
+    consents: ConsentAdmin
 
 
 def add_governance_routes(app: FastAPI, governance: Governance) -> None:
@@ -90,5 +90,5 @@ def add_governance_routes(app: FastAPI, governance: Governance) -> None:
 
     @app.get("/api/subjects/{subject:path}/consent", openapi_extra=needs(*LISTENERS))
     def consent(request: Request, subject: Annotated[str, Field(max_length=LONGEST_SUBJECT)]) -> replies.ConsentStatus:
-        """What a subject agreed to."""
+        """The consents of a subject."""
         return consents.of(subject, caller_of(request))

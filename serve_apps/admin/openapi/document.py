@@ -1,4 +1,4 @@
-"""One OpenAPI 3.1 document of every HTTP door, made from the deployed declarations and the control API's own schema."""
+"""One OpenAPI 3.1 document of every HTTP endpoint, made from deployed declarations and the control API's own schema."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias

@@ -1,4 +1,4 @@
-"""What a decision's explanation looks like, as JSON Schema made from the model's declaration."""
+"""Describes a decision's explanation as JSON Schema made from the model's declaration."""
 
 from typing import Any, TypeAlias
 
@@ -25,7 +25,7 @@ def reason_schema() -> Json:
 
 
 def explanation_schema(spec: ModelSpec) -> Json:
-    """Why the score is what it is, and what an adverse action owes."""
+    """Schema of a score's explanation, and of what an adverse action owes."""
     reasons = {"type": "array", "items": reason_schema()}
     properties: Json = {
         "base_value": {"type": "number"},

@@ -1,4 +1,4 @@
-"""One deployed model's paths: what each door takes, every status it can answer with, and what it then sends."""
+"""One deployed model's paths: what each endpoint takes, every status it can answer with, and what it then sends."""
 
 from typing import Any, TypeAlias
 
@@ -38,7 +38,7 @@ OF_A_BODY = (Malformed, TooLarge, UnsupportedMediaType, Invalid)
 # until a deployed model's Gateway runs, control says that there is none; the issuer's keys may be away
 ALWAYS = (NotFound, WindvaneError, Unauthorized, Forbidden, TooFast, Unavailable)
 OF_A_DECISION = (*OF_A_BODY, *ALWAYS, Conflict, Overloaded, Expired)
-# of the protocol's own doors: what cannot be read has the status of what is wrong, and there is no idempotency key
+# of the protocol's own endpoints: what cannot be read has the status of what is wrong, and there is no idempotency key
 OF_AN_INFERENCE = tuple(error for error in OF_A_DECISION if error not in (Malformed, Conflict))
 TIMEOUT: Json = {"$ref": "#/components/parameters/RequestTimeout"}
 OVERRIDE: Json = {"$ref": "#/components/parameters/Version"}
@@ -47,7 +47,7 @@ VERSION_IN_PATH: Json = {"$ref": "#/components/parameters/VersionInPath"}
 
 
 def ref(name: str) -> Json:
-    """Where a schema stands."""
+    """Reference to a schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

@@ -1,4 +1,4 @@
-"""What a model's own doors take and give, as JSON Schema: made from its declaration, never from what was served."""
+"""Describes a model's own requests and replies as JSON Schema: from its declaration, never from what was served."""
 
 from typing import Any, TypeAlias
 
@@ -42,7 +42,7 @@ SCALAR: Json = {
 
 
 def feature_schema(feature: Feature) -> Json:
-    """What a value of this feature must look like in a request.
+    """Schema of this feature's value in a request.
 
     >>> feature_schema(Feature(name="stops", type="integer", min=0, max=20))
     {'type': ['integer', 'boolean'], 'minimum': 0, 'maximum': 20, 'description': '2.0 is 2, true is 1'}
@@ -138,7 +138,7 @@ def question_schema(spec: ModelSpec, features: Json) -> Json:
 
 
 def purpose_schema(spec: ModelSpec) -> Json:
-    """What a decision may be wanted for, by any door."""
+    """Schema of the purpose of a decision, for any endpoint."""
     purposes = [purpose.name for purpose in spec.purposes]
     said = f"What the decision is wanted for: {', '.join(purposes)}" if purposes else "None is declared: leave it out"
     purpose = {"type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_PURPOSE}
@@ -217,7 +217,7 @@ def decision_schema(spec: ModelSpec) -> Json:
 
 
 def outcome_schema() -> Json:
-    """What happened after one decision: a label, figures, or both."""
+    """Schema of one decision's outcome: a label, figures, or both."""
     return {
         "type": "object",
         "additionalProperties": False,

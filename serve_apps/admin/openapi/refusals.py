@@ -98,7 +98,7 @@ def responses() -> Json:
         f"Inference{error.__name__}": _response(error, "application/json", "InferenceError") for error in ERRORS
     }
     given_up = {
-        "description": "The time that the caller allowed was over before the door could say so; on attached clusters.",
+        "description": "The time that the caller allowed was over before the model could say so; on attached clusters.",
         "content": {"text/plain": {"schema": {"type": "string"}}},
     }
     return as_problem | as_inference | {"GivenUp": given_up}

@@ -1,4 +1,4 @@
-"""What is kept of single decisions and single versions, for whoever must answer for them."""
+"""Finds single decisions and single versions, for whoever must answer for them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.errors import NotFound
 from windvane.cluster.model_card import Card, read_card
 from windvane.cluster.registry import Registry
-from windvane.serve_apps.admin.records.re_explanation import Retelling
+from windvane.serve_apps.admin.records.re_explanation import ReExplanation
 from windvane.serve_apps.admin.records.replies import Retold
 
 
@@ -20,13 +20,13 @@ class Archive:
         """`vault` opens keys, so it may raise."""
         self._registry = registry
         self._cache = cache
-        self._retelling = Retelling(registry, logs, cache, vault)
+        self._re_explanation = ReExplanation(registry, logs, cache, vault)
         self._trail = trail
 
     def explain(self, model: str, decision_id: str, by: str) -> Retold:
-        """Why that decision is what it is; raises NotFound."""
+        """Explain that decision; raises NotFound."""
         self._trail.tell("read", by, "asked why a decision is what it is", model, {"decision_id": decision_id})
-        return self._retelling.explain(model, decision_id)
+        return self._re_explanation.explain(model, decision_id)
 
     def card(self, model: str, number: int) -> Card:
         """The version's card as it was written at its registration; raises NotFound."""

@@ -1,4 +1,4 @@
-"""What control does for the audit trail: tell it what happened, sign what stands, delete what is too old."""
+"""Keeps the audit trail: tells it the store's events, signs checkpoints, deletes what is too old."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,12 +23,12 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How far the store's events are in the trail."""
+    """Position up to which the store's events are in the trail."""
 
     number: int = 0
 
 
-class Auditing:
+class AuditLoop:
     """One per control replica; every step may be killed and is then done again."""
 
     def __init__(

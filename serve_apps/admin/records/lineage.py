@@ -1,4 +1,4 @@
-"""Where a decision came from, from its record to the findings that caused its version. Pure."""
+"""Traces a decision from its record to the findings that caused its version. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Why a recorded decision is what it is, told again from the log and the registered version alone.
+"""Explains a recorded decision again, from the log and the registered version alone.
 
 The words are those of the declaration that the version was trained with; what was told at the time is on record.
 """
@@ -32,23 +32,22 @@ MOST_HELD = 2  # versions kept loaded
 
 def load_as_trained(number: int, folder: Path) -> "LoadedVersion":
     """The version under its own declaration, whatever is declared today."""
-    from windvane.serve_apps.versions.loaded_version import (
-        load_version,
-    )  # ONNX Runtime and numba: memory that only who explains pays for
+    # ONNX Runtime and numba: memory that only who explains pays for.
+    from windvane.serve_apps.versions.loaded_version import load_version
 
     return load_version(number, folder, Bundle.open(folder).spec)
 
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """What the version makes of a record now."""
+    """The version's score and explanation of a record now."""
 
     prediction: float
     weights: tuple[float, ...]
     grounds: Grounds | None
 
 
-class Retelling:
+class ReExplanation:
     """Explains decisions of any model whose log lies under `logs`; blocking, from any thread, one at a time."""
 
     def __init__(
@@ -80,7 +79,7 @@ class Retelling:
             )
         with self._lock:
             version = self._version(model, kept.decision.version)
-            return retold(model, self._revealed(kept, version), version)
+            return re_explained(model, self._revealed(kept, version), version)
 
     def _revealed(self, kept: Kept, version: "LoadedVersion") -> Kept:
         """As it was before it was protected; raises Conflict where that cannot be known any more."""
@@ -109,13 +108,13 @@ class Retelling:
         return self._held[key]
 
 
-def retold(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
-    """What is on record, and whether the version still says the same of it."""
+def re_explained(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
+    """Compare the record with what the version says of it now."""
     decision, row = kept.decision, _row(kept, version)
     again = _again(row, decision.action, version)
     weights = decision.explanation if decision.explanation is not None else again.weights
     grounds = decision.grounds if decision.grounds is not None else again.grounds
-    told = version.grounding.top(row, weights, len(row))
+    told = version.adverse_action.top(row, weights, len(row))
     contributions: list[ReasonStatus] = [msgspec.to_builtins(reason) for reason in told]
     return {
         "decision_id": decision.decision_id,
@@ -154,8 +153,10 @@ def _row(kept: Kept, version: "LoadedVersion") -> tuple[Value, ...]:
 def _again(row: tuple[Value, ...], action: str, version: "LoadedVersion") -> _Again:
     encoded, scores = version.score([row])
     weights = tuple(version.explain(encoded)[0].tolist())
-    grounding = version.grounding
-    return _Again(float(scores[0]), weights, grounding.grounds(row, weights) if grounding.owes(action) else None)
+    adverse_action = version.adverse_action
+    return _Again(
+        float(scores[0]), weights, adverse_action.grounds(row, weights) if adverse_action.owes(action) else None
+    )
 
 
 def _difference(recorded: tuple[float, ...] | None, again: tuple[float, ...]) -> float | None:

@@ -1,4 +1,4 @@
-"""What compliance can ask of the decision log through control; every question is on the log before its answer."""
+"""Answers compliance from the decision log; every question is on the log before its answer."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -31,16 +31,16 @@ class Holder(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in an export."""
+        """Its name in an export."""
 
     def export(self, subject: str) -> Any:
-        """What it holds about the subject, as JSON takes it; None for nothing."""
+        """Everything it holds about the subject, as JSON takes it; None for nothing."""
 
     def erase(self, subject: str) -> None:
         """Forget the subject; doing it twice is doing it once."""
 
 
-class RecordsDesk:
+class RecordsAdmin:
     """One per control replica; `vault` opens keys, so it may raise."""
 
     def __init__(
@@ -67,7 +67,7 @@ class RecordsDesk:
         self._holders.append(holder)
 
     def name_of(self, subject: str) -> str:
-        """How the log, and whoever keeps something about subjects, names this one; may raise as the vault does."""
+        """This subject's name in the log, and for whoever keeps something about it; may raise as the vault does."""
         return self._vault().hash(subject)
 
     def page(self, model: str, wanted: Selection, personal: bool, by: str) -> DecisionsPage:
@@ -84,7 +84,7 @@ class RecordsDesk:
         return tabular.csv(found) if form == "csv" else tabular.parquet(found)
 
     def lineage(self, decision_id: str, by: str) -> Lineage:
-        """Where the decision came from: version, run, data, code, policy, and what caused the version."""
+        """Trace the decision: version, run, data, code, policy, and what caused the version."""
         model, found = find_decision(self._logs, decision_id)
         self._trail.tell(
             "read", by, f"asked where decision {decision_id} came from", model, {"decision_id": decision_id}

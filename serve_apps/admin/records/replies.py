@@ -1,4 +1,4 @@
-"""What the control API answers about records, as types: decisions, where they came from, why, and about whom."""
+"""Types of the control API's replies about records: decisions, their origins, their reasons, their subjects."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ class DecisionsPage(TypedDict):
 
 
 class Lineage(TypedDict):
-    """Where a decision came from; null where it is not known."""
+    """Origin of a decision; null where it is not known."""
 
     decision_id: str
     model: str
@@ -45,7 +45,7 @@ class Lineage(TypedDict):
 
 
 class SubjectLog(TypedDict):
-    """What one model's log holds about a subject."""
+    """Records about a subject in one model's log."""
 
     decisions: list[dict[str, Any]]
     outcomes: list[dict[str, Any]]
@@ -113,21 +113,21 @@ class NoneFoundStatus(TypedDict):
 
 
 class GroundsStatus(TypedDict):
-    """What is owed with an adverse action."""
+    """Grounds that are owed with an adverse action."""
 
     reasons: list[ReasonStatus]
     counterfactual: FoundStatus | NoneFoundStatus | None
 
 
 class RecordedStatus(TypedDict):
-    """What of it stood in the record; the rest is told from the version now."""
+    """Parts that stood in the record; the rest is told from the version now."""
 
     explanation: bool
     grounds: bool
 
 
 class AgainStatus(TypedDict):
-    """What the registered version says of the same row now; null where nothing is on record to compare with."""
+    """The registered version's answer to the same row now; null where nothing is on record to compare with."""
 
     prediction: float
     largest_difference: float | None
@@ -135,7 +135,7 @@ class AgainStatus(TypedDict):
 
 
 class Retold(TypedDict):
-    """Why one recorded decision is what it is."""
+    """Explanation of one recorded decision."""
 
     decision_id: str
     model: str

@@ -1,4 +1,4 @@
-"""Whether the candidate answers in time: against the champion at the same time, and by itself only as long as it lasts.
+"""Judges whether the candidate answers in time: against the champion at the same time, by itself only as it lasts.
 
 The objective allows one answer in a hundred to be late. A candidate fails when its share of late answers is surely more
 than that above the champion's share in the same split, where both wait for the same machine. Where the champion answers

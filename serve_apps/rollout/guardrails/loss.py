@@ -17,7 +17,7 @@ MARGIN_SHARE = 0.02  # of the champion's own Brier score, where the plan declare
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What is known of the difference in Brier score; the truth is above `surely` and below `at_worst`."""
+    """Bounds of the difference in Brier score; the truth is above `surely` and below `at_worst`."""
 
     n: int  # paired outcomes
     needed: int  # of them before it can pass

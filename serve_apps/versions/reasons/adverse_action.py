@@ -1,4 +1,4 @@
-"""What one version's decisions rest on, in words: what weighed most, and what an adverse action owes."""
+"""Explains one version's decisions in words: what weighed most, and what an adverse action owes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,8 +29,8 @@ class Explained(NamedTuple):
 UNEXPLAINED = Explained(None, (), None)
 
 
-class Grounding:
-    """One version's under the served declaration; safe in any thread."""
+class AdverseAction:
+    """Explains one version's actions under the served declaration; safe in any thread."""
 
     def __init__(self, spec: ModelSpec, names: Sequence[str], counterfactuals: Counterfactuals | None) -> None:
         """`names` are the version's features in the order of its explanations."""
@@ -39,13 +39,13 @@ class Grounding:
         self._counterfactuals = counterfactuals
 
     def explained(self, question: Question, action: str, weights: tuple[float, ...]) -> Explained:
-        """What goes on record and what is told; an adverse action owes its grounds whoever asked."""
+        """Explain an action for the record and the caller; an adverse one owes its grounds whoever asked."""
         owed = self.owes(action)
         top = self.top(question.row, weights) if owed or question.explain else ()
         return Explained(weights, top, self.grounds(question.row, weights) if owed else None)
 
     def grounds(self, record: Sequence[Value], weights: Sequence[float]) -> Grounds:
-        """What is owed with an adverse action; milliseconds where a counterfactual is declared (docs/reasons.md)."""
+        """Grounds owed with an adverse action; milliseconds where a counterfactual is declared (docs/reasons.md)."""
         return Grounds(self._reasons.adverse(record, weights), self._counterfactual(record))
 
     def top(self, record: Sequence[Value], weights: Sequence[float], most: int = TOP_FEATURES) -> tuple[Reason, ...]:
@@ -65,10 +65,10 @@ class Grounding:
             return NoneFound(none_within(()), (), 0, 1)
 
 
-def ground(spec: ModelSpec, bundle: Bundle, encoder: Encoder, score: Score) -> Grounding:
+def adverse_action_of(spec: ModelSpec, bundle: Bundle, encoder: Encoder, score: Score) -> AdverseAction:
     """`encoder` and `score` are the version's own; raises Unsupported where its booster cannot be searched."""
     if not spec.explanation.counterfactual:
-        return Grounding(spec, encoder.names, None)
+        return AdverseAction(spec, encoder.names, None)
     forest = read_forest(bundle.booster_path.read_bytes())
     profile = Profile.from_json(bundle.profile_path.read_bytes())
-    return Grounding(spec, encoder.names, Counterfactuals(spec, encoder, forest, score, profile))
+    return AdverseAction(spec, encoder.names, Counterfactuals(spec, encoder, forest, score, profile))

@@ -1,4 +1,4 @@
-"""What a mutable feature could be instead: one value for everything that a forest tells apart in it."""
+"""Finds values that a mutable feature could have instead: one for everything that a forest tells apart in it."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What would have had to be otherwise: the smallest change of mutable features that leads to another action.
+"""Finds the smallest change of mutable features that leads to another action.
 
 The smallest is the one of least cost, the sum over the features changed of how far each moves in its own spread: the
 scaled L1 distance of S. Wachter, B. Mittelstadt, C. Russell, *Counterfactual explanations without opening the black
@@ -19,7 +19,7 @@ from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.versions.booster.forest import Forest
 from windvane.serve_apps.versions.reasons.candidates import Alternatives, Choices
 from windvane.serve_apps.versions.reasons.search import Search
-from windvane.serve_apps.versions.reasons.target import goal_of
+from windvane.serve_apps.versions.reasons.target import target_scores_of
 from windvane.serve_apps.versions.reasons.wording import spell
 from windvane.serve_apps.versions.thresholds import Thresholds
 
@@ -37,7 +37,7 @@ class Counterfactuals:
         Raises KeyError for a feature that is no longer declared.
         """
         self._spec, self._encoder, self._score = spec, encoder, score
-        self._goal = goal_of(spec.decision, spec.explanation.aim)
+        self._target = target_scores_of(spec.decision, spec.explanation.aim)
         self._thresholds = Thresholds(spec.decision)
         places = {feature.name: place for place, feature in enumerate(spec.features)}
         self._places = [places[name] for name in encoder.names]
@@ -64,7 +64,7 @@ class Counterfactuals:
         open_to_change = [(place, found) for place, found in open_to_change if found.values]
         alternatives = [found for _, found in open_to_change]
         row = self._encode(record)
-        search = Search(row, alternatives, self._score, self._goal.missed, policy.search_rows)
+        search = Search(row, alternatives, self._score, self._target.missed, policy.search_rows)
         chosen = search.run(policy.most_changes)
         if chosen is not None:
             changed = list(record)
@@ -73,7 +73,7 @@ class Counterfactuals:
                 changed[place] = value
             prediction = float(self._score(self._encode(changed))[0])
             [(action, _)] = self._thresholds.rule([prediction])
-            if action in self._goal.actions:
+            if action in self._target.actions:
                 names = [feature.name for feature in self._spec.features]
                 changes = tuple(Change(names[place], record[place], value) for place, value in picks)
                 text, cost = would_have(changes, action, self._spec), search.cost(chosen)
@@ -105,7 +105,7 @@ def would_have(changes: Sequence[Change], action: str, spec: ModelSpec) -> str:
 
 
 def none_within(searched: Sequence[str]) -> str:
-    """What is said where nothing is found.
+    """Sentence for where nothing is found.
 
     >>> none_within(["debt_ratio"])
     'None found within the searched changes, which were those of debt ratio.'

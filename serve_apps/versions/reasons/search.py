@@ -1,4 +1,4 @@
-"""A bounded, repeatable search for the cheapest set of changes that reaches a goal."""
+"""A bounded, repeatable search for the cheapest set of changes that reaches a target."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ MOST_HELPFUL = 512  # single changes that are combined where not all can be
 
 
 class Reached(ValueError):
-    """The row reaches the goal as it is, so there is nothing to search for."""
+    """The row reaches the target as it is, so there is nothing to search for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """Sets of changes with what they cost and the log-odds by which they miss the goal, 0 where they reach it."""
+    """Sets of changes with what they cost and the log-odds by which they miss the target, 0 where they reach it."""
 
     picks: Picks
     costs: Floats
@@ -41,7 +41,7 @@ class _Tried:
 class Search:
     """One search over one row: single changes all, then pairs, then larger sets, as far as the budget goes.
 
-    A set that costs no less than one that reaches the goal is not looked at. While everything fits the budget, all
+    A set that costs no less than one that reaches the target is not looked at. While everything fits the budget, all
     combinations are scored and the answer is the cheapest there is; where it does not, changes are assumed to add up in
     log-odds to choose what is scored, and the best of those are extended. What is found is then made cheaper one change
     at a time. Nothing is random.
@@ -55,7 +55,7 @@ class Search:
         missed: Callable[[Floats], Floats],
         budget: int,
     ) -> None:
-        """`row` float32[1, F]; `missed` says by how many log-odds scores miss the goal, 0 where they reach it."""
+        """`row` float32[1, F]; `missed` says by how many log-odds scores miss the target, 0 where they reach it."""
         self._row, self._alternatives, self._score, self._missed = row, alternatives, score, missed
         # All alternatives in one row, those of each feature from its start on.
         self._starts = np.cumsum([0, *(len(found.values) for found in alternatives)])[:-1]
@@ -64,18 +64,18 @@ class Search:
         self._prices = np.concatenate([*(found.costs for found in alternatives), np.empty(0)])
         self._left = budget
         self.rows = 0  # scored so far
-        self.proven = 0  # features up to which no cheaper set of changes reaches the goal
+        self.proven = 0  # features up to which no cheaper set of changes reaches the target
         self._best: tuple[float, Picks] | None = None
         self._start = 0.0
 
     def run(self, most: int) -> list[int] | None:
         """The alternative picked of each feature, -1 for none, with at most `most` changes; None when none is found.
 
-        Raises Reached for a row that reaches the goal as it is.
+        Raises Reached for a row that reaches the target as it is.
         """
         self._start = float(self._try(np.full((1, len(self._alternatives)), -1, np.int32)).missed[0])
         if self._start == 0.0:
-            raise Reached("The row reaches the goal as it is: search for rows that do not")
+            raise Reached("The row reaches the target as it is: search for rows that do not")
         every = self._singles()
         complete = len(every) <= self._left
         singles = self._try(every[: self._left])
@@ -92,7 +92,7 @@ class Search:
         return None if self._best is None else self._best[1].tolist()
 
     def cost(self, picks: Sequence[int]) -> float:
-        """What a set of changes costs."""
+        """Cost of a set of changes."""
         return float(self._costs(np.array([picks], np.int32))[0])
 
     def _singles(self) -> Picks:
@@ -115,7 +115,7 @@ class Search:
         return None if len(parents) > share else _joined(sets, singles, parents, added)
 
     def _promising(self, sets: _Tried, singles: _Tried, share: int) -> Picks:
-        """At most `share` sets with one change more: those that should reach the goal, the cheapest of them first."""
+        """At most `share` sets with one change more: those that should reach the target, the cheapest of them first."""
         helpful = singles.only((singles.missed > 0.0) & (singles.missed < self._start))
         helpful = helpful.only(_undominated(helpful))
         gain = self._start - helpful.missed
@@ -133,7 +133,7 @@ class Search:
         return joined[np.sort(first)[:share]]
 
     def _shave(self) -> None:
-        """Take changes back, or make them smaller, as long as the goal is still reached."""
+        """Take changes back, or make them smaller, as long as the target is still reached."""
         while self._best is not None and self._left > 0:
             cost, best = self._best
             if np.count_nonzero(best >= 0) <= self.proven:
@@ -149,7 +149,7 @@ class Search:
                 return
 
     def _try(self, picks: Picks) -> _Tried:
-        """Score sets of changes and remember the cheapest that reaches the goal."""
+        """Score sets of changes and remember the cheapest that reaches the target."""
         missed = np.empty(len(picks))
         for begin in range(0, len(picks), BLOCK):
             part = picks[begin : begin + BLOCK]

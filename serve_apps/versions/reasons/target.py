@@ -1,4 +1,4 @@
-"""The scores that lead to the actions somebody hopes for: a ruling, read backwards."""
+"""Finds the scores that lead to the actions somebody hopes for: thresholds, read backwards."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _CERTAIN = 1e-12  # scores nearer to 0 or 1 are as far away as this one
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class TargetScores:
     """The scores from `low` to below `high`, which lead to one of `actions`."""
 
     actions: frozenset[str]
@@ -21,9 +21,9 @@ class Goal:
     high: float
 
     def missed(self, scores: Floats) -> Floats:
-        """float64[n]: the log-odds by which scores miss the goal; 0 exactly where they reach it.
+        """float64[n]: the log-odds by which scores miss the target; 0 exactly where they reach it.
 
-        >>> Goal(frozenset({"keep"}), 0.0, 0.5).missed(np.array([0.2, 0.5, 0.75])).round(3).tolist()
+        >>> TargetScores(frozenset({"keep"}), 0.0, 0.5).missed(np.array([0.2, 0.5, 0.75])).round(3).tolist()
         [0.0, 0.0, 1.099]
         """
         margins, low, high = (_log_odds(np.asarray(part, np.float64)) for part in (scores, self.low, self.high))
@@ -31,13 +31,13 @@ class Goal:
         return np.where((scores >= self.low) & (scores < self.high), 0.0, away)
 
 
-def goal_of(decision: DecisionRule, aim: str | None = None) -> Goal:
+def target_scores_of(decision: DecisionRule, aim: str | None = None) -> TargetScores:
     """The actions that are not adverse, or `aim` alone; KeyError where that is no action.
 
     >>> from windvane.configs.schema import Action
     >>> low, high = Action(name="keep", at_least=0.0), Action(name="refuse", at_least=0.5, adverse=True)
-    >>> goal_of(DecisionRule(actions=(low, high)))
-    Goal(actions=frozenset({'keep'}), low=0.0, high=0.5)
+    >>> target_scores_of(DecisionRule(actions=(low, high)))
+    TargetScores(actions=frozenset({'keep'}), low=0.0, high=0.5)
     """
     ordered = sorted(decision.actions, key=lambda action: action.at_least)
     ends = [action.at_least for action in ordered[1:]] + [np.inf]
@@ -48,7 +48,7 @@ def goal_of(decision: DecisionRule, aim: str | None = None) -> Goal:
     ]
     if not hoped:
         raise KeyError(aim)
-    return Goal(frozenset(action.name for action, _ in hoped), hoped[0][0].at_least, hoped[-1][1])
+    return TargetScores(frozenset(action.name for action, _ in hoped), hoped[0][0].at_least, hoped[-1][1])
 
 
 def _log_odds(scores: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""What people are told: the features that weighed most in a score, in the declared words."""
+"""Words reasons for people: the features that weighed most in a score, in the declared words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from windvane.configs.schema import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said of one feature, the declared words or plain ones, taken apart where a value goes.
+    """Sentence about one feature, declared or plain, taken apart where a value goes.
 
     >>> worth, term = Feature(name="net_worth", type="number", unit="$1000"), Feature(name="term", type="number")
     >>> Words.of(worth).tell(-12.25, 0.3), Words.of(term).tell(None, 0.3)

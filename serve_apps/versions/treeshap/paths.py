@@ -1,4 +1,4 @@
-"""What the path to each node of a batch of trees keeps: cover ratios, merged where a feature comes again."""
+"""Paths to each node of a batch of trees: cover ratios, merged where a feature comes again."""
 
 from dataclasses import dataclass
 

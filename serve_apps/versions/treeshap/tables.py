@@ -1,4 +1,4 @@
-"""What the kernel reads: per split, what the weights of its two sides follow from, and where its credit goes."""
+"""Tables that the kernel reads: per split, what the weights of its two sides follow from, and where its credit goes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the walk reads: nodes of eight bytes, level after level of a tree, a node's children side by side."""
+"""Nodes that the walk reads: eight bytes each, level after level of a tree, a node's children side by side."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,8 @@ from windvane.serve_apps.versions.booster.forest import Forest, Integers, Unsupp
 LANES = 8  # trees that are walked at a time: while one waits for its node the others go on
 MOST = 2**16  # columns, and nodes that may lie between a node and its children: what two bytes hold
 NODE = np.dtype([("threshold", np.float32), ("column", np.uint16), ("ahead", np.uint16)])
-GROUP = (
-    LANES + 3
-)  # numbers in `Nodes.groups` of LANES trees: their roots, the most steps to a leaf, first and last node
+# Numbers in `Nodes.groups` of LANES trees: their roots, the most steps to a leaf, first and last node.
+GROUP = LANES + 3
 QUESTION = ("feature", "missing_left", "first_word", "words")  # the columns of `Nodes.questions`
 
 

@@ -9,7 +9,7 @@ from windvane.serve_apps.versions.treewalk.nodes import pack
 
 
 class Walk:
-    """What `Booster.predict(output_margin=True)` gives, summed in float64; ready when made, and safe in any thread."""
+    """Gives what `Booster.predict(output_margin=True)` gives, summed in float64; ready when made and thread-safe."""
 
     def __init__(self, forest: Forest) -> None:
         """Raises Unsupported with the reason when the forest gives several numbers a row, or is too large."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.worlds.bundles import SPEC, make_bundle
 from tests.worlds.callers import MADE, TESTER
-from tests.worlds.gateway_fakes import FakeBulletins, FakeFeed
+from tests.worlds.gateway_fakes import FakeFeed, FakeTopics
 from tests.worlds.gateway_world import DECIDE, asked, call, canary, champion, settled
 from tests.worlds.policies import PACKAGED
 from tests.worlds.vault import open_vault
@@ -75,7 +75,7 @@ class Place:
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]], **options: Any) -> None:
         async def act() -> None:
             vault, anybody = open_vault(self.home), Authenticator(None, TESTER)
-            told = (self.feed, FakeBulletins(), self.line)
+            told = (self.feed, FakeTopics(), self.line)
             replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody, **options)
             try:
                 await replica.start()
@@ -90,7 +90,7 @@ class Place:
 
 
 async def ask(replica: Replica, path: str, body: bytes = b"", method: str = "POST") -> Any:
-    return await call(replica.door, method, path, [body], {})
+    return await call(replica.http_app, method, path, [body], {})
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
         assert (reply.status, "restart this replica" in reply.json["error"]) == (503, True)
         with pytest.raises(Unavailable, match="restart this replica"):
             replica.check_health()
-        replica._follower.changed()
+        replica._split_subscriber.changed()
         await settled(lambda: place.feed.reports[-1] == Report(0, (), died))
 
     died = "the decision log's writer died: restart this replica"
@@ -188,7 +188,12 @@ def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in
 
     async def scenario(replica: Replica) -> None:
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
-        for part, verb in (("_forgetting", "stop"), ("_follower", "stop"), ("_shadows", "drain"), ("_keys", "stop")):
+        for part, verb in (
+            ("_erasures", "stop"),
+            ("_split_subscriber", "stop"),
+            ("_shadows", "drain"),
+            ("_keys", "stop"),
+        ):
             monkeypatch.setattr(getattr(replica, part), verb, boom)
         monkeypatch.setattr(replica._shipping, "stop", hang)
         await replica.stop()
@@ -229,7 +234,7 @@ def test_a_replica_forgets_the_answer_about_a_subject_that_was_erased(place: Pla
         for _ in range(2):
             assert (await ask(replica, DECIDE, body)).status == 200
         open_vault(place.home).erase("Ana", 1.0)
-        replica._forgetting.look()
+        replica._erasures.look()
         assert (await ask(replica, DECIDE, body)).status == 200
 
     place.play(scenario)
@@ -268,7 +273,7 @@ def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: 
             return int((await ask(replica, READY, method="GET")).status)
 
         assert await ready() == 503
-        await settled(lambda: replica._roster.in_force is not None)
+        await settled(lambda: replica._loaded_versions.in_force is not None)
         assert await ready() == 200
 
     place.play(scenario)
@@ -280,7 +285,7 @@ def test_a_replica_knows_the_stored_keys_before_it_answers(place: Place) -> None
 
     async def scenario(replica: Replica) -> None:
         for sent, status in (({}, 200), ({"x-api-key": secret}, 403), ({"x-api-key": "wv_nobodys"}, 401)):
-            assert (await call(replica.door, "GET", READY, [b""], sent)).status == status
+            assert (await call(replica.http_app, "GET", READY, [b""], sent)).status == status
 
     place.play(scenario)
     acts = [record for record in place.records() if isinstance(record, Act)]
@@ -296,8 +301,8 @@ def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place) -> None:
     place.feed.published.append(champion(revision=9))
 
     async def scenario(replica: Replica) -> None:
-        await settled(lambda: replica._roster.report().revision == 9)
-        assert replica._roster.report().loaded == (1,)
+        await settled(lambda: replica._loaded_versions.report().revision == 9)
+        assert replica._loaded_versions.report().loaded == (1,)
         assert set(replica._profiles) == {1}
 
     place.play(scenario)
@@ -311,10 +316,10 @@ def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(
         await send({"type": "http.response.body", "body": b""})
 
     [middleware] = ingress.middlewares()
-    gate = middleware.cls(serve)
+    front = middleware.cls(serve)
 
     async def decide() -> int:
-        return (await call(gate, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status
+        return (await call(front, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status
 
     async def scenario(replica: Replica) -> None:
         answering = asyncio.ensure_future(decide())

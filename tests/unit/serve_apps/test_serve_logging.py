@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from windvane.serve_apps.serve_logging import speak
+from windvane.serve_apps.serve_logging import attach
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def serve(tmp_path: Path) -> Iterator[logging.Logger]:
     found.addHandler(MemoryHandler(1000, target=file))
     yield found
     file.close()
-    speak(logging.Logger("silent"))
+    attach(logging.Logger("silent"))
 
 
 def test_a_warning_is_written_at_once(serve: logging.Logger, tmp_path: Path) -> None:
-    speak(serve)
+    attach(serve)
     logging.getLogger("windvane.part").warning("by a part")
     logging.getLogger("windvane.part").info("nobody asked")
     logging.getLogger("another").warning("not ours")
@@ -30,6 +30,6 @@ def test_a_warning_is_written_at_once(serve: logging.Logger, tmp_path: Path) -> 
 
 
 def test_without_serve_it_goes_where_it_went(caplog: pytest.LogCaptureFixture) -> None:
-    speak(logging.Logger("ray.serve"))
+    attach(logging.Logger("ray.serve"))
     logging.getLogger("windvane.serve_apps.endpoints.refusal_log").warning("told")
     assert caplog.messages == ["told"]

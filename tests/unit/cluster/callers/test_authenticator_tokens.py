@@ -1,4 +1,4 @@
-"""Tokens at the doors: checked once, anew when the issuer's keys change, and remembered within bounds."""
+"""Tokens at the endpoints: checked once, anew when the issuer's keys change, and remembered within bounds."""
 
 import asyncio
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.worlds.decision_log import Segment, decision, skip_syncs, written
-from windvane.cluster.audit_paths import AuditPlace
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.cli import main
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.audit.verify import main as check_proof
@@ -25,7 +25,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.place = AuditPlace(load_settings({"WINDVANE_HOME": str(path)}))
+        self.place = AuditPaths(load_settings({"WINDVANE_HOME": str(path)}))
         self.root = self.place.logs / LOG
         written(self.root, decision("d1"), decision("d2"), opened_at=1.0)
         Sealer(self.root).seal()

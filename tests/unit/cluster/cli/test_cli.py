@@ -116,18 +116,18 @@ def test_every_wrong_place_of_a_refusal_has_its_line(up: Shell, monkeypatch: pyt
     ],
 )
 def test_a_request_that_cannot_be_read_is_never_sent(up: Shell, request_: str, words: str) -> None:
-    up.door = lambda _: pytest.fail("it was sent")
+    up.endpoint = lambda _: pytest.fail("it was sent")
     assert words in sentence_of(up("decide", MODEL, request_))
 
 
 def test_a_decision_is_asked_for_from_text_file_or_standard_input(up: Shell, tmp_path: Path) -> None:
     asked: list[Any] = []
 
-    def door(request: httpx.Request) -> httpx.Response:
+    def endpoint(request: httpx.Request) -> httpx.Response:
         asked.append((request.url.path, json.loads(request.content)))
         return httpx.Response(200, json={"action": "tell"})
 
-    up.door = door
+    up.endpoint = endpoint
     (tmp_path / "request.json").write_text('{"subject": "b"}')
     for source, stdin in (('{"subject": "a"}', None), (f"@{tmp_path}/request.json", None), ("-", '{"subject": "c"}')):
         assert json.loads(up.says("decide", MODEL, source, stdin=stdin)) == {"action": "tell"}
@@ -159,7 +159,7 @@ def test_a_rollout_is_steered_and_read(up: Shell) -> None:
 
 def test_a_rollout_is_approved_by_who_did_not_ask_for_it_and_rejected_by_anybody(up: Shell) -> None:
     plan = {**SPEC.rollout.model_dump(mode="json"), "approval": "required"}
-    up.world.desk.deploy(MODEL, SPEC.model_dump(mode="json") | {"rollout": plan}, "owner")
+    up.world.model_admin.deploy(MODEL, SPEC.model_dump(mode="json") | {"rollout": plan}, "owner")
     candidate = up.world.retrained(by="ada")
     up.world.tick()
     waits = "waits for approval by somebody other than ada"

@@ -78,11 +78,11 @@ def test_lineage_keeps_names_and_values_apart(up: Shell, monkeypatch: pytest.Mon
 def test_nan_is_sent_as_null_and_a_file_may_begin_with_a_byte_order_mark(up: Shell, tmp_path: Path) -> None:
     asked: list[object] = []
 
-    def door(request: httpx.Request) -> httpx.Response:
+    def endpoint(request: httpx.Request) -> httpx.Response:
         asked.append(json.loads(request.content))
         return httpx.Response(200, json={})
 
-    up.door = door
+    up.endpoint = endpoint
     path = tmp_path / "request.json"
     path.write_text('{"features": {"temp": NaN}}', encoding="utf-8-sig")
     up.says("decide", MODEL, f"@{path}")

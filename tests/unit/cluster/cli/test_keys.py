@@ -10,8 +10,8 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.worlds.admin_world import ControlClient
 from tests.worlds.callers import SECRET
-from tests.worlds.desk_world import ControlClient
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
@@ -20,7 +20,7 @@ from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime import addresses
-from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.keys import KeyAdmin
 
 
 class Shell:
@@ -30,7 +30,7 @@ class Shell:
         self.home = home
         self.book = KeyBook(MemoryStore())
         self.away = False
-        keys = KeyDesk(self.book, self._publish, Authenticator())
+        keys = KeyAdmin(self.book, self._publish, Authenticator())
         self.app = ControlClient(headers={}, keys=keys)
         (home / "admin.key").write_text(SECRET)
 

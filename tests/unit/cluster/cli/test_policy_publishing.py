@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.worlds.admin_world import AdminWorld, ControlClient, governance
 from tests.worlds.bundles import SPEC
 from tests.worlds.callers import SECRET
 from tests.worlds.decision_log import written
-from tests.worlds.desk_world import ControlClient, DeskWorld, governance
 from tests.worlds.gateway_world import FEATURES
 from tests.worlds.policies import FOLDER, PACKAGED, rule
 from windvane.cluster.cli import main, operate
@@ -42,7 +42,7 @@ class Shell:
         (self.models / "trips.yaml").write_text(GOVERNED.model_dump_json(exclude_unset=True))
         self.store = SqlStore(f"sqlite:///{self.home}/windvane.db")
         self.library = PolicyLibrary(self.store, compile_policies)
-        self._app = ControlClient(DeskWorld().desk, {}, governed=governance(self.store))
+        self._app = ControlClient(AdminWorld().model_admin, {}, governed=governance(self.store))
 
     def __call__(self, *arguments: str) -> Result:
         environment = {"WINDVANE_HOME": str(self.home), "WINDVANE_MODELS": str(self.models), "RAY_ADDRESS": ""}

@@ -160,7 +160,7 @@ def test_a_verdict_names_the_set_that_gave_it(policy: CedarPolicy) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """As a door knows one: more than policies see."""
+    """As an endpoint knows one: more than policies see."""
 
     name: str
     roles: frozenset[str]

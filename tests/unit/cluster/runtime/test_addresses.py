@@ -53,7 +53,7 @@ def test_clients_reach_what_listens_on_every_interface_by_loopback(tmp_path: Pat
     assert url(settings_of(tmp_path, WINDVANE_HOST=host, WINDVANE_PORT="8123")) == expected
 
 
-def test_the_place_names_every_door(tmp_path: Path) -> None:
+def test_the_place_names_every_endpoint(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     found = place(settings, "http://127.0.0.1:8265", started=True)
     assert found.decisions == "http://127.0.0.1:8000/v2/models/<model>/decide"

@@ -22,7 +22,7 @@ from windvane.examples.demo.letter import declined, letter
 from windvane.examples.demo.mortgage import WIDTH, folded, scenes
 from windvane.examples.demo.scene import COMPARING, LENDING, MODEL, Audited, Case, Scene, ask
 from windvane.examples.demo.tampering import forge
-from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.records.records import RecordsAdmin
 
 FEATURES = (Feature(name="debt", type="number", personal=True), Feature(name="loan", type="number"))
 COLUMNS = tuple(Column(feature.name, feature.type) for feature in FEATURES)
@@ -56,7 +56,7 @@ class Office:
         self._consents: set[str] = set()
         self._told: dict[str, tuple[str, dict[str, Any]]] = {}
         trail = Trail(home / "log", "control-1")
-        self._desk = RecordsDesk(
+        self._records_admin = RecordsAdmin(
             home / "log", lambda: self._vault, trail, MemoryStore(), MemoryRegistry(root=home / "registry"), [self]
         )
 
@@ -88,12 +88,12 @@ class Office:
         }
 
     def export_subject(self, subject: str, reason: str) -> Any:
-        return self._desk.export_subject(subject, reason, "boss")
+        return self._records_admin.export_subject(subject, reason, "boss")
 
     def erase_subject(self, subject: str, reason: str) -> Any:
         if "keeps" in self._flaws:
             return {"keys": 1}
-        return self._desk.erase(subject, reason, "boss")
+        return self._records_admin.erase(subject, reason, "boss")
 
     def export(self, subject: str) -> Any:
         return {LENDING: True} if subject in self._consents else None
@@ -204,8 +204,8 @@ def test_the_original_log_is_left_as_it_is(tmp_path: Path) -> None:
 
 def told_of(home: Path, *flaws: str, **office: Any) -> tuple[Scene, Case | None]:
     """The second scene alone."""
-    desk = Office(home, *flaws, **office)
-    return declined(desk, list(ask(desk, ROWS, NAMES)), NAMES)
+    lender = Office(home, *flaws, **office)
+    return declined(lender, list(ask(lender, ROWS, NAMES)), NAMES)
 
 
 def test_the_surest_refusal_is_told_tried_again_and_explained_later(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tests.worlds.desk_world import SEEN
+from tests.worlds.admin_world import SEEN
 from tests.worlds.rollout_world import MODEL
 from windvane.backtest.memory import MemoryStore
 from windvane.monitoring.counts.forgotten import forgotten

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.cluster.cli.test_explanations import PLAIN
+from tests.worlds.admin_world import AdminWorld, Client, ControlClient
 from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.desk_world import Client, ControlClient, DeskWorld
 from tests.worlds.rollout_world import MODEL, SPEC
 from windvane.cluster.runtime.serve_apps_api import CONTROL
 
@@ -29,6 +29,7 @@ DECLARATION = SPEC.model_dump(mode="json")
 REASON = {"reason": "because"}
 
 
+# Values that stand in a path.
 NAMES = {
     "model": MODEL,
     "verb": "abort",
@@ -37,17 +38,17 @@ NAMES = {
     "version": 1,
     "key_id": "x",
     "subject": "ann",
-}  # what stands in a path
+}
 
 
 @pytest.fixture
-def world() -> DeskWorld:
-    return DeskWorld()
+def world() -> AdminWorld:
+    return AdminWorld()
 
 
 @pytest.fixture
-def api(world: DeskWorld) -> Client:
-    return ControlClient(world.desk)
+def api(world: AdminWorld) -> Client:
+    return ControlClient(world.model_admin)
 
 
 def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def test_what_there_is_to_read_is_read(api: Client) -> None:
     assert [each["number"] for each in api.get(f"{MODELS}/versions").json()["versions"]] == [1]
 
 
-def test_why_somebody_was_decided_about_is_told_by_its_id(world: DeskWorld, api: Client) -> None:
+def test_why_somebody_was_decided_about_is_told_by_its_id(world: AdminWorld, api: Client) -> None:
     world.records.told = {(MODEL, "d1"): PLAIN}
     assert api.get(f"{MODELS}/decisions/d1/explanation", headers=OWNER).json() == PLAIN
     detail = problem_of(api.get(f"{MODELS}/decisions/d2/explanation", headers=OWNER), 404)["detail"]
@@ -112,7 +113,7 @@ def test_a_version_that_does_not_exist_is_not_found(api: Client) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 @pytest.mark.parametrize("verb", ["decide", "outcomes"])
-def test_the_door_of_a_model_that_is_not_deployed_is_a_problem_too(api: Client, method: str, verb: str) -> None:
+def test_the_endpoint_of_a_model_that_is_not_deployed_is_a_problem_too(api: Client, method: str, verb: str) -> None:
     found = problem_of(api.request(method, f"/v2/models/trips/{verb}"), 404)
     assert found["detail"] == "No model 'trips' is deployed here; `windvane status` lists those that are"
 
@@ -239,7 +240,7 @@ def test_no_model_can_take_the_place_of_control(api: Client) -> None:
     assert "choose another name" in found["errors"][0]["detail"]
 
 
-def test_an_owner_can_do_everything(world: DeskWorld, api: Client) -> None:
+def test_an_owner_can_do_everything(world: AdminWorld, api: Client) -> None:
     assert api.put(MODELS, json=DECLARATION, headers=OWNER).json()["champion"] == 1
     opened = api.post(f"{MODELS}/retrain", json=REASON, headers=OWNER)
     assert (opened.status_code, opened.json()["reason"]) == (202, "boss asked: because")

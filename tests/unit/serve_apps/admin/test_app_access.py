@@ -6,19 +6,21 @@ from fastapi.routing import APIRoute
 from tests.unit.serve_apps.admin.test_app import DECLARATION, JSON, MODELS, NAMES, REASON, problem_of, routes
 from tests.unit.serve_apps.admin.test_app import api as api
 from tests.unit.serve_apps.admin.test_app import world as world
+from tests.worlds.admin_world import AdminWorld, Client, ControlClient
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.callers import key, knowing
-from tests.worlds.desk_world import Client, ControlClient, DeskWorld
 from tests.worlds.rollout_world import MODEL
 from windvane.cluster.callers.api_key import ApiKey
 from windvane.configs.access import ROLES
-from windvane.serve_apps.admin.route_auth import READERS, Keeper, roles_of
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.admin.route_auth import READERS, RouteAuth, roles_of
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 
-def known(world: DeskWorld, *keys: ApiKey, headers: dict[str, str] | None = None) -> Client:
+def known(world: AdminWorld, *keys: ApiKey, headers: dict[str, str] | None = None) -> Client:
     """For whoever shows one of these keys."""
-    return ControlClient(world.desk, headers or {}, keeper=Keeper(knowing(*keys), TurnedAway(lambda _: None)))
+    return ControlClient(
+        world.model_admin, headers or {}, route_auth=RouteAuth(knowing(*keys), RefusalLog(lambda _: None))
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,9 +34,9 @@ def known(world: DeskWorld, *keys: ApiKey, headers: dict[str, str] | None = None
         {"x-forwarded-user": "boss", "x-role": "admin"},
     ],
 )
-def test_without_a_key_nothing_is_read_or_changed(world: DeskWorld, header: dict[str, str]) -> None:
+def test_without_a_key_nothing_is_read_or_changed(world: AdminWorld, header: dict[str, str]) -> None:
     """Also with a body that cannot be read: who may not ask learns nothing about the answer."""
-    api = ControlClient(world.desk, {})
+    api = ControlClient(world.model_admin, {})
     world.start_rollout()
     before = world.contents()
     public = {"/", "/api/health", "/console", "/console/console.js", "/v2", "/v2/", "/v2/health/live"}
@@ -52,7 +54,7 @@ def test_without_a_key_nothing_is_read_or_changed(world: DeskWorld, header: dict
     assert world.contents() == before
 
 
-def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> None:
+def test_every_route_says_who_may_ask_and_nobody_else_may(world: AdminWorld) -> None:
     secrets = {role: f"wv_{role:x<43}" for role in ROLES}
     api = known(world, *(key(secret, role, name=role) for role, secret in secrets.items()))
     seen = set()
@@ -69,7 +71,7 @@ def test_every_route_says_who_may_ask_and_nobody_else_may(world: DeskWorld) -> N
     assert seen == {None, ROLES, READERS, ("owner", "admin"), ("owner", "operator", "admin"), ("admin",), *others}
 
 
-def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> None:
+def test_going_on_is_for_owners_and_holding_for_others_too(world: AdminWorld) -> None:
     secret = "wv_" + "o" * 43
     api = known(world, key(secret, "operator"), headers={"x-api-key": secret})
     world.start_rollout()
@@ -79,7 +81,7 @@ def test_going_on_is_for_owners_and_holding_for_others_too(world: DeskWorld) -> 
     assert api.post(f"{MODELS}/rollout/abort", json=REASON).status_code == 200
 
 
-def test_a_key_for_single_models_sees_no_other(world: DeskWorld) -> None:
+def test_a_key_for_single_models_sees_no_other(world: AdminWorld) -> None:
     mine, others = "wv_" + "m" * 43, "wv_" + "o" * 43
     api = known(world, key(mine, *ROLES, models=(MODEL,)), key(others, *ROLES, models=("trips",)))
     for path in "/api/status", "/metrics", "/openapi.json", "/docs":
@@ -97,7 +99,7 @@ def test_a_key_for_single_models_sees_no_other(world: DeskWorld) -> None:
         assert api.post(f"/v2/models/{name}/decide", headers=JSON).status_code == 401
 
 
-def test_the_owner_cannot_approve_what_the_owner_began_and_can_reject_it(world: DeskWorld, api: Client) -> None:
+def test_the_owner_cannot_approve_what_the_owner_began_and_can_reject_it(world: AdminWorld, api: Client) -> None:
     plan = {**DECLARATION["rollout"], "approval": "required"}
     api.put(MODELS, json=DECLARATION | {"rollout": plan}, headers=OWNER)
     order = {"version": world.register("candidate"), **REASON}

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
+from tests.worlds.admin_world import Client, ControlClient
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.callers import key, knowing
-from tests.worlds.desk_world import Client, ControlClient
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder, digest_of
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.admin.keys import KeyDesk
+from windvane.serve_apps.admin.keys import KeyAdmin
 from windvane.serve_apps.admin.openapi.document import document
-from windvane.serve_apps.admin.route_auth import Keeper
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.admin.route_auth import RouteAuth
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = "/api/keys"
@@ -51,14 +51,14 @@ def replicas() -> Replicas:
 
 
 @pytest.fixture
-def desk(replicas: Replicas) -> KeyDesk:
-    return KeyDesk(KeyBook(MemoryStore()), replicas.publish, Authenticator(), lambda: NOW)
+def key_admin(replicas: Replicas) -> KeyAdmin:
+    return KeyAdmin(KeyBook(MemoryStore()), replicas.publish, Authenticator(), lambda: NOW)
 
 
 @pytest.fixture
-def api(desk: KeyDesk) -> Client:
+def api(key_admin: KeyAdmin) -> Client:
     keys = (key(ONE_MODEL, "admin", models=("churn",)), key(NO_ADMIN, "client", "owner", "operator", "compliance"))
-    return ControlClient(headers={}, keeper=Keeper(knowing(*keys), TurnedAway(lambda _: None)), keys=desk)
+    return ControlClient(headers={}, route_auth=RouteAuth(knowing(*keys), RefusalLog(lambda _: None)), keys=key_admin)
 
 
 def made(api: Client, **order: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_a_revoked_key_is_gone_from_the_replicas_and_stays_on_record(api: Client
 
 
 def test_while_the_replicas_are_away_a_change_stands_and_says_so(
-    api: Client, desk: KeyDesk, replicas: Replicas
+    api: Client, key_admin: KeyAdmin, replicas: Replicas
 ) -> None:
     """A key whose reply failed would be on record with nobody who knows it."""
     replicas.away = True
@@ -121,7 +121,7 @@ def test_while_the_replicas_are_away_a_change_stands_and_says_so(
     key_id = reply["status"]["key_id"]
     assert not api.post(f"{KEYS}/{key_id}/revoke", json={"reason": "x"}, headers=OWNER).json()["replicas_told"]
     replicas.away = False
-    desk.refresh()
+    key_admin.refresh()
     assert (replicas.told[-1].revision, replicas.told[-1].keys) == (2, ())
 
 
@@ -153,34 +153,34 @@ def test_an_admin_of_one_model_makes_no_key_for_the_others(api: Client, replicas
 
 def test_control_goes_by_a_change_at_once_and_replicas_are_told_of_each_once(replicas: Replicas) -> None:
     book, authenticator = KeyBook(MemoryStore()), Authenticator()
-    desk = KeyDesk(book, replicas.publish, authenticator, lambda: NOW)
-    desk.refresh()
+    key_admin = KeyAdmin(book, replicas.publish, authenticator, lambda: NOW)
+    key_admin.refresh()
     assert replicas.told == []  # there is nothing to tell
     book.create(KeyOrder("first", ("admin",)), "windvane up", NOW)  # by another process
-    desk.refresh()
-    desk.refresh()
+    key_admin.refresh()
+    key_admin.refresh()
     assert [snapshot.revision for snapshot in replicas.told] == [1]
-    made_key = desk.create(KeyOrder("second", ("client",)), "first")["key"]
+    made_key = key_admin.create(KeyOrder("second", ("client",)), "first")["key"]
     assert authenticator.authenticate(None, made_key.encode()).name == "second"
-    desk.refresh()
+    key_admin.refresh()
     assert [snapshot.revision for snapshot in replicas.told] == [1, 2]
 
 
-def test_that_not_all_replicas_have_come_back_is_said(desk: KeyDesk, replicas: Replicas) -> None:
+def test_that_not_all_replicas_have_come_back_is_said(key_admin: KeyAdmin, replicas: Replicas) -> None:
     replicas.known = False
-    assert not desk.create(KeyOrder("ann", ("client",)), "boss")["replicas_told"]
-    desk.refresh()
+    assert not key_admin.create(KeyOrder("ann", ("client",)), "boss")["replicas_told"]
+    key_admin.refresh()
     assert len(replicas.told) == 1  # they were told
 
 
 def test_what_the_replicas_could_not_be_told_is_told_later(replicas: Replicas) -> None:
-    desk = KeyDesk(KeyBook(MemoryStore()), replicas.publish, Authenticator(), lambda: NOW)
+    key_admin = KeyAdmin(KeyBook(MemoryStore()), replicas.publish, Authenticator(), lambda: NOW)
     replicas.away = True
-    assert not desk.create(KeyOrder("ann", ("client",)), "boss")["replicas_told"]
+    assert not key_admin.create(KeyOrder("ann", ("client",)), "boss")["replicas_told"]
     with pytest.raises(Unavailable):
-        desk.refresh()
+        key_admin.refresh()
     replicas.away = False
-    desk.refresh()
+    key_admin.refresh()
     assert [snapshot.revision for snapshot in replicas.told] == [1]
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.worlds.desk_world import DeskWorld
+from tests.worlds.admin_world import AdminWorld
 from tests.worlds.rollout_world import MODEL, SPEC
 from windvane.cluster.errors import Conflict, Forbidden, NotFound
 from windvane.cluster.runtime.waiting import Wait
@@ -18,13 +18,13 @@ DECLARATION = SPEC.model_dump(mode="json")
 
 
 @pytest.fixture
-def world() -> DeskWorld:
-    return DeskWorld()
+def world() -> AdminWorld:
+    return AdminWorld()
 
 
-def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> None:
+def test_the_status_of_a_model_before_its_first_rollout(world: AdminWorld) -> None:
     world.tick()
-    (model,) = world.desk.status()["models"]
+    (model,) = world.model_admin.status()["models"]
     assert (model["name"], model["owner"], model["champion"]) == (MODEL, SPEC.owner, 1)
     assert model["split"]["arms"] == [{"name": "champion", "version": 1, "weight": 1.0}]
     assert (model["rollout"], model["retrain"]) == (None, None)
@@ -52,42 +52,42 @@ def test_the_status_of_a_model_before_its_first_rollout(world: DeskWorld) -> Non
     }
 
 
-def test_a_monitor_that_is_away_gives_no_figures_and_no_zeros(world: DeskWorld) -> None:
+def test_a_monitor_that_is_away_gives_no_figures_and_no_zeros(world: AdminWorld) -> None:
     world.monitors.away = True
-    (model,) = world.desk.status()["models"]
+    (model,) = world.model_admin.status()["models"]
     assert model["traffic"] is None
-    assert b"windvane_decisions_total{" not in world.desk.metrics()
+    assert b"windvane_decisions_total{" not in world.model_admin.metrics()
 
 
-def test_the_status_of_a_rollout_has_the_verdict_with_its_evidence(world: DeskWorld) -> None:
+def test_the_status_of_a_rollout_has_the_verdict_with_its_evidence(world: AdminWorld) -> None:
     world.retrained()
     world.until("step", 1)
-    (model,) = world.desk.status()["models"]
+    (model,) = world.model_admin.status()["models"]
     rollout = model["rollout"]
     assert (rollout["candidate"], rollout["champion"], rollout["phase"], rollout["weight"]) == (2, 1, "step", 0.5)
     assert rollout["verdict"]["outcome"] == "NOT_YET"
     assert {each["name"] for each in rollout["verdict"]["guardrails"]} >= {"loss", "errors", "latency"}
-    assert rollout == world.desk.rollout(MODEL)
+    assert rollout == world.model_admin.rollout(MODEL)
     assert [arm["version"] for arm in model["split"]["arms"]] == [2, 1]
     assert model["retrain"]["status"] == "succeeded"
     assert model["retrain"]["version"] == 2
 
 
-def test_everything_shown_is_plain_json(world: DeskWorld) -> None:
+def test_everything_shown_is_plain_json(world: AdminWorld) -> None:
     world.retrained()
     world.until("done")
-    shown = world.desk.status()
+    shown = world.model_admin.status()
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
-    assert [each["standing"] for each in world.desk.versions(MODEL)] == ["retired", "champion"]
+    assert [each["standing"] for each in world.model_admin.versions(MODEL)] == ["retired", "champion"]
 
 
-def test_the_newest_events_are_shown_however_many_there_were(world: DeskWorld) -> None:
+def test_the_newest_events_are_shown_however_many_there_were(world: AdminWorld) -> None:
     def happen(count: int) -> None:
         for _ in range(count):
             world.store.append(Event(world.now, "finding", MODEL, 1, "drifts"))
 
     def shown() -> list[int]:
-        return [event["number"] for event in world.desk.status()["models"][0]["events"]]
+        return [event["number"] for event in world.model_admin.status()["models"][0]["events"]]
 
     happen(3)
     assert shown() == [1, 2, 3]
@@ -98,132 +98,134 @@ def test_the_newest_events_are_shown_however_many_there_were(world: DeskWorld) -
     assert len(shown()) == NEWEST_EVENTS
 
 
-def test_events_come_in_pages(world: DeskWorld) -> None:
+def test_events_come_in_pages(world: AdminWorld) -> None:
     for _ in range(5):
         world.store.append(Event(world.now, "finding", MODEL, 1, "drifts"))
-    assert [event["number"] for event in world.desk.events(MODEL, 2, 2)] == [3, 4]
-    assert world.desk.events(MODEL, 5, 10) == []
+    assert [event["number"] for event in world.model_admin.events(MODEL, 2, 2)] == [3, 4]
+    assert world.model_admin.events(MODEL, 5, 10) == []
 
 
-def test_versions_and_events_are_shown_before_the_model_is_deployed(world: DeskWorld) -> None:
+def test_versions_and_events_are_shown_before_the_model_is_deployed(world: AdminWorld) -> None:
     """`windvane versions` after the first training, before the first deployment."""
     world.store.append(Event(world.now, "registered", "new", 1, "version 1"))
-    assert world.desk.events("new", 0, 10)[0]["kind"] == "registered"
-    assert world.desk.versions(MODEL)[0]["number"] == 1
+    assert world.model_admin.events("new", 0, 10)[0]["kind"] == "registered"
+    assert world.model_admin.versions(MODEL)[0]["number"] == 1
 
 
-def test_deploying_the_same_declaration_twice_changes_nothing(world: DeskWorld) -> None:
-    first = world.desk.deploy(MODEL, DECLARATION, "owner")
+def test_deploying_the_same_declaration_twice_changes_nothing(world: AdminWorld) -> None:
+    first = world.model_admin.deploy(MODEL, DECLARATION, "owner")
     before = world.contents()
-    assert world.desk.deploy(MODEL, DECLARATION, "owner") == first
+    assert world.model_admin.deploy(MODEL, DECLARATION, "owner") == first
     assert world.contents() == before
 
 
-def test_a_changed_declaration_gets_another_digest_and_is_told(world: DeskWorld) -> None:
-    first = world.desk.deploy(MODEL, DECLARATION, "owner")
-    second = world.desk.deploy(MODEL, DECLARATION | {"owner": "others"}, "owner")
+def test_a_changed_declaration_gets_another_digest_and_is_told(world: AdminWorld) -> None:
+    first = world.model_admin.deploy(MODEL, DECLARATION, "owner")
+    second = world.model_admin.deploy(MODEL, DECLARATION | {"owner": "others"}, "owner")
     assert second["spec_digest"] != first["spec_digest"]
-    assert world.desk.spec(MODEL).owner == "others"
+    assert world.model_admin.spec(MODEL).owner == "others"
     assert [event.detail for event in world.store.events(MODEL)] == [f"owner declared {MODEL} anew"]
 
 
-def test_a_model_without_a_version_cannot_be_deployed(world: DeskWorld) -> None:
+def test_a_model_without_a_version_cannot_be_deployed(world: AdminWorld) -> None:
     with pytest.raises(Conflict, match=r"new has no registered version yet: `windvane train new` makes the first"):
-        world.desk.deploy("new", DECLARATION | {"name": "new"}, "owner")
+        world.model_admin.deploy("new", DECLARATION | {"name": "new"}, "owner")
 
 
-def test_a_model_out_of_service_is_counted_nowhere_and_keeps_its_record(world: DeskWorld) -> None:
+def test_a_model_out_of_service_is_counted_nowhere_and_keeps_its_record(world: AdminWorld) -> None:
     world.tick()
-    world.desk.undeploy(MODEL, "replaced", "owner")
-    assert world.desk.models() == ()
-    assert world.desk.status()["models"] == []
-    assert MODEL.encode() not in world.desk.metrics()
-    assert unready(world.desk.models(), world.switchboard) == []
-    for ask in (world.desk.spec, world.desk.rollout):
+    world.model_admin.undeploy(MODEL, "replaced", "owner")
+    assert world.model_admin.models() == ()
+    assert world.model_admin.status()["models"] == []
+    assert MODEL.encode() not in world.model_admin.metrics()
+    assert unready(world.model_admin.models(), world.switchboard) == []
+    for ask in (world.model_admin.spec, world.model_admin.rollout):
         with pytest.raises(NotFound, match=f"No model '{MODEL}' is deployed; deployed are: none"):
             ask(MODEL)
-    assert [each["number"] for each in world.desk.versions(MODEL)] == [1]
-    last = world.desk.events(MODEL, 0, 10)[-1]
+    assert [each["number"] for each in world.model_admin.versions(MODEL)] == [1]
+    last = world.model_admin.events(MODEL, 0, 10)[-1]
     assert (last["kind"], last["version"]) == ("undeployed", 1)
     assert last["detail"] == f"owner took {MODEL} out of service: replaced"
 
 
-def test_a_model_comes_back_with_the_split_it_left_with(world: DeskWorld) -> None:
+def test_a_model_comes_back_with_the_split_it_left_with(world: AdminWorld) -> None:
     world.retrained()
     world.until("done")
     split = world.split()
-    world.desk.undeploy(MODEL, "the end", "owner")
-    assert world.desk.deploy(MODEL, DECLARATION, "owner")["champion"] == 2
+    world.model_admin.undeploy(MODEL, "the end", "owner")
+    assert world.model_admin.deploy(MODEL, DECLARATION, "owner")["champion"] == 2
     assert world.store.events(MODEL)[-1].detail == f"owner took {MODEL} into service again"
     world.tick()
     assert world.split() == split
-    assert world.desk.status()["models"][0]["champion"] == 2
+    assert world.model_admin.status()["models"][0]["champion"] == 2
 
 
-def test_undeploying_twice_changes_nothing_more(world: DeskWorld) -> None:
-    assert world.desk.undeploy(MODEL, "the end", "owner") == {"model": MODEL}
+def test_undeploying_twice_changes_nothing_more(world: AdminWorld) -> None:
+    assert world.model_admin.undeploy(MODEL, "the end", "owner") == {"model": MODEL}
     before = world.contents()
-    assert world.desk.undeploy(MODEL, "the end", "owner") == {"model": MODEL}
+    assert world.model_admin.undeploy(MODEL, "the end", "owner") == {"model": MODEL}
     assert world.contents() == before
     with pytest.raises(NotFound, match="No model 'nobody' is deployed"):
-        world.desk.undeploy("nobody", "the end", "owner")
+        world.model_admin.undeploy("nobody", "the end", "owner")
 
 
-def test_a_model_with_a_rollout_stays_in_service_until_that_ends(world: DeskWorld) -> None:
+def test_a_model_with_a_rollout_stays_in_service_until_that_ends(world: AdminWorld) -> None:
     world.start_rollout()
     with pytest.raises(Conflict, match=rf"is in shadow.*: end that first, with `windvane rollout abort {MODEL}`"):
-        world.desk.undeploy(MODEL, "the end", "owner")
-    assert [spec.name for spec in world.desk.models()] == [MODEL]
-    world.desk.steer(MODEL, "abort", "the end", "owner")
-    world.desk.undeploy(MODEL, "the end", "owner")
-    assert world.desk.models() == ()
+        world.model_admin.undeploy(MODEL, "the end", "owner")
+    assert [spec.name for spec in world.model_admin.models()] == [MODEL]
+    world.model_admin.steer(MODEL, "abort", "the end", "owner")
+    world.model_admin.undeploy(MODEL, "the end", "owner")
+    assert world.model_admin.models() == ()
 
 
-def test_asking_to_retrain_twice_opens_one_request(world: DeskWorld) -> None:
-    first = world.desk.retrain(MODEL, "winter", "owner")
-    assert world.desk.retrain(MODEL, "spring", "owner") == first
+def test_asking_to_retrain_twice_opens_one_request(world: AdminWorld) -> None:
+    first = world.model_admin.retrain(MODEL, "winter", "owner")
+    assert world.model_admin.retrain(MODEL, "spring", "owner") == first
     assert first["reason"] == "owner asked: winter"
 
 
-def test_a_request_by_hand_carries_the_models_own_clock_where_it_has_one(world: DeskWorld) -> None:
-    world.desk.retrain(MODEL, "winter", "owner")
+def test_a_request_by_hand_carries_the_models_own_clock_where_it_has_one(world: AdminWorld) -> None:
+    world.model_admin.retrain(MODEL, "winter", "owner")
     assert requests_of(world.store, MODEL)[0].event_time is None
     timed = DECLARATION | {"name": "timed", "data": {"source": "x.csv", "time": "left_at"}}
     world.store.put("model", "timed", json.dumps(timed).encode(), 0)
-    world.desk.retrain("timed", "winter", "owner")
+    world.model_admin.retrain("timed", "winter", "owner")
     (request,) = requests_of(world.store, "timed")
     assert request.event_time is not None
     assert request.event_time.timestamp() == world.monitors.seen.watermark
 
 
 @pytest.mark.parametrize(("verb", "phase"), [("abort", "aborted"), ("promote", "bake")])
-def test_an_operators_hand_is_on_the_record(world: DeskWorld, verb: str, phase: str) -> None:
+def test_an_operators_hand_is_on_the_record(world: AdminWorld, verb: str, phase: str) -> None:
     world.start_rollout()
     world.tick()  # promoting waits until every replica has loaded it
-    found = world.desk.steer(MODEL, verb, "I know better", "owner")  # type: ignore[arg-type]
+    found = world.model_admin.steer(MODEL, verb, "I know better", "owner")  # type: ignore[arg-type]
     assert (found["phase"], "I know better" in found["reason"]) == (phase, True)
     assert "owner" in world.store.events(MODEL)[-1].detail
 
 
-def test_a_promotion_can_be_undone_and_pauses_held(world: DeskWorld) -> None:
+def test_a_promotion_can_be_undone_and_pauses_held(world: AdminWorld) -> None:
     world.start_rollout()
-    assert world.desk.steer(MODEL, "pause", "lunch", "owner")["paused"]
-    assert not world.desk.steer(MODEL, "resume", "back", "owner")["paused"]
+    assert world.model_admin.steer(MODEL, "pause", "lunch", "owner")["paused"]
+    assert not world.model_admin.steer(MODEL, "resume", "back", "owner")["paused"]
     world.until("done")
     world.now += timedelta(seconds=5)
-    assert world.desk.steer(MODEL, "undo", "complaints", "owner")["phase"] == "rolled_back"
+    assert world.model_admin.steer(MODEL, "undo", "complaints", "owner")["phase"] == "rolled_back"
     assert world.registry.champion(MODEL) == 1
 
 
-def gated(world: DeskWorld) -> None:
+def gated(world: AdminWorld) -> None:
     plan = {**DECLARATION["rollout"], "approval": "required"}
-    world.desk.deploy(MODEL, DECLARATION | {"rollout": plan}, "owner")
+    world.model_admin.deploy(MODEL, DECLARATION | {"rollout": plan}, "owner")
 
 
-def test_the_status_says_whom_a_rollout_waits_for_and_then_who_approved(world: DeskWorld) -> None:
+def test_the_status_says_whom_a_rollout_waits_for_and_then_who_approved(world: AdminWorld) -> None:
     gated(world)
     candidate = world.register("candidate")
-    begun = world.desk.start(MODEL, candidate, "try it", "ada", skip_shadow=False, override_gate=False)["approval"]
+    begun = world.model_admin.start(MODEL, candidate, "try it", "ada", skip_shadow=False, override_gate=False)[
+        "approval"
+    ]
     assert begun is not None
     assert begun == {
         "requester": "ada",
@@ -233,23 +235,23 @@ def test_the_status_says_whom_a_rollout_waits_for_and_then_who_approved(world: D
         "rejection": None,
     }
     with pytest.raises(Forbidden, match="let somebody else approve it"):
-        world.desk.approve(MODEL, candidate, None, "mine", "ada")
-    found = world.desk.approve(MODEL, candidate, begun["plan"], "read it", "bob")["approval"]
+        world.model_admin.approve(MODEL, candidate, None, "mine", "ada")
+    found = world.model_admin.approve(MODEL, candidate, begun["plan"], "read it", "bob")["approval"]
     assert found is not None
     assert (found["waits"], found["approval"]) == (
         None,
         {"by": "bob", "at": world.now.isoformat(), "reason": "read it"},
     )
-    assert world.desk.reject(MODEL, candidate, None, "a bug", "carol")["phase"] == "aborted"
+    assert world.model_admin.reject(MODEL, candidate, None, "a bug", "carol")["phase"] == "aborted"
 
 
-def test_who_asks_to_retrain_is_who_may_not_approve(world: DeskWorld) -> None:
-    assert world.desk.retrain(MODEL, "winter", "ada")["requested_by"] == "ada"
+def test_who_asks_to_retrain_is_who_may_not_approve(world: AdminWorld) -> None:
+    assert world.model_admin.retrain(MODEL, "winter", "ada")["requested_by"] == "ada"
 
 
-def test_taking_the_approval_out_of_a_plan_is_told(world: DeskWorld) -> None:
+def test_taking_the_approval_out_of_a_plan_is_told(world: AdminWorld) -> None:
     gated(world)
-    world.desk.deploy(MODEL, DECLARATION, "ada")
+    world.model_admin.deploy(MODEL, DECLARATION, "ada")
     assert [event.detail for event in world.store.events(MODEL)] == [
         f"owner declared {MODEL} anew; approval of its rollouts: required",
         f"ada declared {MODEL} anew; approval of its rollouts: none",
@@ -257,9 +259,9 @@ def test_taking_the_approval_out_of_a_plan_is_told(world: DeskWorld) -> None:
 
 
 def test_who_waits_stands_in_the_status_of_whoever_may_see_the_model() -> None:
-    world = DeskWorld()
+    world = AdminWorld()
     mine, others, nobodys = (Wait(model, f"{model} waits", world.now) for model in (MODEL, "secret", None))
     world.waits = (mine, others, nobodys)
-    shown = world.desk.status(lambda model: model == MODEL)["waits"]
+    shown = world.model_admin.status(lambda model: model == MODEL)["waits"]
     assert [wait["sentence"] for wait in shown] == [f"{MODEL} waits", "None waits"]
     assert shown[0]["since"] == world.now.isoformat()

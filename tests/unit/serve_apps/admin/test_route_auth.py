@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
-from tests.worlds.desk_world import Client
+from tests.worlds.admin_world import Client
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator
@@ -22,14 +22,14 @@ from windvane.configs.access import ROLES, Role
 from windvane.serve_apps.admin.route_auth import (
     MOST_BYTES,
     READERS,
-    Keeper,
+    RouteAuth,
     caller_of,
     demand_guards,
     needs,
     needs_all_models,
     open_to_all,
 )
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -42,9 +42,9 @@ class World:
         self.authenticator = Authenticator(ticks=lambda: 0.0)
         self.said: list[str] = []
         self.done: list[str] = []
-        keeper = Keeper(self.authenticator, TurnedAway(self.said.append, lambda: 0.0))
+        route_auth = RouteAuth(self.authenticator, RefusalLog(self.said.append, lambda: 0.0))
         self.app = app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-        app.router.route_class = keeper.route_class()
+        app.router.route_class = route_auth.route_class()
         app.add_exception_handler(WindvaneError, self.refuse)
         self.api = Client(app)
 
@@ -172,7 +172,7 @@ def test_a_key_asks_as_fast_as_it_may(world: World) -> None:
 
 def test_a_route_that_does_not_say_who_may_ask_is_not_started() -> None:
     app = FastAPI()
-    app.router.route_class = Keeper(Authenticator(), TurnedAway()).route_class()
+    app.router.route_class = RouteAuth(Authenticator(), RefusalLog()).route_class()
     with pytest.raises(ValueError, match="/forgotten does not say who may ask"):
 
         @app.get("/forgotten")
@@ -216,5 +216,5 @@ def test_a_router_that_brings_routes_of_its_own_is_not_started(world: World) -> 
 
 def test_refusals_are_logged_where_nobody_says_otherwise(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        TurnedAway().note(Unauthorized("Send your key"), "GET /", None)
+        RefusalLog().note(Unauthorized("Send your key"), "GET /", None)
     assert caplog.messages == ["401 for nobody known at 'GET /': Send your key"]

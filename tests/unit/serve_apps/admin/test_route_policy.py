@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from fastapi.routing import APIRoute
 
+from tests.worlds.admin_world import AdminWorld, Client, governance
 from tests.worlds.callers import BOSS, key, knowing
-from tests.worlds.desk_world import Client, DeskWorld, governance
 from tests.worlds.policies import PACKAGED, SCHEMA, rule
 from tests.worlds.rollout_world import MODEL, SPEC
 from windvane.backtest.memory import MemoryStore
@@ -16,12 +16,12 @@ from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
-from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.app import make_app
-from windvane.serve_apps.admin.keys import KeyDesk
-from windvane.serve_apps.admin.records.records import RecordsDesk
-from windvane.serve_apps.admin.route_auth import Keeper, roles_of
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.records.records import RecordsAdmin
+from windvane.serve_apps.admin.route_auth import RouteAuth, roles_of
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 MODELS = f"/api/models/{MODEL}"
 DECLARATION = SPEC.model_dump(mode="json")
@@ -92,14 +92,14 @@ class Office:
     """Control over one model whose rollout waits; whoever may do anything may not do what is forbidden."""
 
     def __init__(self) -> None:
-        self.world, self.store, self.told = DeskWorld(), MemoryStore(), Told()
-        keeper = Keeper(
+        self.world, self.store, self.told = AdminWorld(), MemoryStore(), Told()
+        route_auth = RouteAuth(
             knowing(key(OFFICER, "compliance", name="eve")),
-            TurnedAway(lambda _: None),
-            Orders(cast(Trail, self.told)),
+            RefusalLog(lambda _: None),
+            AdminAudit(cast(Trail, self.told)),
         )
-        records, keys = cast(RecordsDesk, Untouched()), cast(KeyDesk, Untouched())
-        self.app = make_app(self.world.desk, keeper, keys, governance(self.store), records)
+        records, keys = cast(RecordsAdmin, Untouched()), cast(KeyAdmin, Untouched())
+        self.app = make_app(self.world.model_admin, route_auth, keys, governance(self.store), records)
         self.client = Client(self.app, BOSS)
         self._library = PolicyLibrary(self.store, compile_policies)
 

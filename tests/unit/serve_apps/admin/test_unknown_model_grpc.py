@@ -8,8 +8,8 @@ from tritonclient.grpc import service_pb2 as messages
 
 from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
 from tests.worlds.callers import BOSS, key, knowing, limited
-from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 OTHERS, SLOW = "wv_" + "o" * 43, "wv_" + "s" * 43
 
@@ -17,10 +17,10 @@ OTHERS, SLOW = "wv_" + "o" * 43, "wv_" + "s" * 43
 def answered(context: FakeContext, local: bool = True, times: int = 1) -> list[str]:
     said: list[str] = []
     authenticator = knowing(key(OTHERS, "client", name="eve", models=("loans",)), limited(SLOW, 1.0, 1))
-    reception = GrpcReception(authenticator, TurnedAway(said.append, lambda: 0.0), local)
+    unknown_model = UnknownModelGrpc(authenticator, RefusalLog(said.append, lambda: 0.0), local)
     empty = messages.ModelInferResponse()
     for _ in range(times):
-        assert asyncio.run(reception.answer("trips", empty, context)) is empty
+        assert asyncio.run(unknown_model.answer("trips", empty, context)) is empty
     return said
 
 

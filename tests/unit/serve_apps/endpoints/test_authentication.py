@@ -1,4 +1,4 @@
-"""One model's entrance: known callers within their scope and their limit, the others on record."""
+"""One model's authentication: known callers within their scope and their limit, the others on record."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeyRing
 from windvane.cluster.callers.rate import Limit
 from windvane.cluster.errors import Forbidden, TooFast, Unauthorized
-from windvane.serve_apps.endpoints.authentication import Entrance
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.endpoints.authentication import Authentication
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ class World:
         self.now = 0.0
         self.said: list[str] = []
         self.authenticator = Authenticator(None, anybody, ticks=lambda: self.now)
-        self.entrance = Entrance("trips", self.authenticator, TurnedAway(self.said.append, lambda: 0.0))
+        self.authentication = Authentication("trips", self.authenticator, RefusalLog(self.said.append, lambda: 0.0))
 
     def key(self, models: tuple[str, ...] | None = None, limit: Limit | None = None) -> tuple[bytes, bytes]:
         _, secret = self.book.create(KeyOrder("ann", ("client",), models, None, limit), "up", NOW)
@@ -33,8 +33,8 @@ class World:
         return b"x-api-key", secret.encode()
 
     def admit(self, *headers: tuple[bytes, bytes]) -> Caller:
-        caller = asyncio.run(self.entrance.admit(headers))
-        self.entrance.demand(caller)
+        caller = asyncio.run(self.authentication.admit(headers))
+        self.authentication.demand(caller)
         return caller
 
 
@@ -68,8 +68,8 @@ def test_a_header_sent_twice_is_refused(world: World) -> None:
 def test_a_request_counts_its_rows_once_they_are_known(world: World) -> None:
     key = world.key(limit=Limit(1.0, 3))
     caller = world.admit(key)
-    world.entrance.debit(caller, 1)
-    world.entrance.debit(world.admit(key), 10)
+    world.authentication.debit(caller, 1)
+    world.authentication.debit(world.admit(key), 10)
     with pytest.raises(TooFast) as refused:
         world.admit(key)
     assert refused.value.retry_after_seconds == 9.0  # eleven were taken, three were there, one has to be
@@ -79,8 +79,8 @@ def test_a_request_counts_its_rows_once_they_are_known(world: World) -> None:
 
 def test_a_refusal_is_on_record(world: World) -> None:
     caller = world.admit(world.key())
-    world.entrance.refused(Forbidden("no"), "POST /decide", caller)
-    world.entrance.refused(Unauthorized("no key"), "POST /decide", None)
+    world.authentication.refused(Forbidden("no"), "POST /decide", caller)
+    world.authentication.refused(Unauthorized("no key"), "POST /decide", None)
     assert world.said == [
         f"403 for 'ann' ({caller.key_id}) at 'POST /decide': no",
         "401 for nobody known at 'POST /decide': no key",

@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from windvane.serve_apps.endpoints.disconnects import PATIENCE_SECONDS, UNWATCHED, Departures, hung_up
+from windvane.serve_apps.endpoints.disconnects import PATIENCE_SECONDS, UNWATCHED, Disconnects, hung_up
 
 GONE, HERE = {"type": "http.disconnect"}, {"type": "http.request"}
 MARKED = dict([UNWATCHED])
@@ -38,11 +38,11 @@ def test_a_client_is_gone_when_the_server_says_so_at_once() -> None:
 def test_who_waits_long_and_left_is_cancelled_and_nobody_else() -> None:
     async def scenario() -> None:
         now = 0.0
-        departures = Departures(lambda: now)
+        disconnects = Disconnects(lambda: now)
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         async def request(client: Client, headers: dict[bytes, bytes]) -> str:
-            with departures.watch(headers, client.receive):
+            with disconnects.watch(headers, client.receive):
                 return await asyncio.shield(answer)
 
         stays, leaves, watched, late = Client(), Client(), Client(), Client()
@@ -53,12 +53,12 @@ def test_who_waits_long_and_left_is_cancelled_and_nobody_else() -> None:
         await asyncio.sleep(0)
         for client in (leaves, watched, late):
             client.leaves.set()
-        departures.sweep()
+        disconnects.sweep()
         assert leaves.asked == 0  # it has not waited for long
         now = 2 * PATIENCE_SECONDS
         tasks.append(asyncio.ensure_future(request(late, MARKED)))
         await asyncio.sleep(0)
-        departures.sweep()
+        disconnects.sweep()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert [task.cancelled() for task in tasks] == [False, True, False, False]
@@ -66,7 +66,7 @@ def test_who_waits_long_and_left_is_cancelled_and_nobody_else() -> None:
         answer.set_result("yes")
         assert [await task for task in tasks if not task.cancelled()] == ["yes"] * 3
         now = 9.0
-        departures.sweep()
+        disconnects.sweep()
         assert stays.asked == 1  # an answered request is not looked at
 
     asyncio.run(scenario())

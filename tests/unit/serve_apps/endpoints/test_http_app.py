@@ -38,13 +38,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def door(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
+def endpoint(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
     with gateway(versions, champion(warm=(2,)), home) as world:
         yield world
 
 
-def test_a_decision_comes_back_in_the_promised_shape(door: World) -> None:
-    reply = door.ask(DECIDE, asked(explain=True), content_type="application/json")
+def test_a_decision_comes_back_in_the_promised_shape(endpoint: World) -> None:
+    reply = endpoint.ask(DECIDE, asked(explain=True), content_type="application/json")
     assert reply.status == 200
     assert reply.headers == {"content-type": "application/json", "content-length": str(len(reply.body))}
     decided = reply.json
@@ -55,30 +55,32 @@ def test_a_decision_comes_back_in_the_promised_shape(door: World) -> None:
     assert {each["feature"] for each in decided["explanation"]["top_features"]} == set(FEATURES)
 
 
-def test_instances_are_answered_in_their_order(door: World) -> None:
+def test_instances_are_answered_in_their_order(endpoint: World) -> None:
     hot = asked("b") | {"features": FEATURES | {"distance": 1.0}}
-    decisions = door.ask(DECIDE, {"instances": [asked("a"), hot, asked("c")]}).json["decisions"]
+    decisions = endpoint.ask(DECIDE, {"instances": [asked("a"), hot, asked("c")]}).json["decisions"]
     assert len(decisions) == 3
     assert decisions[0]["prediction"] == decisions[2]["prediction"] != decisions[1]["prediction"]
 
 
-def test_outcomes_are_logged_before_they_are_accepted(door: World) -> None:
+def test_outcomes_are_logged_before_they_are_accepted(endpoint: World) -> None:
     outcome = {"decision_id": fixed("trips", "tester", "x"), "label": True, "kpis": {"cost": 2}}
-    before = len(door.outcomes)
-    assert door.ask(OUTCOMES, outcome).json == {"accepted": 1}
-    assert door.ask(OUTCOMES, {"outcomes": [outcome, outcome]}).json == {"accepted": 2}
-    assert door.outcomes[before:] == [Outcome(fixed("trips", "tester", "x"), NOW, True, {"cost": 2.0}, "tester")] * 3
-    door.log.refusal = "the disk is full"
+    before = len(endpoint.outcomes)
+    assert endpoint.ask(OUTCOMES, outcome).json == {"accepted": 1}
+    assert endpoint.ask(OUTCOMES, {"outcomes": [outcome, outcome]}).json == {"accepted": 2}
+    assert (
+        endpoint.outcomes[before:] == [Outcome(fixed("trips", "tester", "x"), NOW, True, {"cost": 2.0}, "tester")] * 3
+    )
+    endpoint.log.refusal = "the disk is full"
     try:
-        refused = door.ask(OUTCOMES, outcome)
+        refused = endpoint.ask(OUTCOMES, outcome)
     finally:
-        door.log.refusal = None
+        endpoint.log.refusal = None
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("path", [MODEL, MODEL + "/"])
-def test_metadata_has_the_shape_of_the_open_inference_protocol(door: World, path: str) -> None:
-    found = door.ask(path, method="GET").json
+def test_metadata_has_the_shape_of_the_open_inference_protocol(endpoint: World, path: str) -> None:
+    found = endpoint.ask(path, method="GET").json
     assert (found["name"], found["versions"], found["platform"]) == ("trips", ["1", "2"], "onnxruntime_onnx")
     kinds = {each["name"]: each["datatype"] for each in found["inputs"]}
     assert kinds == {"temp": "FP64", "distance": "FP64", "stops": "INT64", "night": "BOOL", "origin": "BYTES"}
@@ -111,8 +113,8 @@ def test_a_replica_is_ready_when_a_split_is_in_force(versions: dict[int, LoadedV
         assert world.ask(READY, method="GET").json == {"ready": True}
 
 
-def test_errors_are_problem_details(door: World) -> None:
-    reply = door.ask(DECIDE, {"instances": [asked() | {"features": FEATURES | {"temp": "x"}}]})
+def test_errors_are_problem_details(endpoint: World) -> None:
+    reply = endpoint.ask(DECIDE, {"instances": [asked() | {"features": FEATURES | {"temp": "x"}}]})
     assert reply.status == 422
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json == {
@@ -123,43 +125,43 @@ def test_errors_are_problem_details(door: World) -> None:
         "instance": DECIDE,
         "errors": [{"pointer": "/instances/0/features/temp", "detail": "must be a number, not text"}],
     }
-    assert door.counts.refusals[-1] == (("temp", "type"),)
+    assert endpoint.counts.refusals[-1] == (("temp", "type"),)
 
 
-def test_one_bad_instance_is_answered_with_its_problem_and_the_others_with_decisions(door: World) -> None:
-    before, bad = len(door.decisions), asked("b") | {"features": FEATURES | {"temp": 400}}
-    reply = door.ask(DECIDE, {"instances": [*[asked(f"a{place}") for place in range(9)], bad]})
+def test_one_bad_instance_is_answered_with_its_problem_and_the_others_with_decisions(endpoint: World) -> None:
+    before, bad = len(endpoint.decisions), asked("b") | {"features": FEATURES | {"temp": 400}}
+    reply = endpoint.ask(DECIDE, {"instances": [*[asked(f"a{place}") for place in range(9)], bad]})
     assert (reply.status, reply.json["refused"]) == (200, 1)
     decided = [each["decision_id"] for each in reply.json["decisions"][:9]]
-    assert [decision.decision_id for decision in door.decisions[before:]] == decided
+    assert [decision.decision_id for decision in endpoint.decisions[before:]] == decided
     problem = reply.json["decisions"][9]["problem"]
     assert (problem["status"], problem["errors"][0]["pointer"]) == (422, "/instances/9/features/temp")
-    assert door.counts.refusals[-1] == (("temp", "range"),)
+    assert endpoint.counts.refusals[-1] == (("temp", "range"),)
 
 
-def test_a_category_that_was_never_declared_is_answered_with_a_warning_and_counted(door: World) -> None:
-    reply = door.ask(DECIDE, asked() | {"features": FEATURES | {"origin": "Atlantis"}})
+def test_a_category_that_was_never_declared_is_answered_with_a_warning_and_counted(endpoint: World) -> None:
+    reply = endpoint.ask(DECIDE, asked() | {"features": FEATURES | {"origin": "Atlantis"}})
     assert reply.status == 200
     assert [each["pointer"] for each in reply.json["warnings"]] == ["/features/origin"]
-    assert door.counts.warnings[-1] == (("origin", "unknown_category"),)
-    assert "warnings" not in door.ask(DECIDE, asked()).json
+    assert endpoint.counts.warnings[-1] == (("origin", "unknown_category"),)
+    assert "warnings" not in endpoint.ask(DECIDE, asked()).json
 
 
-def test_one_bad_outcome_does_not_keep_the_others_from_the_log(door: World) -> None:
-    good = {"decision_id": door.ask(DECIDE, asked()).json["decision_id"], "label": 1}
-    reply = door.ask(OUTCOMES, {"outcomes": [good, {"decision_id": "never", "label": 1}]})
+def test_one_bad_outcome_does_not_keep_the_others_from_the_log(endpoint: World) -> None:
+    good = {"decision_id": endpoint.ask(DECIDE, asked()).json["decision_id"], "label": 1}
+    reply = endpoint.ask(OUTCOMES, {"outcomes": [good, {"decision_id": "never", "label": 1}]})
     assert (reply.status, reply.json["accepted"], reply.json["refused"]) == (200, 1, 1)
     assert reply.pointers == ["/outcomes/1/decision_id"]
-    assert door.outcomes[-1].label is True
-    assert door.counts.refusals[-1] == (("decision_id", "unknown_id"),)
+    assert endpoint.outcomes[-1].label is True
+    assert endpoint.counts.refusals[-1] == (("decision_id", "unknown_id"),)
 
 
-def test_what_only_looks_is_not_counted_as_refused(door: World) -> None:
-    before = len(door.counts.refusals)
-    assert door.ask("/nowhere", method="GET").status == 404
-    assert len(door.counts.refusals) == before
-    assert door.ask(DECIDE, b"{").status == 400
-    assert door.counts.refusals[before:] == [(("", "malformed_request"),)]
+def test_what_only_looks_is_not_counted_as_refused(endpoint: World) -> None:
+    before = len(endpoint.counts.refusals)
+    assert endpoint.ask("/nowhere", method="GET").status == 404
+    assert len(endpoint.counts.refusals) == before
+    assert endpoint.ask(DECIDE, b"{").status == 400
+    assert endpoint.counts.refusals[before:] == [(("", "malformed_request"),)]
 
 
 @pytest.mark.parametrize(
@@ -175,9 +177,9 @@ def test_what_only_looks_is_not_counted_as_refused(door: World) -> None:
     ],
 )
 def test_other_paths_and_methods_are_named_as_such(
-    door: World, method: str, path: str, status: int, allow: str | None
+    endpoint: World, method: str, path: str, status: int, allow: str | None
 ) -> None:
-    reply = door.ask(path, asked(), method)
+    reply = endpoint.ask(path, asked(), method)
     assert (reply.status, reply.headers.get("allow")) == (status, allow)
     if path in (DECIDE, OUTCOMES):
         assert reply.json["status"] == status
@@ -185,37 +187,37 @@ def test_other_paths_and_methods_are_named_as_such(
         assert list(reply.json) == ["error"]
 
 
-def test_head_is_get_without_its_body(door: World) -> None:
+def test_head_is_get_without_its_body(endpoint: World) -> None:
     for path in (MODEL, f"{MODEL}/", READY, f"{MODEL}/versions/1", f"{MODEL}/versions/1/ready"):
-        whole, head = door.ask(path, method="GET"), door.ask(path, method="HEAD")
+        whole, head = endpoint.ask(path, method="GET"), endpoint.ask(path, method="HEAD")
         assert (head.status, head.body, head.headers) == (200, b"", whole.headers)
         assert int(head.headers["content-length"]) == len(whole.body) > 0
-    assert door.ask("/v2/models/trips/versions/7/ready", method="HEAD").status == 404
-    assert door.ask(DECIDE, method="HEAD").headers["allow"] == "POST, OPTIONS"
+    assert endpoint.ask("/v2/models/trips/versions/7/ready", method="HEAD").status == 404
+    assert endpoint.ask(DECIDE, method="HEAD").headers["allow"] == "POST, OPTIONS"
 
 
 @pytest.mark.parametrize(("path", "allow"), [(MODEL, "GET, HEAD, OPTIONS"), (DECIDE, "POST, OPTIONS")])
-def test_options_says_what_a_path_answers(door: World, path: str, allow: str) -> None:
-    reply = door.ask(path, method="OPTIONS")
+def test_options_says_what_a_path_answers(endpoint: World, path: str, allow: str) -> None:
+    reply = endpoint.ask(path, method="OPTIONS")
     assert (reply.status, reply.headers["allow"], reply.body) == (204, allow, b"")
-    assert door.ask("/nowhere", method="OPTIONS").status == 404
+    assert endpoint.ask("/nowhere", method="OPTIONS").status == 404
 
 
-def test_only_owners_may_ask_for_a_version(door: World) -> None:
+def test_only_owners_may_ask_for_a_version(endpoint: World) -> None:
     owner = BOSS["authorization"]
-    reply = door.ask(DECIDE, asked(), x_windvane_version="2", authorization=owner)
+    reply = endpoint.ask(DECIDE, asked(), x_windvane_version="2", authorization=owner)
     assert (reply.status, reply.json["version"], reply.json["arm"]) == (200, 2, "override")
     for authorization in ("", "Bearer wrong", SECRET, "Basic " + SECRET, "Bearer \xff"):
-        reply = door.ask(DECIDE, asked(), x_windvane_version="2", authorization=authorization)
+        reply = endpoint.ask(DECIDE, asked(), x_windvane_version="2", authorization=authorization)
         assert reply.status == 401
         assert "version" not in reply.json
-    reply = door.ask(DECIDE, asked(), x_windvane_version="2")
+    reply = endpoint.ask(DECIDE, asked(), x_windvane_version="2")
     assert (reply.status, reply.json["detail"]) == (403, "x-windvane-version is for the owners of trips: leave it out")
-    reply = door.ask(DECIDE, asked(), x_windvane_version="7", authorization=owner)
+    reply = endpoint.ask(DECIDE, asked(), x_windvane_version="7", authorization=owner)
     assert reply.status == 404
     assert "loaded are 1, 2" in reply.json["detail"]
     for version in ("two", "-1", "0", "", "1" * 5000, "²"):
-        assert door.ask(DECIDE, asked(), x_windvane_version=version, authorization=owner).status == 422
+        assert endpoint.ask(DECIDE, asked(), x_windvane_version=version, authorization=owner).status == 422
 
 
 def test_too_many_waiting_rows_are_told_when_to_come_again(versions: dict[int, LoadedVersion], home: Path) -> None:
@@ -235,27 +237,27 @@ def test_too_many_waiting_rows_are_told_when_to_come_again(versions: dict[int, L
         world.run(scenario())
 
 
-def test_an_id_used_for_something_else_is_a_conflict(door: World) -> None:
-    first = door.ask(DECIDE, asked(id="k"))
-    assert door.ask(DECIDE, asked(id="k")).body == first.body
+def test_an_id_used_for_something_else_is_a_conflict(endpoint: World) -> None:
+    first = endpoint.ask(DECIDE, asked(id="k"))
+    assert endpoint.ask(DECIDE, asked(id="k")).body == first.body
     assert first.json["decision_id"] == fixed("trips", "tester", "k")
-    assert door.ask(DECIDE, asked("another", id="k")).status == 409
+    assert endpoint.ask(DECIDE, asked("another", id="k")).status == 409
 
 
 def test_a_fault_of_ours_is_a_500_that_tells_nothing(
-    door: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    endpoint: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def burst(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(door.decider, "decide", burst)
-    reply = door.ask(DECIDE, asked())
+    monkeypatch.setattr(endpoint.decider, "decide", burst)
+    reply = endpoint.ask(DECIDE, asked())
     assert reply.status == 500
     assert b"secret" not in reply.body
     assert "POST /v2/models/trips/decide was not answered" in caplog.text
 
 
-def test_the_lifespan_starts_and_stops_the_replica(door: World) -> None:
+def test_the_lifespan_starts_and_stops_the_replica(endpoint: World) -> None:
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent: list[Any] = []
 
@@ -265,12 +267,12 @@ def test_the_lifespan_starts_and_stops_the_replica(door: World) -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    door.run(door.door({"type": "lifespan"}, receive, send))
+    endpoint.run(endpoint.http_app({"type": "lifespan"}, receive, send))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert door.hooks == ["start", "stop"]
+    assert endpoint.hooks == ["start", "stop"]
 
 
-def test_a_websocket_is_closed(door: World) -> None:
+def test_a_websocket_is_closed(endpoint: World) -> None:
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -279,7 +281,7 @@ def test_a_websocket_is_closed(door: World) -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    door.run(door.door({"type": "websocket", "path": DECIDE, "headers": []}, receive, send))
+    endpoint.run(endpoint.http_app({"type": "websocket", "path": DECIDE, "headers": []}, receive, send))
     assert sent == ["websocket.close"]
 
 
@@ -311,11 +313,11 @@ def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_n
 
         async def scenario() -> None:
             scope = {"type": "http", "method": "POST", "path": DECIDE, "headers": [UNWATCHED]}
-            asking = asyncio.ensure_future(world.door(scope, receive, send))
+            asking = asyncio.ensure_future(world.http_app(scope, receive, send))
             await settled(lambda: bool(world.log.records))
             gone.set()
             world.ticks = 1.0
-            world.door._departures.sweep()
+            world.http_app._disconnects.sweep()
             await settled(asking.done)
             assert asking.cancelled()
             world.log.release()
@@ -325,7 +327,7 @@ def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_n
 
 
 @pytest.mark.parametrize(("path", "body"), [(DECIDE, BODY), ("/v2/models/trips/infer", b"")])
-def test_the_time_in_haproxys_queue_is_the_callers_too(door: World, path: str, body: bytes) -> None:
+def test_the_time_in_haproxys_queue_is_the_callers_too(endpoint: World, path: str, body: bytes) -> None:
     body = body or json.dumps({"inputs": [tensor(name, value) for name, value in FEATURES.items()]}).encode()
     sent = {b"x-windvane-arrived": b"%d" % round((NOW - 0.25) * 1e6), b"content-type": b"application/json"}
 
@@ -336,22 +338,23 @@ def test_the_time_in_haproxys_queue_is_the_callers_too(door: World, path: str, b
             return messages.pop()
 
         async def scenario() -> int:
-            response = await door.door.answer({"method": "POST", "path": path, "headers": []}, headers, receive)
+            response = await endpoint.http_app.answer({"method": "POST", "path": path, "headers": []}, headers, receive)
             assert response is not None
             return response.status
 
-        return door.run(scenario())
+        return endpoint.run(scenario())
 
     assert post(sent) == 200
-    door.run(asyncio.sleep(0))  # counted off the path
-    assert door.counts.latencies_ms[-1] == pytest.approx(250.0, abs=0.1)
+    endpoint.run(asyncio.sleep(0))  # counted off the path
+    assert endpoint.counts.latencies_ms[-1] == pytest.approx(250.0, abs=0.1)
     assert post(sent | {b"x-request-timeout-seconds": b"0.2"}) == 504
     assert post(sent | {b"x-request-timeout-seconds": b"0.3"}) == 200
     headers = {name.decode(): value.decode() for name, value in sent.items()}
-    reply = door.run(call(door.door, "POST", path, [body], headers))  # not by the gatekeeper: anybody can say that
+    # Not by the ingress: anybody can say that.
+    reply = endpoint.run(call(endpoint.http_app, "POST", path, [body], headers))
     assert reply.status == 200
-    door.run(asyncio.sleep(0))
-    assert door.counts.latencies_ms[-1] == 0.0
+    endpoint.run(asyncio.sleep(0))
+    assert endpoint.counts.latencies_ms[-1] == 0.0
 
 
 def tensor(name: str, value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The HTTP door before keys and rates: who may come in, for what, and how often."""
+"""The HTTP endpoint before keys and rates: who may come in, for what, and how often."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,11 +65,11 @@ def test_roles_open_what_names_them(closed: World) -> None:
 
 
 def test_a_refusal_says_who_it_was_and_a_mistake_is_none(closed: World) -> None:
-    closed.turned_away.clear()
+    closed.refusal_log.clear()
     closed.ask(DECIDE, asked(), x_api_key=OTHERS)
     closed.ask(DECIDE, b"{", x_api_key=CLIENT)
     closed.ask(DECIDE, asked())
-    assert [line.partition(": ")[0] for line in closed.turned_away] == [
+    assert [line.partition(": ")[0] for line in closed.refusal_log] == [
         f"403 for 'eve' ({key(OTHERS, 'client').key_id}) at 'POST {DECIDE}'",
         f"401 for nobody known at 'POST {DECIDE}'",
     ]
@@ -88,7 +88,7 @@ def test_two_credentials_are_refused(closed: World) -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await closed.door({"type": "http", "method": "POST", "path": DECIDE, "headers": twice}, receive, send)
+        await closed.http_app({"type": "http", "method": "POST", "path": DECIDE, "headers": twice}, receive, send)
         return int(sent[0]["status"])
 
     assert closed.run(ask()) == 401

@@ -1,4 +1,4 @@
-"""Whatever a body holds, the HTTP door answers with what is wrong with it, and reads no more than it may."""
+"""Whatever a body holds, the HTTP endpoint answers with what is wrong with it, and reads no more than it may."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.serve_apps.endpoints.test_http_app import BODY
-from tests.unit.serve_apps.endpoints.test_http_app import door as door
+from tests.unit.serve_apps.endpoints.test_http_app import endpoint as endpoint
 from tests.unit.serve_apps.endpoints.test_http_app import home as home
 from tests.worlds.gateway_world import DECIDE, OUTCOMES, World, asked, call
 from windvane.serve_apps.traffic.router import bucket
@@ -25,22 +25,22 @@ from windvane.serve_apps.traffic.router import bucket
         ("", 415),
     ],
 )
-def test_only_json_in_utf_8_is_read(door: World, kind: str, status: int) -> None:
-    assert door.ask(DECIDE, asked(), content_type=kind).status == status
+def test_only_json_in_utf_8_is_read(endpoint: World, kind: str, status: int) -> None:
+    assert endpoint.ask(DECIDE, asked(), content_type=kind).status == status
 
 
-def test_a_compressed_body_is_not_unpacked(door: World) -> None:
-    assert door.ask(DECIDE, asked(), content_encoding="gzip").status == 415
+def test_a_compressed_body_is_not_unpacked(endpoint: World) -> None:
+    assert endpoint.ask(DECIDE, asked(), content_encoding="gzip").status == 415
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_unread(door: World) -> None:
+def test_a_body_that_says_it_is_too_large_is_refused_unread(endpoint: World) -> None:
     for length in ("65537", "9" * 5000):
-        reply = door.run(call(door.door, "POST", DECIDE, [b"{}"], {"content-length": length}))
+        reply = endpoint.run(call(endpoint.http_app, "POST", DECIDE, [b"{}"], {"content-length": length}))
         assert reply.status == 413
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "10"}])
-def test_a_body_that_streams_past_the_limit_is_refused_at_the_limit(door: World, headers: dict[str, str]) -> None:
+def test_a_body_that_streams_past_the_limit_is_refused_at_the_limit(endpoint: World, headers: dict[str, str]) -> None:
     taken = 0
 
     async def scenario() -> int:
@@ -55,20 +55,20 @@ def test_a_body_that_streams_past_the_limit_is_refused_at_the_limit(door: World,
             sent.append(message)
 
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await door.door({"type": "http", "method": "POST", "path": DECIDE, "headers": raw}, receive, send)
+        await endpoint.http_app({"type": "http", "method": "POST", "path": DECIDE, "headers": raw}, receive, send)
         return int(sent[0]["status"])
 
-    assert door.run(scenario()) == 413
+    assert endpoint.run(scenario()) == 413
     assert taken == 17
 
 
-def test_a_body_may_come_in_many_parts(door: World) -> None:
+def test_a_body_may_come_in_many_parts(endpoint: World) -> None:
     parts = [BODY[place : place + 7] for place in range(0, len(BODY), 7)]
-    assert door.run(call(door.door, "POST", DECIDE, parts, {})).status == 200
+    assert endpoint.run(call(endpoint.http_app, "POST", DECIDE, parts, {})).status == 200
 
 
-def test_a_caller_that_hangs_up_while_sending_gets_no_answer_and_no_decision(door: World) -> None:
-    before = len(door.decisions)
+def test_a_caller_that_hangs_up_while_sending_gets_no_answer_and_no_decision(endpoint: World) -> None:
+    before = len(endpoint.decisions)
 
     async def scenario() -> list[Any]:
         sent: list[Any] = []
@@ -79,15 +79,15 @@ def test_a_caller_that_hangs_up_while_sending_gets_no_answer_and_no_decision(doo
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await door.door({"type": "http", "method": "POST", "path": DECIDE, "headers": []}, receive, send)
+        await endpoint.http_app({"type": "http", "method": "POST", "path": DECIDE, "headers": []}, receive, send)
         return sent
 
-    assert door.run(scenario()) == []
-    assert len(door.decisions) == before
+    assert endpoint.run(scenario()) == []
+    assert len(endpoint.decisions) == before
 
 
-def test_a_bad_content_length_is_malformed(door: World) -> None:
-    assert door.run(call(door.door, "POST", DECIDE, [BODY], {"content-length": "-1"})).status == 400
+def test_a_bad_content_length_is_malformed(endpoint: World) -> None:
+    assert endpoint.run(call(endpoint.http_app, "POST", DECIDE, [BODY], {"content-length": "-1"})).status == 400
 
 
 HOSTILE = {
@@ -134,29 +134,29 @@ HOSTILE = {
 
 @pytest.mark.parametrize("path", [DECIDE, OUTCOMES])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_bodies_are_a_clear_4xx(door: World, name: str, path: str) -> None:
-    before = len(door.log.records)
-    reply = door.ask(path, HOSTILE[name], content_type="application/json")
+def test_hostile_bodies_are_a_clear_4xx(endpoint: World, name: str, path: str) -> None:
+    before = len(endpoint.log.records)
+    reply = endpoint.ask(path, HOSTILE[name], content_type="application/json")
     assert reply.status in (400, 413, 422), reply.json
     assert reply.json["detail"]
     assert reply.status == 400 or reply.json["errors"]
-    assert len(door.log.records) == before
+    assert len(endpoint.log.records) == before
 
 
-def test_plain_text_and_nul_are_subjects_like_any_other(door: World) -> None:
+def test_plain_text_and_nul_are_subjects_like_any_other(endpoint: World) -> None:
     for subject in ("\x00", "é", "💡", "a" * 512, '"', "\\u0000"):
-        assert door.ask(DECIDE, asked(subject)).status == 200
-        assert door.decisions[-1].subject == subject
-        assert door.decisions[-1].unit_hash == bucket("salt", subject)
+        assert endpoint.ask(DECIDE, asked(subject)).status == 200
+        assert endpoint.decisions[-1].subject == subject
+        assert endpoint.decisions[-1].unit_hash == bucket("salt", subject)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_no_mutation_of_a_body_is_a_500(door: World, data: st.DataObject) -> None:
+def test_no_mutation_of_a_body_is_a_500(endpoint: World, data: st.DataObject) -> None:
     body = bytearray(BODY)
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(body) - 1))
         body[start : start + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
         if not body:
             break
-    assert door.ask(DECIDE, bytes(body)).status in (200, 400, 422)
+    assert endpoint.ask(DECIDE, bytes(body)).status in (200, 400, 422)

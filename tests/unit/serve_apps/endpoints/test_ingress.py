@@ -13,7 +13,7 @@ from windvane.cluster.runtime import haproxy
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.endpoints.disconnects import UNWATCHED
 from windvane.serve_apps.endpoints.http_request import Headers
-from windvane.serve_apps.endpoints.ingress import Gatekeeper, Guarded
+from windvane.serve_apps.endpoints.ingress import Ingress, LocalReplica
 from windvane.serve_apps.pipeline.admission import FIRST_PACE, Admission
 from windvane.serve_apps.protocol.problem import Response
 
@@ -21,7 +21,7 @@ NOW = 1_700_000_000.0
 DECIDE, INFER, OUTCOMES = (f"/v2/models/trips/{verb}" for verb in ("decide", "versions/3/infer", "outcomes"))
 
 
-class Door:
+class HttpApp:
     """Ours: remembers who came, answers 202 when told to, or not at all when nobody is there any more."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Door:
 
 
 class App:
-    """Serve's own way, behind the gate too: remembers who came, answers 204."""
+    """Serve's own way, behind the ingress too: remembers who came, answers 204."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
@@ -77,19 +77,21 @@ def ask(
     app: App,
     admission: Admission | None,
     path: str = DECIDE,
-    door: Door | None = None,
+    endpoint: HttpApp | None = None,
     at_home: bool = True,
     ticks: Callable[[], float] = lambda: 0.0,
     **sent: str,
 ) -> Reply:
-    """One request through the gate; without `at_home` the door lives on another loop than the server."""
+    """One request through the ingress; without `at_home` the endpoint lives on another loop than the server."""
 
     async def scenario() -> Reply:
         loop = asyncio.get_running_loop() if at_home else elsewhere
-        gate = Gatekeeper(
-            app, [] if admission is None else [Guarded(admission, door or Door(), loop)], ticks, lambda: NOW
+        ingress = Ingress(
+            app, [] if admission is None else [LocalReplica(admission, endpoint or HttpApp(), loop)], ticks, lambda: NOW
         )
-        return await call(gate, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()})
+        return await call(
+            ingress, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()}
+        )
 
     elsewhere = asyncio.new_event_loop()
     try:
@@ -99,48 +101,48 @@ def ask(
 
 
 @pytest.mark.parametrize("path", [DECIDE, INFER, OUTCOMES])
-def test_what_a_model_is_deployed_for_is_answered_by_its_own_door(path: str) -> None:
-    app, door = App(), Door()
-    reply = ask(app, Admission(0.05, 4096), path, door)
+def test_what_a_model_is_deployed_for_is_answered_by_its_own_endpoint(path: str) -> None:
+    app, endpoint = App(), HttpApp()
+    reply = ask(app, Admission(0.05, 4096), path, endpoint)
     assert (reply.status, reply.body, reply.headers["content-type"]) == (202, b"done", "text/plain")
     assert reply.headers["content-length"] == "4"
-    assert (door.paths, app.paths) == ([path], [])
+    assert (endpoint.paths, app.paths) == ([path], [])
 
 
 @pytest.mark.parametrize("path", ["/-/healthz", "/-/routes", "/v2/models/trips", "/v2/models/trips/ready"])
 def test_the_rest_goes_through_serve_so_that_its_health_checks_are_its_own(path: str) -> None:
-    app, door = App(), Door()
-    assert ask(app, Admission(0.05, 4096), path, door).status == 204
-    assert (door.paths, app.paths) == ([], [path])
+    app, endpoint = App(), HttpApp()
+    assert ask(app, Admission(0.05, 4096), path, endpoint).status == 204
+    assert (endpoint.paths, app.paths) == ([], [path])
 
 
 @pytest.mark.parametrize("path", [DECIDE, INFER, OUTCOMES])
-def test_a_door_on_another_loop_is_reached_through_serve(path: str) -> None:
-    app, door, admission = App(), Door(), Admission(0.05, 4096)
-    assert ask(app, admission, path, door, at_home=False).status == 204
-    assert (door.paths, app.paths) == ([], [path])
-    assert UNWATCHED in app.headers  # the door sees to clients that hang up, so Serve need not
+def test_a_endpoint_on_another_loop_is_reached_through_serve(path: str) -> None:
+    app, endpoint, admission = App(), HttpApp(), Admission(0.05, 4096)
+    assert ask(app, admission, path, endpoint, at_home=False).status == 204
+    assert (endpoint.paths, app.paths) == ([], [path])
+    assert UNWATCHED in app.headers  # the endpoint sees to clients that hang up, so Serve need not
     assert not admission.is_busy
 
 
 def test_a_socket_that_is_no_request_is_left_to_serve() -> None:
-    app, door = App(), Door()
+    app, endpoint = App(), HttpApp()
 
     async def scenario() -> None:
-        gate = Gatekeeper(app, [Guarded(Admission(0.05, 4096), door, asyncio.get_running_loop())], lambda: 0.0)
+        ingress = Ingress(app, [LocalReplica(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())], lambda: 0.0)
 
         async def ignore(*_: Any) -> None: ...
 
-        await gate({"type": "websocket", "path": DECIDE, "headers": []}, ignore, ignore)
+        await ingress({"type": "websocket", "path": DECIDE, "headers": []}, ignore, ignore)
 
     asyncio.run(scenario())
-    assert (door.paths, app.paths) == ([], [DECIDE])
+    assert (endpoint.paths, app.paths) == ([], [DECIDE])
 
 
-def test_the_door_watches_for_clients_that_hang_up() -> None:
-    door = Door()
-    ask(App(), Admission(0.05, 4096), door=door)
-    assert door.headers[UNWATCHED[0]] == UNWATCHED[1]
+def test_the_endpoint_watches_for_clients_that_hang_up() -> None:
+    endpoint = HttpApp()
+    ask(App(), Admission(0.05, 4096), endpoint=endpoint)
+    assert endpoint.headers[UNWATCHED[0]] == UNWATCHED[1]
 
 
 def test_a_reply_has_the_requests_id_or_one_of_its_own(full: Admission) -> None:
@@ -150,25 +152,25 @@ def test_a_reply_has_the_requests_id_or_one_of_its_own(full: Admission) -> None:
 
 
 def test_a_client_that_is_gone_gets_nothing_and_teaches_nothing(full: Admission) -> None:
-    door = Door()
-    door.deserted = True
+    endpoint = HttpApp()
+    endpoint.deserted = True
     before, seconds = full.correction, count(0.0, 0.5).__next__
-    assert ask(App(), full, door=door, ticks=seconds, x_request_timeout_seconds="10").status == 0
+    assert ask(App(), full, endpoint=endpoint, ticks=seconds, x_request_timeout_seconds="10").status == 0
     assert (full.correction, full.inside) == (before, 0)
     ask(App(), full, ticks=seconds, x_request_timeout_seconds="10")
     assert full.correction != before  # an answer does
 
 
 def test_what_would_be_late_is_refused_unread_with_when_to_come_again(full: Admission) -> None:
-    app, door = App(), Door()
-    refused = ask(app, full, door=door)
+    app, endpoint = App(), HttpApp()
+    refused = ask(app, full, endpoint=endpoint)
     assert (refused.status, refused.headers["retry-after"]) == (429, "2")
     assert refused.headers["content-length"] == str(len(refused.body))
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json["type"] == "urn:windvane:problem:overloaded"
     assert refused.json["instance"] == DECIDE
-    assert app.paths == door.paths == []
-    assert door.sheds == ["Overloaded"]
+    assert app.paths == endpoint.paths == []
+    assert endpoint.sheds == ["Overloaded"]
 
 
 def test_the_protocol_is_refused_in_its_own_words(full: Admission) -> None:
@@ -177,7 +179,7 @@ def test_the_protocol_is_refused_in_its_own_words(full: Admission) -> None:
     assert list(refused.json) == ["error"]
 
 
-def test_more_time_is_given_to_who_asks_for_it_and_nonsense_is_left_to_the_door(full: Admission) -> None:
+def test_more_time_is_given_to_who_asks_for_it_and_nonsense_is_left_to_the_endpoint(full: Admission) -> None:
     assert ask(App(), full, x_request_timeout_seconds="10").status == 202
     assert ask(App(), full, x_request_timeout_seconds="0.5").status == 429
     roomy = Admission(0.05, 4096)
@@ -208,23 +210,23 @@ def test_where_no_replica_is_guarded_everything_goes_through() -> None:
 
 def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
     async def scenario() -> None:
-        admission, door = Admission(0.05, 4096, lambda: 0.0), Door()
-        door.held = asyncio.Event()
-        replica = Guarded(admission, door, asyncio.get_running_loop())
-        gate = Gatekeeper(App(), [replica], lambda: 0.0)
-        waiting = [asyncio.ensure_future(call(gate, "POST", DECIDE, [b"{}"], {})) for _ in range(1000)]
+        admission, endpoint = Admission(0.05, 4096, lambda: 0.0), HttpApp()
+        endpoint.held = asyncio.Event()
+        replica = LocalReplica(admission, endpoint, asyncio.get_running_loop())
+        ingress = Ingress(App(), [replica], lambda: 0.0)
+        waiting = [asyncio.ensure_future(call(ingress, "POST", DECIDE, [b"{}"], {})) for _ in range(1000)]
         for _ in range(5):
             await asyncio.sleep(0)
-        inside = len(door.paths)
+        inside = len(endpoint.paths)
         assert inside == pytest.approx(admission.headroom * 0.05 / (17 * FIRST_PACE), abs=2)
         assert [each.result().status for each in waiting if each.done()] == [429] * (1000 - inside)
         assert replica.ongoing == inside  # who was refused is no reason for another replica
-        outcome = asyncio.ensure_future(call(gate, "POST", OUTCOMES, [b"{}"], {}))
+        outcome = asyncio.ensure_future(call(ingress, "POST", OUTCOMES, [b"{}"], {}))
         await asyncio.sleep(0)
         assert replica.ongoing == inside + 1
         waiting[0].cancel()
-        door.fails = RuntimeError("it broke")
-        door.held.set()
+        endpoint.fails = RuntimeError("it broke")
+        endpoint.held.set()
         await asyncio.gather(*waiting, outcome, return_exceptions=True)
         assert not admission.is_busy
         assert replica.ongoing == 0
@@ -234,13 +236,13 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
 
 def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> None:
     [middleware] = ingress.middlewares()
-    gate = middleware.cls(App(), *middleware.args, **middleware.kwargs)
+    front = middleware.cls(App(), *middleware.args, **middleware.kwargs)
 
     async def scenario() -> None:
         async def status() -> int:
-            return (await call(gate, "POST", DECIDE, [b"{}"], {})).status
+            return (await call(front, "POST", DECIDE, [b"{}"], {})).status
 
-        replica = Guarded(Admission(0.05, 4096), Door(), asyncio.get_running_loop())
+        replica = LocalReplica(Admission(0.05, 4096), HttpApp(), asyncio.get_running_loop())
         assert await status() == 204
         ingress.guard(replica)
         try:

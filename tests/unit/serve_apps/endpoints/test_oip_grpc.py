@@ -1,4 +1,4 @@
-"""The gRPC door on the real data plane, with Ray's context replaced by one that remembers what was set."""
+"""The gRPC endpoint on the real data plane, with Ray's context replaced by one that remembers what was set."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ from windvane.cluster.errors import (
     Unavailable,
     WindvaneError,
 )
-from windvane.serve_apps.endpoints.oip_grpc import LONGEST_DETAILS, GrpcDoor, refuse
+from windvane.serve_apps.endpoints.oip_grpc import LONGEST_DETAILS, OipGrpc, refuse
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -64,11 +64,11 @@ def world(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World]
         yield found
 
 
-def door(world: World, local: bool = True) -> GrpcDoor:
-    return GrpcDoor(
+def endpoint(world: World, local: bool = True) -> OipGrpc:
+    return OipGrpc(
         SPEC,
-        world.entrance,
-        world.roster,
+        world.authentication,
+        world.loaded_versions,
         world.decider,
         RequestCounts(world.counts),
         local,
@@ -87,7 +87,7 @@ def asked(rows: int = 1, model: str = "trips", version: str = "", **texts: str) 
 
 
 def infer(world: World, request: Any, context: FakeContext) -> messages.ModelInferResponse:
-    return world.run(door(world).infer(request, context))
+    return world.run(endpoint(world).infer(request, context))
 
 
 def test_a_request_is_decided_logged_and_answered(world: World) -> None:
@@ -150,10 +150,17 @@ def test_during_a_rollout_a_version_is_the_owners_to_name(world: World) -> None:
 
 
 def test_a_deadline_that_has_passed_is_not_decided(world: World) -> None:
-    found = GrpcDoor(
-        SPEC, world.entrance, world.roster, world.decider, RequestCounts(world.counts), True, lambda: NOW, lambda: 0.0
+    found = OipGrpc(
+        SPEC,
+        world.authentication,
+        world.loaded_versions,
+        world.decider,
+        RequestCounts(world.counts),
+        True,
+        lambda: NOW,
+        lambda: 0.0,
     )
-    world.ticks = 5.0  # by the decider's clock, five seconds after the door's
+    world.ticks = 5.0  # by the decider's clock, five seconds after the endpoint's
     context = FakeContext(x_request_timeout_seconds="0.5")
     world.run(found.infer(asked(), context))
     assert context.code is Code.DEADLINE_EXCEEDED
@@ -188,7 +195,7 @@ def test_nobody_stays_inside_whatever_becomes_of_the_request(world: World, reque
 )
 def test_a_local_windvane_answers_its_own_machine_only(world, peer, local, taken) -> None:
     context = FakeContext(peer)
-    found = door(world, local)
+    found = endpoint(world, local)
     world.run(found.infer(asked(), context))
     world.run(found.metadata(messages.ModelMetadataRequest(name="trips"), context))
     world.run(found.ready(messages.ModelReadyRequest(name="trips"), context))
@@ -226,7 +233,7 @@ def closed(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World
     ],
 )
 def test_every_method_asks_who_calls(closed: World, metadata: dict[str, str], infers: Code, reads: Code) -> None:
-    found = door(closed)
+    found = endpoint(closed)
     for call, code in (
         (lambda context: found.infer(asked(), context), infers),
         (lambda context: found.metadata(messages.ModelMetadataRequest(name="trips"), context), reads),
@@ -236,7 +243,7 @@ def test_every_method_asks_who_calls(closed: World, metadata: dict[str, str], in
         closed.run(call(context))
         assert context.code is code
     assert len(closed.decisions) == (infers is None)
-    assert len(closed.turned_away) == [infers, reads, reads].count(infers) * (infers is not None)
+    assert len(closed.refusal_log) == [infers, reads, reads].count(infers) * (infers is not None)
 
 
 def test_who_calls_comes_before_what_is_wrong(closed: World) -> None:
@@ -255,7 +262,7 @@ def test_a_limit_counts_rows(closed: World) -> None:
 
 
 def test_metadata_and_readiness_are_the_models(world: World) -> None:
-    context, found = FakeContext(), door(world)
+    context, found = FakeContext(), endpoint(world)
     described = world.run(found.metadata(messages.ModelMetadataRequest(name="trips"), context))
     assert (described.name, list(described.versions)) == ("trips", ["1"])
     assert [each.name for each in described.inputs] == [feature.name for feature in SPEC.features]
@@ -271,7 +278,7 @@ def test_without_a_split_the_model_is_not_ready_and_says_when_to_come_again(vers
     with gateway(versions, None, tmp_path) as world:
         context = FakeContext()
         request = messages.ModelReadyRequest(name="trips")
-        assert not world.run(door(world).ready(request, context)).ready
+        assert not world.run(endpoint(world).ready(request, context)).ready
         infer(world, asked(), context)
         assert context.code is Code.UNAVAILABLE
         assert context.trailing == [("grpc-retry-pushback-ms", "1000")]

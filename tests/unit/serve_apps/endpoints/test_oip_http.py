@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def door(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
+def endpoint(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
     with gateway(versions, champion(warm=(2,)), home) as world:
         yield world
 
@@ -42,11 +42,11 @@ def outputs(reply: Reply) -> dict[str, Any]:
     return {each["name"]: each["data"] for each in reply.json["outputs"]}
 
 
-def triton(door: World, inputs: list[InferInput], wanted: list[InferRequestedOutput] | None, **more: Any) -> Any:
+def triton(endpoint: World, inputs: list[InferInput], wanted: list[InferRequestedOutput] | None, **more: Any) -> Any:
     """One request as Triton's client writes it, and its reading of the reply."""
     body, json_bytes = InferenceServerClient.generate_request_body(inputs, wanted, **more)
     headers = {} if json_bytes is None else {"inference_header_content_length": str(json_bytes)}
-    reply = door.ask(INFER, bytes(body), **headers)
+    reply = endpoint.ask(INFER, bytes(body), **headers)
     assert reply.status == 200, reply.body
     length = reply.headers.get("inference-header-content-length")
     return InferResult.from_response_body(reply.body, header_length=None if length is None else int(length))
@@ -59,8 +59,8 @@ def filled(name: str, values: Any, datatype: str, binary: bool) -> InferInput:
     return found
 
 
-def test_a_request_is_answered_in_the_promised_shape(door: World) -> None:
-    reply = door.ask(INFER, BODY | {"id": "42"})
+def test_a_request_is_answered_in_the_promised_shape(endpoint: World) -> None:
+    reply = endpoint.ask(INFER, BODY | {"id": "42"})
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
     found = reply.json
     assert list(found) == ["model_name", "outputs", "model_version", "id"]
@@ -83,14 +83,14 @@ ROWS = st.fixed_dictionaries(
 @given(st.lists(ROWS, min_size=1, max_size=4), st.booleans(), st.booleans())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_forms_of_input_are_decided_as_decide_does(
-    door: World, rows: list[dict[str, Any]], binary_in: bool, binary_out: bool
+    endpoint: World, rows: list[dict[str, Any]], binary_in: bool, binary_out: bool
 ) -> None:
     """As one tensor and as one a feature, as JSON and as bytes: the same score and action, and the same row logged."""
     instances = [
         {"subject": "N1", "features": {name: value for name, value in row.items() if value is not None}} for row in rows
     ]
-    decided = door.ask(DECIDE, {"instances": instances}).json["decisions"]
-    logged = [(each.features, each.prediction, each.subject) for each in door.decisions[-len(rows) :]]
+    decided = endpoint.ask(DECIDE, {"instances": instances}).json["decisions"]
+    logged = [(each.features, each.prediction, each.subject) for each in endpoint.decisions[-len(rows) :]]
     place = {"EWR": 0, "JFK": 1, "LGA": 2}
     numbers = [
         [
@@ -114,13 +114,13 @@ def test_both_forms_of_input_are_decided_as_decide_does(
     ]
     wanted = [InferRequestedOutput(name, binary_data=binary_out) for name in ("action", "prediction", "decision_id")]
     for inputs in (one, each):
-        found = triton(door, inputs, wanted, parameters={"subject": "N1"})
+        found = triton(endpoint, inputs, wanted, parameters={"subject": "N1"})
         assert found.as_numpy("prediction").tolist() == [reply["prediction"] for reply in decided]
         actions, ids = (found.as_numpy(name).tolist() for name in ("action", "decision_id"))
         if binary_out:
             actions, ids = [text.decode() for text in actions], [text.decode() for text in ids]
         assert actions == [reply["decision"]["action"] for reply in decided]
-        records = door.decisions[-len(rows) :]
+        records = endpoint.decisions[-len(rows) :]
         assert [record.decision_id for record in records] == ids
         assert [(undeclared(record.features), record.prediction, record.subject) for record in records] == [
             (undeclared(features), score, subject) for features, score, subject in logged
@@ -132,33 +132,33 @@ def undeclared(features: tuple[Value, ...]) -> tuple[Value, ...]:
     return (*features[:4], features[4] if features[4] in ("EWR", "JFK", "LGA", None) else "(other)")
 
 
-def test_an_explanation_adds_up_and_stands_in_the_models_order(door: World) -> None:
+def test_an_explanation_adds_up_and_stands_in_the_models_order(endpoint: World) -> None:
     for request in (
         BODY | {"parameters": {"explain": True}},
         BODY | {"outputs": [{"name": "prediction"}, {"name": "explanation"}]},
     ):
-        reply = door.ask(INFER, request)
+        reply = endpoint.ask(INFER, request)
         weights = outputs(reply)["explanation"]
         assert reply.json["outputs"][-1]["shape"] == [1, 6]
         score = outputs(reply)["prediction"][0]
         assert sum(weights) == pytest.approx(math.log(score / (1 - score)), abs=1e-4)
-        told = door.ask(DECIDE, {"subject": "s", "features": FEATURES, "explain": True}).json["explanation"]
+        told = endpoint.ask(DECIDE, {"subject": "s", "features": FEATURES, "explain": True}).json["explanation"]
         assert weights[0] == pytest.approx(told["base_value"])
         by_name = dict(zip(FEATURES, weights[1:], strict=True))
         assert {each["feature"]: pytest.approx(each["weight"]) for each in told["top_features"]} == by_name
 
 
-def test_subject_context_and_event_time_reach_the_log(door: World) -> None:
+def test_subject_context_and_event_time_reach_the_log(endpoint: World) -> None:
     parameters = {"subject": "N725MQ", "context": {"channel": "app", "event_time": NOW - 60}}
-    assert door.ask(INFER, BODY | {"parameters": parameters}).status == 200
-    record = door.decisions[-1]
+    assert endpoint.ask(INFER, BODY | {"parameters": parameters}).status == 200
+    record = endpoint.decisions[-1]
     assert (record.subject, record.event_time, record.request_id) == ("N725MQ", NOW - 60, None)
     assert record.context == {"channel": "app", "event_time": NOW - 60}
 
 
-def test_a_request_id_is_no_idempotency_key(door: World) -> None:
+def test_a_request_id_is_no_idempotency_key(endpoint: World) -> None:
     """Clients number their requests as they like, so that two may have the same."""
-    first, second = door.ask(INFER, BODY | {"id": "1"}), door.ask(INFER, BODY | {"id": "1"})
+    first, second = endpoint.ask(INFER, BODY | {"id": "1"}), endpoint.ask(INFER, BODY | {"id": "1"})
     assert outputs(first)["decision_id"] != outputs(second)["decision_id"]
 
 
@@ -179,9 +179,9 @@ def test_a_request_id_is_no_idempotency_key(door: World) -> None:
     ],
 )
 def test_other_paths_and_methods_are_refused_in_the_protocols_words(
-    door: World, method: str, path: str, status: int
+    endpoint: World, method: str, path: str, status: int
 ) -> None:
-    reply = door.ask(path, BODY, method)
+    reply = endpoint.ask(path, BODY, method)
     assert (reply.status, reply.headers["content-type"], list(reply.json)) == (status, "application/json", ["error"])
     assert ("allow" in reply.headers) == (status == 405)
 
@@ -212,36 +212,38 @@ def test_other_paths_and_methods_are_refused_in_the_protocols_words(
         ({"inference_header_content_length": "0"}, 400),
     ],
 )
-def test_what_a_body_is_announced_as(door: World, headers: dict[str, str], status: int) -> None:
+def test_what_a_body_is_announced_as(endpoint: World, headers: dict[str, str], status: int) -> None:
     body = json.dumps(BODY).encode()
     sent = {name: str(len(body)) if value == "whole" else value for name, value in headers.items()}
-    reply = door.ask(INFER, body, **sent)
+    reply = endpoint.ask(INFER, body, **sent)
     assert reply.status == status, reply.body
     assert list(reply.json) == ["error"] or status == 200
 
 
-def test_limits_hold(door: World) -> None:
+def test_limits_hold(endpoint: World) -> None:
     rows = [{"name": "all", "datatype": "FP64", "shape": [17, 5], "data": ALL * 17}]
-    refused = door.ask(INFER, {"inputs": rows})
+    refused = endpoint.ask(INFER, {"inputs": rows})
     assert (refused.status, refused.json) == (413, {"error": "17 rows; send at most 16 at once"})
-    assert door.ask(INFER, b" " * 65537).status == 413
+    assert endpoint.ask(INFER, b" " * 65537).status == 413
 
 
-def test_a_wrong_request_is_400_and_decides_nothing(door: World) -> None:
-    before = len(door.decisions)
-    reply = door.ask(INFER, {"inputs": [{"name": "all", "datatype": "FP64", "shape": [1, 5], "data": [99, *ALL[1:]]}]})
+def test_a_wrong_request_is_400_and_decides_nothing(endpoint: World) -> None:
+    before = len(endpoint.decisions)
+    reply = endpoint.ask(
+        INFER, {"inputs": [{"name": "all", "datatype": "FP64", "shape": [1, 5], "data": [99, *ALL[1:]]}]}
+    )
     assert reply.status == 400
     assert reply.json == {"error": "Feature 'temp' of row 0 must be at most 60 C"}
-    assert door.counts.refusals[-1] == (("temp", "range"),)
-    assert len(door.decisions) == before
+    assert endpoint.counts.refusals[-1] == (("temp", "range"),)
+    assert len(endpoint.decisions) == before
 
 
-def test_what_cannot_be_logged_is_not_answered(door: World) -> None:
-    door.log.refusal = "the disk is full"
+def test_what_cannot_be_logged_is_not_answered(endpoint: World) -> None:
+    endpoint.log.refusal = "the disk is full"
     try:
-        reply = door.ask(INFER, BODY)
+        reply = endpoint.ask(INFER, BODY)
     finally:
-        door.log.refusal = None
+        endpoint.log.refusal = None
     assert (reply.status, reply.json, reply.headers["retry-after"]) == (503, {"error": "the disk is full"}, "1")
 
 
@@ -294,7 +296,7 @@ JSONISH = st.recursive(
     )
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_json_comes_is_answered_or_refused(door: World, body: dict[str, Any]) -> None:
-    reply = door.ask(INFER, body)
+def test_whatever_json_comes_is_answered_or_refused(endpoint: World, body: dict[str, Any]) -> None:
+    reply = endpoint.ask(INFER, body)
     assert reply.status in (200, 400, 413)
     assert list(reply.json) == ["error"] or reply.status == 200

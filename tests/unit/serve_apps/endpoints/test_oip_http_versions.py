@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.serve_apps.endpoints.test_oip_http import ALL, BODY, INFER, MODEL, outputs
-from tests.unit.serve_apps.endpoints.test_oip_http import door as door
+from tests.unit.serve_apps.endpoints.test_oip_http import endpoint as endpoint
 from tests.unit.serve_apps.endpoints.test_oip_http import home as home
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.gateway_world import World, canary, champion, gateway
@@ -46,16 +46,16 @@ def test_a_version_in_the_path_obeys_the_split(versions: dict[int, LoadedVersion
         assert len(world.decisions) == 2
 
 
-def test_the_owners_header_holds_here_too_unless_the_path_says_otherwise(door: World) -> None:
+def test_the_owners_header_holds_here_too_unless_the_path_says_otherwise(endpoint: World) -> None:
     wants = OWNER | {"x_windvane_version": "2"}
-    assert status_of(door, INFER, {"x_windvane_version": "2"}) == 403
-    assert status_of(door, INFER, wants) == 200
-    assert (door.decisions[-1].arm, door.decisions[-1].version) == ("override", 2)
-    assert status_of(door, f"{MODEL}/versions/2/infer", wants) == 200
-    assert status_of(door, f"{MODEL}/versions/1/infer", wants) == 400
+    assert status_of(endpoint, INFER, {"x_windvane_version": "2"}) == 403
+    assert status_of(endpoint, INFER, wants) == 200
+    assert (endpoint.decisions[-1].arm, endpoint.decisions[-1].version) == ("override", 2)
+    assert status_of(endpoint, f"{MODEL}/versions/2/infer", wants) == 200
+    assert status_of(endpoint, f"{MODEL}/versions/1/infer", wants) == 400
 
 
 @pytest.mark.parametrize("version", ["", "/versions/1", "/versions/2"])
-def test_metadata_and_readiness_know_versions(door: World, version: str) -> None:
-    assert door.ask(f"{MODEL}{version}", method="GET").json == door.ask(MODEL, method="GET").json
-    assert door.ask(f"{MODEL}{version}/ready", method="GET").json == {"ready": True}
+def test_metadata_and_readiness_know_versions(endpoint: World, version: str) -> None:
+    assert endpoint.ask(f"{MODEL}{version}", method="GET").json == endpoint.ask(MODEL, method="GET").json
+    assert endpoint.ask(f"{MODEL}{version}/ready", method="GET").json == {"ready": True}

@@ -56,7 +56,7 @@ def until_refused(ask: Callable[[], object]) -> int:
 
 
 def enter_until_refused(admission: Admission) -> int:
-    """Requests that the gate lets in before it first refuses one."""
+    """Requests that are let in before it first refuses one."""
 
     def come() -> None:
         admission.enter()
@@ -131,7 +131,7 @@ def test_more_rows_than_may_wait_are_refused_however_fast_they_go_and_taken_alon
         admission.enter()
 
 
-def test_the_gate_refuses_earlier_than_the_queue_so_that_what_it_let_in_is_seldom_refused() -> None:
+def test_admission_refuses_earlier_than_the_queue_so_that_what_it_let_in_is_seldom_refused() -> None:
     admission = paced(1e-5)
     let_in = enter_until_refused(admission)
     assert HEADROOM < admission.headroom < HEADROOM + 0.01  # a usual request's work is 1,000

@@ -3,7 +3,7 @@ import itertools
 from collections.abc import Coroutine
 from typing import Any
 
-from windvane.serve_apps.pipeline.body_queue import LARGE_BYTES, Turnstile
+from windvane.serve_apps.pipeline.body_queue import LARGE_BYTES, BodyQueue
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -12,10 +12,10 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 
 def test_large_requests_go_one_a_turn_in_order_and_small_ones_at_once() -> None:
     async def scenario() -> None:
-        turnstile, passed = Turnstile(asyncio.get_running_loop()), list[str]()
+        body_queue, passed = BodyQueue(asyncio.get_running_loop()), list[str]()
 
         async def come(name: str, size: int) -> None:
-            await turnstile.turn(size)
+            await body_queue.turn(size)
             passed.append(name)
 
         coming = [asyncio.ensure_future(come(name, LARGE_BYTES)) for name in "abc"]
@@ -34,9 +34,9 @@ def test_large_requests_go_one_a_turn_in_order_and_small_ones_at_once() -> None:
 
 def test_nobody_waits_when_nobody_else_is_there() -> None:
     async def scenario() -> None:
-        turnstile = Turnstile(asyncio.get_running_loop())
+        body_queue = BodyQueue(asyncio.get_running_loop())
         for _ in range(3):
-            passing = turnstile.turn(LARGE_BYTES)
+            passing = body_queue.turn(LARGE_BYTES)
             try:
                 passing.send(None)
             except StopIteration:
@@ -51,12 +51,12 @@ def test_nobody_waits_when_nobody_else_is_there() -> None:
 
 def test_who_has_gone_is_passed_over() -> None:
     async def scenario() -> None:
-        turnstile = Turnstile(asyncio.get_running_loop())
-        first, gone, last = (asyncio.ensure_future(turnstile.turn(LARGE_BYTES)) for _ in range(3))
+        body_queue = BodyQueue(asyncio.get_running_loop())
+        first, gone, last = (asyncio.ensure_future(body_queue.turn(LARGE_BYTES)) for _ in range(3))
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.wait_for(asyncio.gather(first, last), 5.0)
-        await asyncio.wait_for(turnstile.turn(LARGE_BYTES), 5.0)
+        await asyncio.wait_for(body_queue.turn(LARGE_BYTES), 5.0)
         assert gone.cancelled()
 
     run(scenario())

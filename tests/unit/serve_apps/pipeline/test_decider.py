@@ -218,7 +218,7 @@ def test_a_rollback_holds_for_the_very_next_batch(versions: dict[int, LoadedVers
         async def scenario() -> list[Answer]:
             before = asyncio.ensure_future(world.decider.decide([Question("N1", ROW)], 0.0))
             await asyncio.sleep(0)  # it waits in the batch of the next turn
-            world.roster.take(champion(revision=3))
+            world.loaded_versions.take(champion(revision=3))
             return await before
 
         assert [(answer.version, answer.arm) for answer in world.run(scenario())] == [(1, "champion")]

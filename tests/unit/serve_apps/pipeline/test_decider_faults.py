@@ -49,17 +49,17 @@ def is_fault(outcome: object) -> bool:
 @pytest.mark.parametrize(
     "broken",
     [
-        lambda world: (world.gate, "act"),
-        lambda world: (world.decider._ruling, "rule"),
+        lambda world: (world.policy_check, "act"),
+        lambda world: (world.decider._actions, "rule"),
         lambda world: (world.decider._explaining, "take"),
         lambda world: (world.decider._records, "decided"),
         lambda world: (world.log, "append"),
         lambda world: (world.log, "commit"),
-        lambda world: (world.decider._waiting, "hold"),
-        lambda world: (world.decider._waiting, "wanted"),
-        lambda world: (world.roster.in_force.router, "pick"),
+        lambda world: (world.decider._request_queue, "hold"),
+        lambda world: (world.decider._request_queue, "wanted"),
+        lambda world: (world.loaded_versions.in_force.router, "pick"),
     ],
-    ids=["gate", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
+    ids=["policy", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
 )
 def test_wherever_it_happens_every_request_of_the_batch_is_told_and_the_next_is_decided(
     versions: Versions,
@@ -97,12 +97,12 @@ def test_an_arm_that_breaks_takes_no_other_along(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with gateway(versions, canary(), tmp_path) as world:
-        real = world.decider._ruling.rule
+        real = world.decider._actions.rule
 
         def rule(rows: Any, scores: Any) -> Any:
             return boom() if rows[0].question.subject == CANDIDATE_UNITS[0] else real(rows, scores)
 
-        monkeypatch.setattr(world.decider._ruling, "rule", rule)
+        monkeypatch.setattr(world.decider._actions, "rule", rule)
         odd, fine = ask(world, [Question(CANDIDATE_UNITS[0], ROW)], [Question(CHAMPION_UNITS[0], ROW)])
         assert is_fault(odd)
         assert isinstance(fine, list)
@@ -115,7 +115,7 @@ def test_a_candidate_that_breaks_in_any_way_is_counted_and_the_champion_answers(
     broken: Any = LoadedVersion.__new__(LoadedVersion)
     broken.number = 2
     broken.score = versions[2].score if explain else boom
-    broken.explain, broken._grounding = boom, object()
+    broken.explain, broken._adverse_action = boom, object()
     with gateway(versions | {2: broken}, canary(), tmp_path) as world:
         [[answer]] = ask(world, [Question(CANDIDATE_UNITS[0], ROW, explain=explain)])  # type: ignore[misc]
         assert (answer.version, answer.arm) == (1, "fallback")  # type: ignore[union-attr]
@@ -178,7 +178,7 @@ def test_who_sends_an_id_again_does_not_wait_for_an_answer_that_nobody_makes(
 ) -> None:
     with gateway(versions, champion(), tmp_path) as world:
         with monkeypatch.context() as patch:
-            patch.setattr(world.decider._waiting, "take", boom)
+            patch.setattr(world.decider._request_queue, "take", boom)
             assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], LookupError)
         assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], list)
 

@@ -16,9 +16,9 @@ from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.policy import Verdict
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.pipeline import explaining
-from windvane.serve_apps.pipeline.cost_estimate import Pace
+from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
 from windvane.serve_apps.pipeline.explaining import Explaining
-from windvane.serve_apps.pipeline.pending import Row, Ruled, Scored
+from windvane.serve_apps.pipeline.pending import ActionTaken, Row, Scored
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.reasons.adverse_action import Explained
 
@@ -33,7 +33,7 @@ class Version:
     def __init__(self, number: int = 1, broken: bool = False) -> None:
         self.number = number
         self.threads: list[threading.Thread] = []
-        self.grounding = self
+        self.adverse_action = self
         self._broken = broken
 
     def explain(self, rows: Rows) -> NDArray[np.float64]:
@@ -50,9 +50,9 @@ def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: 
     encoded = np.arange(2.0 * len(explain), dtype=np.float32).reshape(-1, 2)
     rows = [Row(PLAIN, place, Question("s", (), explain=asked), 0) for place, asked in enumerate(explain)]
     actions = ["warn" if place in adverse else "keep" for place in range(len(rows))]
-    rulings = [Ruled(action, action, (), ALLOWED) for action in actions]
+    actions_taken = [ActionTaken(action, action, (), ALLOWED) for action in actions]
     parts: Any = (None, "champion", version, rows)
-    return Scored(*parts, encoded, np.zeros(len(rows)), rulings)
+    return Scored(*parts, encoded, np.zeros(len(rows)), actions_taken)
 
 
 def spec_of(*, adverse: bool = False, counterfactual: bool = False, every: bool = False) -> ModelSpec:
@@ -86,12 +86,12 @@ def take(given: Scored, spec: ModelSpec = SPEC) -> list[Told]:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "expected", lambda *_: explaining.LONGEST_HELD_SECONDS * 1.01)
+    monkeypatch.setattr(CostEstimate, "expected", lambda *_: explaining.LONGEST_HELD_SECONDS * 1.01)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "expected", lambda *_: explaining.LONGEST_HELD_SECONDS)
+    monkeypatch.setattr(CostEstimate, "expected", lambda *_: explaining.LONGEST_HELD_SECONDS)
 
 
 def places(told: list[Told]) -> list[tuple[list[int], bool]]:
@@ -169,7 +169,7 @@ def test_a_search_that_fails_is_told_as_its_row() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_version_that_is_let_go_takes_its_pace_with_it() -> None:
+def test_a_version_that_is_let_go_takes_its_estimate_with_it() -> None:
     loop = asyncio.new_event_loop()
     explaining_ = Explaining(SPEC, loop, lambda *_: None)
     kept = Version(0)
@@ -177,5 +177,5 @@ def test_a_version_that_is_let_go_takes_its_pace_with_it() -> None:
         explaining_.take(scored(version))
     del version
     gc.collect()
-    assert [each.number for each in explaining_._paces] == [0]
+    assert [each.number for each in explaining_._estimates] == [0]
     loop.close()

@@ -62,7 +62,7 @@ def test_a_row_is_over_once(loop: asyncio.AbstractEventLoop) -> None:
         request.answer.result()
 
 
-def test_rows_that_doors_encoded_stay_with_their_questions(loop: asyncio.AbstractEventLoop) -> None:
+def test_rows_that_endpoints_encoded_stay_with_their_questions(loop: asyncio.AbstractEventLoop) -> None:
     large, small = pending(3, loop, 0.0), pending(2, loop, 10.0)
     assert block(rows_of(large)) is large.block
     both = block(rows_of(large, small))
@@ -73,7 +73,7 @@ def test_rows_that_doors_encoded_stay_with_their_questions(loop: asyncio.Abstrac
     assert some[:, 0].tolist() == [11, 1, 11]
 
 
-def test_one_row_that_no_door_encoded_makes_all_be_encoded(loop: asyncio.AbstractEventLoop) -> None:
+def test_one_row_that_no_endpoint_encoded_makes_all_be_encoded(loop: asyncio.AbstractEventLoop) -> None:
     assert block(rows_of(pending(2, loop, 0.0), pending(1, loop))) is None
     assert block(rows_of(pending(1, loop))) is None
 

@@ -18,7 +18,7 @@ from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import digest_of, mandate_of
 from windvane.cluster.policies.policy import Standing
 from windvane.configs.schema import Action, DecisionRule, Purpose
-from windvane.serve_apps.endpoints.oip_grpc import GrpcDoor
+from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
@@ -184,7 +184,7 @@ def tensors(**parameters: Any) -> dict[str, Any]:
     return {"inputs": inputs, "parameters": {"subject": "N1", **parameters}}
 
 
-def test_the_protocols_door_names_the_purpose_by_a_parameter(
+def test_the_protocols_endpoint_names_the_purpose_by_a_parameter(
     versions: dict[int, LoadedVersion], tmp_path: Path
 ) -> None:
     with gateway(versions, champion(), tmp_path, GOVERNED) as world:
@@ -200,11 +200,11 @@ def test_the_protocols_door_names_the_purpose_by_a_parameter(
         assert world.ask(INFER, tensors()).status == 403
 
 
-def grpc_door(world: World) -> GrpcDoor:
-    return GrpcDoor(
+def oip_grpc(world: World) -> OipGrpc:
+    return OipGrpc(
         GOVERNED,
-        world.entrance,
-        world.roster,
+        world.authentication,
+        world.loaded_versions,
         world.decider,
         RequestCounts(world.counts),
         True,
@@ -215,19 +215,19 @@ def grpc_door(world: World) -> GrpcDoor:
 
 def test_over_grpc_it_is_permission_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
     with gateway(versions, champion(), tmp_path, GOVERNED) as world:
-        door = grpc_door(world)
+        endpoint = oip_grpc(world)
         request = messages.ModelInferRequest(model_name="trips")
         request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend(
             [3.5, 1200.0, 1.0, 1.0, 1.0]
         )
         request.parameters["purpose"].string_param = "marketing"
         context = FakeContext()
-        world.run(door.infer(request, context))
+        world.run(endpoint.infer(request, context))
         assert context.code is not None
         assert (context.code.name, world.decisions[0].decision_id in context.details) == ("PERMISSION_DENIED", True)
         request.parameters["purpose"].string_param = "planning"
         context = FakeContext()
-        world.run(door.infer(request, context))
+        world.run(endpoint.infer(request, context))
         assert context.code is None
 
 
@@ -240,7 +240,7 @@ def test_who_may_report_outcomes_is_policys_to_say(versions: dict[int, LoadedVer
 
 
 @pytest.mark.parametrize("path", [DECIDE, INFER, "/v2/models/trips/versions/2/infer"])
-def test_who_may_choose_the_version_is_policys_to_say_at_every_door(
+def test_who_may_choose_the_version_is_policys_to_say_at_every_endpoint(
     versions: dict[int, LoadedVersion], tmp_path: Path, path: str
 ) -> None:
     named = {} if "versions" in path else {"x_windvane_version": "2"}
@@ -260,7 +260,7 @@ def test_over_grpc_too(versions: dict[int, LoadedVersion], tmp_path: Path) -> No
         request = messages.ModelInferRequest(model_name="trips", model_version="2")
         request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend([1.0] * 5)
         context = FakeContext(**BOSS)
-        world.run(grpc_door(world).infer(request, context))
+        world.run(oip_grpc(world).infer(request, context))
         assert context.code is not None
         assert (context.code.name, "Not now." in context.details) == ("PERMISSION_DENIED", True)
 

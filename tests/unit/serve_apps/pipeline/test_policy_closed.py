@@ -1,4 +1,4 @@
-"""Without a policy set, or with one that fails, every door is closed."""
+"""Without a policy set, or with one that fails, every endpoint is closed."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 
 from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
-from tests.unit.serve_apps.pipeline.test_policy_check import GOVERNED, grpc_door
+from tests.unit.serve_apps.pipeline.test_policy_check import GOVERNED, oip_grpc
 from tests.worlds.gateway_world import DECIDE, OUTCOMES, SetInForce, asked, champion, gateway
 from tests.worlds.policies import PACKAGED, cedar, rule
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.policy import Closed, Mandate
-from windvane.serve_apps.pipeline.policy_check import Gate
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -31,7 +31,7 @@ def test_without_a_policy_set_nothing_is_answered(
         assert world.log.records == []
 
 
-def test_without_a_policy_set_no_door_is_ready(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
+def test_without_a_policy_set_no_endpoint_is_ready(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
     asked_over_grpc = messages.ModelReadyRequest(name="trips")
     with gateway(versions, champion(), tmp_path, GOVERNED) as world:
         for policy, ready in ((Closed("none was handed over"), False), (CedarPolicy(PACKAGED), True)):
@@ -40,7 +40,7 @@ def test_without_a_policy_set_no_door_is_ready(versions: dict[int, LoadedVersion
             assert (reply.status, "No policy set is in force" in reply.body.decode()) == (
                 (200, False) if ready else (503, True)
             )
-            assert world.run(grpc_door(world).ready(asked_over_grpc, FakeContext())).ready is ready
+            assert world.run(oip_grpc(world).ready(asked_over_grpc, FakeContext())).ready is ready
 
 
 def test_a_rule_that_fails_denies_and_its_failure_is_not_told(
@@ -65,11 +65,11 @@ def test_what_is_unavailable_is_said_before_anything_is_remembered() -> None:
             raise AssertionError("it is not fresh")
 
     wanted = frozenset({"research"})
-    gate = Gate(
+    policy_check = PolicyCheck(
         Mandate("trips", wanted, wanted),
         SetInForce(cedar(rule("permit (principal, action, resource)"))),
         Silent(),
         lambda: False,
     )
     with pytest.raises(Unavailable, match="still agrees to research"):
-        gate.bases(ANYBODY, [Question("N", (), purpose="research")])
+        policy_check.bases(ANYBODY, [Question("N", (), purpose="research")])

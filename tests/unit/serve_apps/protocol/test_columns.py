@@ -103,7 +103,7 @@ def test_a_place_of_no_declared_category_never_reads_as_one() -> None:
 
 
 def test_a_limit_holds_as_the_senders_floats_can_say_it() -> None:
-    """0.1 in FP32 is a little more than 0.1: what `decide` takes, this door takes too."""
+    """0.1 in FP32 is a little more than 0.1: what `decide` takes, this endpoint takes too."""
     columns = Columns(PLAIN, 8)
     for datatype in ("FP16", "FP32", "FP64"):
         rows, _ = plain(columns, [one((0.1, 1.0), (-0.1, 2.0), (0.05, NAN), datatype=datatype)])

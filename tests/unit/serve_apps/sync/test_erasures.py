@@ -10,7 +10,7 @@ import pytest
 from tests.worlds.gateway_world import settled
 from tests.worlds.vault import open_vault
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.sync.erasures import Forgetting
+from windvane.serve_apps.sync.erasures import Erasures
 
 
 def test_a_look_forgets_whom_another_process_erased(tmp_path: Path) -> None:
@@ -23,12 +23,12 @@ def test_a_look_forgets_whom_another_process_erased(tmp_path: Path) -> None:
     def forget(erased) -> None:  # type: ignore[no-untyped-def]
         remembered[:] = [subject for subject in remembered if not erased(subject)]
 
-    forgetting = Forgetting(vault, forget)
-    forgetting.look()
+    erasures = Erasures(vault, forget)
+    erasures.look()
     assert remembered == ["Ana", "Ben", "Cem"]
     elsewhere.erase("Ana", 5.0)
     elsewhere.erase("Cem", 5.0)  # nobody here has a key of
-    forgetting.look()
+    erasures.look()
     assert remembered == ["Ben"]
     assert set(vault._held) == {"Ben"}
 
@@ -41,12 +41,12 @@ def test_what_could_not_be_forgotten_is_forgotten_with_the_next_look(tmp_path: P
         if len(tries) == 1:
             raise LookupError
 
-    forgetting = Forgetting(vault, forget)
+    erasures = Erasures(vault, forget)
     vault._keys.erase(bytes.fromhex(vault.hash("Ana")), 1.0)
     with pytest.raises(LookupError):
-        forgetting.look()
-    forgetting.look()
-    forgetting.look()
+        erasures.look()
+    erasures.look()
+    erasures.look()
     assert tries == [True, True]
 
 
@@ -57,17 +57,17 @@ def test_whatever_a_look_meets_the_next_comes(
 
     async def scenario() -> None:
         nonlocal looks
-        forgetting = Forgetting(open_vault(tmp_path), lambda _: None, seconds=0.0)
+        erasures = Erasures(open_vault(tmp_path), lambda _: None, seconds=0.0)
 
         def look() -> None:
             nonlocal looks
             looks += 1
             raise LookupError
 
-        monkeypatch.setattr(forgetting, "look", look)
-        forgetting.start()
+        monkeypatch.setattr(erasures, "look", look)
+        erasures.start()
         await settled(lambda: looks > 1)
-        await forgetting.stop()
+        await erasures.stop()
 
     asyncio.run(scenario())
     assert "it goes on" in caplog.text
@@ -78,18 +78,18 @@ def test_a_vault_that_does_not_answer_is_told_of_once_and_asked_again(
 ) -> None:
     vault = open_vault(tmp_path)
     forgotten: list[object] = []
-    forgetting = Forgetting(vault, forgotten.append)
+    erasures = Erasures(vault, forgotten.append)
 
     def away(_: int) -> object:
         raise Unavailable("the vault does not answer")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(vault._keys, "erasures", away)
-        forgetting.look()
-        forgetting.look()
+        erasures.look()
+        erasures.look()
     assert [record.message.partition(":")[0] for record in caplog.records] == [
         "It is not known which subjects were erased"
     ]
     vault._keys.erase(bytes.fromhex(vault.hash("Ana")), 1.0)
-    forgetting.look()
+    erasures.look()
     assert len(forgotten) == 1

@@ -15,7 +15,7 @@ from windvane.cluster.errors import Conflict, Unavailable
 from windvane.monitoring import ray_monitor
 from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.sync import ray_switchboard
-from windvane.serve_apps.sync.topics import POLICY, Bulletins, News, Place
+from windvane.serve_apps.sync.topics import POLICY, News, Place, Topics
 from windvane.serve_apps.traffic.loaded_versions import Report
 
 
@@ -64,7 +64,7 @@ def test_an_actor_that_is_made_sure_of_at_every_tick_has_its_class_wrapped_once(
 
 def test_the_switchboard_brings_a_post_to_a_reader_and_knows_when_it_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """As replicas and control call it: places and news are JSON."""
-    monkeypatch.setattr(ray_switchboard, "Bulletins", lambda: Bulletins(lambda: 0.0, 60.0, -1.0, "one"))
+    monkeypatch.setattr(ray_switchboard, "Topics", lambda: Topics(lambda: 0.0, 60.0, -1.0, "one"))
 
     async def scenario() -> None:
         board = ray_switchboard.Switchboard("sqlite://")

@@ -4,8 +4,8 @@ from typing import Any
 from tests.worlds.gateway_fakes import FakeFeed
 from tests.worlds.gateway_world import canary, champion, settled
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.sync.split_subscriber import Follower
-from windvane.serve_apps.traffic.loaded_versions import Report, Roster
+from windvane.serve_apps.sync.split_subscriber import SplitSubscriber
+from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 
 
 def load(number: int) -> Any:
@@ -15,13 +15,13 @@ def load(number: int) -> Any:
 def test_every_published_split_is_taken_and_where_the_replica_stands_is_said() -> None:
     async def scenario() -> None:
         feed = FakeFeed(champion(), canary())
-        roster = Roster(load, changed=lambda: follower.changed())
-        follower = Follower(feed, roster)
-        follower.start()
-        await settled(lambda: roster.report() == Report(2, (1, 2)))
+        loaded_versions = LoadedVersions(load, changed=lambda: subscriber.changed())
+        subscriber = SplitSubscriber(feed, loaded_versions)
+        subscriber.start()
+        await settled(lambda: loaded_versions.report() == Report(2, (1, 2)))
         await settled(lambda: feed.reports[-1] == Report(2, (1, 2)))
         assert feed.polls == [0, 1, 2]
-        await follower.stop()
+        await subscriber.stop()
         assert feed.left
 
     asyncio.run(scenario())
@@ -30,12 +30,12 @@ def test_every_published_split_is_taken_and_where_the_replica_stands_is_said() -
 def test_a_lost_switchboard_leaves_the_last_split_in_force_and_is_followed_again() -> None:
     async def scenario() -> None:
         feed = FakeFeed(champion(), Unavailable("gone"), RuntimeError("nobody foresaw this"), canary())
-        roster = Roster(load)
-        follower = Follower(feed, roster, first_pause_seconds=0.0, longest_pause_seconds=0.0)
-        follower.start()
-        await settled(lambda: roster.report().revision == 2)
+        loaded_versions = LoadedVersions(load)
+        subscriber = SplitSubscriber(feed, loaded_versions, first_pause_seconds=0.0, longest_pause_seconds=0.0)
+        subscriber.start()
+        await settled(lambda: loaded_versions.report().revision == 2)
         assert feed.polls[:5] == [0, 1, 1, 1, 2]
-        await follower.stop()
+        await subscriber.stop()
 
     asyncio.run(scenario())
 
@@ -46,9 +46,9 @@ def test_stopping_without_a_switchboard_is_no_error() -> None:
             raise Unavailable("gone")
 
     async def scenario() -> None:
-        follower = Follower(Gone(), Roster(load))
-        follower.start()
+        subscriber = SplitSubscriber(Gone(), LoadedVersions(load))
+        subscriber.start()
         await asyncio.sleep(0)
-        await follower.stop()
+        await subscriber.stop()
 
     asyncio.run(scenario())

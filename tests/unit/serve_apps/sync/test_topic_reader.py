@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.sync.topic_reader import FRESH_SECONDS, BulletinReader
+from windvane.serve_apps.sync.topic_reader import FRESH_SECONDS, TopicReader
 from windvane.serve_apps.sync.topics import POLICY, News, Place
 
 
@@ -65,7 +65,7 @@ def follow(
         async def pause(seconds: float) -> None:
             pauses.append(seconds)
 
-        reader = BulletinReader(line, {POLICY: subscriber}, lambda: 50.0, pause)
+        reader = TopicReader(line, {POLICY: subscriber}, lambda: 50.0, pause)
         await reader.start()
         assert not reader.is_fresh
         prepare(subscriber)
@@ -126,7 +126,7 @@ def test_it_is_fresh_for_less_long_than_it_is_waited_for_counted_from_when_it_as
 
     async def scenario() -> None:
         line = Slow(News(HERE, {}, (POLICY,)))
-        reader = BulletinReader(line, {POLICY: Subscriber()}, lambda: now[0])
+        reader = TopicReader(line, {POLICY: Subscriber()}, lambda: now[0])
         await reader.start()
         await line.idle.wait()
         now[0] = FRESH_SECONDS - 0.1
@@ -143,6 +143,6 @@ def test_a_store_that_is_away_at_the_start_stops_the_start() -> None:
         subscriber = Subscriber()
         subscriber.trouble = Unavailable("away")
         with pytest.raises(Unavailable):
-            await BulletinReader(Line(), {POLICY: subscriber}).start()
+            await TopicReader(Line(), {POLICY: subscriber}).start()
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""Bulletins: every reader gets every post or is told to reload, and nobody is said to know what it may not."""
+"""Topics: every reader gets every post or is told to reload, and nobody is said to know what it may not."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.serve_apps.sync import topics
-from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, POLICY, Bulletins, News, Place
+from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, POLICY, News, Place, Topics
 
 BOTH = (POLICY, CONSENTS)
 
@@ -23,9 +23,9 @@ class Clock:
         return self.seconds
 
 
-def grown(clock: Clock, life: str = "one") -> Bulletins:
-    """Bulletins that have lived long enough for readers of an earlier life to have come back; polls do not wait."""
-    made = Bulletins(clock, poll_seconds=0.0, life=life)
+def grown(clock: Clock, life: str = "one") -> Topics:
+    """Topics that have lived long enough for readers of an earlier life to have come back; polls do not wait."""
+    made = Topics(clock, poll_seconds=0.0, life=life)
     clock.seconds += FORGET_SECONDS
     return made
 
@@ -52,7 +52,7 @@ def test_a_new_reader_reloads_everything_and_then_reads_on() -> None:
 
 def test_a_reader_that_waits_hears_of_a_post_at_once() -> None:
     async def scenario() -> None:
-        board = Bulletins(Clock(), poll_seconds=60.0, life="one")
+        board = Topics(Clock(), poll_seconds=60.0, life="one")
         reading = asyncio.ensure_future(board.read("r", (POLICY,), Place("one", {POLICY: 0})))
         await asyncio.sleep(0)
         board.post(CONSENTS, "of another topic")
@@ -123,7 +123,7 @@ def test_a_reader_that_died_or_left_is_not_waited_for() -> None:
 def test_after_a_restart_nothing_is_known_until_old_readers_must_know_that_they_are_behind() -> None:
     async def scenario() -> None:
         clock = Clock()
-        board = Bulletins(clock, poll_seconds=0.0, life="two")
+        board = Topics(clock, poll_seconds=0.0, life="two")
         number = board.post(CONSENTS, "x")
         assert not await board.known(CONSENTS, number, 0.0)
         clock.seconds += FORGET_SECONDS

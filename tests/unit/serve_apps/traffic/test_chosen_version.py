@@ -7,7 +7,7 @@ from windvane.serve_apps.traffic.loaded_versions import InForce
 from windvane.serve_apps.traffic.router import Arm, Router, Split
 
 
-class FakeRoster:
+class FakeLoadedVersions:
     """Holds versions 1, 2 and 3."""
 
     def __init__(self, split: Split | None) -> None:
@@ -16,7 +16,7 @@ class FakeRoster:
 
 
 def chosen(split: Split | None, version: str, owner: bool) -> int | None:
-    return choose(version, FakeRoster(split), lambda: owner)  # type: ignore[arg-type]
+    return choose(version, FakeLoadedVersions(split), lambda: owner)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("owner", [True, False])
@@ -47,4 +47,4 @@ def test_what_is_not_loaded_is_not_found_whoever_asks(version: str) -> None:
         with pytest.raises(NotFound, match="is not loaded here; loaded are: 1, 2, 3"):
             chosen(champion(), version, owner)
     with pytest.raises(NotFound):
-        loaded_number(version, FakeRoster(None))  # type: ignore[arg-type]
+        loaded_number(version, FakeLoadedVersions(None))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from tests.unit.cluster.decision_log.audit.test_checkpoint import _unsynced as _
 from tests.worlds.audit_world import World
 from tests.worlds.decision_log import Segment, decision
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.audit.chain_heads import Heads
+from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoint import Standing
 
 
@@ -63,7 +63,7 @@ def test_what_is_signed_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest
     world.write(decision("d2"))
     (path,) = (world.root / "live").glob("*.seg")
     path.write_bytes(synced[path.name])
-    world.heads = Heads(world.root)
+    world.heads = ChainHeads(world.root)
     assert world.checkpoint() == []
     report = world.verify()
     assert (report.records, report.faults) == (1, ())
@@ -96,7 +96,7 @@ def test_what_cannot_be_synced_is_not_signed_until_it_is_sealed(
 
 def test_a_group_that_its_writer_may_take_back_is_signed_when_it_is_followed_or_met_again(tmp_path: Path) -> None:
     """Its sync may just have failed: signed before the writer cut it off, an honest cut looked like tampering."""
-    segment, heads, standing = Segment(tmp_path), Heads(tmp_path), Standing()
+    segment, heads, standing = Segment(tmp_path), ChainHeads(tmp_path), Standing()
 
     def signed() -> list[int]:
         vouched, faults = heads.news(standing)
@@ -109,7 +109,7 @@ def test_a_group_that_its_writer_may_take_back_is_signed_when_it_is_followed_or_
     segment.write(decision("d2"), durable=True)
     assert signed() == [1]
     assert signed() == [2]
-    heads = Heads(tmp_path)  # a new process goes by what the former one signed
+    heads = ChainHeads(tmp_path)  # a new process goes by what the former one signed
     assert signed() == []
     segment.write(decision("d3"), durable=True)
     segment.close()
@@ -166,11 +166,11 @@ def test_a_segment_made_anew_that_grew_since_is_not_vouched_for_by_a_new_process
     path.write_bytes(forged.read_bytes())
     if sealed:
         world.seal()
-    found, faults = Heads(world.root).news(world.checkpoints.standing)
+    found, faults = ChainHeads(world.root).news(world.checkpoints.standing)
     assert (found, [(fault.kind, "its first 1 records" in fault.detail) for fault in faults]) == (
         [],
         [("changed", True)],
     )
-    seen, _ = Heads(world.root).news(Standing())
+    seen, _ = ChainHeads(world.root).news(Standing())
     world.checkpoints.append(4.0, seen)  # by somebody who has the key
     assert [fault.kind for fault in world.verify().faults] == ["changed"]

@@ -16,9 +16,9 @@ from windvane.cluster.policies.policy import Mandate, Standing
 from windvane.cluster.policies.policy_library import POLICY_SET, PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 from windvane.configs.schema import Purpose
-from windvane.serve_apps.admin.admin_policy import AdminGate
-from windvane.serve_apps.admin.governance.consents import ConsentDesk
-from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
+from windvane.serve_apps.admin.governance.consents import ConsentAdmin
+from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
 from windvane.serve_apps.sync.topics import CONSENTS, POLICY
 
@@ -34,9 +34,8 @@ STRICTER = PolicySet({**PACKAGED.files, "more.cedar": rule("forbid (principal, a
 MORE = PolicySet(
     {**PACKAGED.files, "more.cedar": rule('permit (principal in Role::"owner", action, resource)', "more")}
 )
-LOOSER = PolicySet(
-    {name: text.replace('@requires("approval")\n', "") for name, text in PACKAGED.files.items()}
-)  # asks for no second person from then on
+# Asks for no second person from then on.
+LOOSER = PolicySet({name: text.replace('@requires("approval")\n', "") for name, text in PACKAGED.files.items()})
 GOVERNED = SPEC.model_copy(update={"purposes": (Purpose(name="planning", consent=False), Purpose(name="research"))})
 
 
@@ -64,9 +63,11 @@ class Office:
     def __init__(self) -> None:
         self.store, self.board = MemoryStore(), Board()
         self.library = PolicyLibrary(self.store, compile_policies)
-        self.gate = AdminGate(self.library, taken, self._mandate)
-        self.policies = PolicyDesk(self.library, self.gate, self.board.post, lambda: NOW)
-        self.consents = ConsentDesk(ConsentRecords(self.store), self.gate, self._mandate, self.board.post, lambda: NOW)
+        self.admin_policy = AdminPolicy(self.library, taken, self._mandate)
+        self.policies = PolicyAdmin(self.library, self.admin_policy, self.board.post, lambda: NOW)
+        self.consents = ConsentAdmin(
+            ConsentRecords(self.store), self.admin_policy, self._mandate, self.board.post, lambda: NOW
+        )
 
     def _mandate(self, model: str) -> Mandate | None:
         return mandate_of(GOVERNED) if model == "trips" else None
@@ -111,7 +112,7 @@ def test_a_set_waits_for_a_second_person_and_is_then_in_force_everywhere(office:
     assert office.in_force() == STRICTER
     assert office.board.topics() == [POLICY, POLICY]  # the first set, when something changed; and this one
     with pytest.raises(Denied):  # it counts for control at once
-        office.gate.demand(OWNER, "train", "trips")
+        office.admin_policy.demand(OWNER, "train", "trips")
 
 
 def test_a_set_may_not_let_go_of_the_second_person_by_itself(office: Office) -> None:
@@ -217,20 +218,20 @@ def test_an_operator_records_nobodys_consent(office: Office) -> None:
 )
 def test_who_may_do_what_to_a_model(office: Office, caller: Standing, action: str, may: bool) -> None:
     if may:
-        office.gate.demand(caller, action, "trips")
+        office.admin_policy.demand(caller, action, "trips")
     else:
         with pytest.raises(Denied):
-            office.gate.demand(caller, action, "trips")
+            office.admin_policy.demand(caller, action, "trips")
 
 
 def test_a_model_that_is_not_deployed_yet_may_be_deployed_and_a_stranger_does_not_learn_which_are(
     office: Office,
 ) -> None:
-    office.gate.demand(OWNER, "deploy", "new")
+    office.admin_policy.demand(OWNER, "deploy", "new")
     told = []
     for model in ("trips", "no-such"):
         with pytest.raises(Denied) as caught:
-            office.gate.demand(FOR_TRIPS if model == "no-such" else CLIENT, "deploy", model)
+            office.admin_policy.demand(FOR_TRIPS if model == "no-such" else CLIENT, "deploy", model)
         told.append(caught.value.policies)
     assert told == [(), ("model-scope",)]
 
@@ -243,7 +244,7 @@ def test_an_overdue_review_is_told_once_for_the_model_or_the_policy(office: Offi
     office.library.install(PolicySet({**PACKAGED.files, "decide.cedar": late}), "x", "y", NOW)
     models = (GOVERNED.model_copy(update={"review_by": datetime(2026, 11, 21, tzinfo=UTC)}), SPEC)
     for _ in range(2):
-        watch = ReviewWatch(office.store, office.gate)
+        watch = ReviewWatch(office.store, office.admin_policy)
         watch.tick(models, NOW)
         watch.tick(models, NOW)
     found = [event for event in office.store.events() if event.kind == "finding"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from tests.worlds.admin_world import AdminWorld, Client, ControlClient
 from tests.worlds.callers import BOSS
-from tests.worlds.desk_world import Client, ControlClient, DeskWorld
 from tests.worlds.policies import PACKAGED, rule
 
 HEADERS = BOSS
@@ -14,7 +14,7 @@ FILES = {**PACKAGED.files, "more.cedar": rule("forbid (principal, action, resour
 
 @pytest.fixture
 def api() -> Client:
-    return ControlClient(DeskWorld().desk)
+    return ControlClient(AdminWorld().model_admin)
 
 
 def publish(api: Client, **changed: Any) -> Any:

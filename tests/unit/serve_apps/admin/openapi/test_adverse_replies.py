@@ -1,4 +1,4 @@
-"""What goes against its subject is answered with its reasons, at every door, as the document says."""
+"""What goes against its subject is answered with its reasons, at every endpoint, as the document says."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ INFER = "/v2/models/trips/infer"
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("home")
     with gateway({1: load_version(1, make_bundle(home, 1), SPEC)}, champion(), home, SPEC) as world:
         yield world
@@ -32,9 +32,9 @@ def conformity() -> Conformity:
 
 @pytest.mark.parametrize("asked", [{}, {"explain": True}])
 def test_decide_tells_whoever_asked_why_and_what_else_would_have_been(
-    door: World, conformity: Conformity, asked: dict[str, Any]
+    endpoint: World, conformity: Conformity, asked: dict[str, Any]
 ) -> None:
-    reply = door.ask(DECIDE, {"subject": "s", "features": LATE, **asked})
+    reply = endpoint.ask(DECIDE, {"subject": "s", "features": LATE, **asked})
     assert conformity.of("POST", DECIDE, reply) == []
     decided = reply.json
     assert decided["decision"]["action"] == "warn"
@@ -43,7 +43,7 @@ def test_decide_tells_whoever_asked_why_and_what_else_would_have_been(
     assert {reason["value"] for reason in told["reasons"]} <= set(LATE.values())
     assert told["counterfactual"]["outcome"] == "found"
     changed = LATE | {change["feature"]: change["after"] for change in told["counterfactual"]["changes"]}
-    again = door.ask(DECIDE, {"subject": "s", "features": changed}).json
+    again = endpoint.ask(DECIDE, {"subject": "s", "features": changed}).json
     assert (again["prediction"], again["decision"]["action"]) == (told["counterfactual"]["prediction"], "keep")
     assert "explanation" not in again
 
@@ -66,7 +66,7 @@ def test_where_nothing_else_would_have_been_it_says_so(conformity: Conformity, t
         assert record.grounds.counterfactual.text == found["text"]  # type: ignore[union-attr]
 
 
-def test_the_inference_door_tells_the_same(door: World, conformity: Conformity) -> None:
+def test_the_inference_endpoint_tells_the_same(endpoint: World, conformity: Conformity) -> None:
     tensors = [
         {"name": "temp", "shape": [2], "datatype": "FP64", "data": [12.0, FEATURES["temp"]]},
         {"name": "distance", "shape": [2], "datatype": "FP64", "data": [2500.0, 10.0]},
@@ -74,11 +74,11 @@ def test_the_inference_door_tells_the_same(door: World, conformity: Conformity) 
         {"name": "night", "shape": [2], "datatype": "BOOL", "data": [True, False]},
         {"name": "origin", "shape": [2], "datatype": "BYTES", "data": ["EWR", "EWR"]},
     ]
-    reply = door.ask(INFER, {"inputs": tensors})
+    reply = endpoint.ask(INFER, {"inputs": tensors})
     assert conformity.of("POST", INFER, reply) == []
     outputs = {output["name"]: output["data"] for output in reply.json["outputs"]}
     assert outputs["action"] == ["warn", "keep"]
-    told = door.ask(DECIDE, {"subject": "s", "features": LATE}).json["explanation"]
+    told = endpoint.ask(DECIDE, {"subject": "s", "features": LATE}).json["explanation"]
     grounds = json.loads(outputs["grounds"][0])
     assert grounds["reasons"] == told["reasons"]
     assert grounds["counterfactual"] == told["counterfactual"]

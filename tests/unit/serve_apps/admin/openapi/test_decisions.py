@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
 from tests.unit.serve_apps.admin.openapi.test_openapi import api_of
 from tests.unit.serve_apps.admin.openapi.test_openapi import conformity as conformity
-from tests.unit.serve_apps.admin.openapi.test_openapi import desk as desk
-from tests.unit.serve_apps.admin.openapi.test_openapi import door as door
+from tests.unit.serve_apps.admin.openapi.test_openapi import endpoint as endpoint
 from tests.unit.serve_apps.admin.openapi.test_openapi import whole as whole
+from tests.worlds.admin_world import AdminWorld
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.conformity import Conformity
-from tests.worlds.desk_world import DeskWorld
 from tests.worlds.gateway_world import DECIDE, OUTCOMES, Reply, World, asked
 from windvane.serve_apps.pipeline.decision_id import fixed
 
@@ -38,18 +38,20 @@ SPOILED = [
         {"instances": [asked("a"), asked("b") | {"features": {}}, 3]},
     ],
 )
-def test_decisions_are_taken_and_answered_as_the_document_says(door: World, conformity: Conformity, body: Any) -> None:
+def test_decisions_are_taken_and_answered_as_the_document_says(
+    endpoint: World, conformity: Conformity, body: Any
+) -> None:
     assert conformity.asked("POST", DECIDE, body) == []
-    reply = door.ask(DECIDE, body)
+    reply = endpoint.ask(DECIDE, body)
     assert reply.status == 200
     assert conformity.of("POST", DECIDE, reply) == []
 
 
 @pytest.mark.parametrize(("body", "status"), SPOILED)
 def test_refused_decisions_are_answered_as_the_document_says(
-    door: World, conformity: Conformity, body: Any, status: int
+    endpoint: World, conformity: Conformity, body: Any, status: int
 ) -> None:
-    reply = door.ask(DECIDE, body)
+    reply = endpoint.ask(DECIDE, body)
     assert reply.status == status
     assert conformity.of("POST", DECIDE, reply) == []
     if status == 422:
@@ -68,36 +70,36 @@ def test_refused_decisions_are_answered_as_the_document_says(
     ],
 )
 def test_headers_are_answered_as_the_document_says(
-    door: World, conformity: Conformity, headers: dict[str, str], status: int
+    endpoint: World, conformity: Conformity, headers: dict[str, str], status: int
 ) -> None:
-    reply = door.ask(DECIDE, asked(), **headers)
+    reply = endpoint.ask(DECIDE, asked(), **headers)
     assert reply.status == status
     assert conformity.of("POST", DECIDE, reply) == []
 
 
-def test_outcomes_are_taken_and_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
-    decided = door.ask(DECIDE, asked()).json["decision_id"]
+def test_outcomes_are_taken_and_answered_as_the_document_says(endpoint: World, conformity: Conformity) -> None:
+    decided = endpoint.ask(DECIDE, asked()).json["decision_id"]
     one = {"decision_id": decided, "label": True, "kpis": {"cost": 2.5}}
     other = {"decision_id": decided, "label": None, "kpis": {"cost": 1, "gain": None}}
     for body in (one, one | {"label": 0, "kpis": None}, {"outcomes": [one, other]}, {"outcomes": [one, {}]}):
         assert conformity.asked("POST", OUTCOMES, body) == []
-        reply = door.ask(OUTCOMES, body)
+        reply = endpoint.ask(OUTCOMES, body)
         assert (reply.status, conformity.of("POST", OUTCOMES, reply)) == (200, [])
     for wrong in ({"decision_id": decided}, {"decision_id": "x", "label": True}, {"decision_id": decided, "kpis": {}}):
         assert conformity.asked("POST", OUTCOMES, wrong)
-        reply = door.ask(OUTCOMES, wrong)
+        reply = endpoint.ask(OUTCOMES, wrong)
         assert (reply.status, conformity.of("POST", OUTCOMES, reply)) == (422, [])
 
 
-def test_an_id_that_is_used_twice_is_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
-    assert door.ask(DECIDE, asked("a", id="twice")).status == 200
-    reply = door.ask(DECIDE, asked("b", id="twice"))
+def test_an_id_that_is_used_twice_is_answered_as_the_document_says(endpoint: World, conformity: Conformity) -> None:
+    assert endpoint.ask(DECIDE, asked("a", id="twice")).status == 200
+    reply = endpoint.ask(DECIDE, asked("b", id="twice"))
     assert (reply.status, conformity.of("POST", DECIDE, reply)) == (409, [])
 
 
-def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says(desk: DeskWorld) -> None:
+def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says(admin: AdminWorld) -> None:
     """Control answers then; schemathesis found that the document knew nothing of it."""
-    api = api_of(desk)
+    api = api_of(admin)
     told = api.get("/openapi.json").json()
     conformity = Conformity(told)
     for path, methods in told["paths"].items():
@@ -109,14 +111,14 @@ def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says
                 assert conformity.of(method, path.format(version=1), reply) == []
 
 
-def test_a_disk_that_is_full_is_answered_as_the_document_says(door: World, conformity: Conformity) -> None:
-    door.log.refusal = "the disk is full"
+def test_a_disk_that_is_full_is_answered_as_the_document_says(endpoint: World, conformity: Conformity) -> None:
+    endpoint.log.refusal = "the disk is full"
     try:
         for path, body in (
             (DECIDE, asked()),
             (OUTCOMES, {"decision_id": fixed("trips", "ann", "a"), "label": True}),
         ):
-            reply = door.ask(path, body)
+            reply = endpoint.ask(path, body)
             assert (reply.status, conformity.of("POST", path, reply)) == (503, [])
     finally:
-        door.log.refusal = None
+        endpoint.log.refusal = None

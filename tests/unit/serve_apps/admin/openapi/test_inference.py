@@ -1,4 +1,4 @@
-"""The OpenAPI document of the protocol's doors, held against real replies."""
+"""The OpenAPI document of the protocol's endpoints, held against real replies."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tests.unit.serve_apps.admin.openapi.test_openapi import TRIPS, api_of
+from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
 from tests.unit.serve_apps.admin.openapi.test_openapi import conformity as conformity
-from tests.unit.serve_apps.admin.openapi.test_openapi import desk as desk
-from tests.unit.serve_apps.admin.openapi.test_openapi import door as door
+from tests.unit.serve_apps.admin.openapi.test_openapi import endpoint as endpoint
 from tests.unit.serve_apps.admin.openapi.test_openapi import whole as whole
+from tests.worlds.admin_world import AdminWorld
 from tests.worlds.conformity import Conformity
-from tests.worlds.desk_world import DeskWorld
 from tests.worlds.gateway_world import DECIDE, Reply, World, asked, gateway
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -28,7 +28,7 @@ COLUMNS = [
 
 
 def test_every_example_of_the_document_fits_it_and_is_answered(
-    door: World, conformity: Conformity, whole: dict[str, Any]
+    endpoint: World, conformity: Conformity, whole: dict[str, Any]
 ) -> None:
     tried = []
     for path, methods in whole["paths"].items():
@@ -37,7 +37,7 @@ def test_every_example_of_the_document_fits_it_and_is_answered(
                 for example in kind.get("examples", {}).values():
                     where = path.format(version=1)
                     assert conformity.asked(method, where, example["value"]) == []
-                    reply = door.ask(where, example["value"], method.upper())
+                    reply = endpoint.ask(where, example["value"], method.upper())
                     assert (reply.status, conformity.of(method, where, reply)) == (200, []), reply.body
                     tried.append(path)
     assert {path.rpartition("/")[2] for path in tried} == {"decide", "outcomes", "infer"}
@@ -59,12 +59,12 @@ def test_every_example_of_the_document_fits_it_and_is_answered(
     ],
 )
 def test_inference_is_taken_and_answered_as_the_document_says(
-    door: World, conformity: Conformity, at: str, body: Any, status: int
+    endpoint: World, conformity: Conformity, at: str, body: Any, status: int
 ) -> None:
     path = f"{at}/infer"
     if status == 200:
         assert conformity.asked("POST", path, body) == []
-    reply = door.ask(path, body)
+    reply = endpoint.ask(path, body)
     assert reply.status == status, reply.body
     assert conformity.of("POST", path, reply) == []
 
@@ -86,9 +86,9 @@ def test_inference_is_taken_and_answered_as_the_document_says(
     ],
 )
 def test_the_protocols_paths_are_answered_as_the_document_says(
-    door: World, conformity: Conformity, method: str, path: str, headers: dict[str, str], status: int
+    endpoint: World, conformity: Conformity, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    reply = door.ask(path, {"inputs": [BLOCK]}, method, **headers)
+    reply = endpoint.ask(path, {"inputs": [BLOCK]}, method, **headers)
     assert reply.status == status, reply.body
     assert conformity.of(method, path, reply) == []
 
@@ -106,8 +106,8 @@ def test_a_model_that_is_not_ready_is_answered_as_the_document_says(
             assert (reply.status, conformity.of(method, path, reply)) == (503, [])
 
 
-def test_the_servers_own_paths_are_answered_as_the_document_says(desk: DeskWorld) -> None:
-    api = api_of(desk)
+def test_the_servers_own_paths_are_answered_as_the_document_says(admin: AdminWorld) -> None:
+    api = api_of(admin)
     conformity = Conformity(api.get("/openapi.json").json())
     for path, status in (("/v2", 200), ("/v2/health/live", 200), ("/v2/health/ready", 503)):
         found = api.get(path)

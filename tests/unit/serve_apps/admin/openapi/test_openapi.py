@@ -1,4 +1,4 @@
-"""The document is the doors' own: every route is in it, and what is really answered is what it says."""
+"""The document is the endpoints' own: every route is in it, and what is really answered is what it says."""
 
 import json
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from starlette.routing import Route
 
 from tests.unit.cluster.cli.test_explanations import ADVERSE, PLAIN
 from tests.unit.cluster.test_model_card import CARD
+from tests.worlds.admin_world import AdminWorld, Client, ControlClient
 from tests.worlds.bundles import SPEC
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.callers import key, knowing, limited
 from tests.worlds.conformity import Conformity
-from tests.worlds.desk_world import Client, ControlClient, DeskWorld
 from tests.worlds.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
 from tests.worlds.rollout_world import MODEL
 from tests.worlds.rollout_world import SPEC as DEPLOYED
@@ -41,18 +41,18 @@ REASON = {"reason": "because"}
 UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}")  # pages, and other spellings
 
 
-def api_of(world: DeskWorld) -> Client:
-    return ControlClient(world.desk, switchboard=world.switchboard)
+def api_of(world: AdminWorld) -> Client:
+    return ControlClient(world.model_admin, switchboard=world.switchboard)
 
 
 @pytest.fixture
-def desk() -> DeskWorld:
-    return DeskWorld()
+def admin() -> AdminWorld:
+    return AdminWorld()
 
 
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Any]:
-    return document([SPEC], api_of(DeskWorld()).app.openapi())
+    return document([SPEC], api_of(AdminWorld()).app.openapi())
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def conformity(whole: dict[str, Any]) -> Conformity:
 
 
 @pytest.fixture(scope="module")
-def door(versions: dict[int, LoadedVersion], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def endpoint(versions: dict[int, LoadedVersion], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with gateway(versions, champion(warm=(2,)), tmp_path_factory.mktemp("home")) as world:
         yield world
 
@@ -111,13 +111,15 @@ def test_every_status_of_the_error_tree_is_told_of() -> None:
     assert {error.status for error in below(WindvaneError)} == {error.status for error in ERRORS}
 
 
-def test_every_route_of_the_door_is_in_the_document_and_no_other(door: World, whole: dict[str, Any]) -> None:
+def test_every_route_of_the_endpoint_is_in_the_document_and_no_other(endpoint: World, whole: dict[str, Any]) -> None:
     told = {path: methods for path, methods in whole["paths"].items() if path.startswith(TRIPS)}
-    assert {path: {method.upper() for method in methods} for path, methods in told.items()} == door.door.templates()
+    assert {
+        path: {method.upper() for method in methods} for path, methods in told.items()
+    } == endpoint.http_app.templates()
 
 
-def test_every_route_of_the_control_api_is_in_the_document_and_no_other(desk: DeskWorld) -> None:
-    app = api_of(desk).app
+def test_every_route_of_the_control_api_is_in_the_document_and_no_other(admin: AdminWorld) -> None:
+    app = api_of(admin).app
     served = {
         (method, route.path_format)
         for route in app.routes
@@ -128,16 +130,16 @@ def test_every_route_of_the_control_api_is_in_the_document_and_no_other(desk: De
     assert {(method.upper(), path) for path, methods in told.items() for method in methods} == served
 
 
-def test_the_control_app_serves_the_document_of_the_models_that_are_deployed(desk: DeskWorld) -> None:
-    api = api_of(desk)
+def test_the_control_app_serves_the_document_of_the_models_that_are_deployed(admin: AdminWorld) -> None:
+    api = api_of(admin)
     found = api.get("/openapi.json").json()
     assert found == json.loads(json.dumps(document([DEPLOYED], api.app.openapi())))
     assert f"/v2/models/{MODEL}/decide" in found["paths"]
 
 
-def test_a_key_is_asked_for_where_the_document_says_so(desk: DeskWorld) -> None:
-    api = api_of(desk)
-    desk.start_rollout()
+def test_a_key_is_asked_for_where_the_document_says_so(admin: AdminWorld) -> None:
+    api = api_of(admin)
+    admin.start_rollout()
     told = document([], api.app.openapi())
     conformity = Conformity(told)
     for path, methods in told["paths"].items():
@@ -167,14 +169,14 @@ def test_who_is_not_let_in_is_answered_as_the_document_says(
             assert (reply.status, conformity.of(method, path, reply)) == (status, [])
 
 
-def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) -> None:
-    api = api_of(desk)
+def test_replies_of_the_control_api_are_as_the_document_says(admin: AdminWorld) -> None:
+    api = api_of(admin)
     conformity = Conformity(api.get("/openapi.json").json())
     declaration = DEPLOYED.model_dump(mode="json")
     declaration["rollout"]["approval"] = "required"
-    candidate = desk.register("candidate")
-    desk.records.told = {(MODEL, "d1"): PLAIN, (MODEL, "d2"): ADVERSE}
-    desk.records.cards = {(MODEL, 1): CARD}
+    candidate = admin.register("candidate")
+    admin.records.told = {(MODEL, "d1"): PLAIN, (MODEL, "d2"): ADVERSE}
+    admin.records.cards = {(MODEL, 1): CARD}
     order = {"version": candidate, **REASON}
     for method, path, body, status in [
         ("GET", "/api/health", None, 200),
@@ -229,19 +231,19 @@ def test_replies_of_the_control_api_are_as_the_document_says(desk: DeskWorld) ->
     assert conformity.of("GET", f"{MODELS}/events", Reply(422, dict(query.headers), query.content)) == []
 
 
-def test_a_rollouts_verdict_is_as_the_document_says(desk: DeskWorld) -> None:
-    api = api_of(desk)
+def test_a_rollouts_verdict_is_as_the_document_says(admin: AdminWorld) -> None:
+    api = api_of(admin)
     conformity = Conformity(api.get("/openapi.json").json())
-    desk.start_rollout()
-    desk.tick()
+    admin.start_rollout()
+    admin.tick()
     found = api.get(f"{MODELS}/rollout")
     assert found.json()["verdict"]["guardrails"]
     assert conformity.of("GET", f"{MODELS}/rollout", Reply(200, dict(found.headers), found.content)) == []
 
 
-def test_conformity_sees_what_does_not_fit(door: World, conformity: Conformity) -> None:
+def test_conformity_sees_what_does_not_fit(endpoint: World, conformity: Conformity) -> None:
     """The other tests say nothing if it lets everything pass."""
-    reply = door.ask(DECIDE, asked())
+    reply = endpoint.ask(DECIDE, asked())
     more = Reply(200, reply.headers, json.dumps(reply.json | {"secret": 1}).encode())
     assert "secret" in conformity.of("POST", DECIDE, more)[0]
     assert "may not answer 418" in conformity.of("POST", DECIDE, Reply(418, {}, b""))[0]
@@ -256,7 +258,7 @@ VALUES = st.none() | st.booleans() | st.integers(-30, 30) | st.floats(-1e39, 1e3
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from([*FEATURES, "other"]), VALUES), st.booleans())
-def test_the_document_and_the_door_take_the_same_features(sent: dict[str, Any], filled: bool) -> None:
+def test_the_document_and_the_endpoint_take_the_same_features(sent: dict[str, Any], filled: bool) -> None:
     features = (FEATURES if filled else {}) | sent
     schema = {"allOf": [features_schema(SPEC)]}
     told = not list(Conformity({"components": {}})._against(schema, features))

@@ -17,7 +17,7 @@ from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.cluster.registry import registry_state
 from windvane.cluster.store import Event
-from windvane.serve_apps.admin.records.audit_loop import Auditing
+from windvane.serve_apps.admin.records.audit_loop import AuditLoop
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODEL = SPEC.model_copy(update={"name": LOG, "retention": timedelta(days=30)})
@@ -29,13 +29,13 @@ def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Control:
-    """An Auditing over a log in a folder; made again from the same folder it is the next process."""
+    """An AuditLoop over a log in a folder; made again from the same folder it is the next process."""
 
     def __init__(self, home: Path, store: MemoryStore) -> None:
         self.world = World(home)
         self.store = store
         trail = Trail(self.world.logs, "control-1", START.timestamp)
-        self.auditing = Auditing(
+        self.audit_loop = AuditLoop(
             self.world.logs,
             store,
             trail,
@@ -45,7 +45,7 @@ class Control:
         )
 
     def tick(self, after: timedelta = timedelta(0)) -> None:
-        self.auditing.tick([MODEL], START + after)
+        self.audit_loop.tick([MODEL], START + after)
 
     def acts(self) -> list[Act]:
         return [record for record in Tail(self.world.logs / TRAIL).read() if isinstance(record, Act)]
@@ -79,7 +79,7 @@ def test_an_event_that_could_not_be_told_is_told_later(tmp_path: Path, monkeypat
         raise Unavailable("the decision log cannot be written")
 
     with monkeypatch.context() as patch:
-        patch.setattr(control.auditing._trail, "record", full)
+        patch.setattr(control.audit_loop._trail, "record", full)
         with pytest.raises(Unavailable):
             control.tick()
     control.tick()

@@ -18,7 +18,7 @@ from windvane.cluster.decision_log.write.segment import Column
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.cluster.registry import Registration
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.admin.records.re_explanation import MOST_HELD, Retelling, load_as_trained
+from windvane.serve_apps.admin.records.re_explanation import MOST_HELD, ReExplanation, load_as_trained
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -40,7 +40,9 @@ class Past:
         self._written = 0
         self.version = load_as_trained(1, bundle)
         self.logs = folder / "log"
-        self.retelling = Retelling(self.registry, self.logs, folder / "cache", lambda: open_vault(folder), self._load)
+        self.re_explanation = ReExplanation(
+            self.registry, self.logs, folder / "cache", lambda: open_vault(folder), self._load
+        )
         with gateway({1: self.version}, champion(), folder, spec) as world:
             asked = (Question("late", LATE), Question("fine", FINE), Question("asked", FINE, explain=True))
             world.run(world.decider.decide(asked, 0.0))
@@ -60,13 +62,13 @@ class Past:
         return self.version
 
     def explain(self, subject: str) -> Any:
-        return self.retelling.explain("trips", self.decisions[subject].decision_id)
+        return self.re_explanation.explain("trips", self.decisions[subject].decision_id)
 
     def rewrite(self, decision: Decision, columns: tuple[Column, ...] = COLUMNS) -> Any:
         self._written += 1
         renamed = msgspec.structs.replace(decision, decision_id=f"01a202c8-0000-7000-8000-{self._written:012}")
         written(self.logs / "trips", renamed, opened_at=1.0 + self._written, columns=columns)
-        return self.retelling.explain("trips", renamed.decision_id)
+        return self.re_explanation.explain("trips", renamed.decision_id)
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_what_was_denied_before_a_model_was_asked_cannot_be_explained_by_one(pas
 
 def test_a_decision_of_another_model_is_not_found(past: Past) -> None:
     with pytest.raises(NotFound, match="The log of others has no decision"):
-        past.retelling.explain("others", past.decisions["late"].decision_id)
+        past.re_explanation.explain("others", past.decisions["late"].decision_id)
 
 
 def test_a_version_is_loaded_once_and_only_a_few_are_held(past: Past) -> None:
@@ -162,4 +164,4 @@ def test_a_version_is_loaded_once_and_only_a_few_are_held(past: Past) -> None:
 
 def test_a_version_is_read_by_its_own_declaration(past: Past, tmp_path: Path) -> None:
     folder = make_bundle(tmp_path / "other", 1, spec_of(adverse=False))
-    assert not load_as_trained(1, folder).grounding.owes("warn")
+    assert not load_as_trained(1, folder).adverse_action.owes("warn")

@@ -15,10 +15,10 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 
 from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
+from tests.worlds.admin_world import AdminWorld, ControlClient
 from tests.worlds.callers import BOSS, knowing
 from tests.worlds.conformity import Conformity
 from tests.worlds.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
-from tests.worlds.desk_world import ControlClient, DeskWorld
 from tests.worlds.gateway_world import Reply
 from tests.worlds.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
@@ -30,12 +30,12 @@ from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
 from windvane.monitoring.loop.requests import open_request
-from windvane.serve_apps.admin.admin_audit import Orders
+from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.openapi.document import document
-from windvane.serve_apps.admin.records.records import RecordsDesk
-from windvane.serve_apps.admin.route_auth import Keeper
-from windvane.serve_apps.admin.unknown_model_grpc import GrpcReception
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.admin.records.records import RecordsAdmin
+from windvane.serve_apps.admin.route_auth import RouteAuth
+from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 LOG = "flight-delay"
 PEOPLE = tuple(feature.model_copy(update={"personal": feature.name == "temp"}) for feature in FEATURES)
@@ -49,7 +49,7 @@ class Consents:
 
     def __init__(self) -> None:
         self.held = {"Ana": {"lending": True}}
-        self.name_of: Callable[[str], str] = str  # the desk's, as consents are kept under the log's name
+        self.name_of: Callable[[str], str] = str  # the records_admin's, as consents are kept under the log's name
         self.erased: list[str] = []
 
     def export(self, subject: str) -> Any:
@@ -83,11 +83,13 @@ class Office:
             Registration(LOG, "ops", "temp drifts", "champion", None, request.request_id, {}, {}, tags), home
         )
         self.trail = Trail(self.logs, "control-1", lambda: NOW)
-        desk = RecordsDesk(self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents])
-        self.consents.name_of = desk.name_of
-        world = DeskWorld()
-        keeper = Keeper(knowing(), TurnedAway(lambda _: None), Orders(self.trail))
-        self.client = ControlClient(world.desk, {}, keeper=keeper, records=desk)
+        records_admin = RecordsAdmin(
+            self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents]
+        )
+        self.consents.name_of = records_admin.name_of
+        world = AdminWorld()
+        route_auth = RouteAuth(knowing(), RefusalLog(lambda _: None), AdminAudit(self.trail))
+        self.client = ControlClient(world.model_admin, {}, route_auth=route_auth, records=records_admin)
         self.conformity = Conformity(document([], self.client.app.openapi()))
 
     def ask(self, path: str, body: Any = None, **headers: str) -> Reply:
@@ -268,8 +270,8 @@ def test_a_reason_that_is_no_text_is_refused_and_on_the_log_as_it_was_sent(offic
 
 
 def test_who_is_refused_over_grpc_is_on_the_log(office: Office) -> None:
-    reception = GrpcReception(knowing(), TurnedAway(lambda _: None), True, Orders(office.trail))
-    asyncio.run(reception.answer("loans", messages.ModelInferResponse(), FakeContext()))
+    unknown_model = UnknownModelGrpc(knowing(), RefusalLog(lambda _: None), True, AdminAudit(office.trail))
+    asyncio.run(unknown_model.answer("loans", messages.ModelInferResponse(), FakeContext()))
     [act] = office.acts()
     assert (act.kind, act.who, act.model, act.facts) == ("refused", "", "loans", {"order": "gRPC loans"})
     assert "Send your key" in act.detail

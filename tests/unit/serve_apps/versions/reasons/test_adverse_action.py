@@ -11,7 +11,7 @@ from windvane.cluster.errors import Unavailable
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
-from windvane.serve_apps.versions.reasons.adverse_action import TOP_FEATURES, Grounding
+from windvane.serve_apps.versions.reasons.adverse_action import TOP_FEATURES, AdverseAction
 from windvane.serve_apps.versions.reasons.search import Reached
 
 LATE = (12.0, 2500.0, 3, True, "EWR")
@@ -29,7 +29,7 @@ def weights_of(version: LoadedVersion, row: Any = LATE) -> tuple[float, ...]:
 
 def test_an_adverse_action_is_told_its_reasons_and_what_would_have_been_another(governed: LoadedVersion) -> None:
     weights = weights_of(governed)
-    told = governed.grounding.explained(Question("s", LATE), "warn", weights)
+    told = governed.adverse_action.explained(Question("s", LATE), "warn", weights)
     assert told.weights == weights
     assert told.grounds is not None
     towards = {name for name, weight in zip(governed.names, weights[1:], strict=True) if weight > 0.0}
@@ -43,29 +43,29 @@ def test_an_adverse_action_is_told_its_reasons_and_what_would_have_been_another(
 
 def test_what_nobody_is_told_is_not_put_into_words(governed: LoadedVersion) -> None:
     weights = weights_of(governed)
-    asked = governed.grounding.explained(Question("s", LATE, explain=True), "keep", weights)
+    asked = governed.adverse_action.explained(Question("s", LATE, explain=True), "keep", weights)
     assert (asked.grounds, [reason.weight for reason in asked.top]) == (
         None,
         sorted((weight for weight in weights[1:] if weight), key=lambda weight: -abs(weight)),
     )
-    assert governed.grounding.explained(Question("s", LATE), "keep", weights) == (weights, (), None)
+    assert governed.adverse_action.explained(Question("s", LATE), "keep", weights) == (weights, (), None)
 
 
 def test_only_the_heaviest_features_are_told() -> None:
     document = spec_of().model_dump(mode="json")
     document["features"] = [{"name": f"f{place}", "type": "number"} for place in range(12)]
-    grounding = Grounding(ModelSpec.model_validate(document), [f"f{place}" for place in range(12)], None)
-    told = grounding.explained(Question("s", (0.0,) * 12, explain=True), "keep", (0.0, *map(float, range(12))))
+    adverse_action = AdverseAction(ModelSpec.model_validate(document), [f"f{place}" for place in range(12)], None)
+    told = adverse_action.explained(Question("s", (0.0,) * 12, explain=True), "keep", (0.0, *map(float, range(12))))
     assert [reason.feature for reason in told.top] == [f"f{place}" for place in range(11, 11 - TOP_FEATURES, -1)]
 
 
 def test_a_row_that_is_rounded_to_the_other_side_by_itself_has_nothing_to_be_found(governed: LoadedVersion) -> None:
     class Rounded:
         def find(self, _: Any) -> None:
-            raise Reached("The row reaches the goal as it is")
+            raise Reached("The row reaches the target as it is")
 
-    grounding = Grounding(spec_of(adverse=True), governed.names, Rounded())  # type: ignore[arg-type]
-    found = grounding.grounds(LATE, weights_of(governed)).counterfactual
+    adverse_action = AdverseAction(spec_of(adverse=True), governed.names, Rounded())  # type: ignore[arg-type]
+    found = adverse_action.grounds(LATE, weights_of(governed)).counterfactual
     assert isinstance(found, NoneFound)
     assert found.proven == 0
 
@@ -88,4 +88,4 @@ def test_a_version_that_cannot_be_searched_as_declared_is_not_served(
 def test_a_version_that_was_not_prepared_tells_nothing(governed: LoadedVersion) -> None:
     bare = LoadedVersion(1, governed.bundle, governed.bundle.spec.features)
     with pytest.raises(Unavailable, match="nothing was prepared"):
-        _ = bare.grounding
+        _ = bare.adverse_action

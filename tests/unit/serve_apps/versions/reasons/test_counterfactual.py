@@ -150,7 +150,7 @@ def test_what_the_model_does_not_confirm_is_not_told(forest: Any, score: Any, pr
 
 def test_a_record_whose_action_is_wanted_already_is_refused(forest: Any, score: Any, profile: Any) -> None:
     spec = spec_of({}, distance="decrease")
-    with pytest.raises(Reached, match="reaches the goal as it is"):
+    with pytest.raises(Reached, match="reaches the target as it is"):
         Counterfactuals(spec, Encoder(spec.features), forest, score, profile).find((12.0, 10.0, 0, False, "EWR"))
 
 

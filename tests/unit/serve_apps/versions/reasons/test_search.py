@@ -61,8 +61,8 @@ def test_without_anything_to_change_none_is_found() -> None:
     assert (search.run(3), search.rows) == (None, 1)
 
 
-def test_a_row_that_reaches_the_goal_needs_no_search() -> None:
-    with pytest.raises(Reached, match="reaches the goal as it is"):
+def test_a_row_that_reaches_the_target_needs_no_search() -> None:
+    with pytest.raises(Reached, match="reaches the target as it is"):
         search_of([[1.0]], lambda x: 0.0).run(1)
 
 
@@ -131,7 +131,7 @@ def test_where_the_budget_holds_everything_the_answer_is_the_cheapest_there_is(
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 200))
-def test_whatever_the_budget_the_answer_reaches_the_goal_within_it_and_comes_again(seed: int, budget: int) -> None:
+def test_whatever_the_budget_the_answer_reaches_the_target_within_it_and_comes_again(seed: int, budget: int) -> None:
     random = np.random.default_rng(seed)
     costs = random.uniform(0.1, 3.0, (4, 6)).tolist()
     table = random.normal(1.0, 0.7, (7,) * 4)

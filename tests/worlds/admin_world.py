@@ -1,4 +1,4 @@
-"""A Desk over the made-up world of rollouts, with a monitor that answers or does not."""
+"""A ModelAdmin over the made-up world of rollouts, with a monitor that answers or does not."""
 
 import asyncio
 from copy import deepcopy
@@ -26,18 +26,18 @@ from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Store
 from windvane.monitoring.counts.snapshot import Snapshot
-from windvane.serve_apps.admin.admin_policy import AdminGate
+from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.app import make_app
-from windvane.serve_apps.admin.governance.consents import ConsentDesk
-from windvane.serve_apps.admin.governance.policies import PolicyDesk
+from windvane.serve_apps.admin.governance.consents import ConsentAdmin
+from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes
-from windvane.serve_apps.admin.keys import KeyDesk
-from windvane.serve_apps.admin.models import Desk
-from windvane.serve_apps.admin.records.records import RecordsDesk
+from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.models import ModelAdmin
+from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.replies import Retold
-from windvane.serve_apps.admin.route_auth import Keeper
-from windvane.serve_apps.endpoints.refusal_log import TurnedAway
+from windvane.serve_apps.admin.route_auth import RouteAuth
+from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.rollout.plan import Rollout
 
 SEEN = Snapshot(
@@ -129,24 +129,24 @@ class ControlClient(Client):
 
     def __init__(
         self,
-        desk: Desk | None = None,
+        model_admin: ModelAdmin | None = None,
         headers: dict[str, str] | None = None,
         *,
-        keeper: Keeper | None = None,
-        keys: KeyDesk | None = None,
+        route_auth: RouteAuth | None = None,
+        keys: KeyAdmin | None = None,
         governed: Governance | None = None,
         switchboard: Any = None,
-        records: RecordsDesk | None = None,
+        records: RecordsAdmin | None = None,
     ) -> None:
-        """Without `keeper` the boss is known and nobody else; without `records` there are no routes about them."""
+        """Without `route_auth` the boss is known and nobody else; without `records` there are no routes about them."""
         app, self._asked = _standing(records is not None)
         super().__init__(app, BOSS if headers is None else headers)
         governed = governed or governance()
         self._parts = {
-            "desk": desk,
-            "keeper": keeper or Keeper(knowing(), TurnedAway(lambda _: None)),
-            "keys": keys or KeyDesk(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
-            "gate": governed.gate,
+            "model_admin": model_admin,
+            "route_auth": route_auth or RouteAuth(knowing(), RefusalLog(lambda _: None)),
+            "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
+            "admin_policy": governed.admin_policy,
             "policies": governed.policies,
             "consents": governed.consents,
             "switchboard": switchboard,
@@ -168,17 +168,27 @@ class _Asked:
         return getattr(self.part, name)
 
 
-class _AskedKeeper(_Asked):
-    route_class = Keeper.route_class  # of routes that ask this keeper, whose part may change
+class _AskedRouteAuth(_Asked):
+    route_class = RouteAuth.route_class  # of routes that ask this one, whose part may change
 
 
 @cache
 def _standing(has_records: bool) -> tuple[FastAPI, dict[str, _Asked]]:
-    names = ("desk", "keys", "gate", "policies", "consents", "switchboard", *(["records"] if has_records else []))
-    asked: dict[str, Any] = {name: _Asked() for name in names} | {"keeper": _AskedKeeper()}
-    governed = Governance(asked["gate"], asked["policies"], asked["consents"])
-    app = make_app(asked["desk"], asked["keeper"], asked["keys"], governed, asked.get("records"))
-    add_server_routes(app, lambda: asked["desk"].models(), asked["switchboard"], lambda: asked["gate"].demand_open())
+    names = (
+        "model_admin",
+        "keys",
+        "admin_policy",
+        "policies",
+        "consents",
+        "switchboard",
+        *(["records"] if has_records else []),
+    )
+    asked: dict[str, Any] = {name: _Asked() for name in names} | {"route_auth": _AskedRouteAuth()}
+    governed = Governance(asked["admin_policy"], asked["policies"], asked["consents"])
+    app = make_app(asked["model_admin"], asked["route_auth"], asked["keys"], governed, asked.get("records"))
+    add_server_routes(
+        app, lambda: asked["model_admin"].models(), asked["switchboard"], lambda: asked["admin_policy"].demand_open()
+    )
     return app, asked
 
 
@@ -196,17 +206,19 @@ def governance(store: Store | None = None) -> Governance:
     """The packaged policies in force, in `store` or in one of its own, and replicas that are always told."""
     found = deepcopy(_store_with_policies()) if store is None else _installed(store)
     library = PolicyLibrary(found, compile_policies)
-    gate = AdminGate(library, lambda files: PACKAGED_POLICY if files == PACKAGED else taken(files), lambda _: None)
+    admin_policy = AdminPolicy(
+        library, lambda files: PACKAGED_POLICY if files == PACKAGED else taken(files), lambda _: None
+    )
 
     def post(*_: object) -> bool:
         return True
 
-    consents = ConsentDesk(ConsentRecords(found), gate, lambda _: None, post)
-    return Governance(gate, PolicyDesk(library, gate, post), consents)
+    consents = ConsentAdmin(ConsentRecords(found), admin_policy, lambda _: None, post)
+    return Governance(admin_policy, PolicyAdmin(library, admin_policy, post), consents)
 
 
-class DeskWorld(World):
-    """One deployed model with a champion, and the desk that answers for it."""
+class AdminWorld(World):
+    """One deployed model with a champion, and the `ModelAdmin` that answers for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +226,7 @@ class DeskWorld(World):
         self.records = FakeRecords()
         self.waits: tuple[Wait, ...] = ()
         ports = (self.store, self.registry, self.controller, self.monitors, self.records)
-        self.desk = Desk(*ports, lambda: self.now, lambda: self.waits)
+        self.model_admin = ModelAdmin(*ports, lambda: self.now, lambda: self.waits)
 
     def start_rollout(self) -> Rollout:
         return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")
