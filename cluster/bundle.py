@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from pydantic import ValidationError
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
 
@@ -86,7 +87,7 @@ class Bundle:
     def open(folder: Path) -> "Bundle":
         """The bundle in `folder`; raises Invalid when a file is absent, altered or unreadable."""
         try:
-            manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+            manifest = json_decoder(Manifest).decode((folder / MANIFEST).read_bytes())
         except (OSError, msgspec.DecodeError) as error:
             raise Invalid(f"Bundle {folder} has no readable {MANIFEST} ({error}): fetch the version again") from error
         for name in (*FILES, *(set(manifest.files) - set(FILES))):

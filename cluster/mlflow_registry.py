@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from windvane.cluster.decision_log import disk
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.mlflow_client import open_client
 from windvane.cluster.registry import Registration, Standing, Version, no_version, require_files
@@ -224,6 +225,6 @@ def _version(made: Any) -> Version:
         parent=int(tags["parent"]) if "parent" in tags else None,
         run_id=made.run_id,
         request_id=tags.get("request_id"),
-        metrics=msgspec.json.decode(tags.get("metrics", "{}"), type=dict[str, float]),
+        metrics=json_decoder(dict[str, float]).decode(tags.get("metrics", "{}")),
         tags={name: value for name, value in made.tags.items() if not name.startswith(_TAG)},
     )

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from windvane.cluster.decoders import json_decoder
+
 
 class Figure(msgspec.Struct, frozen=True):
     """A figure and its 95 % interval."""
@@ -78,7 +80,7 @@ class Card(msgspec.Struct, frozen=True):
 
 def read_card(content: bytes) -> Card:
     """Raises msgspec.DecodeError for anything that is no card."""
-    return msgspec.json.decode(content, type=Card)
+    return json_decoder(Card).decode(content)
 
 
 def write_card(card: Card) -> bytes:

@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict
 
 DECLARATION = "model"  # kind of the declarations that serve: a ModelSpec as JSON, its name the key
@@ -68,7 +69,7 @@ class Shelf(Generic[T]):
     def __init__(self, store: Store, kind: str, record: type[T]) -> None:
         self._store = store
         self._kind = kind
-        self._decoder = msgspec.json.Decoder(record)
+        self._decoder = json_decoder(record)
 
     def load(self, key: str) -> tuple[T | None, int]:
         """The record and its revision; (None, 0) when there is none."""

@@ -11,6 +11,7 @@ import msgspec
 from windvane.cluster.callers.api_key import ApiKey, digest_of
 from windvane.cluster.callers.caller import Caller
 from windvane.cluster.callers.rate import Limit
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Invalid, Unauthorized
 
 
@@ -75,7 +76,7 @@ def encode_snapshot(snapshot: KeySnapshot) -> str:
 def decode_snapshot(text: str) -> KeySnapshot:
     """The snapshot in a JSON text; raises Invalid when it is none, or no ring can be made of it."""
     try:
-        snapshot = msgspec.json.decode(text, type=KeySnapshot)
+        snapshot = json_decoder(KeySnapshot).decode(text)
         for key in snapshot.keys:
             if len(bytes.fromhex(key.digest)) != len(digest_of(b"")):
                 raise ValueError(f"the digest of {key.key_id} is not one")

@@ -19,6 +19,7 @@ from windvane.cluster.callers.jwks_source import read_file, read_url
 from windvane.cluster.callers.rate import Limit
 from windvane.cluster.callers.signing_keys import SigningKeys
 from windvane.cluster.callers.tokens import UnknownSigningKey, Verified
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Invalid, Unauthorized
 from windvane.configs.access import Algorithm, TokenIssuer
 
@@ -149,7 +150,7 @@ def public_keys(document: bytes, algorithms: Sequence[Algorithm]) -> PublicKeys:
     Raises Invalid when there is none, or two have the same name.
     """
     try:
-        listed = msgspec.json.decode(document, type=_Jwks).keys
+        listed = json_decoder(_Jwks).decode(document).keys
         found = [(jwk, algorithm) for jwk in listed for algorithm in _uses(jwk, algorithms)]
     except (msgspec.DecodeError, TypeError, UnicodeDecodeError) as error:
         raise Invalid("This is no JWKS: it must be a JSON object with a list `keys`") from error

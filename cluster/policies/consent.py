@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict
 from windvane.cluster.store import Shelf, Store
 
@@ -76,7 +77,7 @@ class ConsentRecords:
 
     def all(self) -> list[ConsentChange]:
         """Every subject's record."""
-        decode = msgspec.json.Decoder(Consent).decode
+        decode = json_decoder(Consent).decode
         return [_changed(saved.key, saved.revision, decode(saved.body)) for saved in self._store.list(CONSENT)]
 
     def _change(self, subject: str, how: Callable[[Consent], Consent]) -> ConsentChange:

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import msgspec
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict
 from windvane.cluster.policies.policy import WHOLE, Mandate
 from windvane.cluster.store import Store
@@ -53,4 +54,4 @@ def keep_mandate(store: Store, mandate: Mandate) -> str:
 def kept_mandate(store: Store, digest: str) -> Mandate | None:
     """The mandate of that digest; None when nobody kept it."""
     saved = store.get(MANDATE, digest)
-    return None if saved is None else msgspec.json.decode(saved.body, type=Mandate)
+    return None if saved is None else json_decoder(Mandate).decode(saved.body)

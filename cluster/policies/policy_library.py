@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import msgspec
-
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.cluster.policies import policy_register
 from windvane.cluster.policies.policy_register import Live, Proposal, Register
@@ -48,7 +47,7 @@ class PolicyLibrary:
         found = self._store.list(POLICY_SET, version) if len(version) >= 8 else ()
         if len(found) != 1:
             raise NotFound(f"{len(found) or 'No'} policy sets begin with {version[:12]!a}; give more of the hash")
-        written = msgspec.json.decode(found[0].body, type=PolicySet)
+        written = json_decoder(PolicySet).decode(found[0].body)
         if written.version != found[0].key:
             raise Invalid(f"Policy set {found[0].key[:12]} in the store is not what was published: its hash differs")
         return written

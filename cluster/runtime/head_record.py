@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.host.run_folder import mend
 from windvane.cluster.runtime import processes
 from windvane.cluster.runtime.processes import Mark
@@ -24,7 +25,7 @@ class Head:
 def load(home: Path) -> Head | None:
     """The head recorded for this home, or None when none of its processes run any more (or the record is torn)."""
     try:
-        head = msgspec.json.decode(_file(home).read_bytes(), type=Head)
+        head = json_decoder(Head).decode(_file(home).read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     return head if processes.find(head.marks) else None
@@ -38,7 +39,7 @@ def save(home: Path, head: Head) -> None:
 def mend_link(home: Path) -> None:
     """Put back the link by which the head's processes find their sockets, where somebody who cleans /tmp took it."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        mend(home, Path(msgspec.json.decode(_file(home).read_bytes(), type=Head).run))
+        mend(home, Path(json_decoder(Head).decode(_file(home).read_bytes()).run))
 
 
 def forget(home: Path) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import Feature
@@ -89,7 +90,7 @@ class Profile:
     def from_json(text: bytes | str) -> "Profile":
         """Read `profile.json`; raises Invalid when it is not one."""
         try:
-            profile = msgspec.json.decode(text, type=Profile)
+            profile = json_decoder(Profile).decode(text)
         except msgspec.DecodeError as error:
             raise Invalid(f"This is not a profile ({error}): train the version again") from error
         if len(profile.scores) != SCORE_BINS:

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.policies.consent import ConsentChange, ConsentRecords, SubjectHash, subject_hash
 
-_decode = msgspec.json.Decoder(ConsentChange).decode
+_decode = json_decoder(ConsentChange).decode
 
 
 class Consents:

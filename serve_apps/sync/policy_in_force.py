@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Invalid, NotFound
 from windvane.cluster.policies.policy import Closed, Policy
 from windvane.cluster.policies.policy_library import PolicyInForce
 from windvane.cluster.policies.policy_set import PolicySet
 
 NONE_YET = Closed("no policy set was handed to this replica yet")
-_decode = msgspec.json.Decoder(PolicyInForce).decode
+_decode = json_decoder(PolicyInForce).decode
 logger = logging.getLogger(__name__)
 
 

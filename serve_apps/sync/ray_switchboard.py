@@ -9,6 +9,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from windvane.cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Unavailable, WindvaneError
 from windvane.cluster.runtime.preloading import lean
 from windvane.cluster.sql_store import SqlStore
@@ -37,7 +38,7 @@ class Switchboard(switchboard.Switchboard):
 
     async def read(self, reader: str, topics: tuple[str, ...], place_json: str) -> str | None:
         """See `Topics.read`; places and news travel as JSON."""
-        news = await self._topics.read(reader, topics, msgspec.json.decode(place_json, type=Place))
+        news = await self._topics.read(reader, topics, json_decoder(Place).decode(place_json))
         return None if news is None else msgspec.json.encode(news).decode()
 
     async def stop_reading(self, reader: str) -> None:
@@ -167,7 +168,7 @@ class RayTopics:
     async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
         """See `TopicLine`."""
         text = await self._line.call("read", self._replica, topics, msgspec.json.encode(place).decode())
-        return None if text is None else msgspec.json.decode(text, type=News)
+        return None if text is None else json_decoder(News).decode(text)
 
     async def leave(self) -> None:
         """See `TopicLine`."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Invalid
 from windvane.cluster.store import Shelf, Store
 from windvane.serve_apps.sync.key_board import KeyBoard
@@ -126,7 +127,7 @@ def encode_split(split: Split) -> str:
 def decode_split(split_json: str) -> Split:
     """The split in a JSON text; raises Invalid when it is none, or routes nowhere."""
     try:
-        split = msgspec.json.decode(split_json, type=Split)
+        split = json_decoder(Split).decode(split_json)
         Router(split)
     except (msgspec.DecodeError, ValueError) as error:
         raise Invalid(f"This is no split: {error}") from error

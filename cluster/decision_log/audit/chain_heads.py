@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import pyarrow.parquet as pq
 
 from windvane.cluster.decision_log import disk
@@ -26,6 +25,7 @@ from windvane.cluster.decision_log.write.segment import (
     scan_linked,
     sealed_path,
 )
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Invalid
 
 logger = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ def seals(root: Path, name: str) -> Iterable[Seal | None]:
         path = sealed_path(root, dataset, name)
         if path.exists():
             seal = (pq.read_schema(path).metadata or {}).get(SEAL)
-            yield None if seal is None else msgspec.json.decode(seal, type=Seal)
+            yield None if seal is None else json_decoder(Seal).decode(seal)
 
 
 def stored_records(root: Path, name: str) -> list[bytes]:

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from windvane.cluster.decision_log.audit.fault import Fault
+from windvane.cluster.decoders import json_decoder
 
 GENESIS = "0" * 64  # what the first checkpoint names as the one before
 LATE_SECONDS = 60.0  # a segment opened longer before a checkpoint than this is in it; clocks of machines may differ
@@ -147,8 +148,8 @@ def follow_all(lines: Iterable[bytes], keys: Iterable[Ed25519PublicKey]) -> tupl
 
 def _read(line: bytes, keys: Mapping[str, Ed25519PublicKey], place: str) -> tuple[Signed, Checkpoint] | Fault:
     try:
-        signed = msgspec.json.decode(line, type=Signed)
-        checkpoint = msgspec.json.decode(signed.body, type=Checkpoint)
+        signed = json_decoder(Signed).decode(line)
+        checkpoint = json_decoder(Checkpoint).decode(signed.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Fault("damaged", place, f"cannot be read: {error}")
     if checkpoint.key not in keys:

@@ -22,6 +22,7 @@ from windvane.cluster.decision_log.audit.checkpoint import (
     whole_lines,
 )
 from windvane.cluster.decision_log.audit.fault import Fault
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -158,8 +159,8 @@ def last_signed(path: Path) -> float:
                 file.seek(max(0, size - near))
                 lines, _ = whole_lines(file.read())
                 if lines and (len(lines) > 1 or near >= size):
-                    signed = msgspec.json.decode(lines[-1], type=Signed)
-                    return msgspec.json.decode(signed.body, type=Checkpoint).at
+                    signed = json_decoder(Signed).decode(lines[-1])
+                    return json_decoder(Checkpoint).decode(signed.body).at
     except (OSError, msgspec.DecodeError):
         pass
     return 0.0

@@ -14,6 +14,7 @@ from windvane.cluster.decision_log.audit.checkpoint import Checkpoint, Signed, V
 from windvane.cluster.decision_log.audit.fault import decision_of
 from windvane.cluster.decision_log.read import merkle
 from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header, scan, sealed_path
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Invalid, NotFound, Unavailable
 
 
@@ -74,7 +75,7 @@ def prove(root: Path, decision_id: str, checkpoints: Path, keys: Sequence[Ed2551
 def read(content: bytes) -> Proof:
     """A proof from its JSON; Invalid when it is none."""
     try:
-        return msgspec.json.decode(content, type=Proof)
+        return json_decoder(Proof).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"is no proof: {error}") from error
 
@@ -89,7 +90,7 @@ def check(proof: Proof, known_fingerprint: str | None = None) -> Proven:
         public = bytes.fromhex(proof.public_key)
         path = [bytes.fromhex(step) for step in proof.path]
         key = Ed25519PublicKey.from_public_bytes(public)
-        checkpoint = msgspec.json.decode(proof.checkpoint.body, type=Checkpoint)
+        checkpoint = json_decoder(Checkpoint).decode(proof.checkpoint.body)
     except (ValueError, msgspec.DecodeError) as error:
         raise Invalid(f"cannot be read: {error}") from error
     root = merkle.climb(merkle.leaf(proof.record), proof.position, proof.records, path)
@@ -136,8 +137,8 @@ def _vouching(checkpoints: Path, log: str, name: str, root: str) -> Signed:
     for line in checkpoints.read_bytes().splitlines() if checkpoints.exists() else []:
         if name.encode() not in line:
             continue
-        signed = msgspec.json.decode(line, type=Signed)
-        for vouched in msgspec.json.decode(signed.body, type=Checkpoint).segments:
+        signed = json_decoder(Signed).decode(line)
+        for vouched in json_decoder(Checkpoint).decode(signed.body).segments:
             if (vouched.log, vouched.segment) == (log, name) and vouched.root is not None:
                 if vouched.root == root:
                     return signed

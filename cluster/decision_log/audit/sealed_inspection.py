@@ -18,6 +18,7 @@ from windvane.cluster.decision_log.read.columns import DATASETS, Dataset, schema
 from windvane.cluster.decision_log.read.seal import MARK, SEAL, Seal, leaf_prefixes
 from windvane.cluster.decision_log.write import chain
 from windvane.cluster.decision_log.write.segment import FRAME, LINK_BYTES, Header, frames, read_header, sealed_path
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Invalid
 
 
@@ -71,8 +72,8 @@ def _file(dataset: Dataset, path: Path) -> _File:
     """Raises one of `_UNREADABLE`: a file can be changed in more ways than one error has names."""
     stored = pq.read_table(path, memory_map=False)
     marks = stored.schema.metadata or {}
-    header = msgspec.json.decode(marks[MARK], type=Header)
-    seal = msgspec.json.decode(marks[SEAL], type=Seal) if SEAL in marks else None
+    header = json_decoder(Header).decode(marks[MARK])
+    seal = json_decoder(Seal).decode(marks[SEAL]) if SEAL in marks else None
     position, record = stored["position"].cast(pa.int64()), stored["record"].cast(pa.binary())
     if position.null_count or record.null_count:
         raise Invalid("rows lack their record")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import msgspec
 import pyarrow.parquet as pq
 
 from windvane.cluster.decision_log.read.columns import Table
@@ -11,6 +10,7 @@ from windvane.cluster.decision_log.read.seal import MARK
 from windvane.cluster.decision_log.read.selection import Selection
 from windvane.cluster.decision_log.write.segment import Column, Header, live_names, live_path, read_header, sealed_path
 from windvane.cluster.decision_log.write.trail import TRAIL
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import NotFound
 
 
@@ -55,4 +55,4 @@ def _header(root: Path, name: str) -> Header | None:
     if not path.exists():
         return None
     mark = (pq.read_schema(path).metadata or {}).get(MARK)
-    return None if mark is None else msgspec.json.decode(mark, type=Header)
+    return None if mark is None else json_decoder(Header).decode(mark)

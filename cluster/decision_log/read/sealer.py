@@ -15,6 +15,7 @@ from windvane.cluster.decision_log.read.columns import Dataset, Proof, Table, ro
 from windvane.cluster.decision_log.read.seal import MARK, SEAL, Seal, sealed
 from windvane.cluster.decision_log.write.live import claim
 from windvane.cluster.decision_log.write.segment import Header, live_names, live_path, read_header, sealed_path, torn
+from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Invalid, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def _demand_free(path: Path, header: Header) -> None:
     """Raise Conflict when the place belongs to another segment: its own records may replace a file, nothing else."""
     if path.exists():
         mark = (pq.read_schema(path).metadata or {}).get(MARK)
-        if mark is None or msgspec.json.decode(mark, type=Header) != header:
+        if mark is None or json_decoder(Header).decode(mark) != header:
             raise Conflict(f"{path} holds another segment of that name: move one of them away")
 
 
