@@ -24,6 +24,7 @@ STAKE = 0.01  # share of the base rate's entropy that may be lost before it is w
 ASSUMED_BLOCKS = 5  # windows of history that the assumption about day effects weighs as much as
 LEAST_SPREAD = 0.01  # of log-odds, squared: scores that hardly differ promise no slope
 _LAGS = 6  # windows over which the effects of one are felt in the next ones, at most
+_HALF = 14  # windows on either side that a local mean is taken over: four times an effect's longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,9 @@ def day_effect(history: Sequence[Block], promise: Promise, assumed: float) -> fl
 
     The long-run variance of the windows' deviations (Newey and West 1987, Bartlett weights) less their sampling
     variance; `assumed` counts as five windows, so that a version without any history is not taken for calm. Deviations
-    are taken as differences, over sqrt(2), of windows further apart than effects last: that leaves the variance of
-    effects as it is and takes most of a trend out. A concept that turns over months is no effect of days: an alarm that
-    took it for one would never come.
+    are taken from their mean over four weeks of windows, so that a concept that turns over months is no effect of days:
+    an alarm that took it for one would never come. The mean takes some of an effect along; the variance is scaled by
+    what that is of the longest effect.
     """
     if not history:
         return assumed
@@ -152,15 +153,24 @@ def day_effect(history: Sequence[Block], promise: Promise, assumed: float) -> fl
     sampling = float(np.mean([each.variance(promise) / each.n for each in history]))
     n = len(deviations)
     lags = min(_LAGS, n // 4)
-    apart = lags + 1
-    if n >= 2 * apart:
-        deviations = (deviations[apart:] - deviations[:-apart]) / sqrt(2.0)
-    long_run = plain = float(deviations @ deviations) / len(deviations)
+    longest, scale = _LAGS + 1, 1.0
+    if n >= 2 * longest:
+        deviations = deviations - _local_means(deviations)
+        scale = (1.0 - longest / (2 * _HALF + 1)) ** -2
+    long_run = plain = float(deviations @ deviations) / n
     for lag in range(1, lags + 1):
-        products = float(deviations[lag:] @ deviations[:-lag])
-        long_run += 2.0 * (1.0 - lag / (lags + 1)) * products / len(deviations)
-    beyond = max(max(long_run, plain) - sampling, 0.0)
+        long_run += 2.0 * (1.0 - lag / (lags + 1)) * float(deviations[lag:] @ deviations[:-lag]) / n
+    beyond = max(scale * max(long_run, plain) - sampling, 0.0)
     return (ASSUMED_BLOCKS * assumed + n * beyond) / (ASSUMED_BLOCKS + n)
+
+
+def _local_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of up to `_HALF` values before, the value itself, and as many after; of float[n], as float[n]."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    low, high = np.maximum(places - _HALF, 0), np.minimum(places + _HALF + 1, len(values))
+    means: NDArray[np.float64] = (total[high] - total[low]) / (high - low)
+    return means
 
 
 def standardised(of: Block, promise: Promise, sign: int, effect: float, reference: Block | None) -> tuple[float, float]:
