@@ -60,7 +60,7 @@ bench: $(READY) ## the fast path beside its peers: about 30 minutes, wants an id
 bench-quick: $(READY) ## the same in brief: floor, Ray Serve, the fastest peer, Windvane; under 3 minutes
 	@$(BIN)/python -m benchmarks --quick
 
-bench-loop: $(READY) ## the loop in 38 worlds nobody tuned it to, beside blind schedules and hindsight: about 20 minutes
+bench-loop: $(READY) ## the loop in 39 worlds nobody tuned it to, beside blind schedules and hindsight: about 20 minutes
 	@$(BIN)/python -m benchmarks.loop
 
 bench-loop-quick: $(READY) ## the same in nine worlds, under 5 minutes
