@@ -69,7 +69,7 @@ class WatchState:
     promises: PromiseState = field(default_factory=PromiseState)
     drift_window: int | None = None  # newest window whose rows were measured
     performance_window: int | None = None  # newest window whose labels were measured
-    since: datetime | None = None  # event time at which the newest change is taken to have begun
+    since: datetime | None = None  # event time at which the newest change began that a champion was made for
     label_wait: float = 0.0  # seconds that labels take, as last measured
     told: tuple[str, ...] = ()  # breaches of the champion that were told and go on: told once, not in every window
     note: str = ""  # why nothing is asked for now
@@ -86,13 +86,18 @@ class WatchState:
         """Whether a decision was saved and not yet acted on."""
         return bool(self.untold) or self.wanted is not None
 
-    def for_champion(self, version: int) -> "WatchState":
-        """The state to go on with: a new champion's windows are all to be measured."""
+    def for_champion(self, version: int, began: datetime | None = None) -> "WatchState":
+        """The state to go on with: a new champion's windows are all to be measured.
+
+        `began` is when the change began that it was made for. Before a version made for it has proven itself a change
+        is a guess: a storm of three days breaks promises too, and is no reason to forget the rows before it.
+        """
         if self.trigger.version == version:
             return self
         return replace(
             self,
             promises=self.promises.for_new_champion(),
+            since=began or self.since,
             drift_window=None,
             performance_window=None,
             told=(),
@@ -144,7 +149,7 @@ def decide(
         until = _labels_until(spec, looked)
         moment = datetime.fromtimestamp(seen.clock, UTC)
         request = Wanted(proposal.cause, why, names, seen.wall, moment, since, until)
-    return replace(looked, trigger=trigger, since=since, note=why, untold=told, wanted=request), worst
+    return replace(looked, trigger=trigger, note=why, untold=told, wanted=request), worst
 
 
 def future_told(state: WatchState, champion: int, furthest: float, now: datetime) -> WatchState:

@@ -169,7 +169,9 @@ class Watcher:
         if champion is None:
             return
         before, revision = self._states.load(model)
-        state = (before or WatchState()).for_champion(champion)
+        state = before or WatchState()
+        if state.trigger.version != champion:
+            state = state.for_champion(champion, self._began(model, champion))
         if state.owes():
             return  # finishing it was not possible just now
         wall = None if spec.data.time is not None else now.timestamp()
@@ -190,6 +192,11 @@ class Watcher:
             revision = self._states.save(model, after, revision)
             if after.owes():
                 self._act(model, after, revision, recovered=False)
+
+    def _began(self, model: str, champion: int) -> datetime | None:
+        """When the change began for which findings had that version made."""
+        made = (each for each in requests_of(self._store, model) if each.version == champion)
+        return next((each.since for each in made if each.cause == "findings"), None)
 
     def _circumstances(self, model: str, clock: float, now: datetime) -> Circumstances:
         known = requests_of(self._store, model)

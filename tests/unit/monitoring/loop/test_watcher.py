@@ -1,7 +1,7 @@
 """From a breach to a registered version, tick by tick; and the same whatever effect the process dies at."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from tests.worlds.fakes import FakeJobs, Fuse
 from tests.worlds.watched import DAY, LOST, NOW, REFERENCE, SPEC, FakeMonitor, World, tick, window, world
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
-from windvane.monitoring.loop.requests import requests_of
+from windvane.monitoring.loop.requests import Cause, open_request, requests_of
 from windvane.monitoring.loop.watcher import FINDING
 
 FINE = replace(REFERENCE, n=5000, positives=1000)
@@ -146,6 +146,21 @@ def test_a_new_champion_is_watched_from_its_own_windows() -> None:
     tick(it, 1)
     state = it.watcher().state("delay")
     assert (state.trigger.version, state.trigger.streaks, state.drift_window) == (2, {}, 9)
+
+
+@pytest.mark.parametrize(("cause", "kept"), [("findings", NOW), ("growth", None)])
+def test_a_change_counts_as_begun_once_a_version_made_for_it_is_champion(cause: Cause, kept: datetime | None) -> None:
+    """A storm broke the flights' promises for three days; what forgot the rows before it was worse for months."""
+    it = world(window(8))
+    tick(it)
+    open_request(it.store, "delay", "why", cause, (), NOW, NOW, since=NOW)
+    tick(it, 1)
+    it.finish_job()
+    tick(it, 3)
+    assert it.watcher().state("delay").since is None, "that version is a candidate yet"
+    it.registry.set_champion("delay", 2)
+    tick(it, 6)
+    assert it.watcher().state("delay").since == kept
 
 
 def test_a_quiet_tick_writes_nothing() -> None:
