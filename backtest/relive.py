@@ -13,7 +13,7 @@ from windvane.cluster.store import Event
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.observation import Observation
 from windvane.monitoring.counts.profile import Profile
-from windvane.monitoring.loop.watch import MonitorView, view
+from windvane.monitoring.loop.retrain_decision import MonitorView, view
 from windvane.monitoring.loop.watcher import Watcher
 
 TICK_SECONDS = 1.0  # as control ticks

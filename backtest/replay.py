@@ -21,7 +21,7 @@ from windvane.monitoring.counts.observation import Observation
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.loop.requests import record_version, requests_of
-from windvane.monitoring.loop.watch import MonitorView, view
+from windvane.monitoring.loop.retrain_decision import MonitorView, view
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.training.order import Order, read_order

@@ -15,9 +15,9 @@ from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.evaluate.evaluate import estimates_of
 from windvane.training.evaluate.incomparable import incomparable
 from windvane.training.fit.engine import Engine, Fitted
-from windvane.training.making import Made, make
 from windvane.training.order import Order
 from windvane.training.rows.examples import Examples
+from windvane.training.training_pipeline import Made, make
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.counts.snapshot import Snapshot, WindowPerformance
 from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.findings import WindowMeasures
-from windvane.monitoring.loop.watch import MonitorView, view
+from windvane.monitoring.loop.retrain_decision import MonitorView, view
 
 CHUNK = 5000  # records joined between two turns of the event loop: about 20 ms
 

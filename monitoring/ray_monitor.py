@@ -19,7 +19,7 @@ from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.snapshot import Snapshot, WindowPerformance
 from windvane.monitoring.evidence import Evidence
-from windvane.monitoring.loop.watch import MonitorView
+from windvane.monitoring.loop.retrain_decision import MonitorView
 from windvane.monitoring.monitor import Monitor
 
 NAMESPACE = "windvane"

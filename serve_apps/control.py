@@ -46,8 +46,8 @@ from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
 from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes, server_metadata, unready
-from windvane.serve_apps.admin.keys import KeyAdmin
-from windvane.serve_apps.admin.models import ModelAdmin
+from windvane.serve_apps.admin.key_admin import KeyAdmin
+from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.records.archive import Archive
 from windvane.serve_apps.admin.records.audit_loop import AuditLoop
 from windvane.serve_apps.admin.records.records import RecordsAdmin
@@ -59,7 +59,7 @@ from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
 from windvane.serve_apps.serve_logging import attach
 from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
-from windvane.serve_apps.ticks.event_clock import StampedStore
+from windvane.serve_apps.ticks.event_time_store import StampedStore
 from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
 from windvane.serve_apps.ticks.model_ticks import ModelTicks
 from windvane.serve_apps.ticks.ray_metrics import RayMetrics

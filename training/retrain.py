@@ -36,13 +36,13 @@ from windvane.training.evaluate.plots import Pictures
 from windvane.training.export import export
 from windvane.training.export.lineage import describe, figures
 from windvane.training.fit.engine import Engine, Work
-from windvane.training.making import judge, weigh
 from windvane.training.order import Order, read_order
 from windvane.training.progress import Progress
 from windvane.training.rows.examples import Examples
+from windvane.training.rows.holdout_split import slices
 from windvane.training.rows.labelled_rows import gather, gather_from
-from windvane.training.rows.slices import slices
 from windvane.training.rows.sources import public
+from windvane.training.training_pipeline import judge, weigh
 
 MOST_THREADS = 8  # beyond them trees of some ten thousand rows grow no faster
 

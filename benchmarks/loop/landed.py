@@ -8,10 +8,10 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.fit.engine import Search, Work
-from windvane.training.making import judge
 from windvane.training.order import Order
-from windvane.training.rows.slices import slices
+from windvane.training.rows.holdout_split import slices
 from windvane.training.search.space import default_settings
+from windvane.training.training_pipeline import judge
 
 __all__ = ["LANDED", "LandedTrainer", "Scores", "landed_spec"]
 LANDED = ", by the rules before"

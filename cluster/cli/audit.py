@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from windvane.cluster.audit_paths import AuditPaths
-from windvane.cluster.cli.told import tell_of
+from windvane.cluster.cli.read_audit import tell_of
 from windvane.cluster.decision_log.audit.verify import Report
 from windvane.cluster.decision_log.audit.verify import verify as verify_logs
 from windvane.cluster.decision_log.vault.key_file import public_key

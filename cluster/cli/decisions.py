@@ -48,7 +48,7 @@ def outcomes(model: str, outcomes: str) -> None:
 def decisions(model: str, sql: str | None, limit: int | None, as_json: bool, out: Path | None) -> None:
     """Read MODEL's decision log, or `control`'s: who did what. That it was read goes on record."""
     from windvane.cluster.audit_paths import AuditPaths
-    from windvane.cluster.cli.told import tell_of
+    from windvane.cluster.cli.read_audit import tell_of
     from windvane.cluster.decision_log.read import tabular
     from windvane.cluster.decision_log.read.query import Query
 

@@ -146,7 +146,7 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
     if folder is not None and version is not None:
         raise click.UsageError("give --policies or --version, not both")
     from windvane.cluster.audit_paths import AuditPaths
-    from windvane.cluster.cli.told import tell_of
+    from windvane.cluster.cli.read_audit import tell_of
     from windvane.cluster.decision_log.read.query import Query
     from windvane.cluster.policies.cedar_policy import CedarPolicy
     from windvane.cluster.policies.cedar_rules import compile_policies

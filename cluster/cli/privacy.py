@@ -49,7 +49,7 @@ def erase(subject: str, reason: str, yes: bool) -> None:
 def rotate_key() -> None:
     """Put a fresh master key in place of the present one, which opens nothing any more; Windvane has to be down."""
     from windvane.cluster.audit_paths import AuditPaths
-    from windvane.cluster.cli.told import tell_of
+    from windvane.cluster.cli.read_audit import tell_of
 
     settings = load_settings()
     if addresses.dashboard_url(settings) is not None:

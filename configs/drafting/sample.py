@@ -10,8 +10,8 @@ from windvane.configs.complaint import BadDeclaration, Complaint
 from windvane.configs.schema import Source
 from windvane.configs.tables.bad_table import BadTable
 from windvane.configs.tables.listing import listing
-from windvane.configs.tables.public import public
 from windvane.configs.tables.source import read_source
+from windvane.configs.tables.url_redaction import public
 
 WHOLE_BYTES = 512 * 2**20  # up to here every row is read
 SAMPLE_ROWS = 1_000_000

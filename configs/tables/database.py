@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from windvane.configs.tables.bad_table import BadTable
 from windvane.configs.tables.files import from_values
-from windvane.configs.tables.public import public
 from windvane.configs.tables.unify import Part, plain, unify
+from windvane.configs.tables.url_redaction import public
 
 ROWS_AT_ONCE = 50_000
 

@@ -12,8 +12,8 @@ from windvane.configs.tables.database import read_query
 from windvane.configs.tables.files import absent_from, names_in, notes_on, part
 from windvane.configs.tables.function import call
 from windvane.configs.tables.listing import Listed, listing
-from windvane.configs.tables.public import public
 from windvane.configs.tables.unify import Part, unify
+from windvane.configs.tables.url_redaction import public
 
 SPANS = b"windvane.files"  # schema metadata: which rows came from which file, so that a row can be named
 Reader = Callable[[Sequence[Listed], Collection[str] | None], list[Part]]

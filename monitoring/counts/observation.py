@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from windvane.cluster.decision_log.record import BriefRecord, Record
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Merged
-from windvane.monitoring.counts.event_clock import SHARE, newest_window
 from windvane.monitoring.counts.joins import Joins
 from windvane.monitoring.counts.label_ages import LabelAges
 from windvane.monitoring.counts.labelled_windows import (
@@ -26,6 +25,7 @@ from windvane.monitoring.counts.recent_versions import RecentVersions
 from windvane.monitoring.counts.shipment import latency_quantile, slower_than, unpack
 from windvane.monitoring.counts.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
 from windvane.monitoring.counts.traffic import TrafficMeter
+from windvane.monitoring.counts.watermark import SHARE, newest_window
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.monitoring.findings import WindowMeasures, labels_complete
 from windvane.monitoring.statistics.calibration import Block

@@ -19,8 +19,8 @@ from windvane.monitoring.findings import Finding
 from windvane.monitoring.loop.attempts import begin, overdue, ready, settle
 from windvane.monitoring.loop.requests import RetrainRequest, change, open_request, requests_of
 from windvane.monitoring.loop.requests import shelf as request_shelf
+from windvane.monitoring.loop.retrain_decision import MonitorView, WatchState, decide, future_told
 from windvane.monitoring.loop.triggers import Circumstances
-from windvane.monitoring.loop.watch import MonitorView, WatchState, decide, future_told
 from windvane.monitoring.notices import tell
 
 WATCH = "watch"  # store kind of the WatchState, key model

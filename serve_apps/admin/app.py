@@ -17,9 +17,9 @@ from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.docs_page import page
 from windvane.serve_apps.admin.governance.routes import Governance, add_governance_routes
+from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.key_routes import add_key_routes
-from windvane.serve_apps.admin.keys import KeyAdmin
-from windvane.serve_apps.admin.models import ModelAdmin
+from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.probes import Probes, methods_at, options
 from windvane.serve_apps.admin.records.records import RecordsAdmin

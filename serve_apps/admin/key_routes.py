@@ -12,7 +12,7 @@ from windvane.cluster.callers.rate import Limit
 from windvane.configs.access import FASTEST, Role
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance import replies
-from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.route_auth import caller_of, needs_all_models
 from windvane.serve_apps.admin.route_policy import permitted
 

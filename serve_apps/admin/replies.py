@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from windvane.cluster.registry import Standing
 from windvane.monitoring.loop import requests
-from windvane.serve_apps.rollout.plan import Phase
+from windvane.serve_apps.rollout.rollout_record import Phase
 from windvane.serve_apps.rollout.verdict import Outcome
 
 Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]

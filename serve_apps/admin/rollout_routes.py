@@ -10,7 +10,7 @@ from windvane.cluster.policies.policy import APPROVE, approve_context
 from windvane.configs.access import Role
 from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
-from windvane.serve_apps.admin.models import ModelAdmin
+from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.route_auth import READERS, caller_of, needs
 from windvane.serve_apps.admin.route_policy import VIEW, permitted
 

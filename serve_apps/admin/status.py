@@ -25,7 +25,7 @@ from windvane.serve_apps.admin.replies import (
     WaitStatus,
 )
 from windvane.serve_apps.rollout.approval import plan_digest, required, waits
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.rollout.verdict import Verdict
 from windvane.serve_apps.traffic.router import Split
 

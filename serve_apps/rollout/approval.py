@@ -9,7 +9,7 @@ import msgspec
 from windvane.cluster.errors import Conflict
 from windvane.cluster.policies import approval
 from windvane.cluster.policies.approval import Change
-from windvane.serve_apps.rollout.plan import Rollout, note
+from windvane.serve_apps.rollout.rollout_record import Rollout, note
 from windvane.serve_apps.rollout.verdict import Guardrail, Verdict, conclude
 
 APPROVAL = "approval"  # the guardrail's name

@@ -12,7 +12,7 @@ from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.loop.requests import requests_of
 from windvane.serve_apps.rollout.guardrails.latency import lasts
 from windvane.serve_apps.rollout.offline import Offline, offline_of
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 
 EARLY = 0.25  # of the time that a proof takes at least: what is lost when another begins
 PATIENCE = 2  # times as long as the proof takes at least, before a fresher candidate may come in between

@@ -16,7 +16,11 @@ from windvane.serve_apps.rollout.effects import Effects, Held
 from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stand
 from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, Judge, remember
 from windvane.serve_apps.rollout.guardrails.latency import follow
-from windvane.serve_apps.rollout.machine import (
+from windvane.serve_apps.rollout.observation import Sight
+from windvane.serve_apps.rollout.ports import EvidencePort, SwitchboardPort
+from windvane.serve_apps.rollout.rollout_record import RETURNED, Rollout
+from windvane.serve_apps.rollout.starting import StartOrder, demand_free, started
+from windvane.serve_apps.rollout.state_machine import (
     advance,
     come_into_force,
     go_back,
@@ -27,10 +31,6 @@ from windvane.serve_apps.rollout.machine import (
     retire,
     set_back,
 )
-from windvane.serve_apps.rollout.plan import RETURNED, Rollout
-from windvane.serve_apps.rollout.ports import EvidencePort, SwitchboardPort
-from windvane.serve_apps.rollout.sight import Sight
-from windvane.serve_apps.rollout.starting import StartOrder, demand_free, started
 from windvane.serve_apps.rollout.undo import make_way, undo, undo_before
 from windvane.serve_apps.rollout.verdict import Guardrail
 

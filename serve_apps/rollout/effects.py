@@ -8,10 +8,10 @@ from windvane.cluster.errors import Conflict, NotFound, Unavailable
 from windvane.cluster.registry import Registry, Standing
 from windvane.cluster.store import Shelf, Store
 from windvane.monitoring.notices import Notice, tell
-from windvane.serve_apps.rollout.machine import go_back
-from windvane.serve_apps.rollout.plan import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
+from windvane.serve_apps.rollout.demanded_split import same_routing, split_of, steady
 from windvane.serve_apps.rollout.ports import Displaced, SwitchboardPort
-from windvane.serve_apps.rollout.routing import same_routing, split_of, steady
+from windvane.serve_apps.rollout.rollout_record import PAST, PINS, RETURNED, ROLLOUT, Phase, Pins, Rollout, note
+from windvane.serve_apps.rollout.state_machine import go_back
 from windvane.serve_apps.traffic.router import SPLIT, Split
 
 logger = logging.getLogger(__name__)

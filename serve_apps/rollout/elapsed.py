@@ -7,7 +7,7 @@ the record, so a controller that was away goes on where it stood; the time it wa
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 
 LEAST_LOOKS = 10  # before what is waited for is over
 LONGEST_GAP = timedelta(seconds=30)  # between two looks, that counts in full: they are a second apart, some are slow

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.registry import Registry
-from windvane.serve_apps.rollout.plan import RETURNED
 from windvane.serve_apps.rollout.ports import ReplicaReport, SwitchboardPort
+from windvane.serve_apps.rollout.rollout_record import RETURNED
 from windvane.serve_apps.traffic.router import Split
 
 PATIENCE_SECONDS = 10.0  # that a new version may hold its split up; replicas then fetch for themselves

@@ -6,9 +6,9 @@ from datetime import datetime
 from windvane.cluster.errors import Conflict, Invalid
 from windvane.cluster.registry import Standing, Version
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.rollout.machine import begin
 from windvane.serve_apps.rollout.offline import offline_of
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import begin
 from windvane.serve_apps.rollout.undo import predecessor_of
 from windvane.serve_apps.traffic.router import Split
 

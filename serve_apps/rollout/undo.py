@@ -5,8 +5,8 @@ from datetime import datetime
 
 from windvane.cluster.errors import Conflict
 from windvane.configs.sized_plan import in_words
-from windvane.serve_apps.rollout.machine import go_back
-from windvane.serve_apps.rollout.plan import Predecessor, Rollout
+from windvane.serve_apps.rollout.rollout_record import Predecessor, Rollout
+from windvane.serve_apps.rollout.state_machine import go_back
 
 
 def predecessor_of(before: Rollout | None, now: datetime) -> Predecessor | None:

@@ -32,13 +32,13 @@ from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes
-from windvane.serve_apps.admin.keys import KeyAdmin
-from windvane.serve_apps.admin.models import ModelAdmin
+from windvane.serve_apps.admin.key_admin import KeyAdmin
+from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.route_auth import RouteAuth
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 
 SEEN = Snapshot(
     model=MODEL,

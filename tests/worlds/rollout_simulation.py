@@ -15,8 +15,8 @@ from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, 
 from windvane.serve_apps.rollout.elapsed import stand
 from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, remember
 from windvane.serve_apps.rollout.guardrails.latency import follow
-from windvane.serve_apps.rollout.machine import advance, begin, come_into_force
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import advance, begin, come_into_force
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OBJECTIVE_MS = 50.0

@@ -16,8 +16,8 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
 from windvane.monitoring.loop.requests import open_request, record_version, shelf
 from windvane.serve_apps.rollout.controller import RolloutController
-from windvane.serve_apps.rollout.plan import Rollout
 from windvane.serve_apps.rollout.ports import Displaced
+from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.traffic.router import Split
 
 MODEL = "flight-delay"

@@ -12,7 +12,7 @@ from windvane.configs.schema import Action, DecisionRule, Feature, ModelSpec, Mo
 from windvane.monitoring.counts.labelled_windows import LabelledSpan
 from windvane.monitoring.findings import FeatureMeasure, WindowMeasures
 from windvane.monitoring.loop.requests import record_version
-from windvane.monitoring.loop.watch import MonitorView
+from windvane.monitoring.loop.retrain_decision import MonitorView
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.statistics.performance import Performance
 

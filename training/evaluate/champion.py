@@ -10,7 +10,7 @@ from windvane.cluster.bundle import Bundle
 from windvane.cluster.encoding import Encoder
 from windvane.cluster.registry import Registry
 from windvane.training.evaluate.incomparable import incomparable
-from windvane.training.fit.light import xgboost
+from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.training.evaluate.evaluate import CALIBRATION_BINS
-from windvane.training.fit.light import xgboost
+from windvane.training.fit.xgboost_import import xgboost
 
 EXPLAINED_ROWS = 400  # exact contributions cost 2-3 ms a row
 SHOWN_FEATURES = 15

@@ -17,7 +17,7 @@ from windvane.monitoring.comparison import REFERENCE
 from windvane.monitoring.counts.profile import Profile
 from windvane.training.export.onnx_trees import has_categories, to_tree_ensemble
 from windvane.training.fit.engine import Fitted
-from windvane.training.fit.light import xgboost
+from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples
 from windvane.training.rows.sources import public
 

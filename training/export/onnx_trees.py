@@ -10,7 +10,7 @@ from math import log
 from typing import Any
 
 from windvane.cluster.bundle import ONNX_INPUT
-from windvane.training.fit.light import xgboost
+from windvane.training.fit.xgboost_import import xgboost
 
 LEAF, LESS, EQUAL = "LEAF", "BRANCH_LT", "BRANCH_EQ"
 _OPSET, _ML_OPSET, _IR = 15, 3, 8

@@ -8,8 +8,8 @@ from statistics import fmean, stdev
 from typing import Protocol
 
 from windvane.configs.schema import Training
-from windvane.training.fit.light import xgboost
 from windvane.training.fit.settings import FitSettings
+from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples
 
 

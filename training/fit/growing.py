@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.training.fit.light import xgboost
 from windvane.training.fit.linear import Linear, fit_linear
 from windvane.training.fit.settings import FIXED, FitSettings
-from windvane.training.fit.unknowns import with_unknowns
+from windvane.training.fit.unseen_categories import with_unknowns
+from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples
 
 STEPS_DEPTH = 7  # of a tree that stands for one feature's straight line: 128 steps

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from windvane.training.fit.engine import Trial
 from windvane.training.fit.growing import Start, begin, kinds_of, lines_of, matrix_of
-from windvane.training.fit.light import xgboost
 from windvane.training.fit.settings import FitSettings
-from windvane.training.fit.unknowns import with_unknowns
+from windvane.training.fit.unseen_categories import with_unknowns
+from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples
 
 ROUNDS_PER_STEP = 10

@@ -15,10 +15,10 @@ from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import Training
 from windvane.training.fit.engine import Fitted
 from windvane.training.fit.growing import grow, kinds_of, lines_of
-from windvane.training.fit.light import xgboost
 from windvane.training.fit.settings import FitSettings
 from windvane.training.fit.share import most_workers, share
-from windvane.training.fit.unknowns import with_unknowns
+from windvane.training.fit.unseen_categories import with_unknowns
+from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples
 
 JUDGED, SERVED = "judged.ubj", "served.ubj"

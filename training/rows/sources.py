@@ -10,9 +10,9 @@ from windvane.configs.schema import Attribute, Feature, ModelSpec, Source
 from windvane.configs.tables.bad_table import BadTable
 from windvane.configs.tables.files import part
 from windvane.configs.tables.listing import Listed
-from windvane.configs.tables.public import public as public
 from windvane.configs.tables.source import read_source
 from windvane.configs.tables.unify import Part
+from windvane.configs.tables.url_redaction import public as public
 
 LARGE_BYTES = 512 * 2**20  # from here on files are read by tasks; below, starting them costs more
 MANY_FILES = 64

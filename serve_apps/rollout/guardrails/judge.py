@@ -10,7 +10,7 @@ from windvane.serve_apps.rollout.elapsed import least_duration
 from windvane.serve_apps.rollout.guardrails.confidence import rate_difference_evidence, rate_evidence
 from windvane.serve_apps.rollout.guardrails.latency import latency_guardrail
 from windvane.serve_apps.rollout.guardrails.loss import Loss, loss_guardrail, loss_of
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 
 EPOCHS_BESIDE = 3  # besides the steps: the shadow, and comparisons once more from full weight

@@ -11,7 +11,7 @@ from math import log
 
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.serve_apps.rollout.guardrails.confidence import rate_difference_evidence, rate_evidence
-from windvane.serve_apps.rollout.plan import Lateness, Rollout
+from windvane.serve_apps.rollout.rollout_record import Lateness, Rollout
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome
 
 ALLOWED = (

@@ -8,7 +8,7 @@ from windvane.configs.sized_plan import SizedPlan, in_words
 from windvane.monitoring.evidence import Evidence
 from windvane.serve_apps.rollout.guardrails.confidence import reach
 from windvane.serve_apps.rollout.offline import FIRST_LOOK, Offline
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome
 
 ASSUMED_WINDOWS = 5  # that the assumption of how much windows differ weighs as much as

@@ -20,7 +20,7 @@ from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime import addresses
-from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.key_admin import KeyAdmin
 
 
 class Shell:

@@ -14,7 +14,7 @@ from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
 from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.route_auth import RouteAuth
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog

@@ -18,7 +18,7 @@ from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.app import make_app
-from windvane.serve_apps.admin.keys import KeyAdmin
+from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth, roles_of
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.worlds.rollout_world import MODEL, Killed, World
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound
 from windvane.cluster.policies.approval import LOOP, same_person
-from windvane.serve_apps.rollout.plan import RETURNED
+from windvane.serve_apps.rollout.rollout_record import RETURNED
 
 REFUSALS = (Conflict, Forbidden, Invalid, NotFound)
 RARELY = st.sampled_from((False, False, False, True))

@@ -8,7 +8,7 @@ from windvane.cluster.errors import Conflict, Forbidden
 from windvane.cluster.policies.approval import LOOP
 from windvane.configs.schema import Plan
 from windvane.serve_apps.rollout.approval import APPROVAL, plan_digest
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 
 WAITS = "waits for approval by somebody other than ada"
 

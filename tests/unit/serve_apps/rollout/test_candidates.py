@@ -10,9 +10,9 @@ from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.serve_apps.rollout.candidates import Picked, again, yields
-from windvane.serve_apps.rollout.machine import begin, go_back, promote
 from windvane.serve_apps.rollout.offline import Offline
-from windvane.serve_apps.rollout.plan import Lateness, Rollout
+from windvane.serve_apps.rollout.rollout_record import Lateness, Rollout
+from windvane.serve_apps.rollout.state_machine import begin, go_back, promote
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.serve_apps.rollout.test_controller import world
 from tests.worlds.rollout_world import MODEL, Killed, Killer, Report, World
 from windvane.cluster.errors import Conflict
-from windvane.serve_apps.rollout.plan import RETURNED, Rollout
+from windvane.serve_apps.rollout.rollout_record import RETURNED, Rollout
 
 
 def promoted(made: World) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from windvane.configs.schema import Objectives, Plan
 from windvane.serve_apps.rollout.elapsed import least_duration, stand, stay_warm, wait
-from windvane.serve_apps.rollout.machine import begin, come_into_force
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import begin, come_into_force
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(shadow_min_duration=timedelta(hours=1), bake=timedelta(seconds=20), rollback_window=timedelta(hours=10))

@@ -8,9 +8,9 @@ from tests.worlds.rollout_world import SPEC, START, version_of
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import Evidence, PairedEvidence
 from windvane.serve_apps.rollout.guardrails.loss import loss_guardrail, loss_of
-from windvane.serve_apps.rollout.machine import begin
 from windvane.serve_apps.rollout.offline import Offline, offline_of
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import begin
 
 SURELY_BETTER = Offline(champion=1, n=300, mean=-0.30, error=0.02)
 LATE = Traffic(300.0, 300.0, 40 * 86_400.0)

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.serve_apps.rollout.test_controller import world
-from tests.unit.serve_apps.rollout.test_machine import START, started, walk
+from tests.unit.serve_apps.rollout.test_state_machine import START, started, walk
 from tests.worlds.rollout_world import MODEL, World
 from windvane.cluster.errors import Conflict
-from windvane.serve_apps.rollout.machine import go_back, retire
-from windvane.serve_apps.rollout.plan import Predecessor
-from windvane.serve_apps.rollout.routing import split_of
+from windvane.serve_apps.rollout.demanded_split import split_of
+from windvane.serve_apps.rollout.rollout_record import Predecessor
+from windvane.serve_apps.rollout.state_machine import go_back, retire
 from windvane.serve_apps.rollout.undo import make_way, predecessor_of, undo
 from windvane.serve_apps.traffic.router import Arm
 

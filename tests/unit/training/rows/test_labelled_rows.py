@@ -17,8 +17,8 @@ from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.training.rows.examples import encode, label_delay
+from windvane.training.rows.holdout_split import holdout_start
 from windvane.training.rows.labelled_rows import gather, gather_from
-from windvane.training.rows.slices import holdout_start
 
 CSV = "asked_at,customer,income,bad\n2024-01-03,c,3,1\n2024-01-01,a,1,0\n2024-01-02,b,2,1\n2024-02-01,d,4,0\n"
 

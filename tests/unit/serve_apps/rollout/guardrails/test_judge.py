@@ -10,8 +10,8 @@ from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
 from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, remember
-from windvane.serve_apps.rollout.machine import begin
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import begin
 from windvane.serve_apps.rollout.verdict import Guardrail, Verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ from windvane.configs.schema import Objectives, Plan, Step
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.serve_apps.rollout.guardrails.judge import beyond
 from windvane.serve_apps.rollout.guardrails.latency import DECISIONS, PERSISTENT, follow, lasts, latency_guardrail
-from windvane.serve_apps.rollout.machine import advance, begin
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import advance, begin
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from windvane.configs.schema import Objectives, Plan
 from windvane.monitoring.evidence import Evidence, PairedEvidence
 from windvane.serve_apps.rollout.guardrails.loss import FIRST_LOOK, Loss, loss_guardrail, loss_of
-from windvane.serve_apps.rollout.machine import begin
 from windvane.serve_apps.rollout.offline import Offline
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import begin
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.traffic.router import Arm, Split
 
 

@@ -9,7 +9,9 @@ import pytest
 from windvane.cluster.errors import Conflict
 from windvane.configs.schema import Objectives, Plan, Step
 from windvane.configs.sized_plan import Traffic
-from windvane.serve_apps.rollout.machine import (
+from windvane.serve_apps.rollout.demanded_split import same_routing, split_of
+from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.state_machine import (
     advance,
     begin,
     come_into_force,
@@ -20,8 +22,6 @@ from windvane.serve_apps.rollout.machine import (
     retire,
     set_back,
 )
-from windvane.serve_apps.rollout.plan import Rollout
-from windvane.serve_apps.rollout.routing import same_routing, split_of
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 from windvane.serve_apps.traffic.router import Arm
 

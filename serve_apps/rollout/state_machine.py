@@ -8,11 +8,11 @@ from windvane.cluster.policies.approval import LOOP, Gate
 from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import TELLING_OUTCOMES, in_words
 from windvane.serve_apps.rollout import approval
+from windvane.serve_apps.rollout.demanded_split import same_routing, split_of
 from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stay_warm, wait
 from windvane.serve_apps.rollout.guardrails.latency import PERSISTENT, lasts
 from windvane.serve_apps.rollout.offline import Offline
-from windvane.serve_apps.rollout.plan import Phase, Predecessor, Rollout, note
-from windvane.serve_apps.rollout.routing import same_routing, split_of
+from windvane.serve_apps.rollout.rollout_record import Phase, Predecessor, Rollout, note
 from windvane.serve_apps.rollout.verdict import Verdict
 
 HISTORY = 100  # verdicts kept in the record; events keep them all

@@ -7,7 +7,7 @@ import pytest
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
 from windvane.training.rows.examples import Examples
-from windvane.training.rows.slices import slices
+from windvane.training.rows.holdout_split import slices
 
 SPEC = ModelSpec.model_validate(
     {

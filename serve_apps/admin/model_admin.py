@@ -38,7 +38,7 @@ from windvane.serve_apps.admin.replies import (
 )
 from windvane.serve_apps.protocol.strict_json import pointer_to
 from windvane.serve_apps.rollout.controller import RolloutController
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.traffic.router import SPLIT, Split
 
 NEWEST_EVENTS = 60  # of which findings of one kind are one line in a terminal

@@ -15,9 +15,9 @@ from windvane.monitoring.statistics.calibration import Block, blocks_of
 from windvane.training.evaluate.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
 from windvane.training.evaluate.window_effects import between_windows
 from windvane.training.fit.engine import Engine, Fitted, Search, Work
-from windvane.training.fit.light import xgboost
+from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples, label_delay
-from windvane.training.rows.slices import Slices, slices
+from windvane.training.rows.holdout_split import Slices, slices
 from windvane.training.search.recency import choose
 
 Scores = NDArray[np.float64]

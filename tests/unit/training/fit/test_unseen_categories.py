@@ -3,7 +3,7 @@ import pyarrow as pa
 
 from windvane.training.fit.growing import grown
 from windvane.training.fit.settings import FitSettings
-from windvane.training.fit.unknowns import with_unknowns
+from windvane.training.fit.unseen_categories import with_unknowns
 from windvane.training.rows.examples import Examples
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from windvane.monitoring.findings import Finding, MonitorName
-from windvane.monitoring.loop.watch import WatchState
+from windvane.monitoring.loop.retrain_decision import WatchState
 from windvane.monitoring.loop.watch_notices import window_notices
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

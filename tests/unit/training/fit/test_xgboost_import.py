@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from windvane.training.fit.light import absent
+from windvane.training.fit.xgboost_import import absent
 
 
 def test_a_package_is_absent_only_meanwhile() -> None:

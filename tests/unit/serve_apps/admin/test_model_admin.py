@@ -12,7 +12,7 @@ from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
 from windvane.monitoring.loop.requests import requests_of
 from windvane.serve_apps.admin.inference_server import unready
-from windvane.serve_apps.admin.models import NEWEST_EVENTS
+from windvane.serve_apps.admin.model_admin import NEWEST_EVENTS
 
 DECLARATION = SPEC.model_dump(mode="json")
 

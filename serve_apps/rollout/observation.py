@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from windvane.cluster.errors import Unavailable
 from windvane.monitoring.evidence import Evidence
-from windvane.serve_apps.rollout.plan import Rollout
+from windvane.serve_apps.rollout.demanded_split import split_of
 from windvane.serve_apps.rollout.ports import EvidencePort, ReplicaReport, SwitchboardPort, loading
-from windvane.serve_apps.rollout.routing import split_of
+from windvane.serve_apps.rollout.rollout_record import Rollout
 
 
 class Sight:

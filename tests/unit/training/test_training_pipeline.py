@@ -11,8 +11,8 @@ from windvane.configs.schema import ModelSpec
 from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.evaluate.evaluate import auc
 from windvane.training.evaluate.incomparable import incomparable
-from windvane.training.making import Made, make
 from windvane.training.rows.examples import Examples
+from windvane.training.training_pipeline import Made, make
 
 SPEC = ModelSpec.model_validate(
     {

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.store import Event
-from windvane.serve_apps.ticks.event_clock import StampedStore
+from windvane.serve_apps.ticks.event_time_store import StampedStore
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MARCH = datetime(2013, 3, 7, tzinfo=UTC)
