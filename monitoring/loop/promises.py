@@ -8,7 +8,8 @@ from typing import Literal
 from windvane.monitoring.statistics.calibration import Block, Promise, cost, day_effect, standardised, tolerance
 from windvane.monitoring.statistics.detector import Detector, observe
 
-KEPT_BLOCKS = 60  # windows whose effects are remembered
+# Windows whose effects are remembered: of bad weeks that come once in two months, fewer would often hold none.
+KEPT_BLOCKS = 400
 _STREAMS: tuple[tuple[Promise, int], ...] = (("rate", 1), ("rate", -1), ("slope", 1), ("slope", -1))
 
 
