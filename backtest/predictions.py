@@ -1,4 +1,4 @@
-"""What the versions of a replay say to its rows, and which of them answers each."""
+"""Scores a replay's rows by its versions, and says which of them answers each."""
 
 from collections.abc import Callable
 

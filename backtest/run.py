@@ -1,4 +1,4 @@
-"""What goes into a replay and what comes out: the trainer it asks for versions, the versions, the answers."""
+"""Records of a replay: the trainer it asks for versions, the versions, the answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

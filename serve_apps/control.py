@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -30,7 +28,7 @@ from windvane.cluster.policies.consent import ConsentRecords
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import registry_state
 from windvane.cluster.runtime import grpc_health, head_record
-from windvane.cluster.runtime.processes import step_back
+from windvane.cluster.runtime.processes import run_aside, step_back
 from windvane.cluster.runtime.ray_jobs import RayJobs
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.cluster.sql_store import SqlStore
@@ -144,9 +142,7 @@ class Control:
         )
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
-        # A replica that finds no compiled kernels makes its own.
-        kernels = [sys.executable, "-m", "windvane.serve_apps.versions.kernels"]
-        threading.Thread(target=subprocess.run, args=(kernels,), name="kernels", daemon=True).start()
+        run_aside("windvane.serve_apps.versions.kernels")  # a replica that finds none makes its own
         self._told: dict[str, str] = {}
         self._watched: tuple[str, ...] | None = None
         self._watches = ModelTicks("watch", self._watch, self._going_on)

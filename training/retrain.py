@@ -245,7 +245,7 @@ def _write(line: str) -> None:
 
 
 def command() -> None:
-    """What `windvane-retrain` and `python -m windvane.training.retrain` run."""
+    """Run `windvane-retrain` and `python -m windvane.training.retrain`."""
     have_a_home()
     step_back()
     sys.exit(main())

@@ -38,7 +38,7 @@ class Result:
 
     @property
     def within_noise(self) -> bool:
-        """Whether nobody is surely better, this table looked at by itself."""
+        """True where nobody is surely better, this table looked at by itself."""
         return self.errors <= SURE
 
 
@@ -68,7 +68,7 @@ def judge(
 
 
 def verdict(results: Sequence[Result]) -> tuple[bool, str]:
-    """Whether the bound is held, and the last line.
+    """Say if the bound is held, with the last line.
 
     Of many tables some lie two standard errors off by chance, so a table is worse beyond what the worst of so many
     would be once in twenty runs (Bonferroni): 3.0 standard errors for 39 tables.

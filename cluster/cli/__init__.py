@@ -79,7 +79,7 @@ def _keep_cause(error: Exception) -> None:
 
 
 def command() -> None:
-    """What `windvane` runs."""
+    """Run `windvane`."""
     have_a_home()
     main()
 

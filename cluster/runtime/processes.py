@@ -1,6 +1,9 @@
 """Processes of this Windvane: which of them can wait, and how those it started are found again and ended."""
 
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +24,12 @@ def step_back() -> None:
         with suppress(ProcessLookupError):  # it ended in between
             nice = os.getpriority(os.PRIO_PROCESS, thread.id)
             os.setpriority(os.PRIO_PROCESS, thread.id, max(nice, BEHIND))
+
+
+def run_aside(module: str) -> None:
+    """Run one of our modules in a process of its own, and wait for it in a thread that nobody waits for."""
+    words = [sys.executable, "-m", module]
+    threading.Thread(target=subprocess.run, args=(words,), name=module.rpartition(".")[2], daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)

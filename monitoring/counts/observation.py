@@ -8,16 +8,10 @@ from numpy.typing import NDArray
 
 from windvane.cluster.decision_log.record import BriefRecord, Record
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts import labelled_windows
 from windvane.monitoring.counts.counts import Merged
 from windvane.monitoring.counts.joins import Joins
 from windvane.monitoring.counts.label_ages import LabelAges
-from windvane.monitoring.counts.labelled_windows import (
-    KEPT_WINDOWS,
-    LabelledSpan,
-    columns,
-    count_labelled,
-    performances,
-)
 from windvane.monitoring.counts.measures import feature_measures
 from windvane.monitoring.counts.pairs import Pair
 from windvane.monitoring.counts.profile import Layout, Profile
@@ -93,12 +87,12 @@ class Observation:
         for version, window, score, label in joined.labelled:
             by_version[(version, window)].append((score, label))
         for (version, window), rows in by_version.items():
-            self.add_labelled(version, window, *columns(rows))
+            self.add_labelled(version, window, *labelled_windows.columns(rows))
         by_window: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
         for window, score, label in joined.answered:
             by_window[window].append((score, label))
         for window, rows in by_window.items():
-            self.add_answered(window, *columns(rows))
+            self.add_answered(window, *labelled_windows.columns(rows))
         for window, counted, was in joined.taken_back:
             self._take_back(window, counted, was)
         pairs: defaultdict[tuple[int, int], list[tuple[float, float, float, int]]] = defaultdict(list)
@@ -115,18 +109,18 @@ class Observation:
         """Count decisions of that window that the version scored, as answer or as shadow."""
         self._recent.decided((version,))
         self._scored[(version, window)] += n
-        while len(self._scored) > KEPT_WINDOWS * 10:
+        while len(self._scored) > labelled_windows.KEPT_WINDOWS * 10:
             del self._scored[min(self._scored, key=lambda key: key[1])]
 
     def add_labelled(self, version: int, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
         """Count float64[n] scores of that version whose bool[n] labels became known."""
         self._recent.labelled(version)
-        count_labelled(self._labelled.setdefault(version, {}), window, scores, labels)
+        labelled_windows.count_labelled(self._labelled.setdefault(version, {}), window, scores, labels)
         self._forget()
 
     def add_answered(self, window: int, scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
         """Count float64[n] scores that were answered and whose bool[n] labels became known just now."""
-        count_labelled(self._answered, window, scores, labels)
+        labelled_windows.count_labelled(self._answered, window, scores, labels)
         newest = self._newest_window()
         if newest is not None:
             self._label_ages.add(max(0, newest - window), labels)
@@ -183,7 +177,7 @@ class Observation:
         windows = counted | set(self._labelled.get(version, {}))
         return tuple(self._measure(version, w) for w in sorted(windows) if after is None or w > after)
 
-    def labelled(self, version: int, at_least: int, until: float) -> LabelledSpan | None:
+    def labelled(self, version: int, at_least: int, until: float) -> labelled_windows.LabelledSpan | None:
         """Performance over the newest windows with complete labels that together hold `at_least`, if they do."""
         pooled, windows = LabelledScores(), self._labelled.get(version, {})
         complete = [window for window in sorted(windows) if self._complete(version, window, until)]
@@ -192,7 +186,7 @@ class Observation:
             performance = pooled.performance()
             if performance is not None and performance.n >= at_least:
                 start, end = window * self._window_seconds, (complete[-1] + 1) * self._window_seconds
-                return LabelledSpan(version, start, end, performance)
+                return labelled_windows.LabelledSpan(version, start, end, performance)
         return None
 
     def evidence(self, revision: int, champion: int, candidate: int, since: float) -> Evidence:
@@ -207,7 +201,7 @@ class Observation:
 
     def performances(self) -> tuple[WindowPerformance, ...]:
         """Every window's performance of what was answered (version None) and of each version, oldest first."""
-        return performances([(None, self._answered), *self._labelled.items()], self._window_seconds)
+        return labelled_windows.performances([(None, self._answered), *self._labelled.items()], self._window_seconds)
 
     def snapshot(self, now: float) -> Snapshot:
         """Totals and rates; `now` is the wall clock in Unix seconds."""

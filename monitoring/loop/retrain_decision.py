@@ -86,14 +86,12 @@ class WatchState:
         """Whether a decision was saved and not yet acted on."""
         return bool(self.untold) or self.wanted is not None
 
-    def for_champion(self, version: int, began: datetime | None = None) -> "WatchState":
-        """The state to go on with: a new champion's windows are all to be measured.
+    def for_new_champion(self, began: datetime | None) -> "WatchState":
+        """The state to go on with: all of a new champion's windows are to be measured.
 
         `began` is when the change began that it was made for. Before a version made for it has proven itself a change
         is a guess: a storm of three days breaks promises too, and is no reason to forget the rows before it.
         """
-        if self.trigger.version == version:
-            return self
         return replace(
             self,
             promises=self.promises.for_new_champion(),

@@ -171,7 +171,7 @@ class Watcher:
         before, revision = self._states.load(model)
         state = before or WatchState()
         if state.trigger.version != champion:
-            state = state.for_champion(champion, self._began(model, champion))
+            state = state.for_new_champion(self._began(model, champion))
         if state.owes():
             return  # finishing it was not possible just now
         wall = None if spec.data.time is not None else now.timestamp()
