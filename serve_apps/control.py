@@ -102,7 +102,7 @@ class Control:
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
         self._monitors = RayMonitors()
         cache = home / "cache" / "versions"
-        switchboard = RaySwitchboard(self._settings.store_url)
+        switchboard = RaySwitchboard()
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, paths.vault, self._trail)

@@ -4,6 +4,7 @@ Serve imports this in a process of its own to build the application, then in ano
 whoever deploys waits for both: what only the replica needs is imported by the replica.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -50,7 +51,7 @@ class Gateway:
         from windvane.cluster.mlflow_registry import MlflowRegistry
         from windvane.serve_apps.replica import Replica
         from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-        from windvane.serve_apps.sync.ray_switchboard import RayFeed, RayTopics
+        from windvane.serve_apps.sync.ray_switchboard import RayTopicLine
 
         attach()
         settings = self._settings
@@ -62,8 +63,7 @@ class Gateway:
             name,
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
-            RayFeed(self._model, name),
-            RayTopics(f"{self._model}/{name}"),
+            partial(RayTopicLine, self._model, name),
             RayMonitorLine(self._model, name),
             AuditPaths(settings).vault(),
             declared(settings),

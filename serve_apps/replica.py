@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
@@ -38,12 +37,13 @@ from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.sync.consents import Consents
 from windvane.serve_apps.sync.erasures import Erasures
-from windvane.serve_apps.sync.key_follower import KeyFeed, KeyFollower
+from windvane.serve_apps.sync.key_subscriber import KeySubscriber
 from windvane.serve_apps.sync.policy_in_force import PolicyHolder
+from windvane.serve_apps.sync.report_sender import ReportSender
 from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
-from windvane.serve_apps.sync.split_subscriber import Feed, SplitSubscriber
-from windvane.serve_apps.sync.topic_reader import TopicLine, TopicReader
-from windvane.serve_apps.sync.topics import CONSENTS, POLICY
+from windvane.serve_apps.sync.split_subscriber import SplitSubscriber
+from windvane.serve_apps.sync.topic_reader import Lines, TopicReader
+from windvane.serve_apps.sync.topics import CONSENTS, KEYS, POLICY, News, split_topic
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 from windvane.serve_apps.traffic.router import SPLIT, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
@@ -51,10 +51,6 @@ from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_vers
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: with Python's 700 it takes 10 us a request
 ANSWERING_SECONDS, LOG_SECONDS, STEP_SECONDS = 8.0, 5.0, 1.0  # that a step of the end may take: Serve gives it 20
 logger = logging.getLogger(__name__)
-
-
-class SwitchboardFeed(Feed, KeyFeed, Protocol):
-    """Brings a replica the Switchboard's splits and keys."""
 
 
 class Replica:
@@ -67,15 +63,17 @@ class Replica:
         name: str,
         store: Store,
         registry: Registry,
-        feed: SwitchboardFeed,
-        topics: TopicLine,
+        lines: Lines,
         monitor: MonitorLine,
         vault: Vault,
         authenticator: Authenticator,
         local: bool = True,
         writer: Callable[..., Writer] = Writer,
     ) -> None:
-        """`name` is this process's and no other's, also after a restart; `local` is `Settings.is_local`."""
+        """`name` is this process's and no other's, also after a restart; `lines` reach the Switchboard.
+
+        `local` is `Settings.is_local`.
+        """
         loop = asyncio.get_running_loop()
         self.spec = spec
         self._store = store
@@ -98,20 +96,26 @@ class Replica:
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
         self._held: frozenset[int] = frozenset()  # versions, when `_loaded_versions` last changed
         self._loaded_versions = LoadedVersions(self._load, changed=self._changed)
-        self._split_subscriber = SplitSubscriber(feed, self._loaded_versions, report=self._report)
+        keys = KeySubscriber(KeyBook(store).snapshot, authenticator)
+        splits = SplitSubscriber(self._stored_split, self._loaded_versions)
+        # On its own: a split waits for no consents that are reloaded.
+        reporting = lines(self._report)
+        self._splits_and_keys = TopicReader(
+            reporting, {split_topic(spec.name): splits, KEYS: keys}, by_store=True, heard=self._heard
+        )
+        self._reports = ReportSender(reporting)
         self._shadows = Shadows(self._log, counts)
         self._mandate = mandate_of(spec)
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
         consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
-        self._topic_reader = TopicReader(topics, {POLICY: policies, CONSENTS: consents})
-        policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._topic_reader.is_fresh)
+        self._policies_and_consents = TopicReader(lines(None), {POLICY: policies, CONSENTS: consents})
+        policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._policies_and_consents.is_fresh)
         self._decider = Decider(
             spec, self._loaded_versions, log, counts, self._shadows, policy_check, loop, unit=vault.hash
         )
         self._erasures = Erasures(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
-        self._keys = KeyFollower(feed, KeyBook(store).snapshot, authenticator)
         authentication = Authentication(spec.name, authenticator, RefusalLog(record=self._put_on_record))
         sent = RequestCounts(counts)
         self.http_app = HttpApp(
@@ -145,14 +149,11 @@ class Replica:
         it starts and denies until one is in force.
         """
         await asyncio.to_thread(keep_mandate, self._store, self._mandate)
-        await self._topic_reader.start()
-        split = await asyncio.to_thread(lambda: Shelf(self._store, SPLIT, Split).load(self.spec.name)[0])
-        if split is not None:
-            self._loaded_versions.take(split)
-            await self._loaded_versions.settled()
-        await self._keys.start()
+        await self._policies_and_consents.start()
+        await self._splits_and_keys.start()
+        await self._loaded_versions.settled()
         await self._authenticator.start()
-        self._split_subscriber.start()
+        self._reports.start()
         self._shipping.start()
         self._erasures.start()
         ingress.guard(self._local_replica)
@@ -163,15 +164,15 @@ class Replica:
     async def stop(self) -> None:
         """Answer who waits, log and ship what is left, let go of the log; no step keeps the next from it."""
         await self._end("erasures", self._erasures.stop, STEP_SECONDS)
-        await self._end("following", self._split_subscriber.stop, STEP_SECONDS)
+        await self._end("splits and keys", self._splits_and_keys.stop, STEP_SECONDS)
+        await self._end("reports", self._reports.stop, STEP_SECONDS)
         ingress.leave(self._local_replica)
         await self._end("answering", self._decider.drain, ANSWERING_SECONDS)
         await self._end("shadows", self._shadows.drain, STEP_SECONDS)
         await self._end("the log", lambda: asyncio.to_thread(self._log.close), LOG_SECONDS)
         for what, end in (
-            ("topics", self._topic_reader.stop),
+            ("policies and consents", self._policies_and_consents.stop),
             ("shipping", self._shipping.stop),
-            ("keys", self._keys.stop),
             ("authentication", self._authenticator.stop),
             ("loading", self._loaded_versions.close),
         ):
@@ -202,7 +203,14 @@ class Replica:
         for number in self._held - held:  # and of no other: one that is being loaded is not held yet
             self._profiles.pop(number, None)
         self._held = held
-        self._split_subscriber.changed()
+        self._reports.changed()
+
+    def _stored_split(self) -> Split | None:
+        return Shelf(self._store, SPLIT, Split).load(self.spec.name)[0]
+
+    def _heard(self, news: News) -> None:
+        """The model's replicas share its callers' limits."""
+        self._authenticator.rates.replicas = news.replicas
 
     def _load(self, number: int) -> LoadedVersion:
         """Blocking: runs in the thread of `LoadedVersions`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,7 @@ from windvane.configs.settings import Settings
 from windvane.serve_apps.gateway import MOST_ONGOING_REQUESTS
 from windvane.serve_apps.replica import Replica
 from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-from windvane.serve_apps.sync.ray_switchboard import RayFeed, RayTopics
+from windvane.serve_apps.sync.ray_switchboard import RayTopicLine
 
 OPTIONS: dict[str, Any] = {
     "max_ongoing_requests": MOST_ONGOING_REQUESTS,
@@ -73,8 +74,7 @@ class Unlogged:
             name,
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
-            RayFeed(self._model, name),
-            RayTopics(f"{self._model}/{name}"),
+            partial(RayTopicLine, self._model, name),
             RayMonitorLine(self._model, name),
             AuditPaths(settings).vault(),
             declared(settings),

@@ -8,7 +8,7 @@ from windvane.cluster.callers.api_key import ApiKey, KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeyRing, KeySnapshot
-from windvane.cluster.errors import Unavailable
+from windvane.cluster.errors import Conflict, Unavailable
 from windvane.serve_apps.admin.governance.replies import KeyMade, KeyRevoked, KeyStatus
 
 logger = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ class KeyAdmin:
         authenticator: Authenticator,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`publish` carries a snapshot to the replicas, says whether all go by it, and may raise Unavailable.
+        """`publish` carries a snapshot to the replicas and says whether all go by it; `authenticator` is control's.
 
-        `authenticator` is control's own.
+        `publish` may raise Unavailable and Conflict.
         """
         self._book = book
         self._publish = publish
@@ -73,7 +73,7 @@ class KeyAdmin:
         snapshot = self.look()
         try:
             known = self._publish(snapshot)
-        except Unavailable as error:
+        except (Conflict, Unavailable) as error:
             logger.warning("The keys are changed, and the replicas are not told yet: %s", error)
             return False
         self._told_of = max(self._told_of, snapshot.revision)

@@ -1,6 +1,7 @@
-"""The Switchboard as a Ray actor, and a replica's line to it."""
+"""The Switchboard as a Ray actor, and a replica's lines to it."""
 
 import asyncio
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -8,42 +9,21 @@ import msgspec
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from windvane.cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
+from windvane.cluster.callers.key_ring import KeySnapshot, encode_snapshot
 from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Unavailable, WindvaneError
 from windvane.cluster.runtime.preloading import lean
-from windvane.cluster.sql_store import SqlStore
 from windvane.serve_apps.rollout.ports import Displaced
-from windvane.serve_apps.sync import switchboard
-from windvane.serve_apps.sync.switchboard import ReplicaReport, decode_split, encode_split
-from windvane.serve_apps.sync.topics import News, Place, Topics
+from windvane.serve_apps.sync.split_subscriber import encode_split
+from windvane.serve_apps.sync.switchboard import ReplicaReport, Switchboard
+from windvane.serve_apps.sync.topics import KEYS, News, Place
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import Split
 
 NAME, NAMESPACE = "switchboard", "windvane"
 MOST_WAITING = 10_000  # replicas that may hold a long poll at once
 LONGEST_CALL_SECONDS = 30.0  # of a replica: a poll that nobody answers for so long is lost
-
-
-class Switchboard(switchboard.Switchboard):
-    """The actor: finds its store by URL, so that Ray can restart it; the dashboard shows this class's name."""
-
-    def __init__(self, store_url: str) -> None:
-        super().__init__(SqlStore(store_url))
-        self._topics = Topics()
-
-    async def post(self, topic: str, body: str, patience_seconds: float) -> bool:
-        """Tell every replica; whether all of them are known to have it in force, as soon as they are."""
-        return await self._topics.known(topic, self._topics.post(topic, body), patience_seconds)
-
-    async def read(self, reader: str, topics: tuple[str, ...], place_json: str) -> str | None:
-        """See `Topics.read`; places and news travel as JSON."""
-        news = await self._topics.read(reader, topics, json_decoder(Place).decode(place_json))
-        return None if news is None else msgspec.json.encode(news).decode()
-
-    async def stop_reading(self, reader: str) -> None:
-        """A replica stops."""
-        self._topics.leave(reader)
+KEYS_PATIENCE_SECONDS = 2.0  # with replicas that were told of keys, to come back and say so
 
 
 @cache
@@ -52,7 +32,7 @@ def actor_class() -> Any:
     return ray.remote(Switchboard)
 
 
-def ensure_switchboard(store_url: str) -> Any:
+def ensure_switchboard() -> Any:
     """The handle of the one Switchboard, started when there is none; it outlives whoever starts it."""
     return (
         actor_class()
@@ -66,15 +46,14 @@ def ensure_switchboard(store_url: str) -> Any:
             num_cpus=0,
             runtime_env=lean(),
         )
-        .remote(store_url)
+        .remote()
     )
 
 
 class RaySwitchboard:
     """Publishing, for whoever steers; blocking, raises Unavailable when the actor does not answer."""
 
-    def __init__(self, store_url: str, timeout_seconds: float = 10.0) -> None:
-        self._store_url = store_url
+    def __init__(self, timeout_seconds: float = 10.0) -> None:
         self._timeout_seconds = timeout_seconds
 
     def publish(self, split: Split) -> None:
@@ -88,22 +67,24 @@ class RaySwitchboard:
 
     def publish_keys(self, snapshot: KeySnapshot) -> bool:
         """Make them known, older ones change nothing; whether every replica goes by the newest, as soon as all do."""
-        known: bool = self._call("publish_keys", encode_snapshot(snapshot))
-        return known
+        return self.post(KEYS, encode_snapshot(snapshot), KEYS_PATIENCE_SECONDS, snapshot.revision)
 
     def in_force(self, model: str) -> dict[str, ReplicaReport]:
         """The report of every replica."""
         reports: dict[str, ReplicaReport] = self._call("in_force", model)
         return reports
 
-    def post(self, topic: str, body: str, patience_seconds: float) -> bool:
-        """Tell every replica; whether all of them have it in force, within the patience."""
-        known: bool = self._call("post", topic, body, patience_seconds)
+    def post(self, topic: str, body: str, patience_seconds: float, revision: int | None = None) -> bool:
+        """Tell every replica; whether all of them have the newest in force, within the patience."""
+        try:
+            known: bool = self._call("post", topic, body, patience_seconds, revision)
+        except Conflict as error:
+            raise Conflict(f"{error}: was the store restored from a backup? The next change ends that") from error
         return known
 
     def _call(self, method: str, *arguments: object) -> Any:
         try:
-            handle = ensure_switchboard(self._store_url)
+            handle = ensure_switchboard()
             return ray.get(getattr(handle, method).remote(*arguments), timeout=self._timeout_seconds)
         except (RayError, ValueError) as error:
             if isinstance(error, RayTaskError) and isinstance(error.cause, WindvaneError):
@@ -129,47 +110,30 @@ class _Line:
             raise Unavailable(f"the Switchboard does not answer ({type(error).__name__})") from error
 
 
-class RayFeed:
-    """One replica's line to the splits."""
+class RayTopicLine:
+    """One reader's line to the topics; with `report` it says where its replica stands."""
 
-    def __init__(self, model: str, replica: str) -> None:
+    def __init__(self, model: str, replica: str, report: Callable[[], Report] | None = None) -> None:
         self._model = model
-        self._replica = replica
+        self._reader = replica if report is not None else f"{replica}/policies"
+        self._report = report
         self._line = _Line()
 
-    async def wait(self, known_revision: int, report: Report) -> Split | None:
-        """See `Feed`."""
-        said = (self._replica, report.revision, report.loaded, report.trouble)
-        text = await self._line.call("wait", self._model, known_revision, *said)
-        return None if text is None else decode_split(text)
-
-    async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
-        """See `KeyFeed`."""
-        text, replicas = await self._line.call("keys", self._model, known_revision, self._replica)
-        return None if text is None else decode_snapshot(text), int(replicas)
-
-    async def report(self, report: Report) -> None:
-        """See `Feed`."""
-        said = (self._replica, report.revision, report.loaded, report.trouble)
-        await self._line.call("report", self._model, *said)
-
-    async def leave(self) -> None:
-        """See `Feed`."""
-        await self._line.call("leave", self._model, self._replica)
-
-
-class RayTopics:
-    """One replica's line to the topics."""
-
-    def __init__(self, replica: str) -> None:
-        self._replica = replica
-        self._line = _Line()
-
-    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+    async def read(self, topics: tuple[str, ...], place: Place) -> News:
         """See `TopicLine`."""
-        text = await self._line.call("read", self._replica, topics, msgspec.json.encode(place).decode())
-        return None if text is None else json_decoder(News).decode(text)
+        said = None if self._report is None else _json(self._report())
+        text = await self._line.call("read", self._model, self._reader, topics, _json(place), said)
+        return json_decoder(News).decode(text)
+
+    async def report(self) -> None:
+        """See `TopicLine`."""
+        assert self._report is not None
+        await self._line.call("report", self._model, self._reader, _json(self._report()))
 
     async def leave(self) -> None:
         """See `TopicLine`."""
-        await self._line.call("stop_reading", self._replica)
+        await self._line.call("leave", self._model, self._reader)
+
+
+def _json(said: object) -> str:
+    return msgspec.json.encode(said).decode()

@@ -1,23 +1,15 @@
-"""Publishes splits and keys to waiting replicas: one per Windvane, so they are everywhere in milliseconds."""
+"""Brings news to the replicas of every model and knows where each replica stands: one per Windvane."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
-from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decoders import json_decoder
-from windvane.cluster.errors import Conflict, Invalid
-from windvane.cluster.store import Shelf, Store
-from windvane.serve_apps.sync.key_board import KeyBoard
-from windvane.serve_apps.traffic.router import SPLIT, Router, Split
-
-POLL_SECONDS = 2.0  # a wait returns after this, so that a replica which died is missed
-FORGET_SECONDS = 5.0
-logger = logging.getLogger(__name__)
+from windvane.serve_apps.sync.split_subscriber import decode_split, encode_split
+from windvane.serve_apps.sync.topics import FORGET_SECONDS, Place, Topics, split_topic
+from windvane.serve_apps.traffic.loaded_versions import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,104 +23,60 @@ class ReplicaReport:
     trouble: str = ""  # why a newer split is not in force there yet
 
 
-@dataclass(slots=True)
-class _Board:
-    """One model's split and who follows it."""
-
-    split: Split | None = None
-    replicas: dict[str, ReplicaReport] = field(default_factory=dict)
-    published: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class Switchboard:
-    """Keeps the newest split of every model and the newest keys, as the store last had them, and tells whoever waits.
+    """Holds the topics and the newest report of every replica.
 
-    Splits and reports travel as JSON, so that replicas of two releases understand each other.
+    Everything travels as JSON, so that replicas of two releases understand each other.
     """
 
-    def __init__(self, store: Store, now: Callable[[], float] = time.time, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, topics: Topics | None = None, now: Callable[[], float] = time.time) -> None:
+        self._topics = topics or Topics()
         self._now = now
-        self._poll_seconds = poll_seconds
-        self._boards: dict[str, _Board] = {}
-        for split in Shelf(store, SPLIT, Split).all():
-            self._board(split.model).split = split
-        self._keys = KeyBoard(KeyBook(store).snapshot())
+        self._reports: dict[str, dict[str, ReplicaReport]] = {}  # by model, by replica
+
+    async def post(self, topic: str, body: str, patience_seconds: float, revision: int | None = None) -> bool:
+        """Tell every replica; whether all are known to have the newest in force, as soon as they are.
+
+        Raises Conflict, see `Topics.post`.
+        """
+        return await self._topics.known(topic, self._topics.post(topic, body, revision), patience_seconds)
 
     async def publish(self, split_json: str) -> int:
         """Make a split the newest and return the revision that is, here or at a replica; an older one changes nothing.
 
-        Raises Conflict when its revision already stands for another split.
+        Raises Conflict when its revision already stands for another split, and Invalid.
         """
         split = decode_split(split_json)
-        board = self._board(split.model)
-        if board.split is None or split.revision > board.split.revision:
-            board.split = split
-            board.published.set()
-            board.published = asyncio.Event()
-        elif split.revision == board.split.revision and split != board.split:
-            raise Conflict(f"Split {split.revision} of {split.model} is another one: publish with a higher revision")
-        # A replica outlives this actor: it may go by a split that the store had before it was restored from a backup.
-        return max([board.split.revision, *(each.in_force for each in (await self.in_force(split.model)).values())])
+        topic = split_topic(split.model)
+        self._topics.post(topic, encode_split(split), split.revision)
+        # A replica outlives this process: it may go by a split that the store had before it was restored from a backup.
+        reports = await self.in_force(split.model)
+        return max([self._topics.revision(topic), *(report.in_force for report in reports.values())])
 
-    async def wait(
-        self, model: str, known_revision: int, replica: str, in_force: int, loaded: tuple[int, ...], trouble: str = ""
-    ) -> str | None:
-        """The newest split's JSON as soon as it is newer than what the replica knows; None after a while without one.
+    async def read(
+        self, model: str, reader: str, topics: tuple[str, ...], place_json: str, report_json: str | None = None
+    ) -> str:
+        """News for a reader, see `Topics.read`; the call also says where its replica stands."""
+        if report_json is not None:
+            await self.report(model, reader, report_json)
+        news = await self._topics.read(f"{model}/{reader}", topics, json_decoder(Place).decode(place_json))
+        replicas = max(1, len(await self.in_force(model)))
+        return msgspec.json.encode(msgspec.structs.replace(news, replicas=replicas)).decode()
 
-        The call also says what the replica has in force and loaded.
-        """
-        board = self._board(model)
-        await self.report(model, replica, in_force, loaded, trouble)
-        if board.split is None or board.split.revision <= known_revision:
-            try:
-                async with asyncio.timeout(self._poll_seconds):
-                    await board.published.wait()
-            except TimeoutError:
-                return None
-        return None if board.split is None else encode_split(board.split)
+    async def report(self, model: str, replica: str, report_json: str) -> None:
+        """Note where a replica stands, between two reads."""
+        said = json_decoder(Report).decode(report_json)
+        report = ReplicaReport(replica, said.revision, said.loaded, self._now(), said.trouble)
+        self._reports.setdefault(model, {})[replica] = report
 
-    async def publish_keys(self, snapshot_json: str) -> bool:
-        """Make these keys the newest, older ones change nothing; whether every replica is known to go by the newest."""
-        return await self._keys.known(self._keys.publish(snapshot_json))
-
-    async def keys(self, model: str, known_revision: int, replica: str) -> tuple[str | None, int]:
-        """The newest keys' JSON as soon as they are newer than the known ones, None after a while without any.
-
-        The number is that of the model's replicas, which share its callers' limits.
-        """
-        text = await self._keys.wait(known_revision, replica)
-        return text, len(await self.in_force(model))
-
-    async def report(self, model: str, replica: str, in_force: int, loaded: tuple[int, ...], trouble: str = "") -> None:
-        """Note where a replica stands, between two waits."""
-        report = ReplicaReport(replica, in_force, tuple(loaded), self._now(), trouble)
-        self._board(model).replicas[replica] = report
-
-    async def leave(self, model: str, replica: str) -> None:
-        """Forget a replica that stops."""
-        self._board(model).replicas.pop(replica, None)
+    async def leave(self, model: str, reader: str) -> None:
+        """Forget a reader that stops, and the report of a replica of its name."""
+        self._topics.leave(f"{model}/{reader}")
+        self._reports.get(model, {}).pop(reader, None)
 
     async def in_force(self, model: str) -> dict[str, ReplicaReport]:
         """The reports of the replicas that were heard of lately."""
-        board = self._board(model)
         oldest = self._now() - FORGET_SECONDS
-        board.replicas = {name: report for name, report in board.replicas.items() if report.seen_at >= oldest}
-        return dict(board.replicas)
-
-    def _board(self, model: str) -> _Board:
-        return self._boards.setdefault(model, _Board())
-
-
-def encode_split(split: Split) -> str:
-    """The JSON that travels."""
-    return msgspec.json.encode(split).decode()
-
-
-def decode_split(split_json: str) -> Split:
-    """The split in a JSON text; raises Invalid when it is none, or routes nowhere."""
-    try:
-        split = json_decoder(Split).decode(split_json)
-        Router(split)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise Invalid(f"This is no split: {error}") from error
-    return split
+        reports = self._reports.get(model, {})
+        self._reports[model] = {name: report for name, report in reports.items() if report.seen_at >= oldest}
+        return dict(self._reports[model])

@@ -10,8 +10,13 @@ from typing import Protocol
 
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.serve_apps.sync.topics import FORGET_SECONDS, POLL_SECONDS, News, Place
+from windvane.serve_apps.traffic.loaded_versions import Report
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
+# A Switchboard that is silent for so long is taken for gone: with a look into the store, and the longest pause before
+# it, a replica that goes by the store meanwhile has refused a revoked key about a second after it was revoked.
+SILENCE_SECONDS = 0.8
+assert SILENCE_SECONDS > POLL_SECONDS
 # A reader that was not heard of for FORGET_SECONDS is not waited for any more: before that it must know itself that it
 # may be behind. The rest is for a clock that runs a little differently and an answer that was on its way.
 FRESH_SECONDS = FORGET_SECONDS - 1.0
@@ -20,13 +25,20 @@ logger = logging.getLogger(__name__)
 
 
 class TopicLine(Protocol):
-    """The topics as one replica sees them; both calls raise Unavailable when they are gone."""
+    """The topics as one reader sees them; each call raises Unavailable when they are gone."""
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+    async def read(self, topics: tuple[str, ...], place: Place) -> News:
         """See `Topics.read`."""
 
+    async def report(self) -> None:
+        """Say where the replica stands, between two reads, which say it too."""
+
     async def leave(self) -> None:
-        """Say that the replica stops."""
+        """Say that the reader stops."""
+
+
+# A line of one reader; what makes it is given what tells where the replica stands, by one of the replica's readers.
+Lines = Callable[[Callable[[], Report] | None], TopicLine]
 
 
 class Subscriber(Protocol):
@@ -46,14 +58,24 @@ class TopicReader:
         self,
         line: TopicLine,
         subscribers: Mapping[str, Subscriber],
+        by_store: bool = False,
+        heard: Callable[[News], None] = lambda _: None,
         ticks: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
+        """With `by_store` the subscribers, whose reload is quick, go by the store while the topics are away or silent.
+
+        `heard` is called with every answer.
+        """
         self._line = line
         self._subscribers = dict(subscribers)
         self._topics = tuple(self._subscribers)
+        self._by_store = by_store
+        self._heard = heard
         self._ticks = ticks
         self._pause = pause
+        self._silence_seconds = silence_seconds if by_store else None
         self._place = Place()
         self._asked_at = -math.inf  # when the last poll that was answered had begun
         self._task: asyncio.Task[None] | None = None
@@ -83,27 +105,50 @@ class TopicReader:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                await self._poll()
-                pause = FIRST_PAUSE_SECONDS
-                self._trouble = ""
-                continue
-            except WindvaneError as error:
-                if self._trouble != str(error):  # said when it begins or changes
-                    self._trouble = str(error)
-                    logger.warning("What was known of policies and consents stays in force: %s", error)
+                if await self._heard_news():
+                    pause = FIRST_PAUSE_SECONDS
+                    continue
             except Exception:
                 logger.exception("Reading the topics met an unforeseen error; it goes on")
             await self._pause(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
+    async def _heard_news(self) -> bool:
+        """Poll once, and say what holds meanwhile where that fails."""
+        try:
+            await self._poll()
+        except (WindvaneError, TimeoutError) as error:
+            away = str(error) or "the Switchboard is silent"
+        else:
+            self._trouble = ""
+            return True
+        if not self._by_store:
+            self._say(f"{away}; what was known stays in force")
+            return False
+        try:
+            for subscriber in self._subscribers.values():
+                await subscriber.reload()
+        except WindvaneError as error:
+            self._say(f"{away}; {error}; what was known stays in force")
+        else:
+            self._say(f"{away}; the store is asked instead")
+        return False
+
+    def _say(self, trouble: str) -> None:
+        """Warn when trouble begins or changes."""
+        if self._trouble != trouble:
+            self._trouble = trouble
+            logger.warning("News of %s: %s", ", ".join(self._topics), trouble)
+
     async def _poll(self) -> None:
         asked_at, place = self._ticks(), self._place
-        news = await self._line.read(self._topics, place)
-        if news is not None:
-            for topic in news.reload:
-                await self._subscribers[topic].reload()
-            for topic, posts in news.posts.items():
-                await self._subscribers[topic].take(posts)
-            self._place = news.place
+        async with asyncio.timeout(self._silence_seconds):
+            news = await self._line.read(self._topics, place)
+        for topic in news.reload:
+            await self._subscribers[topic].reload()
+        for topic, posts in news.posts.items():
+            await self._subscribers[topic].take(posts)
+        self._place = news.place
         # What was posted before the poll began is known now; what came later, the next poll says.
         self._asked_at = asked_at
+        self._heard(news)

@@ -1,8 +1,9 @@
 """Topics of news for every replica: posted by control, read by long poll, and known to have been read by all.
 
-A post is one change: a policy set in force, a consent given or withdrawn. What it changes is in the store before it is
-posted. So a reader that missed some (it is new, it was away, or these topics are those of a restarted process) is
-told to reload from the store, and then reads on from the place that it was told before it reloaded.
+A post is one change: a split published, a key revoked, a policy set in force, a consent given or withdrawn. What it
+changes is in the store before it is posted. So a reader that missed some (it is new, it was away, or these topics are
+those of a restarted process) is told to reload from the store, and then reads on from the place that it was told before
+it reloaded. Where each post replaces the one before it, posts have revisions, and the newest is all that is kept.
 """
 
 import asyncio
@@ -13,10 +14,17 @@ from secrets import token_hex
 
 import msgspec
 
+from windvane.cluster.errors import Conflict
+
 MOST_KEPT = 1000  # posts of one topic
-POLL_SECONDS = 1.0  # a read returns after this, so that a reader which died is missed
+POLL_SECONDS = 0.5  # a read returns after this, so that a reader which died is missed, and one whose topics died knows
 FORGET_SECONDS = 5.0  # after which a reader that was not heard of is taken for gone
-POLICY, CONSENTS = "policy", "consents"  # topics
+KEYS, POLICY, CONSENTS = "keys", "policy", "consents"  # topics, beside one for each model's split
+
+
+def split_topic(model: str) -> str:
+    """Name of the topic of a model's split."""
+    return f"split:{model}"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -27,19 +35,21 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class News(msgspec.Struct, frozen=True):
-    """News for a reader: where it stands afterwards, the posts by topic, and topics to reload instead."""
+    """News for a reader: where it stands afterwards, topics to reload, then the posts by topic; often neither."""
 
     place: Place
     posts: dict[str, tuple[str, ...]] = {}
     reload: tuple[str, ...] = ()
+    replicas: int = 1  # that answer for the reader's model: they share its callers' limits
 
 
 @dataclass(slots=True)
 class _Topic:
-    """The newest posts, and how many there ever were."""
+    """The newest posts, and how many there ever were; `revision` is the newest's, where posts have one."""
 
     posted: int = 0
     kept: list[str] = field(default_factory=list)
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +78,31 @@ class Topics:
         self._posted = asyncio.Event()
         self._was_read = asyncio.Event()
 
-    def post(self, topic: str, body: str) -> int:
-        """Add a post, and return its number in the topic."""
+    def post(self, topic: str, body: str, revision: int | None = None) -> int:
+        """Add a post, and return the number of the topic's newest.
+
+        With a revision it replaces the one before: an older one changes nothing, nor does the same again. Raises
+        Conflict when its revision stands for another body.
+        """
         found = self._topics.setdefault(topic, _Topic())
+        if revision is not None and found.revision is not None and revision <= found.revision:
+            if revision == found.revision and found.kept != [body]:
+                raise Conflict(f"Revision {revision} of {topic} stands for another one")
+            return found.posted
         found.posted += 1
-        found.kept.append(body)
-        del found.kept[:-MOST_KEPT]
+        found.revision = revision
+        found.kept = [body] if revision is not None else [*found.kept, body][-MOST_KEPT:]
         self._posted.set()
         self._posted = asyncio.Event()
         return found.posted
 
-    async def read(self, reader: str, topics: tuple[str, ...], place: Place) -> News | None:
-        """Wait for news to the reader; None after a while without.
+    def revision(self, topic: str) -> int:
+        """Revision of the topic's newest post; 0 before the first."""
+        found = self._topics.get(topic)
+        return 0 if found is None or found.revision is None else found.revision
+
+    async def read(self, reader: str, topics: tuple[str, ...], place: Place) -> News:
+        """Wait for news to the reader; empty after a while without.
 
         To call it is to say that everything before `place` is in force where the reader is.
         """
@@ -94,7 +117,7 @@ class Topics:
                         await self._posted.wait()
                         news = self._news(topics, place)
             except TimeoutError:
-                return None
+                return News(place)
         return news
 
     def leave(self, reader: str) -> None:
@@ -143,9 +166,10 @@ class Topics:
             found = self._topics.get(topic) or _Topic()
             after[topic] = found.posted
             missed = found.posted - read[topic] if topic in read else None
-            if missed is None or missed > len(found.kept):
+            if missed is None or (missed > len(found.kept) and found.revision is None):
                 reload.append(topic)
-            elif missed:
+                missed = 0 if found.revision is None else 1
+            if missed and found.kept:
                 posts[topic] = tuple(found.kept[-missed:])
         if not posts and not reload:
             return None

@@ -15,7 +15,7 @@ from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.configs.settings import Settings
 from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
-from windvane.serve_apps.sync.switchboard import decode_split
+from windvane.serve_apps.sync.split_subscriber import decode_split
 
 
 def main(settings_json: str, address: str, dashboard_url: str) -> None:
@@ -23,7 +23,7 @@ def main(settings_json: str, address: str, dashboard_url: str) -> None:
     os.dup2(2, 1)
     settings = Settings.model_validate_json(settings_json)
     applications = ServeApplications(dashboard_url, settings)
-    switchboard = RaySwitchboard(settings.store_url)
+    switchboard = RaySwitchboard()
     ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     verbs: dict[str, Callable[[str], Any]] = {
         "publish": lambda split: switchboard.publish(decode_split(split)),

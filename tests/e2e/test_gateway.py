@@ -35,7 +35,7 @@ from windvane.cluster.runtime import head_record, ray_head
 from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import DECLARATION, Shelf
 from windvane.configs.settings import Settings
-from windvane.serve_apps.sync.switchboard import encode_split
+from windvane.serve_apps.sync.split_subscriber import encode_split
 from windvane.serve_apps.traffic.router import SPLIT, Split
 
 PORT, DASHBOARD_PORT = 28400, 28765  # Ray's workers take 10002 to 19999, replicas 30000 and up; 1500 above is a proxy

@@ -1,17 +1,16 @@
 """A log, counts, a Switchboard and a version as a replica sees them, in memory, that fail when a test wants it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
 
-from windvane.cluster.callers.key_ring import KeySnapshot
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.errors import Unavailable
+from windvane.serve_apps.sync.switchboard import Switchboard
 from windvane.serve_apps.sync.topics import News, Place, Topics
 from windvane.serve_apps.traffic.loaded_versions import Report
-from windvane.serve_apps.traffic.router import Split
 
 T = TypeVar("T")
 
@@ -105,44 +104,33 @@ class BrokenVersion:
         raise Unavailable(f"Version {self.number} cannot score: it is broken")
 
 
-class FakeFeed:
-    """A Switchboard of one replica's own: `published` splits come one a poll, then nothing until `gone` or more."""
+class FakeLines:
+    """A Switchboard of one replica's own, in the same process; what a test publishes need not be in a store."""
 
-    def __init__(self, *published: Split | Exception) -> None:
-        self.published = list(published)
+    def __init__(self) -> None:
+        self.topics = Topics(poll_seconds=60.0)
+        self.switchboard = Switchboard(self.topics)
         self.reports: list[Report] = []
-        self.polls: list[int] = []
-        self.left = False
+        self.left: list[str] = []
 
-    async def wait(self, known_revision: int, report: Report) -> Split | None:
-        self.polls.append(known_revision)
-        self.reports.append(report)
-        await asyncio.sleep(0)
-        if not self.published:
-            await asyncio.get_running_loop().create_future()
-        found = self.published.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    async def keys(self, known_revision: int) -> tuple[KeySnapshot | None, int]:
-        return await asyncio.get_running_loop().create_future()
-
-    async def report(self, report: Report) -> None:
-        self.reports.append(report)
-
-    async def leave(self) -> None:
-        self.left = True
+    def __call__(self, report: Callable[[], Report] | None) -> "FakeLine":
+        return FakeLine(self, "policies" if report is None else "splits", report)
 
 
-class FakeTopics:
-    """Topics with a reader of their own, in the same process."""
+class FakeLine:
+    """One reader's line to it."""
 
-    def __init__(self, board: Topics | None = None) -> None:
-        self.board = board or Topics()
+    def __init__(self, lines: FakeLines, reader: str, report: Callable[[], Report] | None) -> None:
+        self._lines, self._reader, self._report = lines, reader, report
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
-        return await self.board.read("r1", topics, place)
+    async def read(self, topics: tuple[str, ...], place: Place) -> News:
+        if self._report is not None:
+            self._lines.reports.append(self._report())
+        return await self._lines.topics.read(self._reader, topics, place)
+
+    async def report(self) -> None:
+        assert self._report is not None
+        self._lines.reports.append(self._report())
 
     async def leave(self) -> None:
-        self.board.leave("r1")
+        self._lines.left.append(self._reader)

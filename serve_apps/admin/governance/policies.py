@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
-from windvane.cluster.errors import Unavailable
+from windvane.cluster.errors import Conflict, Unavailable
 from windvane.cluster.policies.approval import same_person
 from windvane.cluster.policies.policy import APPROVAL, APPROVE, Principal, approve_context
 from windvane.cluster.policies.policy_library import PolicyLibrary
@@ -17,8 +18,15 @@ from windvane.serve_apps.sync.topics import FORGET_SECONDS, POLICY
 
 CHANGE_POLICY = "change_policy"  # as policies name it
 PATIENCE_SECONDS = FORGET_SECONDS + 1.0  # for replicas: until then, who has not come back is taken for gone
-Post = Callable[[str, str, float], bool]  # topic, body, patience → whether all replicas have it in force
 logger = logging.getLogger(__name__)
+
+
+class Post(Protocol):
+    """Tells every replica, and says whether all have it in force within the patience; see `Topics.post`."""
+
+    def __call__(self, topic: str, body: str, patience_seconds: float, revision: int | None = None) -> bool:
+        """Say so; may raise Unavailable and Conflict."""
+        ...
 
 
 class PolicyAdmin:
@@ -71,14 +79,14 @@ class PolicyAdmin:
             return True
         in_force = self._library.in_force()
         assert in_force is not None
-        known = self._post(POLICY, encode_policy(in_force), PATIENCE_SECONDS)
+        known = self._post(POLICY, encode_policy(in_force), PATIENCE_SECONDS, in_force.number)
         self._told = max(self._told, in_force.number)
         return known
 
     def _change(self, register: Register) -> PolicyChange:
         try:
             known = self.tell()
-        except Unavailable as error:
+        except (Conflict, Unavailable) as error:
             logger.warning("The policies are changed, and the replicas are not told yet: %s", error)
             known = False
         return {"standing": _standing(register), "replicas_told": known}

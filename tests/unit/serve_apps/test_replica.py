@@ -12,7 +12,7 @@ import pytest
 
 from tests.worlds.bundles import SPEC, make_bundle
 from tests.worlds.callers import MADE, TESTER
-from tests.worlds.gateway_fakes import FakeFeed, FakeTopics
+from tests.worlds.gateway_fakes import FakeLines
 from tests.worlds.gateway_world import DECIDE, asked, call, canary, champion, settled
 from tests.worlds.policies import PACKAGED
 from tests.worlds.vault import open_vault
@@ -35,6 +35,7 @@ from windvane.monitoring.counts.counts import Merged
 from windvane.serve_apps import replica as replica_module
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.replica import Replica
+from windvane.serve_apps.sync.split_subscriber import encode_split
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import SPLIT, Split, bucket
 
@@ -59,10 +60,10 @@ def _collector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Place:
-    """What a replica finds around it: a store, a registry with two versions, a feed, a monitor, a home."""
+    """What a replica finds around it: a store, a registry with two versions, a Switchboard, a monitor, a home."""
 
     def __init__(self, home: Path, bundles: Path) -> None:
-        self.home, self.store, self.line, self.feed = home, MemoryStore(), Line(), FakeFeed()
+        self.home, self.store, self.line, self.lines = home, MemoryStore(), Line(), FakeLines()
         self.registry = MemoryRegistry(root=home / "registry")
         for number in (1, 2):
             registration = Registration("trips", "ops", "first", "champion", None, None, {}, {}, {})
@@ -75,7 +76,7 @@ class Place:
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]], **options: Any) -> None:
         async def act() -> None:
             vault, anybody = open_vault(self.home), Authenticator(None, TESTER)
-            told = (self.feed, FakeTopics(), self.line)
+            told = (self.lines, self.line)
             replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody, **options)
             try:
                 await replica.start()
@@ -117,7 +118,7 @@ def test_a_replica_serves_the_stored_split_without_any_switchboard(place: Place)
     assert sum(len(record.decision_ids) for record in records if isinstance(record, Shadow)) == 10
     assert sum(counts.decisions for counts in place.line.merged.traffic.values()) == 10
     assert {window.features is not None for window in place.line.merged.windows.values()} == {True}
-    assert place.feed.left
+    assert place.lines.left == ["splits", "policies"]
 
 
 def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
@@ -139,8 +140,8 @@ def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
         assert (reply.status, "restart this replica" in reply.json["error"]) == (503, True)
         with pytest.raises(Unavailable, match="restart this replica"):
             replica.check_health()
-        replica._split_subscriber.changed()
-        await settled(lambda: place.feed.reports[-1] == Report(0, (), died))
+        replica._reports.changed()
+        await settled(lambda: place.lines.reports[-1] == Report(0, (), died))
 
     died = "the decision log's writer died: restart this replica"
     place.play(scenario)
@@ -190,9 +191,9 @@ def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
         for part, verb in (
             ("_erasures", "stop"),
-            ("_split_subscriber", "stop"),
+            ("_splits_and_keys", "stop"),
             ("_shadows", "drain"),
-            ("_keys", "stop"),
+            ("_policies_and_consents", "stop"),
         ):
             monkeypatch.setattr(getattr(replica, part), verb, boom)
         monkeypatch.setattr(replica._shipping, "stop", hang)
@@ -266,13 +267,12 @@ def test_without_the_vault_nothing_is_answered(place: Place, verb: str, monkeypa
 
 
 def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: Place) -> None:
-    place.feed.published.append(champion())
-
     async def scenario(replica: Replica) -> None:
         async def ready() -> int:
             return int((await ask(replica, READY, method="GET")).status)
 
         assert await ready() == 503
+        await place.lines.switchboard.publish(encode_split(champion()))
         await settled(lambda: replica._loaded_versions.in_force is not None)
         assert await ready() == 200
 
@@ -298,9 +298,9 @@ def test_a_replica_knows_the_stored_keys_before_it_answers(place: Place) -> None
 
 def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place) -> None:
     place.publish(canary(weight=0.5))
-    place.feed.published.append(champion(revision=9))
 
     async def scenario(replica: Replica) -> None:
+        await place.lines.switchboard.publish(encode_split(champion(revision=9)))
         await settled(lambda: replica._loaded_versions.report().revision == 9)
         assert replica._loaded_versions.report().loaded == (1,)
         assert set(replica._profiles) == {1}

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 from ray.exceptions import RayTaskError
 
@@ -15,6 +14,7 @@ from windvane.cluster.errors import Conflict, Unavailable
 from windvane.monitoring import ray_monitor
 from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.sync import ray_switchboard
+from windvane.serve_apps.sync.switchboard import ReplicaReport, Switchboard
 from windvane.serve_apps.sync.topics import POLICY, News, Place, Topics
 from windvane.serve_apps.traffic.loaded_versions import Report
 
@@ -44,7 +44,7 @@ class FakeRay:
 @pytest.mark.parametrize(
     ("module", "ensure"),
     [
-        (ray_switchboard, lambda: ray_switchboard.ensure_switchboard("sqlite://")),
+        (ray_switchboard, lambda: ray_switchboard.ensure_switchboard()),
         (ray_monitor, lambda: ray_monitor.start_monitor(SPEC, Path("log"))),
     ],
 )
@@ -62,26 +62,6 @@ def test_an_actor_that_is_made_sure_of_at_every_tick_has_its_class_wrapped_once(
     assert (len(ray.wrapped), len(ray.asked)) == (1, 3)
 
 
-def test_the_switchboard_brings_a_post_to_a_reader_and_knows_when_it_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As replicas and control call it: places and news are JSON."""
-    monkeypatch.setattr(ray_switchboard, "Topics", lambda: Topics(lambda: 0.0, 60.0, -1.0, "one"))
-
-    async def scenario() -> None:
-        board = ray_switchboard.Switchboard("sqlite://")
-        first = await board.read("r", (POLICY,), encode(Place()))
-        assert msgspec.json.decode(first or "", type=News) == News(Place("one", {POLICY: 0}), {}, (POLICY,))
-        waiting = asyncio.ensure_future(board.read("r", (POLICY,), encode(Place("one", {POLICY: 0}))))
-        assert await board.post(POLICY, "a set", 0.0)  # whoever does not come back at once is forgotten here
-        found = await waiting
-        assert msgspec.json.decode(found or "", type=News).posts == {POLICY: ("a set",)}
-        await board.stop_reading("r")
-
-    def encode(place: Place) -> str:
-        return msgspec.json.encode(place).decode()
-
-    asyncio.run(scenario())
-
-
 class Answering:
     """Ray as `RaySwitchboard` asks it: the actor's answer, or what it raised there."""
 
@@ -95,39 +75,65 @@ class Answering:
         return self.answer
 
 
-@pytest.mark.parametrize(("answer", "revision"), [(Conflict("Split 1 of trips is another one"), 1), (7, 7)])
+@pytest.mark.parametrize(
+    ("answer", "revision"), [(Conflict("Revision 1 of split:trips stands for another one"), 1), (7, 7)]
+)
 def test_a_switchboard_that_has_another_split_says_so(
     monkeypatch: pytest.MonkeyPatch, answer: object, revision: int
 ) -> None:
-    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda _: FakeRay())
+    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda: FakeRay())
     monkeypatch.setattr(ray_switchboard, "ray", Answering(answer))
     with pytest.raises(Displaced) as told:
-        ray_switchboard.RaySwitchboard("sqlite://").publish(champion())
+        ray_switchboard.RaySwitchboard().publish(champion())
     assert told.value.revision == revision
     monkeypatch.setattr(ray_switchboard, "ray", Answering(1))
-    ray_switchboard.RaySwitchboard("sqlite://").publish(champion())
+    ray_switchboard.RaySwitchboard().publish(champion())
 
 
 def test_a_switchboard_that_breaks_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda _: FakeRay())
+    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda: FakeRay())
     monkeypatch.setattr(ray_switchboard, "ray", Answering(TypeError("an older one")))
     with pytest.raises(Unavailable, match="does not answer"):
-        ray_switchboard.RaySwitchboard("sqlite://").publish(champion())
+        ray_switchboard.RaySwitchboard().publish(champion())
 
 
 def test_a_replica_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     class Silent:
         def __init__(self) -> None:
-            self.wait = self
+            self.read = self
 
         def remote(self, *_: object) -> "asyncio.Future[None]":
             return asyncio.get_running_loop().create_future()
 
     async def scenario() -> None:
-        feed = ray_switchboard.RayFeed("trips", "r")
-        feed._line._handle = Silent()
+        line = ray_switchboard.RayTopicLine("trips", "r")
         with pytest.raises(Unavailable, match="does not answer"):
-            await feed.wait(0, Report(0, ()))
+            await line.read((POLICY,), Place())
 
+    monkeypatch.setattr(ray_switchboard, "ray", SimpleNamespace(get_actor=lambda *_: Silent()))
     monkeypatch.setattr(ray_switchboard, "LONGEST_CALL_SECONDS", 0.0)
+    asyncio.run(scenario())
+
+
+def test_a_replicas_reader_says_where_it_stands_and_its_other_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ray brings it to the Switchboard: everything is JSON."""
+    switchboard = Switchboard(Topics(poll_seconds=0.0, life="one"), lambda: 100.0)
+
+    class Remote:
+        def __getattr__(self, method: str) -> SimpleNamespace:
+            return SimpleNamespace(remote=getattr(switchboard, method))
+
+    async def scenario() -> None:
+        reporting = ray_switchboard.RayTopicLine("trips", "r", lambda: Report(4, (1,)))
+        plain = ray_switchboard.RayTopicLine("trips", "r")
+        assert await plain.read((POLICY,), Place()) == News(Place("one", {POLICY: 0}), {}, (POLICY,))
+        assert await switchboard.in_force("trips") == {}
+        await reporting.report()
+        assert await switchboard.in_force("trips") == {"r": ReplicaReport("r", 4, (1,), 100.0)}
+        await plain.leave()
+        assert len(await switchboard.in_force("trips")) == 1
+        await reporting.leave()
+        assert await switchboard.in_force("trips") == {}
+
+    monkeypatch.setattr(ray_switchboard, "ray", SimpleNamespace(get_actor=lambda *_: Remote()))
     asyncio.run(scenario())

@@ -1,54 +1,50 @@
+"""A replica goes by the stored split and by every newer one that it is told of."""
+
 import asyncio
 from typing import Any
 
-from tests.worlds.gateway_fakes import FakeFeed
-from tests.worlds.gateway_world import canary, champion, settled
-from windvane.cluster.errors import Unavailable
-from windvane.serve_apps.sync.split_subscriber import SplitSubscriber
+import pytest
+
+from tests.worlds.gateway_world import canary, champion
+from windvane.cluster.errors import Invalid
+from windvane.serve_apps.sync.split_subscriber import SplitSubscriber, decode_split, encode_split
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
+from windvane.serve_apps.traffic.router import Arm, Split
 
 
 def load(number: int) -> Any:
     return f"v{number}"
 
 
-def test_every_published_split_is_taken_and_where_the_replica_stands_is_said() -> None:
+def test_a_stored_split_is_taken_then_whatever_is_newer() -> None:
     async def scenario() -> None:
-        feed = FakeFeed(champion(), canary())
-        loaded_versions = LoadedVersions(load, changed=lambda: subscriber.changed())
-        subscriber = SplitSubscriber(feed, loaded_versions)
-        subscriber.start()
-        await settled(lambda: loaded_versions.report() == Report(2, (1, 2)))
-        await settled(lambda: feed.reports[-1] == Report(2, (1, 2)))
-        assert feed.polls == [0, 1, 2]
-        await subscriber.stop()
-        assert feed.left
-
-    asyncio.run(scenario())
-
-
-def test_a_lost_switchboard_leaves_the_last_split_in_force_and_is_followed_again() -> None:
-    async def scenario() -> None:
-        feed = FakeFeed(champion(), Unavailable("gone"), RuntimeError("nobody foresaw this"), canary())
         loaded_versions = LoadedVersions(load)
-        subscriber = SplitSubscriber(feed, loaded_versions, first_pause_seconds=0.0, longest_pause_seconds=0.0)
-        subscriber.start()
-        await settled(lambda: loaded_versions.report().revision == 2)
-        assert feed.polls[:5] == [0, 1, 1, 1, 2]
-        await subscriber.stop()
+        subscriber = SplitSubscriber(champion, loaded_versions)
+        await subscriber.reload()
+        await loaded_versions.settled()
+        assert loaded_versions.report() == Report(1, (1,))
+        await subscriber.take((encode_split(canary()),))
+        assert loaded_versions.known_revision == 2
+        await subscriber.take((encode_split(champion()),))
+        await subscriber.reload()
+        assert loaded_versions.known_revision == 2, "an older one changes nothing"
+        await loaded_versions.close()
 
     asyncio.run(scenario())
 
 
-def test_stopping_without_a_switchboard_is_no_error() -> None:
-    class Gone(FakeFeed):
-        async def leave(self) -> None:
-            raise Unavailable("gone")
+def test_without_a_stored_split_there_is_none() -> None:
+    loaded_versions = LoadedVersions(load)
+    asyncio.run(SplitSubscriber(lambda: None, loaded_versions).reload())
+    assert loaded_versions.known_revision == 0
 
-    async def scenario() -> None:
-        subscriber = SplitSubscriber(Gone(), LoadedVersions(load))
-        subscriber.start()
-        await asyncio.sleep(0)
-        await subscriber.stop()
 
-    asyncio.run(scenario())
+def test_splits_travel_as_json_unchanged() -> None:
+    split = canary(shadows=(2,), warm=(3,), phase="step", reason="because")
+    assert decode_split(encode_split(split)) == split
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", encode_split(Split("m", 1, "s", (Arm("champion", 1, 0.0),)))])
+def test_what_is_no_split_or_routes_nowhere_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match="This is no split"):
+        decode_split(text)

@@ -1,17 +1,18 @@
+"""News reach whoever waits, and control knows where each replica stands."""
+
 import asyncio
 
+import msgspec
 import pytest
 
-from tests.worlds.callers import MADE
 from tests.worlds.gateway_world import canary, champion
-from windvane.backtest.memory import MemoryStore
-from windvane.cluster.callers.api_key import KeyOrder
-from windvane.cluster.callers.key_book import KeyBook
-from windvane.cluster.callers.key_ring import decode_snapshot, encode_snapshot
 from windvane.cluster.errors import Conflict, Invalid
-from windvane.cluster.store import Shelf
-from windvane.serve_apps.sync.switchboard import FORGET_SECONDS, ReplicaReport, Switchboard, decode_split, encode_split
-from windvane.serve_apps.traffic.router import SPLIT, Arm, Split
+from windvane.serve_apps.sync.split_subscriber import encode_split
+from windvane.serve_apps.sync.switchboard import ReplicaReport, Switchboard
+from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, News, Place, Topics, split_topic
+from windvane.serve_apps.traffic.loaded_versions import Report
+
+SPLITS = (split_topic("trips"),)
 
 
 class Clock:
@@ -24,32 +25,30 @@ class Clock:
         return self.now
 
 
-def make(clock: Clock | None = None, *saved: Split, poll_seconds: float = 60.0) -> Switchboard:
-    store = MemoryStore()
-    for split in saved:
-        Shelf(store, SPLIT, Split).save(split.model, split, 0)
-    return Switchboard(store, clock or Clock(), poll_seconds)
+def make(clock: Clock | None = None, poll_seconds: float = 60.0) -> Switchboard:
+    return Switchboard(Topics(poll_seconds=poll_seconds, life="one"), clock or Clock())
 
 
-def test_splits_travel_as_json_unchanged() -> None:
-    split = canary(shadows=(2,), warm=(3,), phase="step", reason="because")
-    assert decode_split(encode_split(split)) == split
+def encode(said: object) -> str:
+    return msgspec.json.encode(said).decode()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", encode_split(Split("m", 1, "s", (Arm("champion", 1, 0.0),)))])
-def test_what_is_no_split_or_routes_nowhere_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="This is no split"):
-        decode_split(text)
+async def read(switchboard: Switchboard, read_so_far: int | None, replica: str = "a") -> News:
+    """News of the split of `trips`, for a replica that has nothing in force."""
+    place = Place() if read_so_far is None else Place("one", {SPLITS[0]: read_so_far})
+    told = await switchboard.read("trips", replica, SPLITS, encode(place), encode(Report(0, ())))
+    return msgspec.json.decode(told, type=News)
 
 
 def test_whoever_waits_gets_a_published_split_at_once() -> None:
     async def scenario() -> None:
         switchboard = make()
-        waits = [asyncio.ensure_future(switchboard.wait("trips", 0, replica, 0, ())) for replica in "ab"]
+        waits = [asyncio.ensure_future(read(switchboard, 0, replica)) for replica in "ab"]
         await asyncio.sleep(0)
         assert await switchboard.publish(encode_split(champion())) == 1
-        assert [decode_split(str(found)) for found in await asyncio.gather(*waits)] == [champion()] * 2
-        assert await switchboard.wait("trips", 0, "late", 0, ()) == encode_split(champion())
+        assert [news.posts[SPLITS[0]] for news in await asyncio.gather(*waits)] == [(encode_split(champion()),)] * 2
+        late = await read(switchboard, None, "late")
+        assert (late.reload, late.posts) == (SPLITS, {SPLITS[0]: (encode_split(champion()),)})
 
     asyncio.run(scenario())
 
@@ -57,18 +56,11 @@ def test_whoever_waits_gets_a_published_split_at_once() -> None:
 def test_a_wait_for_one_model_is_not_ended_by_another() -> None:
     async def scenario() -> None:
         switchboard = make(poll_seconds=0.0)
-        waiting = asyncio.ensure_future(switchboard.wait("loans", 0, "a", 0, ()))
+        loans = (split_topic("loans"),)
+        place = Place("one", {loans[0]: 0})
+        waiting = asyncio.ensure_future(switchboard.read("loans", "a", loans, encode(place)))
         await switchboard.publish(encode_split(champion()))
-        assert await waiting is None
-
-    asyncio.run(scenario())
-
-
-def test_a_replica_that_knows_the_newest_split_hears_nothing_new() -> None:
-    async def scenario() -> None:
-        switchboard = make(None, champion(revision=4), poll_seconds=0.0)
-        assert await switchboard.wait("trips", 4, "a", 4, (1,)) is None
-        assert await switchboard.wait("trips", 3, "a", 3, (1,)) == encode_split(champion(revision=4))
+        assert msgspec.json.decode(await waiting, type=News) == News(place)
 
     asyncio.run(scenario())
 
@@ -79,9 +71,11 @@ def test_publishing_is_idempotent_and_never_goes_back() -> None:
         assert await switchboard.publish(encode_split(canary(revision=2))) == 2
         assert await switchboard.publish(encode_split(canary(revision=2))) == 2
         assert await switchboard.publish(encode_split(champion(revision=1))) == 2
-        with pytest.raises(Conflict, match="Split 2 of trips is another one"):
+        with pytest.raises(Conflict, match="Revision 2 of split:trips stands for another one"):
             await switchboard.publish(encode_split(champion(revision=2)))
-        assert await switchboard.wait("trips", 0, "a", 0, ()) == encode_split(canary(revision=2))
+        assert (await read(switchboard, 0)).posts == {SPLITS[0]: (encode_split(canary(revision=2)),)}
+        with pytest.raises(Invalid, match="This is no split"):
+            await switchboard.publish("{}")
 
     asyncio.run(scenario())
 
@@ -90,19 +84,11 @@ def test_who_publishes_hears_of_a_replica_that_goes_by_a_newer_split() -> None:
     """The store was restored from a backup and the Switchboard restarted: replicas outlive both."""
 
     async def scenario() -> None:
-        switchboard = make(None, champion(revision=3))
-        await switchboard.report("trips", "a", 3, (1,))
-        await switchboard.report("trips", "b", 7, (1,))
+        switchboard = make()
+        await switchboard.report("trips", "a", encode(Report(3, (1,))))
+        await switchboard.report("trips", "b", encode(Report(7, (1,))))
         assert await switchboard.publish(encode_split(champion(revision=3))) == 7
         assert await switchboard.publish(encode_split(champion(revision=8))) == 8
-
-    asyncio.run(scenario())
-
-
-def test_a_restarted_switchboard_knows_the_stored_splits() -> None:
-    async def scenario() -> None:
-        switchboard = make(None, canary(revision=7))
-        assert await switchboard.wait("trips", 6, "a", 6, (1,)) == encode_split(canary(revision=7))
 
     asyncio.run(scenario())
 
@@ -111,16 +97,16 @@ def test_replicas_are_reported_as_they_said_last_until_they_leave_or_fall_silent
     async def scenario() -> None:
         clock = Clock()
         switchboard = make(clock, poll_seconds=0.0)
-        await switchboard.wait("trips", 0, "a", 0, ())
-        await switchboard.report("trips", "b", 2, (1, 2), "version 3 cannot be fetched")
-        await switchboard.report("trips", "c", 2, (1, 2))
+        await read(switchboard, 0)
+        await switchboard.report("trips", "b", encode(Report(2, (1, 2), "version 3 cannot be fetched")))
+        await switchboard.report("trips", "c", encode(Report(2, (1, 2))))
         await switchboard.leave("trips", "c")
         assert await switchboard.in_force("trips") == {
             "a": ReplicaReport("a", 0, (), 100.0),
             "b": ReplicaReport("b", 2, (1, 2), 100.0, "version 3 cannot be fetched"),
         }
         clock.now += FORGET_SECONDS
-        await switchboard.report("trips", "b", 3, (1,))
+        await switchboard.report("trips", "b", encode(Report(3, (1,))))
         clock.now += 0.1
         assert await switchboard.in_force("trips") == {"b": ReplicaReport("b", 3, (1,), 100.0 + FORGET_SECONDS)}
         assert await switchboard.in_force("loans") == {}
@@ -128,21 +114,25 @@ def test_replicas_are_reported_as_they_said_last_until_they_leave_or_fall_silent
     asyncio.run(scenario())
 
 
-def test_whoever_waits_gets_published_keys_at_once_and_hears_how_many_share_a_limit() -> None:
+def test_a_replica_hears_how_many_share_its_models_limits_and_a_reader_without_a_report_is_none_of_them() -> None:
     async def scenario() -> None:
-        store = MemoryStore()
-        book = KeyBook(store)
-        book.create(KeyOrder("ann", ("client",)), "up", MADE)
-        switchboard = Switchboard(store, Clock())
-        known, replicas = await switchboard.keys("trips", 0, "a")
-        assert (decode_snapshot(str(known)), replicas) == (book.snapshot(), 0)
-        for replica in "ab":
-            await switchboard.report("trips", replica, 0, ())
-        waiting = asyncio.ensure_future(switchboard.keys("trips", 1, "a"))
+        switchboard = make(poll_seconds=0.0)
+        told = await switchboard.read("trips", "a/policies", (CONSENTS,), encode(Place("one", {CONSENTS: 0})))
+        assert msgspec.json.decode(told, type=News).replicas == 1
+        assert await switchboard.in_force("trips") == {}
+        await read(switchboard, 0, "a")
+        assert (await read(switchboard, 0, "b")).replicas == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_post_is_known_once_its_readers_came_back() -> None:
+    async def scenario() -> None:
+        switchboard = Switchboard(Topics(lambda: 100.0, 60.0, -1.0, "one"), Clock())  # whoever is away is forgotten
+        place = Place("one", {CONSENTS: 0})
+        waiting = asyncio.ensure_future(switchboard.read("trips", "a", (CONSENTS,), encode(place)))
         await asyncio.sleep(0)
-        book.create(KeyOrder("bob", ("client",)), "up", MADE)
-        published = asyncio.ensure_future(switchboard.publish_keys(encode_snapshot(book.snapshot())))
-        assert await waiting == (encode_snapshot(book.snapshot()), 2)
-        published.cancel()  # it waits for the replicas to come back: see `test_key_board.py`
+        assert await switchboard.post(CONSENTS, "agreed", 0.0)
+        assert msgspec.json.decode(await waiting, type=News).posts == {CONSENTS: ("agreed",)}
 
     asyncio.run(scenario())

@@ -1,6 +1,7 @@
 """The reader brings every post to its subscriber, and knows when it may be behind."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -19,7 +20,7 @@ class Line:
         self.left = False
         self.idle = asyncio.Event()
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+    async def read(self, topics: tuple[str, ...], place: Place) -> News:
         assert topics == (POLICY,)
         self.polls.append(place)
         if not self.answers:
@@ -28,7 +29,10 @@ class Line:
         found = self.answers.pop(0)
         if isinstance(found, Exception):
             raise found
-        return found
+        return found or News(place)
+
+    async def report(self) -> None:
+        raise NotImplementedError
 
     async def leave(self) -> None:
         self.left = True
@@ -65,7 +69,7 @@ def follow(
         async def pause(seconds: float) -> None:
             pauses.append(seconds)
 
-        reader = TopicReader(line, {POLICY: subscriber}, lambda: 50.0, pause)
+        reader = TopicReader(line, {POLICY: subscriber}, ticks=lambda: 50.0, pause=pause)
         await reader.start()
         assert not reader.is_fresh
         prepare(subscriber)
@@ -92,7 +96,89 @@ def test_while_nobody_answers_it_is_not_fresh_and_asks_again_later_and_later() -
     _, subscriber, fresh, pauses = follow(*[Unavailable("gone") for _ in range(7)])
     assert not fresh
     assert subscriber.told == ["reload"]
-    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.5, 0.5, 0.5]
+
+
+class ByStore:
+    """A reader that goes by the store while the topics are away; it pauses `rounds` times, then for ever."""
+
+    def __init__(self, line: Line, rounds: int, silence_seconds: float = 60.0) -> None:
+        self.subscriber = Subscriber()
+        self.heard: list[News] = []
+        self.done = asyncio.Event()
+        self._rounds = rounds
+        self.reader = TopicReader(
+            line, {POLICY: self.subscriber}, True, self.heard.append, pause=self._pause, silence_seconds=silence_seconds
+        )
+
+    async def _pause(self, _: float) -> None:
+        self._rounds -= 1
+        if self._rounds <= 0:
+            self.done.set()
+            await asyncio.get_running_loop().create_future()
+
+
+def test_while_the_topics_are_away_the_store_is_asked_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        world = ByStore(Line(*[Unavailable("no Switchboard") for _ in range(3)]), 3)
+        await world.reader.start()
+        await world.done.wait()
+        await world.reader.stop()
+        assert world.subscriber.told == ["reload"] * 4
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(scenario())
+    assert caplog.messages == ["News of policy: no Switchboard; the store is asked instead"]
+
+
+def test_while_the_store_is_away_too_what_was_known_stays(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        world = ByStore(Line(Unavailable("no Switchboard")), 1)
+        await world.reader.start()
+        world.subscriber.trouble = Unavailable("no store")
+        await world.done.wait()
+        await world.reader.stop()
+        assert world.subscriber.told == ["reload"]
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(scenario())
+    assert caplog.messages == ["News of policy: no Switchboard; no store; what was known stays in force"]
+
+
+def test_topics_that_are_silent_are_as_good_as_away() -> None:
+    """Calls to an actor that Ray starts again wait for it, and a revoked key would open until then."""
+
+    async def scenario() -> None:
+        world = ByStore(Line(), 1, silence_seconds=0.0)
+        await world.reader.start()
+        await world.done.wait()
+        await world.reader.stop()
+        assert world.subscriber.told == ["reload", "reload"]
+
+    asyncio.run(scenario())
+
+
+def test_an_unforeseen_error_of_the_store_does_not_end_the_reading(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        line = Line(Unavailable("gone"), News(HERE, {POLICY: ("new",)}, replicas=3))
+        world = ByStore(line, 9)
+        await world.reader.start()
+        world.subscriber.trouble = RuntimeError("nobody foresaw this")
+        await line.idle.wait()
+        await world.reader.stop()
+        assert world.subscriber.told == ["reload", "new"]
+        assert [news.replicas for news in world.heard] == [3]
+
+    asyncio.run(scenario())
+    assert "nobody foresaw this" in caplog.text
+
+
+def test_stopping_what_was_never_started_is_no_error() -> None:
+    class Gone(Line):
+        async def leave(self) -> None:
+            raise Unavailable("gone")
+
+    asyncio.run(TopicReader(Gone(), {POLICY: Subscriber()}).stop())
 
 
 def test_what_could_not_be_reloaded_is_asked_for_again_and_until_then_it_is_not_fresh() -> None:
@@ -118,7 +204,7 @@ def test_it_is_fresh_for_less_long_than_it_is_waited_for_counted_from_when_it_as
     now = [0.0]
 
     class Slow(Line):
-        async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
+        async def read(self, topics: tuple[str, ...], place: Place) -> News:
             if self.polls:
                 return await super().read(topics, place)
             now[0] += 1.0  # while it waited for an answer
@@ -126,7 +212,7 @@ def test_it_is_fresh_for_less_long_than_it_is_waited_for_counted_from_when_it_as
 
     async def scenario() -> None:
         line = Slow(News(HERE, {}, (POLICY,)))
-        reader = TopicReader(line, {POLICY: Subscriber()}, lambda: now[0])
+        reader = TopicReader(line, {POLICY: Subscriber()}, ticks=lambda: now[0])
         await reader.start()
         await line.idle.wait()
         now[0] = FRESH_SECONDS - 0.1

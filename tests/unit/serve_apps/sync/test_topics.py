@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windvane.cluster.errors import Conflict
 from windvane.serve_apps.sync import topics
 from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, POLICY, News, Place, Topics
 
@@ -40,7 +42,7 @@ def test_a_new_reader_reloads_everything_and_then_reads_on() -> None:
         board.post(POLICY, "first")
         news = await board.read("r", BOTH, Place())
         assert news == News(Place("one", {POLICY: 1, CONSENTS: 0}), {}, BOTH)
-        assert await board.read("r", BOTH, news.place) is None
+        assert await board.read("r", BOTH, news.place) == News(news.place)
         board.post(CONSENTS, "a")
         board.post(CONSENTS, "b")
         assert await board.read("r", BOTH, news.place) == News(
@@ -134,6 +136,34 @@ def test_after_a_restart_nothing_is_known_until_old_readers_must_know_that_they_
     run(scenario())
 
 
+def test_of_posts_that_replace_each_other_the_newest_is_all_that_is_read() -> None:
+    async def scenario() -> None:
+        board = grown(Clock())
+        assert [board.post(POLICY, body, revision) for body, revision in (("a", 3), ("b", 5))] == [1, 2]
+        assert board.revision(POLICY) == 5
+        here = Place("one", {POLICY: 2})
+        assert await board.read("behind", (POLICY,), Place("one", {POLICY: 0})) == News(here, {POLICY: ("b",)})
+        assert await board.read("new", (POLICY,), Place()) == News(here, {POLICY: ("b",)}, (POLICY,))
+        assert await board.read("new", (POLICY,), here) == News(here)
+
+    run(scenario())
+
+
+def test_an_older_revision_and_the_same_again_change_nothing() -> None:
+    board = grown(Clock())
+    assert [board.post(POLICY, body, revision) for body, revision in (("b", 5), ("a", 3), ("b", 5))] == [1, 1, 1]
+    assert board.revision(POLICY) == 5
+    assert board.revision(CONSENTS) == 0
+
+
+def test_a_revision_that_stands_for_another_body_is_a_conflict_and_a_higher_one_ends_it() -> None:
+    board = grown(Clock())
+    board.post(POLICY, "b", 5)
+    with pytest.raises(Conflict, match="Revision 5 of policy stands for another one"):
+        board.post(POLICY, "c", 5)
+    assert board.post(POLICY, "c", 6) == 2
+
+
 STEPS = st.lists(st.sampled_from(["post", "read a", "read b", "restart"]), max_size=25)
 
 
@@ -148,8 +178,6 @@ def test_whatever_happens_a_reader_ends_up_with_what_is_stored_in_order(steps: l
 
         async def read(name: str) -> None:
             news = await board.read(name, (CONSENTS,), places[name])
-            if news is None:
-                return
             if news.reload:
                 have[name] = list(store)
             have[name] += news.posts.get(CONSENTS, ())

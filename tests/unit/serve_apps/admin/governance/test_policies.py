@@ -46,8 +46,9 @@ class Board:
         self.posts: list[tuple[str, str]] = []
         self.away = self.slow = False
 
-    def post(self, topic: str, body: str, patience_seconds: float) -> bool:
+    def post(self, topic: str, body: str, patience_seconds: float, revision: int | None = None) -> bool:
         assert patience_seconds > 5.0
+        assert (revision is None) == (topic == CONSENTS)
         if self.away:
             raise Unavailable("the Switchboard restarts")
         self.posts.append((topic, body))
