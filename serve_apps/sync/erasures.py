@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.errors import WindvaneError
@@ -12,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Erasures:
-    """Looks for erasures once a second, on the event loop that the vault belongs to."""
+    """Looks for erasures once a second in a thread, and forgets on the event loop that the vault belongs to."""
 
     def __init__(self, vault: Vault, forget: Callable[[Callable[[str], bool]], None], seconds: float = SECONDS) -> None:
         """`forget` is called with what tells an erased subject."""
@@ -21,6 +22,9 @@ class Erasures:
         self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
         self._told = ""
+        self._thread = ThreadPoolExecutor(
+            1, "erasures"
+        )  # whose connection it is: a disk that is slow delays no request
         self._owed: frozenset[str] = frozenset()  # hashes of erased subjects that may still be remembered
 
     def start(self) -> None:
@@ -32,11 +36,14 @@ class Erasures:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=False)
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Forget who was erased since the last look; what cannot be asked or forgotten now is tried again."""
         try:
-            self._owed |= {erasure.subject for erasure in self._vault.catch_up()}
+            erasures = await asyncio.get_running_loop().run_in_executor(self._thread, self._vault.unheard)
+            self._vault.forget(erasures)
+            self._owed |= {erasure.subject for erasure in erasures}
             self._told = ""
         except WindvaneError as error:
             if self._told != str(error):
@@ -51,7 +58,7 @@ class Erasures:
     async def _work(self) -> None:
         while True:
             try:
-                self.look()
+                await self.look()
             except Exception:
                 logger.exception("Forgetting erased subjects met an unforeseen error; it goes on")
             await asyncio.sleep(self._seconds)

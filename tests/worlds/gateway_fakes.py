@@ -108,7 +108,7 @@ class FakeLines:
     """A Switchboard of one replica's own, in the same process; what a test publishes need not be in a store."""
 
     def __init__(self) -> None:
-        self.topics = Topics(poll_seconds=60.0)
+        self.topics = Topics()
         self.switchboard = Switchboard(self.topics)
         self.reports: list[Report] = []
         self.left: list[str] = []

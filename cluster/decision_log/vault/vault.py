@@ -52,7 +52,7 @@ class _Held:
 
 
 class Vault:
-    """Belongs to one thread, the event loop's; `flush` and `reveal` may be called from any.
+    """Belongs to one thread, the event loop's; `flush`, `reveal` and `unheard` may be called from any.
 
     A new subject's key is used at once and stored by `flush`, which has to have returned before any record that was
     protected with it is written: otherwise a kill in between would leave what nobody can read. A power cut takes both,
@@ -201,7 +201,16 @@ class Vault:
         A process that has not caught up yet may still use a destroyed key: then what it writes cannot be read, and the
         subject stays erased.
         """
-        erasures = self._keys.erasures(self._seen)
+        erasures = self.unheard()
+        self.forget(erasures)
+        return erasures
+
+    def unheard(self) -> tuple[Erasure, ...]:
+        """Read what was erased since this process last forgot; blocks, may be called from any thread."""
+        return self._keys.erasures(self._seen)
+
+    def forget(self, erasures: Sequence[Erasure]) -> None:
+        """Forget the keys of these subjects."""
         for erasure in erasures:
             subject = self._names.pop(erasure.subject, None)
             if subject is not None:
@@ -213,7 +222,6 @@ class Vault:
                 self._new = [key for key in self._new if key.subject not in gone]
                 self._storing = [key for key in self._storing if key.subject not in gone]
                 self._seen = erasures[-1].number
-        return erasures
 
     def _digest(self, subject: str) -> bytes:
         try:

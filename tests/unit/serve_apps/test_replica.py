@@ -235,7 +235,7 @@ def test_a_replica_forgets_the_answer_about_a_subject_that_was_erased(place: Pla
         for _ in range(2):
             assert (await ask(replica, DECIDE, body)).status == 200
         open_vault(place.home).erase("Ana", 1.0)
-        replica._erasures.look()
+        await replica._erasures.look()
         assert (await ask(replica, DECIDE, body)).status == 200
 
     place.play(scenario)

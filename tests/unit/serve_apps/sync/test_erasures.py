@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.worlds.gateway_world import settled
 from tests.worlds.vault import open_vault
+from windvane.cluster.decision_log.vault.subject_keys import Erasure
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.sync.erasures import Erasures
 
@@ -24,11 +26,11 @@ def test_a_look_forgets_whom_another_process_erased(tmp_path: Path) -> None:
         remembered[:] = [subject for subject in remembered if not erased(subject)]
 
     erasures = Erasures(vault, forget)
-    erasures.look()
+    asyncio.run(erasures.look())
     assert remembered == ["Ana", "Ben", "Cem"]
     elsewhere.erase("Ana", 5.0)
     elsewhere.erase("Cem", 5.0)  # nobody here has a key of
-    erasures.look()
+    asyncio.run(erasures.look())
     assert remembered == ["Ben"]
     assert set(vault._held) == {"Ben"}
 
@@ -44,9 +46,9 @@ def test_what_could_not_be_forgotten_is_forgotten_with_the_next_look(tmp_path: P
     erasures = Erasures(vault, forget)
     vault._keys.erase(bytes.fromhex(vault.hash("Ana")), 1.0)
     with pytest.raises(LookupError):
-        erasures.look()
-    erasures.look()
-    erasures.look()
+        asyncio.run(erasures.look())
+    asyncio.run(erasures.look())
+    asyncio.run(erasures.look())
     assert tries == [True, True]
 
 
@@ -59,7 +61,7 @@ def test_whatever_a_look_meets_the_next_comes(
         nonlocal looks
         erasures = Erasures(open_vault(tmp_path), lambda _: None, seconds=0.0)
 
-        def look() -> None:
+        async def look() -> None:
             nonlocal looks
             looks += 1
             raise LookupError
@@ -85,11 +87,30 @@ def test_a_vault_that_does_not_answer_is_told_of_once_and_asked_again(
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(vault._keys, "erasures", away)
-        erasures.look()
-        erasures.look()
+        asyncio.run(erasures.look())
+        asyncio.run(erasures.look())
     assert [record.message.partition(":")[0] for record in caplog.records] == [
         "It is not known which subjects were erased"
     ]
     vault._keys.erase(bytes.fromhex(vault.hash("Ana")), 1.0)
-    erasures.look()
+    asyncio.run(erasures.look())
     assert len(forgotten) == 1
+
+
+def test_a_disk_that_is_slow_delays_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault, asked, go_on = open_vault(tmp_path), threading.Event(), threading.Event()
+
+    def slow() -> tuple[Erasure, ...]:
+        asked.set()
+        assert go_on.wait(30.0)
+        return ()
+
+    async def scenario() -> None:
+        looking = asyncio.ensure_future(Erasures(vault, lambda _: None).look())
+        await settled(asked.is_set)  # the loop goes on meanwhile
+        assert not looking.done()
+        go_on.set()
+        await looking
+
+    monkeypatch.setattr(vault, "unheard", slow)
+    asyncio.run(scenario())
