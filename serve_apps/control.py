@@ -55,7 +55,7 @@ from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
-from windvane.serve_apps.serve_logging import attach
+from windvane.serve_apps.serve_hooks import attach
 from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
 from windvane.serve_apps.ticks.event_time_store import StampedStore
 from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch

@@ -19,7 +19,7 @@ from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec, Serving
 from windvane.configs.settings import Settings
 from windvane.serve_apps import autoscaling
-from windvane.serve_apps.serve_logging import attach
+from windvane.serve_apps.serve_hooks import attach
 
 if TYPE_CHECKING:
     from windvane.serve_apps.replica import Replica
