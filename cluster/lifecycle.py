@@ -13,10 +13,10 @@ from windvane.cluster.declarations import deployed_models
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.host import machine
 from windvane.cluster.host.one_at_a_time import one_at_a_time
-from windvane.cluster.host.preconditions import Check, examine
+from windvane.cluster.host.preconditions import Check, examine, of_ray
 from windvane.cluster.host.scratch import scratch_root, sweep
 from windvane.cluster.policies.first_policies import first_policies
-from windvane.cluster.runtime import head_record, ray_head
+from windvane.cluster.runtime import head_record, ray_head, ray_source
 from windvane.cluster.runtime.addresses import Place, dashboard_url, place, url
 from windvane.cluster.runtime.dashboard import last_lines
 from windvane.cluster.runtime.preloading import allow
@@ -43,7 +43,7 @@ def up(settings: Settings, progress: Progress) -> Place:
             _begin(settings, progress)
             return _serve(settings, dashboard, False, progress)
         ray_head.end_leftovers(Path(settings.home))
-        demand(examine(settings, machine.look(settings)))
+        demand((*examine(settings, machine.look(settings)), of_ray(ray_source.trouble())))
         _begin(settings, progress)
         progress("starting Ray")
         head = ray_head.start(settings)

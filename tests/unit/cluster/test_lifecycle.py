@@ -13,6 +13,7 @@ from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.lifecycle import Progress, down, up
 from windvane.cluster.runtime.addresses import Place, place
 from windvane.cluster.runtime.head_record import Head
+from windvane.cluster.runtime.ray_source import USES, Use
 from windvane.configs.load import load_settings
 from windvane.configs.schema import Settings
 
@@ -72,6 +73,17 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> Heads:
 def test_what_stands_in_the_way_is_said_before_anything_is_made_or_started(tmp_path: Path, heads: Heads) -> None:
     heads.machine = replace(FINE, listeners={8404: "nginx (process 7)"})
     with pytest.raises(Unavailable, match=r"Port 8404 .* is in use by nginx"):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ray_that_lacks_what_is_used_of_it_is_not_started(
+    tmp_path: Path, heads: Heads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Use("serve/_private/constants.py", 1, "RAY_SERVE_GONE", "ports would clash")
+    monkeypatch.setattr(lifecycle.ray_source, "USES", (*USES, gone))
+    with pytest.raises(Unavailable, match=r"has no 'RAY_SERVE_GONE' in ray/serve/.*see docs/upgrading-ray"):
         up(settings_of(tmp_path / "home"), lambda _: None)
     assert heads.acts == []
     assert list(tmp_path.iterdir()) == []
