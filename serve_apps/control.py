@@ -36,6 +36,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
+from windvane.serve_apps import serve_hooks
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.app import make_app
@@ -55,7 +56,6 @@ from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
-from windvane.serve_apps.serve_hooks import attach
 from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
 from windvane.serve_apps.ticks.event_time_store import StampedStore
 from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
@@ -89,7 +89,7 @@ class Control:
     """Holds no state that matters: kill it anywhere and its successor goes on from the store."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        attach()
+        serve_hooks.attach()
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
@@ -296,5 +296,6 @@ class Control:
 
 def build(args: dict[str, Any]) -> Any:
     """The application that `windvane up` declares."""
+    serve_hooks.demand()
     deployment: Any = Control  # the decorator's types say it is still the class
     return deployment.bind(args["settings"])
