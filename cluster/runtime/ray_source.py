@@ -5,7 +5,6 @@ by who rewrites it. Files are searched, since importing Ray takes seconds. `serv
 in replicas; docs/upgrading-ray.md has the order of work. Imports little, for `haproxy_program`.
 """
 
-import importlib.metadata
 import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -120,6 +119,8 @@ def trouble() -> str:
 
 
 def _sentence(use: Use) -> str:
+    import importlib.metadata  # takes longer than all else of `haproxy_program`
+
     version = importlib.metadata.version("ray")
     return f"Ray {version} has no {use.text.strip()!r} in ray/{use.file}, and without it {use.without}"
 
