@@ -100,9 +100,9 @@ class Control:
         store = StampedStore(SqlStore(self._settings.store_url), self._clocks.get)
         registry = MlflowRegistry(self._settings.mlflow_uri, self._settings.artifacts)
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
-        self._monitors = RayMonitors()
+        self._monitors = RayMonitors(self._settings.ray_namespace)
         cache = home / "cache" / "versions"
-        switchboard = RaySwitchboard(self._settings.store_url)
+        switchboard = RaySwitchboard(self._settings.store_url, self._settings.ray_namespace)
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, paths.vault, self._trail)
@@ -259,12 +259,12 @@ class Control:
         """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""
         names = tuple(spec.name for spec in models)
         if names != self._watched and self._watches.busy <= set(names):
-            end_monitors(names)
+            end_monitors(names, self._settings.ray_namespace)
             self._watched = names
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
         if self._switchboard.in_force(spec.name):  # else it would only take the CPU that the first replica starts with
-            start_monitor(spec, self._log / spec.name)
+            start_monitor(spec, self._log / spec.name, self._settings.ray_namespace)
         snapshot = self._monitors.snapshot(spec.name)
         self._snapshots.put(spec.name, snapshot)
         if snapshot.watermark is not None and spec.data.time is not None:

@@ -20,7 +20,7 @@ from windvane.serve_apps.sync.topics import News, Place, Topics
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import Split
 
-NAME, NAMESPACE = "switchboard", "windvane"
+NAME = "switchboard"  # in the namespace of its Windvane (`Settings.ray_namespace`)
 MOST_WAITING = 10_000  # replicas that may hold a long poll at once
 LONGEST_CALL_SECONDS = 30.0  # of a replica: a poll that nobody answers for so long is lost
 
@@ -52,13 +52,13 @@ def actor_class() -> Any:
     return ray.remote(Switchboard)
 
 
-def ensure_switchboard(store_url: str) -> Any:
-    """The handle of the one Switchboard, started when there is none; it outlives whoever starts it."""
+def ensure_switchboard(store_url: str, namespace: str) -> Any:
+    """The handle of the namespace's one Switchboard, started when there is none; it outlives whoever starts it."""
     return (
         actor_class()
         .options(
             name=NAME,
-            namespace=NAMESPACE,
+            namespace=namespace,
             lifetime="detached",
             get_if_exists=True,
             max_restarts=-1,
@@ -73,8 +73,9 @@ def ensure_switchboard(store_url: str) -> Any:
 class RaySwitchboard:
     """Publishing, for whoever steers; blocking, raises Unavailable when the actor does not answer."""
 
-    def __init__(self, store_url: str, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, store_url: str, namespace: str, timeout_seconds: float = 10.0) -> None:
         self._store_url = store_url
+        self._namespace = namespace
         self._timeout_seconds = timeout_seconds
 
     def publish(self, split: Split) -> None:
@@ -103,7 +104,7 @@ class RaySwitchboard:
 
     def _call(self, method: str, *arguments: object) -> Any:
         try:
-            handle = ensure_switchboard(self._store_url)
+            handle = ensure_switchboard(self._store_url, self._namespace)
             return ray.get(getattr(handle, method).remote(*arguments), timeout=self._timeout_seconds)
         except (RayError, ValueError) as error:
             if isinstance(error, RayTaskError) and isinstance(error.cause, WindvaneError):
@@ -114,14 +115,15 @@ class RaySwitchboard:
 class _Line:
     """A replica's line to the actor, which is looked up again after it was lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
         self._handle: Any = None
 
     async def call(self, method: str, *arguments: object) -> Any:
         """Its answer; raises Unavailable."""
         try:
             if self._handle is None:  # the look-up blocks
-                self._handle = await asyncio.to_thread(ray.get_actor, NAME, NAMESPACE)
+                self._handle = await asyncio.to_thread(ray.get_actor, NAME, self._namespace)
             async with asyncio.timeout(LONGEST_CALL_SECONDS):
                 return await getattr(self._handle, method).remote(*arguments)
         except (RayError, ValueError, TimeoutError) as error:
@@ -132,10 +134,10 @@ class _Line:
 class RayFeed:
     """One replica's line to the splits."""
 
-    def __init__(self, model: str, replica: str) -> None:
+    def __init__(self, model: str, replica: str, namespace: str) -> None:
         self._model = model
         self._replica = replica
-        self._line = _Line()
+        self._line = _Line(namespace)
 
     async def wait(self, known_revision: int, report: Report) -> Split | None:
         """See `Feed`."""
@@ -161,9 +163,9 @@ class RayFeed:
 class RayTopics:
     """One replica's line to the topics."""
 
-    def __init__(self, replica: str) -> None:
+    def __init__(self, replica: str, namespace: str) -> None:
         self._replica = replica
-        self._line = _Line()
+        self._line = _Line(namespace)
 
     async def read(self, topics: tuple[str, ...], place: Place) -> News | None:
         """See `TopicLine`."""
