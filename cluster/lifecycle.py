@@ -80,8 +80,12 @@ def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress
     """Deploy control and the models that were deployed before; returns when control answers."""
     applications = ServeApplications(dashboard, settings)
     _wait(applications.answers, "the Ray dashboard", settings, progress)
-    applications.deploy_control()
-    applications.wait_running(CONTROL, READY_SECONDS, progress)
+    try:
+        applications.deploy_control()
+        applications.wait_running(CONTROL, READY_SECONDS, progress)
+    except WindvaneError:
+        _demand_haproxy(settings)  # Serve says only that its proxy is not there
+        raise
     _wait(lambda: _is_served(settings), "the control app", settings, progress)
     allow(Path(settings.home))
     for model, digest in deployed_models(SqlStore(settings.store_url)):
@@ -133,11 +137,15 @@ def _last_words(settings: Settings) -> str:
         return ""
 
 
-def _is_served(settings: Settings) -> bool:
-    """Whether control answers; raises Unavailable when Ray's HAProxy was not started."""
+def _demand_haproxy(settings: Settings) -> None:
+    """Raise Unavailable, with the sentence, when the HAProxy of a head of ours was not started."""
     run = shortest(Path(settings.home))
     if settings.ray_address is None and run is not None:
         haproxy.demand_started(run)
+
+
+def _is_served(settings: Settings) -> bool:
+    _demand_haproxy(settings)
     return _control_answers(settings)
 
 
