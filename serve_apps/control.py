@@ -107,9 +107,8 @@ class Control:
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, paths.vault, self._trail)
         self._snapshots, self._forgotten = Snapshots(), ForgottenWatch(store)
-        dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
-        alone = self._settings.ray_address is None
-        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
+        applications = ServeApplications(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings)
+        self._waits = RayWaits(applications.details, jobs.all, self._settings.ray_address is None)
         self._model_admin = ModelAdmin(
             store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen
         )
