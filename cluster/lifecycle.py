@@ -13,10 +13,11 @@ from windvane.cluster.declarations import deployed_models
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.host import machine
 from windvane.cluster.host.one_at_a_time import one_at_a_time
-from windvane.cluster.host.preconditions import Check, examine
+from windvane.cluster.host.preconditions import Check, examine, of_ray
+from windvane.cluster.host.run_folder import shortest
 from windvane.cluster.host.scratch import scratch_root, sweep
 from windvane.cluster.policies.first_policies import first_policies
-from windvane.cluster.runtime import head_record, ray_head
+from windvane.cluster.runtime import haproxy, head_record, ray_head, ray_source
 from windvane.cluster.runtime.addresses import Place, dashboard_url, place, url
 from windvane.cluster.runtime.dashboard import last_lines
 from windvane.cluster.runtime.preloading import allow
@@ -43,7 +44,7 @@ def up(settings: Settings, progress: Progress) -> Place:
             _begin(settings, progress)
             return _serve(settings, dashboard, False, progress)
         ray_head.end_leftovers(Path(settings.home))
-        demand(examine(settings, machine.look(settings)))
+        demand((*examine(settings, machine.look(settings)), of_ray(ray_source.trouble())))
         _begin(settings, progress)
         progress("starting Ray")
         head = ray_head.start(settings)
@@ -79,9 +80,13 @@ def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress
     """Deploy control and the models that were deployed before; returns when control answers."""
     applications = ServeApplications(dashboard, settings)
     _wait(applications.answers, "the Ray dashboard", settings, progress)
-    applications.deploy_control()
-    applications.wait_running(CONTROL, READY_SECONDS, progress)
-    _wait(lambda: _control_answers(settings), "the control app", settings, progress)
+    try:
+        applications.deploy_control()
+        applications.wait_running(CONTROL, READY_SECONDS, progress)
+    except WindvaneError:
+        _demand_haproxy(settings)  # Serve says only that its proxy is not there
+        raise
+    _wait(lambda: _is_served(settings), "the control app", settings, progress)
     allow(Path(settings.home))
     for model, digest in deployed_models(SqlStore(settings.store_url)):
         applications.deploy_model(model, digest)
@@ -130,6 +135,18 @@ def _last_words(settings: Settings) -> str:
         return f", of which the dashboard's ends with: {last_lines(log.read_text(errors='replace'))}"
     except OSError:
         return ""
+
+
+def _demand_haproxy(settings: Settings) -> None:
+    """Raise Unavailable, with the sentence, when the HAProxy of a head of ours was not started."""
+    run = shortest(Path(settings.home))
+    if settings.ray_address is None and run is not None:
+        haproxy.demand_started(run)
+
+
+def _is_served(settings: Settings) -> bool:
+    _demand_haproxy(settings)
+    return _control_answers(settings)
 
 
 def _control_answers(settings: Settings) -> bool:

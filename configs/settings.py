@@ -1,5 +1,6 @@
 """Where one Windvane lives and listens."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,19 @@ from windvane.configs.access import FIRST_KEY, LOOPBACK, Access
 USERS_FOLDER = "WINDVANE_USERS_FOLDER"  # a variable: where `windvane` was called, and the user's own files may lie
 PACKAGED_MODELS = Path(__file__).resolve().parent / "models"
 GRPC_OFFSET = 1000  # from the HTTP port, so that two Windvanes on one machine differ in both
+
+
+def namespace_of(store_url: str) -> str:
+    """The Ray namespace of the Windvane with this store: whoever shares the store shares actors, and nobody else.
+
+    >>> namespace_of("postgresql://ada:old@db/wv") == namespace_of("postgresql://bob:new@db/wv")
+    True
+    >>> namespace_of("sqlite:////srv/a/windvane.db") == namespace_of("sqlite:////srv/b/windvane.db")
+    False
+    """
+    scheme, _, place = store_url.partition("://")
+    place = os.path.realpath(place[1:]) if scheme.startswith("sqlite") else place.rpartition("@")[2]
+    return f"windvane-{hashlib.sha256(place.encode()).hexdigest()[:10]}"
 
 
 class Settings(BaseModel):
@@ -50,6 +64,11 @@ class Settings(BaseModel):
                     "'open' is for a cluster of Windvane's own on this machine: unset RAY_ADDRESS, or take 'keys'"
                 )
         return access
+
+    @property
+    def ray_namespace(self) -> str:
+        """The Ray namespace of its actors."""
+        return namespace_of(self.store_url)
 
     @property
     def is_local(self) -> bool:

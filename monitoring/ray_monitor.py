@@ -1,4 +1,7 @@
-"""Monitors as Ray actors: one per model, named `monitor:<model>`, restarted for ever, using no CPU slot."""
+"""Monitors as Ray actors: one per model, named `monitor:<model>`, restarted for ever, using no CPU slot.
+
+Their namespace is their Windvane's (`Settings.ray_namespace`): another one on the same cluster has monitors of its own.
+"""
 
 import gc
 import time
@@ -22,7 +25,6 @@ from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.loop.retrain_decision import MonitorView
 from windvane.monitoring.monitor import Monitor
 
-NAMESPACE = "windvane"
 REBUILD_SECONDS = 14 * 86400.0  # of the log that a restarted monitor reads again
 COLLECTED_AFTER = (20_000, 20, 20)  # new objects, and rounds of that: what waits for its outcome forms no cycles
 T = TypeVar("T")
@@ -50,11 +52,11 @@ def actor_class() -> Any:
     return ray.remote(MonitorActor)
 
 
-def start_monitor(spec: ModelSpec, log_root: Path) -> Any:
+def start_monitor(spec: ModelSpec, log_root: Path, namespace: str) -> Any:
     """The model's monitor, started when there is none; it outlives whoever started it."""
     actor = actor_class().options(
         name=actor_name(spec.name),
-        namespace=NAMESPACE,
+        namespace=namespace,
         lifetime="detached",
         get_if_exists=True,
         num_cpus=0,
@@ -65,13 +67,13 @@ def start_monitor(spec: ModelSpec, log_root: Path) -> Any:
     return actor.remote(spec.model_dump_json(), str(log_root))
 
 
-def end_monitors(deployed: Collection[str]) -> None:
+def end_monitors(deployed: Collection[str], namespace: str) -> None:
     """End the monitors of all other models: nobody asks them any more, and they would follow their logs for ever."""
     kept = {actor_name(model) for model in deployed}
     for actor in list_named_actors(all_namespaces=True):
-        if actor["namespace"] == NAMESPACE and actor["name"].startswith(actor_name("")) and actor["name"] not in kept:
+        if actor["namespace"] == namespace and actor["name"].startswith(actor_name("")) and actor["name"] not in kept:
             with suppress(ValueError):  # it ended in between
-                ray.kill(ray.get_actor(actor["name"], NAMESPACE))
+                ray.kill(ray.get_actor(actor["name"], namespace))
 
 
 class RayMonitors:
@@ -79,7 +81,8 @@ class RayMonitors:
     not answer.
     """
 
-    def __init__(self, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, namespace: str, timeout_seconds: float = 10.0) -> None:
+        self._namespace = namespace
         self._timeout_seconds = timeout_seconds
         self._handles: dict[str, Any] = {}
 
@@ -108,7 +111,7 @@ class RayMonitors:
         try:
             handle = self._handles.get(model)
             if handle is None:
-                handle = self._handles[model] = ray.get_actor(name, NAMESPACE)
+                handle = self._handles[model] = ray.get_actor(name, self._namespace)
             answered = ray.get(getattr(handle, question).remote(*args), timeout=self._timeout_seconds)
         except (RayActorError, GetTimeoutError, ValueError) as error:
             self._handles.pop(model, None)

@@ -36,6 +36,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
+from windvane.serve_apps import serve_hooks
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.app import make_app
@@ -55,7 +56,6 @@ from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
-from windvane.serve_apps.serve_logging import attach
 from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard
 from windvane.serve_apps.ticks.event_time_store import StampedStore
 from windvane.serve_apps.ticks.forgotten_watch import ForgottenWatch
@@ -89,7 +89,7 @@ class Control:
     """Holds no state that matters: kill it anywhere and its successor goes on from the store."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        attach()
+        serve_hooks.attach()
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
@@ -100,16 +100,15 @@ class Control:
         store = StampedStore(SqlStore(self._settings.store_url), self._clocks.get)
         registry = MlflowRegistry(self._settings.mlflow_uri, self._settings.artifacts)
         jobs = RayJobs(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings.ray_token_file)
-        self._monitors = RayMonitors()
+        self._monitors = RayMonitors(self._settings.ray_namespace)
         cache = home / "cache" / "versions"
-        switchboard = RaySwitchboard()
+        switchboard = RaySwitchboard(self._settings.ray_namespace)
         self._switchboard = Prefetching(switchboard, registry, cache)
         self._rollouts = RolloutController(store, registry, self._switchboard, self._monitors)
         archive = Archive(registry, self._log, cache, paths.vault, self._trail)
         self._snapshots, self._forgotten = Snapshots(), ForgottenWatch(store)
-        dashboard = f"http://127.0.0.1:{self._settings.dashboard_port}"
-        alone = self._settings.ray_address is None
-        self._waits = RayWaits(ServeApplications(dashboard, self._settings).details, jobs.all, alone)
+        applications = ServeApplications(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings)
+        self._waits = RayWaits(applications.details, jobs.all, self._settings.ray_address is None)
         self._model_admin = ModelAdmin(
             store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen
         )
@@ -259,12 +258,12 @@ class Control:
         """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""
         names = tuple(spec.name for spec in models)
         if names != self._watched and self._watches.busy <= set(names):
-            end_monitors(names)
+            end_monitors(names, self._settings.ray_namespace)
             self._watched = names
 
     def _watch(self, spec: ModelSpec, now: datetime) -> None:
         if self._switchboard.in_force(spec.name):  # else it would only take the CPU that the first replica starts with
-            start_monitor(spec, self._log / spec.name)
+            start_monitor(spec, self._log / spec.name, self._settings.ray_namespace)
         snapshot = self._monitors.snapshot(spec.name)
         self._snapshots.put(spec.name, snapshot)
         if snapshot.watermark is not None and spec.data.time is not None:
@@ -296,5 +295,6 @@ class Control:
 
 def build(args: dict[str, Any]) -> Any:
     """The application that `windvane up` declares."""
+    serve_hooks.demand()
     deployment: Any = Control  # the decorator's types say it is still the class
     return deployment.bind(args["settings"])

@@ -19,8 +19,7 @@ from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec, Serving
 from windvane.configs.settings import Settings
-from windvane.serve_apps import autoscaling
-from windvane.serve_apps.serve_logging import attach
+from windvane.serve_apps import autoscaling, serve_hooks
 
 if TYPE_CHECKING:
     from windvane.serve_apps.replica import Replica
@@ -53,7 +52,7 @@ class Gateway:
         from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
         from windvane.serve_apps.sync.ray_switchboard import RayTopicLine
 
-        attach()
+        serve_hooks.attach()
         settings = self._settings
         store = SqlStore(settings.store_url)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
@@ -63,8 +62,8 @@ class Gateway:
             name,
             store,
             MlflowRegistry(settings.mlflow_uri, settings.artifacts),
-            partial(RayTopicLine, self._model, name),
-            RayMonitorLine(self._model, name),
+            partial(RayTopicLine, self._model, name, settings.ray_namespace),
+            RayMonitorLine(self._model, name, settings.ray_namespace),
             AuditPaths(settings).vault(),
             declared(settings),
             settings.is_local,
@@ -78,10 +77,13 @@ class Gateway:
     def check_health(self) -> None:
         """Raise when the replica can never decide again: its address leaves HAProxy, and Serve replaces it.
 
-        Serve finds this method by name, and its `/-/healthz`, which HAProxy asks, goes by it.
+        Serve finds this method by name, and its `/-/healthz`, which HAProxy asks, goes by it. The first look comes when
+        uvicorn has started and nobody is sent here yet: on a head of ours the replica has to be behind the ingress.
         """
         if self._replica is not None:
             self._replica.check_health()
+            if self._settings.ray_address is None:
+                self._replica.demand_in_front()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Count this replica's requests that Serve does not see; Serve finds this method by name."""
@@ -107,6 +109,7 @@ class Gateway:
 
 def build(args: dict[str, Any]) -> serve.Application:
     """The application for `{"model", "settings", "spec_digest"}`, scaled as the deployed declaration says."""
+    serve_hooks.demand()
     settings = Settings.model_validate(args["settings"])
     serving = load_spec(SqlStore(settings.store_url), args["model"]).serving
     deployment: Any = Gateway  # the decorator's types say it is still the class

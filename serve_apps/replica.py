@@ -141,6 +141,10 @@ class Replica:
         """Raise Unavailable when this process can never decide again, so that another has to take its place."""
         self._log.demand_open()
 
+    def demand_in_front(self) -> None:
+        """Raise Unavailable unless requests come to this process past Serve, bounded."""
+        ingress.demand_in_front(self._local_replica)
+
     async def start(self) -> None:
         """Load what the stored split needs, then follow the Switchboard; raises when that split cannot be served, and
         when the keys cannot be read.

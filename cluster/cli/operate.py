@@ -86,11 +86,14 @@ def up() -> None:
 def doctor() -> None:
     """Look at everything that `up` needs of this machine; exits with 1 when something stands in the way."""
     from windvane.cluster.host import machine
-    from windvane.cluster.host.preconditions import examine
+    from windvane.cluster.host.preconditions import examine, of_ray
+    from windvane.cluster.runtime import ray_source
 
     settings = load_settings()
     running = addresses.dashboard_url(settings) is not None
     checks = examine(settings, machine.look(settings), running)
+    if settings.ray_address is None:
+        checks = (*checks, of_ray(ray_source.trouble()))
     for check in checks:
         sign, colour = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "stop": ("STOP", "red")}[check.state]
         click.echo(f"{click.style(f'{sign:<4}', fg=colour)}  {check.name:<14}  {check.sentence}")

@@ -42,6 +42,11 @@ def examine(settings: Settings, machine: Machine, running: bool = False) -> tupl
     return tuple(checks)
 
 
+def of_ray(trouble: str) -> Check:
+    """The check of what the installed Ray lacks, of which `windvane.cluster.runtime.ray_source` has the sentences."""
+    return Check("ray", "stop" if trouble else "ok", trouble or "has what is used of it beyond its promise")
+
+
 def _home(settings: Settings, machine: Machine) -> Check:
     if machine.home_obstacle:
         sentence = f"{machine.home_obstacle}: choose another folder with WINDVANE_HOME, or make that one writable."

@@ -74,6 +74,7 @@ def program(folder: Path) -> Path:
 def write(folder: Path, settings: Settings, control: str) -> None:
     """Write our frontend and the program into `folder`; `control` is the application that answers for the server."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / haproxy_program.REFUSAL).unlink(missing_ok=True)  # of another start
     host = "*" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  the operator asked for it
     names = {"control": control, "there": CONTROL_IS_THERE, "asked": ASKED_APPLICATION}
     (folder / "grpc.cfg").write_text(FRONTEND.format(host=host, port=settings.grpc_port, **names))

@@ -5,12 +5,14 @@ cluster cannot bind. Each Windvane gives HAProxy a configuration path of its own
 by its command line.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from windvane.cluster.errors import Unavailable
 from windvane.cluster.host import ports
-from windvane.cluster.runtime import grpc_frontend
+from windvane.cluster.runtime import grpc_frontend, haproxy_program
 from windvane.cluster.runtime.processes import end_all
 
 
@@ -46,6 +48,12 @@ def environment(run: Path, port: int) -> dict[str, str]:
 def config_path(run: Path) -> Path:
     """The configuration file that we name; Ray puts it into a folder of the node's below that one."""
     return run / "h" / "haproxy.cfg"  # short: Ray adds 57 characters before its socket's name
+
+
+def demand_started(run: Path) -> None:
+    """Raise Unavailable, with the sentence, when HAProxy was refused its configuration since the head was started."""
+    with suppress(FileNotFoundError):
+        raise Unavailable((config_path(run).parent / haproxy_program.REFUSAL).read_text())
 
 
 def ours(run: Path) -> list[psutil.Process]:

@@ -6,37 +6,47 @@ at `ListApplications` and on HAProxy's page of statistics, the last of which it 
 
 import re
 
-_TOLD = re.compile(r"^([ \t]*)http-request return .* if routes$")
-_LISTED = re.compile(r"^([ \t]*)(?:use_backend \S+|http-request return .*) if is_list_applications$")
-_REFUSED = 'status 200 content-type application/grpc hdr grpc-status 5 hdr grpc-message "There is nothing here"'
+from windvane.cluster.runtime.ray_source import changed
+
 # Sections that listen on this machine only; a frontend of ours stands beside the last (`grpc_frontend`).
-LOCAL = (
-    "frontend prometheus",
-    "listen stats",
-    "frontend grpc_frontend",
+LOCAL = ("frontend prometheus", "listen stats", "frontend grpc_frontend")
+# Every section that Ray writes: another one may be open, and by another name no queue and no model would be found.
+SECTIONS = re.compile(
+    rf"global|defaults|frontend http_frontend|{'|'.join(LOCAL)}"
+    r"|backend (?:default_backend|default_grpc_backend|grpc_fallback_backend|(?:http|grpc)-\S+)"
 )
+TOLD, LISTED = "http-request return … if routes", "… if is_list_applications"
+_REFUSED = 'status 200 content-type application/grpc hdr grpc-status 5 hdr grpc-message "There is nothing here"'
+_RULES = {
+    TOLD: (re.compile(r"^(\s*)http-request return .* if routes$"), r"\1http-request return status 404 if routes"),
+    LISTED: (
+        re.compile(r"^(\s*)(?:use_backend \S+|http-request return .*) if is_list_applications$"),
+        rf"\1http-request return {_REFUSED} if is_list_applications",
+    ),
+}
+_BIND = re.compile(r"^(\s+)bind [^\s,]*:(\d+)(?=\s|$)")
 
 
 def closed(configuration: str) -> str:
     """The same without; what is closed already stays as it is.
 
-    >>> print(closed('  acl routes path -i /-/routes\\n  http-request return status 200 string "{}" if routes'))
-      acl routes path -i /-/routes
-      http-request return status 404 if routes
-    >>> print(closed("listen stats\\n  bind *:8404\\n  stats enable\\nfrontend http_frontend\\n  bind *:8000"))
-    listen stats
-      bind 127.0.0.1:8404
-      stats enable
-    frontend http_frontend
-      bind *:8000
+    Raises Unavailable where Ray's configuration has none of what is to be closed, or a section that is not known.
     """
-    section = ""
-    lines = []
+    section, lines, found = "", [], set()
     for line in configuration.split("\n"):
         if line and not line[0].isspace():
             section = line.strip()
+            if not SECTIONS.fullmatch(section):
+                raise changed(f"HAProxy is not started: its configuration has a section {section!r}")
         elif section in LOCAL and line.lstrip().startswith("bind "):
-            line = re.sub(r"bind \S*?:(\d+)\b", r"bind 127.0.0.1:\1", line)
-        line = _TOLD.sub(r"\1http-request return status 404 if routes", line)
-        lines.append(_LISTED.sub(rf"\1http-request return {_REFUSED} if is_list_applications", line))
+            line, bound = _BIND.subn(r"\1bind 127.0.0.1:\2", line)
+            if not bound:
+                raise changed(f"HAProxy is not started: {section!r} has {line.strip()!r}")
+            found.add(section)
+        for name, (pattern, instead) in _RULES.items():
+            line, replaced = pattern.subn(instead, line)
+            found.update([name] * replaced)
+        lines.append(line)
+    if missing := [name for name in (*LOCAL, *_RULES) if name not in found]:
+        raise changed(f"HAProxy is not started: its configuration lacks {', '.join(map(repr, missing))}")
     return "\n".join(lines)

@@ -9,28 +9,52 @@ Imports little: every change of replicas starts it anew.
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime import haproxy_queue
 from windvane.cluster.runtime.haproxy_closed import closed
+from windvane.cluster.runtime.ray_source import changed
 
+REFUSAL = "refusal"  # a file: why HAProxy was not started
 CONTROL_IS_THERE = "WINDVANE_GRPC_CONTROL"  # a variable, set for HAProxy once Ray's configuration knows control
 
 
 def complete(arguments: Sequence[str], folder: Path) -> str:
-    """Put the queues that `folder` declares into the configuration that the arguments name, and return that, closed."""
-    configuration = Path(arguments[list(arguments).index("-f") + 1])
+    """Put the queues that `folder` declares into the configuration that the arguments name, and return that, closed.
+
+    Raises Unavailable where it is not as we know it.
+    """
+    named = [following for word, following in pairwise(arguments) if word == "-f"]
+    if len(named) != 1:
+        raise changed(f"HAProxy is not started: Ray names {len(named)} configurations for it with -f, not one")
+    configuration = Path(named[0])
     whole = closed(haproxy_queue.bounded(configuration.read_text(), haproxy_queue.declared(folder)))
-    fresh = configuration.with_suffix(".new")
-    fresh.write_text(whole)
-    fresh.replace(configuration)
+    _write(configuration, whole)
     return whole
 
 
+def _write(place: Path, text: str) -> None:
+    """All of it at once."""
+    fresh = place.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(place)
+
+
 def main(program: str, folder: Path, control: str, arguments: Sequence[str]) -> None:
-    """Never returns; raises OSError when there is no such program."""
+    """Never returns; raises OSError when there is no such program, and ends with a sentence where Ray has changed.
+
+    The sentence is kept in `folder` too, for `windvane up` (`haproxy.demand_started`).
+    """
     os.environ.pop(CONTROL_IS_THERE, None)
-    if f"backend grpc-{control}" in complete(arguments, folder).split("\n"):
+    try:
+        whole = complete(arguments, folder)
+    except Unavailable as error:
+        _write(folder / REFUSAL, str(error))
+        sys.exit(str(error))
+    (folder / REFUSAL).unlink(missing_ok=True)
+    if f"backend grpc-{control}" in whole.split("\n"):
         os.environ[CONTROL_IS_THERE] = "1"
     os.execv(program, [program, *arguments, "-f", str(folder / "grpc.cfg")])  # noqa: S606  no shell is the point
 

@@ -6,15 +6,17 @@ what its model allows before Serve tells HAProxy of it; Ray's configuration is c
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from windvane.cluster.runtime.ray_source import changed
+
 ARRIVED = "x-windvane-arrived"  # microseconds since 1970 when HAProxy got the request
 BACKEND = "backend http-"
-SERVERS = "default-server "
 SLOWEST_BODY = "10s"  # for what fits HAProxy's buffer (16 KiB): a caller that stalls must not hold a place meanwhile
 REFUSAL = {
     "type": "urn:windvane:problem:unavailable",
@@ -24,6 +26,8 @@ REFUSAL = {
     "instance": "%[var(txn.path),json(utf8s)]",
     "error": "More is asked than can be answered in time, or no replica runs: come again in a second",  # the protocol's
 }
+_SECTION = re.compile(r"^(?=\S)", re.MULTILINE)
+_SERVERS = re.compile(r"^[ \t]*default-server .*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +61,27 @@ def declared(folder: Path) -> dict[str, Queue]:
 def bounded(configuration: str, queues: Mapping[str, Queue]) -> str:
     """Ray's HAProxy configuration with these applications' queues; what has them already stays as it is.
 
+    Raises Unavailable where a backend has no place for its queue.
+
     >>> print(bounded("backend http-trips\\n    default-server check\\n    server a 127.0.0.1:1", {}))
     backend http-trips
         default-server check
         server a 127.0.0.1:1
     """
-    lines = []
-    queue = None
-    for line in configuration.split("\n"):
-        if line and not line[0].isspace():
-            queue = queues.get(line.removeprefix(BACKEND)) if line.startswith(BACKEND) else None
-        if queue is not None and line.lstrip().startswith(SERVERS) and " maxconn " not in line:
-            lines += _rules(queue)
-            line = f"{line} maxconn {queue.most_inside}"
-        lines.append(line)
-    return "\n".join(lines)
+    return "".join(_with_queue(section, queues) for section in _SECTION.split(configuration))
+
+
+def _with_queue(section: str, queues: Mapping[str, Queue]) -> str:
+    """One section, from its name to the next one's."""
+    head = section.partition("\n")[0]
+    queue = queues.get(head.removeprefix(BACKEND)) if head.startswith(BACKEND) else None
+    if queue is None or ARRIVED in section:
+        return section
+    servers = _SERVERS.findall(section)
+    if len(servers) != 1 or " maxconn " in section:
+        raise changed(f"HAProxy is not started: {head!r} lacks a 'default-server' without a maxconn of its own")
+    lines = [*_rules(queue), f"{servers[0]} maxconn {queue.most_inside}"]
+    return section.replace(servers[0], "\n".join(lines))
 
 
 def _rules(queue: Queue) -> list[str]:

@@ -6,12 +6,13 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
+from windvane.cluster.errors import Conflict, NotFound, Unavailable, WindvaneError
 from windvane.cluster.runtime.dashboard import Dashboard, last_lines
 from windvane.cluster.runtime.grpc_frontend import SERVICER, rays_port
 from windvane.cluster.runtime.grpc_health import ADD_SERVICER
 from windvane.cluster.store_lock import PATIENCE_SECONDS, store_lock
 from windvane.configs.schema import Settings
+from windvane.configs.settings import namespace_of
 
 CONTROL = "control"
 PATH = "/api/serve/applications/"
@@ -25,7 +26,7 @@ class ServeApplications:
     """Declared applications of one cluster; deploying names the whole set, so every call starts from what is there.
 
     Between its look and its declaration nobody else who shares the store declares anything: one that waits for its turn
-    longer than the patience raises Unavailable.
+    longer than the patience raises Unavailable. Another Windvane's applications are neither replaced nor taken down.
     """
 
     def __init__(
@@ -67,17 +68,21 @@ class ServeApplications:
         self.declare(model, f"/v2/models/{model}", "windvane.serve_apps.gateway:build", arguments)
 
     def declare(self, name: str, route: str, import_path: str, arguments: dict[str, Any]) -> None:
-        """Declare one application, whatever its builder; another declaration under its name replaces it."""
+        """Declare one application, whatever its builder; another declaration under its name replaces it.
+
+        Raises Conflict where another Windvane's has that name.
+        """
         application = {"name": name, "route_prefix": route, "import_path": import_path, "args": arguments}
-        self._change(lambda declared: [*(each for each in declared if each["name"] != name), application])
+        self._change(lambda declared: [*self._without(name, declared), application])
 
     def remove(self, name: str) -> None:
-        """Take one application down."""
-        self._change(lambda declared: [each for each in declared if each["name"] != name])
+        """Take one application down; raises Conflict where it is another Windvane's."""
+        self._change(lambda declared: self._without(name, declared))
 
     def remove_all(self) -> None:
         """Take every application of ours down; others' stay."""
-        self._change(lambda declared: [each for each in declared if not _is_ours(each)])
+        ours = self._settings.ray_namespace
+        self._change(lambda declared: [each for each in declared if _namespace(each) != ours])
 
     def wait_running(self, name: str, patience_seconds: float, progress: Callable[[str], None]) -> None:
         """Return when the application runs; raises with Serve's message when it failed or time is over."""
@@ -86,6 +91,7 @@ class ServeApplications:
             application = self._details().get(name)
             if application is None:
                 raise NotFound(f"Serve knows no application {name!r}; deploy it again.")
+            self._demand_no_others(application.get("deployed_app_config") or {})  # declared in the same moment as ours
             status, message = application.get("status"), str(application.get("message") or "")
             if status == "RUNNING":
                 return
@@ -106,6 +112,20 @@ class ServeApplications:
                 raise Unavailable(f"{name} is still {application.get('status')} after {patience_seconds:.0f} s.")
             progress(f"{name}: {application.get('status')}")
             time.sleep(POLL_SECONDS)
+
+    def _without(self, name: str, declared: list[Application]) -> list[Application]:
+        for each in declared:
+            if each["name"] == name:
+                self._demand_no_others(each)
+        return [each for each in declared if each["name"] != name]
+
+    def _demand_no_others(self, application: Application) -> None:
+        if _namespace(application) not in (None, self._settings.ray_namespace):
+            home = application["args"]["settings"]["home"]
+            raise Conflict(
+                f"{application['name']!r} on this Ray cluster belongs to the Windvane of {home}, and a cluster's Serve "
+                "serves one Windvane at a time: take that one down, or attach to another cluster."
+            )
 
     def _change(self, how: Callable[[list[Application]], list[Application]]) -> None:
         with store_lock(self._settings.store_url, LOCK, self._patience_seconds):
@@ -136,5 +156,8 @@ class ServeApplications:
             raise Unavailable(f"Serve refused the applications: {reply.status_code} {last_lines(reply.text, LINES)}")
 
 
-def _is_ours(application: Application) -> bool:
-    return str(application.get("import_path", "")).startswith("windvane.serve_apps.")
+def _namespace(application: Application) -> str | None:
+    """The Ray namespace of the Windvane whose application it is; None when it is no Windvane's."""
+    if not str(application.get("import_path", "")).startswith("windvane.serve_apps."):
+        return None
+    return namespace_of(application["args"]["settings"]["store_url"])

@@ -12,9 +12,13 @@ from windvane.monitoring.notices import Notice
 
 
 def begin(request: RetrainRequest, now: datetime) -> RetrainRequest:
-    """The open request with its next attempt chosen; its job id is the same however often it is submitted."""
+    """The open request with its next attempt chosen; its job id is the same however often it is submitted.
+
+    The id has the moment of the request, too: the cluster may know jobs of another Windvane, or of an older store, that
+    are about the same model's request of the same number, and Ray leaves a job that it knows as it is.
+    """
     attempt = request.attempts + 1
-    job_id = f"retrain-{request.model}-{request.request_id}-{attempt}"
+    job_id = f"retrain-{request.model}-{request.request_id}-{request.requested_at:%Y%m%dT%H%M%S}-{attempt}"
     again = f", attempt {attempt}" if attempt > 1 else ""
     return replace(
         request,

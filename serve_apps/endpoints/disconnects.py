@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from windvane.serve_apps.endpoints.http_request import Receive
+from windvane.serve_apps.serve_hooks import UNWATCHED
 
-UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the endpoint watches this request's client
 PATIENCE_SECONDS = 0.02  # what is answered sooner is not looked at
 
 

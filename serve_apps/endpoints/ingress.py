@@ -3,8 +3,9 @@
 Ray Serve's own way from the socket to our app costs more than a decision (docs/performance.md): so decisions and
 outcomes are handed to the app here, and the rest goes through Serve. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names
 `middlewares`, which every process of Ray's that speaks HTTP calls once; only where a process has a replica does it do
-anything. What Serve did for those requests: `LocalReplica.ongoing` is for `autoscaling.py`, and a replica that is
-stopped is ended by Serve after uvicorn has answered whoever came.
+anything, and on a head of ours a replica that is not behind it does not become ready. What Serve did for those
+requests: `LocalReplica.ongoing` is for `autoscaling.py`, and a replica that is stopped is ended by Serve after uvicorn
+has answered whoever came.
 """
 
 import asyncio
@@ -16,12 +17,13 @@ from typing import Any, Protocol
 from starlette.middleware import Middleware
 
 from windvane.cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
+from windvane.cluster.runtime.ray_source import changed
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
-from windvane.serve_apps.endpoints.disconnects import UNWATCHED
 from windvane.serve_apps.endpoints.http_request import Headers, Receive, Scope, Send
 from windvane.serve_apps.pipeline.admission import Admission
 from windvane.serve_apps.protocol.infer_reply import refusal_at
 from windvane.serve_apps.protocol.problem import Response
+from windvane.serve_apps.serve_hooks import UNWATCHED
 
 WORK = ("/decide", "/infer")  # what costs work ends with one of them
 HANDED_OVER = (*WORK, "/outcomes")
@@ -50,6 +52,7 @@ class LocalReplica:
 
 
 _local_replicas: list[LocalReplica] = []  # of this process; Ray makes the middleware, so nobody could hand it over
+_asked_on: list[asyncio.AbstractEventLoop] = []  # event loops of this process on which Ray asked for the middlewares
 
 
 def guard(replica: LocalReplica) -> None:
@@ -64,8 +67,20 @@ def leave(replica: LocalReplica) -> None:
 
 
 def middlewares() -> list[Middleware]:
-    """Middlewares that Ray Serve puts before every application."""
+    """Middlewares that Ray Serve puts before every application; Ray asks on the loop that uvicorn will have."""
+    _asked_on.append(asyncio.get_running_loop())
     return [Middleware(Ingress)]
+
+
+def demand_in_front(replica: LocalReplica) -> None:
+    """Raise Unavailable unless Ray has put the middleware before this process's app, on the same event loop.
+
+    Otherwise every request would go through Serve: slower, and as many at a time as come.
+    """
+    if not _asked_on:
+        raise changed("Ray Serve did not ask this replica's process for RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH")
+    if replica.loop not in _asked_on:
+        raise changed("Ray Serve runs this replica's app on another event loop than uvicorn's")
 
 
 class Ingress:

@@ -7,14 +7,15 @@ import ray
 from ray.exceptions import RayError
 
 from windvane.cluster.errors import Unavailable
-from windvane.monitoring.ray_monitor import NAMESPACE, actor_name
+from windvane.monitoring.ray_monitor import actor_name
 
 
 class RayMonitorLine:
     """Looks the actor up by name, again after it was lost."""
 
-    def __init__(self, model: str, replica: str) -> None:
+    def __init__(self, model: str, replica: str, namespace: str) -> None:
         self._name = actor_name(model)
+        self._namespace = namespace
         self._replica = replica
         self._handle: Any = None
 
@@ -22,7 +23,7 @@ class RayMonitorLine:
         """Deliver one shipment; raises Unavailable when the monitor is gone."""
         try:
             if self._handle is None:  # the look-up blocks
-                self._handle = await asyncio.to_thread(ray.get_actor, self._name, NAMESPACE)
+                self._handle = await asyncio.to_thread(ray.get_actor, self._name, self._namespace)
             await self._handle.ship.remote(self._replica, payload)
         except (RayError, ValueError) as error:
             self._handle = None

@@ -20,7 +20,7 @@ from windvane.serve_apps.sync.topics import KEYS, News, Place
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import Split
 
-NAME, NAMESPACE = "switchboard", "windvane"
+NAME = "switchboard"  # in the namespace of its Windvane (`Settings.ray_namespace`)
 MOST_WAITING = 10_000  # replicas that may hold a long poll at once
 LONGEST_CALL_SECONDS = 30.0  # of a replica: a poll that nobody answers for so long is lost
 KEYS_PATIENCE_SECONDS = 2.0  # with replicas that were told of keys, to come back and say so
@@ -32,13 +32,13 @@ def actor_class() -> Any:
     return ray.remote(Switchboard)
 
 
-def ensure_switchboard() -> Any:
-    """The handle of the one Switchboard, started when there is none; it outlives whoever starts it."""
+def ensure_switchboard(namespace: str) -> Any:
+    """The handle of the namespace's one Switchboard, started when there is none; it outlives whoever starts it."""
     return (
         actor_class()
         .options(
             name=NAME,
-            namespace=NAMESPACE,
+            namespace=namespace,
             lifetime="detached",
             get_if_exists=True,
             max_restarts=-1,
@@ -53,7 +53,8 @@ def ensure_switchboard() -> Any:
 class RaySwitchboard:
     """Publishing, for whoever steers; blocking, raises Unavailable when the actor does not answer."""
 
-    def __init__(self, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, namespace: str, timeout_seconds: float = 10.0) -> None:
+        self._namespace = namespace
         self._timeout_seconds = timeout_seconds
 
     def publish(self, split: Split) -> None:
@@ -84,7 +85,7 @@ class RaySwitchboard:
 
     def _call(self, method: str, *arguments: object) -> Any:
         try:
-            handle = ensure_switchboard()
+            handle = ensure_switchboard(self._namespace)
             return ray.get(getattr(handle, method).remote(*arguments), timeout=self._timeout_seconds)
         except (RayError, ValueError) as error:
             if isinstance(error, RayTaskError) and isinstance(error.cause, WindvaneError):
@@ -95,14 +96,15 @@ class RaySwitchboard:
 class _Line:
     """A replica's line to the actor, which is looked up again after it was lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
         self._handle: Any = None
 
     async def call(self, method: str, *arguments: object) -> Any:
         """Its answer; raises Unavailable."""
         try:
             if self._handle is None:  # the look-up blocks
-                self._handle = await asyncio.to_thread(ray.get_actor, NAME, NAMESPACE)
+                self._handle = await asyncio.to_thread(ray.get_actor, NAME, self._namespace)
             async with asyncio.timeout(LONGEST_CALL_SECONDS):
                 return await getattr(self._handle, method).remote(*arguments)
         except (RayError, ValueError, TimeoutError) as error:
@@ -113,11 +115,11 @@ class _Line:
 class RayTopicLine:
     """One reader's line to the topics; with `report` it says where its replica stands."""
 
-    def __init__(self, model: str, replica: str, report: Callable[[], Report] | None = None) -> None:
+    def __init__(self, model: str, replica: str, namespace: str, report: Callable[[], Report] | None = None) -> None:
         self._model = model
         self._reader = replica if report is not None else f"{replica}/policies"
         self._report = report
-        self._line = _Line()
+        self._line = _Line(namespace)
 
     async def read(self, topics: tuple[str, ...], place: Place) -> News:
         """See `TopicLine`."""

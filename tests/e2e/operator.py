@@ -23,7 +23,7 @@ def main(settings_json: str, address: str, dashboard_url: str) -> None:
     os.dup2(2, 1)
     settings = Settings.model_validate_json(settings_json)
     applications = ServeApplications(dashboard_url, settings)
-    switchboard = RaySwitchboard()
+    switchboard = RaySwitchboard(settings.ray_namespace)
     ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     verbs: dict[str, Callable[[str], Any]] = {
         "publish": lambda split: switchboard.publish(decode_split(split)),

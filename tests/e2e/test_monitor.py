@@ -14,7 +14,12 @@ import ray
 from tests.unit.monitoring.counts.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
-from windvane.monitoring.ray_monitor import RayMonitors, start_monitor
+from windvane.configs.settings import namespace_of
+from windvane.monitoring.counts.snapshot import Snapshot
+from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
+from windvane.serve_apps.sync.ray_switchboard import RaySwitchboard, ensure_switchboard
+
+OURS, THEIRS = (namespace_of(f"sqlite:////srv/{home}/windvane.db") for home in ("ours", "theirs"))
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +52,9 @@ def patient(ask: Any) -> Any:
 
 
 def test_a_monitor_killed_comes_back_and_joins_the_log_again(cluster: None, tmp_path: Path) -> None:
-    handle = start_monitor(SPEC, tmp_path)
-    assert start_monitor(SPEC, tmp_path)._actor_id == handle._actor_id
-    monitors = RayMonitors()
+    handle = start_monitor(SPEC, tmp_path, OURS)
+    assert start_monitor(SPEC, tmp_path, OURS)._actor_id == handle._actor_id
+    monitors = RayMonitors(OURS)
     monitors.watch_profile("delay", 1, PROFILE.to_json())
     counts = tally()
     count(counts, 3, rows(500))
@@ -74,4 +79,18 @@ def test_a_monitor_killed_comes_back_and_joins_the_log_again(cluster: None, tmp_
 
 def test_a_model_without_monitor_is_unavailable(cluster: None) -> None:
     with pytest.raises(Unavailable, match="monitor:nobody does not answer"):
-        RayMonitors().snapshot("nobody")
+        RayMonitors(OURS).snapshot("nobody")
+
+
+def test_two_windvanes_on_one_cluster_leave_each_others_actors_alone(cluster: None, tmp_path: Path) -> None:
+    """Both had one Switchboard, of the store of who came first, and each ended the other's monitors."""
+    for namespace in (OURS, THEIRS):
+        start_monitor(SPEC, tmp_path, namespace)
+        patient(lambda namespace=namespace: RayMonitors(namespace).snapshot("delay"))
+    end_monitors((), OURS)
+    assert isinstance(RayMonitors(THEIRS).snapshot("delay"), Snapshot)
+    with pytest.raises(Unavailable, match="monitor:delay does not answer"):
+        RayMonitors(OURS).snapshot("delay")
+    boards = [ensure_switchboard(f"sqlite:///{tmp_path}/{name}.db", name)._actor_id for name in (OURS, THEIRS)]
+    assert boards[0] != boards[1]
+    assert patient(lambda: RaySwitchboard(f"sqlite:///{tmp_path}/{OURS}.db", OURS).in_force("delay")) == {}

@@ -9,10 +9,13 @@ from tests.worlds.machines import FINE
 from windvane.cluster import lifecycle
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.host.machine import Machine
+from windvane.cluster.host.run_folder import remove_link, shortest
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.lifecycle import Progress, down, up
+from windvane.cluster.runtime import haproxy, haproxy_program
 from windvane.cluster.runtime.addresses import Place, place
 from windvane.cluster.runtime.head_record import Head
+from windvane.cluster.runtime.ray_source import USES, Use
 from windvane.configs.load import load_settings
 from windvane.configs.schema import Settings
 
@@ -75,6 +78,34 @@ def test_what_stands_in_the_way_is_said_before_anything_is_made_or_started(tmp_p
         up(settings_of(tmp_path / "home"), lambda _: None)
     assert heads.acts == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ray_that_lacks_what_is_used_of_it_is_not_started(
+    tmp_path: Path, heads: Heads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Use("serve/_private/constants.py", 1, "RAY_SERVE_GONE", "ports would clash")
+    monkeypatch.setattr(lifecycle.ray_source, "USES", (*USES, gone))
+    with pytest.raises(Unavailable, match=r"has no 'RAY_SERVE_GONE' in ray/serve/.*see docs/upgrading-ray"):
+        up(settings_of(tmp_path / "home"), lambda _: None)
+    assert heads.acts == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_up_says_at_once_why_haproxy_was_not_started(tmp_path: Path) -> None:
+    """It waited for three minutes, and then named the logs."""
+    run = shortest(tmp_path)
+    assert run is not None
+    refusal = haproxy.config_path(tmp_path / "run").parent / haproxy_program.REFUSAL
+    refusal.parent.mkdir(parents=True)
+    refusal.write_text("HAProxy is not started: its configuration has a section 'listen admin'")
+    if run != tmp_path / "run":
+        run.symlink_to(tmp_path / "run")
+    try:
+        with pytest.raises(Unavailable, match="has a section 'listen admin'"):
+            lifecycle._is_served(settings_of(tmp_path))
+        assert not lifecycle._is_served(settings_of(tmp_path, WINDVANE_PORT="9", RAY_ADDRESS="10.0.0.7:6379"))
+    finally:
+        remove_link(tmp_path)
 
 
 @pytest.mark.parametrize("trouble", [Unavailable("control does not answer"), KeyboardInterrupt()])

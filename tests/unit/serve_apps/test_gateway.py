@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -6,8 +7,11 @@ import pytest
 from tests.worlds.gateway_world import SPEC
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.haproxy_queue import Queue
+from windvane.cluster.runtime.ray_source import Use
+from windvane.configs.load import load_settings
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.gateway import Gateway, options_of, queue_of
+from windvane.serve_apps import serve_hooks
+from windvane.serve_apps.gateway import Gateway, build, options_of, queue_of
 
 
 def spec(p99_ms: float, **serving: Any) -> ModelSpec:
@@ -39,6 +43,26 @@ def test_a_replica_that_cannot_decide_any_more_is_seen_and_replaced_within_secon
 
     with pytest.raises(Unavailable, match="writer died"):
         check_health(SimpleNamespace(_replica=SimpleNamespace(check_health=gone)))
+
+
+@pytest.mark.parametrize(("address", "is_refused"), [("", True), ("10.0.0.7:6379", False)])
+def test_only_on_a_head_of_ours_a_replica_has_to_be_behind_the_ingress(address: str, is_refused: bool) -> None:
+    """A cluster that was attached to may lack the setting: there requests go through Serve."""
+
+    def through_serve() -> None:
+        raise Unavailable("Ray Serve did not ask")
+
+    replica = SimpleNamespace(check_health=lambda: None, demand_in_front=through_serve)
+    settings = load_settings({"WINDVANE_HOME": "/h", "RAY_ADDRESS": address})
+    with pytest.raises(Unavailable, match="did not ask") if is_refused else nullcontext():
+        Gateway.func_or_class.check_health(SimpleNamespace(_replica=replica, _settings=settings))
+
+
+def test_no_application_is_built_for_a_serve_that_has_not_what_it_is_built_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Use("serve/api.py", 1, "a hook that was", "no application could be built")
+    monkeypatch.setattr(serve_hooks, "USES", (*serve_hooks.USES, gone))
+    with pytest.raises(Unavailable, match="has no 'a hook that was' in ray/serve/api"):
+        build({})
 
 
 def test_a_fixed_number_of_replicas_is_not_scaled() -> None:

@@ -315,10 +315,9 @@ def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    [middleware] = ingress.middlewares()
-    front = middleware.cls(serve)
-
     async def decide() -> int:
+        [middleware] = ingress.middlewares()
+        front = middleware.cls(serve)
         return (await call(front, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status
 
     async def scenario(replica: Replica) -> None:

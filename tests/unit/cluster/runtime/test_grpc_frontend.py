@@ -5,24 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from windvane.cluster.runtime import grpc_frontend, haproxy, haproxy_queue
+from tests.worlds.rays_haproxy import APPLICATIONS, DEPLOYED, lay
+from windvane.cluster.runtime import grpc_frontend, haproxy, haproxy_program, haproxy_queue
 from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.configs.load import load_settings
 from windvane.configs.settings import Settings
-
-RAYS = """global
-    nbthread 1
-defaults
-    mode http
-    timeout client 1s
-    timeout server 1s
-    timeout connect 1s
-backend http-trips
-    default-server fall 2 rise 2 check
-    server a 127.0.0.1:1
-backend grpc-trips
-    server a 127.0.0.1:1 proto h2
-"""
 
 
 def settings(**variables: str) -> Settings:
@@ -43,18 +30,25 @@ def test_it_listens_where_http_does_on_a_port_of_its_own(tmp_path: Path, host: s
     assert bound in (tmp_path / "h" / "grpc.cfg").read_text()
 
 
-@pytest.mark.parametrize("control", ["", "backend grpc-control\n    server a 127.0.0.1:2 proto h2\n"])
-def test_rays_haproxy_takes_it_beside_rays_own_configuration(tmp_path: Path, control: str) -> None:
+@pytest.mark.parametrize("state", APPLICATIONS)
+def test_rays_haproxy_takes_it_beside_rays_own_configuration(tmp_path: Path, state: str) -> None:
     rays = tmp_path / "it's rays.cfg"
-    rays.write_text(RAYS + control)
+    lay(state, rays)
     folder = tmp_path / "a folder"
     grpc_frontend.write(folder, settings(), "control")
     haproxy_queue.declare(folder, "trips", Queue(80, 20))
-    done = subprocess.run(
-        [str(grpc_frontend.program(folder)), "-c", "-f", str(rays)], capture_output=True, text=True, timeout=30
-    )
+    words = [str(grpc_frontend.program(folder)), "-c", "-f", str(rays)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr.count("ALERT")) == (0, 0), done.stderr
-    assert "maxconn 80" in rays.read_text()
+    assert ("maxconn 80" in rays.read_text()) is (state == DEPLOYED)
+
+
+def test_a_refusal_of_another_start_is_forgotten(tmp_path: Path) -> None:
+    folder = haproxy.config_path(tmp_path).parent
+    folder.mkdir()
+    (folder / haproxy_program.REFUSAL).write_text("HAProxy is not started")
+    grpc_frontend.write(folder, settings(), "control")
+    haproxy.demand_started(tmp_path)
 
 
 def test_rays_own_frontend_keeps_out_of_the_way_except_in_a_cluster_that_is_not_ours() -> None:

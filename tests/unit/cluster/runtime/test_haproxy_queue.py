@@ -7,44 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.worlds.rays_haproxy import DEPLOYED, golden
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime import haproxy_queue
 from windvane.cluster.runtime.haproxy_queue import ARRIVED, Queue, bounded
 from windvane.serve_apps.admin.openapi.refusals import PROBLEM
 
-RAYS = """global
-    nbthread 1
-defaults
-    mode http
-    timeout client 1s
-    timeout server 1s
-    timeout connect 1s
-    errorfile 503 rays.http
-frontend http_frontend
-    bind 127.0.0.1:0
-    use_backend http-trips if TRUE
-backend http-trips
-    default-server fall 2 rise 2 check
-    server a 127.0.0.1:1 check
-backend http-control
-    default-server fall 2 rise 2 check
-    server b 127.0.0.1:1 check
-backend grpc-trips
-    default-server fall 2 rise 2 check
-    server c 127.0.0.1:1 proto h2
-"""
+RAYS = golden(DEPLOYED)
 
 
 def test_only_that_models_http_backend_gets_its_queue() -> None:
-    whole = bounded(RAYS, {"trips": Queue(80, 20)})
+    whole = bounded(RAYS, {"trips": Queue(80, 20), "gone": Queue(1, 1)})
     before, rest = whole.split("backend http-trips\n")
     trips, others = rest.split("backend http-control\n")
     assert "    timeout queue 20ms\n    http-request wait-for-body time 10s\n" in trips
     assert f"    http-request set-header {ARRIVED} %[date(0,us)]\n" in trips
-    assert "    default-server fall 2 rise 2 check maxconn 80\n" in trips
+    assert " inter 5s check maxconn 80\n" in trips
     assert "hdr Retry-After 1" in trips
-    assert whole.count("maxconn") == whole.count("timeout queue") == 1
-    assert "maxconn" not in before + others
+    assert whole.count(" maxconn ") - RAYS.count(" maxconn ") == whole.count("timeout queue") == 1
+    assert " maxconn 80" not in before + others
 
 
 def test_a_completed_configuration_stays_as_it_is() -> None:
@@ -53,11 +34,27 @@ def test_a_completed_configuration_stays_as_it_is() -> None:
     assert bounded(once, queues) == once
 
 
-@given(st.text(), st.dictionaries(st.sampled_from(["trips", "a", ""]), st.just(Queue(1, 1))))
-def test_no_line_is_lost_or_moved(configuration: str, queues: dict[str, Queue]) -> None:
-    whole = iter(bounded(configuration, queues).split("\n"))
-    for line in configuration.split("\n"):
-        assert any(kept == line or kept == f"{line} maxconn 1" for kept in whole)
+@given(st.dictionaries(st.sampled_from(["trips", "control", "gone", ""]), st.just(Queue(1, 1))))
+def test_no_line_is_lost_or_moved(queues: dict[str, Queue]) -> None:
+    whole = iter(bounded(RAYS, queues).split("\n"))
+    for line in RAYS.split("\n"):
+        assert any(kept in (line, f"{line} maxconn 1") for kept in whole)
+
+
+@pytest.mark.parametrize(
+    ("rays", "another"),
+    [
+        ("    default-server ", "    server-defaults "),
+        (" inter 5s check\n", " inter 5s check maxconn 100\n"),
+        ("    default-server ", "    default-server slowstart 1s\n    default-server "),
+    ],
+)
+def test_a_backend_without_a_place_for_its_queue_is_refused(rays: str, another: str) -> None:
+    """It went through, and replicas had no queue before them."""
+    changed = RAYS.replace(rays, another)
+    assert bounded(changed, {}) == changed
+    with pytest.raises(Unavailable, match=r"'backend http-trips' lacks a 'default-server'.*see docs/upgrading-ray"):
+        bounded(changed, {"trips": Queue(80, 20)})
 
 
 def test_who_is_turned_away_gets_problem_details_that_the_protocols_clients_understand() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from windvane.cluster.errors import Forbidden, NotFound, Unavailable, WindvaneError
+from windvane.cluster.errors import Conflict, Forbidden, NotFound, Unavailable, WindvaneError
 from windvane.cluster.runtime import serve_apps_api
 from windvane.cluster.runtime.grpc_frontend import SERVICER
 from windvane.cluster.runtime.grpc_health import ADD_SERVICER
@@ -127,6 +127,44 @@ def test_who_waits_too_long_for_its_turn_says_for_whom(serve: FakeServe, tmp_pat
 def test_removing_all_removes_only_ours(serve: FakeServe, applications: ServeApplications) -> None:
     applications.deploy_control()
     applications.deploy_model("trips", "abc")
+    applications.remove_all()
+    assert serve.declared == {"chat": THEIRS}
+
+
+def test_two_windvanes_on_one_cluster_leave_each_others_applications_alone(serve: FakeServe, tmp_path: Path) -> None:
+    """The second took `control` over with the first one's routes, and `down` of either took all of both down."""
+
+    def of(home: str) -> ServeApplications:
+        settings = load_settings({"WINDVANE_HOME": str(tmp_path / home), "RAY_ADDRESS": "10.0.0.7:6379"})
+        Path(settings.home).mkdir()
+        return ServeApplications("http://10.0.0.7:8265", settings, httpx.MockTransport(serve))
+
+    first, second = of("first"), of("second")
+    first.deploy_control()
+    first.deploy_model("trips", "abc")
+    before = dict(serve.declared)
+    changes = (second.deploy_control, partial(second.deploy_model, "trips", "def"), partial(second.remove, "trips"))
+    for change in changes:
+        with pytest.raises(Conflict, match=f"belongs to the Windvane of {tmp_path}/first, .*attach to another cluster"):
+            change()
+    with pytest.raises(Conflict, match="'control' on this Ray cluster"):
+        second.wait_running("control", 60.0, lambda _: None)
+    second.remove_all()
+    assert serve.declared == before
+    first.remove_all()
+    second.deploy_control()
+    assert list(serve.declared) == ["chat", "control"]
+
+
+def test_who_shares_the_store_is_the_same_windvane(serve: FakeServe, tmp_path: Path) -> None:
+    """Its home may be spelled otherwise, as by a link."""
+    home = {"WINDVANE_HOME": str(tmp_path / "home")}
+    linked = {"WINDVANE_HOME": str(tmp_path / "link")}
+    (tmp_path / "home").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "home")
+    for variables in (home, linked):
+        applications = ServeApplications("http://h", load_settings(variables), httpx.MockTransport(serve))
+        applications.deploy_control()
     applications.remove_all()
     assert serve.declared == {"chat": THEIRS}
 

@@ -24,8 +24,10 @@ def kinds(request: RetrainRequest) -> list[str]:
     return [notice.kind for notice in request.untold]
 
 
-def test_the_job_id_says_model_request_and_attempt() -> None:
-    assert (RUNNING.job_id, RUNNING.attempts, RUNNING.status) == ("retrain-delay-0001-1", 1, "submitted")
+def test_the_job_id_says_model_request_moment_and_attempt() -> None:
+    """Another Windvane on the same cluster may have the model's request of the same number."""
+    assert RUNNING.job_id == "retrain-delay-0001-20261122T000000-1"
+    assert (RUNNING.attempts, RUNNING.status) == (1, "submitted")
     assert kinds(RUNNING) == ["job_submitted"]
 
 

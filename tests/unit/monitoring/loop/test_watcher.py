@@ -21,7 +21,7 @@ def test_a_breach_that_lasts_and_costs_becomes_a_version() -> None:
     (request,) = requests_of(it.store, "delay")
     assert (request.status, request.cause, request.findings) == ("submitted", "findings", ("feature_psi:temp",))
     assert "champion loses by AUC" in request.reason
-    assert it.jobs.submissions == ["retrain-delay-0001-1"]
+    assert it.jobs.submissions == ["retrain-delay-0001-20261122T000000-1"]
     tick(it, 1)
     assert requests_of(it.store, "delay") == (replace(request, untold=()),)
     it.finish_job()

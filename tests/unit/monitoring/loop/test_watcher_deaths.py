@@ -24,11 +24,11 @@ def _loses(it: World, run: Callable[[float], None]) -> None:
 def _fails(it: World, run: Callable[[float], None]) -> None:
     run(0)
     run(1)
-    it.jobs.end("retrain-delay-0001-1", "failed", "boom")
+    it.jobs.end("retrain-delay-0001-20261122T000000-1", "failed", "boom")
     run(2)
     run(3)
     run(40)
-    it.jobs.end("retrain-delay-0001-2", "failed", "boom")
+    it.jobs.end("retrain-delay-0001-20261122T000000-2", "failed", "boom")
     run(50)
     run(51)
 
@@ -84,7 +84,7 @@ def test_a_request_changed_by_its_job_in_between_keeps_both_changes() -> None:
     open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
     tick(it)
     change(it.store, "delay", "0001", lambda request: replace(request, version=7))
-    it.jobs.end("retrain-delay-0001-1", "succeeded")
+    it.jobs.end("retrain-delay-0001-20261122T000000-1", "succeeded")
     tick(it, 1)
     (request,) = requests_of(it.store, "delay")
     assert (request.version, request.status, request.attempts) == (7, "succeeded", 1)

@@ -1,7 +1,8 @@
 import asyncio
 from typing import Any
 
-from windvane.serve_apps.endpoints.disconnects import PATIENCE_SECONDS, UNWATCHED, Disconnects, hung_up
+from windvane.serve_apps.endpoints.disconnects import PATIENCE_SECONDS, Disconnects, hung_up
+from windvane.serve_apps.serve_hooks import UNWATCHED
 
 GONE, HERE = {"type": "http.disconnect"}, {"type": "http.request"}
 MARKED = dict([UNWATCHED])

@@ -21,8 +21,8 @@ from tests.worlds.gateway_world import (
     settled,
 )
 from windvane.cluster.decision_log.record import Outcome
-from windvane.serve_apps.endpoints.disconnects import UNWATCHED
 from windvane.serve_apps.pipeline.decision_id import fixed
+from windvane.serve_apps.serve_hooks import UNWATCHED
 from windvane.serve_apps.traffic.router import bucket
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 

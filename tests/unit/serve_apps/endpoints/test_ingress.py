@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.worlds.gateway_world import Reply, call
-from windvane.cluster.errors import WindvaneError
+from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.runtime import haproxy
 from windvane.serve_apps.endpoints import ingress
-from windvane.serve_apps.endpoints.disconnects import UNWATCHED
 from windvane.serve_apps.endpoints.http_request import Headers
 from windvane.serve_apps.endpoints.ingress import Ingress, LocalReplica
 from windvane.serve_apps.pipeline.admission import FIRST_PACE, Admission
 from windvane.serve_apps.protocol.problem import Response
+from windvane.serve_apps.serve_hooks import UNWATCHED
 
 NOW = 1_700_000_000.0
 DECIDE, INFER, OUTCOMES = (f"/v2/models/trips/{verb}" for verb in ("decide", "versions/3/infer", "outcomes"))
@@ -235,10 +235,10 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
 
 
 def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> None:
-    [middleware] = ingress.middlewares()
-    front = middleware.cls(App(), *middleware.args, **middleware.kwargs)
-
     async def scenario() -> None:
+        [middleware] = ingress.middlewares()
+        front = middleware.cls(App(), *middleware.args, **middleware.kwargs)
+
         async def status() -> int:
             return (await call(front, "POST", DECIDE, [b"{}"], {})).status
 
@@ -251,6 +251,34 @@ def test_ray_gets_one_middleware_that_follows_the_replica_of_its_process() -> No
             ingress.leave(replica)
         assert await status() == 204
 
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("asked_on", "sentence"),
+    [
+        ("nowhere", "did not ask this replica's process for RAY_SERVE_HTTP"),
+        ("another loop", "on another event loop than"),
+    ],
+)
+def test_a_replica_that_requests_reach_through_serve_alone_says_so(
+    monkeypatch: pytest.MonkeyPatch, asked_on: str, sentence: str
+) -> None:
+    """It would answer, slowly and as many at a time as come."""
+    monkeypatch.setattr(ingress, "_asked_on", [])
+
+    async def asked() -> None:
+        ingress.middlewares()
+
+    async def scenario() -> None:
+        replica = LocalReplica(Admission(0.05, 4096), HttpApp(), asyncio.get_running_loop())
+        with pytest.raises(Unavailable, match=f"{sentence}.*see docs/upgrading-ray.md"):
+            ingress.demand_in_front(replica)
+        await asked()
+        ingress.demand_in_front(replica)
+
+    if asked_on == "another loop":
+        asyncio.run(asked())
     asyncio.run(scenario())
 
 

@@ -11,6 +11,7 @@ from ray.exceptions import RayTaskError
 
 from tests.worlds.gateway_world import SPEC, champion
 from windvane.cluster.errors import Conflict, Unavailable
+from windvane.configs.settings import namespace_of
 from windvane.monitoring import ray_monitor
 from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.sync import ray_switchboard
@@ -41,22 +42,24 @@ class FakeRay:
         return Options()
 
 
-@pytest.mark.parametrize(
-    ("module", "ensure"),
-    [
-        (ray_switchboard, lambda: ray_switchboard.ensure_switchboard()),
-        (ray_monitor, lambda: ray_monitor.start_monitor(SPEC, Path("log"))),
-    ],
-)
+def start_switchboard(namespace: str) -> object:
+    return ray_switchboard.ensure_switchboard(namespace)
+
+
+def start_monitor(namespace: str) -> object:
+    return ray_monitor.start_monitor(SPEC, Path("log"), namespace)
+
+
+@pytest.mark.parametrize(("module", "start"), [(ray_switchboard, start_switchboard), (ray_monitor, start_monitor)])
 def test_an_actor_that_is_made_sure_of_at_every_tick_has_its_class_wrapped_once(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, ensure: Callable[[], object]
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, start: Callable[[str], object]
 ) -> None:
     ray = FakeRay()
     monkeypatch.setattr(module, "ray", ray)
     module.actor_class.cache_clear()
     try:
         for _ in range(3):
-            ensure()
+            start("wv")
     finally:
         module.actor_class.cache_clear()
     assert (len(ray.wrapped), len(ray.asked)) == (1, 3)
@@ -81,20 +84,20 @@ class Answering:
 def test_a_switchboard_that_has_another_split_says_so(
     monkeypatch: pytest.MonkeyPatch, answer: object, revision: int
 ) -> None:
-    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda: FakeRay())
+    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda *_: FakeRay())
     monkeypatch.setattr(ray_switchboard, "ray", Answering(answer))
     with pytest.raises(Displaced) as told:
-        ray_switchboard.RaySwitchboard().publish(champion())
+        ray_switchboard.RaySwitchboard("wv").publish(champion())
     assert told.value.revision == revision
     monkeypatch.setattr(ray_switchboard, "ray", Answering(1))
-    ray_switchboard.RaySwitchboard().publish(champion())
+    ray_switchboard.RaySwitchboard("wv").publish(champion())
 
 
 def test_a_switchboard_that_breaks_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda: FakeRay())
+    monkeypatch.setattr(ray_switchboard, "ensure_switchboard", lambda *_: FakeRay())
     monkeypatch.setattr(ray_switchboard, "ray", Answering(TypeError("an older one")))
     with pytest.raises(Unavailable, match="does not answer"):
-        ray_switchboard.RaySwitchboard().publish(champion())
+        ray_switchboard.RaySwitchboard("wv").publish(champion())
 
 
 def test_a_replica_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +109,7 @@ def test_a_replica_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch)
             return asyncio.get_running_loop().create_future()
 
     async def scenario() -> None:
-        line = ray_switchboard.RayTopicLine("trips", "r")
+        line = ray_switchboard.RayTopicLine("trips", "r", "wv")
         with pytest.raises(Unavailable, match="does not answer"):
             await line.read((POLICY,), Place())
 
@@ -124,8 +127,8 @@ def test_a_replicas_reader_says_where_it_stands_and_its_other_one_does_not(monke
             return SimpleNamespace(remote=getattr(switchboard, method))
 
     async def scenario() -> None:
-        reporting = ray_switchboard.RayTopicLine("trips", "r", lambda: Report(4, (1,)))
-        plain = ray_switchboard.RayTopicLine("trips", "r")
+        reporting = ray_switchboard.RayTopicLine("trips", "r", "wv", lambda: Report(4, (1,)))
+        plain = ray_switchboard.RayTopicLine("trips", "r", "wv")
         assert await plain.read((POLICY,), Place()) == News(Place("one", {POLICY: 0}), {}, (POLICY,))
         assert await switchboard.in_force("trips") == {}
         await reporting.report()
@@ -137,3 +140,54 @@ def test_a_replicas_reader_says_where_it_stands_and_its_other_one_does_not(monke
 
     monkeypatch.setattr(ray_switchboard, "ray", SimpleNamespace(get_actor=lambda *_: Remote()))
     asyncio.run(scenario())
+
+
+class Cluster:
+    """Ray's named actors, by namespace and name."""
+
+    def __init__(self, *actors: tuple[str, str]) -> None:
+        self.actors = set(actors)
+
+    def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
+        assert all_namespaces
+        return [{"namespace": namespace, "name": name} for namespace, name in sorted(self.actors)]
+
+    def get_actor(self, name: str, namespace: str) -> tuple[str, str]:
+        return namespace, name
+
+    def kill(self, actor: tuple[str, str]) -> None:
+        self.actors.remove(actor)
+
+
+def test_monitors_of_models_that_left_are_ended_and_no_other_windvanes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = (namespace_of(f"sqlite:////srv/{home}/windvane.db") for home in ("ours", "theirs"))
+    kept = {(ours, "monitor:trips"), (ours, "switchboard"), (theirs, "monitor:gone"), (theirs, "switchboard")}
+    cluster = Cluster(*kept, (ours, "monitor:gone"))
+    monkeypatch.setattr(ray_monitor, "ray", cluster)
+    monkeypatch.setattr(ray_monitor, "list_named_actors", cluster.list_named_actors)
+    ray_monitor.end_monitors(["trips"], ours)
+    assert cluster.actors == kept
+
+
+@pytest.mark.parametrize("start", [start_switchboard, start_monitor])
+def test_an_actor_is_started_and_looked_up_in_the_namespace_of_its_windvane(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[[str], object]
+) -> None:
+    named: list[tuple[str, str]] = []
+
+    class Wrapped:
+        def options(self, name: str, namespace: str, **_: object) -> "Wrapped":
+            named.append((namespace, name))
+            return self
+
+        def remote(self, *_: object) -> None:
+            """Starts it."""
+
+    for module in (ray_switchboard, ray_monitor):
+        monkeypatch.setattr(module, "actor_class", Wrapped)
+    for namespace in ("one", "two"):
+        start(namespace)
+    assert [namespace for namespace, _ in named] == ["one", "two"]
+    assert len({name for _, name in named}) == 1

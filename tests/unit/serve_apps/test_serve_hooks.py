@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from windvane.serve_apps.serve_logging import attach
+from windvane.serve_apps.serve_hooks import attach
 
 
 @pytest.fixture
