@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from windvane.cluster.boundary import sentence
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.errors import NotFound
+from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from windvane.cluster.audit_paths import AuditPaths
-from windvane.cluster.boundary import sentence
 from windvane.cluster.bundle import CARD
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.revealed import RevealedLog
 from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.host.unix_user import have_a_home
 from windvane.cluster.mlflow_registry import MlflowRegistry
