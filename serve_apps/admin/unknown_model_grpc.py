@@ -48,7 +48,7 @@ class UnknownModelGrpc:
             if told and self._admin_audit is not None:
                 await self._admin_audit.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
             refuse(error, context)
-        except Exception:
+        except Exception as error:
             logger.exception("A gRPC request about %a was not answered", model[:64])
-            refuse(WindvaneError("This is a fault of the server; it is in its log"), context)
+            refuse(told(error), context)
         return empty

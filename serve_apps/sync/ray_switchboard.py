@@ -11,6 +11,7 @@ from ray.exceptions import RayError, RayTaskError
 from windvane.cluster.callers.key_ring import KeySnapshot, decode_snapshot, encode_snapshot
 from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Unavailable, WindvaneError
+from windvane.cluster.faults.log_redaction import redact_logs
 from windvane.cluster.runtime.preloading import lean
 from windvane.cluster.sql_store import SqlStore
 from windvane.serve_apps.rollout.ports import Displaced
@@ -29,6 +30,7 @@ class Switchboard(switchboard.Switchboard):
     """The actor: finds its store by URL, so that Ray can restart it; the dashboard shows this class's name."""
 
     def __init__(self, store_url: str) -> None:
+        redact_logs()
         super().__init__(SqlStore(store_url))
         self._topics = Topics()
 
@@ -108,7 +110,7 @@ class RaySwitchboard:
         except (RayError, ValueError) as error:
             if isinstance(error, RayTaskError) and isinstance(error.cause, WindvaneError):
                 raise error.cause from error  # it answers, and says no
-            raise Unavailable(f"The Switchboard does not answer: {error}") from error
+            raise Unavailable(f"The Switchboard does not answer ({type(error).__name__})") from error
 
 
 class _Line:
