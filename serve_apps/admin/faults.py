@@ -10,7 +10,7 @@ from windvane.serve_apps.protocol.infer_reply import refusal_at
 
 SENTENCE = (
     "This is a fault of the server, not of the request: where it happened is in control's log. Parts of an order may "
-    "be done: look with `windvane status` before you send it again, and tell whoever runs this Windvane if it fails again"
+    "be done: look with `windvane status` before you send it again, and tell whoever runs Windvane if it fails again"
 )
 logger = logging.getLogger(__name__)
 
