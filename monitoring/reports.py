@@ -81,6 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
         sys.stderr.write(f"Error: {sentence(error)}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped: no report was written.\n")
+        return 130
     sys.stdout.write(f"{path}: the newest {comparison.current.num_rows} decisions against {comparison.wording}\n")
     return 0
 
