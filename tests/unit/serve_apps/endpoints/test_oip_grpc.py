@@ -138,6 +138,25 @@ def test_a_fault_of_ours_is_internal_and_in_the_log(
     assert secret not in context.details + caplog.text
 
 
+def test_a_category_that_was_never_declared_is_answered_and_counted_as_a_warning(world: World) -> None:
+    request = messages.ModelInferRequest(model_name="trips")
+    for name, datatype, contents in (
+        ("temp", "FP64", {"fp64_contents": [3.5]}),
+        ("distance", "FP64", {"fp64_contents": [1200.0]}),
+        ("stops", "INT64", {"int64_contents": [1]}),
+        ("night", "BOOL", {"bool_contents": [True]}),
+        ("origin", "BYTES", {"bytes_contents": [b"Atlantis"]}),
+    ):
+        request.inputs.add(name=name, datatype=datatype, shape=[1], contents=messages.InferTensorContents(**contents))
+    context = FakeContext()
+    reply = infer(world, request, context)
+    assert context.code is None
+    assert "counts as unknown" in reply.parameters["warnings"].string_param
+    assert world.counts.warnings == [(("origin", "unknown_category"),)]
+    infer(world, asked(), FakeContext())
+    assert len(world.counts.warnings) == 1
+
+
 def test_the_version_that_answers_anyhow_may_be_named_by_anybody(world: World) -> None:
     assert infer(world, asked(version="1"), FakeContext()).model_version == "1"
     assert [decision.arm for decision in world.decisions] == ["champion"]
