@@ -22,7 +22,8 @@ from windvane.backtest.report import Report, report
 from windvane.backtest.run import Run
 from windvane.backtest.schedules import schedules
 from windvane.backtest.trainer import LocalTrainer
-from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.cluster.errors import Invalid
+from windvane.cluster.faults.boundary import sentence
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.quantities import Duration, Moment
 from windvane.configs.schema import ModelSpec
@@ -37,13 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _read(arguments)
     try:
         found = backtest(given)
-    except WindvaneError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return 1
     except ValidationError as error:
         for fault in error.errors():
             sys.stderr.write(f"Error: {'.'.join(map(str, fault['loc']))}: {fault['msg']}\n")
         return 1
+    except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
+        sys.stderr.write(f"Error: {sentence(error)}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped: no report was written.\n")
+        return 130
     folder = Path(given.out)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(found.described(), indent=1))

@@ -17,6 +17,7 @@ from ray.util import list_named_actors
 
 from windvane.cluster.decision_log.read.tail import BRIEF, Tail
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.faults.log_redaction import brief, redact_logs
 from windvane.cluster.runtime.preloading import lean
 from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import ModelSpec
@@ -34,6 +35,7 @@ class MonitorActor(Monitor):
     """A monitor that opens its own log; after a restart it joins the newest two weeks again."""
 
     def __init__(self, spec_json: str, log_root: str) -> None:
+        redact_logs()
         step_back()
         tail = Tail(Path(log_root), time.time() - REBUILD_SECONDS, BRIEF)
         super().__init__(ModelSpec.model_validate_json(spec_json), tail)
@@ -119,7 +121,7 @@ class RayMonitors:
                 f"{name} does not answer {question} ({type(error).__name__}); it restarts itself"
             ) from error
         except RayTaskError as error:
-            raise Unavailable(f"{name} could not answer {question}: {error.cause!r}") from error
+            raise Unavailable(f"{name} could not answer {question}: {brief(error.cause)}") from error
         if not isinstance(answered, answer):
             raise Unavailable(
                 f"{name} answers {question} with a {type(answered).__name__}; restart it after an upgrade"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from windvane.cluster.boundary import sentence
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.errors import NotFound
+from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
@@ -81,6 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
         sys.stderr.write(f"Error: {sentence(error)}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped: no report was written.\n")
+        return 130
     sys.stdout.write(f"{path}: the newest {comparison.current.num_rows} decisions against {comparison.wording}\n")
     return 0
 

@@ -186,6 +186,9 @@ class Control:
             waiting = await asyncio.to_thread(lambda: unready(self._model_admin.models(), self._switchboard))
         except WindvaneError:
             return oip_grpc.ready(False)
+        except Exception:  # raised, its text would be the caller's
+            logger.exception("Whether control is ready could not be found out")
+            return oip_grpc.ready(False)
         return oip_grpc.ready(not waiting)
 
     async def Check(self, request: bytes, grpc_context: Any) -> grpc_health.Status:  # noqa: N802

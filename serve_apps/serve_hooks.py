@@ -7,6 +7,7 @@ cluster's start uses of Ray stands in `cluster/runtime/ray_source.py`; docs/upgr
 import logging
 from logging.handlers import MemoryHandler
 
+from windvane.cluster.faults.log_redaction import redact_logs
 from windvane.cluster.runtime import ray_source
 from windvane.cluster.runtime.ray_source import CONSTANTS, Use
 
@@ -52,8 +53,9 @@ def attach(serve: logging.Logger | None = None) -> None:
     """Hand what we say to the files that Serve's logger writes, past its buffer; without any it goes to stderr.
 
     Serve takes a replica's stderr for information. A Gateway writes warnings only, so ours were dropped, and in the
-    throughput mode Serve waits for a thousand lines before it writes one.
+    throughput mode Serve waits for a thousand lines before it writes one. What foreign exceptions say is kept out.
     """
+    redact_logs()
     handlers = [_behind(handler) for handler in (serve or logging.getLogger(SERVE)).handlers]
     logger = logging.getLogger(OURS)
     logger.handlers = handlers

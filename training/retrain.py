@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from windvane.cluster.audit_paths import AuditPaths
-from windvane.cluster.boundary import sentence
 from windvane.cluster.bundle import CARD
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.revealed import RevealedLog
 from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.faults.boundary import sentence
+from windvane.cluster.faults.log_redaction import redact_logs
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.host.unix_user import have_a_home
 from windvane.cluster.mlflow_registry import MlflowRegistry
@@ -246,6 +247,7 @@ def _write(line: str) -> None:
 
 def command() -> None:
     """Run `windvane-retrain` and `python -m windvane.training.retrain`."""
+    redact_logs()
     have_a_home()
     step_back()
     sys.exit(main())

@@ -61,7 +61,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise  # click has words for these
         except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
-            from windvane.cluster.boundary import sentence
+            from windvane.cluster.faults.boundary import sentence
 
             click.secho(f"Error: {sentence(error)}", fg="red", err=True)
             sys.exit(1)
@@ -73,7 +73,7 @@ class Commands(click.Group):
 def _keep_cause(error: Exception) -> None:
     """The traceback of what led to a sentence goes to a file, for whoever has to look further."""
     if error.__cause__ is not None:
-        from windvane.cluster.boundary import keep_cause
+        from windvane.cluster.faults.boundary import keep_cause
 
         keep_cause(error)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from windvane.cluster.cli.operate import api, progress_line
+from windvane.cluster.cli.operate import INTERRUPTED, api, outlasting, progress_line, run_module
 from windvane.cluster.cli.waits import Waits
-from windvane.cluster.errors import Conflict, NotFound, WindvaneError
-from windvane.cluster.jobs import TRAINING, JobRequest
+from windvane.cluster.errors import Conflict, NotFound, Unavailable, WindvaneError
+from windvane.cluster.jobs import TRAINING, JobRequest, Jobs, JobStatus
 from windvane.cluster.runtime import addresses, job_failure
 from windvane.cluster.runtime.ray_jobs import RayJobs
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
@@ -30,6 +30,7 @@ from windvane.configs.settings import USERS_FOLDER, Settings
 from windvane.configs.sized_plan import examples
 
 DEPLOY_SECONDS = 180.0
+POLL_SECONDS = 0.5
 MOST_DOUBTS = 40
 FINAL = ("succeeded", "failed", "stopped", "unknown")
 
@@ -100,7 +101,7 @@ def init(name: str, source: str, query: str | None, target: str, force: bool) ->
 @click.option("--until", help="Learn from rows before this moment only (ISO 8601).")
 @click.option("--accept", "--override-gate", "accept", is_flag=True, help="Register it even where it fails offline.")
 def train(model: str, reason: str, source: str | None, query: str | None, until: str | None, accept: bool) -> None:
-    """Train and register a version of MODEL as a Ray job, showing what it prints."""
+    """Train and register a version of MODEL as a Ray job, showing what it prints; Ctrl-C stops the job."""
     settings = load_settings()
     spec = load_model(model, settings)
     jobs = RayJobs(addresses.demand_dashboard(settings), settings.ray_token_file)
@@ -116,22 +117,50 @@ def train(model: str, reason: str, source: str | None, query: str | None, until:
         metadata={"model": model, "reason": reason},
         environment={**settings.environment(), USERS_FOLDER: os.getcwd()},
     )
-    click.echo(f"Job {jobs.submit(request)}: {addresses.demand_dashboard(settings)}/#/jobs")
-    shown, waits = 0, Waits(api(), model)
+    try:
+        click.echo(f"Job {jobs.submit(request)}: {addresses.demand_dashboard(settings)}/#/jobs")
+        state = _followed(jobs, request.job_id, Waits(api(), model))
+    except KeyboardInterrupt:
+        _stop(jobs, request.job_id, model)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except Unavailable as error:
+        raise Unavailable(
+            f"{error}\nJob {request.job_id} may go on: `windvane versions {model}` shows what it registers."
+        ) from error
+    if state.state != "succeeded":
+        why = f": {job_failure.reason(state.message)}" if state.state == "failed" else ""
+        raise WindvaneError(f"Job {request.job_id} {state.state}{why}")
+
+
+def _followed(jobs: Jobs, job_id: str, waits: Waits) -> JobStatus:
+    """Show what the job prints, and what it waits for, until it ends."""
+    shown = 0
     while True:
-        state = jobs.status(request.job_id)
-        printed = jobs.logs(request.job_id)
+        state = jobs.status(job_id)
+        printed = jobs.logs(job_id)
         click.echo(printed[shown:], nl=False)
         if len(printed) == shown and state.state not in FINAL:
             for sentence in waits.fresh():
                 click.secho(sentence, fg="yellow", err=True)
         shown = len(printed)
         if state.state in FINAL:
-            break
-        time.sleep(0.5)
-    if state.state != "succeeded":
-        why = f": {job_failure.reason(state.message)}" if state.state == "failed" else ""
-        raise WindvaneError(f"Job {request.job_id} {state.state}{why}")
+            return state
+        time.sleep(POLL_SECONDS)
+
+
+def _stop(jobs: Jobs, job_id: str, model: str) -> None:
+    """End the job of somebody who interrupts it, and say how it ended, or that it may go on."""
+    click.echo(f"Stopping job {job_id}; Ctrl-C once more leaves it to itself.", err=True)
+    try:
+        jobs.stop(job_id)
+        while (state := jobs.status(job_id).state) not in FINAL:
+            time.sleep(POLL_SECONDS)
+    except (KeyboardInterrupt, Unavailable) as error:
+        why = f" ({error})" if isinstance(error, Unavailable) else ""
+        click.echo(f"Job {job_id} may go on{why}: `windvane versions {model}` shows what it registers.", err=True)
+        return
+    ended = "had succeeded already" if state == "succeeded" else "is stopped"
+    click.echo(f"Job {job_id} {ended}; `windvane versions {model}` shows what is registered.", err=True)
 
 
 def _refuse_bad_rows(model: str, source: str, settings: Settings) -> None:
@@ -164,7 +193,8 @@ def deploy(model: str) -> None:
     control = api()
     deployed = control.deploy(model, spec.model_dump(mode="json"))
     applications = ServeApplications(addresses.demand_dashboard(settings), settings)
-    with progress_line() as progress:
+    goes_on = f"{model} may still come up: `windvane deploy {model}` waits for it, `windvane undeploy {model}` ends it."
+    with outlasting(goes_on), progress_line() as progress:
         applications.deploy_model(model, str(deployed["spec_digest"]))
         told = Waits(control, model).beside(progress)
         applications.wait_running(model, DEPLOY_SECONDS, told)
@@ -185,7 +215,8 @@ def undeploy(model: str, reason: str) -> None:
     settings = load_settings()
     control = api()
     applications = ServeApplications(addresses.demand_dashboard(settings), settings)
-    with progress_line() as progress:
+    goes_on = f"{model} may still be leaving: `windvane undeploy {model}` waits until it is gone."
+    with outlasting(goes_on), progress_line() as progress:
         control.undeploy(model, reason)
         applications.remove(model)
         applications.wait_gone(model, DEPLOY_SECONDS, progress)
@@ -209,8 +240,4 @@ def versions(model: str) -> None:
 @click.option("--rows", default=5000, show_default=True, help="Newest decisions to compare.")
 def report(model: str, out: Path, rows: int) -> None:
     """Write Evidently's drift report of MODEL's newest decisions against its training data (a job of its own)."""
-    import subprocess
-
-    program = [sys.executable, "-m", "windvane.monitoring.reports"]
-    command = [*program, "--model", model, "--out", str(out), "--rows", str(rows)]
-    sys.exit(subprocess.run(command).returncode)
+    sys.exit(run_module("windvane.monitoring.reports", "--model", model, "--out", str(out), "--rows", str(rows)))

@@ -19,6 +19,7 @@ from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_settings
 
 Progress = Callable[[str], None]
+INTERRUPTED = 130  # exit code, as shells have it
 
 
 def api() -> ControlApi:
@@ -49,6 +50,30 @@ def progress_line() -> Iterator[Progress]:
             last = text
 
     yield say
+
+
+@contextmanager
+def outlasting(sentence: str) -> Iterator[None]:
+    """Tell whoever interrupts the block that what it waits for goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(sentence, err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def run_module(module: str, *arguments: str) -> int:
+    """The exit code of one of our modules in a process of its own.
+
+    Ctrl-C reaches that process as well, and however long it takes to end what it started, it is waited for:
+    `subprocess.run` kills it after a quarter of a second.
+    """
+    with subprocess.Popen([sys.executable, "-m", module, *arguments]) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 @click.command()
@@ -121,7 +146,7 @@ def down() -> None:
     """End what `windvane up` started, and nothing else."""
     from windvane.cluster import lifecycle
 
-    with progress_line() as progress:
+    with outlasting("Not everything is ended: `windvane down` ends the rest."), progress_line() as progress:
         sentence = lifecycle.down(load_settings(), progress)
     click.echo(sentence)
 
@@ -186,7 +211,7 @@ def demo(context: click.Context) -> None:
     root = Path(__file__).resolve().parents[2]
     if not (root / "examples" / "demo").is_dir():
         raise NotFound("The demo lives in the repository's examples/ folder: clone the repository and run `make demo`.")
-    sys.exit(subprocess.run([sys.executable, "-m", "windvane.examples.demo", *context.args]).returncode)
+    sys.exit(run_module("windvane.examples.demo", *context.args))
 
 
 @click.command(
@@ -196,4 +221,4 @@ def demo(context: click.Context) -> None:
 @click.pass_context
 def backtest(context: click.Context) -> None:
     """What the loop would have done on MODEL's history (`windvane backtest --help`)."""
-    sys.exit(subprocess.run([sys.executable, "-m", "windvane.backtest", *context.args]).returncode)
+    sys.exit(run_module("windvane.backtest", *context.args))

@@ -8,7 +8,7 @@ from typing import Literal
 from windvane.cluster.host.machine import Machine
 from windvane.cluster.host.ports import HIGHEST, RAY_CLIENT, REPLICA_HTTP, Port, ports, replica_grpc_ports
 from windvane.cluster.host.run_folder import too_long
-from windvane.configs.settings import Settings
+from windvane.configs.settings import GRPC_OFFSET, Settings
 
 State = Literal["ok", "warning", "stop"]
 
@@ -148,6 +148,9 @@ def _bytecode(machine: Machine) -> Check:
 def _ports(settings: Settings, machine: Machine, running: bool) -> Iterator[Check]:
     """One check for each port that stops; one for all where none does."""
     wanted = ports(settings)
+    follows = settings.grpc_port == min(settings.port + GRPC_OFFSET, HIGHEST)
+    if follows and settings.port + RAY_CLIENT > HIGHEST:  # nobody wrote it: what is said of WINDVANE_PORT moves it too
+        wanted = tuple(port for port in wanted if port.setting != "WINDVANE_GRPC_PORT")
     highest = {port.setting: max(each for each in wanted if each.setting == port.setting) for port in wanted}
     shown = [port for port in wanted if port.number <= HIGHEST or port == highest[port.setting]]
     troubles = [trouble for port in shown if (trouble := _trouble(port, settings, machine, running))]

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from windvane.cluster import lifecycle
-from windvane.cluster.errors import WindvaneError
+from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_settings
 from windvane.configs.settings import Settings
@@ -48,18 +48,21 @@ def main(model: str, full: bool, keep: bool) -> None:
         )
     shutil.rmtree(folder, ignore_errors=True)
     console = Console(highlight=False)
+    ending = f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down"
     try:
         broken = DEMOS[model](settings, folder, console)
-    except WindvaneError as error:
-        console.print(f"The demo stopped: {error}", style="red", markup=False)
+    except Exception as error:  # noqa: BLE001  whatever it is, a person is told in a sentence
+        console.print(f"The demo stopped: {sentence(error)}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        console.print(ending if keep else "Ending what the demo started", markup=False, soft_wrap=True)
+        sys.exit(130)
     finally:
         if not keep:
             lifecycle.down(settings, lambda _: None)
-    for sentence in broken:
-        console.print(f"not kept: {sentence}", style="red", markup=False, soft_wrap=True)
+    for promise in broken:
+        console.print(f"not kept: {promise}", style="red", markup=False, soft_wrap=True)
     if keep:
-        ending = f"Left running. End it with: WINDVANE_HOME={settings.home} windvane down"
         console.print(ending, markup=False, soft_wrap=True)
     sys.exit(1 if broken else 0)
 

@@ -16,6 +16,7 @@ from windvane.configs.access import ROLES, Role
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.docs_page import page
+from windvane.serve_apps.admin.faults import Faults
 from windvane.serve_apps.admin.governance.routes import Governance, add_governance_routes
 from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.key_routes import add_key_routes
@@ -159,6 +160,7 @@ def make_app(
     def reference(request: Request) -> HTMLResponse:
         return HTMLResponse(page(told(request)), headers={"content-security-policy": CONTENT_POLICY})
 
+    app.add_middleware(Faults)
     app.add_middleware(Probes)
     add_rollout_routes(app, model_admin, admin_policy)
     add_key_routes(app, keys, admin_policy)

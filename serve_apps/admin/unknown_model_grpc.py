@@ -11,6 +11,7 @@ from windvane.cluster.runtime.grpc_frontend import ASKED_APPLICATION
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.endpoints.oip_grpc import Context, demand_local, headers_of, refuse
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
+from windvane.serve_apps.protocol.unforeseen import told
 
 Reply = TypeVar("Reply")
 logger = logging.getLogger(__name__)
@@ -44,11 +45,11 @@ class UnknownModelGrpc:
                 sentence = f"No model {model[:64]!a} is deployed here: run windvane deploy"
             raise NotFound(sentence)
         except WindvaneError as error:
-            told = self._refusal_log.note(error, f"gRPC {model}", caller)
-            if told and self._admin_audit is not None:
+            noted = self._refusal_log.note(error, f"gRPC {model}", caller)
+            if noted and self._admin_audit is not None:
                 await self._admin_audit.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
             refuse(error, context)
-        except Exception:
+        except Exception as error:
             logger.exception("A gRPC request about %a was not answered", model[:64])
-            refuse(WindvaneError("This is a fault of the server; it is in its log"), context)
+            refuse(told(error), context)
         return empty

@@ -23,6 +23,7 @@ from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.protocol.infer_reply import refusal
 from windvane.serve_apps.protocol.outcomes import Outcomes
 from windvane.serve_apps.protocol.problem import MethodNotAllowed, Response, problem
+from windvane.serve_apps.protocol.unforeseen import told
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 Hook: TypeAlias = Callable[[], Awaitable[None]]
@@ -107,10 +108,9 @@ class HttpApp:
         except WindvaneError as error:
             self._authentication.refused(error, f"{scope['method']} {scope['path']}", caller)
             return self._refusal(error, scope)
-        except Exception:
+        except Exception as error:
             logger.exception("%s %s was not answered", scope["method"], scope["path"])
-            fault = WindvaneError("This is a fault of the server; it is in its log")
-            return self._refusal(fault, scope)
+            return self._refusal(told(error), scope)
 
     def shed(self, error: WindvaneError) -> None:
         """Count a request that is refused before it is read."""

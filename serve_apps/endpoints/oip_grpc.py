@@ -20,6 +20,7 @@ from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.protocol.inference import Inference, version_of
 from windvane.serve_apps.protocol.metadata import metadata
 from windvane.serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
+from windvane.serve_apps.protocol.unforeseen import told
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
@@ -160,9 +161,9 @@ class OipGrpc:
         except WindvaneError as error:
             self._authentication.refused(error, f"gRPC {self._spec.name}", caller)
             self._refuse(error, roles, context)
-        except Exception:
+        except Exception as error:
             logger.exception("A gRPC request about %s was not answered", self._spec.name)
-            self._refuse(WindvaneError("This is a fault of the server; it is in its log"), roles, context)
+            self._refuse(told(error), roles, context)
         return empty
 
     def _refuse(self, error: WindvaneError, roles: tuple[Role, ...], context: Context) -> None:

@@ -231,8 +231,7 @@ class Decider:
         self._counts.error(version, revision, len(rows), arm)
         if self._failing.get(version) != revision:  # said once; the counts say how often
             self._failing[version] = revision
-            unforeseen = None if isinstance(error, WindvaneError) else error
-            logger.warning("Arm %s of split %d: %s", arm, revision, error, exc_info=unforeseen)
+            logger.warning("Arm %s of split %d: %s", arm, revision, error, exc_info=error)
         champion = in_force.fallback(version) if arm not in (OVERRIDE, FALLBACK) else None
         if champion is None:
             self._request_queue.fail(rows, error)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.faults.log_redaction import brief
 from windvane.cluster.policies.policy import EXPLANATION
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
@@ -90,6 +91,6 @@ def _explained(scored: Scored, estimate: CostEstimate) -> Explanations:
             for row, taken, weights in zip(scored.rows, scored.taken, contributions, strict=True)
         ]
     except Exception as error:
-        raise Unavailable(f"Version {loaded.number} cannot explain: {error}") from error
+        raise Unavailable(f"Version {loaded.number} cannot explain: {brief(error)}") from error
     estimate.took(len(told), time.thread_time() - start)
     return told

@@ -116,8 +116,7 @@ class Shadows:
         """Once a version and split; the counts say how often."""
         if self._failing.get(version) != revision:
             self._failing[version] = revision
-            unforeseen = None if isinstance(error, WindvaneError) else error
-            logger.warning("Shadow of split %d: %s", revision, error, exc_info=unforeseen)
+            logger.warning("Shadow of split %d: %s", revision, error, exc_info=error)
 
 
 def _chunks(answered: Sequence[Answered]) -> Iterator[list[tuple[str, Sequence[Value]]]]:

@@ -3,7 +3,7 @@
 from windvane.cluster.errors import WindvaneError
 
 SENTENCE = (
-    "This is a fault of the server, not of the request: it is in the replica's log. Nothing was answered; send it once "
+    "This is a fault of the server, not of the request: it is in the server's log. Nothing was answered; send it once "
     "more, and tell the model's owner if it fails again"
 )
 

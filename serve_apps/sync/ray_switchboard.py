@@ -12,10 +12,12 @@ from ray.exceptions import RayError, RayTaskError
 from windvane.cluster.callers.key_ring import KeySnapshot, encode_snapshot
 from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Unavailable, WindvaneError
+from windvane.cluster.faults.log_redaction import redact_logs
 from windvane.cluster.runtime.preloading import lean
 from windvane.serve_apps.rollout.ports import Displaced
+from windvane.serve_apps.sync import switchboard
 from windvane.serve_apps.sync.split_subscriber import encode_split
-from windvane.serve_apps.sync.switchboard import ReplicaReport, Switchboard
+from windvane.serve_apps.sync.switchboard import ReplicaReport
 from windvane.serve_apps.sync.topics import KEYS, News, Place
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import Split
@@ -24,6 +26,14 @@ NAME = "switchboard"  # in the namespace of its Windvane (`Settings.ray_namespac
 MOST_WAITING = 10_000  # replicas that may hold a long poll at once
 LONGEST_CALL_SECONDS = 30.0  # of a replica: a poll that nobody answers for so long is lost
 KEYS_PATIENCE_SECONDS = 2.0  # with replicas that were told of keys, to come back and say so
+
+
+class Switchboard(switchboard.Switchboard):
+    """The actor; the dashboard shows this class's name."""
+
+    def __init__(self) -> None:
+        redact_logs()
+        super().__init__()
 
 
 @cache
@@ -90,7 +100,7 @@ class RaySwitchboard:
         except (RayError, ValueError) as error:
             if isinstance(error, RayTaskError) and isinstance(error.cause, WindvaneError):
                 raise error.cause from error  # it answers, and says no
-            raise Unavailable(f"The Switchboard does not answer: {error}") from error
+            raise Unavailable(f"The Switchboard does not answer ({type(error).__name__})") from error
 
 
 class _Line:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from windvane.cluster.faults.log_redaction import brief
 from windvane.serve_apps.traffic.router import Router, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -101,7 +102,7 @@ class LoadedVersions:
                 await self._fetch(split)
             except Exception as error:
                 if self._newest is split:
-                    self._trouble = str(error) or type(error).__name__
+                    self._trouble = brief(error)
                     logger.warning("Split %d waits and loading is tried again", split.revision, exc_info=error)
                     self._changed()
                 await asyncio.sleep(self._retry_seconds)

@@ -10,6 +10,7 @@ from windvane.cluster.bundle import Bundle
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder, Rows
 from windvane.cluster.errors import Invalid, Unavailable
+from windvane.cluster.faults.log_redaction import brief
 from windvane.configs.schema import Feature, ModelSpec
 from windvane.serve_apps.versions.explain import Explainer, load_explainer
 from windvane.serve_apps.versions.predictor import Scores, load_predictor
@@ -29,7 +30,7 @@ class LoadedVersion:
         try:
             self._predictor = load_predictor(bundle)
         except Exception as error:
-            raise Unavailable(f"Version {number} cannot score: {error}") from error
+            raise Unavailable(f"Version {number} cannot score: {brief(error)}") from error
         self._explainer: Explainer | None = None
         self._adverse_action: AdverseAction | None = None
 
@@ -49,7 +50,7 @@ class LoadedVersion:
             scores = self._predictor.probabilities(rows)
             listed = scores.tolist()
         except Exception as error:
-            raise Unavailable(f"Version {self.number} cannot score: {error}") from error
+            raise Unavailable(f"Version {self.number} cannot score: {brief(error)}") from error
         total = sum(listed)  # NaN when one of them is
         if listed and not (min(listed) >= 0.0 and max(listed) <= 1.0 and total == total):
             raise Unavailable(f"Version {self.number} gave a score that is no probability")
@@ -74,7 +75,7 @@ class LoadedVersion:
         try:
             return self._explainer.contributions(rows)
         except Exception as error:
-            raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
+            raise Unavailable(f"Version {self.number} cannot explain: {brief(error)}") from error
 
     @property
     def adverse_action(self) -> AdverseAction:
@@ -92,7 +93,7 @@ class LoadedVersion:
             self._explainer = load_explainer(self.bundle.booster_path, rows, scores)
             self._adverse_action = adverse_action_of(spec, self.bundle, self.encoder, self._predictor.probabilities)
         except Exception as error:
-            raise Unavailable(f"Version {self.number} cannot explain: {error}") from error
+            raise Unavailable(f"Version {self.number} cannot explain: {brief(error)}") from error
 
 
 def load_version(number: int, folder: Path, spec: ModelSpec) -> LoadedVersion:

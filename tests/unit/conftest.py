@@ -6,6 +6,7 @@ What is heavy is imported where it is used: the process that hands the tests out
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -63,3 +64,14 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, LoadedVersio
 
     root = tmp_path_factory.mktemp("bundles")
     return {number: load_version(number, make_bundle(root, number), SPEC) for number in (1, 2)}
+
+
+@pytest.fixture
+def redacted_logs() -> Iterator[None]:
+    """Logs as every process of a Windvane writes them: without what foreign exceptions say."""
+    from windvane.cluster.faults.log_redaction import redact_logs
+
+    made = logging.getLogRecordFactory()
+    redact_logs()
+    yield
+    logging.setLogRecordFactory(made)

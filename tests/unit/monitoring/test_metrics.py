@@ -20,8 +20,8 @@ SNAPSHOT = Snapshot(
     waiting=12,
     waiting_dropped=17,
     labelled=18,
-    corrected=0,
-    unmatched=0,
+    corrected=3,
+    unmatched=4,
     replicas=1,
     profiles=(1, 2),
     denied={"consent": 5, "not evaluated": 1},
@@ -54,6 +54,11 @@ def test_decisions_are_counted_by_version_arm_revision_and_action() -> None:
     arm = {"version": "2", "arm": "candidate", "revision": "7"}
     assert value("windvane_decisions_total", **arm, action="hold") == 20
     assert value("windvane_decision_errors_total", **arm) == 1
+
+
+def test_outcomes_that_took_anothers_place_or_came_for_no_decision_are_counted() -> None:
+    assert value("windvane_outcomes_corrected_total") == 3
+    assert value("windvane_outcomes_unmatched") == 4
 
 
 def test_what_policy_denied_is_counted_by_the_policy_and_by_nobodys_name() -> None:

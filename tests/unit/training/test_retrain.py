@@ -1,5 +1,6 @@
 """The whole job on fakes: what it registers, as what, and whom it tells."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from windvane.cluster.registry import Registration
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.requests import open_request, shelf
+from windvane.training import retrain as job
 from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.export.export import check, export, probes, sample, to_onnx
 from windvane.training.fit.engine import Fitted, Search, Trial, Work
@@ -28,7 +30,8 @@ from windvane.training.fit.settings import FitSettings
 from windvane.training.order import Order
 from windvane.training.progress import Progress
 from windvane.training.retrain import Workplace, retrain
-from windvane.training.rows.examples import Examples
+from windvane.training.rows.examples import Examples, encode
+from windvane.training.training_pipeline import make
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -43,6 +46,14 @@ class PlainEngine(LocalEngine):
     def search(self, learn: Examples, check: Examples, work: Work) -> Search:
         assert learn.times[-1] < check.times[0]
         return Search(self._settings, (Trial(self._settings, 0.5),))
+
+
+class SearchedRows(PlainEngine):
+    """Keeps the rows that it searched with."""
+
+    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+        self.learn, self.check = learn, check
+        return super().search(learn, check, work)
 
 
 class PlainPictures:
@@ -73,11 +84,12 @@ def place(tmp_path: Path) -> Workplace:
     return Workplace(tmp_path, registry, MemoryStore(), PlainEngine(GOOD), vault, PlainPictures())
 
 
-def write_rows(path: Path, days: int, unit: float = 1.0, seed: int = 5) -> Path:
-    """Ten rows a day; `bad` is likelier the lower the income, which is written in `unit`."""
+def write_rows(path: Path, days: int, unit: float = 1.0, seed: int = 5, flips: int | None = None) -> Path:
+    """Ten rows a day; `bad` is likelier the lower the income, written in `unit`; the higher from day `flips` on."""
     random = np.random.default_rng(seed)
     income = random.normal(50, 15, 10 * days)
-    bad = random.random(10 * days) < 1 / (1 + np.exp((income - 45) / 5))
+    direction = np.where(np.arange(10 * days) < 10 * (days if flips is None else flips), 1.0, -1.0)
+    bad = random.random(10 * days) < 1 / (1 + np.exp(direction * (income - 45) / 5))
     lines = [
         f"{(NOW + timedelta(days=i // 10)).date()},{income[i] * unit:.3f},{int(bad[i])},{'AB'[i % 2]}"
         for i in range(10 * days)
@@ -197,6 +209,97 @@ def test_a_job_that_died_after_registering_still_hands_over(place: Workplace, tm
     assert saved is not None
     assert saved.version == 1
     assert [event.version for event in after_a_crash.store.events("loans") if event.kind == "registered"] == [1]
+
+
+def test_the_moment_of_a_change_cuts_the_rows_that_an_order_learns_from(place: Workplace, tmp_path: Path) -> None:
+    """The newest rows since the change check and judge, and none before it teaches where the world has flipped."""
+    spec = loans(write_rows(tmp_path / "rows.csv", 120, flips=60))
+    engine = SearchedRows(GOOD)
+    version = retrain(Order("loans", since=NOW + timedelta(days=60)), spec, replace(place, engine=engine), silent())
+    day = 86_400.0
+    from_start = [
+        (float(part.times[end]) - NOW.timestamp()) / day for part in (engine.learn, engine.check) for end in (0, -1)
+    ]
+    assert from_start == [60.0, 89.0, 90.0, 101.0]
+    bundle = Bundle.open(place.registry.fetch("loans", version.number, tmp_path / "fetched"))
+    assert bundle.manifest.judged_until == NOW.timestamp() + 102 * day
+    assert version.metrics["auc"] > 0.7
+    blind = SearchedRows(GOOD)
+    retrain(Order("loans"), spec, replace(place, engine=blind), silent())
+    assert (blind.check.times[-1] - NOW.timestamp()) / day == 98.0, "training.holdout, and not a share of the change"
+
+
+def test_too_few_rows_are_refused_before_anything_is_searched(place: Workplace, tmp_path: Path) -> None:
+    class NoEngine(PlainEngine):
+        def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+            raise AssertionError("40 rows were searched")
+
+    spec = loans(write_rows(tmp_path / "rows.csv", 4))
+    with pytest.raises(Invalid, match=r"40 labelled rows, .* are too few: training needs 100, with 10 of each"):
+        retrain(Order("loans"), spec, replace(place, engine=NoEngine(GOOD)), silent())
+    assert place.registry.versions("loans") == ()
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_a_job_that_meets_a_foreign_error_ends_in_a_sentence_without_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subject = "N725MQ"
+
+    def load(*_: object) -> ModelSpec:
+        raise KeyError(subject)
+
+    monkeypatch.setenv("WINDVANE_HOME", str(tmp_path))
+    monkeypatch.setattr(job, "load_model", load)
+    assert job.main(["--model", "loans"]) == 1
+    printed = capsys.readouterr()
+    assert "FAILED: This should not have happened: KeyError at training/test_retrain.py:" in printed.out
+    assert f"; its traceback is in {tmp_path}/errors.log: send it with a report\n" in printed.out
+    assert subject not in printed.out + printed.err + (tmp_path / "errors.log").read_text()
+
+
+def test_a_job_whose_error_has_a_sentence_ends_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WINDVANE_HOME", str(tmp_path))
+    monkeypatch.setattr(job, "load_model", lambda *_: loans(write_rows(tmp_path / "rows.csv", 4)))
+    monkeypatch.setattr(job, "MlflowRegistry", lambda *_: MemoryRegistry(root=tmp_path / "registry"))
+    assert job.main(["--model", "loans"]) == 1
+    assert "FAILED: Model loans: 40 labelled rows, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("n", "label"),
+    [
+        (400, lambda x: x > 0.9),
+        (2000, lambda x: x >= np.sort(x)[-62]),
+        (150, lambda x: x > np.median(x)),
+        (250, lambda x: x > np.median(x)),
+    ],
+    ids=["one in ten", "62 true", "150 rows", "250 rows"],
+)
+def test_what_one_column_tells_is_learnt_from_few_rows_and_served_alike(
+    tmp_path: Path, n: int, label: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """At default settings these ended at an AUC of .5, or at an ONNX model unlike its booster."""
+    x = np.random.default_rng(0).random(n)
+    labels = label(x)
+    fields = loans(tmp_path / "rows.csv").model_dump(exclude={"training", "features", "data"}, exclude_unset=True)
+    spec = ModelSpec.model_validate(
+        {
+            **fields,
+            "features": [{"name": "x", "type": "number"}],
+            "data": {"source": "rows.csv"},
+            "training": {"trials": 1},
+        }
+    )
+    table = pa.table({"x": x, "bad": labels})
+    rows = encode(table, spec)
+    made = make(spec, rows, rows, None, LocalEngine(), None, lambda _: None)
+    assert made.ruling.standing == "champion"
+    assert figures.auc(made.held.labels, made.ours) > 0.95
+    (tmp_path / "model.onnx").write_bytes(to_onnx(made.fitted.served, 1))
+    assert check(tmp_path / "model.onnx", made.fitted.served, probes(rows.rows, spec)).max_difference < 1e-5
 
 
 def test_a_champion_whose_feature_is_gone_is_not_compared(place: Workplace, tmp_path: Path) -> None:

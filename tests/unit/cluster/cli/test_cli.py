@@ -27,6 +27,30 @@ from windvane.cluster.store import Event
 HEAVY = ("ray", "mlflow", "pandas", "numpy", "pyarrow", "duckdb", "sqlalchemy", "cedarpy", "sklearn", "fastapi")
 
 
+class FakeProgram:
+    """A process, as `subprocess.Popen` starts it, whose waits end as they are given."""
+
+    def __init__(self, ends: list[int | KeyboardInterrupt]) -> None:
+        self.ends = ends
+        self.commands: list[list[str]] = []
+
+    def __call__(self, command: list[str]) -> "FakeProgram":
+        self.commands.append(command[1:])
+        return self
+
+    def __enter__(self) -> "FakeProgram":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert not self.ends, "it was left before it had ended"
+
+    def wait(self) -> int:
+        end = self.ends.pop(0)
+        if isinstance(end, KeyboardInterrupt):
+            raise end
+        return end
+
+
 def test_every_verb_stands_in_the_file_that_is_named_for_it() -> None:
     context = click.Context(main)
     for verb in main.list_commands(context):
@@ -225,15 +249,29 @@ def test_env_can_be_evaluated_by_a_shell(up: Shell) -> None:
 
 
 def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[list[str]] = []
-
-    def run(command: list[str]) -> SimpleNamespace:
-        ran.append(command[1:])
-        return SimpleNamespace(returncode=3)
-
-    monkeypatch.setattr(operate.subprocess, "run", run)
+    program = FakeProgram([3])
+    monkeypatch.setattr(operate.subprocess, "Popen", program)
     assert down("demo", "--full", "--keep").exit_code == 3
-    assert ran == [["-m", "windvane.examples.demo", "--full", "--keep"]]
+    assert program.commands == [["-m", "windvane.examples.demo", "--full", "--keep"]]
+
+
+def test_an_interrupted_demo_is_waited_for_until_it_has_ended_what_it_started(
+    down: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = FakeProgram([KeyboardInterrupt(), KeyboardInterrupt(), 130])
+    monkeypatch.setattr(operate.subprocess, "Popen", program)
+    assert down("demo").exit_code == 130
+    assert program.ends == []
+
+
+def test_who_interrupts_down_is_told_that_something_is_left(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lifecycle, "down", interrupted)
+    result = down("down")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr == "Not everything is ended: `windvane down` ends the rest.\n"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.worlds.shell import DECLARATION, Shell, sentence_of
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up
 from windvane.cluster.cli import models
+from windvane.cluster.errors import Unavailable
 from windvane.cluster.jobs import TRAINING
 from windvane.cluster.store import Event
 from windvane.configs.settings import USERS_FOLDER
@@ -73,6 +74,97 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
     jobs.forget()
     jobs.fate = "failed"
     assert "failed: out of memory" in sentence_of(up("train", MODEL))
+
+
+class Interrupted(FakeJobs):
+    """Jobs that somebody interrupts while they are followed: at the given looks, counted from 1."""
+
+    def __init__(self, at: int, *more: int, ends: str = "stopped") -> None:
+        super().__init__()
+        self._at, self._looks, self._ends = (at, *more), 0, ends
+
+    def status(self, job_id: str) -> Any:
+        self._looks += 1
+        if self._looks in self._at:
+            raise KeyboardInterrupt
+        return super().status(job_id)
+
+    def stop(self, job_id: str) -> None:
+        self.stopped.append(job_id)
+        self.end(job_id, self._ends)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "said"),
+    [
+        (Interrupted(1), f"is stopped; `windvane versions {MODEL}` shows what is registered."),
+        (
+            Interrupted(1, ends="succeeded"),
+            f"had succeeded already; `windvane versions {MODEL}` shows what is registered.",
+        ),
+        (Interrupted(1, 2), f"may go on: `windvane versions {MODEL}` shows what it registers."),
+    ],
+    ids=["stopped", "was over", "interrupted twice"],
+)
+def test_who_interrupts_a_training_stops_its_job(
+    up: Shell, monkeypatch: pytest.MonkeyPatch, jobs: Interrupted, said: str
+) -> None:
+    (up.models / "flights.csv").write_text(FLIGHTS)
+    monkeypatch.setattr(models, "RayJobs", lambda url, token: jobs)
+    result = up("train", MODEL)
+    [job_id] = jobs.submissions
+    assert jobs.stopped == [job_id]
+    assert result.exit_code == 130
+    assert result.stderr == f"Stopping job {job_id}; Ctrl-C once more leaves it to itself.\nJob {job_id} {said}\n"
+
+
+@pytest.mark.parametrize("asked", ["stop", "status"])
+def test_a_training_whose_cluster_falls_silent_is_said_to_go_on(
+    up: Shell, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    class Silent(Interrupted):
+        def stop(self, job_id: str) -> None:
+            raise Unavailable("Ray is silent")
+
+        def status(self, job_id: str) -> Any:
+            if asked == "status":
+                raise Unavailable("Ray is silent")
+            return super().status(job_id)
+
+    jobs = Silent(1)
+    (up.models / "flights.csv").write_text(FLIGHTS)
+    monkeypatch.setattr(models, "RayJobs", lambda url, token: jobs)
+    result = up("train", MODEL)
+    [job_id] = jobs.submissions
+    goes_on = f"`windvane versions {MODEL}` shows what it registers."
+    if asked == "status":
+        assert sentence_of(result) == f"Error: Ray is silent\nJob {job_id} may go on: {goes_on}\n"
+    else:
+        assert result.exit_code == 130
+        assert result.stderr.endswith(f"\nJob {job_id} may go on (Ray is silent): {goes_on}\n")
+
+
+@pytest.mark.parametrize(
+    ("verb", "goes_on"),
+    [
+        ("deploy", f"may still come up: `windvane deploy {MODEL}` waits for it, `windvane undeploy {MODEL}` ends it."),
+        ("undeploy", f"may still be leaving: `windvane undeploy {MODEL}` waits until it is gone."),
+    ],
+    ids=["deploy", "undeploy"],
+)
+def test_who_interrupts_a_deployment_is_told_that_it_goes_on(
+    up: Shell, monkeypatch: pytest.MonkeyPatch, verb: str, goes_on: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    fake = SimpleNamespace(
+        deploy_model=lambda *_: None, remove=lambda _: None, wait_running=interrupted, wait_gone=interrupted
+    )
+    monkeypatch.setattr(models, "ServeApplications", lambda url, settings: fake)
+    result = up(verb, MODEL)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr == f"{MODEL} {goes_on}\n"
 
 
 def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

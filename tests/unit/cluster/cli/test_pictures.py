@@ -119,6 +119,13 @@ def test_refusals_and_warnings_stand_with_the_traffic_by_field_and_reason() -> N
     assert "plan unknown category 14" in shown
 
 
+def test_outcomes_that_took_anothers_place_or_came_for_no_decision_stand_with_the_traffic() -> None:
+    traffic = {"decisions_per_second": 1.0, "decisions": 9, "errors": 0, "corrected": 1200, "unmatched": 4}
+    assert "9 in all · 0 errors · 4 outcomes unmatched · 1,200 outcomes corrected" in drawn(
+        {"models": [model(traffic=traffic)]}
+    )
+
+
 def many_events(models: int) -> dict[str, Any]:
     kinds = ("promoted", "deployed", "rolled_back", "aborted", "approved", "rejected", "phase", "verdict")
     events = [{**EVENT, "kind": kind, "number": place, "detail": kind} for place, kind in enumerate(kinds)]

@@ -73,6 +73,13 @@ def test_the_highest_port_of_a_setting_speaks_for_all_that_are_too_high() -> Non
     assert len(told(FINE, "stop", WINDVANE_PORT="65000", WINDVANE_GRPC_PORT="9000")) == 1
 
 
+@pytest.mark.parametrize("port", ["64500", "65131", "65535"])
+def test_a_grpc_port_that_nobody_wrote_is_not_blamed_for_the_http_port(port: str) -> None:
+    (sentence,) = told(FINE, "stop", WINDVANE_PORT=port)
+    derived = f"Port {int(port) + 2001} (Ray Client, which is WINDVANE_PORT + 2001)"
+    assert sentence == f"{derived} is above 65535: choose a WINDVANE_PORT of at most 63534."
+
+
 @pytest.mark.parametrize(
     ("machine", "words"),
     [

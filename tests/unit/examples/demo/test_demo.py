@@ -22,7 +22,7 @@ class Stage:
         self.overlays: list[str | None] = []
         self.ended: list[str] = []
         self.broken: list[str] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def run(self, settings: Settings, folder: Path, console: Any) -> list[str]:
         assert not set(demo.ELSEWHERE) & set(os.environ)
@@ -95,3 +95,20 @@ def test_what_does_not_go_together_is_refused(stage: Stage) -> None:
     assert "retrains nothing" in result.output
     assert start("--model", "churn").exit_code == 2
     assert stage.ran == []
+
+
+def test_an_interrupted_demo_says_that_it_ends_what_it_started_or_how_to(stage: Stage) -> None:
+    stage.error = KeyboardInterrupt()
+    result = start()
+    assert (result.exit_code, result.output, len(stage.ended)) == (130, "Ending what the demo started\n", 1)
+    result = start("--keep")
+    assert (result.exit_code, len(stage.ended)) == (130, 1)
+    assert result.output.startswith("Left running. End it with: ")
+
+
+def test_a_fault_of_ours_is_a_sentence(stage: Stage) -> None:
+    stage.error = KeyError("N725MQ")
+    result = start()
+    assert (result.exit_code, len(stage.ended)) == (1, 1)
+    assert result.output.startswith("The demo stopped: This should not have happened: KeyError at demo/test_demo.py:")
+    assert "N725MQ" not in result.output

@@ -1,6 +1,7 @@
 """The control API: who asks has to be allowed to, and whatever is sent gets a problem document, never a fault."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -270,6 +271,13 @@ def test_the_console_may_load_only_itself(api: Client) -> None:
     assert "<script>" not in page.text
     assert " style=" not in page.text
     assert api.get("/").headers["location"] == "console"
+
+
+def test_the_console_shows_refusals_and_warnings_by_the_names_that_the_status_has(api: Client) -> None:
+    named = set(re.findall(r"\btraffic\.(\w+)", api.get("/console/console.js").text))
+    assert {"errors", "refused", "refusals", "warnings"} <= named
+    [model] = api.get("/api/status").json()["models"]
+    assert named <= set(model["traffic"])
 
 
 def test_metrics_are_prometheus_text(api: Client) -> None:

@@ -53,3 +53,20 @@ def test_a_local_windvane_answers_its_own_machine_only() -> None:
         context = FakeContext("ipv4:10.0.0.7:40312", **BOSS)
         answered(context, local)
         assert context.code is code
+
+
+def test_a_fault_of_ours_is_internal_with_a_way_on_and_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, redacted_logs: None
+) -> None:
+    subject = "N725MQ"
+
+    def look_up(*_: object) -> None:
+        raise KeyError(subject)
+
+    monkeypatch.setattr("windvane.serve_apps.admin.unknown_model_grpc.demand_model", look_up)
+    context = FakeContext(**BOSS)
+    answered(context)
+    assert context.code is Code.INTERNAL
+    assert "send it once more" in context.details
+    assert "in look_up\n" in caplog.text
+    assert subject not in context.details + caplog.text

@@ -245,16 +245,20 @@ def test_an_id_used_for_something_else_is_a_conflict(endpoint: World) -> None:
 
 
 def test_a_fault_of_ours_is_a_500_that_tells_nothing(
-    endpoint: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    endpoint: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, redacted_logs: None
 ) -> None:
-    def burst(*_: object) -> None:
-        raise ZeroDivisionError("secret")
+    secret = "N725MQ"
+
+    def burst(*_: object, **__: object) -> None:
+        raise ZeroDivisionError(secret)
 
     monkeypatch.setattr(endpoint.decider, "decide", burst)
     reply = endpoint.ask(DECIDE, asked())
     assert reply.status == 500
-    assert b"secret" not in reply.body
+    assert "send it once more" in reply.json["detail"]
     assert "POST /v2/models/trips/decide was not answered" in caplog.text
+    assert "in burst\n" in caplog.text
+    assert secret not in reply.body.decode() + caplog.text
 
 
 def test_the_lifespan_starts_and_stops_the_replica(endpoint: World) -> None:

@@ -121,17 +121,40 @@ def test_what_is_wrong_is_said_and_not_logged(world, request_, metadata, code, s
 
 
 def test_a_fault_of_ours_is_internal_and_in_the_log(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, redacted_logs: None
 ) -> None:
+    secret = "N725MQ"
+
     def broken(*_: object) -> None:
-        raise RuntimeError("secret")
+        raise RuntimeError(secret)
 
     monkeypatch.setattr("windvane.serve_apps.endpoints.oip_grpc.reply_of", broken)
     context = FakeContext()
     infer(world, asked(), context)
     assert context.code is Code.INTERNAL
-    assert "secret" not in context.details
+    assert "send it once more" in context.details
     assert "A gRPC request about trips was not answered" in caplog.text
+    assert "in broken\n" in caplog.text
+    assert secret not in context.details + caplog.text
+
+
+def test_a_category_that_was_never_declared_is_answered_and_counted_as_a_warning(world: World) -> None:
+    request = messages.ModelInferRequest(model_name="trips")
+    for name, datatype, contents in (
+        ("temp", "FP64", {"fp64_contents": [3.5]}),
+        ("distance", "FP64", {"fp64_contents": [1200.0]}),
+        ("stops", "INT64", {"int64_contents": [1]}),
+        ("night", "BOOL", {"bool_contents": [True]}),
+        ("origin", "BYTES", {"bytes_contents": [b"Atlantis"]}),
+    ):
+        request.inputs.add(name=name, datatype=datatype, shape=[1], contents=messages.InferTensorContents(**contents))
+    context = FakeContext()
+    reply = infer(world, request, context)
+    assert context.code is None
+    assert "counts as unknown" in reply.parameters["warnings"].string_param
+    assert world.counts.warnings == [(("origin", "unknown_category"),)]
+    infer(world, asked(), FakeContext())
+    assert len(world.counts.warnings) == 1
 
 
 def test_the_version_that_answers_anyhow_may_be_named_by_anybody(world: World) -> None:

@@ -238,6 +238,25 @@ def test_a_wrong_request_is_400_and_decides_nothing(endpoint: World) -> None:
     assert len(endpoint.decisions) == before
 
 
+def test_a_category_that_was_never_declared_is_answered_and_counted_as_a_warning(endpoint: World) -> None:
+    origin = {"name": "origin", "datatype": "BYTES", "shape": [1], "data": ["Atlantis"]}
+    others = [
+        {"name": name, "datatype": datatype, "shape": [1], "data": [value]}
+        for (name, datatype), value in zip(
+            (("temp", "FP64"), ("distance", "FP64"), ("stops", "INT64"), ("night", "BOOL")),
+            (3.5, 1200.0, 1, True),
+            strict=True,
+        )
+    ]
+    before = len(endpoint.counts.warnings)
+    reply = endpoint.ask(INFER, {"inputs": [*others, origin]})
+    assert 0.0 < outputs(reply)["prediction"][0] < 1.0
+    assert "counts as unknown" in reply.json["parameters"]["warnings"]
+    assert endpoint.counts.warnings[before:] == [(("origin", "unknown_category"),)]
+    endpoint.ask(INFER, {"inputs": [*others, origin | {"data": ["JFK"]}]})
+    assert len(endpoint.counts.warnings) == before + 1
+
+
 def test_what_cannot_be_logged_is_not_answered(endpoint: World) -> None:
     endpoint.log.refusal = "the disk is full"
     try:

@@ -1,7 +1,6 @@
 """Whatever deciding meets that nobody foresaw: every request gets an answer, and everything taken is given back."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,15 +10,17 @@ import pytest
 
 from tests.unit.serve_apps.pipeline.test_decider import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
 from tests.worlds.gateway_world import World, canary, champion, gateway, settled
-from windvane.cluster.errors import WindvaneError
+from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 Versions = dict[int, LoadedVersion]
+SUBJECT = "N725MQ"  # stands in what is raised, and nowhere else
+pytestmark = pytest.mark.usefixtures("redacted_logs")
 
 
 def boom(*_: Any, **__: Any) -> Any:
-    raise LookupError("nobody foresaw this")
+    raise LookupError(SUBJECT)
 
 
 async def outcomes(world: World, *requests: list[Question]) -> list[list[Answer] | BaseException]:
@@ -42,7 +43,7 @@ def is_fault(outcome: object) -> bool:
         type(outcome) is WindvaneError
         and outcome.status == 500
         and "send it once more" in str(outcome)
-        and "nobody foresaw" not in str(outcome)
+        and SUBJECT not in str(outcome)
     )
 
 
@@ -74,8 +75,9 @@ def test_wherever_it_happens_every_request_of_the_batch_is_told_and_the_next_is_
             patch.setattr(type(owner), name, boom)
             found = ask(world, *requests)
         assert [is_fault(each) for each in found] == [True, True]
-        assert "LookupError: nobody foresaw this" in caplog.text
-        assert "Traceback" in caplog.text
+        assert "in boom\n" in caplog.text
+        assert "\nbuiltins.LookupError\n" in caplog.text
+        assert SUBJECT not in caplog.text
         world.log.records.clear()
         again = ask(world, *requests)
         assert [isinstance(each, list) for each in again] == [True, True]
@@ -120,7 +122,8 @@ def test_a_candidate_that_breaks_in_any_way_is_counted_and_the_champion_answers(
         [[answer]] = ask(world, [Question(CANDIDATE_UNITS[0], ROW, explain=explain)])  # type: ignore[misc]
         assert (answer.version, answer.arm) == (1, "fallback")  # type: ignore[union-attr]
         assert world.counts.errors == [(2, 2, 1, "candidate")]
-        assert "LookupError" in caplog.text
+        assert "LookupError at pipeline/test_decider_faults.py" in caplog.text
+        assert SUBJECT not in caplog.text
 
 
 def test_a_champion_that_breaks_in_any_way_is_a_fault_that_is_told(tmp_path: Path) -> None:
@@ -191,6 +194,7 @@ def test_what_cannot_be_counted_is_answered_and_scored_by_its_shadows(
         assert isinstance(ask(world, [Question("a", ROW)])[0], list)
         assert [shadow.version for shadow in world.shadow_records] == [2]
         assert "not counted" in caplog.text
+        assert SUBJECT not in caplog.text
 
 
 def test_a_group_that_breaks_half_way_leaves_nothing_to_be_logged_with_the_next(
@@ -211,16 +215,28 @@ def test_a_group_that_breaks_half_way_leaves_nothing_to_be_logged_with_the_next(
         assert world.decisions == []
 
 
-def test_nothing_of_a_row_stands_in_what_the_caller_is_told(versions: Versions, tmp_path: Path) -> None:
+def test_nothing_of_a_row_stands_in_what_the_caller_is_told_or_in_the_log(
+    versions: Versions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def unit(subject: str) -> str:
         raise KeyError(subject)
 
-    logging.disable(logging.CRITICAL)
-    try:
-        with gateway(versions, champion(), tmp_path) as world:
-            world.decider._unit = unit
-            [outcome] = ask(world, [Question("N725MQ", ROW)])
-            assert is_fault(outcome)
-            assert "N725MQ" not in str(outcome)
-    finally:
-        logging.disable(logging.NOTSET)
+    with gateway(versions, champion(), tmp_path) as world:
+        world.decider._unit = unit
+        [outcome] = ask(world, [Question(SUBJECT, ROW)])
+        assert is_fault(outcome)
+        assert "A row could not be routed" in caplog.text
+        assert SUBJECT not in caplog.text
+
+
+def test_a_version_that_cannot_score_says_where_and_nothing_of_the_row(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with gateway(versions, champion(), tmp_path) as world:
+        monkeypatch.setattr(type(versions[1]._predictor), "probabilities", boom)
+        [outcome] = ask(world, [Question(SUBJECT, ROW)])
+    assert isinstance(outcome, Unavailable)
+    assert str(outcome).startswith("Version 1 cannot score: LookupError at pipeline/test_decider_faults.py:")
+    assert f"Arm champion of split 1: {outcome}" in caplog.text
+    assert "builtins.LookupError\nwhich led to\n" in caplog.text
+    assert SUBJECT not in caplog.text

@@ -81,7 +81,7 @@ def test_a_version_that_cannot_be_walked_scores_all_the_same(
 
 def test_a_version_that_cannot_explain_says_so(tmp_path: Path) -> None:
     version = load_version(1, make_bundle(tmp_path, 1), SPEC)
-    with pytest.raises(Unavailable, match="Version 1 cannot explain: Rows of shape"):
+    with pytest.raises(Unavailable, match=r"Version 1 cannot explain: ValueError at treeshap/\w+.py:\d+$"):
         version.explain(np.zeros((1, 4), np.float32))
     version.bundle.booster_path.write_bytes(b"no booster")
     with pytest.raises(Unavailable, match="Version 1 cannot explain"):

@@ -1,6 +1,11 @@
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from windvane.serve_apps.versions.explain import load_explainer
 from windvane.training.fit.growing import grown
 from windvane.training.fit.settings import FitSettings
 from windvane.training.fit.unseen_categories import with_unknowns
@@ -34,3 +39,15 @@ def test_an_unknown_category_scores_as_rows_do_on_average() -> None:
         assert known[0] < 0.15
         assert known[1] > 0.85
         assert 0.2 < unknown < 0.8
+
+
+@pytest.mark.parametrize("start", ["linear", "none"])
+def test_an_unknown_category_weighs_nothing_in_an_explanation(tmp_path: Path, start: Literal["linear", "none"]) -> None:
+    booster = grown(FitSettings(start=start, rounds=60), examples(), 7, 1)
+    booster.save_model(tmp_path / "model.ubj")
+    rows = np.array([[0, 1], [0, 2], [0, 4]], np.float32)
+    explainer = load_explainer(tmp_path / "model.ubj", rows, booster.inplace_predict(rows).astype(np.float64))
+    unknown, rare, frequent = explainer.contributions(rows)[:, 2]
+    assert rare < -2.0
+    assert frequent > 2.0
+    assert abs(unknown) < 0.1

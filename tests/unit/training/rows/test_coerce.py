@@ -118,6 +118,15 @@ def test_what_does_not_fit_its_declaration_is_named(values: list[Any], feature: 
     assert "secret" not in str(refusal.value)
 
 
+def test_a_value_beyond_its_bounds_stands_nowhere_in_the_refusal() -> None:
+    with pytest.raises(Invalid) as refusal:
+        coerced([3, 987654321], max=100)
+    assert str(refusal.value) == "Column 'x', row 2: the value is above max 100"
+    with pytest.raises(Invalid) as refusal:
+        coerced([-987654321, 3, -987654321], min=0)
+    assert str(refusal.value) == "Column 'x', row 1: the value is below min 0 (and 1 more rows)"
+
+
 def test_a_usual_range_refuses_nothing() -> None:
     assert coerced([-5.0, 1e9], usual=[0, 1]) == [-5.0, 1e9]
 

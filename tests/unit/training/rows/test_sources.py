@@ -199,7 +199,11 @@ def test_parquet_files_that_disagree_on_a_type_are_named(tmp_path: Path) -> None
         read(spec)
 
 
-def test_a_query_may_give_another_type_in_every_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows_at_once", [1, 2, 50_000])
+def test_a_query_may_give_another_type_in_every_row_and_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    monkeypatch.setattr("windvane.configs.tables.database.ROWS_AT_ONCE", rows_at_once)
     with sqlite3.connect(tmp_path / "loans.db") as database:
         database.execute("create table loans (customer, income, region, asked_at, defaulted)")
         rows = (

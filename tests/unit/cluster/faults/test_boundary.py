@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from windvane.cluster.boundary import LARGEST, sentence
 from windvane.cluster.errors import Invalid
+from windvane.cluster.faults.boundary import LARGEST, sentence
 from windvane.configs.complaint import BadDeclaration, Complaint
 from windvane.configs.schema import Feature
 from windvane.configs.tables.bad_table import BadTable
@@ -34,12 +34,12 @@ def test_what_has_a_sentence_keeps_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("act", "said"),
     [
-        (lambda: 1 // 0, "This should not have happened: ZeroDivisionError at cluster/test_boundary.py:"),
-        (lambda: {}[NAME], "This should not have happened: KeyError at cluster/test_boundary.py:"),
+        (lambda: 1 // 0, "This should not have happened: ZeroDivisionError at faults/test_boundary.py:"),
+        (lambda: {}[NAME], "This should not have happened: KeyError at faults/test_boundary.py:"),
         (lambda: pa.array([NAME, 1]), "This should not have happened: ArrowTypeError at "),
         (
             lambda: (NAME + "é").encode("latin-1").decode(),
-            "Text that is not utf-8 was met at cluster/test_boundary.py:",
+            "Text that is not utf-8 was met at faults/test_boundary.py:",
         ),
         (
             lambda: Feature.model_validate({"name": NAME, "type": "x"}),

@@ -5,14 +5,13 @@ sentence nor the file has them: the sentence says what kind of thing went wrong 
 """
 
 import os
-import traceback
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from windvane.cluster.errors import WindvaneError
+from windvane.cluster.faults.log_redaction import brief, frames, place_of
 from windvane.configs.complaint import BadDeclaration
 from windvane.configs.tables.bad_table import BadTable
 
@@ -41,35 +40,25 @@ def keep_cause(error: BaseException, home: Path | None = None) -> None:
 
 
 def _what(error: BaseException) -> str:
-    kind, place = type(error).__name__, _place(error)
+    place = place_of(error)
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"The package {error.name} is missing; install it into this environment"
     if isinstance(error, MemoryError):
         return f"Memory ran out at {place}; give it fewer rows or more memory"
     if isinstance(error, ValidationError):
         fields = sorted({".".join(map(str, detail["loc"])) for detail in error.errors(include_input=False)})
-        return f"What was found for {error.title} does not hold: {', '.join(fields[:5])} ({kind} at {place})"
+        return f"What was found for {error.title} does not hold: {', '.join(fields[:5])} ({brief(error)})"
     if isinstance(error, UnicodeError):
         return f"Text that is not {getattr(error, 'encoding', 'utf-8')} was met at {place}; save it as UTF-8"
     if isinstance(error, OSError):
-        return f"{error.strerror or kind} at {place}"
-    return f"This should not have happened: {kind} at {place}"
-
-
-def _place(error: BaseException) -> str:
-    """The last frame in code of ours, or the last one at all."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename and "<" not in frame.filename]
-    if not frames:
-        return "an unknown place"
-    last = (own or frames)[-1]
-    return f"{Path(last.filename).parent.name}/{Path(last.filename).name}:{last.lineno}"
+        return brief(error)
+    return f"This should not have happened: {brief(error)}"
 
 
 def _keep(error: BaseException, home: Path | None) -> str:
     """Append the frames of the error and of what caused it; says where, or that it could not be written."""
     file = (home or Path(os.environ.get("WINDVANE_HOME") or "var").expanduser().absolute()) / "errors.log"
-    text = "\n".join([f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", *_frames(error), ""])
+    text = "\n".join([f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", *frames(error), ""])
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and file.stat().st_size > LARGEST:
@@ -79,12 +68,3 @@ def _keep(error: BaseException, home: Path | None) -> str:
     except OSError as unwritable:
         return f"its traceback could not be kept in {file} ({unwritable.strerror})"
     return f"its traceback is in {file}: send it with a report"
-
-
-def _frames(error: BaseException) -> Iterator[str]:
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None:
-        yield from _frames(cause)
-        yield "which led to"
-    yield from (line.rstrip("\n") for line in traceback.format_tb(error.__traceback__))
-    yield f"{type(error).__module__}.{type(error).__qualname__}"

@@ -1,0 +1,1 @@
+"""What is told of an exception, to whom, and where is its traceback kept?"""
