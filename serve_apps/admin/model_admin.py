@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
-from windvane.cluster.declarations import spec_digest
+from windvane.cluster.declarations import Declarations, spec_digest
 from windvane.cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from windvane.cluster.model_card import Card, page
 from windvane.cluster.policies.mandate import mandate_of
@@ -77,6 +77,7 @@ class ModelAdmin:
         waits: Callable[[], Sequence[Wait]] = tuple,
     ) -> None:
         self._store = store
+        self._declarations = Declarations(store)
         self._registry = registry
         self._rollouts = rollouts
         self._monitors = monitors
@@ -88,15 +89,11 @@ class ModelAdmin:
 
     def models(self) -> tuple[ModelSpec, ...]:
         """Every deployed declaration, by name."""
-        return tuple(ModelSpec.model_validate_json(saved.body) for saved in self._store.list(DECLARATION))
+        return self._declarations.all()
 
     def spec(self, model: str) -> ModelSpec:
         """The deployed declaration of that model."""
-        saved = self._store.get(DECLARATION, model)
-        if saved is None:
-            names = ", ".join(each.name for each in self.models()) or "none"
-            raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
-        return ModelSpec.model_validate_json(saved.body)
+        return self._declarations.spec(model)
 
     def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
         """Everything `windvane status` and the console show of the models that may be seen."""
@@ -105,8 +102,8 @@ class ModelAdmin:
 
     def mandate(self, model: str) -> Mandate | None:
         """The mandate of the deployed declaration; None when none is deployed."""
-        saved = self._store.get(DECLARATION, model)
-        return None if saved is None else mandate_of(ModelSpec.model_validate_json(saved.body))
+        spec = self._declarations.find(model)
+        return None if spec is None else mandate_of(spec)
 
     def deploy(self, model: str, declaration: Mapping[str, Any], by: str) -> Deployed:
         """Store the declaration that serves from now on; Conflict when the model has no champion to serve."""
