@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable
 
 from windvane.cluster.errors import NotFound
+from windvane.cluster.policies.mandate import mandate_of
+from windvane.cluster.policies.policy import Mandate
 from windvane.cluster.store import DECLARATION, Saved, Store
 from windvane.configs.schema import ModelSpec
 
@@ -37,6 +39,11 @@ class Declarations:
             names = ", ".join(each.name for each in self.all()) or "none"
             raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
         return found
+
+    def mandate(self, model: str) -> Mandate | None:
+        """The mandate of the deployed declaration; None when none is deployed."""
+        spec = self.find(model)
+        return None if spec is None else mandate_of(spec)
 
     def _spec(self, saved: Saved) -> ModelSpec:
         kept = self._parsed.get(saved.key)

@@ -1,4 +1,4 @@
-"""The control API and the console: FastAPI over the ModelAdmin; every route says which roles may ask."""
+"""The control API and the console, put together from their routes; each says which roles may ask."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
 from windvane.configs.access import ROLES
 from windvane.serve_apps.admin import replies
@@ -24,6 +25,7 @@ from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.probes import Probes, methods_at, options
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.routes import add_records_routes
+from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.rollout_routes import add_rollout_routes
 from windvane.serve_apps.admin.route_auth import RouteAuth, caller_of, needs, open_to_all
 from windvane.serve_apps.protocol import strict_json
@@ -38,7 +40,9 @@ CONTENT_POLICY = (
 
 
 def make_app(
+    declarations: Declarations,
     model_admin: ModelAdmin,
+    rollout_admin: RolloutAdmin,
     route_auth: RouteAuth,
     keys: KeyAdmin,
     governance: Governance,
@@ -58,9 +62,9 @@ def make_app(
     app.router.route_class = route_auth.route_class()
     admin_policy = governance.admin_policy
     app.add_middleware(Probes)
-    add_page_routes(app, model_admin)
-    add_model_routes(app, model_admin, admin_policy)
-    add_rollout_routes(app, model_admin, admin_policy)
+    add_page_routes(app, declarations)
+    add_model_routes(app, declarations, model_admin, admin_policy)
+    add_rollout_routes(app, rollout_admin, admin_policy)
     add_key_routes(app, keys, admin_policy)
     add_governance_routes(app, governance)
     if records is not None:
@@ -71,7 +75,7 @@ def make_app(
     return app
 
 
-def add_page_routes(app: FastAPI, model_admin: ModelAdmin) -> None:
+def add_page_routes(app: FastAPI, declarations: Declarations) -> None:
     """Six routes: health, the console, and the description of the API, with the models that the caller may use."""
 
     @app.get("/", include_in_schema=False, openapi_extra=open_to_all())
@@ -92,7 +96,7 @@ def add_page_routes(app: FastAPI, model_admin: ModelAdmin) -> None:
         return FileResponse(CONSOLE / name)
 
     def described(request: Request) -> dict[str, Any]:
-        models = [spec for spec in model_admin.models() if caller_of(request).may_use(spec.name)]
+        models = [spec for spec in declarations.all() if caller_of(request).may_use(spec.name)]
         return document(models, app.openapi())
 
     @app.get("/openapi.json", include_in_schema=False, openapi_extra=needs(*ROLES))

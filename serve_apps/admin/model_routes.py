@@ -1,4 +1,4 @@
-"""Routes of the control API about models, thin, over `ModelAdmin`; every route says which roles may ask."""
+"""Routes of the control API about models, thin, over `Declarations` and `ModelAdmin`."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from windvane.cluster.declarations import Declarations
 from windvane.configs.access import Role
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admin import replies
@@ -28,7 +29,9 @@ DECLARATION = {
 }
 
 
-def add_model_routes(app: FastAPI, model_admin: ModelAdmin, admin_policy: AdminPolicy) -> None:
+def add_model_routes(
+    app: FastAPI, declarations: Declarations, model_admin: ModelAdmin, admin_policy: AdminPolicy
+) -> None:
     """Ten routes; those about all models answer with the ones that the caller may see."""
     may = partial(permitted, admin_policy)
 
@@ -50,7 +53,7 @@ def add_model_routes(app: FastAPI, model_admin: ModelAdmin, admin_policy: AdminP
     @app.get("/api/models/{model}", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def describe(model: str) -> ModelSpec:
         """The deployed declaration."""
-        return model_admin.spec(model)
+        return declarations.spec(model)
 
     @app.get("/api/models/{model}/versions", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def versions(model: str) -> replies.Versions:
