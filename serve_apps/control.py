@@ -20,6 +20,7 @@ from windvane.cluster.callers.declared import declared
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.read.sealer import Sealer
+from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import WindvaneError
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.policies.cedar_policy import taken
@@ -50,6 +51,7 @@ from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.records.archive import Archive
 from windvane.serve_apps.admin.records.audit_loop import AuditLoop
 from windvane.serve_apps.admin.records.records import RecordsAdmin
+from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth, demand_guards
 from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
@@ -109,9 +111,10 @@ class Control:
         self._snapshots, self._forgotten = Snapshots(), ForgottenWatch(store)
         applications = ServeApplications(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings)
         self._waits = RayWaits(applications.details, jobs.all, self._settings.ray_address is None)
-        self._model_admin = ModelAdmin(
-            store, registry, self._rollouts, self._snapshots, archive, waits=lambda: self._waits.seen
-        )
+        self._declarations = Declarations(store)
+        ports = (store, self._declarations, registry, self._rollouts, self._snapshots, archive)
+        self._model_admin = ModelAdmin(*ports, waits=lambda: self._waits.seen)
+        self._rollout_admin = RolloutAdmin(self._declarations, registry, self._rollouts)
         self._authenticator = declared(self._settings)
         self._refusal_log = RefusalLog()
         self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -121,22 +124,22 @@ class Control:
             self._authenticator, self._refusal_log, self._settings.is_local, self._admin_audit
         )
         library = PolicyLibrary(store, compile_policies)
-        admin_policy = AdminPolicy(library, taken, self._model_admin.mandate)
+        admin_policy = AdminPolicy(library, taken, self._declarations.mandate)
         self._policies = PolicyAdmin(library, admin_policy, switchboard.post)
         self._records = RecordsAdmin(self._log, paths.vault, self._trail, store, registry)
         recorded = ConsentRecords(store, self._records.name_of)
-        consents = ConsentAdmin(recorded, admin_policy, self._model_admin.mandate, switchboard.post)
+        consents = ConsentAdmin(recorded, admin_policy, self._declarations.mandate, switchboard.post)
         self._records.also(consents)
         self._governance = Governance(admin_policy, self._policies, consents)
         self._reviews = ReviewWatch(store, admin_policy)
         environment = self._settings.environment()
-        self._watcher = Watcher(store, registry, jobs, self._monitors, self._model_admin.spec, cache, environment)
+        self._watcher = Watcher(store, registry, jobs, self._monitors, self._declarations.spec, cache, environment)
         self._audit_loop = AuditLoop(
             self._log,
             store,
             self._trail,
             lambda: Auditor(self._log, paths.checkpoints()),
-            lambda: registry_state(registry, [spec.name for spec in self._model_admin.models()]),
+            lambda: registry_state(registry, [spec.name for spec in self._declarations.all()]),
             library.hashes,
         )
         self._ray_metrics = RayMetrics()
@@ -153,7 +156,7 @@ class Control:
             ("keys", KEYS_SECONDS, None, lambda _: self._key_admin.refresh()),
             ("watch", WATCH_SECONDS, self._watches, self._end_monitors),
             ("seal", SEAL_SECONDS, seals, self._seal_others),
-            ("audit", AUDIT_SECONDS, None, self._audit),
+            ("audit", AUDIT_SECONDS, None, lambda models: self._audit_loop.tick(models, datetime.now(UTC))),
             ("metrics", METRICS_SECONDS, None, self._tell_ray),
             ("policies", POLICY_SECONDS, None, self._govern),
             ("waits", WAITS_SECONDS, None, lambda _: self._waits.look()),
@@ -164,8 +167,9 @@ class Control:
     def __serve_build_asgi_app__(self) -> Any:
         """The ASGI app that Serve answers HTTP with."""
         route_auth = RouteAuth(self._authenticator, self._refusal_log, self._admin_audit)
-        app = make_app(self._model_admin, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
-        add_server_routes(app, self._model_admin.models, self._switchboard, self._governance.admin_policy.demand_open)
+        admins = (self._declarations, self._model_admin, self._rollout_admin)
+        app = make_app(*admins, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
+        add_server_routes(app, self._declarations.all, self._switchboard, self._governance.admin_policy.demand_open)
         demand_guards(app)
         return app
 
@@ -183,7 +187,7 @@ class Control:
         """Over gRPC: a policy set is in force, and a version of every deployed model."""
         try:
             await asyncio.to_thread(self._governance.admin_policy.demand_open)
-            waiting = await asyncio.to_thread(lambda: unready(self._model_admin.models(), self._switchboard))
+            waiting = await asyncio.to_thread(lambda: unready(self._declarations.all(), self._switchboard))
         except WindvaneError:
             return oip_grpc.ready(False)
         except Exception:  # raised, its text would be the caller's
@@ -231,7 +235,7 @@ class Control:
             start = time.monotonic()
             models: list[ModelSpec] = []
             with self._going_on(name):
-                models += self._model_admin.models()
+                models += self._declarations.all()
                 if before is not None:
                     before(models)
             if ticks is not None:
@@ -284,9 +288,6 @@ class Control:
 
     def _tell_ray(self, models: Sequence[ModelSpec]) -> None:
         self._ray_metrics.tell([self._model_admin.state(spec.name) for spec in models])
-
-    def _audit(self, models: Sequence[ModelSpec]) -> None:
-        self._audit_loop.tick(models, datetime.now(UTC))
 
     def _seal_others(self, models: Sequence[ModelSpec]) -> None:
         """The logs of control and of models that were taken out of service."""

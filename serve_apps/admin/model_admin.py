@@ -1,18 +1,16 @@
-"""Administers deployed models: reads the loop's records, changes declarations, steers rollouts."""
+"""Administers deployed models: takes them into service and out of it, and shows the loop's records of them."""
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from windvane.cluster.declarations import spec_digest
-from windvane.cluster.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from windvane.cluster.declarations import Declarations, spec_digest
+from windvane.cluster.errors import Conflict, Invalid, Problem, Unavailable
 from windvane.cluster.model_card import Card, page
-from windvane.cluster.policies.mandate import mandate_of
-from windvane.cluster.policies.policy import Mandate
 from windvane.cluster.registry import Registry
 from windvane.cluster.runtime.serve_apps_api import CONTROL
 from windvane.cluster.runtime.waiting import Wait
@@ -30,15 +28,12 @@ from windvane.serve_apps.admin.replies import (
     EventStatus,
     ModelStatus,
     Overview,
-    Pinned,
     RetrainStatus,
-    RolloutStatus,
     Undeployed,
     VersionStatus,
 )
 from windvane.serve_apps.protocol.strict_json import pointer_to
 from windvane.serve_apps.rollout.controller import RolloutController
-from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.traffic.router import SPLIT, Split
 
 NEWEST_EVENTS = 60  # of which findings of one kind are one line in a terminal
@@ -69,6 +64,7 @@ class ModelAdmin:
     def __init__(
         self,
         store: Store,
+        declarations: Declarations,
         registry: Registry,
         rollouts: RolloutController,
         monitors: Monitors,
@@ -77,6 +73,7 @@ class ModelAdmin:
         waits: Callable[[], Sequence[Wait]] = tuple,
     ) -> None:
         self._store = store
+        self._declarations = declarations
         self._registry = registry
         self._rollouts = rollouts
         self._monitors = monitors
@@ -86,27 +83,10 @@ class ModelAdmin:
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[Event, ...]] = {}
 
-    def models(self) -> tuple[ModelSpec, ...]:
-        """Every deployed declaration, by name."""
-        return tuple(ModelSpec.model_validate_json(saved.body) for saved in self._store.list(DECLARATION))
-
-    def spec(self, model: str) -> ModelSpec:
-        """The deployed declaration of that model."""
-        saved = self._store.get(DECLARATION, model)
-        if saved is None:
-            names = ", ".join(each.name for each in self.models()) or "none"
-            raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
-        return ModelSpec.model_validate_json(saved.body)
-
     def status(self, may_see: Callable[[str], bool] = lambda _: True) -> Overview:
         """Everything `windvane status` and the console show of the models that may be seen."""
-        seen = [self._status_of(spec) for spec in self.models() if may_see(spec.name)]
+        seen = [self._status_of(spec) for spec in self._declarations.all() if may_see(spec.name)]
         return {"at": self._clock().isoformat(), "models": seen, "waits": status.wait_statuses(self._waits(), may_see)}
-
-    def mandate(self, model: str) -> Mandate | None:
-        """The mandate of the deployed declaration; None when none is deployed."""
-        saved = self._store.get(DECLARATION, model)
-        return None if saved is None else mandate_of(ModelSpec.model_validate_json(saved.body))
 
     def deploy(self, model: str, declaration: Mapping[str, Any], by: str) -> Deployed:
         """Store the declaration that serves from now on; Conflict when the model has no champion to serve."""
@@ -130,7 +110,7 @@ class ModelAdmin:
         """Take the model out of service and keep all that is on record of it; Conflict while a rollout runs."""
         saved = self._store.get(DECLARATION, model)
         if saved is None and not self._store.events(model, 0, 1):
-            self.spec(model)
+            self._declarations.spec(model)
         if saved is not None:
             rollout = self._rollouts.status(model)
             if rollout is not None and rollout.active:
@@ -147,13 +127,13 @@ class ModelAdmin:
         """All registered versions, oldest first; of a model that is not deployed yet, too."""
         found = self._registry.versions(model)
         if not found:
-            self.spec(model)
+            self._declarations.spec(model)
         return [status.version_status(each) for each in found]
 
     def explain(self, model: str, decision_id: str, by: str) -> Retold:
         """One decision told again; of a model that is out of service, too."""
         if not self._registry.versions(model):
-            self.spec(model)
+            self._declarations.spec(model)
         return self._records.explain(model, decision_id, by)
 
     def card(self, model: str, number: int) -> CardStatus:
@@ -168,66 +148,20 @@ class ModelAdmin:
         """The model's events after that one; a model that nothing ever happened to is NotFound."""
         found = self._store.events(model, after, limit)
         if not found and not self._store.events(model, 0, 1):
-            self.spec(model)
+            self._declarations.spec(model)
         return [status.event_status(each) for each in found]
 
     def retrain(self, model: str, reason: str, by: str) -> RetrainStatus:
         """Open a retrain request, or return the open one."""
-        self.spec(model)
+        self._declarations.spec(model)
         request, _ = open_request(
             self._store, model, f"{by} asked: {reason}", "manual", (), self._clock(), self._event_time(model), by
         )
         return status.request_status(request)
 
-    def rollout(self, model: str) -> RolloutStatus:
-        """The current or last rollout."""
-        return status.rollout_status(self._rollout(model))
-
-    def requester(self, model: str) -> str:
-        """The person who asked for the current or last rollout, and may not approve it; raises NotFound."""
-        return self._rollout(model).gate.requester
-
-    def start(
-        self, model: str, version: int, reason: str, by: str, skip_shadow: bool, override_gate: bool
-    ) -> RolloutStatus:
-        """Begin to prove a version."""
-        self.spec(model)
-        self._registry.version(model, version)
-        started = self._rollouts.start(model, version, self._clock(), reason, by, skip_shadow, override_gate)
-        return status.rollout_status(started)
-
-    def steer(
-        self, model: str, verb: Literal["pause", "resume", "promote", "abort", "undo"], reason: str, by: str
-    ) -> RolloutStatus:
-        """An operator's hand on the rollout."""
-        self.spec(model)
-        now = self._clock()
-        if verb == "pause":
-            return status.rollout_status(self._rollouts.pause(model, now, f"{by} ({reason})"))
-        if verb == "resume":
-            return status.rollout_status(self._rollouts.resume(model, now, f"{by} ({reason})"))
-        act = {"promote": self._rollouts.promote, "abort": self._rollouts.abort, "undo": self._rollouts.undo}[verb]
-        return status.rollout_status(act(model, now, reason, by))
-
-    def approve(self, model: str, version: int, plan: str | None, reason: str, by: str) -> RolloutStatus:
-        """Let that version leave the shadow; Forbidden for who asked for its rollout, Conflict for another version."""
-        self.spec(model)
-        return status.rollout_status(self._rollouts.approve(model, version, self._clock(), reason, by, plan))
-
-    def reject(self, model: str, version: int, plan: str | None, reason: str, by: str) -> RolloutStatus:
-        """End its rollout instead."""
-        self.spec(model)
-        return status.rollout_status(self._rollouts.reject(model, version, self._clock(), reason, by, plan))
-
-    def pin(self, model: str, versions: tuple[int, ...]) -> Pinned:
-        """Versions scored as shadows from the next tick on."""
-        self.spec(model)
-        self._rollouts.pin(model, versions)
-        return {"model": model, "pins": list(versions)}
-
     def metrics(self, may_see: Callable[[str], bool] = lambda _: True) -> bytes:
         """Prometheus text of everything control knows of the models that may be seen."""
-        return exposition([self.state(spec.name) for spec in self.models() if may_see(spec.name)])
+        return exposition([self.state(spec.name) for spec in self._declarations.all() if may_see(spec.name)])
 
     def _status_of(self, spec: ModelSpec) -> ModelStatus:
         return status.model_status(
@@ -253,17 +187,10 @@ class ModelAdmin:
             requests=Counter(request.status for request in requests_of(self._store, model)),
         )
 
-    def _rollout(self, model: str) -> Rollout:
-        self.spec(model)
-        found = self._rollouts.status(model)
-        if found is None:
-            raise NotFound(f"{model} has had no rollout yet; `windvane rollout start {model} --version N` begins one")
-        return found
-
     def _event_time(self, model: str) -> datetime | None:
         """The model's own clock, which cool-downs and the rows to learn from go by."""
         seen = self._snapshot(model)
-        if seen is None or seen.watermark is None or self.spec(model).data.time is None:
+        if seen is None or seen.watermark is None or self._declarations.spec(model).data.time is None:
             return None
         return datetime.fromtimestamp(seen.watermark, UTC)
 

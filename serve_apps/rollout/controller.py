@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from windvane.cluster.declarations import load_spec
 from windvane.cluster.errors import Conflict, NotFound
 from windvane.cluster.policies.approval import LOOP
 from windvane.cluster.registry import Registry
-from windvane.cluster.store import DECLARATION, Store
-from windvane.configs.schema import ModelSpec
+from windvane.cluster.store import Store
 from windvane.configs.sized_plan import Traffic
 from windvane.serve_apps.rollout import approval
 from windvane.serve_apps.rollout.candidates import Candidates, Picked, again, may_yield, yields
@@ -120,7 +120,7 @@ class RolloutController:
         last = None if before is None else before.rollout
         split = demand_free(order.model, last, self._effects.split(order.model))
         version = self._registry.version(order.model, order.version)
-        return started(order, self._spec(order.model), version, last, split, now)
+        return started(order, load_spec(self._store, order.model), version, last, split, now)
 
     def pause(self, model: str, now: datetime, by: str = "operator") -> Rollout:
         """Hold the split where it is; a failing guardrail still takes the candidate back."""
@@ -259,12 +259,6 @@ class RolloutController:
         if fresher is not None or held is None:
             return fresher
         return again(held.rollout, lambda: self._sight.evidence(held.rollout)[0])
-
-    def _spec(self, model: str) -> ModelSpec:
-        saved = self._store.get(DECLARATION, model)
-        if saved is None:
-            raise NotFound(f"{model} is not declared here: `windvane deploy {model}` stores its declaration")
-        return ModelSpec.model_validate_json(saved.body)
 
 
 def _hardly_differs(stored: Rollout, decided: Rollout) -> bool:

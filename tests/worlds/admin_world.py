@@ -1,4 +1,4 @@
-"""A ModelAdmin over the made-up world of rollouts, with a monitor that answers or does not."""
+"""What control answers by, over the made-up world of rollouts, with a monitor that answers or does not."""
 
 import asyncio
 from copy import deepcopy
@@ -17,6 +17,7 @@ from tests.worlds.rollout_world import MODEL, World
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
+from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.model_card import Card
 from windvane.cluster.policies.cedar_policy import taken
@@ -36,6 +37,7 @@ from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.replies import Retold
+from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.rollout.rollout_record import Rollout
@@ -129,7 +131,7 @@ class ControlClient(Client):
 
     def __init__(
         self,
-        model_admin: ModelAdmin | None = None,
+        world: "AdminWorld | None" = None,
         headers: dict[str, str] | None = None,
         *,
         route_auth: RouteAuth | None = None,
@@ -143,7 +145,9 @@ class ControlClient(Client):
         super().__init__(app, BOSS if headers is None else headers)
         governed = governed or governance()
         self._parts = {
-            "model_admin": model_admin,
+            "declarations": world and world.declarations,
+            "model_admin": world and world.model_admin,
+            "rollout_admin": world and world.rollout_admin,
             "route_auth": route_auth or RouteAuth(knowing(), RefusalLog(lambda _: None)),
             "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
             "admin_policy": governed.admin_policy,
@@ -157,6 +161,14 @@ class ControlClient(Client):
         for name, asked in self._asked.items():
             asked.part = self._parts[name]
         return super().request(method, path, **options)
+
+
+def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem document that a reply has to be."""
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json"), reply.text
+    found: dict[str, Any] = reply.json()
+    assert found["status"] == status
+    return found
 
 
 class _Asked:
@@ -175,7 +187,9 @@ class _AskedRouteAuth(_Asked):
 @cache
 def _standing(has_records: bool) -> tuple[FastAPI, dict[str, _Asked]]:
     names = (
+        "declarations",
         "model_admin",
+        "rollout_admin",
         "keys",
         "admin_policy",
         "policies",
@@ -185,9 +199,10 @@ def _standing(has_records: bool) -> tuple[FastAPI, dict[str, _Asked]]:
     )
     asked: dict[str, Any] = {name: _Asked() for name in names} | {"route_auth": _AskedRouteAuth()}
     governed = Governance(asked["admin_policy"], asked["policies"], asked["consents"])
-    app = make_app(asked["model_admin"], asked["route_auth"], asked["keys"], governed, asked.get("records"))
+    admins = (asked["declarations"], asked["model_admin"], asked["rollout_admin"])
+    app = make_app(*admins, asked["route_auth"], asked["keys"], governed, asked.get("records"))
     add_server_routes(
-        app, lambda: asked["model_admin"].models(), asked["switchboard"], lambda: asked["admin_policy"].demand_open()
+        app, lambda: asked["declarations"].all(), asked["switchboard"], lambda: asked["admin_policy"].demand_open()
     )
     return app, asked
 
@@ -218,15 +233,17 @@ def governance(store: Store | None = None) -> Governance:
 
 
 class AdminWorld(World):
-    """One deployed model with a champion, and the `ModelAdmin` that answers for it."""
+    """One deployed model with a champion, and the admins that answer for it and its rollouts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.monitors = FakeMonitors()
         self.records = FakeRecords()
         self.waits: tuple[Wait, ...] = ()
-        ports = (self.store, self.registry, self.controller, self.monitors, self.records)
+        self.declarations = Declarations(self.store)
+        ports = (self.store, self.declarations, self.registry, self.controller, self.monitors, self.records)
         self.model_admin = ModelAdmin(*ports, lambda: self.now, lambda: self.waits)
+        self.rollout_admin = RolloutAdmin(self.declarations, self.registry, self.controller, lambda: self.now)
 
     def start_rollout(self) -> Rollout:
         return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")

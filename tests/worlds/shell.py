@@ -27,7 +27,7 @@ decision: {{actions: [{{name: tell, at_least: 0.0}}]}}
 
 
 class Shell:
-    """Runs `windvane …` in a home of its own, over a ModelAdmin in memory where one is up."""
+    """Runs `windvane …` in a home of its own, over a control in memory where one is up."""
 
     def __init__(self, folder: Path) -> None:
         self.world = AdminWorld()
@@ -37,7 +37,7 @@ class Shell:
         (self.models / f"{MODEL}.yaml").write_text(DECLARATION)
         self.home.mkdir()
         (self.home / "admin.key").write_text(SECRET)
-        self.app = ControlClient(self.world.model_admin, {})
+        self.app = ControlClient(self.world, {})
         self.endpoint: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"ready": True})
 
     def __call__(self, *arguments: str, stdin: str | None = None, **variables: str) -> Result:

@@ -178,7 +178,7 @@ def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.
     assert result.stdout == f"{MODEL} version 1 answers at http://127.0.0.1:8000/v2/models/{MODEL}/decide\n"
     assert f"{MODEL}: DEPLOYING" in result.stderr
     assert deployed == [
-        (MODEL, up.world.model_admin.deploy(MODEL, up.world.model_admin.spec(MODEL).model_dump(), "x")["spec_digest"])
+        (MODEL, up.world.model_admin.deploy(MODEL, up.world.declarations.spec(MODEL).model_dump(), "x")["spec_digest"])
     ]
 
 

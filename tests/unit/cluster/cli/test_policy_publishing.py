@@ -42,7 +42,7 @@ class Shell:
         (self.models / "trips.yaml").write_text(GOVERNED.model_dump_json(exclude_unset=True))
         self.store = SqlStore(f"sqlite:///{self.home}/windvane.db")
         self.library = PolicyLibrary(self.store, compile_policies)
-        self._app = ControlClient(AdminWorld().model_admin, {}, governed=governance(self.store))
+        self._app = ControlClient(AdminWorld(), {}, governed=governance(self.store))
 
     def __call__(self, *arguments: str) -> Result:
         environment = {"WINDVANE_HOME": str(self.home), "WINDVANE_MODELS": str(self.models), "RAY_ADDRESS": ""}

@@ -5,18 +5,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.cluster.cli.test_explanations import PLAIN
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient
+from tests.worlds.admin_world import AdminWorld, Client, ControlClient, problem_of
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.rollout_world import MODEL, SPEC
-from windvane.cluster.runtime.serve_apps_api import CONTROL
 
 JSON = {"content-type": "application/json"}
 
@@ -49,14 +46,7 @@ def world() -> AdminWorld:
 
 @pytest.fixture
 def api(world: AdminWorld) -> Client:
-    return ControlClient(world.model_admin)
-
-
-def problem_of(reply: httpx.Response, status: int) -> dict[str, Any]:
-    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json"), reply.text
-    found: dict[str, Any] = reply.json()
-    assert found["status"] == status
-    return found
+    return ControlClient(world)
 
 
 def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
@@ -73,14 +63,6 @@ def test_what_there_is_to_read_is_read(api: Client) -> None:
     assert api.get("/api/health").json() == {"status": "ok"}
     assert api.get(MODELS).json() == DECLARATION
     assert [each["number"] for each in api.get(f"{MODELS}/versions").json()["versions"]] == [1]
-
-
-def test_why_somebody_was_decided_about_is_told_by_its_id(world: AdminWorld, api: Client) -> None:
-    world.records.told = {(MODEL, "d1"): PLAIN}
-    assert api.get(f"{MODELS}/decisions/d1/explanation", headers=OWNER).json() == PLAIN
-    detail = problem_of(api.get(f"{MODELS}/decisions/d2/explanation", headers=OWNER), 404)["detail"]
-    assert detail == f"The log of {MODEL} has no decision 'd2'"
-    problem_of(api.get("/api/models/trips/decisions/d1/explanation", headers=OWNER), 404)
 
 
 @pytest.mark.parametrize(
@@ -101,15 +83,6 @@ def test_why_somebody_was_decided_about_is_told_by_its_id(world: AdminWorld, api
 def test_a_model_that_is_not_deployed_is_not_found(api: Client, method: str, path: str, body: Any) -> None:
     found = problem_of(api.request(method, path, json=body, headers=OWNER), 404)
     assert found["detail"] == f"No model 'trips' is deployed; deployed are: {MODEL}"
-
-
-def test_a_version_that_does_not_exist_is_not_found(api: Client) -> None:
-    order = {"version": 7, "reason": "try"}
-    assert (
-        "no version 7; there are: 1"
-        in problem_of(api.post(f"{MODELS}/rollout", json=order, headers=OWNER), 404)["detail"]
-    )
-    problem_of(api.put(f"{MODELS}/pins", json={"versions": [7]}, headers=OWNER), 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
@@ -137,10 +110,6 @@ def test_a_path_that_leads_nowhere_is_a_problem(api: Client, path: str) -> None:
     assert "There is nothing at" in problem_of(api.get(path), 404)["detail"]
 
 
-def test_a_verb_that_does_not_exist_is_not_found(api: Client) -> None:
-    problem_of(api.post(f"{MODELS}/rollout/explode", json=REASON, headers=OWNER), 404)
-
-
 @pytest.mark.parametrize(("method", "path"), [("POST", "/api/status"), ("DELETE", MODELS), ("PUT", "/console")])
 def test_a_method_that_is_not_answered_says_which_is(api: Client, method: str, path: str) -> None:
     reply = api.request(method, path, headers=OWNER)
@@ -166,13 +135,6 @@ def test_a_body_that_does_not_fit_has_a_pointer_to_every_place(api: Client) -> N
     assert [each["pointer"] for each in found["errors"]] == ["/reason", "/version", "/skip_shadow", "/a~1b~0c"]
     found = problem_of(api.put(f"{MODELS}/pins", json={"versions": [1, -1, 10**40]}, headers=OWNER), 422)
     assert [each["pointer"] for each in found["errors"]] == ["/versions/1", "/versions/2"]
-
-
-@pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=1001", f"after={10**30}"])
-def test_a_query_parameter_out_of_range_is_named(api: Client, query: str) -> None:
-    (place,) = problem_of(api.get(f"{MODELS}/events?{query}"), 422)["errors"]
-    assert place["detail"].startswith(f"query parameter {query.partition('=')[0]}: ")
-    assert place["pointer"] == ""
 
 
 @pytest.mark.parametrize(
@@ -230,17 +192,6 @@ def test_a_declaration_with_anything_in_it_is_taken_or_refused(api: Client, body
         assert all(each["pointer"].startswith(f"/{body}") for each in problem_of(reply, 422)["errors"])
 
 
-def test_a_declaration_for_another_name_is_refused(api: Client) -> None:
-    found = problem_of(api.put("/api/models/trips", json=DECLARATION, headers=OWNER), 422)
-    assert found["errors"] == [{"pointer": "/name", "detail": f"is '{MODEL}', and the path names 'trips'"}]
-
-
-def test_no_model_can_take_the_place_of_control(api: Client) -> None:
-    """It is deployed under its own name, and would have replaced the control application."""
-    found = problem_of(api.put(f"/api/models/{CONTROL}", json=DECLARATION | {"name": CONTROL}, headers=OWNER), 422)
-    assert "choose another name" in found["errors"][0]["detail"]
-
-
 def test_an_owner_can_do_everything(world: AdminWorld, api: Client) -> None:
     assert api.put(MODELS, json=DECLARATION, headers=OWNER).json()["champion"] == 1
     opened = api.post(f"{MODELS}/retrain", json=REASON, headers=OWNER)
@@ -278,24 +229,3 @@ def test_the_console_shows_refusals_and_warnings_by_the_names_that_the_status_ha
     assert {"errors", "refused", "refusals", "warnings"} <= named
     [model] = api.get("/api/status").json()["models"]
     assert named <= set(model["traffic"])
-
-
-def test_metrics_are_prometheus_text(api: Client) -> None:
-    reply = api.get("/metrics")
-    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert f'model="{MODEL}"' in reply.text
-
-
-@pytest.mark.parametrize("verb", ["approve", "reject"])
-@pytest.mark.parametrize(
-    "order",
-    [
-        REASON,
-        {"version": 2},
-        {"version": 0, **REASON},
-        {"version": 2, "plan": "4F2A", **REASON},
-        {"version": 2, "by": 1},
-    ],
-)
-def test_an_answer_has_to_say_what_it_is_given_for(api: Client, verb: str, order: dict[str, Any]) -> None:
-    assert problem_of(api.post(f"{MODELS}/rollout/{verb}", json=order, headers=OWNER), 422)["errors"]

@@ -3,10 +3,10 @@
 import pytest
 from fastapi.routing import APIRoute
 
-from tests.unit.serve_apps.admin.test_app import DECLARATION, JSON, MODELS, NAMES, REASON, problem_of, routes
+from tests.unit.serve_apps.admin.test_app import DECLARATION, JSON, MODELS, NAMES, REASON, routes
 from tests.unit.serve_apps.admin.test_app import api as api
 from tests.unit.serve_apps.admin.test_app import world as world
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient
+from tests.worlds.admin_world import AdminWorld, Client, ControlClient, problem_of
 from tests.worlds.callers import BOSS as OWNER
 from tests.worlds.callers import key, knowing
 from tests.worlds.rollout_world import MODEL
@@ -18,9 +18,7 @@ from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 def known(world: AdminWorld, *keys: ApiKey, headers: dict[str, str] | None = None) -> Client:
     """For whoever shows one of these keys."""
-    return ControlClient(
-        world.model_admin, headers or {}, route_auth=RouteAuth(knowing(*keys), RefusalLog(lambda _: None))
-    )
+    return ControlClient(world, headers or {}, route_auth=RouteAuth(knowing(*keys), RefusalLog(lambda _: None)))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +34,7 @@ def known(world: AdminWorld, *keys: ApiKey, headers: dict[str, str] | None = Non
 )
 def test_without_a_key_nothing_is_read_or_changed(world: AdminWorld, header: dict[str, str]) -> None:
     """Also with a body that cannot be read: who may not ask learns nothing about the answer."""
-    api = ControlClient(world.model_admin, {})
+    api = ControlClient(world, {})
     world.start_rollout()
     before = world.contents()
     public = {"/", "/api/health", "/console", "/console/console.js", "/v2", "/v2/", "/v2/health/live"}

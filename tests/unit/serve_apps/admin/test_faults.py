@@ -37,7 +37,7 @@ def test_a_fault_is_a_problem_document_with_a_way_on_and_its_place_is_in_the_log
     world = AdminWorld()
     monkeypatch.setattr(world.model_admin, part, look_up)
     options = {"json": {"reason": "because"}} if method == "POST" else {}
-    reply = ControlClient(world.model_admin).request(method, path, **options)  # what the app raises would come out here
+    reply = ControlClient(world).request(method, path, **options)  # what the app raises would come out here
     assert reply.status_code == 500
     assert reply.headers["content-type"] == "application/problem+json"
     if method == "HEAD":

@@ -11,7 +11,7 @@ from windvane.serve_apps.traffic.router import Arm, Split
 
 
 def client_of(switchboard: FakeSwitchboard) -> Client:
-    return ControlClient(AdminWorld().model_admin, {}, switchboard=switchboard)
+    return ControlClient(AdminWorld(), {}, switchboard=switchboard)
 
 
 def published() -> FakeSwitchboard:
@@ -39,13 +39,13 @@ def test_the_server_is_ready_when_every_model_has_a_version_in_force() -> None:
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     assert reply.json() == {"error": "1 of the models have no version in force yet: `windvane status` names them"}
     world = AdminWorld()
-    assert unready(world.model_admin.models(), published()) == []
+    assert unready(world.declarations.all(), published()) == []
     assert unready((), FakeSwitchboard()) == []
 
 
 def test_without_a_policy_set_in_force_the_server_is_not_ready() -> None:
     store = MemoryStore()
-    api = ControlClient(AdminWorld().model_admin, {}, switchboard=published(), governed=governance(store))
+    api = ControlClient(AdminWorld(), {}, switchboard=published(), governed=governance(store))
     assert api.get("/v2/health/ready").status_code == 200
     unchecked = PolicyLibrary(store, lambda _: None)  # as a release that took what this one cannot
     unchecked.install(PolicySet({"all.cedar": "permit ("}), "ann", "oops", datetime.now(UTC))
@@ -57,7 +57,7 @@ def test_one_replica_that_answers_is_enough() -> None:
     switchboard = FakeSwitchboard()
     switchboard.slow.add("a")
     switchboard.publish(Split(MODEL, 1, "salt", (Arm("champion", 1, 1.0),)))
-    assert unready(AdminWorld().model_admin.models(), switchboard) == []
+    assert unready(AdminWorld().declarations.all(), switchboard) == []
 
 
 def test_a_switchboard_that_is_away_is_no_sign_of_readiness() -> None:

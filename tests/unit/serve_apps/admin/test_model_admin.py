@@ -1,13 +1,12 @@
 """What control answers with: the loop's records as they are, null where nothing is known."""
 
 import json
-from datetime import timedelta
 
 import pytest
 
 from tests.worlds.admin_world import AdminWorld
 from tests.worlds.rollout_world import MODEL, SPEC
-from windvane.cluster.errors import Conflict, Forbidden, NotFound
+from windvane.cluster.errors import Conflict, NotFound
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
 from windvane.monitoring.loop.requests import requests_of
@@ -67,7 +66,7 @@ def test_the_status_of_a_rollout_has_the_verdict_with_its_evidence(world: AdminW
     assert (rollout["candidate"], rollout["champion"], rollout["phase"], rollout["weight"]) == (2, 1, "step", 0.5)
     assert rollout["verdict"]["outcome"] == "NOT_YET"
     assert {each["name"] for each in rollout["verdict"]["guardrails"]} >= {"loss", "errors", "latency"}
-    assert rollout == world.model_admin.rollout(MODEL)
+    assert rollout == world.rollout_admin.status(MODEL)
     assert [arm["version"] for arm in model["split"]["arms"]] == [2, 1]
     assert model["retrain"]["status"] == "succeeded"
     assert model["retrain"]["version"] == 2
@@ -123,7 +122,7 @@ def test_a_changed_declaration_gets_another_digest_and_is_told(world: AdminWorld
     first = world.model_admin.deploy(MODEL, DECLARATION, "owner")
     second = world.model_admin.deploy(MODEL, DECLARATION | {"owner": "others"}, "owner")
     assert second["spec_digest"] != first["spec_digest"]
-    assert world.model_admin.spec(MODEL).owner == "others"
+    assert world.declarations.spec(MODEL).owner == "others"
     assert [event.detail for event in world.store.events(MODEL)] == [f"owner declared {MODEL} anew"]
 
 
@@ -135,11 +134,11 @@ def test_a_model_without_a_version_cannot_be_deployed(world: AdminWorld) -> None
 def test_a_model_out_of_service_is_counted_nowhere_and_keeps_its_record(world: AdminWorld) -> None:
     world.tick()
     world.model_admin.undeploy(MODEL, "replaced", "owner")
-    assert world.model_admin.models() == ()
+    assert world.declarations.all() == ()
     assert world.model_admin.status()["models"] == []
     assert MODEL.encode() not in world.model_admin.metrics()
-    assert unready(world.model_admin.models(), world.switchboard) == []
-    for ask in (world.model_admin.spec, world.model_admin.rollout):
+    assert unready(world.declarations.all(), world.switchboard) == []
+    for ask in (world.declarations.spec, world.rollout_admin.status):
         with pytest.raises(NotFound, match=f"No model '{MODEL}' is deployed; deployed are: none"):
             ask(MODEL)
     assert [each["number"] for each in world.model_admin.versions(MODEL)] == [1]
@@ -173,10 +172,10 @@ def test_a_model_with_a_rollout_stays_in_service_until_that_ends(world: AdminWor
     world.start_rollout()
     with pytest.raises(Conflict, match=rf"is in shadow.*: end that first, with `windvane rollout abort {MODEL}`"):
         world.model_admin.undeploy(MODEL, "the end", "owner")
-    assert [spec.name for spec in world.model_admin.models()] == [MODEL]
-    world.model_admin.steer(MODEL, "abort", "the end", "owner")
+    assert [spec.name for spec in world.declarations.all()] == [MODEL]
+    world.rollout_admin.steer(MODEL, "abort", "the end", "owner")
     world.model_admin.undeploy(MODEL, "the end", "owner")
-    assert world.model_admin.models() == ()
+    assert world.declarations.all() == ()
 
 
 def test_asking_to_retrain_twice_opens_one_request(world: AdminWorld) -> None:
@@ -196,53 +195,9 @@ def test_a_request_by_hand_carries_the_models_own_clock_where_it_has_one(world: 
     assert request.event_time.timestamp() == world.monitors.seen.watermark
 
 
-@pytest.mark.parametrize(("verb", "phase"), [("abort", "aborted"), ("promote", "bake")])
-def test_an_operators_hand_is_on_the_record(world: AdminWorld, verb: str, phase: str) -> None:
-    world.start_rollout()
-    world.tick()  # promoting waits until every replica has loaded it
-    found = world.model_admin.steer(MODEL, verb, "I know better", "owner")  # type: ignore[arg-type]
-    assert (found["phase"], "I know better" in found["reason"]) == (phase, True)
-    assert "owner" in world.store.events(MODEL)[-1].detail
-
-
-def test_a_promotion_can_be_undone_and_pauses_held(world: AdminWorld) -> None:
-    world.start_rollout()
-    assert world.model_admin.steer(MODEL, "pause", "lunch", "owner")["paused"]
-    assert not world.model_admin.steer(MODEL, "resume", "back", "owner")["paused"]
-    world.until("done")
-    world.now += timedelta(seconds=5)
-    assert world.model_admin.steer(MODEL, "undo", "complaints", "owner")["phase"] == "rolled_back"
-    assert world.registry.champion(MODEL) == 1
-
-
 def gated(world: AdminWorld) -> None:
     plan = {**DECLARATION["rollout"], "approval": "required"}
     world.model_admin.deploy(MODEL, DECLARATION | {"rollout": plan}, "owner")
-
-
-def test_the_status_says_whom_a_rollout_waits_for_and_then_who_approved(world: AdminWorld) -> None:
-    gated(world)
-    candidate = world.register("candidate")
-    begun = world.model_admin.start(MODEL, candidate, "try it", "ada", skip_shadow=False, override_gate=False)[
-        "approval"
-    ]
-    assert begun is not None
-    assert begun == {
-        "requester": "ada",
-        "plan": begun["plan"],
-        "waits": "waits for approval by somebody other than ada",
-        "approval": None,
-        "rejection": None,
-    }
-    with pytest.raises(Forbidden, match="let somebody else approve it"):
-        world.model_admin.approve(MODEL, candidate, None, "mine", "ada")
-    found = world.model_admin.approve(MODEL, candidate, begun["plan"], "read it", "bob")["approval"]
-    assert found is not None
-    assert (found["waits"], found["approval"]) == (
-        None,
-        {"by": "bob", "at": world.now.isoformat(), "reason": "read it"},
-    )
-    assert world.model_admin.reject(MODEL, candidate, None, "a bug", "carol")["phase"] == "aborted"
 
 
 def test_who_asks_to_retrain_is_who_may_not_approve(world: AdminWorld) -> None:

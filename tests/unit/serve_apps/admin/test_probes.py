@@ -26,13 +26,13 @@ def test_head_is_get_without_its_body(admin: AdminWorld, path: str) -> None:
 
 @pytest.mark.parametrize("path", CLOSED)
 def test_head_asks_for_the_key_that_get_asks_for(admin: AdminWorld, path: str) -> None:
-    stranger = ControlClient(admin.model_admin, {}, switchboard=admin.switchboard)
+    stranger = ControlClient(admin, {}, switchboard=admin.switchboard)
     assert [stranger.request(method, path).status_code for method in ("GET", "HEAD", "OPTIONS")] == [401, 401, 401]
 
 
 @pytest.mark.parametrize("path", OPEN)
 def test_what_is_open_is_open_to_head_and_options(admin: AdminWorld, path: str) -> None:
-    stranger = ControlClient(admin.model_admin, {}, switchboard=admin.switchboard)
+    stranger = ControlClient(admin, {}, switchboard=admin.switchboard)
     assert stranger.request("HEAD", path).status_code == stranger.get(path).status_code
     assert stranger.request("OPTIONS", path).headers["allow"] == "GET, HEAD, OPTIONS"
 

@@ -99,7 +99,8 @@ class Office:
             AdminAudit(cast(Trail, self.told)),
         )
         records, keys = cast(RecordsAdmin, Untouched()), cast(KeyAdmin, Untouched())
-        self.app = make_app(self.world.model_admin, route_auth, keys, governance(self.store), records)
+        admins = (self.world.declarations, self.world.model_admin, self.world.rollout_admin)
+        self.app = make_app(*admins, route_auth, keys, governance(self.store), records)
         self.client = Client(self.app, BOSS)
         self._library = PolicyLibrary(self.store, compile_policies)
 

@@ -14,7 +14,7 @@ FILES = {**PACKAGED.files, "more.cedar": rule("forbid (principal, action, resour
 
 @pytest.fixture
 def api() -> Client:
-    return ControlClient(AdminWorld().model_admin)
+    return ControlClient(AdminWorld())
 
 
 def publish(api: Client, **changed: Any) -> Any:

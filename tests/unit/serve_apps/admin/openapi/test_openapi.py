@@ -42,7 +42,7 @@ UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}") 
 
 
 def api_of(world: AdminWorld) -> Client:
-    return ControlClient(world.model_admin, switchboard=world.switchboard)
+    return ControlClient(world, switchboard=world.switchboard)
 
 
 @pytest.fixture

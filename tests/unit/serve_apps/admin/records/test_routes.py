@@ -89,7 +89,7 @@ class Office:
         self.consents.name_of = records_admin.name_of
         world = AdminWorld()
         route_auth = RouteAuth(knowing(), RefusalLog(lambda _: None), AdminAudit(self.trail))
-        self.client = ControlClient(world.model_admin, {}, route_auth=route_auth, records=records_admin)
+        self.client = ControlClient(world, {}, route_auth=route_auth, records=records_admin)
         self.conformity = Conformity(document([], self.client.app.openapi()))
 
     def ask(self, path: str, body: Any = None, **headers: str) -> Reply:

@@ -5,7 +5,7 @@ from html import unescape
 
 from tests.worlds.admin_world import AdminWorld, ControlClient
 from tests.worlds.bundles import SPEC
-from windvane.serve_apps.admin.docs_page import page
+from windvane.serve_apps.admin.openapi.docs_page import page
 from windvane.serve_apps.admin.openapi.document import document
 
 ADMIN = {"paths": {}}
@@ -23,7 +23,7 @@ def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewher
 
 
 def test_who_may_ask_is_said_of_every_operation() -> None:
-    written = page(document([SPEC], ControlClient(AdminWorld().model_admin).app.openapi()))
+    written = page(document([SPEC], ControlClient(AdminWorld()).app.openapi()))
     assert "Control answers. · for anybody</p>" in written
     assert "Governed, logged and counted like `decide`. · for client or owner or admin</p>" in written
 
@@ -37,7 +37,7 @@ def test_nothing_that_was_declared_becomes_markup() -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
-    found = ControlClient(AdminWorld().model_admin).get("/docs")
+    found = ControlClient(AdminWorld()).get("/docs")
     assert found.headers["content-type"] == "text/html; charset=utf-8"
     assert found.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"(src|href)=.?(https?:|//)", found.text)

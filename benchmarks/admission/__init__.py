@@ -1,0 +1,1 @@
+"""What is our admission worth beside the field's limiter, and beside none?"""
