@@ -4,8 +4,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ from windvane.serve_apps.ticks.model_ticks import ModelTicks
 from windvane.serve_apps.ticks.ray_metrics import RayMetrics
 from windvane.serve_apps.ticks.ray_waits import RayWaits
 from windvane.serve_apps.ticks.snapshots import Snapshots
+from windvane.serve_apps.ticks.steps import Steps
 
 logger = logging.getLogger("windvane.control")
 
@@ -145,12 +146,12 @@ class Control:
         self._ray_metrics = RayMetrics()
         self._stopping = threading.Event()
         run_aside("windvane.serve_apps.versions.kernels")  # a replica that finds none makes its own
-        self._told: dict[str, str] = {}
+        self._steps = Steps()
         self._watched: tuple[str, ...] | None = None
-        self._watches = ModelTicks("watch", self._watch, self._going_on)
-        rollouts = ModelTicks("rollout", lambda spec, now: self._rollouts.tick(spec.name, now), self._going_on)
+        self._watches = ModelTicks("watch", self._watch, self._steps.going_on)
+        rollouts = ModelTicks("rollout", lambda spec, now: self._rollouts.tick(spec.name, now), self._steps.going_on)
         # One at a time: what a seal waits for is the disk, which all share.
-        seals = ModelTicks("seal", lambda spec, _: Sealer(self._log / spec.name).seal(), self._going_on, 1)
+        seals = ModelTicks("seal", lambda spec, _: Sealer(self._log / spec.name).seal(), self._steps.going_on, 1)
         for name, period, ticks, before in (
             ("rollout", ROLLOUT_SECONDS, rollouts, None),
             ("keys", KEYS_SECONDS, None, lambda _: self._key_admin.refresh()),
@@ -234,7 +235,8 @@ class Control:
         while not self._stopping.is_set():
             start = time.monotonic()
             models: list[ModelSpec] = []
-            with self._going_on(name):
+            self._steps.look()
+            with self._steps.going_on(name):
                 models += self._declarations.all()
                 if before is not None:
                     before(models)
@@ -243,23 +245,6 @@ class Control:
             self._stopping.wait(max(0.0, period - (time.monotonic() - start)))
         if ticks is not None:
             ticks.close()
-
-    @contextmanager
-    def _going_on(self, where: str) -> Iterator[None]:
-        """The block's trouble is told, and is over."""
-        try:
-            yield
-            self._told.pop(where, None)
-        except WindvaneError as error:
-            self._tell(where, str(error))
-        except Exception:
-            logger.exception("%s met an unforeseen error; its loop goes on", where)
-
-    def _tell(self, where: str, sentence: str) -> None:
-        """Log a trouble when it begins or changes, not at each tick."""
-        if self._told.get(where) != sentence:
-            self._told[where] = sentence
-            logger.warning("%s: %s", where, sentence)
 
     def _end_monitors(self, models: Sequence[ModelSpec]) -> None:
         """Of models that left; once no tick of theirs goes on, which would start its monitor anew."""

@@ -1,7 +1,5 @@
 """Ticks many models side by side: what one model's tick waits for holds up no other model's."""
 
-import logging
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -10,8 +8,6 @@ from datetime import UTC, datetime
 from windvane.configs.schema import ModelSpec
 
 MOST_AT_ONCE = 64  # ticks of one kind; they mostly wait for a monitor or the Switchboard
-LONG_SECONDS = 60.0
-logger = logging.getLogger("windvane.control")
 
 
 class ModelTicks:
@@ -28,16 +24,13 @@ class ModelTicks:
         going_on: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
         most_at_once: int = MOST_AT_ONCE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         """`going_on("kind:model")` is entered around every tick, and tells of whatever it raises."""
         self._kind = kind
         self._act = act
         self._going_on = going_on
         self._now = now
-        self._ticks = ticks
-        self._since: dict[str, float] = {}  # model → when its tick, which is not over, began to wait for a thread
-        self._told: set[str] = set()  # models whose tick takes long
+        self._busy: set[str] = set()  # models whose tick is not over
         self._threads = ThreadPoolExecutor(most_at_once, kind)
 
     def __enter__(self) -> "ModelTicks":
@@ -49,19 +42,14 @@ class ModelTicks:
     @property
     def busy(self) -> frozenset[str]:
         """The models whose tick is not over."""
-        return frozenset(self._since.copy())
+        return frozenset(self._busy.copy())
 
     def begin(self, models: Sequence[ModelSpec]) -> None:
         """Begin a tick of every model whose last one is over, and return at once."""
-        now = self._ticks()
         for spec in models:
-            since = self._since.get(spec.name)
-            if since is None:
-                self._since[spec.name] = now
+            if spec.name not in self._busy:
+                self._busy.add(spec.name)
                 self._threads.submit(self._tick, spec)
-            elif now - since > LONG_SECONDS and spec.name not in self._told:
-                self._told.add(spec.name)
-                logger.warning("%s:%s has not ended for %.0f s: its next waits", self._kind, spec.name, now - since)
 
     def close(self) -> None:
         """Begin nothing any more; what goes on ends by itself."""
@@ -72,5 +60,4 @@ class ModelTicks:
             with self._going_on(f"{self._kind}:{spec.name}"):
                 self._act(spec, self._now())
         finally:
-            self._told.discard(spec.name)
-            del self._since[spec.name]
+            self._busy.discard(spec.name)

@@ -12,7 +12,7 @@ import pytest
 from tests.worlds.rollout_world import MODEL, SPEC, START, World
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import Evidence
-from windvane.serve_apps.ticks.model_ticks import LONG_SECONDS, ModelTicks
+from windvane.serve_apps.ticks.model_ticks import ModelTicks
 
 
 def named(*names: str) -> list[ModelSpec]:
@@ -115,20 +115,6 @@ def test_one_model_s_trouble_is_told_and_the_others_go_on() -> None:
         ticks.begin(named("bad"))
     assert told == ["rollout:bad", "rollout:bad"]
     assert ticked == [("good", START)]
-
-
-def test_a_tick_that_does_not_end_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    clock, going_on = [0.0], threading.Event()
-    with ModelTicks("rollout", lambda *_: going_on.wait(10.0), ticks=lambda: clock[0]) as ticks:  # type: ignore[arg-type]
-        ticks.begin(named(MODEL))
-        clock[0] = LONG_SECONDS
-        ticks.begin(named(MODEL))
-        assert caplog.text == ""
-        clock[0] += 1.0
-        ticks.begin(named(MODEL))
-        ticks.begin(named(MODEL))
-        assert caplog.text.count(f"rollout:{MODEL} has not ended for 61 s") == 1
-        going_on.set()
 
 
 def test_once_closed_nothing_begins_and_what_goes_on_ends() -> None:
