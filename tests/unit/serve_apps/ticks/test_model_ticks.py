@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-import pytest
-
-from tests.worlds.rollout_world import MODEL, SPEC, START, World
+from tests.worlds.rollout_world import SPEC, START, World
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import Evidence
 from windvane.serve_apps.ticks.model_ticks import ModelTicks
