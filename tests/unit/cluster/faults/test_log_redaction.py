@@ -13,6 +13,9 @@ from ray.exceptions import RayTaskError
 
 from windvane.cluster.errors import Conflict, Invalid
 from windvane.cluster.faults.log_redaction import UNHANDLED, brief, redact_logs
+from windvane.monitoring import ray_monitor
+from windvane.serve_apps.sync import ray_switchboard
+from windvane.training import retrain
 
 SUBJECT = "N725MQ"
 logger = logging.getLogger("windvane.test")
@@ -118,15 +121,33 @@ def test_what_is_no_exception_is_logged_as_ever(caplog: pytest.LogCaptureFixture
     assert caplog.messages == ["1", "plain"]
 
 
-@pytest.mark.parametrize(
-    "begin",
-    [
-        "import windvane.serve_apps.worker",  # every worker of our head, of trainings too
-        "from windvane.serve_apps.serve_hooks import attach; attach()",  # replicas and control
-    ],
-)
-def test_a_process_begins_with_it(begin: str) -> None:
-    program = f"{begin}\nimport logging\ntry:\n    {{}}[{SUBJECT!r}]\nexcept KeyError:\n    logging.exception('so')"
+def test_every_worker_of_our_head_begins_with_it() -> None:
+    program = (
+        "import windvane.serve_apps.worker, logging\n"
+        f"try:\n    {{}}[{SUBJECT!r}]\nexcept KeyError:\n    logging.exception('so')"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "builtins.KeyError" in done.stderr
     assert SUBJECT not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("begin", "next_step"),
+    [
+        (lambda: ray_monitor.MonitorActor("", ""), "windvane.monitoring.ray_monitor.step_back"),
+        (lambda: ray_switchboard.Switchboard(), "windvane.serve_apps.sync.switchboard.Topics"),
+        (retrain.command, "windvane.training.retrain.have_a_home"),
+    ],
+    ids=["monitor", "switchboard", "training"],
+)
+def test_what_may_run_at_another_head_begins_with_it(
+    monkeypatch: pytest.MonkeyPatch, begin: Callable[[], object], next_step: str
+) -> None:
+    def stop(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(next_step, stop)
+    logging.setLogRecordFactory(logging.LogRecord)
+    with pytest.raises(InterruptedError):
+        begin()
+    assert logging.getLogRecordFactory() is not logging.LogRecord
