@@ -29,39 +29,47 @@ class Use:
     without: str
 
 
+_TRAIN = "train/v2/_internal/constants.py"
 _PORTS = "two Windvanes on one machine would take the same ports"
 _FILES = "two Windvanes on one machine would take the same files, and leftovers would not be found"
 USES = (
     # Variables that `haproxy.environment` sets.
-    Use(CONSTANTS, 752, "RAY_SERVE_ENABLE_HA_PROXY", "there would be no HAProxy"),
-    Use(CONSTANTS, 1108, "RAY_SERVE_THROUGHPUT_OPTIMIZED", "an app would have another event loop than uvicorn"),
-    Use(CONSTANTS, 774, "RAY_SERVE_HAPROXY_NBTHREAD", "HAProxy would take four threads"),
-    Use(CONSTANTS, 897, "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S", "who stalls in a body would hold its place for an hour"),
-    Use(CONSTANTS, 832, "RAY_SERVE_HAPROXY_METRICS_ENABLED", "every request would cost a log line"),
-    Use(CONSTANTS, 473, "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "requests would go through Serve, unbounded"),
-    Use(CONSTANTS, 767, "RAY_SERVE_HAPROXY_BINARY_PATH", "Ray's HAProxy would be open, without queues and our gRPC"),
-    Use(CONSTANTS, 843, "RAY_SERVE_HAPROXY_METRICS_PORT", _PORTS),
-    Use(CONSTANTS, 848, "RAY_SERVE_HAPROXY_STATS_PORT", _PORTS),
-    Use(CONSTANTS, 55, "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", _PORTS),
-    Use(CONSTANTS, 66, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", _PORTS),
-    Use(CONSTANTS, 1051, "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT", _PORTS),
-    Use(CONSTANTS, 1057, "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT", _PORTS),
-    Use(CONSTANTS, 777, "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC", _FILES),
-    Use(CONSTANTS, 782, "RAY_SERVE_HAPROXY_SOCKET_PATH", _FILES),
-    Use(CONSTANTS, 1044, "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH", _FILES),
-    Use(CONSTANTS, 793, "RAY_SERVE_HAPROXY_SERVER_STATE_BASE", _FILES),
-    Use(CONSTANTS, 798, "RAY_SERVE_HAPROXY_SERVER_STATE_FILE", _FILES),
+    Use(CONSTANTS, 752, '"RAY_SERVE_ENABLE_HA_PROXY"', "there would be no HAProxy"),
+    Use(CONSTANTS, 1108, '"RAY_SERVE_THROUGHPUT_OPTIMIZED"', "apps would have another loop than uvicorn"),
+    Use(CONSTANTS, 774, '"RAY_SERVE_HAPROXY_NBTHREAD"', "HAProxy would take four threads"),
+    Use(CONSTANTS, 898, '"RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"', "who stalls would hold its place for an hour"),
+    Use(CONSTANTS, 833, '"RAY_SERVE_HAPROXY_METRICS_ENABLED"', "every request would cost a log line"),
+    Use(CONSTANTS, 474, '"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"', "requests would go through Serve, unbounded"),
+    Use(CONSTANTS, 767, '"RAY_SERVE_HAPROXY_BINARY_PATH"', "HAProxy would be open, without queues"),
+    Use(CONSTANTS, 844, '"RAY_SERVE_HAPROXY_METRICS_PORT"', _PORTS),
+    Use(CONSTANTS, 848, '"RAY_SERVE_HAPROXY_STATS_PORT"', _PORTS),
+    Use(CONSTANTS, 56, '"RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"', _PORTS),
+    Use(CONSTANTS, 67, '"RAY_SERVE_FALLBACK_PROXY_GRPC_PORT"', _PORTS),
+    Use(CONSTANTS, 1052, '"RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT"', _PORTS),
+    Use(CONSTANTS, 1058, '"RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT"', _PORTS),
+    Use(CONSTANTS, 778, '"RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"', _FILES),
+    Use(CONSTANTS, 783, '"RAY_SERVE_HAPROXY_SOCKET_PATH"', _FILES),
+    Use(CONSTANTS, 1045, '"RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"', _FILES),
+    Use(CONSTANTS, 794, '"RAY_SERVE_HAPROXY_SERVER_STATE_BASE"', _FILES),
+    Use(CONSTANTS, 799, '"RAY_SERVE_HAPROXY_SERVER_STATE_FILE"', _FILES),
     # Variables that `ray_head.environment` and `Settings.environment` set.
-    Use(CONSTANTS, 1080, "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "a replica would take half a minute to end"),
-    Use(CONSTANTS, 591, "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE", "messages of up to 2 GiB would be read"),
-    Use("_private/services.py", 87, "RAY_JEMALLOC_PROFILE", "the raylet's memory would grow for an hour"),
-    Use("_private/services.py", 86, "RAY_JEMALLOC_CONF", "the raylet's memory would grow for an hour"),
-    Use("_private/accelerators/accelerator.py", 13, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "Ray would warn"),
+    Use(
+        CONSTANTS, 1081, '"RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"', "a replica would take half a minute to end"
+    ),
+    Use(CONSTANTS, 592, '"RAY_SERVE_GRPC_MAX_MESSAGE_SIZE"', "messages of up to 2 GiB would be read"),
+    Use("_private/services.py", 87, '"RAY_JEMALLOC_PROFILE"', "the raylet's memory would grow for an hour"),
+    Use("_private/services.py", 86, '"RAY_JEMALLOC_CONF"', "the raylet's memory would grow for an hour"),
+    Use("_private/accelerators/accelerator.py", 13, '"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"', "Ray would warn"),
     Use(RAYLET, 0, "RAY_AUTH_MODE", "whoever reaches the dashboard could run anything"),
     Use(RAYLET, 0, "RAY_AUTH_TOKEN_PATH", "Ray would look for another token"),
     Use(RAYLET, 0, "RAY_worker_niceness", "replicas would wait behind whatever else runs on the machine"),
     Use(RAYLET, 0, "RAY_task_events_report_interval_ms", "Ray's memory would grow by 1 MB a minute"),
     Use(RAYLET, 0, "RAY_preload_python_modules", "a deployment would take seconds longer"),
+    # Variables that training/fit/train.py and training/search/tune.py set.
+    Use(_TRAIN, 36, '"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"', "a fit of milliseconds would take two seconds"),
+    Use(_TRAIN, 65, '"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"', "every fit would start a process more"),
+    Use("tune/utils/callback.py", 123, '"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"', "every trial would write files"),
+    Use("tune/experimental/output.py", 117, '"RAY_AIR_NEW_OUTPUT"', "a job's log would hold Tune's tables"),
     # How Ray starts HAProxy: `haproxy_program` stands in its place, and `haproxy.ours` finds it by its command line.
     Use(MANAGER, 1098, 'args = [haproxy_bin, "-db", "-f", self.config_file_path]', "its file would not be found"),
     Use(MANAGER, 1793, "return os.path.join(d, self._node_id, f)", "HAProxy would not be told from others'"),

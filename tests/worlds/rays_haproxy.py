@@ -25,7 +25,9 @@ RUN = Path("/srv/wv/run")  # stands in the files for the run folder of a head
 
 def golden(state: str) -> str:
     """What the Ray that is installed is known to write in this state."""
-    return (_folder() / f"{state}.cfg").read_text()
+    kept = _folder() / f"{state}.cfg"
+    assert kept.is_file(), f"{kept} is not there yet: docs/upgrading-ray.md says how it is written"
+    return kept.read_text()
 
 
 def lay(state: str, place: Path) -> None:

