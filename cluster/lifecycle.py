@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,18 +79,18 @@ def _begin(settings: Settings, progress: Progress) -> None:
 
 def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
     """Deploy control and the models that were deployed before; returns when control answers."""
-    applications = ServeApplications(dashboard, settings)
-    _wait(applications.answers, "the Ray dashboard", settings, progress)
-    try:
-        applications.deploy_control()
-        applications.wait_running(CONTROL, READY_SECONDS, progress)
-    except WindvaneError:
-        _demand_haproxy(settings)  # Serve says only that its proxy is not there
-        raise
-    _wait(lambda: _is_served(settings), "the control app", settings, progress)
-    allow(Path(settings.home))
-    for model, digest in deployed_models(SqlStore(settings.store_url)):
-        applications.deploy_model(model, digest)
+    with closing(ServeApplications(dashboard, settings)) as applications:
+        _wait(applications.answers, "the Ray dashboard", settings, progress)
+        try:
+            applications.deploy_control()
+            applications.wait_running(CONTROL, READY_SECONDS, progress)
+        except WindvaneError:
+            _demand_haproxy(settings)  # Serve says only that its proxy is not there
+            raise
+        _wait(lambda: _is_served(settings), "the control app", settings, progress)
+        allow(Path(settings.home))
+        for model, digest in deployed_models(SqlStore(settings.store_url)):
+            applications.deploy_model(model, digest)
     return place(settings, dashboard, started)
 
 
@@ -112,7 +113,8 @@ def _end(settings: Settings, progress: Progress) -> str:
         return f"Nothing was running; ended {stale} leftover processes." if stale else "Nothing was running."
     try:
         progress("shutting applications down")
-        ServeApplications(dashboard, settings).remove_all()
+        with closing(ServeApplications(dashboard, settings)) as applications:
+            applications.remove_all()
         _wait(lambda: not _control_answers(settings), "requests in flight", settings, progress, 15.0)
     except WindvaneError as error:
         progress(f"going on although Serve did not shut down: {error}")

@@ -1,7 +1,7 @@
 """The Serve applications of this Windvane, declared through the Ray dashboard: control, and one per deployed model."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import httpx
@@ -92,7 +92,7 @@ class ServeApplications:
             if application is None:
                 raise NotFound(f"Serve knows no application {name!r}; deploy it again.")
             self._demand_no_others(application.get("deployed_app_config") or {})  # declared in the same moment as ours
-            status, message = application.get("status"), str(application.get("message") or "")
+            status, message = application.get("status"), _message(application)
             if status == "RUNNING":
                 return
             if status == "DEPLOY_FAILED":
@@ -154,6 +154,13 @@ class ServeApplications:
         reply = self._dashboard.ask("PUT", PATH, declared)
         if reply.status_code != 200:
             raise Unavailable(f"Serve refused the applications: {reply.status_code} {last_lines(reply.text, LINES)}")
+
+
+def _message(application: Mapping[str, Any]) -> str:
+    """What Serve says of an application and of its deployments: often only the latter say why."""
+    deployments = application.get("deployments") or {}
+    said = [application.get("message"), *(each.get("message") for each in deployments.values())]
+    return "\n".join(dict.fromkeys(str(each) for each in said if each))
 
 
 def _namespace(application: Application) -> str | None:

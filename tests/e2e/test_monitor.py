@@ -91,6 +91,6 @@ def test_two_windvanes_on_one_cluster_leave_each_others_actors_alone(cluster: No
     assert isinstance(RayMonitors(THEIRS).snapshot("delay"), Snapshot)
     with pytest.raises(Unavailable, match="monitor:delay does not answer"):
         RayMonitors(OURS).snapshot("delay")
-    boards = [ensure_switchboard(f"sqlite:///{tmp_path}/{name}.db", name)._actor_id for name in (OURS, THEIRS)]
+    boards = [ensure_switchboard(name)._actor_id for name in (OURS, THEIRS)]
     assert boards[0] != boards[1]
-    assert patient(lambda: RaySwitchboard(f"sqlite:///{tmp_path}/{OURS}.db", OURS).in_force("delay")) == {}
+    assert patient(lambda: RaySwitchboard(OURS).in_force("delay")) == {}

@@ -235,3 +235,15 @@ def test_a_dashboard_answers_or_does_not(applications: ServeApplications, tmp_pa
         at(403).answers()
     with pytest.raises(Unavailable, match="refused"):
         at(500).deploy_control()
+
+
+def test_a_failure_says_what_the_deployment_says_where_the_application_says_only_that_it_failed(tmp_path: Path) -> None:
+    gateway = {"status": "DEPLOY_FAILED", "message": "Error:\nthis Ray is not as Windvane knows it"}
+    failed = {"status": "DEPLOY_FAILED", "message": "Failed to update.", "deployments": {"Gateway": gateway}}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"applications": {"churn": failed}}))
+    settings = load_settings({"WINDVANE_HOME": str(tmp_path)})
+    with (
+        contextlib.closing(ServeApplications("http://127.0.0.1:8265", settings, transport)) as applications,
+        pytest.raises(WindvaneError, match=r"(?s)could not be deployed: .*Failed to update.*not as Windvane knows it"),
+    ):
+        applications.wait_running("churn", 1.0, lambda _: None)
