@@ -54,6 +54,7 @@ from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Router, Split
 from windvane.serve_apps.versions.loaded_version import load_version
+from windvane.serve_apps.versions.predictor import load_predictor
 from windvane.serve_apps.versions.thresholds import Thresholds
 
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
@@ -186,7 +187,7 @@ class Budget:
                 questions,
             ),
             "encode rows": (self.version.encoder.rows, records),
-            "score": (self.version._predictor.probabilities, encoded),
+            "score": (load_predictor(self.version.bundle).probabilities, encoded),
             "policy before": (
                 lambda batch: [self.policy_check.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
                 questions,

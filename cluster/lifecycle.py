@@ -78,10 +78,10 @@ def _begin(settings: Settings, progress: Progress) -> None:
 def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
     """Deploy control and the models that were deployed before; returns when control answers."""
     applications = ServeApplications(dashboard, settings)
-    _wait(applications.answers, "the Ray dashboard", settings, progress)
+    wait(applications.answers, "the Ray dashboard", settings, progress)
     applications.deploy_control()
     applications.wait_running(CONTROL, READY_SECONDS, progress)
-    _wait(lambda: _control_answers(settings), "the control app", settings, progress)
+    wait(lambda: _control_answers(settings), "the control app", settings, progress)
     allow(Path(settings.home))
     for model, digest in deployed_models(SqlStore(settings.store_url)):
         applications.deploy_model(model, digest)
@@ -108,7 +108,7 @@ def _end(settings: Settings, progress: Progress) -> str:
     try:
         progress("shutting applications down")
         ServeApplications(dashboard, settings).remove_all()
-        _wait(lambda: not _control_answers(settings), "requests in flight", settings, progress, 15.0)
+        wait(lambda: not _control_answers(settings), "requests in flight", settings, progress, 15.0)
     except WindvaneError as error:
         progress(f"going on although Serve did not shut down: {error}")
     if head is None:
@@ -139,13 +139,14 @@ def _control_answers(settings: Settings) -> bool:
         return False
 
 
-def _wait(
+def wait(
     ready: Callable[[], bool],
     what: str,
     settings: Settings,
     progress: Progress,
     patience_seconds: float = READY_SECONDS,
 ) -> None:
+    """Return once it is ready; raises Unavailable with where to look when that takes too long."""
     deadline = time.monotonic() + patience_seconds
     while not ready():
         if time.monotonic() > deadline:

@@ -48,7 +48,7 @@ def patient(ask: Any) -> Any:
 
 def test_a_monitor_killed_comes_back_and_joins_the_log_again(cluster: None, tmp_path: Path) -> None:
     handle = start_monitor(SPEC, tmp_path)
-    assert start_monitor(SPEC, tmp_path)._actor_id == handle._actor_id
+    assert start_monitor(SPEC, tmp_path) == handle
     monitors = RayMonitors()
     monitors.watch_profile("delay", 1, PROFILE.to_json())
     counts = tally()

@@ -106,20 +106,26 @@ class BrokenVersion:
 
 
 class FakeFeed:
-    """A Switchboard of one replica's own: `published` splits come one a poll, then nothing until `gone` or more."""
+    """A Switchboard of one replica's own: splits come one a poll, as long as there is one."""
 
     def __init__(self, *published: Split | Exception) -> None:
         self.published = list(published)
         self.reports: list[Report] = []
         self.polls: list[int] = []
         self.left = False
+        self._more = asyncio.Event()
+
+    def publish(self, split: Split) -> None:
+        self.published.append(split)
+        self._more.set()
 
     async def wait(self, known_revision: int, report: Report) -> Split | None:
         self.polls.append(known_revision)
         self.reports.append(report)
         await asyncio.sleep(0)
-        if not self.published:
-            await asyncio.get_running_loop().create_future()
+        while not self.published:
+            self._more.clear()
+            await self._more.wait()
         found = self.published.pop(0)
         if isinstance(found, Exception):
             raise found

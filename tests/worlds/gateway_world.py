@@ -72,6 +72,7 @@ class World:
         home: Path,
         spec: ModelSpec,
         authenticator: Authenticator,
+        unit: Callable[[str], str],
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.log, self.counts, self.ticks = FakeLog(), FakeCounts(), 0.0
@@ -85,6 +86,7 @@ class World:
             *(spec, self.loaded_versions, self.log, self.counts, self.shadows, self.policy_check, self.loop),
             lambda: NOW,
             lambda: self.ticks,
+            unit,
         )
         self.refusal_log: list[str] = []
         self.authentication = Authentication(spec.name, authenticator, RefusalLog(self.refusal_log.append, lambda: 0.0))
@@ -164,9 +166,10 @@ def gateway(
     home: Path,
     spec: ModelSpec = SPEC,
     authenticator: Authenticator | None = None,
+    unit: Callable[[str], str] = str,
 ) -> Iterator[World]:
     """Who sends no key is the tester, unless another authenticator says otherwise."""
-    world = World(versions, split, home, spec, authenticator or knowing(anybody=TESTER))
+    world = World(versions, split, home, spec, authenticator or knowing(anybody=TESTER), unit)
     try:
         yield world
     finally:

@@ -1,5 +1,6 @@
 """A made-up issuer of bearer tokens, with real keys and real signatures."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -74,7 +75,7 @@ def tokens(document: bytes | None = None, settings: TokenIssuer = SETTINGS) -> P
         return public_keys(body, settings.algorithms)
 
     keys = SigningKeys(lambda: document or jwks(), parse)
-    keys._put(parse(document or jwks()))
+    asyncio.run(keys.refresh())
     return PyjwtTokens(settings, keys)
 
 

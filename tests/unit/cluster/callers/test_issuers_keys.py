@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.worlds.issuer import NOW, SETTINGS, jwk, jwks, private_key, token
 from windvane.cluster.callers.pyjwt_tokens import public_keys, tokens_of
+from windvane.cluster.callers.signing_keys import LEAST_SECONDS
 from windvane.cluster.callers.tokens import UnknownSigningKey
 from windvane.cluster.errors import Invalid, Unavailable
 
@@ -77,14 +78,16 @@ def test_a_key_that_the_issuer_published_just_now_is_found_by_looking_again(tmp_
     async def story() -> None:
         file = tmp_path / "jwks.json"
         file.write_bytes(jwks(jwk(which=1, kid="old")))
-        verifier = tokens_of(SETTINGS.model_copy(update={"keys": str(file)}))
+        now = [0.0]
+        verifier = tokens_of(SETTINGS.model_copy(update={"keys": str(file)}), lambda: now[0])
         with pytest.raises(Unavailable, match="not known: they were not read yet"):
             verifier.verify(token(), NOW)
         assert await verifier.look_again()
         with pytest.raises(UnknownSigningKey):
             verifier.verify(token(), NOW)
-        verifier._keys._looked_at = -1e9
         file.write_bytes(jwks())
+        assert not await verifier.look_again()
+        now[0] += LEAST_SECONDS
         assert await verifier.look_again()
         assert verifier.verify(token(), NOW).caller.name == "ann"
         assert verifier.generation == 2

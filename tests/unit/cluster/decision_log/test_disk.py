@@ -28,7 +28,7 @@ def trees_after(make: Callable[[Path], object], home: Path, killed_at: int) -> t
             make(home)
         except Killed:
             simulated.fails = lambda *_: None
-            disk._durable_folders.clear()  # it is another process
+            disk.durable_folders.clear()  # it is another process
             make(home)
         return simulated.effects, list(simulated.stop().after_power_cut())
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import Feature
+from windvane.monitoring.counts import counts as counts_module
 from windvane.monitoring.counts.counts import Merged, Tally
-from windvane.monitoring.counts.profile import Profile
+from windvane.monitoring.counts.profile import Layout, Profile
 from windvane.monitoring.counts.shipment import latency_quantile
 
 FEATURES = (Feature(name="temp", type="number", missing=True), Feature(name="dep", type="number"))
@@ -181,14 +182,26 @@ def test_no_answers_have_no_latency() -> None:
     assert latency_quantile(np.zeros(10, np.int64), 0.99) is None
 
 
-def test_a_version_that_was_let_go_is_counted_to_its_last_decision_and_then_forgotten() -> None:
+def test_a_version_that_was_let_go_is_counted_to_its_last_decision_and_then_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Profile] = []
+
+    def layout(profile: Profile) -> Layout:
+        made.append(profile)
+        return Layout(profile)
+
     profiles = {1: PROFILE, 2: PROFILE}
     one, merged = Tally("delay", profiles, DAY), Merged("delay")
     count(one, np.arange(3000))
     del profiles[1]
     merged.add(one.drain())
     assert seen(merged) == seen(whole())
-    assert set(one._layouts) == {2}
+    monkeypatch.setattr(counts_module, "Layout", layout)
+    profiles[1] = PROFILE
+    count(one, np.arange(3000))
+    one.drain()
+    assert len(made) == 1  # one anew for the version that comes back, and none for the one that stayed
 
 
 def test_refusals_and_warnings_merge_by_field_and_reason() -> None:

@@ -21,6 +21,7 @@ from tests.worlds.gateway_world import (
     settled,
 )
 from windvane.cluster.decision_log.record import Outcome
+from windvane.serve_apps.endpoints import disconnects
 from windvane.serve_apps.endpoints.disconnects import UNWATCHED
 from windvane.serve_apps.pipeline.decision_id import fixed
 from windvane.serve_apps.traffic.router import bucket
@@ -293,8 +294,9 @@ def test_a_canary_takes_its_share_over_http(versions: dict[int, LoadedVersion], 
 
 
 def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_not_watch(
-    versions: dict[int, LoadedVersion], tmp_path: Path
+    versions: dict[int, LoadedVersion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(disconnects, "PATIENCE_SECONDS", 0.0)
     with gateway(versions, champion(), tmp_path) as world:
         world.log.holding = True
         body = json.dumps(asked()).encode()
@@ -316,8 +318,6 @@ def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_n
             asking = asyncio.ensure_future(world.http_app(scope, receive, send))
             await settled(lambda: bool(world.log.records))
             gone.set()
-            world.ticks = 1.0
-            world.http_app._disconnects.sweep()
             await settled(asking.done)
             assert asking.cancelled()
             world.log.release()

@@ -10,6 +10,7 @@ from tests.unit.serve_apps.pipeline.test_explaining import spec_of
 from tests.worlds.bundles import make_bundle
 from tests.worlds.gateway_fakes import BrokenVersion
 from tests.worlds.gateway_world import NOW, World, canary, champion, gateway, settled
+from windvane.cluster.bundle import Bundle
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.decision_log.grounds import Counterfactual
 from windvane.cluster.errors import NotFound, Unavailable
@@ -264,8 +265,7 @@ def test_an_adverse_action_is_answered_and_logged_with_its_reasons_and_counterfa
 
 def test_where_the_grounds_cannot_be_given_nothing_adverse_is_answered(tmp_path: Path) -> None:
     spec = spec_of(adverse=True)
-    version = load_version(1, make_bundle(tmp_path / "bundles", 1), spec)
-    version._explainer = None
+    version = LoadedVersion(1, Bundle.open(make_bundle(tmp_path / "bundles", 1)), spec.features)  # nothing is prepared
     with gateway({1: version}, champion(), tmp_path, spec) as world:
         with pytest.raises(Unavailable, match="Version 1 cannot explain"):
             ask(world, Question("b", (12.0, 2500.0, 3, True, "EWR")))

@@ -110,9 +110,9 @@ def test_rows_that_a_replica_could_not_score_before_it_stopped_are_counted() -> 
         shadows.offer(answered(1, 3 * CHUNK))
         for _ in range(3):
             await asyncio.sleep(0)
-        assert shadows._task is not None
-        shadows._task.cancel()
-        await asyncio.gather(shadows._task, return_exceptions=True)
+        [working] = asyncio.all_tasks() - {asyncio.current_task()}
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
     asyncio.run(scenario())
     assert sum(rows for _, _, rows in counts.shadows) + sum(rows for _, rows in counts.drops) == 3 * CHUNK

@@ -25,8 +25,7 @@ def test_a_champion_without_a_split_is_deployed_once() -> None:
 
 
 def test_a_model_without_champion_has_no_split() -> None:
-    made = World()
-    made.registry._champions.clear()
+    made = World(champion=None)
     assert made.tick() is None
     assert made.store.get("split", MODEL) is None
     with pytest.raises(Conflict, match="no champion yet"):

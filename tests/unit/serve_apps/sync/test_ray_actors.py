@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -125,9 +125,9 @@ def test_a_replica_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch)
 
     async def scenario() -> None:
         feed = ray_switchboard.RayFeed("trips", "r")
-        feed._line._handle = Silent()
         with pytest.raises(Unavailable, match="does not answer"):
             await feed.wait(0, Report(0, ()))
 
+    monkeypatch.setattr(ray_switchboard, "ray", SimpleNamespace(get_actor=lambda *_: Silent()))
     monkeypatch.setattr(ray_switchboard, "LONGEST_CALL_SECONDS", 0.0)
     asyncio.run(scenario())

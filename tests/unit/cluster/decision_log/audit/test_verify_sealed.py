@@ -228,8 +228,7 @@ def test_a_segment_put_in_afterwards_is_named(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fill(1)
     world.checkpoint(at=1000.0)
-    late = World(tmp_path)
-    late.writer._header = msgspec.structs.replace(late.writer._header, writer="replica-9")
+    late = World(tmp_path, writer="replica-9")
     late.write(decision("forged"))
     late.writer.roll(now=True)
     (fault,) = world.verify().faults

@@ -75,11 +75,11 @@ def test_an_event_that_could_not_be_told_is_told_later(tmp_path: Path, monkeypat
     control = Control(tmp_path, MemoryStore())
     control.store.append(event(1))
 
-    def full(*_: Act) -> None:
+    def full(*_: object) -> None:
         raise Unavailable("the decision log cannot be written")
 
     with monkeypatch.context() as patch:
-        patch.setattr(control.audit_loop._trail, "record", full)
+        patch.setattr(Trail, "record", full)
         with pytest.raises(Unavailable):
             control.tick()
     control.tick()
