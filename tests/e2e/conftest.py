@@ -17,7 +17,7 @@ import pytest
 from tritonclient.http import InferenceServerClientPlugin
 
 from benchmarks.world import World, world
-from tests.worlds import issuer
+from tests.worlds.callers import issuer
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.host.secret_files import bearer
 from windvane.configs.access import FIRST_KEY

@@ -22,9 +22,9 @@ from tritonclient.grpc import service_pb2_grpc as stubs
 
 from tests.e2e.conftest import DASHBOARD_PORT, GRPC_PORT, PORT, Place, files_with, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
-from tests.worlds import issuer
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import asked
+from tests.worlds.callers import issuer
+from tests.worlds.gateway.world import asked
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision, Outcome, Record, Value
 from windvane.cluster.runtime import haproxy, head_record, processes

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from tests.e2e.conftest import Place
 from tests.e2e.untrained import untrained
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import asked
+from tests.worlds.gateway.world import asked
 
 NAME = "conforming"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway_world import SPEC
+from tests.worlds.gateway.world import SPEC
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.configs.schema import ModelSpec

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.worlds.bundles import SPEC, make_bundle
-from tests.worlds.callers import MADE, TESTER
-from tests.worlds.gateway_fakes import FakeFeed, FakeTopics
-from tests.worlds.gateway_world import DECIDE, Reply, asked, call, canary, champion, settled
+from tests.worlds.callers.keys import MADE, TESTER
+from tests.worlds.gateway.fakes import FakeFeed, FakeTopics
+from tests.worlds.gateway.world import DECIDE, Reply, asked, call, canary, champion, settled
+from tests.worlds.log.vault import open_vault
 from tests.worlds.policies import PACKAGED
-from tests.worlds.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator

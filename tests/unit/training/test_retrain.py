@@ -11,7 +11,7 @@ import pytest
 import xgboost
 
 from tests.worlds import figures
-from tests.worlds.vault import open_vault
+from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.errors import Invalid, WindvaneError

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.worlds.issuer import NOW, SETTINGS, jwk, jwks, private_key, token
+from tests.worlds.callers.issuer import NOW, SETTINGS, jwk, jwks, private_key, token
 from windvane.cluster.callers.pyjwt_tokens import public_keys, tokens_of
 from windvane.cluster.callers.signing_keys import LEAST_SECONDS
 from windvane.cluster.callers.tokens import UnknownSigningKey

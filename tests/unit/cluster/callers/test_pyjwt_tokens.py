@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import get_default_algorithms
 
-from tests.worlds.issuer import AUDIENCE, NOW, SETTINGS, accepting, claims, jwk, jwks, private_key, token, tokens
+from tests.worlds.callers.issuer import (
+    AUDIENCE,
+    NOW,
+    SETTINGS,
+    accepting,
+    claims,
+    jwk,
+    jwks,
+    private_key,
+    token,
+    tokens,
+)
 from windvane.cluster.callers.caller import Caller
 from windvane.cluster.callers.rate import Limit
 from windvane.cluster.callers.tokens import UnknownSigningKey

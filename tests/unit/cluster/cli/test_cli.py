@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.unit.cluster.cli.test_explanations import PLAIN
-from tests.worlds.decision_log import FEATURES, decision, skip_syncs, written
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.log.decision_log import FEATURES, decision, skip_syncs, written
+from tests.worlds.rollout.world import MODEL, SPEC
 from tests.worlds.shell import Shell, sentence_of
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up

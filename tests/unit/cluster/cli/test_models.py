@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.cluster.test_model_card import CARD
 from tests.worlds.fakes import FakeJobs
-from tests.worlds.rollout_world import MODEL
+from tests.worlds.rollout.world import MODEL
 from tests.worlds.shell import DECLARATION, Shell, sentence_of
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up

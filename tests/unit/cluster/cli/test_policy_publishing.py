@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.worlds.admin_world import AdminWorld, ControlClient, governance
+from tests.worlds.admin.world import AdminWorld, ControlClient, governance
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import SECRET
-from tests.worlds.decision_log import written
-from tests.worlds.gateway_world import FEATURES
+from tests.worlds.callers.keys import SECRET
+from tests.worlds.gateway.world import FEATURES
+from tests.worlds.log.decision_log import written
 from tests.worlds.policies import FOLDER, PACKAGED, rule
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi

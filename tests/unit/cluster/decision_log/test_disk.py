@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.simulated_disk import FOLDER, SimulatedDisk
+from tests.worlds.log.simulated_disk import FOLDER, SimulatedDisk
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.key_file import made_once
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.simulated_disk import FOLDER, Content, SimulatedDisk, Tree
+from tests.worlds.log.simulated_disk import FOLDER, Content, SimulatedDisk, Tree
 from windvane.cluster.decision_log import disk
 
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.cluster.cli.test_explanations import PLAIN
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.admin.world import AdminWorld, Client, ControlClient
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.rollout.world import MODEL, SPEC
 from windvane.cluster.runtime.serve_apps_api import CONTROL
 
 JSON = {"content-type": "application/json"}

@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-from tests.worlds.admin_world import AdminWorld, ControlClient
+from tests.worlds.admin.world import AdminWorld, ControlClient
 from tests.worlds.bundles import SPEC
 from windvane.serve_apps.admin.docs_page import page
 from windvane.serve_apps.admin.openapi.document import document

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient, governance
-from tests.worlds.rollout_world import MODEL, FakeSwitchboard
+from tests.worlds.admin.world import AdminWorld, Client, ControlClient, governance
+from tests.worlds.rollout.world import MODEL, FakeSwitchboard
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.policy_library import PolicyLibrary

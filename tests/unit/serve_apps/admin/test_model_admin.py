@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.worlds.admin_world import AdminWorld
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.admin.world import AdminWorld
+from tests.worlds.rollout.world import MODEL, SPEC
 from windvane.cluster.errors import Conflict, Forbidden, NotFound
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event

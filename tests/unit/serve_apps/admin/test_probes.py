@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
 from tests.unit.serve_apps.admin.openapi.test_openapi import api_of
-from tests.worlds.admin_world import AdminWorld, ControlClient
+from tests.worlds.admin.world import AdminWorld, ControlClient
 
 OPEN = ("/api/health", "/v2", "/v2/health/live", "/v2/health/ready", "/console", "/console/console.js")
 CLOSED = ("/api/status", "/metrics", "/openapi.json", "/docs", "/api/models/trips/versions")

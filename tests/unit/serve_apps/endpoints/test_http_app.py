@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.callers import BOSS, SECRET
-from tests.worlds.gateway_world import (
+from tests.worlds.callers.keys import BOSS, SECRET
+from tests.worlds.gateway.world import (
     DECIDE,
     FEATURES,
     NOW,

@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.serve_apps.endpoints.test_http_app import BODY, MODEL, READY
 from tests.unit.serve_apps.endpoints.test_http_app import home as home
-from tests.worlds.callers import BOSS, key, knowing, limited
-from tests.worlds.gateway_world import DECIDE, OUTCOMES, World, asked, champion, gateway
+from tests.worlds.callers.keys import BOSS, key, knowing, limited
+from tests.worlds.gateway.world import DECIDE, OUTCOMES, World, asked, champion, gateway
 from windvane.serve_apps.pipeline.decision_id import fixed
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 

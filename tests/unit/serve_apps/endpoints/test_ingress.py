@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway_world import Reply, call
+from tests.worlds.gateway.world import Reply, call
 from windvane.cluster.errors import WindvaneError
 from windvane.cluster.runtime import haproxy
 from windvane.serve_apps.endpoints import ingress

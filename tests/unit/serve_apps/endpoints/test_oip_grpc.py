@@ -10,8 +10,8 @@ from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2 as messages
 
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import BOSS, key, knowing, limited
-from tests.worlds.gateway_world import NOW, World, canary, champion, gateway
+from tests.worlds.callers.keys import BOSS, key, knowing, limited
+from tests.worlds.gateway.world import NOW, World, canary, champion, gateway
 from windvane.cluster.errors import (
     Conflict,
     Expired,

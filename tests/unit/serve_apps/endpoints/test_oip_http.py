@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 
-from tests.worlds.gateway_world import DECIDE, FEATURES, NOW, Reply, World, champion, gateway
+from tests.worlds.gateway.world import DECIDE, FEATURES, NOW, Reply, World, champion, gateway
 from windvane.cluster.decision_log.record import Value
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.serve_apps.pipeline.test_explaining import spec_of
 from tests.worlds.bundles import make_bundle
-from tests.worlds.gateway_fakes import BrokenVersion
-from tests.worlds.gateway_world import NOW, World, canary, champion, gateway, settled
+from tests.worlds.gateway.fakes import BrokenVersion
+from tests.worlds.gateway.world import NOW, World, canary, champion, gateway, settled
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.decision_log.grounds import Counterfactual

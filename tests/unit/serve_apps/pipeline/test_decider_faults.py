@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.unit.serve_apps.pipeline.test_decider import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
-from tests.worlds.gateway_fakes import FakeLog
-from tests.worlds.gateway_world import World, canary, champion, gateway, settled
+from tests.worlds.gateway.fakes import FakeLog
+from tests.worlds.gateway.world import World, canary, champion, gateway, settled
 from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.errors import WindvaneError
 from windvane.serve_apps.pipeline import records

@@ -8,8 +8,8 @@ from tritonclient.grpc import service_pb2 as messages
 
 from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import BOSS
-from tests.worlds.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, champion, gateway
+from tests.worlds.callers.keys import BOSS
+from tests.worlds.gateway.world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, champion, gateway
 from tests.worlds.policies import PACKAGED, cedar, rule
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.decision_log.record import DENIED, Decision

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.worlds.gateway_fakes import BrokenVersion, FakeCounts, FakeLog
-from tests.worlds.gateway_world import NOW, canary
+from tests.worlds.gateway.fakes import BrokenVersion, FakeCounts, FakeLog
+from tests.worlds.gateway.world import NOW, canary
 from windvane.cluster.decision_log.record import Shadow
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.pipeline.shadows import CHUNK, Answered, Shadows

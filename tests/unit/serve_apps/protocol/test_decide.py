@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import FEATURES, NOW, asked
+from tests.worlds.gateway.world import FEATURES, NOW, asked
 from windvane.cluster.decision_log.grounds import Change, Counterfactual, Grounds, NoneFound, Reason
 from windvane.cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
 from windvane.serve_apps.protocol.decide import Asked, Decide

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.serve_apps.pipeline.test_explaining import spec_of
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import NOW
+from tests.worlds.gateway.world import NOW
 from windvane.cluster.decision_log.grounds import Grounds, Reason
 from windvane.cluster.errors import Invalid
 from windvane.serve_apps.protocol.inference import Inference, InferRequest, version_of

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.world import MODEL, World
 from windvane.cluster.errors import Conflict, Forbidden
 from windvane.cluster.policies.approval import LOOP
 from windvane.configs.schema import Plan

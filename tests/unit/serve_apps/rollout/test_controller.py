@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.world import MODEL, World
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.serve_apps.traffic.router import Arm
 

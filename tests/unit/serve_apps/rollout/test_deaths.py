@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.serve_apps.rollout.test_controller import world
-from tests.worlds.rollout_world import MODEL, Killed, Killer, Report, World
+from tests.worlds.rollout.world import MODEL, Killed, Killer, Report, World
 from windvane.cluster.errors import Conflict
 from windvane.serve_apps.rollout.rollout_record import RETURNED, Rollout
 

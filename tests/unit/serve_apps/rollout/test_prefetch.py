@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.rollout_world import MODEL, FakeSwitchboard, World
+from tests.worlds.rollout.world import MODEL, FakeSwitchboard, World
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.serve_apps.rollout.test_controller import world
 from tests.unit.serve_apps.rollout.test_state_machine import START, started, walk
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.world import MODEL, World
 from windvane.cluster.errors import Conflict
 from windvane.serve_apps.rollout.demanded_split import split_of
 from windvane.serve_apps.rollout.rollout_record import Predecessor

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.gateway_world import settled
-from tests.worlds.vault import open_vault
+from tests.worlds.gateway.world import settled
+from tests.worlds.log.vault import open_vault
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.sync.erasures import Erasures

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.worlds.gateway_world import settled
+from tests.worlds.gateway.world import settled
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator

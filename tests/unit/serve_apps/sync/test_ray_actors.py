@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from ray.exceptions import RayTaskError
 
-from tests.worlds.gateway_world import SPEC, champion
+from tests.worlds.gateway.world import SPEC, champion
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.monitoring import ray_monitor
 from windvane.serve_apps.rollout.ports import Displaced

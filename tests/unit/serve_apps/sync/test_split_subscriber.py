@@ -1,8 +1,8 @@
 import asyncio
 from typing import Any
 
-from tests.worlds.gateway_fakes import FakeFeed
-from tests.worlds.gateway_world import canary, champion, settled
+from tests.worlds.gateway.fakes import FakeFeed
+from tests.worlds.gateway.world import canary, champion, settled
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.sync.split_subscriber import SplitSubscriber
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from tests.worlds.callers import MADE
-from tests.worlds.gateway_world import canary, champion
+from tests.worlds.callers.keys import MADE
+from tests.worlds.gateway.world import canary, champion
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.key_book import KeyBook

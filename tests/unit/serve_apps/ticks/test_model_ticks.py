@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.rollout_world import MODEL, SPEC, START, World
+from tests.worlds.rollout.world import MODEL, SPEC, START, World
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import Evidence
 from windvane.serve_apps.ticks.model_ticks import LONG_SECONDS, ModelTicks

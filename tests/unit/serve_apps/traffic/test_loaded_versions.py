@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway_world import canary, champion, settled
+from tests.worlds.gateway.world import canary, champion, settled
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 from windvane.serve_apps.traffic.router import Arm, Split

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.audit_world import KEY, World
-from tests.worlds.decision_log import skip_syncs
+from tests.worlds.log.audit_world import KEY, World
+from tests.worlds.log.decision_log import skip_syncs
 from windvane.cluster.decision_log.audit.checkpoint import (
     GENESIS,
     Checkpoint,

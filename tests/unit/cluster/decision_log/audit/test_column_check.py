@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.decision_log import COLUMNS, decision, outcome, shadow
+from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.audit import cells
 from windvane.cluster.decision_log.audit.column_check import ROWS, agreeing
 from windvane.cluster.decision_log.grounds import Grounds, Reason

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.audit_world import KEY, LOG, World
-from tests.worlds.decision_log import decision
-from tests.worlds.tampered import copied, names, placed, remove_row
-from tests.worlds.tampered import unsynced as unsynced
-from tests.worlds.tampered import worlds as worlds
+from tests.worlds.log.audit_world import KEY, LOG, World
+from tests.worlds.log.decision_log import decision
+from tests.worlds.log.tampered import copied, names, placed, remove_row
+from tests.worlds.log.tampered import unsynced as unsynced
+from tests.worlds.log.tampered import worlds as worlds
 from windvane.cluster.decision_log.audit import verify as verify_module
 from windvane.cluster.decision_log.write.chain import begin, extend
 from windvane.cluster.decision_log.write.segment import frame, link, read_header, scan, scan_linked

@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from tests.worlds.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
+from tests.worlds.log.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log.read import query as query_module
 from windvane.cluster.decision_log.read.columns import DATASETS, Dataset
 from windvane.cluster.decision_log.read.query import Query

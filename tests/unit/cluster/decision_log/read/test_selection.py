@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.worlds.decision_log import FEATURES, decision, skip_syncs, written
-from tests.worlds.vault import open_vault
+from tests.worlds.log.decision_log import FEATURES, decision, skip_syncs, written
+from tests.worlds.log.vault import open_vault
 from windvane.cluster.decision_log.read import tabular
 from windvane.cluster.decision_log.read.logs import find_decision, models_of, query_of
 from windvane.cluster.decision_log.read.sealer import Sealer

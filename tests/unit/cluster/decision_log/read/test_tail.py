@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
+from tests.worlds.log.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log.read import tail as tail_module
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.read.tail import BRIEF, Tail

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.worlds.decision_log import FEATURES, decision
-from tests.worlds.vault import open_vault, subject_keys
+from tests.worlds.log.decision_log import FEATURES, decision
+from tests.worlds.log.vault import open_vault, subject_keys
 from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.decision_log.vault.personal import UNNAMED, Personal, Protection, open_personal, restored
 from windvane.cluster.errors import Invalid

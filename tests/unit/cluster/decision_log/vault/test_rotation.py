@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.worlds.vault import open_vault
+from tests.worlds.log.vault import open_vault
 from windvane.cluster.cli import main
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.file_kms import FileKms

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.audit_world import World
-from tests.worlds.decision_log import decision, skip_syncs
+from tests.worlds.log.audit_world import World
+from tests.worlds.log.decision_log import decision, skip_syncs
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.file_kms import FileKms
 from windvane.cluster.decision_log.vault.kms import WrongKey

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.decision_log import skip_syncs
+from tests.worlds.log.decision_log import skip_syncs
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.read.query import Query

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.open_writer import decision, open_writer, records
+from tests.worlds.log.open_writer import decision, open_writer, records
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision, Outcome
 from windvane.cluster.decision_log.write.live import claim

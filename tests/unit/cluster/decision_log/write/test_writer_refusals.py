@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.worlds.open_writer import FEATURES, decision, open_writer, records
+from tests.worlds.log.open_writer import FEATURES, decision, open_writer, records
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.decision_log.write.rolling import RollingSegments

@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.serve_apps.pipeline.test_explaining import spec_of
 from tests.worlds.bundles import make_bundle
-from tests.worlds.conformity import Conformity
-from tests.worlds.gateway_world import DECIDE, FEATURES, World, champion, gateway
+from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.world import DECIDE, FEATURES, World, champion, gateway
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.versions.loaded_version import load_version
 

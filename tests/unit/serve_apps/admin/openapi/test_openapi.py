@@ -14,14 +14,14 @@ from starlette.routing import Route
 
 from tests.unit.cluster.cli.test_explanations import ADVERSE, PLAIN
 from tests.unit.cluster.test_model_card import CARD
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient
+from tests.worlds.admin.world import AdminWorld, Client, ControlClient
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.callers import key, knowing, limited
-from tests.worlds.conformity import Conformity
-from tests.worlds.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
-from tests.worlds.rollout_world import MODEL
-from tests.worlds.rollout_world import SPEC as DEPLOYED
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.callers.keys import key, knowing, limited
+from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
+from tests.worlds.rollout.world import MODEL
+from tests.worlds.rollout.world import SPEC as DEPLOYED
 from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.openapi.questions import features_schema

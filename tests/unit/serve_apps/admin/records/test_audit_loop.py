@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.audit_world import LOG, World
 from tests.worlds.bundles import SPEC
-from tests.worlds.decision_log import decision, skip_syncs
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import decision, skip_syncs
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.read.tail import Tail

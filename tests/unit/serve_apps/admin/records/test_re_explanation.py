@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.serve_apps.pipeline.test_explaining import spec_of
 from tests.worlds.bundles import make_bundle
-from tests.worlds.decision_log import skip_syncs, written
-from tests.worlds.gateway_world import champion, gateway
-from tests.worlds.vault import open_vault
+from tests.worlds.gateway.world import champion, gateway
+from tests.worlds.log.decision_log import skip_syncs, written
+from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.decision_log.record import DENIED, DENY, Decision
 from windvane.cluster.decision_log.vault.personal import Protection

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tests.worlds.gateway_world import Reply
+from tests.worlds.gateway.world import Reply
 
 TRANSPORT = {"content-type", "content-length", "date", "server"}  # headers no operation has to name
 

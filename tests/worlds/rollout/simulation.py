@@ -1,4 +1,4 @@
-"""Whole rollouts on simulated traffic, judged at every look; `python -m tests.worlds.rollout_simulation 1000`."""
+"""Whole rollouts on simulated traffic, judged at every look; `python -m tests.worlds.rollout.simulation 1000`."""
 
 import sys
 from collections import Counter

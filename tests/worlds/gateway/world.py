@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import TESTER, knowing
-from tests.worlds.gateway_fakes import FakeCounts, FakeLog
+from tests.worlds.callers.keys import TESTER, knowing
+from tests.worlds.gateway.fakes import FakeCounts, FakeLog
 from tests.worlds.policies import PACKAGED
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.decision_log.record import Decision, Outcome, Shadow

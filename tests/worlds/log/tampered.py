@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.audit_world import LOG, World
-from tests.worlds.decision_log import skip_syncs
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import skip_syncs
 from windvane.cluster.decision_log.audit.chain_heads import sealed_names
 from windvane.cluster.decision_log.audit.checkpoint import opened_at
 from windvane.cluster.decision_log.audit.fault import Fault

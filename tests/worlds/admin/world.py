@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from tests.worlds.callers import BOSS, knowing
-from tests.worlds.gateway_world import PACKAGED_POLICY
+from tests.worlds.callers.keys import BOSS, knowing
+from tests.worlds.gateway.world import PACKAGED_POLICY
 from tests.worlds.policies import PACKAGED
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.world import MODEL, World
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.worlds.decision_log import COLUMNS, decision, outcome, shadow
+from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
