@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import ray
 
-from tests.unit.monitoring.counts.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
+from tests.worlds.observations import DAY, PROFILE, SPEC, count, decided, rows, tally
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
 from windvane.monitoring.ray_monitor import RayMonitors, start_monitor

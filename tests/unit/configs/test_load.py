@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.worlds.settings import settings_for
 from windvane.configs.complaint import BadDeclaration
-from windvane.configs.load import load_model, load_settings, model_names, validate_all, validate_file
-from windvane.configs.settings import Settings
+from windvane.configs.load import load_model, model_names, validate_all, validate_file
 
 GOOD = """\
 name: churn
@@ -29,17 +29,6 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 TAG = "the tag of this value, tag:yaml.org,2002:"
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    folder = tmp_path / "configs" / "models"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def settings_for(models: Path, **more: str) -> Settings:
-    return load_settings({"WINDVANE_HOME": str(models.parent), "WINDVANE_MODELS": str(models), **more})
 
 
 def complaints(models: Path, text: str | bytes) -> list[str]:

@@ -31,7 +31,8 @@ from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 NOW = 1_800_000_000.0
 FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
-DECIDE, OUTCOMES = "/v2/models/trips/decide", "/v2/models/trips/outcomes"
+MODEL = "/v2/models/trips"
+READY, DECIDE, OUTCOMES = f"{MODEL}/ready", f"{MODEL}/decide", f"{MODEL}/outcomes"
 T = TypeVar("T")
 
 
@@ -225,3 +226,6 @@ def canary(revision: int = 2, weight: float = 0.5, **more: Any) -> Split:
 
 def asked(subject: str = "N725MQ", **more: Any) -> dict[str, Any]:
     return {"subject": subject, "features": FEATURES, **more}
+
+
+BODY = json.dumps(asked()).encode()

@@ -227,3 +227,10 @@ class World:
 def version_of(metrics: Mapping[str, float], parent: int | None) -> Version:
     """A registered version with those figures."""
     return Version("m", 2, START, "ops", "why", "candidate", parent, "run-2", None, metrics)
+
+
+def deployed(**changes: Any) -> World:
+    """A deployed champion v1 and nothing else."""
+    made = World(**changes)
+    made.tick()
+    return made

@@ -4,10 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.cluster.callers.test_authenticator import Clock, FakeTokens
-from tests.unit.cluster.callers.test_authenticator import asked as asked
-from tests.unit.cluster.callers.test_authenticator import clock as clock
-from tests.unit.cluster.callers.test_authenticator import tokens as tokens
+from tests.worlds.callers.tokens import Clock, FakeTokens
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.tokens import UnknownSigningKey
 from windvane.cluster.errors import Unauthorized

@@ -11,7 +11,7 @@ import click
 import httpx
 import pytest
 
-from tests.unit.cluster.cli.test_explanations import PLAIN
+from tests.worlds.admin.explanations import PLAIN
 from tests.worlds.log.decision_log import FEATURES, decision, skip_syncs, written
 from tests.worlds.rollout.world import MODEL, SPEC
 from tests.worlds.shell import Shell, sentence_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cluster.test_model_card import CARD
 from tests.worlds.fakes import FakeJobs
+from tests.worlds.model_card import CARD
 from tests.worlds.rollout.world import MODEL
 from tests.worlds.shell import DECLARATION, Shell, sentence_of
 from tests.worlds.shell import down as down

@@ -3,9 +3,7 @@
 import pytest
 from fastapi.routing import APIRoute
 
-from tests.unit.serve_apps.admin.test_app import DECLARATION, JSON, MODELS, NAMES, REASON, problem_of, routes
-from tests.unit.serve_apps.admin.test_app import api as api
-from tests.unit.serve_apps.admin.test_app import world as world
+from tests.worlds.admin.api import DECLARATION, JSON, MODELS, NAMES, REASON, problem_of, routes
 from tests.worlds.admin.world import AdminWorld, Client, ControlClient
 from tests.worlds.callers.keys import BOSS as OWNER
 from tests.worlds.callers.keys import key, knowing

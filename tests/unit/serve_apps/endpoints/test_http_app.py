@@ -1,6 +1,5 @@
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,13 @@ import pytest
 
 from tests.worlds.callers.keys import BOSS, SECRET
 from tests.worlds.gateway.world import (
+    BODY,
     DECIDE,
     FEATURES,
+    MODEL,
     NOW,
     OUTCOMES,
+    READY,
     World,
     asked,
     call,
@@ -26,22 +28,6 @@ from windvane.serve_apps.endpoints.disconnects import UNWATCHED
 from windvane.serve_apps.pipeline.decision_id import fixed
 from windvane.serve_apps.traffic.router import bucket
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
-
-READY, MODEL = "/v2/models/trips/ready", "/v2/models/trips"
-
-
-BODY = json.dumps(asked()).encode()
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def endpoint(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
-    with gateway(versions, champion(warm=(2,)), home) as world:
-        yield world
 
 
 def test_a_decision_comes_back_in_the_promised_shape(endpoint: World) -> None:

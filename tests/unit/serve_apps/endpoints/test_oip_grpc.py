@@ -11,6 +11,7 @@ from tritonclient.grpc import service_pb2 as messages
 
 from tests.worlds.bundles import SPEC
 from tests.worlds.callers.keys import BOSS, key, knowing, limited
+from tests.worlds.gateway.grpc_context import FakeContext
 from tests.worlds.gateway.world import NOW, World, canary, champion, gateway
 from windvane.cluster.errors import (
     Conflict,
@@ -30,32 +31,6 @@ from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
-
-
-class FakeContext:
-    """One call: who makes it, with which metadata; remembers the status."""
-
-    def __init__(self, peer: str = "ipv4:127.0.0.1:40312", **metadata: str) -> None:
-        self._peer = peer
-        self._metadata = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
-        self.code: Code | None = None
-        self.details = ""
-        self.trailing: list[tuple[str, str]] = []
-
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return self._metadata
-
-    def peer(self) -> str:
-        return self._peer
-
-    def set_code(self, code: Code) -> None:
-        self.code = code
-
-    def set_details(self, details: str) -> None:
-        self.details = details
-
-    def set_trailing_metadata(self, trailing_metadata: list[tuple[str, str]]) -> None:
-        self.trailing = trailing_metadata
 
 
 @pytest.fixture

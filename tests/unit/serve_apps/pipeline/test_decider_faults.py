@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_decider import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
+from tests.worlds.gateway.decisions import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
 from tests.worlds.gateway.fakes import FakeLog
 from tests.worlds.gateway.world import World, canary, champion, gateway, settled
 from windvane.cluster.decision_log.record import Decision

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.worlds.bundles import SPEC
+from tests.worlds.bundles import SPEC, spec_of
 from windvane.cluster.decision_log.grounds import Grounds
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import Unavailable
@@ -54,16 +54,6 @@ def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: 
     actions_taken = [ActionTaken(action, action, (), ALLOWED) for action in actions]
     parts: Any = (None, "champion", version, rows)
     return Scored(*parts, encoded, np.zeros(len(rows)), actions_taken)
-
-
-def spec_of(*, adverse: bool = False, counterfactual: bool = False, every: bool = False) -> ModelSpec:
-    document = SPEC.model_dump(mode="json")
-    document["decision"]["actions"][1]["adverse"] = adverse
-    for feature in document["features"]:
-        feature |= {"reason": {"raises": feature["name"]}, "mutable": True}
-    document["explanation"] = {"counterfactual": counterfactual}
-    document["serving"]["explanations"] = "always" if every else "requested"
-    return ModelSpec.model_validate(document)
 
 
 def take(given: Scored, spec: ModelSpec = SPEC) -> list[Told]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_policy_check import ROW, deciding
+from tests.worlds.gateway.governed import ROW, deciding
 from tests.worlds.gateway.world import SetInForce, champion, gateway
 from tests.worlds.policies import PACKAGED, cedar, rule
 from windvane.cluster.callers.caller import ANYBODY

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
-from tests.unit.serve_apps.protocol.test_tensors import tensors
+from tests.worlds.gateway.tensors import tensors
 from windvane.cluster.errors import Invalid, Malformed
 from windvane.serve_apps.protocol.infer_body import InferBody, read_infer
 from windvane.serve_apps.protocol.tensors import BYTES, Tensor, to_bytes

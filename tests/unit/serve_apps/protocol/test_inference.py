@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_explaining import spec_of
-from tests.worlds.bundles import SPEC
+from tests.worlds.bundles import SPEC, spec_of
 from tests.worlds.gateway.world import NOW
 from windvane.cluster.decision_log.grounds import Grounds, Reason
 from windvane.cluster.errors import Invalid

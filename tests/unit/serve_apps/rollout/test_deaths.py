@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.rollout.test_controller import world
-from tests.worlds.rollout.world import MODEL, Killed, Killer, Report, World
+from tests.worlds.rollout.world import MODEL, Killed, Killer, Report, World, deployed
 from windvane.cluster.errors import Conflict
 from windvane.serve_apps.rollout.rollout_record import RETURNED, Rollout
 
@@ -114,11 +113,11 @@ def _retry(made: World, verb: Callable[[], object]) -> None:
 @pytest.mark.parametrize("story", [promoted, failed, undone, undone_under_a_candidate, approved, rejected])
 def test_a_tick_killed_between_any_two_effects_is_simply_run_again(story: Callable[[World], None]) -> None:
     plan = PLANS.get(story)
-    calm = world(plan=plan)
+    calm = deployed(plan=plan)
     story(calm)
     total = calm.killer.effects
     assert total > 20
-    known = world(plan=plan)
+    known = deployed(plan=plan)
     KNOWN.get(story, lambda _: None)(known)
     for at in range(known.killer.effects + 1, total + 1):
         shaken = World(Killer(at), plan)
@@ -152,7 +151,7 @@ def _summary(made: World) -> dict[str, Any]:
 
 
 def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     made.until("step", 0)
     made.now += timedelta(seconds=90)
@@ -173,7 +172,7 @@ def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
 
 
 def test_a_replica_that_joins_late_does_not_stop_a_phase_in_force() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("step", 0)
     made.switchboard.replicas["c"] = Report(0, frozenset())

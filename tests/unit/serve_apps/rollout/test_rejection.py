@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.unit.serve_apps.rollout.test_approval import approve, started, world
+from tests.worlds.rollout.approvals import approve, started, world
 from tests.worlds.rollout.world import MODEL, Killed
 from windvane.cluster.errors import Invalid
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_explaining import spec_of
-from tests.worlds.bundles import make_bundle
+from tests.worlds.bundles import make_bundle, spec_of
 from tests.worlds.gateway.conformity import Conformity
 from tests.worlds.gateway.world import DECIDE, FEATURES, World, champion, gateway
 from windvane.serve_apps.admin.openapi.document import document

@@ -4,11 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
-from tests.unit.serve_apps.admin.openapi.test_openapi import api_of
-from tests.unit.serve_apps.admin.openapi.test_openapi import conformity as conformity
-from tests.unit.serve_apps.admin.openapi.test_openapi import endpoint as endpoint
-from tests.unit.serve_apps.admin.openapi.test_openapi import whole as whole
+from tests.worlds.admin.api import api_of
 from tests.worlds.admin.world import AdminWorld
 from tests.worlds.callers.keys import BOSS as OWNER
 from tests.worlds.gateway.conformity import Conformity

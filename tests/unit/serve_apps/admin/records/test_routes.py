@@ -14,10 +14,10 @@ import pyarrow.parquet
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
 from tests.worlds.admin.world import AdminWorld, ControlClient
 from tests.worlds.callers.keys import BOSS, knowing
 from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.grpc_context import FakeContext
 from tests.worlds.gateway.world import Reply
 from tests.worlds.log.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
 from tests.worlds.log.vault import open_vault

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_explaining import spec_of
-from tests.worlds.bundles import make_bundle
+from tests.worlds.bundles import make_bundle, spec_of
 from windvane.cluster.decision_log.grounds import Counterfactual, NoneFound
 from windvane.cluster.errors import Unavailable
 from windvane.configs.schema import ModelSpec
