@@ -440,7 +440,7 @@ def test_the_command_line_is_told_why_it_may_not(endpoints: Place, tmp_path: Pat
         (signed()[:-4] + b"AAAA", "signature is not its issuer's"),
         (issuer.token(said(roles=["boss"]), FORGED, jku="http://127.0.0.1:9/jwks.json"), "signature is not"),
         (issuer.token(said(), kid="../../../../dev/null"), "has not published (kid)"),
-        (jwt.encode(said(), None, "none", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
+        (jwt.encode(said(), "", "none", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
         (jwt.encode(said(), issuer.jwk()["x"], "HS256", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
         (issuer.token(said(), issuer.private_key("RS256"), "RS256"), "not signed with ES256 (alg)"),
         (b"wv_" + b"A" * 43, "not known here"),

@@ -60,9 +60,9 @@ def rows_of(features: Sequence[Feature], n: int, seed: int) -> NDArray[np.float3
         low = 0.0 if feature.min is None else feature.min
         column = random.uniform(low, low + 100.0 if feature.max is None else feature.max, n)
         if feature.type == "category":
-            column = FIRST_CATEGORY + random.integers(0, len(feature.categories), n)
+            column = FIRST_CATEGORY + random.integers(0, len(feature.categories), n).astype(np.float64)
         elif feature.type == "boolean":
-            column = random.random(n) < 0.5
+            column = (random.random(n) < 0.5).astype(np.float64)
         elif feature.type == "integer":
             column = np.floor(column)
         absent = MISSING if feature.type == "category" else np.nan

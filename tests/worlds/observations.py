@@ -46,7 +46,7 @@ def tally() -> Tally:
 
 def count(into: Tally, day: float, given: np.ndarray, version: int = 1, revision: int = 1) -> None:
     n = len(given)
-    times = day * DAY + np.arange(n, dtype=np.float64)
+    times = (day * DAY + np.arange(n, dtype=np.float64)).tolist()
     into.add(version, revision, "champion", given, RNG.beta(2, 5, n), times, ["hold"] * n, [2.0] * n)
 
 

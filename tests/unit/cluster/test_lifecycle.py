@@ -9,9 +9,11 @@ import pytest
 from tests.worlds.machines import FINE
 from windvane.cluster import lifecycle
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.host import machine
 from windvane.cluster.host.machine import Machine
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.lifecycle import Progress, down, up
+from windvane.cluster.runtime import ray_head
 from windvane.cluster.runtime.head_record import Head
 from windvane.cluster.runtime.serve_apps_api import CONTROL
 from windvane.configs.load import load_settings
@@ -75,9 +77,9 @@ class Heads:
 @pytest.fixture
 def heads(monkeypatch: pytest.MonkeyPatch) -> Heads:
     found = Heads()
-    monkeypatch.setattr(lifecycle.ray_head, "start", found.start)
-    monkeypatch.setattr(lifecycle.ray_head, "end", found.end)
-    monkeypatch.setattr(lifecycle.machine, "look", lambda _: found.machine)
+    monkeypatch.setattr(ray_head, "start", found.start)
+    monkeypatch.setattr(ray_head, "end", found.end)
+    monkeypatch.setattr(machine, "look", lambda _: found.machine)
     monkeypatch.setattr(lifecycle, "ServeApplications", found.applications)
     monkeypatch.setattr(httpx, "get", found.health)
     return found

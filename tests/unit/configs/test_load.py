@@ -1,5 +1,6 @@
 """Settings from a made-up environment, models from made-up files, complaints word by word."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -295,8 +296,8 @@ def test_the_overlay_is_laid_over_field_by_field_and_lists_are_replaced(models: 
     overlay.mkdir(parents=True)
     (overlay / "churn.yaml").write_text("rollout: {bake: 5s, steps: [{weight: 1.0, min_duration: 3s}]}\n")
     plan = load_model("churn", settings_for(models, WINDVANE_OVERLAY="quick")).rollout
-    assert (plan.min_outcomes, plan.bake.total_seconds(), len(plan.steps)) == (50, 5.0, 1)
-    assert load_model("churn", settings_for(models)).rollout.bake.total_seconds() == 3600.0
+    assert (plan.min_outcomes, plan.bake, len(plan.steps)) == (50, timedelta(seconds=5), 1)
+    assert load_model("churn", settings_for(models)).rollout.bake == timedelta(hours=1)
 
 
 def test_a_fault_of_the_overlay_is_blamed_on_the_overlay(models: Path) -> None:

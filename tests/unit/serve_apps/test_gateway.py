@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway.world import SPEC
+from tests.worlds.bundles import SPEC
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.configs.schema import ModelSpec
@@ -31,7 +31,8 @@ def test_nobody_waits_longer_for_a_place_than_leaves_time_for_an_answer() -> Non
 def test_a_replica_that_cannot_decide_any_more_is_seen_and_replaced_within_seconds() -> None:
     options = options_of(spec(50.0).serving)
     assert options["health_check_period_s"] <= 2.0
-    check_health = Gateway.func_or_class.check_health
+    deployment: Any = Gateway
+    check_health = deployment.func_or_class.check_health
     check_health(SimpleNamespace(_replica=None))  # Serve asks before the app is there
 
     def gone() -> None:

@@ -333,7 +333,7 @@ def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(
         await send({"type": "http.response.body", "body": b""})
 
     [middleware] = ingress.middlewares()
-    front = middleware.cls(serve)
+    front = middleware.cls(serve, *middleware.args, **middleware.kwargs)
 
     async def decide() -> int:
         return (await call(front, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status

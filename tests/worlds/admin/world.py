@@ -145,7 +145,7 @@ class ControlClient(Client):
         self._parts = {
             "model_admin": model_admin,
             "route_auth": route_auth or RouteAuth(knowing(), RefusalLog(lambda _: None)),
-            "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
+            "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: False, Authenticator()),  # the boss stays known
             "admin_policy": governed.admin_policy,
             "policies": governed.policies,
             "consents": governed.consents,

@@ -1,7 +1,10 @@
 """Tensors of every datatype and shape."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor
 
@@ -20,3 +23,9 @@ def tensors(draw: st.DrawFn) -> Tensor:
     raw = draw(st.binary(min_size=size, max_size=size))
     values = np.frombuffer(raw, np.uint8) % 2 if datatype == "BOOL" else np.frombuffer(raw, dtype)
     return Tensor("x", datatype, shape, values.astype(dtype))
+
+
+def numbers(tensor: Tensor) -> NDArray[Any]:
+    """The values of a tensor that holds no texts."""
+    assert isinstance(tensor.values, np.ndarray)
+    return tensor.values

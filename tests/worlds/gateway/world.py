@@ -13,7 +13,7 @@ from tests.worlds.callers.keys import TESTER, knowing
 from tests.worlds.gateway.fakes import FakeCounts, FakeLog
 from tests.worlds.policies import PACKAGED
 from windvane.cluster.callers.authenticator import Authenticator
-from windvane.cluster.decision_log.record import Decision, Outcome, Shadow
+from windvane.cluster.decision_log.record import Decision, Outcome, Shadow, Value
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
@@ -30,7 +30,7 @@ from windvane.serve_apps.traffic.router import Arm, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 NOW = 1_800_000_000.0
-FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
+FEATURES: dict[str, Value] = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
 MODEL = "/v2/models/trips"
 READY, DECIDE, OUTCOMES = f"{MODEL}/ready", f"{MODEL}/decide", f"{MODEL}/outcomes"
 T = TypeVar("T")

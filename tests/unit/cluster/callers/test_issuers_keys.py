@@ -8,6 +8,7 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ def test_keys_that_prove_nothing_are_left_out() -> None:
     """A secret, a private key that got out, one for encryption, one too short, one that is broken."""
     short = rsa.generate_private_key(65537, 1024).public_key()
     short_jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(short)) | {"kid": "short"}
-    private = json.loads(jwt.algorithms.ECAlgorithm(jwt.algorithms.hashes.SHA256).to_jwk(private_key("ES256", 2)))
+    private = json.loads(jwt.algorithms.ECAlgorithm(hashes.SHA256).to_jwk(private_key("ES256", 2)))
     bad = [
         {"kty": "oct", "k": "c2VjcmV0", "kid": "oct", "alg": "ES256"},
         private | {"kid": "private"},

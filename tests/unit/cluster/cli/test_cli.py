@@ -18,7 +18,7 @@ from tests.worlds.shell import Shell, sentence_of
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up
 from windvane.cluster import lifecycle
-from windvane.cluster.cli import decisions, main, operate
+from windvane.cluster.cli import decisions, main
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Invalid, Problem, Unavailable
 from windvane.cluster.runtime import addresses
@@ -231,7 +231,7 @@ def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch)
         ran.append(command[1:])
         return SimpleNamespace(returncode=3)
 
-    monkeypatch.setattr(operate.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     assert down("demo", "--full", "--keep").exit_code == 3
     assert ran == [["-m", "windvane.examples.demo", "--full", "--keep"]]
 

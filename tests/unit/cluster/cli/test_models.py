@@ -1,6 +1,7 @@
 """The command line from a declaration to a served model and back: init, validate, train, deploy, undeploy."""
 
 import os
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,7 +61,7 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
     assert "flights.csv: no such file, folder or match" in sentence_of(up("train", MODEL))
     assert not jobs.requests, "what a job would find after a minute is said at once"
     (up.models / "flights.csv").write_text(FLIGHTS)
-    monkeypatch.setattr(models.uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
+    monkeypatch.setattr(uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
     shown = up.says("train", MODEL, "--until", "2013-03-01", "--override-gate")
     assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nFAILED: out of memory\n"
     (request,) = jobs.requests.values()

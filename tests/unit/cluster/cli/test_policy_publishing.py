@@ -77,7 +77,9 @@ def folder(tmp_path: Path) -> Path:
 def test_a_set_is_asked_for_and_withdrawn_and_both_are_told(shell: Shell, folder: Path) -> None:
     asked = shell("publish", str(folder), "--reason", "freeze")
     assert asked.exit_code == 0, asked.output
-    version = shell.library.register().proposal.version  # type: ignore[union-attr]
+    proposal = shell.library.register().proposal
+    assert proposal is not None
+    version = proposal.version
     assert f"`windvane policy approve {version[:12]}`" in asked.stdout
     assert f"{version[:12]}" in shell("status").stdout
     mine = shell("approve", version)

@@ -33,7 +33,7 @@ def found(condition: str) -> frozenset[int] | None:
     ],
 )
 def test_the_numbers_that_a_risk_is_compared_with(condition: str, numbers: set[int]) -> None:
-    assert found(condition) == numbers
+    assert found(condition) == frozenset(numbers)
 
 
 @pytest.mark.parametrize(

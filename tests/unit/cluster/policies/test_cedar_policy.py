@@ -88,11 +88,11 @@ def test_a_context_of_the_wrong_type_denies(context: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "caller",
     [
-        replace(CLIENT, name=7),
-        replace(CLIENT, roles=["client"]),
-        replace(CLIENT, roles="client"),
-        replace(CLIENT, models="credit"),
-        replace(CLIENT, models=frozenset({1})),
+        replace(CLIENT, name=7),  # type: ignore[arg-type]
+        replace(CLIENT, roles=["client"]),  # type: ignore[arg-type]
+        replace(CLIENT, roles="client"),  # type: ignore[arg-type]
+        replace(CLIENT, models="credit"),  # type: ignore[arg-type]
+        replace(CLIENT, models=frozenset({1})),  # type: ignore[arg-type]
         None,
     ],
 )
@@ -227,7 +227,7 @@ def test_a_risk_that_cedar_cannot_hold_is_not_answered_for_by_one_that_it_can() 
 
 def test_each_models_own_limit_counts(policy: CedarPolicy) -> None:
     lower = Mandate("credit", actions=frozenset({"approve"}), refer_from_ppm=10)
-    asked = {"purpose": "lending", "action": "approve", "risk_ppm": 20}
+    asked: dict[str, bool | int | str] = {"purpose": "lending", "action": "approve", "risk_ppm": 20}
     assert policy.judge(Request(CLIENT, "act", CREDIT, asked)).outcome == "allow"
     assert policy.judge(Request(CLIENT, "act", lower, asked)).outcome == "refer"
 

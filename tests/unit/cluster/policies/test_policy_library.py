@@ -50,8 +50,9 @@ def test_a_set_goes_from_proposal_to_in_force_and_all_of_it_is_told(library: Pol
     library.propose(OTHER, "ann", "simpler", NOW, second_person=True)
     assert library.hashes() == {"in_force": PACKAGED.version, "proposed": OTHER.version}
     assert library.in_force() is not None
-    assert library.register().live is not None
-    assert library.register().live.version == PACKAGED.version  # type: ignore[union-attr]
+    live = library.register().live
+    assert live is not None
+    assert live.version == PACKAGED.version
     with pytest.raises(Forbidden):
         library.approve(OTHER.version, "ann", "looked at", NOW)
     library.approve(OTHER.version[:12], "bob", "looked at", NOW)
@@ -121,8 +122,9 @@ def test_whoever_is_second_to_save_decides_anew(
     monkeypatch.setattr(store, "put", slower)
     with pytest.raises(Conflict, match="bob proposed"):
         library.propose(OTHER, "ann", "simpler", NOW, second_person=True)
-    assert library.register().proposal is not None
-    assert library.register().proposal.requested_by == "bob"  # type: ignore[union-attr]
+    proposal = library.register().proposal
+    assert proposal is not None
+    assert proposal.requested_by == "bob"
 
 
 def test_a_prefix_that_is_too_short_or_of_no_set_is_refused(library: PolicyLibrary) -> None:

@@ -33,7 +33,7 @@ def count(into: Tally, rows: np.ndarray) -> None:
     for version in (1, 2):
         of = rows[VERSIONS[rows] == version]
         actions, latencies = [ACTIONS[i] for i in of], [LATENCIES[i] for i in of]
-        into.add(version, 4, "champion", ROWS[of], SCORES[of], TIMES[of], actions, latencies)
+        into.add(version, 4, "champion", ROWS[of], SCORES[of], TIMES[of].tolist(), actions, latencies)
     into.denied("consent", len(rows))
 
 
@@ -43,7 +43,7 @@ def seen(merged: Merged) -> dict[object, object]:
         for key, c in merged.windows.items()
     }
     traffic = {key: (c.decisions, c.errors, dict(c.actions), c.latency.tolist()) for key, c in merged.traffic.items()}
-    rest = {"shadows": merged.shadows, "dropped": merged.dropped, "denied": merged.denied}
+    rest: dict[object, object] = {"shadows": merged.shadows, "dropped": merged.dropped, "denied": merged.denied}
     return {"windows": windows, "traffic": traffic, **rest}
 
 
@@ -105,17 +105,17 @@ def test_a_drained_tally_starts_again_from_nothing() -> None:
 def test_rows_may_be_reused_by_the_caller_after_adding() -> None:
     one = tally()
     rows = ROWS[:8].copy()
-    one.add(1, 1, "champion", rows, SCORES[:8], TIMES[:8], ACTIONS[:8], LATENCIES[:8])
+    one.add(1, 1, "champion", rows, SCORES[:8], TIMES[:8].tolist(), ACTIONS[:8], LATENCIES[:8])
     rows[:] = np.nan
     merged = Merged("delay")
     merged.add(one.drain())
     features = sum(c.features for c in merged.windows.values())  # type: ignore[misc]
-    assert features.tolist() == np.concatenate(PROFILE.bins(ROWS[:8])).tolist()
+    assert np.asarray(features).tolist() == np.concatenate(PROFILE.bins(ROWS[:8])).tolist()
 
 
 def test_a_version_without_profile_is_counted_without_features() -> None:
     one = Tally("delay", {}, DAY)
-    one.add(9, 1, "candidate", ROWS[:5], SCORES[:5], np.zeros(5), ACTIONS[:5], LATENCIES[:5])
+    one.add(9, 1, "candidate", ROWS[:5], SCORES[:5], [0.0] * 5, ACTIONS[:5], LATENCIES[:5])
     merged = Merged("delay")
     merged.add(one.drain())
     assert merged.windows[(9, 0)].features is None
@@ -126,10 +126,10 @@ def test_a_version_without_profile_is_counted_without_features() -> None:
 def test_a_profile_that_comes_later_counts_from_then_on() -> None:
     profiles: dict[int, Profile] = {}
     one = Tally("delay", profiles, DAY)
-    one.add(1, 1, "champion", ROWS[:5], SCORES[:5], np.zeros(5), ACTIONS[:5], LATENCIES[:5])
+    one.add(1, 1, "champion", ROWS[:5], SCORES[:5], [0.0] * 5, ACTIONS[:5], LATENCIES[:5])
     first = one.drain()
     profiles[1] = PROFILE
-    one.add(1, 1, "champion", ROWS[5:9], SCORES[5:9], np.zeros(4), ACTIONS[5:9], LATENCIES[5:9])
+    one.add(1, 1, "champion", ROWS[5:9], SCORES[5:9], [0.0] * 4, ACTIONS[5:9], LATENCIES[5:9])
     merged = Merged("delay")
     merged.add(first)
     merged.add(one.drain())
@@ -155,7 +155,7 @@ def test_errors_shadows_and_drops_are_counted() -> None:
 def test_old_windows_are_forgotten() -> None:
     one = tally()
     times = np.arange(500) * DAY
-    one.add(1, 1, "champion", ROWS[:500], SCORES[:500], times, ACTIONS[:500], LATENCIES[:500])
+    one.add(1, 1, "champion", ROWS[:500], SCORES[:500], times.tolist(), ACTIONS[:500], LATENCIES[:500])
     merged = Merged("delay")
     merged.add(one.drain())
     assert sorted(window for _, window in merged.windows) == list(range(100, 500))

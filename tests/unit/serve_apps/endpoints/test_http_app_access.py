@@ -39,7 +39,7 @@ def test_without_a_key_nothing_is_answered_or_told(closed: World, method: str, p
         assert reply.status == 401
         assert reply.headers["www-authenticate"].startswith('Bearer realm="windvane"')
         assert b"There is nothing" not in reply.body
-    assert closed.decisions == closed.outcomes == []
+    assert (closed.decisions, closed.outcomes) == ([], [])
 
 
 @pytest.mark.parametrize(("method", "path"), EVERYTHING)

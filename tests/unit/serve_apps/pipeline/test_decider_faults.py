@@ -134,7 +134,7 @@ def test_a_candidate_that_breaks_in_any_way_is_counted_and_the_champion_answers(
 
     with gateway({**versions, 2: Breaking()}, canary(), tmp_path) as world:
         [[answer]] = ask(world, [Question(CANDIDATE_UNITS[0], ROW, explain=explain)])  # type: ignore[misc]
-        assert (answer.version, answer.arm) == (1, "fallback")  # type: ignore[union-attr]
+        assert (answer.version, answer.arm) == (1, "fallback")
         assert world.counts.errors == [(2, 2, 1, "candidate")]
         assert "LookupError" in caplog.text
 

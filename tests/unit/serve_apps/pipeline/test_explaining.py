@@ -52,8 +52,8 @@ def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: 
     rows = [Row(PLAIN, place, Question("s", (), explain=asked), 0) for place, asked in enumerate(explain)]
     actions = ["warn" if place in adverse else "keep" for place in range(len(rows))]
     actions_taken = [ActionTaken(action, action, (), ALLOWED) for action in actions]
-    parts: Any = (None, "champion", version, rows)
-    return Scored(*parts, encoded, np.zeros(len(rows)), actions_taken)
+    loaded: Any = version
+    return Scored(PLAIN, "champion", loaded, rows, encoded, np.zeros(len(rows)), actions_taken)
 
 
 def take(given: Scored, spec: ModelSpec = SPEC) -> list[Told]:

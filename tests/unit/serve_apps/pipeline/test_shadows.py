@@ -23,7 +23,7 @@ def version(number: int) -> Any:
 
 def answered(by: int, rows: int, start: int = 0, broken: int | None = None) -> Answered:
     split = canary(shadows=(2, 1))
-    held = {number: BrokenVersion(number) if number == broken else version(number) for number in (1, 2)}
+    held: dict[int, Any] = {number: BrokenVersion(number) if number == broken else version(number) for number in (1, 2)}
     ids = [f"d{place}" for place in range(start, start + rows)]
     return Answered(
         InForce(split, Router(split), held), by, ids, [(float(place),) for place in range(start, start + rows)]
@@ -69,9 +69,14 @@ def test_a_shadow_that_cannot_score_is_counted_and_the_others_go_on() -> None:
     assert [shadow.version for shadow in log.of(Shadow)] == [1]
 
 
-def test_whatever_a_shadow_raises_its_rows_are_counted_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_whatever_a_shadow_raises_its_rows_are_counted_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> float:
+        return 1 / 0
+
     offer = answered(7, CHUNK + 2)
-    offer.in_force.versions[2].score = lambda _: 1 / 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(offer.in_force.versions[2], "score", broken)
     log, counts = work(offer, answered(7, 1, start=100))
     assert counts.errors[0] == (2, 2, CHUNK, "shadow")
     assert counts.drops == [(2, CHUNK + 2)]

@@ -195,7 +195,7 @@ def test_a_fresher_candidate_waits_for_what_is_proven() -> None:
 
 
 @pytest.mark.parametrize("kind", ["rollout", "split"])
-def test_a_start_that_meets_a_tick_tells_one_truth(kind: str) -> None:
+def test_a_start_that_meets_a_tick_tells_one_truth(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop ticks five times a second: it may take the new record up before the call that wrote it goes on."""
     made = deployed()
     candidate = made.register("candidate")
@@ -204,11 +204,11 @@ def test_a_start_that_meets_a_tick_tells_one_truth(kind: str) -> None:
     def and_a_tick_comes(of: str, *rest: Any) -> int:
         saved: int = put(of, *rest)
         if of == kind:
-            made.store.put = put  # type: ignore[method-assign]
+            monkeypatch.undo()
             made.controller.tick(MODEL, made.now)
         return saved
 
-    made.store.put = and_a_tick_comes  # type: ignore[method-assign]
+    monkeypatch.setattr(made.store, "put", and_a_tick_comes)
     started = made.controller.start(MODEL, candidate, made.now, "the demo", by="ada")
     assert (started.candidate, started.phase) == (candidate, "shadow")
     assert made.split().shadows == (candidate,)

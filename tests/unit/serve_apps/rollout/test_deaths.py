@@ -70,11 +70,18 @@ def _undo(made: World) -> None:
         assert "was taken back before (operator undid it: customers complain" in str(error)  # noqa: PT017
 
 
+Story = Callable[[World], None]
 GATED = {"approval": "required", "steps": [{"weight": 0.1, "min_duration": "600s"}, {"weight": 1.0}]}
 
 
-KNOWN = {undone: taken_over, undone_under_a_candidate: taken_over}  # how a story begins that another one is killed in
-PLANS = {approved: GATED, rejected: GATED}  # a first step that is still running when the story ends
+KNOWN: dict[Story, Story] = {
+    undone: taken_over,
+    undone_under_a_candidate: taken_over,
+}  # how a story begins that another one is killed in
+PLANS: dict[Story, dict[str, Any]] = {
+    approved: GATED,
+    rejected: GATED,
+}  # a first step that is still running when the story ends
 
 
 def _tick_through(made: World, reached: Callable[[Rollout], bool]) -> None:
@@ -118,7 +125,8 @@ def test_a_tick_killed_between_any_two_effects_is_simply_run_again(story: Callab
     total = calm.killer.effects
     assert total > 20
     known = deployed(plan=plan)
-    KNOWN.get(story, lambda _: None)(known)
+    if story in KNOWN:
+        KNOWN[story](known)
     for at in range(known.killer.effects + 1, total + 1):
         shaken = World(Killer(at), plan)
         _retry(shaken, lambda shaken=shaken: shaken.tick())  # type: ignore[misc]
@@ -150,7 +158,7 @@ def _summary(made: World) -> dict[str, Any]:
     }
 
 
-def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
+def test_two_controllers_at_once_never_revive_what_one_took_back(monkeypatch: pytest.MonkeyPatch) -> None:
     made = deployed()
     candidate = made.retrained()
     made.until("step", 0)
@@ -159,11 +167,11 @@ def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
     real = made.evidence.evidence
 
     def interrupted(*asked: Any) -> Any:
-        made.evidence.evidence = real  # type: ignore[method-assign]
+        monkeypatch.undo()
         made.controller.abort(MODEL, made.now, "by another process in the middle of this tick")
         return real(*asked)
 
-    made.evidence.evidence = interrupted  # type: ignore[method-assign]
+    monkeypatch.setattr(made.evidence, "evidence", interrupted)
     with pytest.raises(Conflict):
         stale.tick(MODEL, made.now)
     assert made.weight(candidate) == 0.0

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from ray.exceptions import RayTaskError
 
-from tests.worlds.gateway.world import SPEC, champion
+from tests.worlds.bundles import SPEC
+from tests.worlds.gateway.world import champion
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.monitoring import ray_monitor
 from windvane.serve_apps.rollout.ports import Displaced

@@ -26,7 +26,7 @@ def become(true: Callable[[], bool]) -> None:
         assert time.monotonic() < end, "it never became true"
 
 
-def test_a_monitor_that_does_not_answer_delays_no_other_model_s_rollback() -> None:
+def test_a_monitor_that_does_not_answer_delays_no_other_model_s_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread that rolled all models in turn gave each of them its ten seconds of a silent monitor."""
     silent, ill = World(), World()
     asked, answers = threading.Event(), threading.Event()
@@ -41,7 +41,7 @@ def test_a_monitor_that_does_not_answer_delays_no_other_model_s_rollback() -> No
         assert answers.wait(10.0)
         return real(*arguments)
 
-    silent.evidence.evidence = evidence  # type: ignore[method-assign]
+    monkeypatch.setattr(silent.evidence, "evidence", evidence)
     ill.evidence.errors = 500
     worlds = {"silent": silent, "ill": ill}
     with ModelTicks("rollout", lambda spec, _: worlds[spec.name].tick(), most_at_once=2) as ticks:
@@ -119,7 +119,7 @@ def test_one_model_s_trouble_is_told_and_the_others_go_on() -> None:
 
 def test_a_tick_that_does_not_end_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     clock, going_on = [0.0], threading.Event()
-    with ModelTicks("rollout", lambda *_: going_on.wait(10.0), ticks=lambda: clock[0]) as ticks:  # type: ignore[arg-type]
+    with ModelTicks("rollout", lambda *_: going_on.wait(10.0), ticks=lambda: clock[0]) as ticks:
         ticks.begin(named(MODEL))
         clock[0] = LONG_SECONDS
         ticks.begin(named(MODEL))

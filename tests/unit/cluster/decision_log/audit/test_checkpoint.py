@@ -95,7 +95,7 @@ def under_a_borrowed_name(found: list[bytes], at: int) -> list[bytes]:
 )
 def test_whatever_is_done_to_one_it_is_named(tamper: Callable[[list[bytes], int], list[bytes]], at: int) -> None:
     found = faults(tamper(lines(*GROWING), at))
-    kinds = {dropped: "missing", doubled: "reordered", exchanged: "missing"}
+    kinds: dict[object, str] = {dropped: "missing", doubled: "reordered", exchanged: "missing"}
     number = at + 2 if tamper is doubled else at + 1
     assert found[0] == (kinds.get(tamper, "forged"), f"checkpoint {number}")
 

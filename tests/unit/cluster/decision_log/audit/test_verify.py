@@ -221,9 +221,9 @@ def test_a_torn_tail_is_a_notice_and_damage_before_whole_groups_a_fault(tmp_path
     third.write(decision("e2"))
     third.writer.roll(now=True)
     name = next(name for name in names(third) if third.live(name).exists())
-    content = bytearray(third.live(name).read_bytes())
-    content[start(bytes(content)) + 20] ^= 1
-    third.live(name).write_bytes(content)
+    damaged = bytearray(third.live(name).read_bytes())
+    damaged[start(bytes(damaged)) + 20] ^= 1
+    third.live(name).write_bytes(damaged)
     world.seal()
     assert [(fault.kind, fault.place) for fault in world.verify().faults] == [("damaged", f"{LOG}/{name}")]
 

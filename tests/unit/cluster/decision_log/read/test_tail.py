@@ -150,7 +150,7 @@ def test_since_leaves_out_what_is_older_live_and_sealed(tmp_path: Path) -> None:
 
 def test_a_record_larger_than_a_chunk_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail_module, "CHUNK_BYTES", 256)
-    big = outcome("d1", **{f"kpi_{n}": float(n) for n in range(200)})
+    big = outcome("d1", True, 11.0, **{f"kpi_{n}": float(n) for n in range(200)})
     written(tmp_path, big, decision("d2"))
     assert Tail(tmp_path).read() == [big, decision("d2")]
 

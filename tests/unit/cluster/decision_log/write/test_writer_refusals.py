@@ -416,7 +416,7 @@ def test_a_writer_says_while_its_disk_is_full_and_finds_room_again_without_being
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    async def until(is_writable: bool) -> None:
+    async def until(writer: Writer, is_writable: bool) -> None:
         while True:
             try:
                 writer.demand_writable()
@@ -430,20 +430,18 @@ def test_a_writer_says_while_its_disk_is_full_and_finds_room_again_without_being
             await asyncio.sleep(0.001)
 
     async def scene() -> None:
-        nonlocal writer
         async with open_writer(tmp_path, durability, probe_seconds=0.001) as writer:
             with monkeypatch.context() as patch:
                 patch.setattr(disk, "write_whole", full)
                 writer.append(decision("refused"))
                 with suppress(Unavailable):
                     await writer.commit(alone=alone)
-                await until(is_writable=False)
+                await until(writer, is_writable=False)
                 writer.demand_open()  # it need not be replaced: another would have no room either
-            await until(is_writable=True)
+            await until(writer, is_writable=True)
             writer.append(decision("after"))
             await writer.commit(alone=alone)
 
-    writer: Any = None
     asyncio.run(scene())
     assert records(tmp_path) == [decision("after")]
 
