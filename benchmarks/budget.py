@@ -54,6 +54,7 @@ from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Router, Split
 from windvane.serve_apps.versions.loaded_version import load_version
+from windvane.serve_apps.versions.predictor import load_predictor
 from windvane.serve_apps.versions.thresholds import Thresholds
 
 SHAPES = ((1, 1), (8, 1), (64, 1), (1, 256))  # requests at once, rows of each
@@ -127,7 +128,7 @@ class Budget:
 
     def bodies(self, rows: int) -> list[bytes]:
         """What is sent, with a purpose where one is needed."""
-        return model.bodies(rows, **({"purpose": model.PURPOSE} if self.spec.purposes else {}))
+        return model.bodies(rows, purpose=model.PURPOSE) if self.spec.purposes else model.bodies(rows)
 
     async def ask(self, body: bytes) -> None:
         """One request through the endpoint."""
@@ -163,21 +164,24 @@ class Budget:
         n = requests * rows
         protocol, router, thresholds = Decide(self.spec), Router(SPLIT), Thresholds(self.spec.decision)
         sent = self.bodies(rows)
-        batches = [
-            [protocol.decode(next(s), 0.0)[0] for _ in range(requests)] for s in [cycle(sent)] for _ in range(40)
-        ]
-        questions = [[question for request in batch for question in request] for batch in batches]
+        bodies = cycle(sent)
+        batches = [[protocol.decode(next(bodies), 0.0) for _ in range(requests)] for _ in range(40)]
+        questions = [[question for request in batch for question in request.questions] for batch in batches]
         records = [[question.row for question in batch] for batch in questions]
         encoded = [self.version.encoder.rows(batch) for batch in records]
         scored = [self.version.score(batch)[1] for batch in records]
         answered = [made.answers(scores.tolist()) for scores in scored]
-        many = rows > 1
         basis = self.policy_check.bases(ANYBODY, questions[0])[0]
         tally = Tally(self.spec.name, self.profiles, 86_400.0)
 
+        def reply(batch: Any) -> None:
+            requests_, answers = batch
+            for place, request in enumerate(requests_):
+                protocol.encode(request, answers[place * rows : (place + 1) * rows])
+
         def count(batch: Any) -> None:
             rows_, scores = batch
-            tally.add(1, 1, "champion", rows_, scores, scores, ["keep"] * n, [0.5] * n)
+            tally.add(1, 1, "champion", rows_, scores, scores.tolist(), ["keep"] * n, [0.5] * n)
 
         timed: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "decode": (lambda body: [protocol.decode(body, 0.0) for _ in range(requests)], sent),
@@ -186,7 +190,7 @@ class Budget:
                 questions,
             ),
             "encode rows": (self.version.encoder.rows, records),
-            "score": (self.version._predictor.probabilities, encoded),
+            "score": (load_predictor(self.version.bundle).probabilities, encoded),
             "policy before": (
                 lambda batch: [self.policy_check.bases(ANYBODY, batch[at : at + rows]) for at in range(0, n, rows)],
                 questions,
@@ -197,17 +201,14 @@ class Budget:
             ),
             "rule": (lambda scores: thresholds.rule(scores.tolist()), scored),
             "count": (count, list(zip(encoded, scored, strict=True))),
-            "encode reply": (
-                lambda batch: [protocol.encode(batch[at : at + rows], many) for at in range(0, n, rows)],
-                answered,
-            ),
+            "encode reply": (reply, list(zip(batches, answered, strict=True))),
         }
         if explain:
             timed["explain"] = (lambda batch: [tuple(row) for row in self.version.explain(batch).tolist()], encoded)
         explanation = (0.1,) * (1 + model.FEATURES) if explain else None
         both = list(zip(answered, questions, strict=True))
-        plain = [made.decisions(*each, explanation, basis) for each in both]
-        timed["make records"] = (lambda given: made.decisions(*given, explanation, basis), both)
+        plain = [made.decisions(given, asked, explanation, basis) for given, asked in both]
+        timed["make records"] = (lambda each: made.decisions(each[0], each[1], explanation, basis), both)
         timed["encrypt"] = (self.protection.protect_all, plain)
         found = {name: _cpu(work, given) / n for name, (work, given) in timed.items()}
         found["access"] = await self._access(rows) / rows

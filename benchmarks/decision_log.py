@@ -29,7 +29,8 @@ from windvane.cluster.decision_log.vault.key_file import signing_key
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.vault import Vault
-from windvane.cluster.decision_log.write.writer import Durability, Writer
+from windvane.cluster.decision_log.write.segment import Durability
+from windvane.cluster.decision_log.write.writer import Writer
 from windvane.configs.schema import Feature
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
 
@@ -199,7 +200,9 @@ async def follow(root: Path, records: list[Decision], per_second: int) -> None:
 async def label(root: Path, records: list[Decision]) -> None:
     writer = Writer(root, "bench-outcomes", "buffered", asyncio.get_running_loop(), model="bench", features=FEATURES)
     for record in records:
-        writer.append(Outcome(record.decision_id, record.at + 60, record.prediction > 0.5, caller="front-desk"))
+        writer.append(
+            Outcome(record.decision_id, record.at + 60, (record.prediction or 0.0) > 0.5, caller="front-desk")
+        )
     await writer.commit()
     writer.close()
 

@@ -95,9 +95,14 @@ def here(booster: Path, rows: np.ndarray) -> list[Row]:
     return [(name, times[name], float(np.abs(values[name] - wanted).max())) for name in explain]
 
 
+def note(line: str) -> None:
+    """Tell how installing goes, beside the table."""
+    sys.stderr.write(f"{line}\n")
+
+
 def peer(name: str, booster: Path, rows: np.ndarray) -> Row:
     """A package in its own environment; raises Unavailable with the last line of what it says."""
-    python = environments.ensure(PEERS[name], lambda line: sys.stderr.write(line + "\n"))
+    python = environments.ensure(PEERS[name], note)
     batches = (*BATCHES, MANY) if name == "woodelf" else BATCHES
     script = Path(__file__).with_name("peers") / "explain.py"
     with TemporaryDirectory() as folder:

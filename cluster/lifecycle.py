@@ -80,14 +80,14 @@ def _begin(settings: Settings, progress: Progress) -> None:
 def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
     """Deploy control and the models that were deployed before; returns when control answers."""
     with closing(ServeApplications(dashboard, settings)) as applications:
-        _wait(applications.answers, "the Ray dashboard", settings, progress)
+        wait(applications.answers, "the Ray dashboard", settings, progress)
         try:
             applications.deploy_control()
             applications.wait_running(CONTROL, READY_SECONDS, progress)
         except WindvaneError:
             _demand_haproxy(settings)  # Serve says only that its proxy is not there
             raise
-        _wait(lambda: _is_served(settings), "the control app", settings, progress)
+        wait(lambda: is_served(settings), "the control app", settings, progress)
         allow(Path(settings.home))
         for model, digest in deployed_models(SqlStore(settings.store_url)):
             applications.deploy_model(model, digest)
@@ -115,7 +115,7 @@ def _end(settings: Settings, progress: Progress) -> str:
         progress("shutting applications down")
         with closing(ServeApplications(dashboard, settings)) as applications:
             applications.remove_all()
-        _wait(lambda: not _control_answers(settings), "requests in flight", settings, progress, 15.0)
+        wait(lambda: not _control_answers(settings), "requests in flight", settings, progress, 15.0)
     except WindvaneError as error:
         progress(f"going on although Serve did not shut down: {error}")
     if head is None:
@@ -146,7 +146,8 @@ def _demand_haproxy(settings: Settings) -> None:
         haproxy.demand_started(run)
 
 
-def _is_served(settings: Settings) -> bool:
+def is_served(settings: Settings) -> bool:
+    """Whether control answers; raises Unavailable, with the sentence, when our HAProxy was not started."""
     _demand_haproxy(settings)
     return _control_answers(settings)
 
@@ -158,13 +159,14 @@ def _control_answers(settings: Settings) -> bool:
         return False
 
 
-def _wait(
+def wait(
     ready: Callable[[], bool],
     what: str,
     settings: Settings,
     progress: Progress,
     patience_seconds: float = READY_SECONDS,
 ) -> None:
+    """Return once it is ready; raises Unavailable with where to look when that takes too long."""
     deadline = time.monotonic() + patience_seconds
     while not ready():
         if time.monotonic() > deadline:

@@ -35,7 +35,7 @@ class Settings(BaseModel):
     home: str
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    grpc_port: Annotated[int, Field(ge=1, le=65535, default_factory=lambda given: given["port"] + GRPC_OFFSET)]
+    grpc_port: Annotated[int, Field(ge=1, le=65535)] = Field(default_factory=lambda given: given["port"] + GRPC_OFFSET)
     dashboard_port: Annotated[int, Field(ge=1, le=65535)] = 8265
     ray_address: str | None = None  # an existing cluster to attach to; None starts one
     store_url: str

@@ -37,8 +37,8 @@ class Entry:
         before = World(f"{world.name}{LANDED}", spec, world.history, world.start)
         figures_before, run_before = measure(before, LandedTrainer(spec, world.history))
         difference = daily(*answered(world, run)) - daily(*answered(world, run_before))
-        beside = {"beside_before": float(difference.mean()), "beside_before_error": error_of(difference)}
-        return [replace(figures, **beside), figures_before]
+        mean, error = float(difference.mean()), error_of(difference)
+        return [replace(figures, beside_before=mean, beside_before_error=error), figures_before]
 
 
 def entries(seed: int, quick: bool) -> list[Entry]:

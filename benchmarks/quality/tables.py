@@ -109,7 +109,8 @@ def _frame(origin: Origin) -> Any:
         return getattr(sklearn.datasets, f"load_{origin.name}")(as_frame=True).frame
     found = find_spec(origin.package)
     assert found is not None
-    folder = Path(found.submodule_search_locations[0]) / "datasets"  # type: ignore[index]
+    assert found.submodule_search_locations is not None
+    folder = Path(found.submodule_search_locations[0]) / "datasets"
     if origin.package == MODELS:
         path = next((folder / origin.name).glob("*.csv"))
         return pd.read_csv(path, sep=None, engine="python").rename(columns=lambda name: name.strip(" '"))

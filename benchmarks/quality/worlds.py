@@ -34,7 +34,11 @@ def trials(seed: int) -> Iterator[Table]:
     plan, n = rng.integers(0, 3, 3000), rng.integers(0, 10, 3000)
     columns = {"x": pa.array(x), "plan": pa.array(list("abc")).take(pa.array(plan)), "n": pa.array(n.astype(float))}
     labels = _drawn(rng, 2 * x)
-    declared = [_number("x"), {"name": "plan", "type": "category", "categories": list("abc")}, _number("n")]
+    declared: list[dict[str, object]] = [
+        _number("x"),
+        {"name": "plan", "type": "category", "categories": list("abc")},
+        _number("n"),
+    ]
     ok = pa.table({**columns, LABEL: pa.array(labels)})
     yield Table("made/ok", spec_of(declared), ok)
     yield Table("made/sorted", spec_of(declared), ok.sort_by([(LABEL, "ascending")]))

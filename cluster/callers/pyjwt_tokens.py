@@ -5,7 +5,8 @@ anybody could have it ask without end, and it blocks meanwhile. What a token say
 `jwk`, `x5c`) is never looked at, and `kid` is a word to look up, not a path.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -130,7 +131,7 @@ class PyjwtTokens:
         return algorithm, key
 
 
-def tokens_of(issuer: TokenIssuer) -> PyjwtTokens:
+def tokens_of(issuer: TokenIssuer, ticks: Callable[[], float] = time.monotonic) -> PyjwtTokens:
     """The verifier of that issuer's tokens; `start` makes it read the keys."""
 
     def read() -> bytes:
@@ -140,8 +141,8 @@ def tokens_of(issuer: TokenIssuer) -> PyjwtTokens:
         return public_keys(document, issuer.algorithms)
 
     if issuer.keys_are_fetched:
-        return PyjwtTokens(issuer, SigningKeys(read, parse))
-    return PyjwtTokens(issuer, SigningKeys(read, parse, refresh_seconds=FILE_SECONDS))
+        return PyjwtTokens(issuer, SigningKeys(read, parse, ticks))
+    return PyjwtTokens(issuer, SigningKeys(read, parse, ticks, refresh_seconds=FILE_SECONDS))
 
 
 def public_keys(document: bytes, algorithms: Sequence[Algorithm]) -> PublicKeys:

@@ -6,7 +6,7 @@ SQLite's own files are its own affair: `sync` and the names of their folders are
 import os
 from pathlib import Path
 
-_durable_folders: set[Path] = set()  # whose names this process has synced
+durable_folders: set[Path] = set()  # whose names this process has synced
 
 
 def open_file(path: Path, flags: int, mode: int) -> int:
@@ -94,7 +94,7 @@ def make_folder(path: Path) -> None:
     One that is there already may have been made by a process that was killed before it synced the name: each name is
     synced once by every process, up to the first folder that belongs to somebody else.
     """
-    if path in _durable_folders and path.is_dir():
+    if path in durable_folders and path.is_dir():
         return
     if not path.is_dir():
         make_folder(path.parent)
@@ -105,7 +105,7 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
     if path.parent != path and os.access(path.parent, os.R_OK):
         sync_folder(path.parent)
-    _durable_folders.add(path)
+    durable_folders.add(path)
 
 
 def _is_ours(path: Path) -> bool:

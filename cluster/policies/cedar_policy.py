@@ -23,7 +23,7 @@ from windvane.cluster.policies.policy import UNEVALUATED, WHOLE, Closed, Mandate
 from windvane.cluster.policies.policy_replay import Weighed
 from windvane.cluster.policies.policy_set import PolicySet, Rule
 
-_MOST_KEPT = 16_384  # verdicts remembered before all are forgotten: a caller who makes purposes up cannot fill memory
+MOST_KEPT = 16_384  # verdicts remembered before all are forgotten: a caller who makes purposes up cannot fill memory
 _LONGEST_TEXT = 128  # of a text in a key
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class CedarPolicy:
 
     def _keep(self) -> None:
         self._kept += 1
-        if self._kept > _MOST_KEPT:
+        if self._kept > MOST_KEPT:
             self.forget()
             self._kept = 1
 

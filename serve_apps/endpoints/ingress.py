@@ -52,7 +52,7 @@ class LocalReplica:
 
 
 _local_replicas: list[LocalReplica] = []  # of this process; Ray makes the middleware, so nobody could hand it over
-_asked_on: list[asyncio.AbstractEventLoop] = []  # event loops of this process on which Ray asked for the middlewares
+asked_on: list[asyncio.AbstractEventLoop] = []  # event loops of this process on which Ray asked for the middlewares
 
 
 def guard(replica: LocalReplica) -> None:
@@ -68,7 +68,7 @@ def leave(replica: LocalReplica) -> None:
 
 def middlewares() -> list[Middleware]:
     """Middlewares that Ray Serve puts before every application; Ray asks on the loop that uvicorn will have."""
-    _asked_on.append(asyncio.get_running_loop())
+    asked_on.append(asyncio.get_running_loop())
     return [Middleware(Ingress)]
 
 
@@ -77,9 +77,9 @@ def demand_in_front(replica: LocalReplica) -> None:
 
     Otherwise every request would go through Serve: slower, and as many at a time as come.
     """
-    if not _asked_on:
+    if not asked_on:
         raise changed("Ray Serve did not ask this replica's process for RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH")
-    if replica.loop not in _asked_on:
+    if replica.loop not in asked_on:
         raise changed("Ray Serve runs this replica's app on another event loop than uvicorn's")
 
 

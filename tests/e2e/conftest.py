@@ -17,7 +17,7 @@ import pytest
 from tritonclient.http import InferenceServerClientPlugin
 
 from benchmarks.world import World, world
-from tests.worlds import issuer
+from tests.worlds.callers import issuer
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.host.secret_files import bearer
 from windvane.configs.access import FIRST_KEY
@@ -157,7 +157,7 @@ def files_with(folder: Path, text: str) -> list[Path]:
 
 def listening() -> set[int]:
     """The TCP ports that anybody listens on."""
-    return {each.laddr.port for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
+    return {each.laddr[1] for each in psutil.net_connections("tcp") if each.laddr and each.status == psutil.CONN_LISTEN}
 
 
 def as_json(text: str) -> Any:

@@ -22,9 +22,9 @@ from tritonclient.grpc import service_pb2_grpc as stubs
 
 from tests.e2e.conftest import DASHBOARD_PORT, GRPC_PORT, PORT, Place, files_with, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
-from tests.worlds import issuer
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import asked
+from tests.worlds.callers import issuer
+from tests.worlds.gateway.world import asked
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision, Outcome, Record, Value
 from windvane.cluster.runtime import haproxy, head_record, processes
@@ -440,7 +440,7 @@ def test_the_command_line_is_told_why_it_may_not(endpoints: Place, tmp_path: Pat
         (signed()[:-4] + b"AAAA", "signature is not its issuer's"),
         (issuer.token(said(roles=["boss"]), FORGED, jku="http://127.0.0.1:9/jwks.json"), "signature is not"),
         (issuer.token(said(), kid="../../../../dev/null"), "has not published (kid)"),
-        (jwt.encode(said(), None, "none", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
+        (jwt.encode(said(), "", "none", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
         (jwt.encode(said(), issuer.jwk()["x"], "HS256", {"kid": "one"}).encode(), "not signed with ES256 (alg)"),
         (issuer.token(said(), issuer.private_key("RS256"), "RS256"), "not signed with ES256 (alg)"),
         (b"wv_" + b"A" * 43, "not known here"),

@@ -32,7 +32,7 @@ from tests.e2e.people import (
     page,
     windvane,
 )
-from tests.e2e.test_loop import declare
+from tests.e2e.traffic import declare
 from tests.e2e.untrained import register
 from tests.e2e.world import instance, learnt
 from tests.worlds.bundles import make_bundle

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any, TypeAlias
 
 import pytest
 import requests
@@ -16,19 +17,20 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tests.e2e.conftest import Place
 from tests.e2e.untrained import untrained
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import asked
+from tests.worlds.gateway.world import asked
 
 NAME = "conforming"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 PROTOCOL = Path(__file__).parents[3] / "shared" / "oip" / "open_inference_rest.yaml"
 CASES = {"GET": 1_500, "POST": 650}  # on the protocol's file, of an operation and a mode of generating
-ROWS = [{"name": "rows", "shape": [2, 5], "datatype": "FP32", "data": [1, 2, 3, 0, 1, 4, 5, 6, 1, -1]}]
+ROWS: Any = [{"name": "rows", "shape": [2, 5], "datatype": "FP32", "data": [1, 2, 3, 0, 1, 4, 5, 6, 1, -1]}]
 INFER = "/v2/models/{MODEL_NAME}/versions/{MODEL_VERSION}/infer"
 CHECKS = [
     not_a_server_error,
@@ -140,9 +142,12 @@ def test_the_control_api_answers_as_our_document_says(place: Place, endpoint: st
 def test_a_header_that_is_no_text_is_no_fault_of_the_server(place: Place, endpoint: str, header: str) -> None:
     """Ray Serve reads these before any of our code runs."""
     for path in f"{endpoint}/ready", "/api/status", "/v2":
-        assert place.http.get(path, headers={header: b"\xff"}).status_code in (200, 400)  # 200 where Serve let it pass
+        assert place.http.get(path, headers={header.encode(): b"\xff"}).status_code in (
+            200,
+            400,
+        )  # 200 where Serve let it pass
     for verb, body in ("decide", asked()), ("infer", {"inputs": ROWS}):
-        assert place.http.post(f"{endpoint}/{verb}", json=body, headers={header: b"\xff"}).status_code in (
+        assert place.http.post(f"{endpoint}/{verb}", json=body, headers={header.encode(): b"\xff"}).status_code in (
             200,
             400,
             422,
@@ -161,13 +166,14 @@ def test_nothing_departs_from_the_protocols_own_document(place: Place, endpoint:
     with requests.Session() as http:
         http.headers.update(place.key)
         for found in schemathesis.openapi.from_dict(yaml.safe_load(text)).get_all_operations():
+            assert isinstance(found, Ok)
             operation = found.ok()
             modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if operation.body else (GenerationMode.POSITIVE,)
             for mode in modes:
 
                 @settings(MODERATE, max_examples=CASES[operation.method.upper()])
                 @given(operation.as_strategy(generation_mode=mode))
-                def conforms(case: Case) -> None:
+                def conforms(case: AnyCase) -> None:
                     for asked_for in variants(case, replies.total()):
                         reply = asked_for.call(base_url=str(place.http.base_url), session=http)
                         replies[asked_for.operation.label, reply.status_code] += 1
@@ -179,7 +185,10 @@ def test_nothing_departs_from_the_protocols_own_document(place: Place, endpoint:
     assert replies[f"POST {INFER}", 200] > 300
 
 
-def variants(case: Case, turn: int) -> Iterator[Case]:
+AnyCase: TypeAlias = Case[Any]
+
+
+def variants(case: AnyCase, turn: int) -> Iterator[AnyCase]:
     """The case, led to the model that is there, and an inference once more with rows that it understands."""
     if case.path_parameters and (turn % 2 or case.method == "POST"):
         case.path_parameters = {"MODEL_NAME": NAME, "MODEL_VERSION": "1"}

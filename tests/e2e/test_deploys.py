@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from tests.e2e.conftest import DASHBOARD_PORT, Place, wait_for
-from tests.e2e.untrained import register
+from tests.e2e.untrained import is_ready, register
 from tests.worlds.bundles import SPEC, make_bundle
 from windvane.cluster.host.secret_files import bearer
 from windvane.configs.load import load_settings
@@ -30,8 +31,8 @@ def declare(place: Place, name: str, folder: Path) -> ModelSpec:
 def begin(place: Place, *arguments: str) -> subprocess.Popen[str]:
     """The command line, not waited for."""
     command = [str(Path(sys.executable).parent / "windvane"), *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, env=place.environment, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+    pipe, both = subprocess.PIPE, subprocess.STDOUT
+    return subprocess.Popen(command, env=place.environment, stdout=pipe, stderr=both, text=True)
 
 
 def applications(place: Place) -> set[str]:
@@ -60,7 +61,7 @@ def test_models_that_are_deployed_at_once_all_serve_and_a_killed_deploy_is_in_no
             assert deploying.returncode == 0, printed
         assert applications(place) == before | set(NAMES)
         for name in NAMES:
-            wait_for(name, lambda name=name: place.http.get(f"/v2/models/{name}/ready").status_code == 200)
+            wait_for(name, partial(is_ready, place, name))
         leaving = [begin(place, "undeploy", name) for name in NAMES[:2]]
         for undeploying in leaving:
             printed, _ = undeploying.communicate(timeout=120.0)

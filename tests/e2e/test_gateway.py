@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.conftest import wait_for
 from tests.worlds.bundles import SPEC, make_bundle
-from tests.worlds.gateway_world import DECIDE, OUTCOMES, asked, canary, champion
+from tests.worlds.gateway.world import DECIDE, OUTCOMES, asked, canary, champion
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.first_key import ensure_first_key
 from windvane.cluster.callers.key_book import KeyBook

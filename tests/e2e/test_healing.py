@@ -97,7 +97,9 @@ def cured(place: Place) -> int | None:
     asked = [event for event in place.events(MODEL, "retrain_requested") if "breaks its promise" in event["detail"]]
     promoted = {event["version"] for event in place.events(MODEL, "promoted")}
     made = {event["facts"]["request"]: event["version"] for event in place.events(MODEL, "job_succeeded")}
-    return min({made.get(event["facts"]["request"]) for event in asked} & promoted, default=None)
+    requests = {event["facts"]["request"] for event in asked}
+    cures = (version for request, version in made.items() if request in requests and version in promoted)
+    return min(cures, default=None)
 
 
 @pytest.mark.timeout(900)

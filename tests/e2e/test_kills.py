@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import Place, wait_for
-from tests.e2e.test_loop import DECLARATION, Traffic, declare
+from tests.e2e.traffic import DECLARATION, Traffic, declare
 from tests.e2e.untrained import register
 from tests.e2e.world import CHANGE, START, days, learnt, rows
 from tests.worlds.bundles import make_bundle

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import ray
 
-from tests.unit.monitoring.counts.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
+from tests.worlds.observations import DAY, PROFILE, SPEC, count, decided, rows, tally
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
 from windvane.configs.settings import namespace_of
@@ -53,7 +53,7 @@ def patient(ask: Any) -> Any:
 
 def test_a_monitor_killed_comes_back_and_joins_the_log_again(cluster: None, tmp_path: Path) -> None:
     handle = start_monitor(SPEC, tmp_path, OURS)
-    assert start_monitor(SPEC, tmp_path, OURS)._actor_id == handle._actor_id
+    assert start_monitor(SPEC, tmp_path, OURS) == handle
     monitors = RayMonitors(OURS)
     monitors.watch_profile("delay", 1, PROFILE.to_json())
     counts = tally()
@@ -91,6 +91,5 @@ def test_two_windvanes_on_one_cluster_leave_each_others_actors_alone(cluster: No
     assert isinstance(RayMonitors(THEIRS).snapshot("delay"), Snapshot)
     with pytest.raises(Unavailable, match="monitor:delay does not answer"):
         RayMonitors(OURS).snapshot("delay")
-    boards = [ensure_switchboard(name)._actor_id for name in (OURS, THEIRS)]
-    assert boards[0] != boards[1]
+    assert ensure_switchboard(OURS) != ensure_switchboard(THEIRS)
     assert patient(lambda: RaySwitchboard(OURS).in_force("delay")) == {}

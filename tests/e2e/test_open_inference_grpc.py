@@ -1,7 +1,8 @@
 """An unmodified tritonclient over gRPC, with two models beside control: nothing of Ray is named by the client."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import grpc
 import numpy as np
@@ -51,6 +52,9 @@ def _ready(client: triton.InferenceServerClient, model: str) -> bool:
         return False
 
 
+Inputs: TypeAlias = Callable[..., list[triton.InferInput]]
+
+
 def one_tensor(rows: int = 1) -> list[triton.InferInput]:
     tensor = triton.InferInput("input", [rows, len(ROW)], "FP64")
     tensor.set_data_from_numpy(np.array([ROW] * rows))
@@ -86,7 +90,9 @@ def test_each_model_describes_itself(client: triton.InferenceServerClient) -> No
 
 
 @pytest.mark.parametrize("inputs", [one_tensor, named_tensors])
-def test_both_input_shapes_are_decided_as_the_json_endpoint_does(client, deployed: Place, inputs) -> None:
+def test_both_input_shapes_are_decided_as_the_json_endpoint_does(
+    client: triton.InferenceServerClient, deployed: Place, inputs: Inputs
+) -> None:
     asked = {"subject": "N725MQ", "features": NAMED, "context": {"event_time": "2026-01-01T00:00:00Z"}}
     for model in (TRIPS, RIDES):
         expected = deployed.http.post(f"/v2/models/{model}/decide", json=asked).json()
@@ -142,7 +148,9 @@ def test_requests_larger_than_a_buffer_find_their_model(client: triton.Inference
         (TRIPS, "", lambda: one_tensor(17), "INVALID_ARGUMENT", "send at most 16"),
     ],
 )
-def test_what_is_wrong_is_said_with_the_status_clients_expect(client, model, version, inputs, code, sentence) -> None:
+def test_what_is_wrong_is_said_with_the_status_clients_expect(
+    client: triton.InferenceServerClient, model: str, version: str, inputs: Inputs, code: str, sentence: str
+) -> None:
     with pytest.raises(InferenceServerException) as caught:
         client.infer(model, inputs(), model_version=version)
     assert caught.value.status() == f"StatusCode.{code}"
@@ -181,9 +189,9 @@ def test_calls_at_once_are_all_answered(client: triton.InferenceServerClient) ->
 
 def test_only_loopback_is_listened_on(deployed: Place) -> None:
     listening = {
-        connection.laddr.ip
+        connection.laddr[0]
         for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == GRPC_PORT
+        if connection.laddr and (connection.status, connection.laddr[1]) == (psutil.CONN_LISTEN, GRPC_PORT)
     }
     assert listening == {"127.0.0.1"}
 

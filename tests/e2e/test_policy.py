@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.untrained import untrained
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import FEATURES
+from tests.worlds.gateway.world import FEATURES
 from tests.worlds.policies import FOLDER, rule
 from windvane.configs.schema import Purpose
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.unit.monitoring.counts.test_observation import SPEC
+from tests.worlds.observations import SPEC
 from windvane.monitoring.comparison import Comparison
 from windvane.monitoring.reports import write_report
 

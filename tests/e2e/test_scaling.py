@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import httpx
 import psutil
@@ -86,6 +87,10 @@ def cpu_seconds(replica: psutil.Process) -> float:
     return float(sum(replica.cpu_times()[:2]))
 
 
+def has_worked(replica: psutil.Process, before: float) -> bool:
+    return cpu_seconds(replica) > before + 0.5
+
+
 @pytest.mark.timeout(400)
 def test_load_brings_a_second_replica_and_its_end_takes_it_away_and_no_request_fails(alone: World) -> None:
     alone.serve(declared(1, 2), "tests.e2e.impatient:build")
@@ -96,7 +101,7 @@ def test_load_brings_a_second_replica_and_its_end_takes_it_away_and_no_request_f
         wait_for("its readiness", lambda: running(alone) == 2, 60.0)
         spent = {replica: cpu_seconds(replica) for replica in alone.replicas()}
         for replica, before in spent.items():
-            wait_for("work on each", lambda replica=replica, before=before: cpu_seconds(replica) > before + 0.5, 60.0)
+            wait_for("work on each", partial(has_worked, replica, before), 60.0)
     with traffic.from_callers(1):
         wait_for("the second replica's end", lambda: len(alone.replicas()) == 1, 90.0)
     assert set(traffic.seen) == {"200"}, traffic.seen

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.e2e.conftest import Place, wait_for
@@ -44,6 +45,11 @@ class Untrained:
         register(place, spec, make_bundle(self.folder, self.seed, spec))
 
 
+def is_ready(place: Place, name: str) -> bool:
+    """Whether a replica of the model answers."""
+    return place.http.get(f"/v2/models/{name}/ready").status_code == 200
+
+
 @contextmanager
 def all_untrained(place: Place, *wanted: Untrained) -> Iterator[None]:
     """Champions of these declarations, deployed at the same time and answering.
@@ -56,7 +62,7 @@ def all_untrained(place: Place, *wanted: Untrained) -> Iterator[None]:
     with ThreadPoolExecutor(len(wanted)) as all_at_once:
         list(all_at_once.map(lambda name: place.windvane("deploy", name), names))
         for name in names:
-            wait_for(name, lambda name=name: place.http.get(f"/v2/models/{name}/ready").status_code == 200)
+            wait_for(name, partial(is_ready, place, name))
         yield
         list(all_at_once.map(lambda name: place.windvane("undeploy", name), names))
 

@@ -36,7 +36,7 @@ class _Later:
 
 
 later = _Later()
-sys.meta_path.insert(0, later)  # type: ignore[arg-type]
+sys.meta_path.insert(0, later)
 
 
 def pytest_collection_finish() -> None:

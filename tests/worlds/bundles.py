@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from windvane.cluster.bundle import BOOSTER, MANIFEST, ONNX, PROFILE, Bundle, Manifest
 from windvane.cluster.bundle import SPEC as DECLARATION
 from windvane.cluster.encoding import FIRST_CATEGORY, MISSING
+from windvane.cluster.registry import Registration
 from windvane.configs.schema import Feature, ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.training.export.export import to_onnx
@@ -34,6 +35,7 @@ SPEC = ModelSpec.model_validate(
         "serving": {"max_instances": 16, "max_body_bytes": 65536, "max_waiting_rows": 64, "max_batch_rows": 8},
     }
 )
+MADE = Registration("trips", "x", "first", "champion", None, None, {}, {}, {})
 
 
 def make_rows(n: int, seed: int) -> NDArray[np.float32]:
@@ -58,9 +60,9 @@ def rows_of(features: Sequence[Feature], n: int, seed: int) -> NDArray[np.float3
         low = 0.0 if feature.min is None else feature.min
         column = random.uniform(low, low + 100.0 if feature.max is None else feature.max, n)
         if feature.type == "category":
-            column = FIRST_CATEGORY + random.integers(0, len(feature.categories), n)
+            column = FIRST_CATEGORY + random.integers(0, len(feature.categories), n).astype(np.float64)
         elif feature.type == "boolean":
-            column = random.random(n) < 0.5
+            column = (random.random(n) < 0.5).astype(np.float64)
         elif feature.type == "integer":
             column = np.floor(column)
         absent = MISSING if feature.type == "category" else np.nan
@@ -97,3 +99,14 @@ def make_bundle(root: Path, seed: int, spec: ModelSpec = SPEC, learnt: Labelled 
         names = tuple(feature.name for feature in spec.features)
         Bundle.seal(folder, Manifest({}, names, 6, 5, 0.0, 0, {"xgboost": xgboost.__version__}))
     return Bundle.open(folder).folder
+
+
+def spec_of(*, adverse: bool = False, counterfactual: bool = False, every: bool = False) -> ModelSpec:
+    """The model with a second action that may owe grounds, and every feature a reason that may change."""
+    document = SPEC.model_dump(mode="json")
+    document["decision"]["actions"][1]["adverse"] = adverse
+    for feature in document["features"]:
+        feature |= {"reason": {"raises": feature["name"]}, "mutable": True}
+    document["explanation"] = {"counterfactual": counterfactual}
+    document["serving"]["explanations"] = "always" if every else "requested"
+    return ModelSpec.model_validate(document)

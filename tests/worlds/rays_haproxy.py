@@ -78,7 +78,7 @@ def _write(run: Path, folder: Path) -> None:
             ]
             api.set_backend_configs({each.name: each for each in found})
             api.set_grpc_fallback_server(rays.ServerConfig("SERVE_PROXY_ACTOR-node", "127.0.0.1", 9500))
-        api._generate_config_file_internal()
+        api._generate_config_file_internal()  # noqa: SLF001  Ray has no other way to write it without a HAProxy
         (folder / f"{state}.cfg").write_text(place.read_text().replace(str(run), str(RUN)))
 
 

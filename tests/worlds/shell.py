@@ -7,9 +7,9 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.worlds.admin_world import AdminWorld, ControlClient
-from tests.worlds.callers import SECRET
-from tests.worlds.rollout_world import MODEL
+from tests.worlds.admin.world import AdminWorld, ControlClient
+from tests.worlds.callers.keys import SECRET
+from tests.worlds.rollout.world import MODEL
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.runtime import addresses

@@ -17,11 +17,7 @@ from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.statistics.performance import Performance
 
 DAY = 86400.0
-
-
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
 SPEC = ModelSpec(
     name="delay",
     owner="ops",
@@ -33,11 +29,7 @@ SPEC = ModelSpec(
     monitor=Monitor(min_sample=200, auc_drop=0.03, brier_rise=0.02),
     retrain=Retrain(persistence=2, min_labels=500, retry_after=timedelta(seconds=30), max_attempts=2),
 )
-
-
 REFERENCE = Performance(n=20_000, positives=4000, auc=0.70, brier=0.150, brier_variance=0.03, log_loss=0.45)
-
-
 LOST = replace(REFERENCE, n=5000, positives=1000, auc=0.60)
 
 

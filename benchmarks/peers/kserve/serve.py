@@ -6,6 +6,7 @@ Its logs of every request and its gRPC port, on by default, are off, which makes
 
 import logging
 import sys
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,7 +24,7 @@ class Bench(Model):
         self.output = [self.session.get_outputs()[-1].name]
         self.ready = True
 
-    def predict(self, payload, headers=None, response_headers=None):  # noqa: ARG002  as KServe calls it
+    def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:  # noqa: ARG002  as KServe calls it
         """v1 `instances` and v2 tensors."""
         if isinstance(payload, InferRequest):
             found = self._run(payload.inputs[0].as_numpy().astype(np.float32, copy=False))
@@ -31,7 +32,7 @@ class Bench(Model):
             return InferResponse(payload.id or "", self.name, [output])
         return {"predictions": self._run(np.asarray(payload["instances"], np.float32)).tolist()}
 
-    def _run(self, rows):
+    def _run(self, rows: np.ndarray) -> np.ndarray:
         return self.session.run(self.output, {"rows": rows})[0][:, 1]
 
 

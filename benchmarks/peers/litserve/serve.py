@@ -15,7 +15,7 @@ import onnxruntime
 class Bench(litserve.LitAPI):
     """Probabilities of rows."""
 
-    def setup(self, _device) -> None:
+    def setup(self, _device: str) -> None:
         """Open the model in the worker."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -23,23 +23,23 @@ class Bench(litserve.LitAPI):
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.output = [self.session.get_outputs()[-1].name]
 
-    def decode_request(self, request):
+    def decode_request(self, request: dict[str, list[float]]) -> np.ndarray:
         """One row a request."""
         return np.asarray(request["input"], np.float32)
 
-    def batch(self, inputs):
+    def batch(self, inputs: list[np.ndarray]) -> np.ndarray:
         """float32[n, 24]."""
         return np.stack(inputs)
 
-    def predict(self, rows):
+    def predict(self, rows: np.ndarray) -> np.ndarray:
         """float[n]."""
         return self.session.run(self.output, {"rows": rows})[0][:, 1]
 
-    def unbatch(self, output):
+    def unbatch(self, output: np.ndarray) -> list[float]:
         """One answer a request."""
         return list(output)
 
-    def encode_response(self, output):
+    def encode_response(self, output: float) -> dict[str, float]:
         """What goes back."""
         return {"output": float(output)}
 

@@ -142,20 +142,20 @@ class Query:
 
 
 @cache
-def _database() -> Any:
-    """The process's only one, empty and shut off: to open another for every question would take most of its time."""
-    database = duckdb.connect(":memory:", config=_SETTINGS)
-    database.execute(_SHUT)
-    return database
+def database() -> Any:
+    """The process's only DuckDB, empty and shut off: to open another for every question would take most of its time."""
+    opened = duckdb.connect(":memory:", config=_SETTINGS)
+    opened.execute(_SHUT)
+    return opened
 
 
 def _connection() -> Any:
     try:
-        connection = _database().cursor()
+        connection = database().cursor()
         connection.execute("SELECT 1").fetchall()
     except duckdb.Error:  # what is fatal to one question leaves the database good for nothing
-        _database.cache_clear()
-        connection = _database().cursor()
+        database.cache_clear()
+        connection = database().cursor()
     return connection
 
 

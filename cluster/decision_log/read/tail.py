@@ -24,7 +24,7 @@ from windvane.cluster.decision_log.write.segment import (
 from windvane.cluster.errors import Invalid
 
 _log = logging.getLogger(__name__)
-_CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
 _SETTLED_NS = 2_000_000_000  # a folder's time may stand still for this long after a change
 
 
@@ -146,7 +146,7 @@ class _Followed:
     def __init__(self, path: Path, name: str) -> None:
         self._descriptor = os.open(path, os.O_RDONLY)
         try:
-            found = read_header(os.pread(self._descriptor, _CHUNK_BYTES, 0), name)
+            found = read_header(os.pread(self._descriptor, CHUNK_BYTES, 0), name)
         except Invalid as error:
             _log.error("%s; its records are passed over here", error)
             found = None
@@ -157,7 +157,7 @@ class _Followed:
         """Up to `limit` whole payloads; `finished` once the sealer took the segment and nothing is left in it."""
         gone = os.fstat(self._descriptor).st_nlink == 0  # asked before reading: nothing is written after that
         payloads: list[bytes] = []
-        size = _CHUNK_BYTES
+        size = CHUNK_BYTES
         while len(payloads) < limit and not self.finished:
             content = os.pread(self._descriptor, size, self._offset)
             found, read = scan(content, 0, limit - len(payloads))

@@ -85,9 +85,9 @@ class SqliteSubjectKeys:
 
         Every process finds them now, and a kill loses none; after `sync` they survive a power cut.
         """
-        statement = """INSERT OR IGNORE INTO subject_keys SELECT ?1, ?2, ?3
-                       WHERE NOT EXISTS (SELECT 1 FROM erasures WHERE subject = ?1 AND number > ?4)"""
-        rows = [(key.subject, key.id, key.wrapped, seen) for key in keys]
+        statement = """INSERT OR IGNORE INTO subject_keys SELECT ?, ?, ?
+                       WHERE NOT EXISTS (SELECT 1 FROM erasures WHERE subject = ? AND number > ?)"""
+        rows = [(key.subject, key.id, key.wrapped, key.subject, seen) for key in keys]
         with self._connection() as connection:
             _begin(connection, "NORMAL")
             connection.executemany(statement, rows)
@@ -175,18 +175,17 @@ class SqliteSubjectKeys:
 
     def close(self) -> None:
         """Let go of this thread's connection."""
-        connection = getattr(self._of_thread, "connection", None)
-        if connection is not None:
-            connection.close()
-            del self._of_thread.connection
+        if hasattr(self._of_thread, "held"):
+            del self._of_thread.held
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """What is done within is kept whole when it ends, or not at all."""
         try:
-            connection = getattr(self._of_thread, "connection", None)
-            if connection is None:
-                connection = self._of_thread.connection = _connect(self._path)
+            held: _Held | None = getattr(self._of_thread, "held", None)
+            if held is None:
+                held = self._of_thread.held = _Held(_connect(self._path))
+            connection = held.connection
             try:
                 yield connection
                 if connection.in_transaction:
@@ -199,8 +198,19 @@ class SqliteSubjectKeys:
             raise Unavailable(f"the vault in {self._path} does not answer: {error}") from error
 
 
+class _Held:
+    """A thread's connection, closed with its thread or its owner: since 3.13 Python warns where one is only dropped."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    # One thread uses it; the one that drops its owner may be another.
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # whatever SQLite was compiled with
     connection.execute("PRAGMA secure_delete = ON")  # deleted bytes are overwritten with zeros

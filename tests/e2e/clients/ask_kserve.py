@@ -18,7 +18,7 @@ DTYPES = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": np.
 
 
 def filled(name: str, datatype: str, values: list[Any], binary: bool) -> InferInput:
-    array = np.array(values, DTYPES[datatype])
+    array: np.ndarray = np.array(values, DTYPES[datatype])
     found = InferInput(name, list(array.shape), datatype)
     found.set_data_from_numpy(array, binary_data=binary)
     return found

@@ -47,7 +47,7 @@ def test_a_model_without_times_cannot_be_replayed(tmp_path: Path) -> None:
 
 
 def test_what_is_learnable_was_asked_and_known_by_then() -> None:
-    times = np.arange(4) * DAY
+    times = np.arange(4, dtype=np.float64) * DAY
     history = History(np.zeros((4, 1), np.float32), np.array([0, 1, 0, 1], bool), times, times + 2 * DAY)
     assert history.learnable(until=3 * DAY, now=3.5 * DAY).times.tolist() == [0.0, DAY]
 

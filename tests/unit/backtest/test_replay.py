@@ -11,6 +11,7 @@ from windvane.backtest.report import report
 from windvane.backtest.run import Run, Trained
 from windvane.backtest.schedules import schedules
 from windvane.cluster.errors import Invalid
+from windvane.cluster.registry import Standing
 from windvane.monitoring.counts.profile import Profile
 from windvane.training.order import Order
 
@@ -45,7 +46,7 @@ class SignTrainer:
             return 1 / (1 + np.exp(-3.0 * sign * rows[:, 0].astype(np.float64)))
 
         profile = Profile.learn(SPEC.features, known.rows, score(known.rows), known.labels)
-        standing = "champion" if champion is None else "candidate"
+        standing: Standing = "champion" if champion is None else "candidate"
         return Trained(standing, f"sign {sign:+.0f}", profile, score, len(known))
 
 

@@ -1,6 +1,7 @@
 """Bounds are judged by medians, and a server that was not measured passes nothing."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from benchmarks.measure import Figure, median
 FIGURE = Figure(64, 100.0, 100.0, 1.0, 2.0, 0.5, 300.0, 0.0, "wrk")
 
 
-def figure(per_second: float, concurrency: int = 64, **more: float) -> Figure:
+def figure(per_second: float, concurrency: int = 64, **more: Any) -> Figure:
     return replace(FIGURE, concurrency=concurrency, per_second=per_second, rows_per_second=per_second, **more)
 
 

@@ -44,7 +44,7 @@ def test_a_peer_that_is_not_installed_is_absent_under_each_of_its_names(monkeypa
 def test_uvs_last_words_are_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     failed: Any = subprocess.CompletedProcess([], 1, "", "resolving\nNo solution found:\n  no wheel of x==9")
     monkeypatch.setattr(environments, "ROOT", tmp_path)
-    monkeypatch.setattr(environments.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(Unavailable, match=r"mlflow was not installed .*no wheel of x==9"):
         environments.ensure("mlflow", ignore)
 
@@ -63,7 +63,7 @@ def test_an_environment_is_made_once_and_again_when_its_pins_change(
 
     monkeypatch.setattr(environments, "ROOT", tmp_path / "venvs")
     monkeypatch.setattr(environments, "RECIPES", tmp_path)
-    monkeypatch.setattr(environments.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     (tmp_path / "peer").mkdir()
     requirements = tmp_path / "peer" / "requirements.txt"
     requirements.write_text("x==1\n")

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.offer import Offer, poisson, request
 from benchmarks.offered import FIRST_MS, GROWTH, Latencies, Tally
-from tests.worlds.gateway_world import settled
+from tests.worlds.gateway.world import settled
 
 
 def test_a_quantile_is_at_most_two_percent_too_high() -> None:

@@ -7,14 +7,14 @@ import pytest
 
 from benchmarks.quality.splits import folds
 from benchmarks.quality.table import LABEL
-from benchmarks.quality.verdict import judge, verdict
+from benchmarks.quality.verdict import Result, judge, verdict
 from benchmarks.quality.worlds import trials, worlds
 
 LABELS = np.arange(2000) % 4 == 0
 EVERYBODY = np.full(2000, 0.25)
 
 
-def result(ours: float, theirs: float, jitter: float = 0.0):  # type: ignore[no-untyped-def]
+def result(ours: float, theirs: float, jitter: float = 0.0) -> Result:
     """Two models that give the right outcome these chances."""
     random = np.random.default_rng(1)
     right = {

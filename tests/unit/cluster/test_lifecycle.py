@@ -3,19 +3,21 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.worlds.machines import FINE
 from windvane.cluster import lifecycle
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.host import machine
 from windvane.cluster.host.machine import Machine
 from windvane.cluster.host.run_folder import remove_link, shortest
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.lifecycle import Progress, down, up
-from windvane.cluster.runtime import haproxy, haproxy_program
-from windvane.cluster.runtime.addresses import Place, place
+from windvane.cluster.runtime import haproxy, haproxy_program, ray_head, ray_source
 from windvane.cluster.runtime.head_record import Head
 from windvane.cluster.runtime.ray_source import USES, Use
+from windvane.cluster.runtime.serve_apps_api import CONTROL
 from windvane.configs.load import load_settings
 from windvane.configs.schema import Settings
 
@@ -30,19 +32,19 @@ def test_down_without_anything_running_says_so(tmp_path: Path) -> None:
 
 def test_waiting_in_vain_names_the_logs_of_this_home(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=f"Waited -1 s for godot; look at the logs under {tmp_path}/run/ray"):
-        lifecycle._wait(lambda: False, "godot", settings_of(tmp_path), lambda _: None, -1.0)
+        lifecycle.wait(lambda: False, "godot", settings_of(tmp_path), lambda _: None, -1.0)
 
 
 def test_waiting_ends_as_soon_as_it_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "POLL_SECONDS", 0.0)
     answers, said = iter((False, False, True)), list[str]()
-    lifecycle._wait(lambda: next(answers), "control", settings_of(tmp_path), said.append)
+    lifecycle.wait(lambda: next(answers), "control", settings_of(tmp_path), said.append)
     assert said == ["waiting for control"] * 2
 
 
 @dataclass
 class Heads:
-    """Stands for Ray: which heads were started and ended, and what goes wrong once one runs."""
+    """Stands for Ray and its Serve: which heads were started and ended, and what goes wrong once one runs."""
 
     trouble: BaseException | None = None
     machine: Machine = FINE
@@ -50,25 +52,41 @@ class Heads:
 
     def start(self, settings: Settings) -> Head:
         self.acts.append("started")
+        (Path(settings.home) / "run").mkdir(exist_ok=True)
         return Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(Path(settings.home) / "run"), ())
 
     def end(self, home: Path, head: Head) -> int:
         self.acts.append("ended")
         return 1
 
-    def serve(self, settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
+    def applications(self, dashboard: str, settings: Settings) -> "Heads":
+        return self
+
+    def answers(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def deploy_control(self) -> None:
         if self.trouble is not None:
             raise self.trouble
-        return place(settings, dashboard, started)
+
+    def wait_running(self, name: str, seconds: float, progress: Progress) -> None:
+        assert (name, self.acts[-1]) == (CONTROL, "started")
+
+    def health(self, address: str, **_: object) -> httpx.Response:
+        return httpx.Response(200 if address.endswith("/api/health") else 404)
 
 
 @pytest.fixture
 def heads(monkeypatch: pytest.MonkeyPatch) -> Heads:
     found = Heads()
-    monkeypatch.setattr(lifecycle.ray_head, "start", found.start)
-    monkeypatch.setattr(lifecycle.ray_head, "end", found.end)
-    monkeypatch.setattr(lifecycle.machine, "look", lambda _: found.machine)
-    monkeypatch.setattr(lifecycle, "_serve", found.serve)
+    monkeypatch.setattr(ray_head, "start", found.start)
+    monkeypatch.setattr(ray_head, "end", found.end)
+    monkeypatch.setattr(machine, "look", lambda _: found.machine)
+    monkeypatch.setattr(lifecycle, "ServeApplications", found.applications)
+    monkeypatch.setattr(httpx, "get", found.health)
     return found
 
 
@@ -84,7 +102,7 @@ def test_a_ray_that_lacks_what_is_used_of_it_is_not_started(
     tmp_path: Path, heads: Heads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = Use("serve/_private/constants.py", 1, "RAY_SERVE_GONE", "ports would clash")
-    monkeypatch.setattr(lifecycle.ray_source, "USES", (*USES, gone))
+    monkeypatch.setattr(ray_source, "USES", (*USES, gone))
     with pytest.raises(Unavailable, match=r"has no 'RAY_SERVE_GONE' in ray/serve/.*see docs/upgrading-ray"):
         up(settings_of(tmp_path / "home"), lambda _: None)
     assert heads.acts == []
@@ -102,8 +120,8 @@ def test_up_says_at_once_why_haproxy_was_not_started(tmp_path: Path) -> None:
         run.symlink_to(tmp_path / "run")
     try:
         with pytest.raises(Unavailable, match="has a section 'listen admin'"):
-            lifecycle._is_served(settings_of(tmp_path))
-        assert not lifecycle._is_served(settings_of(tmp_path, WINDVANE_PORT="9", RAY_ADDRESS="10.0.0.7:6379"))
+            lifecycle.is_served(settings_of(tmp_path))
+        assert not lifecycle.is_served(settings_of(tmp_path, WINDVANE_PORT="9", RAY_ADDRESS="10.0.0.7:6379"))
     finally:
         remove_link(tmp_path)
 
@@ -134,7 +152,7 @@ def test_a_dashboard_that_never_answers_has_the_last_word(tmp_path: Path) -> Non
     logs.mkdir(parents=True)
     (logs / "dashboard.log").write_text("Traceback\nOSError: AF_UNIX path too long\n\n")
     with pytest.raises(Unavailable, match=r"the dashboard's ends with: OSError: AF_UNIX path too long\.$"):
-        lifecycle._wait(lambda: False, "the Ray dashboard", settings_of(tmp_path), lambda _: None, -1.0)
+        lifecycle.wait(lambda: False, "the Ray dashboard", settings_of(tmp_path), lambda _: None, -1.0)
 
 
 def test_up_and_down_remove_what_killed_trainings_left_and_nothing_of_a_living_one(

@@ -3,32 +3,8 @@
 import msgspec
 import pytest
 
-from windvane.cluster.model_card import Card, Figure, Group, Rows, Use, page, read_card, write_card
-
-CARD = Card(
-    model="loans",
-    description="Will they pay?",
-    target="bad",
-    unit="customer",
-    owner="credit@example.org",
-    made_at="2026-01-01T10:00:00+00:00",
-    reason="first",
-    parent=None,
-    review_by="2027-06-30T00:00:00+00:00",
-    purposes=(Use("lending", "whether to lend", True), Use("statistics", "", False)),
-    features=("income", "debt"),
-    personal=("income",),
-    audited=("race",),
-    adverse=("decline",),
-    rows=Rows("loans.csv", "ab" * 32, 1200, 300, 40, "2025-12-31T00:00:00+00:00", "dead", "python 3.11"),
-    metrics={"auc": Figure(0.75, 0.7, 0.8), "calibration_error": Figure(0.02, 0.01, 0.03)},
-    groups=(
-        Group("race", "white", 250, 30, {"decline": Figure(0.1, 0.08, 0.12)}, {"auc": Figure(0.76, 0.7, 0.82)}),
-        Group("race", "black", 9, 2, {}, {}),
-    ),
-    limits=("Too few rows.",),
-    approvals=("champion: the first version",),
-)
+from tests.worlds.model_card import CARD
+from windvane.cluster.model_card import page, read_card, write_card
 
 
 def test_a_card_comes_back_as_it_was_written() -> None:

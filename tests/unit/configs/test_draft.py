@@ -274,7 +274,12 @@ def test_columns_that_count_leak_or_protect_are_named_and_told(tmp_path: Path) -
 def test_what_only_tells_when_a_row_was_written_is_left_out(tmp_path: Path) -> None:
     days = [f"2024-{1 + n // 34:02}-{1 + n % 28:02}" for n in range(ROWS)]
     at = sorted(days)
-    columns = {"at": at, "x": plain(), "odometer": [n * 3.7 + 5 for n in range(ROWS)], "y": [0, 1] * (ROWS // 2)}
+    columns: dict[str, Sequence[object]] = {
+        "at": at,
+        "x": plain(),
+        "odometer": [n * 3.7 + 5 for n in range(ROWS)],
+        "y": [0, 1] * (ROWS // 2),
+    }
     found = draft("churn", write(tmp_path / "rows.csv", columns), "y")
     assert "odometer is left out: it rises with at: newer rows would lie beyond all that was learnt" in found.doubts
     without = draft("churn", write(tmp_path / "rows.csv", {k: v for k, v in columns.items() if k != "at"}), "y")

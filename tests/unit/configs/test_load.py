@@ -1,12 +1,13 @@
 """Settings from a made-up environment, models from made-up files, complaints word by word."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.worlds.settings import settings_for
 from windvane.configs.complaint import BadDeclaration
-from windvane.configs.load import load_model, load_settings, model_names, validate_all, validate_file
-from windvane.configs.settings import Settings
+from windvane.configs.load import load_model, model_names, validate_all, validate_file
 
 GOOD = """\
 name: churn
@@ -29,17 +30,6 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 TAG = "the tag of this value, tag:yaml.org,2002:"
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    folder = tmp_path / "configs" / "models"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def settings_for(models: Path, **more: str) -> Settings:
-    return load_settings({"WINDVANE_HOME": str(models.parent), "WINDVANE_MODELS": str(models), **more})
 
 
 def complaints(models: Path, text: str | bytes) -> list[str]:
@@ -306,8 +296,8 @@ def test_the_overlay_is_laid_over_field_by_field_and_lists_are_replaced(models: 
     overlay.mkdir(parents=True)
     (overlay / "churn.yaml").write_text("rollout: {bake: 5s, steps: [{weight: 1.0, min_duration: 3s}]}\n")
     plan = load_model("churn", settings_for(models, WINDVANE_OVERLAY="quick")).rollout
-    assert (plan.min_outcomes, plan.bake.total_seconds(), len(plan.steps)) == (50, 5.0, 1)
-    assert load_model("churn", settings_for(models)).rollout.bake.total_seconds() == 3600.0
+    assert (plan.min_outcomes, plan.bake, len(plan.steps)) == (50, timedelta(seconds=5), 1)
+    assert load_model("churn", settings_for(models)).rollout.bake == timedelta(hours=1)
 
 
 def test_a_fault_of_the_overlay_is_blamed_on_the_overlay(models: Path) -> None:

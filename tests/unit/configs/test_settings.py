@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.configs.test_load import models as models
-from tests.unit.configs.test_load import settings_for
+from tests.worlds.settings import settings_for
 from windvane.configs.complaint import BadDeclaration
 from windvane.configs.load import load_settings
 from windvane.configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from windvane.cluster.decision_log.grounds import NoneFound
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder
+from windvane.configs.feature import Attribute, Feature
 from windvane.configs.load import load_model, load_settings, validate_file
 from windvane.configs.schema import ModelSpec
 from windvane.examples import mortgages as example
@@ -113,7 +114,7 @@ def test_a_million_of_liquid_assets_is_none_stated(applications: pa.Table) -> No
 
 
 def test_the_declaration_names_every_column_and_holds_every_value(applications: pa.Table, spec: ModelSpec) -> None:
-    declared = [*spec.features, *spec.audit]
+    declared: list[Feature | Attribute] = [*spec.features, *spec.audit]
     names = {column.name for column in declared} | {spec.target.name, str(spec.data.subject)}
     assert names == set(applications.column_names)
     for column in declared:

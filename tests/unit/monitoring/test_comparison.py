@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.monitoring.counts.test_observation import SPEC
+from tests.worlds.observations import SPEC
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.decision_log.write.writer import Writer

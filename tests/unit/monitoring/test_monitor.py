@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.monitoring.counts.test_observation import DAY, PROFILE, SPEC, count, decided, rows, tally
+from tests.worlds.observations import DAY, PROFILE, SPEC, count, decided, rows, tally
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.errors import Invalid
 from windvane.monitoring.monitor import CHUNK, Monitor

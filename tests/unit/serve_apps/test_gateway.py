@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway_world import SPEC
+from tests.worlds.bundles import SPEC
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.cluster.runtime.ray_source import Use
@@ -35,7 +35,8 @@ def test_nobody_waits_longer_for_a_place_than_leaves_time_for_an_answer() -> Non
 def test_a_replica_that_cannot_decide_any_more_is_seen_and_replaced_within_seconds() -> None:
     options = options_of(spec(50.0).serving)
     assert options["health_check_period_s"] <= 2.0
-    check_health = Gateway.func_or_class.check_health
+    deployment: Any = Gateway
+    check_health = deployment.func_or_class.check_health
     check_health(SimpleNamespace(_replica=None))  # Serve asks before the app is there
 
     def gone() -> None:
@@ -54,8 +55,9 @@ def test_only_on_a_head_of_ours_a_replica_has_to_be_behind_the_ingress(address: 
 
     replica = SimpleNamespace(check_health=lambda: None, demand_in_front=through_serve)
     settings = load_settings({"WINDVANE_HOME": "/h", "RAY_ADDRESS": address})
+    deployment: Any = Gateway
     with pytest.raises(Unavailable, match="did not ask") if is_refused else nullcontext():
-        Gateway.func_or_class.check_health(SimpleNamespace(_replica=replica, _settings=settings))
+        deployment.func_or_class.check_health(SimpleNamespace(_replica=replica, _settings=settings))
 
 
 def test_no_application_is_built_for_a_serve_that_has_not_what_it_is_built_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 import asyncio
 import errno
 import json
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.worlds.bundles import SPEC, make_bundle
-from tests.worlds.callers import MADE, TESTER
-from tests.worlds.gateway_fakes import FakeLines
-from tests.worlds.gateway_world import DECIDE, asked, call, canary, champion, settled
+from tests.worlds.callers.keys import MADE, TESTER
+from tests.worlds.gateway.fakes import FakeLines
+from tests.worlds.gateway.world import DECIDE, Reply, asked, call, canary, champion, settled
+from tests.worlds.log.vault import open_vault
 from tests.worlds.policies import PACKAGED
-from tests.worlds.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator
@@ -25,17 +26,26 @@ from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision, Shadow
 from windvane.cluster.decision_log.vault.personal import open_personal
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
+from windvane.cluster.decision_log.vault.subject_keys import Erasure
+from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.rolling import RollingSegments
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import Shelf
-from windvane.monitoring.counts.counts import Merged
+from windvane.monitoring.counts.counts import Merged, Tally
+from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps import replica as replica_module
 from windvane.serve_apps.endpoints import ingress
+from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.replica import Replica
+from windvane.serve_apps.sync.erasures import Erasures
+from windvane.serve_apps.sync.report_sender import ReportSender
+from windvane.serve_apps.sync.shipping import Shipping
 from windvane.serve_apps.sync.split_subscriber import encode_split
+from windvane.serve_apps.sync.topic_reader import TopicReader
 from windvane.serve_apps.traffic.loaded_versions import Report
 from windvane.serve_apps.traffic.router import SPLIT, Split, bucket
 
@@ -90,8 +100,13 @@ class Place:
         return Tail(self.home / "log" / "trips").read()
 
 
-async def ask(replica: Replica, path: str, body: bytes = b"", method: str = "POST") -> Any:
+async def ask(replica: Replica, path: str, body: bytes = b"", method: str = "POST") -> Reply:
     return await call(replica.http_app, method, path, [body], {})
+
+
+async def until_ready(replica: Replica, status: int = 200) -> None:
+    while (await ask(replica, READY, method="GET")).status != status:
+        await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -124,7 +139,7 @@ def test_a_replica_serves_the_stored_split_without_any_switchboard(place: Place)
 def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(_: bytes) -> None:
+    def die(_segments: RollingSegments, _content: bytes) -> None:
         raise SystemExit
 
     place.publish(champion())
@@ -132,15 +147,16 @@ def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
     async def scenario(replica: Replica) -> None:
         replica.check_health()
         monkeypatch.setattr("threading.excepthook", lambda _: None)
-        monkeypatch.setattr(replica._log._segments, "write", die)
+        [writing] = [each for each in threading.enumerate() if each.name == "decision-log-gateway-r1"]
+        monkeypatch.setattr(RollingSegments, "write", die)
         reply = await ask(replica, DECIDE, json.dumps(asked()).encode())
         assert (reply.status, "writer died" in reply.json["detail"]) == (503, True)
-        await asyncio.to_thread(replica._log._thread.join)
+        await asyncio.to_thread(writing.join)
         reply = await ask(replica, READY, method="GET")
         assert (reply.status, "restart this replica" in reply.json["error"]) == (503, True)
         with pytest.raises(Unavailable, match="restart this replica"):
             replica.check_health()
-        replica._reports.changed()
+        await place.lines.switchboard.publish(encode_split(champion(revision=2)))
         await settled(lambda: place.lines.reports[-1] == Report(0, (), died))
 
     died = "the decision log's writer died: restart this replica"
@@ -155,33 +171,26 @@ def test_a_replica_whose_disk_is_full_is_not_ready_until_there_is_room_and_asks_
 
     place.publish(champion())
 
-    async def until_ready(status: int) -> None:
-        while (await ask(replica, READY, method="GET")).status != status:
-            await asyncio.sleep(0.001)
-
-    async def scenario(started: Replica) -> None:
-        nonlocal replica
-        replica = started
+    async def scenario(replica: Replica) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(disk, "write_whole", full)
             reply = await ask(replica, DECIDE, json.dumps(asked()).encode())
             assert (reply.status, "make room" in reply.json["detail"]) == (503, True)
-            await until_ready(503)
+            await until_ready(replica, 503)
             replica.check_health()
-        await until_ready(200)
+        await until_ready(replica)
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
 
-    replica: Any = None
     place.play(scenario, writer=partial(Writer, probe_seconds=0.001))
 
 
 def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in_it(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def boom() -> None:
+    async def boom(_: object) -> None:
         raise LookupError("nobody foresaw this")
 
-    async def hang() -> None:
+    async def hang(_: object) -> None:
         await asyncio.get_running_loop().create_future()
 
     monkeypatch.setattr(replica_module, "STEP_SECONDS", 0.2)
@@ -189,14 +198,9 @@ def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in
 
     async def scenario(replica: Replica) -> None:
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
-        for part, verb in (
-            ("_erasures", "stop"),
-            ("_splits_and_keys", "stop"),
-            ("_shadows", "drain"),
-            ("_policies_and_consents", "stop"),
-        ):
-            monkeypatch.setattr(getattr(replica, part), verb, boom)
-        monkeypatch.setattr(replica._shipping, "stop", hang)
+        for part, verb in ((Erasures, "stop"), (TopicReader, "stop"), (Shadows, "drain"), (ReportSender, "stop")):
+            monkeypatch.setattr(part, verb, boom)
+        monkeypatch.setattr(Shipping, "stop", hang)
         await replica.stop()
         with pytest.raises(Unavailable, match="closed here"):
             replica.check_health()
@@ -227,15 +231,27 @@ def test_the_log_names_subjects_by_their_hash_and_assigns_by_it(place: Place) ->
         )
 
 
-def test_a_replica_forgets_the_answer_about_a_subject_that_was_erased(place: Place) -> None:
+def test_a_replica_forgets_the_answer_about_a_subject_that_was_erased(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_module, "Erasures", partial(Erasures, seconds=0.0))
     place.publish(champion())
+    looks: list[Any] = []
+    forget = Vault.forget
+
+    def counted(vault: Vault, erasures: Sequence[Erasure]) -> None:
+        forget(vault, erasures)
+        looks.append(erasures)
+
+    monkeypatch.setattr(Vault, "forget", counted)
 
     async def scenario(replica: Replica) -> None:
         body = json.dumps(asked("Ana", id="order-1")).encode()
         for _ in range(2):
             assert (await ask(replica, DECIDE, body)).status == 200
         open_vault(place.home).erase("Ana", 1.0)
-        await replica._erasures.look()
+        looks.clear()
+        await settled(lambda: any(looks))
         assert (await ask(replica, DECIDE, body)).status == 200
 
     place.play(scenario)
@@ -268,13 +284,9 @@ def test_without_the_vault_nothing_is_answered(place: Place, verb: str, monkeypa
 
 def test_a_replica_without_a_stored_split_is_ready_once_one_is_published(place: Place) -> None:
     async def scenario(replica: Replica) -> None:
-        async def ready() -> int:
-            return int((await ask(replica, READY, method="GET")).status)
-
-        assert await ready() == 503
+        assert (await ask(replica, READY, method="GET")).status == 503
         await place.lines.switchboard.publish(encode_split(champion()))
-        await settled(lambda: replica._loaded_versions.in_force is not None)
-        assert await ready() == 200
+        await until_ready(replica)
 
     place.play(scenario)
 
@@ -296,14 +308,20 @@ def test_a_replica_knows_the_stored_keys_before_it_answers(place: Place) -> None
     assert {act.facts["order"] for act in acts} == {f"GET {READY}"}
 
 
-def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place) -> None:
+def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Mapping[int, Profile]] = []
+
+    def tally(model: str, profiles: Mapping[int, Profile], window_seconds: float) -> Tally:
+        kept.append(profiles)
+        return Tally(model, profiles, window_seconds)
+
+    monkeypatch.setattr(replica_module, "Tally", tally)
     place.publish(canary(weight=0.5))
 
     async def scenario(replica: Replica) -> None:
         await place.lines.switchboard.publish(encode_split(champion(revision=9)))
-        await settled(lambda: replica._loaded_versions.report().revision == 9)
-        assert replica._loaded_versions.report().loaded == (1,)
-        assert set(replica._profiles) == {1}
+        await settled(lambda: Report(9, (1,)) in place.lines.reports)
+        assert [set(profiles) for profiles in kept] == [{1}]
 
     place.play(scenario)
 
@@ -317,7 +335,7 @@ def test_from_start_to_stop_a_replica_answers_before_serve_has_seen_the_request(
 
     async def decide() -> int:
         [middleware] = ingress.middlewares()
-        front = middleware.cls(serve)
+        front = middleware.cls(serve, *middleware.args, **middleware.kwargs)
         return (await call(front, "POST", DECIDE, [json.dumps(asked()).encode()], {})).status
 
     async def scenario(replica: Replica) -> None:

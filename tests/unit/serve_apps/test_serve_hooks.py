@@ -41,7 +41,7 @@ def test_what_serve_and_we_write_of_an_exception_is_without_its_message(serve: l
     subject = "N725MQ"
     for logger in (logging.getLogger("windvane.part"), serve):
         try:
-            {}[subject]
+            dict[str, int]()[subject]
         except KeyError:
             logger.exception("a fault")
     serve.handlers[0].flush()

@@ -12,12 +12,12 @@ import pytest
 import xgboost
 
 from tests.worlds import figures
-from tests.worlds.vault import open_vault
+from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.cluster.model_card import read_card
-from windvane.cluster.registry import Registration
+from windvane.cluster.registry import Registration, Version
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.requests import open_request, shelf
@@ -69,10 +69,16 @@ class PlainPictures:
 class KeptRegistrations(MemoryRegistry):
     """Remembers what it was told beside the version."""
 
-    def register(self, registration: Registration, bundle: Path, extras: Path | None = None):  # type: ignore[no-untyped-def]
+    def register(self, registration: Registration, bundle: Path, extras: Path | None = None) -> Version:
         self.registration = registration
         self.extras = sorted(path.name for path in extras.iterdir()) if extras else []
         return super().register(registration, bundle, extras)
+
+
+def kept(place: Workplace) -> KeptRegistrations:
+    """What the registry was told."""
+    assert isinstance(place.registry, KeptRegistrations)
+    return place.registry
 
 
 GOOD = FitSettings(start="none", max_depth=3, min_child_weight=5, rounds=20)
@@ -131,16 +137,17 @@ def test_the_first_version_becomes_champion_with_a_bundle_that_opens(place: Work
     assert bundle.manifest.trees == 20
     profile = Profile.from_json(bundle.profile_path.read_bytes())
     assert sum(profile.features[0].counts) == 800
+    assert profile.performance.auc is not None
     assert profile.performance.auc > 0.7
-    assert place.registry.extras == ["card.md", "roc.png"]  # type: ignore[attr-defined]
+    assert kept(place).extras == ["card.md", "roc.png"]
     assert bundle.card_path is not None
     card = read_card(bundle.card_path.read_bytes())
     assert (card.model, card.owner, card.rows.learnt, card.rows.digest) == (
         *("loans", "credit", 800),
-        place.registry.registration.tags["data_sha256"],  # type: ignore[attr-defined]
+        kept(place).registration.tags["data_sha256"],
     )
     assert card.metrics["auc"].value == version.metrics["auc"]
-    tags = place.registry.registration.tags  # type: ignore[attr-defined]
+    tags = kept(place).registration.tags
     assert {"data_sha256", "code_revision", "environment", "spec_sha256", "source", "gate"} <= set(tags)
     assert version.metrics["auc_low"] < version.metrics["auc"] < version.metrics["auc_high"]
     assert not list((tmp_path / "scratch").iterdir())
@@ -153,7 +160,7 @@ def test_the_same_rows_again_are_no_change_although_the_champion_knows_them_by_h
     retrain(Order("loans"), spec, place, silent())
     again = retrain(Order("loans"), spec, place, silent())
     assert (again.standing, again.parent) == ("rejected", 1)
-    assert place.registry.registration.tags["gate"].startswith("no change: it scores all 210 rows")  # type: ignore[attr-defined]
+    assert kept(place).registration.tags["gate"].startswith("no change: it scores all 210 rows")
     accepted = retrain(Order("loans", accept=True), spec, place, silent())
     assert accepted.standing == "candidate"
     assert again.metrics["difference_log_loss"] == 0.0
@@ -167,7 +174,7 @@ def test_a_clearly_worse_version_is_rejected_and_an_override_is_recorded(place: 
     assert retrain(Order("loans"), spec, blind, silent()).standing == "rejected"
     overridden = retrain(Order("loans", accept=True), spec, blind, silent())
     assert overridden.standing == "candidate"
-    assert place.registry.registration.tags["gate_overridden"] == "yes"  # type: ignore[attr-defined]
+    assert kept(place).registration.tags["gate_overridden"] == "yes"
     told = [event for event in place.store.events("loans") if event.kind == "registered"]
     assert [event.facts["standing"] for event in told] == ["champion", "rejected", "candidate"]
     assert "accepted by the operator" in told[-1].detail
@@ -180,7 +187,7 @@ def test_a_unit_error_in_another_source_shows_on_the_declared_rows(place: Workpl
     version = retrain(Order("loans", source=str(cents)), spec, place, silent())
     assert version.standing == "rejected"
     assert version.metrics["brier"] > version.metrics["champion_brier"] + 0.1
-    assert place.registry.registration.tags["source"] == str(cents)  # type: ignore[attr-defined]
+    assert kept(place).registration.tags["source"] == str(cents)
 
 
 def test_a_request_gets_its_version_its_findings_and_no_second_version(place: Workplace, tmp_path: Path) -> None:
@@ -191,7 +198,7 @@ def test_a_request_gets_its_version_its_findings_and_no_second_version(place: Wo
     saved, _ = shelf(place.store).load(request.key)
     assert saved is not None
     assert saved.version == version.number == 1
-    assert place.registry.registration.tags["findings"] == "psi of income 0.4"  # type: ignore[attr-defined]
+    assert kept(place).registration.tags["findings"] == "psi of income 0.4"
     assert retrain(order, spec, place, silent()) == version
     assert len(place.registry.versions("loans")) == 1
     assert [event.kind for event in place.store.events("loans")].count("registered") == 1
@@ -308,7 +315,7 @@ def test_a_champion_whose_feature_is_gone_is_not_compared(place: Workplace, tmp_
     narrow = spec.model_copy(update={"features": spec.features[:1]})
     version = retrain(Order("loans"), narrow, place, silent())
     assert version.standing == "candidate"
-    assert "champion 1 needs 'branch'" in place.registry.registration.tags["gate"]  # type: ignore[attr-defined]
+    assert "champion 1 needs 'branch'" in kept(place).registration.tags["gate"]
 
 
 def test_onnx_and_booster_agree_on_holes_unknown_and_extreme_rows(tmp_path: Path) -> None:

@@ -63,14 +63,17 @@ class Before(Remembered):
         return incomparable(self.number, self.unseen(held))
 
     def unseen(self, held: Examples) -> Examples:
+        assert self.judged_until is not None
         return held.since(self.judged_until)
 
     def score(self, unseen: Examples) -> np.ndarray:
+        assert self.made is not None
         return self.made.fitted.judged.inplace_predict(unseen.rows).astype(np.float64)
 
     def served(self, examples: Examples) -> np.ndarray | None:
         if self.lacks:
             return None
+        assert self.made is not None
         return self.made.fitted.served.inplace_predict(examples.rows).astype(np.float64) + self.unlike
 
 

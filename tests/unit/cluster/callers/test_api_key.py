@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("roles", ()), ("models", ()), ("name", ""), ("name", "a\nb")])
-def test_what_would_open_nothing_or_spoil_the_log_is_refused(field: str, value: object) -> None:
+def test_what_would_open_nothing_or_spoil_the_log_is_refused(field: str, value: Any) -> None:
     with pytest.raises(Invalid) as refused:
         make(replace(ORDER, **{field: value}), "s", "ann", NOW)
     assert [problem.pointer for problem in refused.value.problems] == [f"/{field}"]

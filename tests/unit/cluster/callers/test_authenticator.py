@@ -1,13 +1,13 @@
 """From a header to a caller: keys, tokens, nobody; and how fast each may ask."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.worlds.callers.tokens import NOW, Clock, FakeTokens
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator
@@ -15,73 +15,12 @@ from windvane.cluster.callers.caller import ANYBODY, Caller, demand_all_models, 
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.callers.key_ring import KeyRing
 from windvane.cluster.callers.rate import Limit
-from windvane.cluster.callers.tokens import UnknownSigningKey, Verified
 from windvane.cluster.errors import Forbidden, TooFast, Unauthorized
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW.timestamp()
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class FakeTokens:
-    """Takes what `good` says; counts how often a signature is checked."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.limit: Limit | None = None
-        self.generation = 1
-        self.checked = 0
-        self.looked = 0
-        self.started = 0
-        self.good: dict[bytes, Verified] = {}
-        self.published_since: Callable[[], bool] = lambda: False
-        self._clock = clock
-
-    def add(self, token: bytes, name: str, seconds: float = 60.0) -> None:
-        self.good[token] = Verified(Caller(name, frozenset({"client"}), None, None), self._clock.now + seconds)
-
-    def verify(self, token: bytes, now: float) -> Verified:
-        self.checked += 1
-        if token not in self.good:
-            raise UnknownSigningKey("no such key is published")
-        if now >= self.good[token].until:
-            raise Unauthorized("The token is over")
-        return self.good[token]
-
-    async def look_again(self) -> bool:
-        self.looked += 1
-        return self.published_since()
-
-    async def start(self) -> None:
-        self.started += 1
-
-    async def stop(self) -> None:
-        self.started -= 1
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tokens(clock: Clock) -> FakeTokens:
-    return FakeTokens(clock)
 
 
 @pytest.fixture
 def book() -> KeyBook:
     return KeyBook(MemoryStore())
-
-
-@pytest.fixture
-def asked(tokens: FakeTokens, clock: Clock) -> Authenticator:
-    return Authenticator(tokens, None, clock, clock)
 
 
 def header(secret: str) -> bytes:

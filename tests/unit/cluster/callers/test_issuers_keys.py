@@ -8,12 +8,14 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.worlds.issuer import NOW, SETTINGS, jwk, jwks, private_key, token
+from tests.worlds.callers.issuer import NOW, SETTINGS, jwk, jwks, private_key, token
 from windvane.cluster.callers.pyjwt_tokens import public_keys, tokens_of
+from windvane.cluster.callers.signing_keys import LEAST_SECONDS
 from windvane.cluster.callers.tokens import UnknownSigningKey
 from windvane.cluster.errors import Invalid, Unavailable
 
@@ -22,7 +24,7 @@ def test_keys_that_prove_nothing_are_left_out() -> None:
     """A secret, a private key that got out, one for encryption, one too short, one that is broken."""
     short = rsa.generate_private_key(65537, 1024).public_key()
     short_jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(short)) | {"kid": "short"}
-    private = json.loads(jwt.algorithms.ECAlgorithm(jwt.algorithms.hashes.SHA256).to_jwk(private_key("ES256", 2)))
+    private = json.loads(jwt.algorithms.ECAlgorithm(hashes.SHA256).to_jwk(private_key("ES256", 2)))
     bad = [
         {"kty": "oct", "k": "c2VjcmV0", "kid": "oct", "alg": "ES256"},
         private | {"kid": "private"},
@@ -77,14 +79,16 @@ def test_a_key_that_the_issuer_published_just_now_is_found_by_looking_again(tmp_
     async def story() -> None:
         file = tmp_path / "jwks.json"
         file.write_bytes(jwks(jwk(which=1, kid="old")))
-        verifier = tokens_of(SETTINGS.model_copy(update={"keys": str(file)}))
+        now = [0.0]
+        verifier = tokens_of(SETTINGS.model_copy(update={"keys": str(file)}), lambda: now[0])
         with pytest.raises(Unavailable, match="not known: they were not read yet"):
             verifier.verify(token(), NOW)
         assert await verifier.look_again()
         with pytest.raises(UnknownSigningKey):
             verifier.verify(token(), NOW)
-        verifier._keys._looked_at = -1e9
         file.write_bytes(jwks())
+        assert not await verifier.look_again()
+        now[0] += LEAST_SECONDS
         assert await verifier.look_again()
         assert verifier.verify(token(), NOW).caller.name == "ann"
         assert verifier.generation == 2

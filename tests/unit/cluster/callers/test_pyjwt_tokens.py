@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import get_default_algorithms
 
-from tests.worlds.issuer import AUDIENCE, NOW, SETTINGS, accepting, claims, jwk, jwks, private_key, token, tokens
+from tests.worlds.callers.issuer import (
+    AUDIENCE,
+    NOW,
+    SETTINGS,
+    accepting,
+    claims,
+    jwk,
+    jwks,
+    private_key,
+    token,
+    tokens,
+)
 from windvane.cluster.callers.caller import Caller
 from windvane.cluster.callers.rate import Limit
 from windvane.cluster.callers.tokens import UnknownSigningKey
@@ -158,7 +169,13 @@ def test_an_access_token_is_taken_however_it_says_so(typ: Any) -> None:
 
 
 def test_an_extension_that_must_be_understood_is_refused() -> None:
-    for header in ({"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"crit": []}, {"crit": "b64"}):
+    headers: tuple[dict[str, object], ...] = (
+        {"crit": ["exp"]},
+        {"crit": ["b64"], "b64": False},
+        {"crit": []},
+        {"crit": "b64"},
+    )
+    for header in headers:
         sent = by_hand({"alg": "ES256", "kid": "one"} | header, claims(), b"\x00" * 64)
         refused(sent, "crit|neither a key nor a token")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.worlds.decision_log import Segment, decision, skip_syncs, written
+from tests.worlds.log.decision_log import Segment, decision, skip_syncs, written
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.cli import main
 from windvane.cluster.decision_log.audit.auditor import Auditor

@@ -11,14 +11,14 @@ import click
 import httpx
 import pytest
 
-from tests.unit.cluster.cli.test_explanations import PLAIN
-from tests.worlds.decision_log import FEATURES, decision, skip_syncs, written
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.admin.explanations import PLAIN
+from tests.worlds.log.decision_log import FEATURES, decision, skip_syncs, written
+from tests.worlds.rollout.world import MODEL, SPEC
 from tests.worlds.shell import Shell, sentence_of
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up
 from windvane.cluster import lifecycle
-from windvane.cluster.cli import decisions, main, operate
+from windvane.cluster.cli import decisions, main
 from windvane.cluster.control_api import ControlApi
 from windvane.cluster.errors import Invalid, Problem, Unavailable
 from windvane.cluster.runtime import addresses
@@ -250,7 +250,7 @@ def test_env_can_be_evaluated_by_a_shell(up: Shell) -> None:
 
 def test_the_demo_gets_its_options(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     program = FakeProgram([3])
-    monkeypatch.setattr(operate.subprocess, "Popen", program)
+    monkeypatch.setattr(subprocess, "Popen", program)
     assert down("demo", "--full", "--keep").exit_code == 3
     assert program.commands == [["-m", "windvane.examples.demo", "--full", "--keep"]]
 
@@ -259,7 +259,7 @@ def test_an_interrupted_demo_is_waited_for_until_it_has_ended_what_it_started(
     down: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = FakeProgram([KeyboardInterrupt(), KeyboardInterrupt(), 130])
-    monkeypatch.setattr(operate.subprocess, "Popen", program)
+    monkeypatch.setattr(subprocess, "Popen", program)
     assert down("demo").exit_code == 130
     assert program.ends == []
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from tests.worlds.decision_log import FEATURES, decision, skip_syncs, written
-from tests.worlds.rollout_world import MODEL
+from tests.worlds.log.decision_log import FEATURES, decision, skip_syncs, written
+from tests.worlds.rollout.world import MODEL
 from tests.worlds.shell import Shell
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.worlds.admin_world import ControlClient
-from tests.worlds.callers import SECRET
+from tests.worlds.admin.world import ControlClient
+from tests.worlds.callers.keys import SECRET
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook

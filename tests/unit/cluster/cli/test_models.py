@@ -1,15 +1,16 @@
 """The command line from a declaration to a served model and back: init, validate, train, deploy, undeploy."""
 
 import os
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.unit.cluster.test_model_card import CARD
 from tests.worlds.fakes import FakeJobs
-from tests.worlds.rollout_world import MODEL
+from tests.worlds.model_card import CARD
+from tests.worlds.rollout.world import MODEL
 from tests.worlds.shell import DECLARATION, Shell, sentence_of
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up
@@ -61,7 +62,7 @@ def test_training_shows_what_the_job_prints_and_fails_with_it(up: Shell, monkeyp
     assert "flights.csv: no such file, folder or match" in sentence_of(up("train", MODEL))
     assert not jobs.requests, "what a job would find after a minute is said at once"
     (up.models / "flights.csv").write_text(FLIGHTS)
-    monkeypatch.setattr(models.uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
+    monkeypatch.setattr(uuid, "uuid4", lambda: SimpleNamespace(hex="0123456789"))
     shown = up.says("train", MODEL, "--until", "2013-03-01", "--override-gate")
     assert shown == f"Job train-{MODEL}-01234567: http://127.0.0.1:8265/#/jobs\nepoch 1\nFAILED: out of memory\n"
     (request,) = jobs.requests.values()

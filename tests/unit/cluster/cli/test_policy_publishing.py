@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.worlds.admin_world import AdminWorld, ControlClient, governance
+from tests.worlds.admin.world import AdminWorld, ControlClient, governance
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import SECRET
-from tests.worlds.decision_log import written
-from tests.worlds.gateway_world import FEATURES
+from tests.worlds.callers.keys import SECRET
+from tests.worlds.gateway.world import FEATURES
+from tests.worlds.log.decision_log import written
 from tests.worlds.policies import FOLDER, PACKAGED, rule
 from windvane.cluster.cli import main, operate
 from windvane.cluster.control_api import ControlApi
@@ -77,7 +77,9 @@ def folder(tmp_path: Path) -> Path:
 def test_a_set_is_asked_for_and_withdrawn_and_both_are_told(shell: Shell, folder: Path) -> None:
     asked = shell("publish", str(folder), "--reason", "freeze")
     assert asked.exit_code == 0, asked.output
-    version = shell.library.register().proposal.version  # type: ignore[union-attr]
+    proposal = shell.library.register().proposal
+    assert proposal is not None
+    version = proposal.version
     assert f"`windvane policy approve {version[:12]}`" in asked.stdout
     assert f"{version[:12]}" in shell("status").stdout
     mine = shell("approve", version)

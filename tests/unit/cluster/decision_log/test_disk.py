@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.simulated_disk import FOLDER, SimulatedDisk
+from tests.worlds.log.simulated_disk import FOLDER, SimulatedDisk
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.key_file import made_once
 
@@ -28,7 +28,7 @@ def trees_after(make: Callable[[Path], object], home: Path, killed_at: int) -> t
             make(home)
         except Killed:
             simulated.fails = lambda *_: None
-            disk._durable_folders.clear()  # it is another process
+            disk.durable_folders.clear()  # it is another process
             make(home)
         return simulated.effects, list(simulated.stop().after_power_cut())
 

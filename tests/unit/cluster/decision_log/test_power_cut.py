@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.crash_world import Story, checked, missing, recover
-from tests.worlds.decision_log import skip_syncs
-from tests.worlds.simulated_disk import Moment, SimulatedDisk, Tree, write
+from tests.worlds.log.crash_world import Story, checked, missing, recover
+from tests.worlds.log.decision_log import skip_syncs
+from tests.worlds.log.simulated_disk import Moment, SimulatedDisk, Tree, write
 from windvane.cluster.decision_log.write import live
 from windvane.cluster.decision_log.write.segment import SECTOR_BYTES, Durability
 

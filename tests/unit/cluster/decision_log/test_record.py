@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.worlds.decision_log import decision
+from tests.worlds.log.decision_log import decision
 from windvane.cluster.decision_log.grounds import Change, Counterfactual, Grounds, Reason
 from windvane.cluster.decision_log.record import Brief, Decision, Unopened
 

@@ -2,11 +2,12 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.worlds.simulated_disk import FOLDER, Content, SimulatedDisk, Tree
+from tests.worlds.log.simulated_disk import FOLDER, Content, SimulatedDisk, Tree
 from windvane.cluster.decision_log import disk
 
 
@@ -83,16 +84,17 @@ def test_a_write_that_is_refused_is_half_done_and_other_effects_are_not(
     disk.write_file(tmp_path / "a", b"a")
     descriptor = os.open(tmp_path / "a", os.O_WRONLY)
     simulated.fails = lambda *_: OSError(errno.ENOSPC, "No space left on device")
-    for effect, wanted in (
-        (lambda: disk.write_whole(descriptor, b"1234"), b"12"),
-        (lambda: disk.cut(descriptor, 0), b"12"),
-        (lambda: disk.remove(tmp_path / "a"), b"12"),
-        (lambda: disk.rename(tmp_path / "a", tmp_path / "b"), b"12"),
-        (lambda: disk.make_one_folder(tmp_path / "b"), b"12"),
-    ):
+    effects: tuple[Callable[[], None], ...] = (
+        lambda: disk.write_whole(descriptor, b"1234"),
+        lambda: disk.cut(descriptor, 0),
+        lambda: disk.remove(tmp_path / "a"),
+        lambda: disk.rename(tmp_path / "a", tmp_path / "b"),
+        lambda: disk.make_one_folder(tmp_path / "b"),
+    )
+    for effect in effects:
         with pytest.raises(OSError, match="No space"):
             effect()
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": wanted}
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"12"}
     os.close(descriptor)
 
 

@@ -35,7 +35,7 @@ def test_what_has_a_sentence_keeps_it(tmp_path: Path) -> None:
     ("act", "said"),
     [
         (lambda: 1 // 0, "This should not have happened: ZeroDivisionError at faults/test_boundary.py:"),
-        (lambda: {}[NAME], "This should not have happened: KeyError at faults/test_boundary.py:"),
+        (lambda: dict[str, int]()[NAME], "This should not have happened: KeyError at faults/test_boundary.py:"),
         (lambda: pa.array([NAME, 1]), "This should not have happened: ArrowTypeError at "),
         (
             lambda: (NAME + "é").encode("latin-1").decode(),

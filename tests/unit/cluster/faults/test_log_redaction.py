@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("redacted_logs")
 
 
 def look_up() -> None:
-    {}[SUBJECT]
+    dict[str, int]()[SUBJECT]
 
 
 def chained() -> None:

@@ -20,6 +20,9 @@ def test_who_comes_second_is_told_and_waits(tmp_path: Path, monkeypatch: pytest.
     first = one_at_a_time(tmp_path, silent)
     first.__enter__()
 
+    def finish(_: str) -> None:
+        first.__exit__(None, None, None)
+
     def progress(text: str) -> None:
         said.append(text)
         if len(said) == 3:
@@ -57,7 +60,11 @@ def test_who_waited_for_a_home_that_was_removed_meanwhile_makes_it_anew(
     home = tmp_path / "new"
     first = one_at_a_time(home, silent)
     first.__enter__()
-    with one_at_a_time(home, lambda _: first.__exit__(None, None, None) and None):
+
+    def finish(_: str) -> None:
+        first.__exit__(None, None, None)
+
+    with one_at_a_time(home, finish):
         assert home.is_dir()
         with pytest.raises(Unavailable), one_at_a_time(home, silent, patience_seconds=-1.0):
             pass

@@ -66,7 +66,7 @@ def test_whichever_port_is_taken_is_named_with_its_holder_and_its_setting(port: 
     ],
 )
 def test_a_port_that_cannot_be_is_named_with_one_that_can(variables: dict[str, str], words: str) -> None:
-    assert words in "\n".join(told(FINE, "stop", **variables))
+    assert words in "\n".join(told(FINE, "stop", False, **variables))
 
 
 def test_the_highest_port_of_a_setting_speaks_for_all_that_are_too_high() -> None:

@@ -1,9 +1,9 @@
+import fcntl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from windvane.cluster.host import scratch as module
 from windvane.cluster.host.scratch import scratch, sweep
 
 
@@ -36,15 +36,15 @@ def test_there_is_nothing_to_sweep_where_nothing_was_ever_trained(tmp_path: Path
 def test_a_job_whose_lock_is_swept_before_it_holds_it_takes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, swept = module.fcntl.flock, list[str]()
+    real, swept = fcntl.flock, list[str]()
 
     def lock(file: Any, how: int) -> None:
-        if not swept and how == module.fcntl.LOCK_EX:
+        if not swept and how == fcntl.LOCK_EX:
             swept.append("")
             swept[:] = sweep(tmp_path)
         real(file, how)
 
-    monkeypatch.setattr(module.fcntl, "flock", lock)
+    monkeypatch.setattr(fcntl, "flock", lock)
     with scratch(tmp_path, "loans") as folder:
         assert len(swept) == 1
         assert folder.name not in swept

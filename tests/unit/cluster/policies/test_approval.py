@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -74,7 +75,9 @@ def test_an_answer_needs_a_reason(answer: type) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(NAMES, st.lists(st.tuples(st.sampled_from([approve, reject]), NAMES, st.sampled_from([VERSION, POLICIES]))))
-def test_whatever_is_said_it_opens_only_to_what_a_second_person_approved(requester: str, said: list[tuple]) -> None:  # type: ignore[type-arg]
+def test_whatever_is_said_it_opens_only_to_what_a_second_person_approved(
+    requester: str, said: list[tuple[Any, str, Any]]
+) -> None:
     gate, good, over = Gate(requester), None, False
     for answer, by, change in said:
         try:

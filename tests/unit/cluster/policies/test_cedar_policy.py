@@ -1,7 +1,9 @@
 """Cedar behind the port: every way to fail denies, and memory never answers another question."""
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from types import SimpleNamespace
+from typing import Any
 
 import cedarpy
 import pytest
@@ -86,11 +88,11 @@ def test_a_context_of_the_wrong_type_denies(context: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "caller",
     [
-        replace(CLIENT, name=7),
-        replace(CLIENT, roles=["client"]),
-        replace(CLIENT, roles="client"),
-        replace(CLIENT, models="credit"),
-        replace(CLIENT, models=frozenset({1})),
+        replace(CLIENT, name=7),  # type: ignore[arg-type]
+        replace(CLIENT, roles=["client"]),  # type: ignore[arg-type]
+        replace(CLIENT, roles="client"),  # type: ignore[arg-type]
+        replace(CLIENT, models="credit"),  # type: ignore[arg-type]
+        replace(CLIENT, models=frozenset({1})),  # type: ignore[arg-type]
         None,
     ],
 )
@@ -225,29 +227,43 @@ def test_a_risk_that_cedar_cannot_hold_is_not_answered_for_by_one_that_it_can() 
 
 def test_each_models_own_limit_counts(policy: CedarPolicy) -> None:
     lower = Mandate("credit", actions=frozenset({"approve"}), refer_from_ppm=10)
-    asked = {"purpose": "lending", "action": "approve", "risk_ppm": 20}
+    asked: dict[str, bool | int | str] = {"purpose": "lending", "action": "approve", "risk_ppm": 20}
     assert policy.judge(Request(CLIENT, "act", CREDIT, asked)).outcome == "allow"
     assert policy.judge(Request(CLIENT, "act", lower, asked)).outcome == "refer"
 
 
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The action of every request that Cedar evaluates from now on."""
+    evaluated: list[str] = []
+    evaluate = cedarpy.is_authorized
+
+    def counting(request: Any, *others: Any) -> cedarpy.AuthzResult:
+        evaluated.append(request["action"]["id"])
+        return evaluate(request, *others)
+
+    monkeypatch.setattr(cedarpy, "is_authorized", counting)
+    return evaluated
+
+
 def test_memory_is_bounded_whatever_a_caller_makes_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cedar_policy, "_MOST_KEPT", 10)
-    policy = CedarPolicy(PACKAGED)
-    for number in range(50):
-        assert not policy.judge(asks("decide", purpose=f"made-up-{number}")).allowed
-    policy.judge(asks("decide", purpose="x" * 1000))
-    kept = [pair.verdicts for pair in policy._pairs.values()]
-    assert sum(map(len, kept)) <= 10
-    assert all(not (isinstance(part, str) and len(part) > 128) for verdicts in kept for key in verdicts for part in key)
+    monkeypatch.setattr(cedar_policy, "MOST_KEPT", 10)
+    policy, evaluated = CedarPolicy(PACKAGED), evaluations(monkeypatch)
+    made_up = [asks("decide", purpose=f"made-up-{number}") for number in range(50)]
+
+    def is_kept(request: Request) -> bool:
+        before = len(evaluated)
+        policy.judge(request)
+        return len(evaluated) == before
+
+    for request in made_up:
+        assert not policy.judge(request).allowed
+    assert 1 <= len(list(takewhile(is_kept, reversed(made_up)))) <= 10
+    longest, too_long = (asks("decide", purpose="x" * length) for length in (128, 129))
+    assert [is_kept(request) for request in (longest, longest, too_long, too_long)] == [False, True, False, False]
 
 
 def test_equal_requests_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy = CedarPolicy(PACKAGED)
-    asked: list[str] = []
-    evaluate = policy._evaluate
-    monkeypatch.setattr(
-        policy, "_evaluate", lambda request, pair: asked.append(request.action) or evaluate(request, pair)
-    )
+    policy, evaluated = CedarPolicy(PACKAGED), evaluations(monkeypatch)
     for risk_ppm in range(1, 899_999, 100_000):
         policy.judge(asks("act", purpose="lending", action="approve", risk_ppm=risk_ppm))
-    assert asked == ["act"]
+    assert evaluated == ["act"]

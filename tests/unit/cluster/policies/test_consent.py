@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,8 +18,13 @@ MARKETING = frozenset({"marketing"})
 
 
 @pytest.fixture
-def records() -> ConsentRecords:
-    return ConsentRecords(MemoryStore())
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def records(store: MemoryStore) -> ConsentRecords:
+    return ConsentRecords(store)
 
 
 def test_a_subject_gives_and_withdraws_purpose_by_purpose(records: ConsentRecords) -> None:
@@ -34,30 +40,34 @@ def test_a_subject_gives_and_withdraws_purpose_by_purpose(records: ConsentRecord
     assert records.all() == [change]
 
 
-def test_the_store_does_not_hold_the_subject(records: ConsentRecords) -> None:
+def test_the_store_does_not_hold_the_subject(records: ConsentRecords, store: MemoryStore) -> None:
     records.record("ann", {"lending": True}, "front-desk", NOW)
-    [saved] = records._store.list(CONSENT)
+    [saved] = store.list(CONSENT)
     assert "ann" not in saved.key + saved.body.decode()
 
 
-def test_two_that_record_at_once_lose_nothing(records: ConsentRecords) -> None:
-    saving = records._shelf.save
+def test_two_that_record_at_once_lose_nothing(
+    records: ConsentRecords, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = store.put
 
-    def slower(key: str, record: Consent, revision: int) -> int:
-        records._shelf.save = saving  # type: ignore[method-assign]
+    def slower(*document: Any) -> int:
+        monkeypatch.undo()
         records.record("ann", {"lending": False}, "other", NOW)
-        return saving(key, record, revision)
+        return put(*document)
 
-    records._shelf.save = slower  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "put", slower)
     change = records.record("ann", {"marketing": True}, "front-desk", NOW)
     assert (change.given, change.withdrawn) == (MARKETING, frozenset({"lending"}))
 
 
-def test_a_store_that_always_says_somebody_was_quicker_is_told(records: ConsentRecords) -> None:
-    def never(key: str, record: Consent, revision: int) -> int:
+def test_a_store_that_always_says_somebody_was_quicker_is_told(
+    records: ConsentRecords, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> int:
         raise Conflict("again")
 
-    records._shelf.save = never  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "put", never)
     with pytest.raises(Conflict):
         records.record("ann", {"marketing": True}, "front-desk", NOW)
 
@@ -106,12 +116,14 @@ def test_a_model_that_asks_for_nobodys_consent_keeps_none(records: ConsentRecord
     assert len(known(records, frozenset())) == 0
 
 
-def test_a_subject_that_is_forgotten_never_said_anything_and_may_say_it_anew(records: ConsentRecords) -> None:
+def test_a_subject_that_is_forgotten_never_said_anything_and_may_say_it_anew(
+    records: ConsentRecords, store: MemoryStore
+) -> None:
     records.record("ann", {"marketing": True}, "x", NOW)
     consents = known(records)
     asyncio.run(consents.take((encode_change(records.forget("ann")),)))
     assert (consents.of("ann", "marketing"), records.of("ann")) == (None, Consent())
-    [saved] = records._store.list(CONSENT)
+    [saved] = store.list(CONSENT)
     assert b"marketing" not in saved.body
     asyncio.run(consents.take((encode_change(records.record("ann", {"marketing": True}, "x", NOW)),)))
     assert consents.of("ann", "marketing") is True

@@ -1,6 +1,7 @@
 """Policy sets in the store: kept under their hash, put in force once, told as events."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from tests.worlds.policies import PACKAGED, rule, written
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound
 from windvane.cluster.policies.cedar_rules import compile_policies
-from windvane.cluster.policies.policy_library import EVERY_MODEL, POLICY_SET, PolicyLibrary
+from windvane.cluster.policies.policy_library import EVERY_MODEL, POLICY_REGISTER, POLICY_SET, PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -49,8 +50,9 @@ def test_a_set_goes_from_proposal_to_in_force_and_all_of_it_is_told(library: Pol
     library.propose(OTHER, "ann", "simpler", NOW, second_person=True)
     assert library.hashes() == {"in_force": PACKAGED.version, "proposed": OTHER.version}
     assert library.in_force() is not None
-    assert library.register().live is not None
-    assert library.register().live.version == PACKAGED.version  # type: ignore[union-attr]
+    live = library.register().live
+    assert live is not None
+    assert live.version == PACKAGED.version
     with pytest.raises(Forbidden):
         library.approve(OTHER.version, "ann", "looked at", NOW)
     library.approve(OTHER.version[:12], "bob", "looked at", NOW)
@@ -98,24 +100,31 @@ def test_a_set_that_was_changed_in_the_store_is_not_handed_out(library: PolicyLi
         library.in_force()
 
 
-def test_whoever_is_second_to_save_decides_anew(library: PolicyLibrary, store: MemoryStore) -> None:
+def test_whoever_is_second_to_save_decides_anew(
+    library: PolicyLibrary, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two admins publish at the same moment: the slower one finds a proposal that waits."""
     library.install(PACKAGED, "windvane", "first start", NOW)
     other = PolicyLibrary(store, lambda written: None)
-    saving = library._registers.save
+    put = store.put
 
-    def slower(key: str, record: object, revision: int) -> int:
-        library._registers.save = saving  # type: ignore[method-assign]
+    def slower(kind: str, *document: Any) -> int:
+        if kind == POLICY_REGISTER:
+            monkeypatch.undo()
+            theirs()
+        return put(kind, *document)
+
+    def theirs() -> None:
         other.propose(
             written(rule("permit (principal, action, resource)", "theirs")), "bob", "b", NOW, second_person=True
         )
-        return saving(key, record, revision)  # type: ignore[arg-type]
 
-    library._registers.save = slower  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(store, "put", slower)
     with pytest.raises(Conflict, match="bob proposed"):
         library.propose(OTHER, "ann", "simpler", NOW, second_person=True)
-    assert library.register().proposal is not None
-    assert library.register().proposal.requested_by == "bob"  # type: ignore[union-attr]
+    proposal = library.register().proposal
+    assert proposal is not None
+    assert proposal.requested_by == "bob"
 
 
 def test_a_prefix_that_is_too_short_or_of_no_set_is_refused(library: PolicyLibrary) -> None:

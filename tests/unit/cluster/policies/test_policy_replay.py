@@ -47,7 +47,7 @@ def test_the_same_set_says_the_same_and_each_rule_that_applies_is_named() -> Non
 
 
 def test_a_denial_before_the_model_is_judged_by_what_was_asked_alone() -> None:
-    denied = {"proposed": "", "action": "", "prediction": None, "verdict": "deny"}
+    denied: dict[str, Any] = {"proposed": "", "action": "", "prediction": None, "verdict": "deny"}
     found = again(purpose="insurance", policies=["purpose"], **denied)
     assert (found.changed, len(found.replays)) == (False, 1)
     assert not again(purpose="marketing", consent=None, policies=["consent"], **denied).changed

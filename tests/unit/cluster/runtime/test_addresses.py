@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.unit.cluster.runtime.test_head_record import record
+from tests.worlds.head_record import record
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime.addresses import dashboard_url, demand_dashboard, place, url
 from windvane.cluster.runtime.processes import mark

@@ -58,7 +58,7 @@ def test_rays_own_frontend_keeps_out_of_the_way_except_in_a_cluster_that_is_not_
 
 def test_two_windvanes_of_one_user_share_no_port_of_their_replicas(tmp_path: Path) -> None:
     """They listen with SO_REUSEPORT, so that each would get requests of the other."""
-    ports = []
+    ports: list[int] = []
     for port in (8000, 8001, 18000, 28000, 28400):
         chosen = haproxy.environment(tmp_path, port)
         first, last = (int(chosen[f"RAY_SERVE_DIRECT_INGRESS_{end}_GRPC_PORT"]) for end in ("MIN", "MAX"))

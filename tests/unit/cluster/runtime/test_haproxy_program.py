@@ -1,5 +1,6 @@
 """What stands in HAProxy's place: completes Ray's file where it lies, and hands everything over."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ def test_rays_file_is_completed_where_it_lies_and_haproxy_gets_what_ray_gave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handed: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(haproxy_program.os, "execv", lambda program, words: handed.append((program, words)))
+    monkeypatch.setattr(os, "execv", lambda program, words: handed.append((program, words)))
     rays = tmp_path / "node" / "haproxy.cfg"
     rays.parent.mkdir()
     rays.write_text(golden(DEPLOYED))
@@ -42,10 +43,10 @@ def test_haproxy_is_told_whether_control_is_there(
 ) -> None:
     """A default that is no backend would keep HAProxy from starting."""
     monkeypatch.setenv(haproxy_program.CONTROL_IS_THERE, "of another start")
-    monkeypatch.setattr(haproxy_program.os, "execv", lambda *_: None)
+    monkeypatch.setattr(os, "execv", lambda *_: None)
     (tmp_path / "haproxy.cfg").write_text(rays)
     haproxy_program.main("/bin/haproxy", tmp_path, "control", ["-f", str(tmp_path / "haproxy.cfg")])
-    assert haproxy_program.os.environ.get(haproxy_program.CONTROL_IS_THERE) == ("1" if there else None)
+    assert os.environ.get(haproxy_program.CONTROL_IS_THERE) == ("1" if there else None)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_ray_that_has_changed_gets_no_haproxy_and_the_sentence_is_kept_until_o
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
     started: list[str] = []
-    monkeypatch.setattr(haproxy_program.os, "execv", lambda program, _: started.append(program))
+    monkeypatch.setattr(os, "execv", lambda program, _: started.append(program))
     haproxy_queue.declare(folder, "trips", Queue(80, 20))
     Path("haproxy.cfg").write_text(rays)
     with pytest.raises(SystemExit) as ended:

@@ -2,19 +2,12 @@
 
 from pathlib import Path
 
-import msgspec
 import psutil
 import pytest
 
+from tests.worlds.head_record import record
 from windvane.cluster.runtime.head_record import Head, forget, load, mend_link, save
 from windvane.cluster.runtime.processes import Mark, mark
-
-
-def record(home: Path, *marks: Mark) -> Head:
-    head = Head("127.0.0.1:6379", "http://127.0.0.1:8265", str(home / "run"), marks)
-    (home / "run").mkdir()
-    (home / "run" / "head.json").write_bytes(msgspec.json.encode(head))
-    return head
 
 
 def test_a_head_is_there_while_one_of_its_processes_runs(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_only_what_has_no_process_yet_is_to_come(found: dict[str, Any], count: i
 
 
 def test_a_training_whose_workers_find_no_place_says_so() -> None:
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"state": "PENDING", "bundles": {0: {"CPU": 1.0}}},
         {"state": "CREATED", "bundles": {0: {"CPU": 1.0}}},
         {"state": "REMOVED", "bundles": {}},
@@ -78,7 +78,7 @@ def test_a_training_whose_workers_find_no_place_says_so() -> None:
 
 def test_a_job_that_has_not_started_says_what_ray_says() -> None:
     message = "Job has not started yet. It may be waiting for\nthe runtime environment to be set up."
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {"status": "PENDING", "submission_id": "train-a-1", "metadata": {"model": "a"}, "message": message},
         {"status": "RUNNING", "submission_id": "train-b-1", "metadata": None, "message": ""},
     ]

@@ -31,7 +31,8 @@ def test_a_column_that_alone_orders_the_label_is_one_whatever_its_shape() -> Non
 
 
 def test_what_is_filled_only_with_an_outcome_is_known_only_with_it() -> None:
-    reason = np.where(Y & (rng.random(N) < 0.6), rng.choice(["price", "move"], N), None)
+    reason = rng.choice(["price", "move"], N).astype(object)
+    reason[~(Y & (rng.random(N) < 0.6))] = None
     assert told(reason) == "is filled only where 'y' is true, so it is known only afterwards"
     assert told(np.where(~Y, X, np.nan)) == "is filled only where 'y' is false, so it is known only afterwards"
     assert told(np.where(rng.random(N) < 0.6, X, np.nan)) == ""

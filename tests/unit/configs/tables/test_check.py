@@ -146,13 +146,15 @@ def test_what_init_would_not_have_drafted_is_told_of_a_declaration_written_by_ha
     n = 3000
     x = rng.normal(size=n)
     bad = rng.random(n) < 1 / (1 + np.exp(-2 * x))
+    reason = rng.choice(["moved", "price"], n).astype(object)
+    reason[~(bad & (rng.random(n) < 0.6))] = None
     table = {
         "customer": [str(place) for place in range(n)],
         "asked_at": [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=place) for place in range(n)],
         "x": x,
         "defaulted": np.where(bad, "yes", "no"),
         "collected": bad + rng.normal(size=n) / 10,
-        "reason": np.where(bad & (rng.random(n) < 0.6), rng.choice(["moved", "price"], n), None),
+        "reason": reason,
         "rownames": np.arange(500, 500 + n),
         "odometer": np.arange(n) * 7.3 + rng.normal(size=n),
         "country": ["de"] * n,
@@ -161,7 +163,7 @@ def test_what_init_would_not_have_drafted_is_told_of_a_declaration_written_by_ha
     }
     pyarrow.parquet.write_table(pa.table(table), tmp_path / "rows.parquet")
     number, text = {"type": "number"}, {"type": "category", "missing": True}
-    features = [
+    features: list[dict[str, Any]] = [
         {"name": "x", **number},
         {"name": "defaulted", "categories": ["yes", "no"], **text},
         {"name": "collected", **number},

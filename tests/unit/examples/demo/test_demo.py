@@ -43,7 +43,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     monkeypatch.setattr(addresses, "dashboard_url", lambda _: None)
     monkeypatch.setattr(lifecycle, "down", lambda settings, _: found.ended.append(settings.home))
     for model in demo.DEMOS:
-        monkeypatch.setitem(demo.DEMOS, model, found.run)  # type: ignore[arg-type]
+        monkeypatch.setitem(demo.DEMOS, model, found.run)
     return found
 
 

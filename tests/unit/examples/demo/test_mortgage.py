@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.decision_log import skip_syncs, written
-from tests.worlds.vault import open_vault
+from tests.worlds.log.decision_log import skip_syncs, written
+from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.record import Decision

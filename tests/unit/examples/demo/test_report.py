@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from tests.worlds.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs
+from tests.worlds.log.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs
 from windvane.cluster.decision_log.read.query import Query
 from windvane.examples.demo import report
 from windvane.examples.demo.summary import broken_promises, summary

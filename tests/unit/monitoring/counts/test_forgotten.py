@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tests.worlds.admin_world import SEEN
-from tests.worlds.rollout_world import MODEL
+from tests.worlds.admin.world import SEEN
+from tests.worlds.rollout.world import MODEL
 from windvane.backtest.memory import MemoryStore
 from windvane.monitoring.counts.forgotten import forgotten
 from windvane.serve_apps.admin.status import traffic_status

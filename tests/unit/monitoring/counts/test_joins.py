@@ -33,7 +33,7 @@ def read(joins: Joins, *records: Record) -> Joined:
 
 
 def test_any_order_makes_the_same_known() -> None:
-    records = [decision("a"), shadow(("a",), (0.6,)), outcome("a")]
+    records: list[Record] = [decision("a"), shadow(("a",), (0.6,)), outcome("a")]
     for order in permutations(records):
         joined = read(Joins(10.0), *order)
         assert sorted(joined.scored) == [(1, 1), (2, 1)]
@@ -45,7 +45,7 @@ def test_any_order_makes_the_same_known() -> None:
 
 def test_a_decision_read_in_brief_joins_as_the_whole_one() -> None:
     brief = msgspec.msgpack.decode(msgspec.msgpack.encode(decision("a")), type=Brief)
-    following = [shadow(("a",), (0.6,)), outcome("a")]
+    following: list[Record] = [shadow(("a",), (0.6,)), outcome("a")]
     assert Joins(10.0).read([brief, *following]) == Joins(10.0).read([decision("a"), *following])
 
 

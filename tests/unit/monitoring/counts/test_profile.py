@@ -149,4 +149,6 @@ def test_values_beyond_what_was_learnt_count_in_the_outer_bins_and_drift() -> No
     beyond = np.concatenate([learnt[:50], np.full((50, 1), 1e6, np.float32)])
     (counts,) = profile.bins(beyond)
     assert counts[-1] == 50
-    assert psi(np.array(profile.features[0].counts), counts) > 0.25
+    moved = psi(np.array(profile.features[0].counts), counts)
+    assert moved is not None
+    assert moved > 0.25

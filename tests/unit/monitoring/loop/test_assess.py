@@ -29,7 +29,8 @@ def test_a_fallen_auc_loses() -> None:
     assessment = assess([DRIFT], span(auc=0.64), REFERENCE, LIMITS, 1000)
     assert assessment.verdict == "loses"
     assert "champion loses by AUC on 5000 labels of 1970-01-01 to 1970-01-11" in assessment.sentence
-    low, value, high = assessment.auc_drop  # type: ignore[misc]
+    assert assessment.auc_drop is not None
+    low, value, high = assessment.auc_drop
     assert value == pytest.approx(0.06)
     assert 0 < low < value < high
 

@@ -83,7 +83,7 @@ def test_a_job_that_outlives_its_time_has_failed_whatever_it_says() -> None:
     late = RULES.job_timeout.total_seconds() + 1
     assert overdue(RUNNING, RULES, NOW + timedelta(seconds=late))
     for state in ("running", "unknown", "stopped"):
-        failed = after(state, later=late)  # type: ignore[arg-type]
+        failed = after(state, later=late)
         assert (failed.status, failed.message) == ("open", "job ran longer than 0:30:00")
 
 

@@ -104,7 +104,7 @@ def test_an_unknown_profile_is_fetched_and_given_to_the_monitor(
     monkeypatch.setattr("windvane.monitoring.loop.watcher.Bundle.open", lambda _: Opened)
     it = world(window(8), window(9))
     it.monitor.knows = False
-    it.registry.fetch = lambda *_: tmp_path  # type: ignore[method-assign]
+    monkeypatch.setattr(it.registry, "fetch", lambda *_: tmp_path)
     tick(it)
     assert it.monitor.profiles == [("delay", 1, b"{}")]
     assert it.kinds() == []

@@ -39,7 +39,9 @@ def test_a_hundred_rare_categories_do_not_drift_by_chance() -> None:
     joined = category_psi(reference, current)
     assert joined is not None
     assert joined < 0.1
-    assert psi(reference, current) > joined  # type: ignore[operator]
+    apart = psi(reference, current)
+    assert apart is not None
+    assert apart > joined
 
 
 def test_unknown_categories_stay_visible_beside_rare_ones() -> None:
@@ -61,8 +63,10 @@ def test_grouped_index_sees_scores_move() -> None:
     reference = np.bincount(rng.binomial(399, 0.3, 20_000), minlength=400)
     same = np.bincount(rng.binomial(399, 0.3, 1000), minlength=400)
     moved = np.bincount(rng.binomial(399, 0.35, 1000), minlength=400)
-    assert grouped_psi(reference, same) < 0.05  # type: ignore[operator]
-    assert grouped_psi(reference, moved) > 1.0  # type: ignore[operator]
+    still, gone = grouped_psi(reference, same), grouped_psi(reference, moved)
+    assert still is not None
+    assert gone is not None
+    assert (still < 0.05, gone > 1.0) == (True, True)
 
 
 def test_rise_of_a_share_is_signed() -> None:

@@ -2,60 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient, problem_of
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.rollout_world import MODEL, SPEC
-
-JSON = {"content-type": "application/json"}
-
-
-MODELS = f"/api/models/{MODEL}"
-
-
-DECLARATION = SPEC.model_dump(mode="json")
-
-
-REASON = {"reason": "because"}
-
-
-# Values that stand in a path.
-NAMES = {
-    "model": MODEL,
-    "verb": "abort",
-    "name": "console.js",
-    "decision_id": "d1",
-    "version": 1,
-    "key_id": "x",
-    "subject": "ann",
-}
-
-
-@pytest.fixture
-def world() -> AdminWorld:
-    return AdminWorld()
-
-
-@pytest.fixture
-def api(world: AdminWorld) -> Client:
-    return ControlClient(world)
-
-
-def routes(app: FastAPI, mutating: bool) -> Iterator[tuple[str, str]]:
-    """Method and path of every route that can, or cannot, change something."""
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            for method in sorted(route.methods or ()):
-                if (method != "GET") == mutating:
-                    yield method, route.path_format.format(**NAMES)
+from tests.worlds.admin.api import DECLARATION, JSON, MODELS, REASON, problem_of, routes
+from tests.worlds.admin.world import AdminWorld, Client
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.rollout.world import MODEL
 
 
 def test_what_there_is_to_read_is_read(api: Client) -> None:
@@ -160,18 +116,12 @@ def test_a_body_that_is_not_announced_as_json_is_told_so(api: Client, kind: str)
 
 
 TEXTS = st.text(st.characters(codec=None, categories=None), max_size=6)  # halves of surrogate pairs too
-
-
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=5,
 )
-
-
 WORDS = st.sampled_from(["reason", "version", "versions", "skip_shadow", "features", "data", "name", "rollout"])
-
-
 BODIES = TREES | st.dictionaries(WORDS | TEXTS, TREES, max_size=4)
 
 

@@ -3,13 +3,11 @@
 import pytest
 from fastapi.routing import APIRoute
 
-from tests.unit.serve_apps.admin.test_app import DECLARATION, JSON, MODELS, NAMES, REASON, routes
-from tests.unit.serve_apps.admin.test_app import api as api
-from tests.unit.serve_apps.admin.test_app import world as world
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient, problem_of
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.callers import key, knowing
-from tests.worlds.rollout_world import MODEL
+from tests.worlds.admin.api import DECLARATION, JSON, MODELS, NAMES, REASON, problem_of, routes
+from tests.worlds.admin.world import AdminWorld, Client, ControlClient
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.callers.keys import key, knowing
+from tests.worlds.rollout.world import MODEL
 from windvane.cluster.callers.api_key import ApiKey
 from windvane.configs.access import ROLES
 from windvane.serve_apps.admin.route_auth import READERS, RouteAuth, roles_of

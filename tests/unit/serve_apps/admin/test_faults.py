@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.worlds.admin_world import AdminWorld, ControlClient
-from tests.worlds.rollout_world import MODEL
+from tests.worlds.admin.world import AdminWorld, ControlClient
+from tests.worlds.rollout.world import MODEL
 from tests.worlds.shell import Shell, sentence_of
 from tests.worlds.shell import down as down
 from tests.worlds.shell import up as up

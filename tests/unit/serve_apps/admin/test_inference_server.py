@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient, governance
-from tests.worlds.rollout_world import MODEL, FakeSwitchboard
+from tests.worlds.admin.world import AdminWorld, Client, ControlClient, governance
+from tests.worlds.rollout.world import MODEL, FakeSwitchboard, Report
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.policy_library import PolicyLibrary
@@ -62,7 +62,7 @@ def test_one_replica_that_answers_is_enough() -> None:
 
 def test_a_switchboard_that_is_away_is_no_sign_of_readiness() -> None:
     class Away(FakeSwitchboard):
-        def in_force(self, model: str) -> dict[str, object]:
+        def in_force(self, model: str) -> dict[str, Report]:
             raise Unavailable("the switchboard is restarting")
 
     reply = client_of(Away()).get("/v2/health/ready")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.admin_world import Client, ControlClient
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.callers import key, knowing
+from tests.worlds.admin.world import Client, ControlClient
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.callers.keys import key, knowing
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder, digest_of
 from windvane.cluster.callers.authenticator import Authenticator

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.worlds.admin_world import AdminWorld
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.admin.world import AdminWorld
+from tests.worlds.rollout.world import MODEL, SPEC
 from windvane.cluster.errors import Conflict, NotFound
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
@@ -25,6 +25,7 @@ def test_the_status_of_a_model_before_its_first_rollout(world: AdminWorld) -> No
     world.tick()
     (model,) = world.model_admin.status()["models"]
     assert (model["name"], model["owner"], model["champion"]) == (MODEL, SPEC.owner, 1)
+    assert model["split"] is not None
     assert model["split"]["arms"] == [{"name": "champion", "version": 1, "weight": 1.0}]
     assert (model["rollout"], model["retrain"]) == (None, None)
     assert model["traffic"] == {
@@ -62,14 +63,17 @@ def test_the_status_of_a_rollout_has_the_verdict_with_its_evidence(world: AdminW
     world.retrained()
     world.until("step", 1)
     (model,) = world.model_admin.status()["models"]
-    rollout = model["rollout"]
+    rollout, retrain = model["rollout"], model["retrain"]
+    assert rollout is not None
     assert (rollout["candidate"], rollout["champion"], rollout["phase"], rollout["weight"]) == (2, 1, "step", 0.5)
+    assert rollout["verdict"] is not None
     assert rollout["verdict"]["outcome"] == "NOT_YET"
     assert {each["name"] for each in rollout["verdict"]["guardrails"]} >= {"loss", "errors", "latency"}
     assert rollout == world.rollout_admin.status(MODEL)
+    assert model["split"] is not None
     assert [arm["version"] for arm in model["split"]["arms"]] == [2, 1]
-    assert model["retrain"]["status"] == "succeeded"
-    assert model["retrain"]["version"] == 2
+    assert retrain is not None
+    assert (retrain["status"], retrain["version"]) == ("succeeded", 2)
 
 
 def test_everything_shown_is_plain_json(world: AdminWorld) -> None:

@@ -2,25 +2,12 @@
 
 import pytest
 
-from tests.unit.cluster.cli.test_explanations import PLAIN
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient, problem_of
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.admin.api import DECLARATION, MODELS, problem_of
+from tests.worlds.admin.explanations import PLAIN
+from tests.worlds.admin.world import AdminWorld, Client
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.rollout.world import MODEL
 from windvane.cluster.runtime.serve_apps_api import CONTROL
-
-MODELS = f"/api/models/{MODEL}"
-DECLARATION = SPEC.model_dump(mode="json")
-REASON = {"reason": "because"}
-
-
-@pytest.fixture
-def world() -> AdminWorld:
-    return AdminWorld()
-
-
-@pytest.fixture
-def api(world: AdminWorld) -> Client:
-    return ControlClient(world)
 
 
 def test_why_somebody_was_decided_about_is_told_by_its_id(world: AdminWorld, api: Client) -> None:

@@ -4,14 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.worlds.admin_world import AdminWorld
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.admin.world import AdminWorld
+from tests.worlds.rollout.world import MODEL, SPEC
 from windvane.cluster.errors import Forbidden, NotFound
-
-
-@pytest.fixture
-def world() -> AdminWorld:
-    return AdminWorld()
 
 
 @pytest.mark.parametrize(("verb", "phase"), [("abort", "aborted"), ("promote", "bake")])
@@ -68,7 +63,7 @@ def test_a_model_without_a_rollout_says_how_one_begins(world: AdminWorld) -> Non
 
 
 def test_pinned_versions_are_scored_as_shadows_from_the_next_tick_on(world: AdminWorld) -> None:
-    pinned = world.register("shadowed")
+    pinned = world.register("candidate")
     assert world.rollout_admin.pin(MODEL, (pinned,)) == {"model": MODEL, "pins": [pinned]}
     world.tick()
     assert world.split().shadows == (pinned,)

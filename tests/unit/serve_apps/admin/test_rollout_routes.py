@@ -4,23 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient, problem_of
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.rollout_world import MODEL, SPEC
-
-MODELS = f"/api/models/{MODEL}"
-DECLARATION = SPEC.model_dump(mode="json")
-REASON = {"reason": "because"}
-
-
-@pytest.fixture
-def world() -> AdminWorld:
-    return AdminWorld()
-
-
-@pytest.fixture
-def api(world: AdminWorld) -> Client:
-    return ControlClient(world)
+from tests.worlds.admin.api import MODELS, REASON, problem_of
+from tests.worlds.admin.world import Client
+from tests.worlds.callers.keys import BOSS as OWNER
 
 
 def test_a_version_that_does_not_exist_is_not_found(api: Client) -> None:

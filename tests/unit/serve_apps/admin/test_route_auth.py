@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
-from tests.worlds.admin_world import Client
+from tests.worlds.admin.world import Client
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
 from windvane.cluster.callers.authenticator import Authenticator

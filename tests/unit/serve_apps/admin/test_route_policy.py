@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 from fastapi.routing import APIRoute
 
-from tests.worlds.admin_world import AdminWorld, Client, governance
-from tests.worlds.callers import BOSS, key, knowing
+from tests.worlds.admin.world import AdminWorld, Client, governance
+from tests.worlds.callers.keys import BOSS, key, knowing
 from tests.worlds.policies import PACKAGED, SCHEMA, rule
-from tests.worlds.rollout_world import MODEL, SPEC
+from tests.worlds.rollout.world import MODEL, SPEC
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.policies.cedar_rules import compile_policies

@@ -6,8 +6,8 @@ import pytest
 from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
-from tests.worlds.callers import BOSS, key, knowing, limited
+from tests.worlds.callers.keys import BOSS, key, knowing, limited
+from tests.worlds.gateway.grpc_context import FakeContext
 from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 

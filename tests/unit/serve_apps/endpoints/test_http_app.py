@@ -1,17 +1,19 @@
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.worlds.callers import BOSS, SECRET
-from tests.worlds.gateway_world import (
+from tests.worlds.callers.keys import BOSS, SECRET
+from tests.worlds.gateway.world import (
+    BODY,
     DECIDE,
     FEATURES,
+    MODEL,
     NOW,
     OUTCOMES,
+    READY,
     World,
     asked,
     call,
@@ -21,26 +23,11 @@ from tests.worlds.gateway_world import (
     settled,
 )
 from windvane.cluster.decision_log.record import Outcome
+from windvane.serve_apps.endpoints import disconnects
 from windvane.serve_apps.pipeline.decision_id import fixed
 from windvane.serve_apps.serve_hooks import UNWATCHED
 from windvane.serve_apps.traffic.router import bucket
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
-
-READY, MODEL = "/v2/models/trips/ready", "/v2/models/trips"
-
-
-BODY = json.dumps(asked()).encode()
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def endpoint(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
-    with gateway(versions, champion(warm=(2,)), home) as world:
-        yield world
 
 
 def test_a_decision_comes_back_in_the_promised_shape(endpoint: World) -> None:
@@ -297,8 +284,9 @@ def test_a_canary_takes_its_share_over_http(versions: dict[int, LoadedVersion], 
 
 
 def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_not_watch(
-    versions: dict[int, LoadedVersion], tmp_path: Path
+    versions: dict[int, LoadedVersion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(disconnects, "PATIENCE_SECONDS", 0.0)
     with gateway(versions, champion(), tmp_path) as world:
         world.log.holding = True
         body = json.dumps(asked()).encode()
@@ -320,8 +308,6 @@ def test_a_client_that_leaves_while_it_waits_is_let_go_of_when_the_server_does_n
             asking = asyncio.ensure_future(world.http_app(scope, receive, send))
             await settled(lambda: bool(world.log.records))
             gone.set()
-            world.ticks = 1.0
-            world.http_app._disconnects.sweep()
             await settled(asking.done)
             assert asking.cancelled()
             world.log.release()

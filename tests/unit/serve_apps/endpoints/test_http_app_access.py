@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.endpoints.test_http_app import BODY, MODEL, READY
-from tests.unit.serve_apps.endpoints.test_http_app import home as home
-from tests.worlds.callers import BOSS, key, knowing, limited
-from tests.worlds.gateway_world import DECIDE, OUTCOMES, World, asked, champion, gateway
+from tests.worlds.callers.keys import BOSS, key, knowing, limited
+from tests.worlds.gateway.world import BODY, DECIDE, MODEL, OUTCOMES, READY, World, asked, champion, gateway
 from windvane.serve_apps.pipeline.decision_id import fixed
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -41,7 +39,7 @@ def test_without_a_key_nothing_is_answered_or_told(closed: World, method: str, p
         assert reply.status == 401
         assert reply.headers["www-authenticate"].startswith('Bearer realm="windvane"')
         assert b"There is nothing" not in reply.body
-    assert closed.decisions == closed.outcomes == []
+    assert (closed.decisions, closed.outcomes) == ([], [])
 
 
 @pytest.mark.parametrize(("method", "path"), EVERYTHING)

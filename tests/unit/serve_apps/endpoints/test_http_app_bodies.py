@@ -6,10 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.serve_apps.endpoints.test_http_app import BODY
-from tests.unit.serve_apps.endpoints.test_http_app import endpoint as endpoint
-from tests.unit.serve_apps.endpoints.test_http_app import home as home
-from tests.worlds.gateway_world import DECIDE, OUTCOMES, World, asked, call
+from tests.worlds.gateway.world import BODY, DECIDE, OUTCOMES, World, asked, call
 from windvane.serve_apps.traffic.router import bucket
 
 

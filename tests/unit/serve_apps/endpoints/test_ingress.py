@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway_world import Reply, call
+from tests.worlds.gateway.world import Reply, call
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.runtime import haproxy
 from windvane.serve_apps.endpoints import ingress
@@ -131,7 +131,7 @@ def test_a_socket_that_is_no_request_is_left_to_serve() -> None:
     async def scenario() -> None:
         ingress = Ingress(app, [LocalReplica(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())], lambda: 0.0)
 
-        async def ignore(*_: Any) -> None: ...
+        async def ignore(*_: Any) -> Any: ...
 
         await ingress({"type": "websocket", "path": DECIDE, "headers": []}, ignore, ignore)
 
@@ -194,8 +194,8 @@ def test_who_waited_in_haproxy_has_less_time_left(full: Admission) -> None:
     needed = full.enter(budget=60.0) / full.headroom
     full.leave()
     for seconds, status in ((needed + 0.4, 429), (needed + 0.6, 202)):
-        sent = {"x_request_timeout_seconds": str(seconds), "x_windvane_arrived": arrived(0.5)}
-        assert ask(App(), full, **sent).status == status
+        reply = ask(App(), full, x_request_timeout_seconds=str(seconds), x_windvane_arrived=arrived(0.5))
+        assert reply.status == status
 
 
 def test_only_what_costs_work_is_refused(full: Admission) -> None:
@@ -265,7 +265,7 @@ def test_a_replica_that_requests_reach_through_serve_alone_says_so(
     monkeypatch: pytest.MonkeyPatch, asked_on: str, sentence: str
 ) -> None:
     """It would answer, slowly and as many at a time as come."""
-    monkeypatch.setattr(ingress, "_asked_on", [])
+    monkeypatch.setattr(ingress, "asked_on", [])
 
     async def asked() -> None:
         ingress.middlewares()

@@ -10,8 +10,9 @@ from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2 as messages
 
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import BOSS, key, knowing, limited
-from tests.worlds.gateway_world import NOW, World, canary, champion, gateway
+from tests.worlds.callers.keys import BOSS, key, knowing, limited
+from tests.worlds.gateway.grpc_context import FakeContext
+from tests.worlds.gateway.world import NOW, World, canary, champion, gateway
 from windvane.cluster.errors import (
     Conflict,
     Expired,
@@ -30,32 +31,6 @@ from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
-
-
-class FakeContext:
-    """One call: who makes it, with which metadata; remembers the status."""
-
-    def __init__(self, peer: str = "ipv4:127.0.0.1:40312", **metadata: str) -> None:
-        self._peer = peer
-        self._metadata = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
-        self.code: Code | None = None
-        self.details = ""
-        self.trailing: list[tuple[str, str]] = []
-
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return self._metadata
-
-    def peer(self) -> str:
-        return self._peer
-
-    def set_code(self, code: Code) -> None:
-        self.code = code
-
-    def set_details(self, details: str) -> None:
-        self.details = details
-
-    def set_trailing_metadata(self, trailing_metadata: list[tuple[str, str]]) -> None:
-        self.trailing = trailing_metadata
 
 
 @pytest.fixture
@@ -112,7 +87,9 @@ def test_a_request_is_decided_logged_and_answered(world: World) -> None:
         (asked(), {"x_request_timeout_seconds": "soon"}, Code.INVALID_ARGUMENT, "must be a number of seconds"),
     ],
 )
-def test_what_is_wrong_is_said_and_not_logged(world, request_, metadata, code, sentence) -> None:
+def test_what_is_wrong_is_said_and_not_logged(
+    world: World, request_: Any, metadata: dict[str, str], code: Code, sentence: str
+) -> None:
     context = FakeContext(**metadata)
     reply = infer(world, request_, context)
     assert (context.code, reply) == (code, messages.ModelInferResponse())
@@ -216,7 +193,7 @@ def test_nobody_stays_inside_whatever_becomes_of_the_request(world: World, reque
         ("ipv4:10.0.0.7:40312", False, True),
     ],
 )
-def test_a_local_windvane_answers_its_own_machine_only(world, peer, local, taken) -> None:
+def test_a_local_windvane_answers_its_own_machine_only(world: World, peer: str, local: bool, taken: bool) -> None:
     context = FakeContext(peer)
     found = endpoint(world, local)
     world.run(found.infer(asked(), context))
@@ -257,13 +234,13 @@ def closed(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World
 )
 def test_every_method_asks_who_calls(closed: World, metadata: dict[str, str], infers: Code, reads: Code) -> None:
     found = endpoint(closed)
-    for call, code in (
-        (lambda context: found.infer(asked(), context), infers),
-        (lambda context: found.metadata(messages.ModelMetadataRequest(name="trips"), context), reads),
-        (lambda context: found.ready(messages.ModelReadyRequest(name="trips"), context), reads),
+    for method, message, code in (
+        (found.infer, asked(), infers),
+        (found.metadata, messages.ModelMetadataRequest(name="trips"), reads),
+        (found.ready, messages.ModelReadyRequest(name="trips"), reads),
     ):
         context = FakeContext(**metadata)
-        closed.run(call(context))
+        closed.run(method(message, context))
         assert context.code is code
     assert len(closed.decisions) == (infers is None)
     assert len(closed.refusal_log) == [infers, reads, reads].count(infers) * (infers is not None)
@@ -297,7 +274,9 @@ def test_metadata_and_readiness_are_the_models(world: World) -> None:
     assert context.code is Code.NOT_FOUND
 
 
-def test_without_a_split_the_model_is_not_ready_and_says_when_to_come_again(versions, tmp_path: Path) -> None:
+def test_without_a_split_the_model_is_not_ready_and_says_when_to_come_again(
+    versions: dict[int, LoadedVersion], tmp_path: Path
+) -> None:
     with gateway(versions, None, tmp_path) as world:
         context = FakeContext()
         request = messages.ModelReadyRequest(name="trips")

@@ -1,6 +1,5 @@
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 
-from tests.worlds.gateway_world import DECIDE, FEATURES, NOW, Reply, World, champion, gateway
+from tests.worlds.gateway.inference import ALL, BODY, INFER, MODEL, outputs
+from tests.worlds.gateway.world import DECIDE, FEATURES, NOW, World, champion, gateway
 from windvane.cluster.decision_log.record import Value
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
-
-MODEL = "/v2/models/trips"
-
-
-INFER = f"{MODEL}/infer"
-
-
-ALL = [3.5, 1200.0, 1.0, 1.0, 1.0]  # FEATURES as one row of numbers
-
-
-BODY = {"inputs": [{"name": "all", "datatype": "FP64", "shape": [1, 5], "data": ALL}]}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def endpoint(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
-    with gateway(versions, champion(warm=(2,)), home) as world:
-        yield world
-
-
-def outputs(reply: Reply) -> dict[str, Any]:
-    assert reply.status == 200, reply.body
-    return {each["name"]: each["data"] for each in reply.json["outputs"]}
 
 
 def triton(endpoint: World, inputs: list[InferInput], wanted: list[InferRequestedOutput] | None, **more: Any) -> Any:

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.serve_apps.endpoints.test_oip_http import ALL, BODY, INFER, MODEL, outputs
-from tests.unit.serve_apps.endpoints.test_oip_http import endpoint as endpoint
-from tests.unit.serve_apps.endpoints.test_oip_http import home as home
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.gateway_world import World, canary, champion, gateway
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.gateway.inference import ALL, BODY, INFER, MODEL, outputs
+from tests.worlds.gateway.world import World, canary, champion, gateway
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 

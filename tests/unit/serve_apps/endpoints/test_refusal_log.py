@@ -3,7 +3,7 @@
 import pytest
 
 from windvane.cluster.callers.caller import Caller
-from windvane.cluster.decision_log.record import Act
+from windvane.cluster.decision_log.record import Act, Value
 from windvane.cluster.errors import (
     Denied,
     Forbidden,
@@ -78,7 +78,7 @@ def test_what_is_told_is_put_on_the_decision_log_too() -> None:
     for _ in range(MOST_LINES + 5):
         away.note(Forbidden("'ann' may not use 'trips'"), ROUTE, ANN)
     assert len(recorded) == MOST_LINES  # a crowd fills no log
-    facts = {"order": ROUTE, "status": 403, "key_id": "3f9a0c51b2de"}
+    facts: dict[str, Value] = {"order": ROUTE, "status": 403, "key_id": "3f9a0c51b2de"}
     act = Act(7.0, "refused", "ann", "trips", None, "'ann' may not use 'trips'", facts)
     assert recorded[0].act("trips", 7.0) == act
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.worlds.gateway_fakes import FakeCounts
+from tests.worlds.gateway.fakes import FakeCounts
 from windvane.cluster.errors import Denied, Invalid, Malformed, Problem, TooFast, WindvaneError
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tests.unit.serve_apps.pipeline.test_policy_check import ACTIONS, GOVERNED, ask, deciding
-from tests.worlds.gateway_world import DECIDE, FEATURES, World, asked, champion, gateway
+from tests.worlds.gateway.governed import ACTIONS, GOVERNED, ask, deciding
+from tests.worlds.gateway.world import DECIDE, FEATURES, World, asked, champion, gateway
 from tests.worlds.policies import cedar, rule
 from windvane.cluster.decision_log.record import DENIED
 from windvane.cluster.errors import Denied

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_admission import PATIENCE, Cpu, enter_until_refused, make, paced
+from tests.worlds.gateway.admission import PATIENCE, Cpu, enter_until_refused, make, paced
 from windvane.serve_apps.pipeline.admission import (
     ANSWER_MEMORY,
     FIRST_PACE,

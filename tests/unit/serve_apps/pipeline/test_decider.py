@@ -6,35 +6,16 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_explaining import spec_of
-from tests.worlds.bundles import make_bundle
-from tests.worlds.gateway_fakes import BrokenVersion
-from tests.worlds.gateway_world import NOW, World, canary, champion, gateway, settled
-from windvane.cluster.callers.caller import ANYBODY
+from tests.worlds.bundles import make_bundle, spec_of
+from tests.worlds.gateway.decisions import CANDIDATE_UNITS, CHAMPION_UNITS, ROW, ask
+from tests.worlds.gateway.fakes import BrokenVersion
+from tests.worlds.gateway.world import NOW, World, canary, champion, gateway, settled
+from windvane.cluster.bundle import Bundle
 from windvane.cluster.decision_log.grounds import Counterfactual
 from windvane.cluster.errors import NotFound, Unavailable
-from windvane.cluster.policies.policy import Standing
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.traffic.router import bucket
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
-
-ROW = (3.5, 1200.0, 1, True, "JFK")
-
-
-OWNER = Standing("jo", frozenset({"owner"}))
-
-
-CANDIDATE_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") < 1 << 31]
-
-
-CHAMPION_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") >= 1 << 31]
-
-
-def ask(world: World, *questions: Question, override: int | None = None) -> list[Answer]:
-    caller = ANYBODY if override is None else OWNER
-    answers = world.run(world.decider.decide(questions, 0.0, override, caller=caller))
-    world.quiet()
-    return answers
 
 
 def test_a_decision_is_scored_ruled_logged_and_counted(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
@@ -264,8 +245,7 @@ def test_an_adverse_action_is_answered_and_logged_with_its_reasons_and_counterfa
 
 def test_where_the_grounds_cannot_be_given_nothing_adverse_is_answered(tmp_path: Path) -> None:
     spec = spec_of(adverse=True)
-    version = load_version(1, make_bundle(tmp_path / "bundles", 1), spec)
-    version._explainer = None
+    version = LoadedVersion(1, Bundle.open(make_bundle(tmp_path / "bundles", 1)), spec.features)  # nothing is prepared
     with gateway({1: version}, champion(), tmp_path, spec) as world:
         with pytest.raises(Unavailable, match="Version 1 cannot explain"):
             ask(world, Question("b", (12.0, 2500.0, 3, True, "EWR")))

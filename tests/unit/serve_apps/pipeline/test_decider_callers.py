@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_decider import ROW, ask
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import champion, gateway, settled
+from tests.worlds.gateway.decisions import ROW, ask
+from tests.worlds.gateway.world import champion, gateway, settled
 from windvane.cluster.errors import Conflict, Expired, Overloaded, Unavailable
 from windvane.serve_apps.pipeline.decision_id import fixed
 from windvane.serve_apps.protocol.question import Answer, Question

@@ -1,18 +1,28 @@
 """Whatever deciding meets that nobody foresaw: every request gets an answer, and everything taken is given back."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_decider import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
-from tests.worlds.gateway_world import World, canary, champion, gateway, settled
+from tests.worlds.gateway.decisions import CANDIDATE_UNITS, CHAMPION_UNITS, ROW
+from tests.worlds.gateway.fakes import FakeLog
+from tests.worlds.gateway.world import World, canary, champion, gateway, settled
+from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.errors import Unavailable, WindvaneError
+from windvane.serve_apps.pipeline import records
+from windvane.serve_apps.pipeline.actions import Actions
+from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
+from windvane.serve_apps.pipeline.explaining import Explaining
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck
+from windvane.serve_apps.pipeline.records import Records
+from windvane.serve_apps.pipeline.request_queue import RequestQueue
 from windvane.serve_apps.protocol.question import Answer, Question
+from windvane.serve_apps.traffic.router import Router
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
+from windvane.serve_apps.versions.predictor import ForestPredictor
 
 Versions = dict[int, LoadedVersion]
 SUBJECT = "N725MQ"  # stands in what is raised, and nowhere else
@@ -50,15 +60,15 @@ def is_fault(outcome: object) -> bool:
 @pytest.mark.parametrize(
     "broken",
     [
-        lambda world: (world.policy_check, "act"),
-        lambda world: (world.decider._actions, "rule"),
-        lambda world: (world.decider._explaining, "take"),
-        lambda world: (world.decider._records, "decided"),
-        lambda world: (world.log, "append"),
-        lambda world: (world.log, "commit"),
-        lambda world: (world.decider._request_queue, "hold"),
-        lambda world: (world.decider._request_queue, "wanted"),
-        lambda world: (world.loaded_versions.in_force.router, "pick"),
+        (PolicyCheck, "act"),
+        (Actions, "rule"),
+        (Explaining, "take"),
+        (Records, "decided"),
+        (FakeLog, "append"),
+        (FakeLog, "commit"),
+        (RequestQueue, "hold"),
+        (RequestQueue, "wanted"),
+        (Router, "pick"),
     ],
     ids=["policy", "rule", "explaining", "records", "append", "commit", "hold", "wanted", "pick"],
 )
@@ -66,13 +76,12 @@ def test_wherever_it_happens_every_request_of_the_batch_is_told_and_the_next_is_
     versions: Versions,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    broken: Callable[[World], tuple[object, str]],
+    broken: tuple[type, str],
 ) -> None:
     with gateway(versions, champion(), tmp_path) as world:
         requests = [[Question("a", ROW)], [Question("b", ROW), Question("c", ROW, request_id="k")]]
         with pytest.MonkeyPatch.context() as patch:
-            owner, name = broken(world)
-            patch.setattr(type(owner), name, boom)
+            patch.setattr(*broken, boom)
             found = ask(world, *requests)
         assert [is_fault(each) for each in found] == [True, True]
         assert "in boom\n" in caplog.text
@@ -86,10 +95,11 @@ def test_wherever_it_happens_every_request_of_the_batch_is_told_and_the_next_is_
 
 def test_one_row_that_cannot_be_routed_takes_no_other_along(versions: Versions, tmp_path: Path) -> None:
     def unit(subject: str) -> str:
-        return boom() if subject == "odd" else subject
+        if subject == "odd":
+            raise LookupError("nobody foresaw this")
+        return subject
 
-    with gateway(versions, champion(), tmp_path) as world:
-        world.decider._unit = unit
+    with gateway(versions, champion(), tmp_path, unit=unit) as world:
         odd, fine = ask(world, [Question("odd", ROW), Question("with it", ROW)], [Question("fine", ROW)])
         assert is_fault(odd)
         assert isinstance(fine, list)
@@ -99,12 +109,12 @@ def test_an_arm_that_breaks_takes_no_other_along(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with gateway(versions, canary(), tmp_path) as world:
-        real = world.decider._actions.rule
+        real = Actions.rule
 
-        def rule(rows: Any, scores: Any) -> Any:
-            return boom() if rows[0].question.subject == CANDIDATE_UNITS[0] else real(rows, scores)
+        def rule(actions: Actions, rows: Any, scores: Any) -> Any:
+            return boom() if rows[0].question.subject == CANDIDATE_UNITS[0] else real(actions, rows, scores)
 
-        monkeypatch.setattr(world.decider._actions, "rule", rule)
+        monkeypatch.setattr(Actions, "rule", rule)
         odd, fine = ask(world, [Question(CANDIDATE_UNITS[0], ROW)], [Question(CHAMPION_UNITS[0], ROW)])
         assert is_fault(odd)
         assert isinstance(fine, list)
@@ -114,13 +124,20 @@ def test_an_arm_that_breaks_takes_no_other_along(
 def test_a_candidate_that_breaks_in_any_way_is_counted_and_the_champion_answers(
     versions: Versions, tmp_path: Path, caplog: pytest.LogCaptureFixture, explain: bool
 ) -> None:
-    broken: Any = LoadedVersion.__new__(LoadedVersion)
-    broken.number = 2
-    broken.score = versions[2].score if explain else boom
-    broken.explain, broken._adverse_action = boom, object()
-    with gateway(versions | {2: broken}, canary(), tmp_path) as world:
+    score = versions[2].score if explain else boom
+
+    class Breaking:
+        number, names, adverse_action = 2, (), object()
+
+        def score(self, *rows: Any) -> Any:
+            return score(*rows)
+
+        def explain(self, rows: object) -> None:
+            boom()
+
+    with gateway({**versions, 2: Breaking()}, canary(), tmp_path) as world:
         [[answer]] = ask(world, [Question(CANDIDATE_UNITS[0], ROW, explain=explain)])  # type: ignore[misc]
-        assert (answer.version, answer.arm) == (1, "fallback")  # type: ignore[union-attr]
+        assert (answer.version, answer.arm) == (1, "fallback")
         assert world.counts.errors == [(2, 2, 1, "candidate")]
         assert "LookupError at pipeline/test_decider_faults.py" in caplog.text
         assert SUBJECT not in caplog.text
@@ -152,7 +169,7 @@ def test_rows_that_others_have_in_hand_are_finished_once(
 
     with gateway(versions, champion(), tmp_path) as world:
         with monkeypatch.context() as patch:
-            patch.setattr(world.decider._explaining, "_explain", boom)
+            patch.setattr(CostEstimate, "expected", boom)
             world.run(scenario(world))
         world.log.holding = False
         assert isinstance(ask(world, [Question("next", ROW)])[0], list)
@@ -181,7 +198,7 @@ def test_who_sends_an_id_again_does_not_wait_for_an_answer_that_nobody_makes(
 ) -> None:
     with gateway(versions, champion(), tmp_path) as world:
         with monkeypatch.context() as patch:
-            patch.setattr(world.decider._request_queue, "take", boom)
+            patch.setattr(RequestQueue, "take", boom)
             assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], LookupError)
         assert isinstance(ask(world, [Question("a", ROW, request_id="k")])[0], list)
 
@@ -200,16 +217,14 @@ def test_what_cannot_be_counted_is_answered_and_scored_by_its_shadows(
 def test_a_group_that_breaks_half_way_leaves_nothing_to_be_logged_with_the_next(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from windvane.serve_apps.pipeline import records
+    made: list[str] = []
 
-    real, made = records._record, list[str]()
-
-    def record(*arguments: Any) -> Any:
-        made.append(arguments[5].subject)
-        return boom() if arguments[5].subject == "b" else real(*arguments)
+    def decision(**fields: Any) -> Decision:
+        made.append(fields["subject"])
+        return boom() if made[-1] == "b" else Decision(**fields)
 
     with gateway(versions, champion(), tmp_path) as world:
-        monkeypatch.setattr(records, "_record", record)
+        monkeypatch.setattr(records, "Decision", decision)
         assert is_fault(ask(world, [Question("a", ROW), Question("b", ROW)])[0])
         assert made == ["a", "b"]
         assert world.decisions == []
@@ -221,8 +236,7 @@ def test_nothing_of_a_row_stands_in_what_the_caller_is_told_or_in_the_log(
     def unit(subject: str) -> str:
         raise KeyError(subject)
 
-    with gateway(versions, champion(), tmp_path) as world:
-        world.decider._unit = unit
+    with gateway(versions, champion(), tmp_path, unit=unit) as world:
         [outcome] = ask(world, [Question(SUBJECT, ROW)])
         assert is_fault(outcome)
         assert "A row could not be routed" in caplog.text
@@ -233,7 +247,7 @@ def test_a_version_that_cannot_score_says_where_and_nothing_of_the_row(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with gateway(versions, champion(), tmp_path) as world:
-        monkeypatch.setattr(type(versions[1]._predictor), "probabilities", boom)
+        monkeypatch.setattr(ForestPredictor, "probabilities", boom)
         [outcome] = ask(world, [Question(SUBJECT, ROW)])
     assert isinstance(outcome, Unavailable)
     assert str(outcome).startswith("Version 1 cannot score: LookupError at pipeline/test_decider_faults.py:")

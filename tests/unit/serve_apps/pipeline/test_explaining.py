@@ -4,12 +4,13 @@ import asyncio
 import gc
 import threading
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.worlds.bundles import SPEC
+from tests.worlds.bundles import SPEC, spec_of
 from windvane.cluster.decision_log.grounds import Grounds
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import Unavailable
@@ -51,18 +52,8 @@ def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: 
     rows = [Row(PLAIN, place, Question("s", (), explain=asked), 0) for place, asked in enumerate(explain)]
     actions = ["warn" if place in adverse else "keep" for place in range(len(rows))]
     actions_taken = [ActionTaken(action, action, (), ALLOWED) for action in actions]
-    parts: Any = (None, "champion", version, rows)
-    return Scored(*parts, encoded, np.zeros(len(rows)), actions_taken)
-
-
-def spec_of(*, adverse: bool = False, counterfactual: bool = False, every: bool = False) -> ModelSpec:
-    document = SPEC.model_dump(mode="json")
-    document["decision"]["actions"][1]["adverse"] = adverse
-    for feature in document["features"]:
-        feature |= {"reason": {"raises": feature["name"]}, "mutable": True}
-    document["explanation"] = {"counterfactual": counterfactual}
-    document["serving"]["explanations"] = "always" if every else "requested"
-    return ModelSpec.model_validate(document)
+    loaded: Any = version
+    return Scored(PLAIN, "champion", loaded, rows, encoded, np.zeros(len(rows)), actions_taken)
 
 
 def take(given: Scored, spec: ModelSpec = SPEC) -> list[Told]:
@@ -169,13 +160,22 @@ def test_a_search_that_fails_is_told_as_its_row() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_version_that_is_let_go_takes_its_estimate_with_it() -> None:
+def test_a_version_that_is_let_go_takes_its_estimate_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimates: WeakSet[CostEstimate] = WeakSet()
+
+    def estimate() -> CostEstimate:
+        made = CostEstimate()
+        estimates.add(made)
+        return made
+
+    monkeypatch.setattr(explaining, "CostEstimate", estimate)
     loop = asyncio.new_event_loop()
     explaining_ = Explaining(SPEC, loop, lambda *_: None)
     kept = Version(0)
     for version in (kept, *map(Version, range(1, 5))):
         explaining_.take(scored(version))
+    assert len(estimates) == 5
     del version
     gc.collect()
-    assert [each.number for each in explaining_._estimates] == [0]
+    assert len(estimates) == 1
     loop.close()

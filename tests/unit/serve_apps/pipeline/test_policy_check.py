@@ -6,49 +6,26 @@ from typing import Any
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
-from tests.worlds.bundles import SPEC
-from tests.worlds.callers import BOSS
-from tests.worlds.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, World, asked, champion, gateway
+from tests.worlds.callers.keys import BOSS
+from tests.worlds.gateway.governed import GOVERNED, ROW, ask, oip_grpc
+from tests.worlds.gateway.grpc_context import FakeContext
+from tests.worlds.gateway.world import DECIDE, OUTCOMES, asked, champion, gateway
 from tests.worlds.policies import PACKAGED, cedar, rule
-from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.decision_log.record import DENIED, Decision
 from windvane.cluster.errors import Denied
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import digest_of, mandate_of
 from windvane.cluster.policies.policy import Standing
-from windvane.configs.schema import Action, DecisionRule, Purpose
-from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
-from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 INFER = "/v2/models/trips/infer"
 
 
-PLANNING, RESEARCH = Purpose(name="planning", consent=False), Purpose(name="research")
-
-
-ACTIONS = (Action(name="keep", at_least=0.0), Action(name="warn", at_least=0.5))
-GOVERNED = SPEC.model_copy(update={"purposes": (PLANNING, RESEARCH)})
-
-
-ROW = tuple(FEATURES.values())
-
-
 def frozen(action: str) -> CedarPolicy:
     """Whoever may do anything may not do this."""
     forbid = rule(f'forbid (principal, action == Action::"{action}", resource)', "frozen", "Not now.")
     return cedar(rule("permit (principal, action, resource)", "anything"), forbid)
-
-
-def deciding(**changed: Any) -> Any:
-    """The governed model with other thresholds."""
-    return GOVERNED.model_copy(update={"decision": DecisionRule(actions=ACTIONS, **changed)})
-
-
-def ask(world: World, *questions: Question, caller: Any = ANYBODY) -> Any:
-    return world.run(world.decider.decide(questions, 0.0, caller=caller))
 
 
 def test_a_permitted_purpose_is_decided_and_all_that_judged_it_is_on_record(
@@ -198,19 +175,6 @@ def test_the_protocols_endpoint_names_the_purpose_by_a_parameter(
         }
         assert world.ask(INFER, tensors(purpose=7)).status == 400
         assert world.ask(INFER, tensors()).status == 403
-
-
-def oip_grpc(world: World) -> OipGrpc:
-    return OipGrpc(
-        GOVERNED,
-        world.authentication,
-        world.loaded_versions,
-        world.decider,
-        RequestCounts(world.counts),
-        True,
-        lambda: NOW,
-        lambda: 0.0,
-    )
 
 
 def test_over_grpc_it_is_permission_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:

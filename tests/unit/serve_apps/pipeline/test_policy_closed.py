@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
-from tests.unit.serve_apps.pipeline.test_policy_check import GOVERNED, oip_grpc
-from tests.worlds.gateway_world import DECIDE, OUTCOMES, SetInForce, asked, champion, gateway
+from tests.worlds.gateway.governed import GOVERNED, oip_grpc
+from tests.worlds.gateway.grpc_context import FakeContext
+from tests.worlds.gateway.world import DECIDE, OUTCOMES, SetInForce, asked, champion, gateway
 from tests.worlds.policies import PACKAGED, cedar, rule
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.errors import Unavailable

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.decision_log import FEATURES, decision, shadow
-from tests.worlds.gateway_fakes import FakeLog
-from tests.worlds.vault import open_vault
+from tests.worlds.gateway.fakes import FakeLog
+from tests.worlds.log.decision_log import FEATURES, decision, shadow
+from tests.worlds.log.vault import open_vault
 from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.vault.vault import Vault

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.worlds.gateway_fakes import BrokenVersion, FakeCounts, FakeLog
-from tests.worlds.gateway_world import NOW, canary
+from tests.worlds.gateway.fakes import BrokenVersion, FakeCounts, FakeLog
+from tests.worlds.gateway.world import NOW, canary
 from windvane.cluster.decision_log.record import Shadow
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.pipeline.shadows import CHUNK, Answered, Shadows
@@ -23,7 +23,7 @@ def version(number: int) -> Any:
 
 def answered(by: int, rows: int, start: int = 0, broken: int | None = None) -> Answered:
     split = canary(shadows=(2, 1))
-    held = {number: BrokenVersion(number) if number == broken else version(number) for number in (1, 2)}
+    held: dict[int, Any] = {number: BrokenVersion(number) if number == broken else version(number) for number in (1, 2)}
     ids = [f"d{place}" for place in range(start, start + rows)]
     return Answered(
         InForce(split, Router(split), held), by, ids, [(float(place),) for place in range(start, start + rows)]
@@ -70,10 +70,13 @@ def test_a_shadow_that_cannot_score_is_counted_and_the_others_go_on() -> None:
 
 
 def test_whatever_a_shadow_raises_its_rows_are_counted_and_the_others_go_on(
-    caplog: pytest.LogCaptureFixture, redacted_logs: None
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, redacted_logs: None
 ) -> None:
+    def broken(rows: list[str]) -> float:
+        return dict[str, float]()[rows[0]]
+
     offer = answered(7, CHUNK + 2)
-    offer.in_force.versions[2].score = lambda rows: {}[rows[0]]  # type: ignore[attr-defined]
+    monkeypatch.setattr(offer.in_force.versions[2], "score", broken)
     log, counts = work(offer, answered(7, 1, start=100))
     assert counts.errors[0] == (2, 2, CHUNK, "shadow")
     assert counts.drops == [(2, CHUNK + 2)]
@@ -113,9 +116,9 @@ def test_rows_that_a_replica_could_not_score_before_it_stopped_are_counted() -> 
         shadows.offer(answered(1, 3 * CHUNK))
         for _ in range(3):
             await asyncio.sleep(0)
-        assert shadows._task is not None
-        shadows._task.cancel()
-        await asyncio.gather(shadows._task, return_exceptions=True)
+        [working] = asyncio.all_tasks() - {asyncio.current_task()}
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
     asyncio.run(scenario())
     assert sum(rows for _, _, rows in counts.shadows) + sum(rows for _, rows in counts.drops) == 3 * CHUNK

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway_world import FEATURES, NOW, asked
+from tests.worlds.gateway.world import FEATURES, NOW, asked
 from windvane.cluster.decision_log.grounds import Change, Counterfactual, Grounds, NoneFound, Reason
+from windvane.cluster.decision_log.record import Value
 from windvane.cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
 from windvane.serve_apps.protocol.decide import Asked, Decide
 from windvane.serve_apps.protocol.features import Complaint, read
@@ -38,7 +39,13 @@ def test_a_plain_request_is_a_question_in_the_declared_order() -> None:
 
 
 def test_every_part_of_a_request_is_read() -> None:
-    context = {"event_time": "2013-03-01T10:00:00Z", "desk": 4, "vip": False, "note": None, "share": 0.5}
+    context: dict[str, Value] = {
+        "event_time": "2013-03-01T10:00:00Z",
+        "desk": 4,
+        "vip": False,
+        "note": None,
+        "share": 0.5,
+    }
     [question] = decode(asked(context=context, explain=True, id="a:b"))
     assert question == Question("N725MQ", ROW, 1362132000.0, context, True, "a:b")
 
@@ -161,7 +168,8 @@ def test_null_is_as_if_an_optional_member_were_left_out() -> None:
 @pytest.mark.parametrize(("explain", "wanted"), [(1, True), (0, False), (1.0, True)])
 def test_explain_may_be_1_or_0(explain: object, wanted: bool) -> None:
     assert decode(asked(explain=explain))[0].explain is wanted
-    for wrong in ("", [], {}, 2, "true"):
+    wrongs: tuple[object, ...] = ("", [], {}, 2, "true")
+    for wrong in wrongs:
         assert list(problems(asked(explain=wrong))) == ["/explain"]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
-from tests.unit.serve_apps.protocol.test_tensors import tensors
+from tests.worlds.gateway.tensors import numbers, tensors
 from windvane.cluster.errors import Invalid, Malformed
 from windvane.serve_apps.protocol.infer_body import InferBody, read_infer
 from windvane.serve_apps.protocol.tensors import BYTES, Tensor, to_bytes
@@ -35,7 +35,7 @@ def refusal(body: bytes, json_bytes: int | None = None) -> str:
 def test_values_come_flat_or_nested(data: list[Any]) -> None:
     tensor = only(data=data)
     assert (tensor.datatype, tensor.shape) == ("FP32", (2, 2))
-    assert (tensor.values.dtype, tensor.values.tolist()) == (np.float32, [1.0, 2.5, 3.0, 4.0])
+    assert (numbers(tensor).dtype, numbers(tensor).tolist()) == (np.dtype(np.float32), [1.0, 2.5, 3.0, 4.0])
 
 
 def test_the_rest_of_a_request_is_kept() -> None:
@@ -60,7 +60,7 @@ def test_outputs_nobody_named_go_back_as_the_request_says() -> None:
 
 
 def test_null_is_missing_where_the_datatype_knows_it() -> None:
-    assert np.isnan(only(shape=[2], data=[1, None]).values[1])
+    assert np.isnan(numbers(only(shape=[2], data=[1, None]))[1])
     assert only(datatype=BYTES, shape=[2], data=["a", None]).values == ["a", None]
     for datatype, data in (("INT8", [1, None]), ("BOOL", [True, None])):
         with pytest.raises(Invalid, match=f"'x' holds null, which is no {datatype}"):
@@ -97,11 +97,15 @@ def test_null_is_as_if_an_optional_member_were_left_out() -> None:
 
 def test_nan_is_missing_in_data() -> None:
     body = json.dumps({"inputs": [FLAT | {"shape": [2], "data": [1.5, math.nan]}]}).encode()
-    values = read_infer(body, None, "trips").request.inputs[0].values
-    assert np.isnan(values[1])
+    assert np.isnan(numbers(read_infer(body, None, "trips").request.inputs[0])[1])
 
 
-@given(tensors().filter(lambda tensor: tensor.datatype == BYTES or bool(np.isfinite(tensor.values).all())))
+def has_json(tensor: Tensor) -> bool:
+    """JSON has neither NaN nor infinity."""
+    return tensor.datatype == BYTES or bool(np.isfinite(numbers(tensor)).all())
+
+
+@given(tensors().filter(has_json))
 @settings(max_examples=150, deadline=None)
 def test_json_brings_back_the_same_values(tensor: Tensor) -> None:
     """Nested and flat, of every datatype: what a float is in JSON, it is in float64 and so in any shorter float."""
@@ -137,16 +141,16 @@ def test_bytes_behind_the_json_are_dealt_out_in_the_order_of_the_inputs(sent: li
 
 
 def test_tritons_client_is_understood() -> None:
-    numbers, texts = InferInput("n", [2, 1], "FP64"), InferInput("t", [2], BYTES)
+    scalars, texts = InferInput("n", [2, 1], "FP64"), InferInput("t", [2], BYTES)
     outputs = [InferRequestedOutput("action", binary_data=True), InferRequestedOutput("prediction", binary_data=False)]
     for binary in (True, False):
-        numbers.set_data_from_numpy(np.array([[1.5], [2.5]]), binary_data=binary)
+        scalars.set_data_from_numpy(np.array([[1.5], [2.5]]), binary_data=binary)
         texts.set_data_from_numpy(np.array(["é", "b:"], object), binary_data=binary)
         for wanted in (outputs, None):
-            body, json_bytes = InferenceServerClient.generate_request_body([numbers, texts], wanted, request_id="7")
+            body, json_bytes = InferenceServerClient.generate_request_body([scalars, texts], wanted, request_id="7")
             found = read_infer(bytes(body), json_bytes, "trips")
             first, second = found.request.inputs
-            assert (first.values.tolist(), second.values, found.request.id) == ([1.5, 2.5], ["é", "b:"], "7")
+            assert (numbers(first).tolist(), second.values, found.request.id) == ([1.5, 2.5], ["é", "b:"], "7")
             assert (found.is_binary("action"), found.is_binary("prediction")) == (True, wanted is None)
 
 
@@ -268,4 +272,4 @@ def test_what_cannot_be_read_at_all_is_malformed() -> None:
 def test_a_byte_order_mark_is_passed_over() -> None:
     body = json.dumps({"inputs": [FLAT]}).encode()
     (tensor,) = read_infer(b"\xef\xbb\xbf" + body, None, "trips").request.inputs
-    assert tensor.values.tolist() == [1.0, 2.5, 3.0, 4.0]
+    assert numbers(tensor).tolist() == [1.0, 2.5, 3.0, 4.0]

@@ -1,6 +1,7 @@
 """Protocol messages over gRPC: what goes in comes out, and what does not fit is refused with a sentence."""
 
 import math
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.protocol.oip_grpc import CONTENTS, reply_of, request_of
 from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor, from_bytes, to_bytes
 
-VALUES = {
+WIDTHS: dict[int, Literal[16, 32, 64]] = {2: 16, 4: 32, 8: 64}
+VALUES: dict[str, st.SearchStrategy[Any]] = {
     "BOOL": st.booleans(),
     BYTES: st.text(max_size=8),
-    **{name: st.floats(width=8 * dtype.itemsize) for name, dtype in DTYPES.items() if dtype.kind == "f"},
+    **{name: st.floats(width=WIDTHS[dtype.itemsize]) for name, dtype in DTYPES.items() if dtype.kind == "f"},
     **{
         name: st.integers(np.iinfo(dtype).min, np.iinfo(dtype).max)
         for name, dtype in DTYPES.items()
@@ -42,9 +44,9 @@ def asked(*sent: Tensor, raw: bool) -> messages.ModelInferRequest:
         if raw:
             request.raw_input_contents.append(to_bytes(tensor))
         elif tensor.datatype == BYTES:
-            message.contents.bytes_contents.extend(text.encode() for text in tensor.values)
+            message.contents.bytes_contents.extend((text or "").encode() for text in tensor.values)
         else:
-            getattr(message.contents, CONTENTS[tensor.datatype]).extend(tensor.values.tolist())
+            getattr(message.contents, CONTENTS[tensor.datatype]).extend(list(tensor.values))
     return request
 
 

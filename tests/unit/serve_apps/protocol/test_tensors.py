@@ -7,24 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
+from tests.worlds.gateway.tensors import SHAPES, tensors
 from windvane.cluster.errors import Invalid
 from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor, elements, from_bytes, text_of, to_bytes
-
-SHAPES = st.lists(st.integers(0, 4), min_size=1, max_size=3).map(tuple)
-
-
-@st.composite
-def tensors(draw: st.DrawFn) -> Tensor:
-    shape = draw(SHAPES)
-    count = int(np.prod(shape))
-    datatype = draw(st.sampled_from([*DTYPES, BYTES]))
-    if datatype == BYTES:
-        return Tensor("x", datatype, shape, draw(st.lists(st.text(max_size=8), min_size=count, max_size=count)))
-    dtype = DTYPES[datatype]
-    size = count * dtype.itemsize
-    raw = draw(st.binary(min_size=size, max_size=size))
-    values = np.frombuffer(raw, np.uint8) % 2 if datatype == "BOOL" else np.frombuffer(raw, dtype)
-    return Tensor("x", datatype, shape, values.astype(dtype))
 
 
 @given(tensors())

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.worlds.rollout_world import MODEL, Killed, World
+from tests.worlds.rollout.world import MODEL, Killed, World
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound
 from windvane.cluster.policies.approval import LOOP, same_person
 from windvane.serve_apps.rollout.rollout_record import RETURNED

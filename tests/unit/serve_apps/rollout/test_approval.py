@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.approvals import approve, started, world
+from tests.worlds.rollout.world import MODEL, World
 from windvane.cluster.errors import Conflict, Forbidden
 from windvane.cluster.policies.approval import LOOP
 from windvane.configs.schema import Plan
@@ -11,23 +12,6 @@ from windvane.serve_apps.rollout.approval import APPROVAL, plan_digest
 from windvane.serve_apps.rollout.rollout_record import Rollout
 
 WAITS = "waits for approval by somebody other than ada"
-
-
-def world(**plan: object) -> World:
-    """A deployed champion v1 whose rollouts need a second person."""
-    made = World(plan={"approval": "required", **plan})
-    made.tick()
-    return made
-
-
-def started(made: World, by: str = "ada", skip_shadow: bool = False) -> int:
-    version = made.register("candidate")
-    made.controller.start(MODEL, version, made.now, "try it", by, skip_shadow)
-    return version
-
-
-def approve(made: World, version: int, by: str = "bob") -> Rollout:
-    return made.controller.approve(MODEL, version, made.now, "read the report", by)
 
 
 def waited(made: World, ticks: int = 5) -> Rollout:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,10 +25,10 @@ FRESH = Picked(4, "growth", LOOP)
 CURE = Picked(4, "a promise is broken", LOOP, Offline(champion=2, n=191, mean=-0.31, error=0.04))
 
 
-def proving(traffic: Traffic = LATE, loss: Outcome = "NOT_YET", **changes: object) -> Rollout:
+def proving(traffic: Traffic = LATE, loss: Outcome = "NOT_YET", **changes: Any) -> Rollout:
     rollout = begin("m", 3, 2, Plan(), Objectives(), 7, "because", START)
     verdict = conclude(START, "shadow", (Guardrail("loss", loss, "…"),))
-    return replace(rollout, in_force_at=START, traffic=traffic, verdict=verdict, **changes)  # type: ignore[arg-type]
+    return replace(rollout, in_force_at=START, traffic=traffic, verdict=verdict, **changes)
 
 
 def seen(decisions: int) -> Evidence:
@@ -87,8 +88,8 @@ def test_what_was_not_proven_is_tried_again_where_requests_come() -> None:
 
 
 @pytest.mark.parametrize("phase", ["rolled_back", "aborted", "superseded"])
-def test_what_ended_for_another_reason_is_not_tried_again(phase: str) -> None:
-    ended = go_back(proving(), phase, "…", START)  # type: ignore[arg-type]
+def test_what_ended_for_another_reason_is_not_tried_again(phase: Any) -> None:
+    ended = go_back(proving(), phase, "…", START)
     assert again(ended, lambda: seen(1000)) is None
 
 

@@ -4,20 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.world import MODEL, World, deployed
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.serve_apps.traffic.router import Arm
 
 
-def world(**changes: Any) -> World:
-    """A deployed champion v1 and nothing else."""
-    made = World(**changes)
-    made.tick()
-    return made
-
-
 def test_a_champion_without_a_split_is_deployed_once() -> None:
-    made = world()
+    made = deployed()
     made.tick()
     assert [(arm.version, arm.weight) for arm in made.split().arms] == [(1, 1.0)]
     assert made.told() == ["deployed"]
@@ -25,8 +18,7 @@ def test_a_champion_without_a_split_is_deployed_once() -> None:
 
 
 def test_a_model_without_champion_has_no_split() -> None:
-    made = World()
-    made.registry._champions.clear()
+    made = World(champion=None)
     assert made.tick() is None
     assert made.store.get("split", MODEL) is None
     with pytest.raises(Conflict, match="no champion yet"):
@@ -34,7 +26,7 @@ def test_a_model_without_champion_has_no_split() -> None:
 
 
 def test_a_retrained_candidate_becomes_champion_without_a_hand() -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     weights = []
     for phase, step in (("shadow", 0), ("step", 0), ("step", 1), ("step", 2), ("bake", 0), ("done", 0)):
@@ -56,14 +48,14 @@ def test_a_retrained_candidate_becomes_champion_without_a_hand() -> None:
 
 
 def test_the_alias_moves_only_after_the_bake() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("bake")
     assert made.registry.champion(MODEL) == 1
 
 
 def test_only_the_newest_version_of_a_finished_retraining_is_picked_up() -> None:
-    made = world()
+    made = deployed()
     made.register("candidate")  # by hand: an operator decides
     made.register("candidate", "0404")  # its request is not known to have succeeded
     assert made.tick() is None
@@ -80,7 +72,7 @@ def test_only_the_newest_version_of_a_finished_retraining_is_picked_up() -> None
 
 @pytest.mark.parametrize(("phase", "step"), [("shadow", 0), ("step", 0), ("step", 1), ("step", 2), ("bake", 0)])
 def test_a_failure_gives_everything_to_the_champion_within_one_tick(phase: str, step: int) -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     made.until(phase, step)
     made.evidence.difference = 0.05
@@ -94,7 +86,7 @@ def test_a_failure_gives_everything_to_the_champion_within_one_tick(phase: str, 
 
 
 def test_the_way_back_is_measured_until_the_last_replica() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("step", 1)
     made.switchboard.slow = {"b"}
@@ -109,7 +101,7 @@ def test_the_way_back_is_measured_until_the_last_replica() -> None:
 
 
 def test_a_phase_waits_for_every_replica_to_load() -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     made.switchboard.slow = {"b"}
     for _ in range(5):
@@ -132,7 +124,7 @@ def test_a_phase_waits_for_every_replica_to_load() -> None:
 
 
 def test_a_version_that_never_loads_is_not_proven_in_time() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.switchboard.slow = {"a", "b"}
     for _ in range(17):
@@ -145,7 +137,7 @@ def test_a_version_that_never_loads_is_not_proven_in_time() -> None:
 
 
 def test_what_no_request_proved_is_tried_again_once_requests_come() -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     made.evidence.difference, made.evidence.paired_n, made.evidence.decisions = None, 0, 0
     for _ in range(40):
@@ -160,7 +152,7 @@ def test_what_no_request_proved_is_tried_again_once_requests_come() -> None:
 
 
 def test_what_twenty_thousand_outcomes_cannot_tell_from_the_champion_is_left() -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     made.evidence.difference, made.evidence.paired_n = 0.003, 25_000
     for _ in range(40):
@@ -172,7 +164,7 @@ def test_what_twenty_thousand_outcomes_cannot_tell_from_the_champion_is_left() -
 
 
 def test_a_fresher_candidate_supersedes_one_that_is_not_proven() -> None:
-    made = world()
+    made = deployed()
     first = made.retrained()
     made.evidence.paired_n = 50
     began = made.until("shadow").started_at
@@ -191,7 +183,7 @@ def test_a_fresher_candidate_supersedes_one_that_is_not_proven() -> None:
 
 
 def test_a_fresher_candidate_waits_for_what_is_proven() -> None:
-    made = world()
+    made = deployed()
     first = made.retrained()
     made.until("step", 0)
     fresher = made.retrained()
@@ -203,20 +195,20 @@ def test_a_fresher_candidate_waits_for_what_is_proven() -> None:
 
 
 @pytest.mark.parametrize("kind", ["rollout", "split"])
-def test_a_start_that_meets_a_tick_tells_one_truth(kind: str) -> None:
+def test_a_start_that_meets_a_tick_tells_one_truth(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop ticks five times a second: it may take the new record up before the call that wrote it goes on."""
-    made = world()
+    made = deployed()
     candidate = made.register("candidate")
     put = made.store.put
 
     def and_a_tick_comes(of: str, *rest: Any) -> int:
         saved: int = put(of, *rest)
         if of == kind:
-            made.store.put = put  # type: ignore[method-assign]
+            monkeypatch.undo()
             made.controller.tick(MODEL, made.now)
         return saved
 
-    made.store.put = and_a_tick_comes  # type: ignore[method-assign]
+    monkeypatch.setattr(made.store, "put", and_a_tick_comes)
     started = made.controller.start(MODEL, candidate, made.now, "the demo", by="ada")
     assert (started.candidate, started.phase) == (candidate, "shadow")
     assert made.split().shadows == (candidate,)
@@ -224,7 +216,7 @@ def test_a_start_that_meets_a_tick_tells_one_truth(kind: str) -> None:
 
 
 def test_silence_of_monitor_or_switchboard_holds() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("step", 0)
     made.evidence.away = True
@@ -235,7 +227,7 @@ def test_silence_of_monitor_or_switchboard_holds() -> None:
 
 
 def test_a_rollback_decided_while_the_switchboard_is_away_reaches_it_later() -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     made.until("step", 1)
     made.evidence.difference = 0.05
@@ -250,7 +242,7 @@ def test_a_rollback_decided_while_the_switchboard_is_away_reaches_it_later() -> 
 
 
 def test_pins_are_scored_in_every_split() -> None:
-    made = world()
+    made = deployed()
     old = made.register("retired")
     made.controller.pin(MODEL, (old,))
     made.tick()
@@ -267,7 +259,7 @@ def test_pins_are_scored_in_every_split() -> None:
 
 
 def test_pinning_during_a_step_begins_a_new_epoch_of_the_same_step() -> None:
-    made = world()
+    made = deployed()
     old = made.register("retired")
     made.retrained()
     before = made.until("step", 1)
@@ -279,7 +271,7 @@ def test_pinning_during_a_step_begins_a_new_epoch_of_the_same_step() -> None:
 
 
 def test_a_rejected_version_needs_an_override_with_a_reason() -> None:
-    made = world()
+    made = deployed()
     rejected = made.register("rejected")
     with pytest.raises(Invalid, match="override the gate"):
         made.controller.start(MODEL, rejected, made.now, "trying")
@@ -290,7 +282,7 @@ def test_a_rejected_version_needs_an_override_with_a_reason() -> None:
 
 
 def test_start_names_what_is_in_the_way() -> None:
-    made = world()
+    made = deployed()
     with pytest.raises(Invalid, match="champion already"):
         made.controller.start(MODEL, 1, made.now, "again")
     with pytest.raises(NotFound):
@@ -302,7 +294,7 @@ def test_start_names_what_is_in_the_way() -> None:
 
 
 def test_a_skipped_shadow_still_loads_before_it_answers() -> None:
-    made = world()
+    made = deployed()
     candidate = made.register("candidate")
     made.switchboard.slow = {"b"}
     made.controller.start(MODEL, candidate, made.now, "blue/green", skip_shadow=True)
@@ -315,7 +307,7 @@ def test_a_skipped_shadow_still_loads_before_it_answers() -> None:
 
 
 def test_pause_resume_promote_abort_undo() -> None:
-    made = world()
+    made = deployed()
     candidate = made.retrained()
     made.until("step", 0)
     made.controller.pause(MODEL, made.now, by="ada")
@@ -344,7 +336,7 @@ def test_pause_resume_promote_abort_undo() -> None:
 
 
 def test_the_verdicts_figures_are_stored_now_and_then_not_each_tick() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.evidence.paired_n = 10
     made.until("shadow")
@@ -359,7 +351,7 @@ def test_the_verdicts_figures_are_stored_now_and_then_not_each_tick() -> None:
 
 
 def test_a_finished_rollout_is_kept_when_the_next_begins() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.evidence.difference = 0.1
     first = made.until("rolled_back")
@@ -369,7 +361,7 @@ def test_a_finished_rollout_is_kept_when_the_next_begins() -> None:
 
 
 def test_a_clock_that_jumps_forward_passes_no_phase() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("bake")
     seen = made.rollout().stood_seconds
@@ -382,7 +374,7 @@ def test_a_clock_that_jumps_forward_passes_no_phase() -> None:
 
 
 def test_a_controller_that_was_away_goes_on_where_the_phase_stood() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("bake")
     for _ in range(3):

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.rollout.test_controller import world
-from tests.worlds.rollout_world import MODEL, Killed, Killer, Report, World
+from tests.worlds.rollout.world import MODEL, Killed, Killer, Report, World, deployed
 from windvane.cluster.errors import Conflict
 from windvane.serve_apps.rollout.rollout_record import RETURNED, Rollout
 
@@ -71,11 +70,18 @@ def _undo(made: World) -> None:
         assert "was taken back before (operator undid it: customers complain" in str(error)  # noqa: PT017
 
 
+Story = Callable[[World], None]
 GATED = {"approval": "required", "steps": [{"weight": 0.1, "min_duration": "600s"}, {"weight": 1.0}]}
 
 
-KNOWN = {undone: taken_over, undone_under_a_candidate: taken_over}  # how a story begins that another one is killed in
-PLANS = {approved: GATED, rejected: GATED}  # a first step that is still running when the story ends
+KNOWN: dict[Story, Story] = {
+    undone: taken_over,
+    undone_under_a_candidate: taken_over,
+}  # how a story begins that another one is killed in
+PLANS: dict[Story, dict[str, Any]] = {
+    approved: GATED,
+    rejected: GATED,
+}  # a first step that is still running when the story ends
 
 
 def _tick_through(made: World, reached: Callable[[Rollout], bool]) -> None:
@@ -114,12 +120,13 @@ def _retry(made: World, verb: Callable[[], object]) -> None:
 @pytest.mark.parametrize("story", [promoted, failed, undone, undone_under_a_candidate, approved, rejected])
 def test_a_tick_killed_between_any_two_effects_is_simply_run_again(story: Callable[[World], None]) -> None:
     plan = PLANS.get(story)
-    calm = world(plan=plan)
+    calm = deployed(plan=plan)
     story(calm)
     total = calm.killer.effects
     assert total > 20
-    known = world(plan=plan)
-    KNOWN.get(story, lambda _: None)(known)
+    known = deployed(plan=plan)
+    if story in KNOWN:
+        KNOWN[story](known)
     for at in range(known.killer.effects + 1, total + 1):
         shaken = World(Killer(at), plan)
         _retry(shaken, lambda shaken=shaken: shaken.tick())  # type: ignore[misc]
@@ -151,8 +158,8 @@ def _summary(made: World) -> dict[str, Any]:
     }
 
 
-def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
-    made = world()
+def test_two_controllers_at_once_never_revive_what_one_took_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = deployed()
     candidate = made.retrained()
     made.until("step", 0)
     made.now += timedelta(seconds=90)
@@ -160,11 +167,11 @@ def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
     real = made.evidence.evidence
 
     def interrupted(*asked: Any) -> Any:
-        made.evidence.evidence = real  # type: ignore[method-assign]
+        monkeypatch.undo()
         made.controller.abort(MODEL, made.now, "by another process in the middle of this tick")
         return real(*asked)
 
-    made.evidence.evidence = interrupted  # type: ignore[method-assign]
+    monkeypatch.setattr(made.evidence, "evidence", interrupted)
     with pytest.raises(Conflict):
         stale.tick(MODEL, made.now)
     assert made.weight(candidate) == 0.0
@@ -173,7 +180,7 @@ def test_two_controllers_at_once_never_revive_what_one_took_back() -> None:
 
 
 def test_a_replica_that_joins_late_does_not_stop_a_phase_in_force() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("step", 0)
     made.switchboard.replicas["c"] = Report(0, frozenset())

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.world import MODEL, World
 from windvane.serve_apps.traffic.router import Arm, Split
 
 

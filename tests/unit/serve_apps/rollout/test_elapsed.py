@@ -7,7 +7,7 @@ import pytest
 
 from windvane.configs.schema import Objectives, Plan
 from windvane.serve_apps.rollout.elapsed import least_duration, stand, stay_warm, wait
-from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.rollout_record import Phase, Rollout
 from windvane.serve_apps.rollout.state_machine import begin, come_into_force
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,8 +60,8 @@ def test_steps_of_hours_count_in_full_where_the_clock_cannot_jump() -> None:
 
 
 @pytest.mark.parametrize(("phase", "seconds"), [("shadow", 3600), ("step", 288), ("bake", 20), ("done", 288)])
-def test_every_phase_has_its_duration(phase: str, seconds: float) -> None:
-    assert least_duration(replace(SHADOW, phase=phase)) == timedelta(seconds=seconds)  # type: ignore[arg-type]
+def test_every_phase_has_its_duration(phase: Phase, seconds: float) -> None:
+    assert least_duration(replace(SHADOW, phase=phase)) == timedelta(seconds=seconds)
     assert least_duration(replace(SHADOW, skip_shadow=True)) == timedelta(0)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.worlds.rollout_world import SPEC, START, version_of
+from tests.worlds.rollout.world import SPEC, START, version_of
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import Evidence, PairedEvidence
 from windvane.serve_apps.rollout.guardrails.loss import loss_guardrail, loss_of

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.worlds.rollout_world import MODEL, FakeSwitchboard, World
+from tests.worlds.rollout.world import MODEL, FakeSwitchboard, World
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
@@ -150,7 +151,7 @@ def test_where_no_thread_can_be_started_a_split_is_published_all_the_same(
         raise RuntimeError("can't start new thread")
 
     prefetching = place.prefetching()
-    monkeypatch.setattr(prefetching._threads, "submit", refuse)
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
     prefetching.publish(split(1))
     assert place.switchboard.newest.revision == 1
 

@@ -1,6 +1,6 @@
 """Whole rollouts with all guardrails and a look at every step: who is taken back, and who is promoted."""
 
-from tests.worlds.rollout_simulation import WORLDS, rates
+from tests.worlds.rollout.simulation import WORLDS, rates
 
 BACK = {"rolled_back", "unproven", "aborted"}
 

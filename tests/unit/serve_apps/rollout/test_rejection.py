@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.unit.serve_apps.rollout.test_approval import approve, started, world
-from tests.worlds.rollout_world import MODEL, Killed
+from tests.worlds.rollout.approvals import approve, started, world
+from tests.worlds.rollout.world import MODEL, Killed
 from windvane.cluster.errors import Invalid
 
 

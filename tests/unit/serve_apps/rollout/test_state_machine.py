@@ -1,11 +1,12 @@
 """Phases and splits as pure functions."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
+from tests.worlds.rollout.walks import START, said, started, walk
 from windvane.cluster.errors import Conflict
 from windvane.configs.schema import Objectives, Plan, Step
 from windvane.configs.sized_plan import Traffic
@@ -22,26 +23,10 @@ from windvane.serve_apps.rollout.state_machine import (
     retire,
     set_back,
 )
-from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, Verdict, conclude
 from windvane.serve_apps.traffic.router import Arm
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 PINS = (1,)
 PATH = ["shadow", "step 1 of 3 (10 %)", "step 2 of 3 (50 %)", "step 3 of 3 (100 %)", "bake", "done"]
-
-
-def started(plan: Plan | None = None) -> Rollout:
-    return come_into_force(begin("m", 3, 2, plan or Plan(), Objectives(), 7, "because", START), START)
-
-
-def said(outcome: Outcome, rollout: Rollout, name: str = "loss") -> Verdict:
-    return conclude(START, rollout.where(), (Guardrail(name, outcome, f"{name} says {outcome}"),))
-
-
-def walk(rollout: Rollout, phases: int) -> Rollout:
-    for _ in range(phases):
-        rollout = come_into_force(advance(rollout, said("PASS", rollout), START), START)
-    return rollout
 
 
 def test_passing_walks_through_every_phase_in_order() -> None:

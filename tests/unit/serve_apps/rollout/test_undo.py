@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.serve_apps.rollout.test_controller import world
-from tests.unit.serve_apps.rollout.test_state_machine import START, started, walk
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.walks import START, started, walk
+from tests.worlds.rollout.world import MODEL, World, deployed
 from windvane.cluster.errors import Conflict
 from windvane.serve_apps.rollout.demanded_split import split_of
 from windvane.serve_apps.rollout.rollout_record import Predecessor
@@ -72,7 +71,7 @@ def test_a_candidate_that_answers_requests_is_not_guessed_about(phases: int) -> 
 
 
 def two_promoted_and_a_third_in_shadow(window: str = "600s") -> World:
-    made = world(plan={"rollback_window": window})
+    made = deployed(plan={"rollback_window": window})
     made.retrained()
     made.until("done")
     made.retrained()
@@ -159,7 +158,7 @@ def test_after_the_window_undo_names_what_brings_the_champion_before_back() -> N
 
 
 def test_undo_is_done_once() -> None:
-    made = world()
+    made = deployed()
     made.retrained()
     made.until("done")
     made.controller.undo(MODEL, made.now, "complaints", by="ada")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from ray.exceptions import RayTaskError
 
-from tests.worlds.gateway_world import SPEC, champion
+from tests.worlds.bundles import SPEC
+from tests.worlds.gateway.world import champion
 from windvane.cluster.errors import Conflict, Unavailable
 from windvane.configs.settings import namespace_of
 from windvane.monitoring import ray_monitor

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from tests.worlds.gateway_world import settled
+from tests.worlds.gateway.world import settled
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.sync.shipping import Shipping
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway_world import canary, champion
+from tests.worlds.gateway.world import canary, champion
 from windvane.cluster.errors import Invalid
 from windvane.serve_apps.sync.split_subscriber import SplitSubscriber, decode_split, encode_split
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.worlds.gateway_world import champion, settled
+from tests.worlds.gateway.world import champion, settled
 from tests.worlds.policies import rule, written
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder

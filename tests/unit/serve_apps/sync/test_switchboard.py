@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.worlds.gateway_world import canary, champion
+from tests.worlds.gateway.world import canary, champion
 from windvane.cluster.errors import Conflict, Invalid
 from windvane.serve_apps.sync.split_subscriber import encode_split
 from windvane.serve_apps.sync.switchboard import ReplicaReport, Switchboard

@@ -171,7 +171,7 @@ STEPS = st.lists(st.sampled_from(["post", "read a", "read b", "restart"]), max_s
 @given(STEPS)
 def test_whatever_happens_a_reader_ends_up_with_what_is_stored_in_order(steps: list[str]) -> None:
     async def scenario() -> None:
-        clock, store = Clock(), []
+        clock, store = Clock(), list[str]()
         board = grown(clock, "0")
         places: dict[str, Place] = {"a": Place(), "b": Place()}
         have: dict[str, list[str]] = {"a": [], "b": []}

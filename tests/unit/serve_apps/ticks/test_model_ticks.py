@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from tests.worlds.rollout_world import SPEC, START, World
+import pytest
+
+from tests.worlds.rollout.world import SPEC, START, World
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import Evidence
 from windvane.serve_apps.ticks.model_ticks import ModelTicks
@@ -24,7 +26,7 @@ def become(true: Callable[[], bool]) -> None:
         assert time.monotonic() < end, "it never became true"
 
 
-def test_a_monitor_that_does_not_answer_delays_no_other_model_s_rollback() -> None:
+def test_a_monitor_that_does_not_answer_delays_no_other_model_s_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread that rolled all models in turn gave each of them its ten seconds of a silent monitor."""
     silent, ill = World(), World()
     asked, answers = threading.Event(), threading.Event()
@@ -39,7 +41,7 @@ def test_a_monitor_that_does_not_answer_delays_no_other_model_s_rollback() -> No
         assert answers.wait(10.0)
         return real(*arguments)
 
-    silent.evidence.evidence = evidence  # type: ignore[method-assign]
+    monkeypatch.setattr(silent.evidence, "evidence", evidence)
     ill.evidence.errors = 500
     worlds = {"silent": silent, "ill": ill}
     with ModelTicks("rollout", lambda spec, _: worlds[spec.name].tick(), most_at_once=2) as ticks:

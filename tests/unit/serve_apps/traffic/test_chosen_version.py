@@ -1,6 +1,6 @@
 import pytest
 
-from tests.worlds.gateway_world import canary, champion
+from tests.worlds.gateway.world import canary, champion
 from windvane.cluster.errors import Forbidden, NotFound, Unavailable
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
 from windvane.serve_apps.traffic.loaded_versions import InForce

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.gateway_world import canary, champion, settled
+from tests.worlds.gateway.world import canary, champion, settled
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
 from windvane.serve_apps.traffic.router import Arm, Split
@@ -29,10 +29,13 @@ class Library:
         return f"v{number}"
 
 
-def play(scenario: Callable[[LoadedVersions, Library], Coroutine[Any, Any, None]]) -> None:
+def play(
+    scenario: Callable[[LoadedVersions, Library], Coroutine[Any, Any, None]],
+    changed: Callable[[LoadedVersions], None] = lambda _: None,
+) -> None:
     async def act() -> None:
         library = Library()
-        loaded_versions = LoadedVersions(library, retry_seconds=0.0)
+        loaded_versions = LoadedVersions(library, retry_seconds=0.0, changed=lambda: changed(loaded_versions))
         try:
             await scenario(loaded_versions, library)
         finally:
@@ -87,7 +90,7 @@ def test_a_rollback_never_waits_behind_a_load() -> None:
         loaded_versions.take(champion(revision=3))
         assert in_force(loaded_versions, 3)()  # in the same step
         library.held_back[2].set()
-        await settled(lambda: not loaded_versions._loads)
+        await settled(lambda: asyncio.all_tasks() == {asyncio.current_task()})
         assert in_force(loaded_versions, 3)()
         assert loaded_versions.report().loaded == (1,)
 
@@ -108,9 +111,9 @@ def test_an_older_or_known_split_changes_nothing() -> None:
 
 
 def test_a_version_that_cannot_be_loaded_is_reported_and_tried_again() -> None:
+    troubles: list[str] = []
+
     async def scenario(loaded_versions: LoadedVersions, library: Library) -> None:
-        troubles = []
-        loaded_versions._changed = lambda: troubles.append(loaded_versions.report().trouble)
         loaded_versions.take(champion())
         await settled(in_force(loaded_versions, 1))
         library.failures[2] = 2
@@ -120,7 +123,7 @@ def test_a_version_that_cannot_be_loaded_is_reported_and_tried_again() -> None:
         assert loaded_versions.report() == Report(2, (1, 2))
         assert library.loads == [1, 2, 2, 2]
 
-    play(scenario)
+    play(scenario, changed=lambda loaded_versions: troubles.append(loaded_versions.report().trouble))
 
 
 def test_a_split_that_comes_while_its_version_is_being_loaded_waits_for_that_load() -> None:

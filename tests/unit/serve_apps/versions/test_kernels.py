@@ -11,6 +11,6 @@ from windvane.serve_apps.versions.treewalk.kernel import walk
 
 def test_a_real_version_finds_every_kernel_that_it_needs(tmp_path: Path) -> None:
     compile_all()
-    compiled = [len(kernel.signatures) for kernel in (walk, contribute)]  # type: ignore[attr-defined]
+    compiled = [len(kernel.signatures) for kernel in (walk, contribute)]  # type: ignore[union-attr]
     load_version(1, make_bundle(tmp_path, 1), SPEC)
-    assert [len(kernel.signatures) for kernel in (walk, contribute)] == compiled  # type: ignore[attr-defined]
+    assert [len(kernel.signatures) for kernel in (walk, contribute)] == compiled  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from tests.worlds.bundles import SPEC, make_bundle
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.errors import Invalid, Unavailable
 from windvane.configs.schema import Feature, ModelSpec
+from windvane.serve_apps.versions import loaded_version
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 
 ROWS = [(3.5, 1200.0, 1, True, "JFK"), (None, 80.0, 4, False, None), (21.0, 0.0, 0, False, "SFO")]
@@ -53,7 +54,9 @@ def test_a_version_that_needs_what_is_no_longer_declared_is_refused(versions: di
         load_version(1, versions[1].bundle.folder, served_with(retyped))
 
 
-def test_a_version_that_cannot_score_says_so_whatever_the_reason(tmp_path: Path) -> None:
+def test_a_version_that_cannot_score_says_so_whatever_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = load_version(1, make_bundle(tmp_path, 1), SPEC)
     with pytest.raises(Unavailable, match="Version 1 cannot score"):
         version.score([("warm", 1.0, 1, True, "JFK")])
@@ -62,9 +65,10 @@ def test_a_version_that_cannot_score_says_so_whatever_the_reason(tmp_path: Path)
         def probabilities(self, _: np.ndarray) -> np.ndarray:
             return np.array([np.nan])
 
-    version._predictor = Wrong()
+    monkeypatch.setattr(loaded_version, "load_predictor", lambda _: Wrong())
+    wrong = LoadedVersion(1, version.bundle, SPEC.features)
     with pytest.raises(Unavailable, match="is no probability"):
-        version.score(ROWS[:1])
+        wrong.score(ROWS[:1])
 
 
 def test_a_version_that_cannot_be_walked_scores_all_the_same(

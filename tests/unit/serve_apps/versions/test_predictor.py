@@ -2,6 +2,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_the_trees_are_walked_where_they_prove_to_score_as_onnx_runtime_does(
     ids=str,
 )
 def test_what_cannot_be_walked_is_scored_by_onnx_runtime_and_the_log_says_why(
-    bundle: Bundle, caplog: pytest.LogCaptureFixture, options: dict[str, object], reason: str
+    bundle: Bundle, caplog: pytest.LogCaptureFixture, options: dict[str, Any], reason: str
 ) -> None:
     wanted = OnnxPredictor(bundle.onnx_path).probabilities(make_rows(9, 2))
     trained(3, **({"features": 5} | options)).save_model(bundle.booster_path)

@@ -1,5 +1,6 @@
 """What a card says of groups: exact shares where there are rows enough, and that nothing is said where not."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +40,7 @@ def spec_of(**more: Any) -> ModelSpec:
     )
 
 
-def examples(races: list[str | None], older: list[bool | None], labels: list[bool]) -> Examples:
+def examples(races: Sequence[str | None], older: Sequence[bool | None], labels: Sequence[bool]) -> Examples:
     table = pa.table({"race": pa.array(races, pa.string()), "older": pa.array(older, pa.bool_())})
     n = len(labels)
     return Examples(table, np.zeros((n, 1), np.float32), np.array(labels), np.arange(n, dtype=np.float64))

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -35,10 +37,10 @@ def test_a_feature_without_a_part_gets_no_tree() -> None:
 
 
 @pytest.mark.parametrize("start", ["none", "linear"])
-def test_a_booster_has_a_tree_even_where_nothing_is_to_be_learnt(start: str) -> None:
+def test_a_booster_has_a_tree_even_where_nothing_is_to_be_learnt(start: Literal["none", "linear"]) -> None:
     examples = rows(200)
     examples.rows[:] = 1.0
-    settings = FitSettings(start=start, rounds=0)  # type: ignore[arg-type]
+    settings = FitSettings(start=start, rounds=0)
     assert grown(settings, examples, 7, 1).num_boosted_rounds() == 1
 
 

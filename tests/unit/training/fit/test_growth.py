@@ -1,3 +1,6 @@
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -22,8 +25,8 @@ LEARN, CHECK = ROWS.before(300.0), ROWS.since(300.0)
 
 
 @pytest.mark.parametrize("start", ["none", "linear"])
-def test_grown_in_steps_is_fitted_at_once(start: str) -> None:
-    settings = FitSettings(start=start, max_depth=2, min_child_weight=1.0, rounds=5)  # type: ignore[arg-type]
+def test_grown_in_steps_is_fitted_at_once(start: Literal["none", "linear"]) -> None:
+    settings = FitSettings(start=start, max_depth=2, min_child_weight=1.0, rounds=5)
     growth = Growth(settings, Folds([Fold(LEARN, CHECK)], seed=7, threads=1))
     growth.step(2)
     growth.step(3)
@@ -43,7 +46,7 @@ def test_a_linear_start_is_looked_at_before_any_round_and_nothing_is_not() -> No
 def test_every_row_left_out_of_a_fold_counts_once() -> None:
     growth = Growth(PLAIN, Folds([Fold(LEARN, CHECK), Fold(CHECK, LEARN)], seed=7, threads=1))
     growth.step(4)
-    fitted = [grown(FitSettings(**{**_fields(PLAIN), "rounds": 4}), part, 7, 1) for part in (LEARN, CHECK)]
+    fitted = [grown(replace(PLAIN, rounds=4), part, 7, 1) for part in (LEARN, CHECK)]
     losses = [
         log_losses(booster.inplace_predict(part.rows), part.labels)
         for booster, part in zip(fitted, (CHECK, LEARN), strict=True)

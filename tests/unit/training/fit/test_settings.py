@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from windvane.training.fit.engine import Trial, conclude
 from windvane.training.fit.settings import FitSettings, windows_of
@@ -8,8 +9,8 @@ from windvane.training.progress import Progress
 DAY = 86400.0
 
 
-def trial(log_loss: float, *by_block: float, **changed: object) -> Trial:
-    settings = replace(FitSettings(rounds=40), **changed)  # type: ignore[arg-type]
+def trial(log_loss: float, *by_block: float, **changed: Any) -> Trial:
+    settings = replace(FitSettings(rounds=40), **changed)
     return Trial(settings, log_loss, by_block or (log_loss - 0.01, log_loss, log_loss + 0.01))
 
 

@@ -33,7 +33,7 @@ def test_rows_that_have_unknowns_teach_by_themselves() -> None:
 
 def test_an_unknown_category_scores_as_rows_do_on_average() -> None:
     for start in ("linear", "none"):
-        booster = grown(FitSettings(start=start, rounds=60), examples(), 7, 1)  # type: ignore[arg-type]
+        booster = grown(FitSettings(start=start, rounds=60), examples(), 7, 1)
         known = booster.inplace_predict(np.array([[0, 2], [0, 4]], np.float32))
         unknown = float(booster.inplace_predict(np.array([[0, 1]], np.float32))[0])
         assert known[0] < 0.15

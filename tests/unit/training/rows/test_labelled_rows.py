@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.worlds.vault import open_vault
+from tests.worlds.log.vault import open_vault
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.revealed import RevealedLog
 from windvane.cluster.decision_log.record import Decision, Outcome

@@ -11,7 +11,9 @@ from windvane.training.search.space import PORTFOLIO, child_weight, default_sett
 
 def examples(n: int, true: int) -> Examples:
     labels = np.arange(n) < true
-    return Examples(pa.table({"n": np.arange(n)}), np.zeros((n, 1), np.float32), labels, np.arange(n) * 3600.0)
+    return Examples(
+        pa.table({"n": np.arange(n)}), np.zeros((n, 1), np.float32), labels, np.arange(n, dtype=np.float64) * 3600.0
+    )
 
 
 LEARN = examples(48, 20)

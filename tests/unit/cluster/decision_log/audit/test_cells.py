@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from tests.worlds.decision_log import COLUMNS, decision, outcome, shadow
+from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.audit.cells import changed_cells
 from windvane.cluster.decision_log.read.columns import DATASETS, Dataset, Table, rows_of, table
 from windvane.cluster.decision_log.record import Record

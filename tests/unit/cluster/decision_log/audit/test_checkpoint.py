@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.audit_world import KEY, World
-from tests.worlds.decision_log import skip_syncs
+from tests.worlds.log.audit_world import KEY, World
+from tests.worlds.log.decision_log import skip_syncs
 from windvane.cluster.decision_log.audit.checkpoint import (
     GENESIS,
     Checkpoint,
@@ -95,7 +95,7 @@ def under_a_borrowed_name(found: list[bytes], at: int) -> list[bytes]:
 )
 def test_whatever_is_done_to_one_it_is_named(tamper: Callable[[list[bytes], int], list[bytes]], at: int) -> None:
     found = faults(tamper(lines(*GROWING), at))
-    kinds = {dropped: "missing", doubled: "reordered", exchanged: "missing"}
+    kinds: dict[object, str] = {dropped: "missing", doubled: "reordered", exchanged: "missing"}
     number = at + 2 if tamper is doubled else at + 1
     assert found[0] == (kinds.get(tamper, "forged"), f"checkpoint {number}")
 

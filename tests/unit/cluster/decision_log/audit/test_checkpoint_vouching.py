@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.unit.cluster.decision_log.audit.test_checkpoint import _unsynced as _unsynced
-from tests.worlds.audit_world import World
-from tests.worlds.decision_log import Segment, decision
+from tests.worlds.log.audit_world import World
+from tests.worlds.log.decision_log import Segment, decision
+from tests.worlds.log.tampered import unsynced as unsynced
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoint import Standing

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.audit_world import KEY
+from tests.worlds.log.audit_world import KEY
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 

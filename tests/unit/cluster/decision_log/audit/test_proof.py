@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.worlds.audit_world import KEY, World
-from tests.worlds.decision_log import decision, skip_syncs
+from tests.worlds.log.audit_world import KEY, World
+from tests.worlds.log.decision_log import decision, skip_syncs
 from windvane.cluster.decision_log.audit.checkpoint import Checkpoint, fingerprint, sign
 from windvane.cluster.decision_log.audit.proof import Proof, check, prove, read
 from windvane.cluster.decision_log.audit.verify import main

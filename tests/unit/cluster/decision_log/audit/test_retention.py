@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.audit_world import LOG, World
-from tests.worlds.decision_log import FEATURES, decision, outcome, skip_syncs
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import FEATURES, decision, outcome, skip_syncs
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.audit.retention import delete, expired
 from windvane.cluster.decision_log.read.query import Query

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.audit_world import KEY, LOG, World
-from tests.worlds.decision_log import decision
-from tests.worlds.tampered import copied, names, placed, remove_row
-from tests.worlds.tampered import unsynced as unsynced
-from tests.worlds.tampered import worlds as worlds
+from tests.worlds.log.audit_world import KEY, LOG, World
+from tests.worlds.log.decision_log import decision
+from tests.worlds.log.tampered import copied, names, placed, remove_row
+from tests.worlds.log.tampered import unsynced as unsynced
+from tests.worlds.log.tampered import worlds as worlds
 from windvane.cluster.decision_log.audit import verify as verify_module
 from windvane.cluster.decision_log.write.chain import begin, extend
 from windvane.cluster.decision_log.write.segment import frame, link, read_header, scan, scan_linked
@@ -221,9 +221,9 @@ def test_a_torn_tail_is_a_notice_and_damage_before_whole_groups_a_fault(tmp_path
     third.write(decision("e2"))
     third.writer.roll(now=True)
     name = next(name for name in names(third) if third.live(name).exists())
-    content = bytearray(third.live(name).read_bytes())
-    content[start(bytes(content)) + 20] ^= 1
-    third.live(name).write_bytes(content)
+    damaged = bytearray(third.live(name).read_bytes())
+    damaged[start(bytes(damaged)) + 20] ^= 1
+    third.live(name).write_bytes(damaged)
     world.seal()
     assert [(fault.kind, fault.place) for fault in world.verify().faults] == [("damaged", f"{LOG}/{name}")]
 

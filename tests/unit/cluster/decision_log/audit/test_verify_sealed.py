@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.audit_world import LOG, World
-from tests.worlds.decision_log import decision, outcome
-from tests.worlds.tampered import copied, names, placed, remove_row
-from tests.worlds.tampered import unsynced as unsynced
-from tests.worlds.tampered import worlds as worlds
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import decision, outcome
+from tests.worlds.log.tampered import copied, names, placed, remove_row
+from tests.worlds.log.tampered import unsynced as unsynced
+from tests.worlds.log.tampered import worlds as worlds
 from windvane.cluster.decision_log.write.segment import sealed_path
 
 COLUMNS = (
@@ -228,8 +228,7 @@ def test_a_segment_put_in_afterwards_is_named(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fill(1)
     world.checkpoint(at=1000.0)
-    late = World(tmp_path)
-    late.writer._header = msgspec.structs.replace(late.writer._header, writer="replica-9")
+    late = World(tmp_path, writer="replica-9")
     late.write(decision("forged"))
     late.writer.roll(now=True)
     (fault,) = world.verify().faults

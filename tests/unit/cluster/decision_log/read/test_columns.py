@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.decision_log import COLUMNS, decision, outcome, shadow
+from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.grounds import Grounds, NoneFound, Reason
 from windvane.cluster.decision_log.read.columns import Rows, rows, table
 from windvane.cluster.decision_log.record import Value

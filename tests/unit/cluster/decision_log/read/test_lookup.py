@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.worlds.decision_log import COLUMNS, decision, outcome, shadow, skip_syncs, written
+from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log.grounds import Grounds, Reason
 from windvane.cluster.decision_log.read.lookup import find
 from windvane.cluster.decision_log.read.sealer import Sealer

@@ -7,12 +7,13 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from tests.worlds.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
+from tests.worlds.log.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log.read import query as query_module
+from windvane.cluster.decision_log.read.columns import DATASETS, Dataset
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.record import DENIED
-from windvane.cluster.decision_log.write.segment import Column, live_path
+from windvane.cluster.decision_log.write.segment import Column, live_path, sealed_path
 from windvane.cluster.errors import Invalid, TooLarge
 from windvane.configs.schema import Feature
 
@@ -165,17 +166,30 @@ def test_an_answer_without_end_is_cut_short(log: Path) -> None:
         Query(log, FEATURES).sql("SELECT * FROM range(1000000000)", max_rows=1000)
 
 
-def test_questions_at_the_same_time_do_not_see_each_others_logs(log: Path, tmp_path: Path) -> None:
+def test_questions_at_the_same_time_do_not_see_each_others_logs(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One log is asked while the views over the other are being made."""
     written(tmp_path / "other", decision("x"))
     count = "SELECT count(*) AS n FROM decisions"
-    with Query(log, FEATURES)._connected() as one, Query(tmp_path / "other", FEATURES)._connected() as other:
-        found = [connection.sql(count).fetchall() for connection in (one, other, one)]
-    assert found == [[(Query(log, FEATURES).sql(count)["n"][0].as_py(),)], [(1,)], found[0]]
-    assert query_module._database().sql("FROM duckdb_views() WHERE NOT internal").fetchall() == []
+    views = "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY view_name"
+    alone, known = Query(log, FEATURES).sql(count), Query(log, FEATURES).sql(views)
+    between: list[list[dict[str, int]]] = []
+
+    def asked_between(root: Path, dataset: Dataset, name: str) -> Path:
+        if root == log:
+            between.append(Query(tmp_path / "other", FEATURES).sql(count).to_pylist())
+        return sealed_path(root, dataset, name)
+
+    monkeypatch.setattr(query_module, "sealed_path", asked_between)
+    assert Query(log, FEATURES).sql(count) == alone
+    assert between == [[{"n": 1}]] * len(DATASETS)
+    assert Query(tmp_path / "other", FEATURES).sql(views) == known
+    assert query_module.database().sql(views).fetchall() == []
 
 
 def test_a_database_that_is_good_for_nothing_any_more_is_replaced(log: Path) -> None:
-    query_module._database().close()
+    query_module.database().close()
     assert Query(log, FEATURES).sql("SELECT 1 AS one").to_pylist() == [{"one": 1}]
 
 

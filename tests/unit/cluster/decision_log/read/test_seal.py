@@ -6,8 +6,8 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from tests.worlds.audit_world import LOG, World
-from tests.worlds.decision_log import COLUMNS, FEATURES, decision, outcome, skip_syncs
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import COLUMNS, FEATURES, decision, outcome, skip_syncs
 from windvane.cluster.decision_log.audit.chain_heads import seals
 from windvane.cluster.decision_log.read import merkle
 from windvane.cluster.decision_log.read.query import Query

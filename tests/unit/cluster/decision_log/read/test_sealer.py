@@ -10,7 +10,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from tests.worlds.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
+from tests.worlds.log.decision_log import FEATURES, Segment, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.sealer import Sealer

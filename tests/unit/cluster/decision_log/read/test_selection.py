@@ -1,14 +1,15 @@
 """Decisions by filter and page by page: each once, in order, and nothing that was not asked for."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.worlds.decision_log import FEATURES, decision, skip_syncs, written
-from tests.worlds.vault import open_vault
+from tests.worlds.log.decision_log import FEATURES, decision, skip_syncs, written
+from tests.worlds.log.vault import open_vault
 from windvane.cluster.decision_log.read import tabular
 from windvane.cluster.decision_log.read.logs import find_decision, models_of, query_of
 from windvane.cluster.decision_log.read.sealer import Sealer
@@ -49,8 +50,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def ids(home: Path, **wanted: object) -> list[str]:
-    return list(query_of(home / "log", LOG).select(Selection(**wanted))["decision_id"].to_pylist())  # type: ignore[arg-type]
+def ids(home: Path, **wanted: Any) -> list[str]:
+    return list(query_of(home / "log", LOG).select(Selection(**wanted))["decision_id"].to_pylist())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
+from tests.worlds.log.decision_log import Segment, decision, outcome, shadow, skip_syncs, written
 from windvane.cluster.decision_log.read import tail as tail_module
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.read.tail import BRIEF, Tail
@@ -149,14 +149,14 @@ def test_since_leaves_out_what_is_older_live_and_sealed(tmp_path: Path) -> None:
 
 
 def test_a_record_larger_than_a_chunk_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail_module, "_CHUNK_BYTES", 256)
-    big = outcome("d1", **{f"kpi_{n}": float(n) for n in range(200)})
+    monkeypatch.setattr(tail_module, "CHUNK_BYTES", 256)
+    big = outcome("d1", True, 11.0, **{f"kpi_{n}": float(n) for n in range(200)})
     written(tmp_path, big, decision("d2"))
     assert Tail(tmp_path).read() == [big, decision("d2")]
 
 
 def test_a_record_larger_than_a_read_behind_a_link_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail_module, "_CHUNK_BYTES", 256)
+    monkeypatch.setattr(tail_module, "CHUNK_BYTES", 256)
     large = decision("d2", features=("x" * 2000, 7, True, "UA"))
     segment = Segment(tmp_path)
     segment.write(decision("d1"))
@@ -170,7 +170,7 @@ def test_a_record_larger_than_a_read_behind_a_link_is_not_lost(tmp_path: Path, m
 
 
 def test_what_comes_after_damage_is_not_read_as_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail_module, "_CHUNK_BYTES", 256)
+    monkeypatch.setattr(tail_module, "CHUNK_BYTES", 256)
     name = written(tmp_path, decision("d1"), decision("d2"), decision("d3"))
     path = live_path(tmp_path, name)
     content = bytearray(path.read_bytes())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.worlds.vault import open_vault
+from tests.worlds.log.vault import open_vault
 from windvane.cluster.cli import main
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.file_kms import FileKms
@@ -54,7 +54,7 @@ def test_killed_anywhere_it_is_run_again(tmp_path: Path, step: str, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((disk, "rename") if step == "rename" else (SqliteSubjectKeys, "rewrap")), killed)
+        patch.setattr(disk if step == "rename" else SqliteSubjectKeys, step, killed)
         with pytest.raises(KeyboardInterrupt):
             rotate(keys(tmp_path), tmp_path / "keys" / "master.key")
     assert rotate(keys(tmp_path), tmp_path / "keys" / "master.key") == 3

@@ -2,14 +2,15 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.audit_world import World
-from tests.worlds.decision_log import decision, skip_syncs
+from tests.worlds.log.audit_world import World
+from tests.worlds.log.decision_log import decision, skip_syncs
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.file_kms import FileKms
 from windvane.cluster.decision_log.vault.kms import WrongKey
@@ -39,8 +40,18 @@ class Home:
             keys.close()
 
 
+class CountingKms(FileKms):
+    """Counts the keys that it is asked to unwrap."""
+
+    unwrapped = 0
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        self.unwrapped += 1
+        return super().unwrap(wrapped, context)
+
+
 @pytest.fixture
-def home(tmp_path: Path):  # type: ignore[no-untyped-def]
+def home(tmp_path: Path) -> Iterator[Home]:
     home = Home(tmp_path)
     yield home
     home.close()
@@ -87,9 +98,25 @@ def test_many_at_once_are_the_same_as_one_by_one(
         personal for _, _, personal in asked
     ]
     assert [found.subject for found in protected] == [vault.hash(subject) for subject, _, _ in asked]
-    assert len(vault._held) <= 3
-    assert len(vault._names) == len(vault._held)
     home.close()
+
+
+def test_no_more_keys_are_held_than_that(home: Home) -> None:
+    kms = CountingKms(home.master)
+    vault = Vault(home.keys(), kms, held=3)
+    vault.protect_all([(subject, "d", b"") for subject in "abcd"])
+    vault.flush()
+    before = kms.unwrapped
+    for subject in "dcb":
+        vault.protect(subject, "d", b"")
+    assert kms.unwrapped == before
+    vault.protect("a", "d", b"")
+    assert kms.unwrapped == before + 1
+    vault.protect("d", "d", b"")  # used longest ago, and let go for it
+    assert kms.unwrapped == before + 2
+    for subject in "cd":  # one that is not held, and one that is
+        home.vault().erase(subject, at=5.0)
+    assert len(vault.catch_up()) == 2
 
 
 def test_a_subject_that_is_no_text_is_refused(home: Home) -> None:
@@ -139,7 +166,9 @@ def test_a_destroyed_key_is_in_no_file_any_more(home: Home) -> None:
     vault.protect_all([(f"N{n}", "d", b"") for n in range(50)])
     vault.flush()
     keys = home.keys()
-    doomed, kept = (keys.find([bytes.fromhex(vault.hash(name))]).popitem()[1].wrapped for name in ("N7", "N8"))
+    hashes = [bytes.fromhex(vault.hash(name)) for name in ("N7", "N8")]
+    found = keys.find(hashes)
+    doomed, kept = (found[each].wrapped for each in hashes)
 
     def lies_on_disk(wrapped: bytes) -> bool:
         return any(wrapped in path.read_bytes() for path in home.file.parent.glob("vault.db*"))
@@ -205,11 +234,11 @@ def test_keys_that_could_not_be_stored_are_stored_by_the_next_flush(
     vault = home.vault()
     protected = vault.protect("N1", "d1", b"born 1970")
 
-    def refuse(keys: list[SubjectKey], seen: int) -> None:
+    def refuse(_: SqliteSubjectKeys, keys: list[SubjectKey], seen: int) -> None:
         raise Unavailable("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(vault._keys, "add", refuse)
+        patch.setattr(SqliteSubjectKeys, "add", refuse)
         with pytest.raises(Unavailable):
             vault.flush()
         assert reveal(vault, "d1", protected) == b"born 1970"
@@ -258,7 +287,7 @@ def test_keys_that_could_not_be_synced_are_due_until_they_are(home: Home, monkey
     sync = vault.flush()
     assert sync is not None
     with monkeypatch.context() as patch:
-        patch.setattr(vault._keys, "sync", lambda: 1 / 0)
+        patch.setattr(SqliteSubjectKeys, "sync", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             sync()
     vault.protect("N1", "d2", b"")
@@ -277,11 +306,11 @@ def test_a_sync_answers_for_what_was_stored_before_it_began_only(home: Home, mon
     sync = vault.flush()
     assert sync is not None
 
-    def meanwhile() -> None:
+    def meanwhile(_: SqliteSubjectKeys) -> None:
         vault.protect("N2", "d2", b"")
         vault.flush()
 
-    monkeypatch.setattr(vault._keys, "sync", meanwhile)
+    monkeypatch.setattr(SqliteSubjectKeys, "sync", meanwhile)
     sync()
     assert vault.is_due()
 

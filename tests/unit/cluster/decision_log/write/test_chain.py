@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds.decision_log import skip_syncs
+from tests.worlds.log.decision_log import skip_syncs
 from windvane.cluster.decision_log.write.chain import begin, breaks, extend
 from windvane.cluster.decision_log.write.rolling import RollingSegments
 from windvane.cluster.decision_log.write.segment import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.decision_log import Segment, decision, skip_syncs
+from tests.worlds.log.decision_log import Segment, decision, skip_syncs
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoint import Standing

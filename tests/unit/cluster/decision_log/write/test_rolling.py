@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.worlds.audit_world import LOG, World
-from tests.worlds.decision_log import COLUMNS, decision, skip_syncs
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import COLUMNS, decision, skip_syncs
 from windvane.cluster.decision_log.audit.checkpoint import LATE_SECONDS
 from windvane.cluster.decision_log.audit.checkpoints import last_signed
 from windvane.cluster.decision_log.read.tail import Tail

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.open_writer import decision, open_writer, records
+from tests.worlds.log.open_writer import decision, open_writer, records
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision, Outcome
 from windvane.cluster.decision_log.write.live import claim
@@ -122,7 +122,12 @@ def test_all_who_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyP
         async with open_writer(tmp_path) as writer:
             await one(writer, "first")  # opens the segment
             real = disk.sync
-            monkeypatch.setattr(disk, "sync", lambda descriptor: (syncs.append(1), real(descriptor))[1])
+
+            def counted(descriptor: int) -> None:
+                syncs.append(descriptor)
+                real(descriptor)
+
+            monkeypatch.setattr(disk, "sync", counted)
             await asyncio.gather(*(one(writer, f"d{n}") for n in range(64)))
             assert len(syncs) == 1
             assert len(records(tmp_path)) == 65

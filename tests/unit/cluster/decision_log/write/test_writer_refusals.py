@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.worlds.open_writer import FEATURES, decision, open_writer, records
+from tests.worlds.log.open_writer import FEATURES, decision, open_writer, records
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.write.rolling import RollingSegments
 from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header, scan
 from windvane.cluster.decision_log.write.writer import STUCK_SECONDS, Writer
 from windvane.cluster.errors import Invalid, TooLarge, Unavailable
@@ -60,7 +61,7 @@ def test_nobody_waits_for_a_loop_that_could_not_write(tmp_path: Path, monkeypatc
         async with open_writer(tmp_path) as writer:
             writer.append(decision("first"))
             await writer.commit()
-            monkeypatch.setattr(writer._segments, "write", lambda content: 1 / 0)
+            monkeypatch.setattr(RollingSegments, "write", lambda _segments, _content: 1 / 0)
             writer.append(decision("d1"))
             with pytest.raises(Unavailable, match="no disk gives"):
                 await writer.commit(alone=True)
@@ -355,18 +356,19 @@ def test_a_segment_that_cannot_be_closed_does_not_end_the_writer(
 
 
 def test_nobody_waits_for_a_thread_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(_: bytes) -> None:
+    def die(_segments: RollingSegments, _content: bytes) -> None:
         raise SystemExit
 
     async def scene() -> None:
         async with open_writer(tmp_path) as writer:
             writer.demand_open()
-            monkeypatch.setattr(writer._segments, "write", die)
+            [thread] = [each for each in threading.enumerate() if each.name == "decision-log-replica-1"]
+            monkeypatch.setattr(RollingSegments, "write", die)
             monkeypatch.setattr("threading.excepthook", lambda _: None)
             writer.append(decision("d1"))
             with pytest.raises(Unavailable, match="writer died"):
                 await writer.commit()
-            writer._thread.join()
+            thread.join()
             await asyncio.sleep(0)
             with pytest.raises(Unavailable):
                 writer.append(decision("d2"))
@@ -414,7 +416,7 @@ def test_a_writer_says_while_its_disk_is_full_and_finds_room_again_without_being
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    async def until(is_writable: bool) -> None:
+    async def until(writer: Writer, is_writable: bool) -> None:
         while True:
             try:
                 writer.demand_writable()
@@ -428,20 +430,18 @@ def test_a_writer_says_while_its_disk_is_full_and_finds_room_again_without_being
             await asyncio.sleep(0.001)
 
     async def scene() -> None:
-        nonlocal writer
         async with open_writer(tmp_path, durability, probe_seconds=0.001) as writer:
             with monkeypatch.context() as patch:
                 patch.setattr(disk, "write_whole", full)
                 writer.append(decision("refused"))
                 with suppress(Unavailable):
                     await writer.commit(alone=alone)
-                await until(is_writable=False)
+                await until(writer, is_writable=False)
                 writer.demand_open()  # it need not be replaced: another would have no room either
-            await until(is_writable=True)
+            await until(writer, is_writable=True)
             writer.append(decision("after"))
             await writer.commit(alone=alone)
 
-    writer: Any = None
     asyncio.run(scene())
     assert records(tmp_path) == [decision("after")]
 

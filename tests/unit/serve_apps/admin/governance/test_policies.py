@@ -100,7 +100,8 @@ def test_without_a_set_in_force_nothing_is_allowed_also_not_to_publish_one() -> 
 
 def test_a_set_waits_for_a_second_person_and_is_then_in_force_everywhere(office: Office) -> None:
     asked = office.policies.publish(STRICTER, "freeze", ADMIN)
-    assert (asked["standing"]["proposal"] or {}).get("requested_by") == "ann"
+    assert asked["standing"]["proposal"] is not None
+    assert asked["standing"]["proposal"]["requested_by"] == "ann"
     assert office.in_force() == PACKAGED
     for nobody, error in ((ADMIN, Denied), (OWNER, Denied), (CLIENT, Denied)):
         with pytest.raises(error):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient
-from tests.worlds.callers import BOSS
+from tests.worlds.admin.world import AdminWorld, Client, ControlClient
+from tests.worlds.callers.keys import BOSS
 from tests.worlds.policies import PACKAGED, rule
 
 HEADERS = BOSS

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_explaining import spec_of
-from tests.worlds.bundles import make_bundle
-from tests.worlds.conformity import Conformity
-from tests.worlds.gateway_world import DECIDE, FEATURES, World, champion, gateway
+from tests.worlds.bundles import make_bundle, spec_of
+from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.world import DECIDE, FEATURES, World, champion, gateway
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.versions.loaded_version import load_version
 
@@ -63,7 +62,8 @@ def test_where_nothing_else_would_have_been_it_says_so(conformity: Conformity, t
         assert (found["outcome"], found["searched"]) == ("none found", ["temp"])
         [record] = world.decisions
         assert record.grounds is not None
-        assert record.grounds.counterfactual.text == found["text"]  # type: ignore[union-attr]
+        assert record.grounds.counterfactual is not None
+        assert record.grounds.counterfactual.text == found["text"]
 
 
 def test_the_inference_endpoint_tells_the_same(endpoint: World, conformity: Conformity) -> None:

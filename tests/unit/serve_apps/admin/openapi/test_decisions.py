@@ -4,15 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
-from tests.unit.serve_apps.admin.openapi.test_openapi import api_of
-from tests.unit.serve_apps.admin.openapi.test_openapi import conformity as conformity
-from tests.unit.serve_apps.admin.openapi.test_openapi import endpoint as endpoint
-from tests.unit.serve_apps.admin.openapi.test_openapi import whole as whole
-from tests.worlds.admin_world import AdminWorld
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.conformity import Conformity
-from tests.worlds.gateway_world import DECIDE, OUTCOMES, Reply, World, asked
+from tests.worlds.admin.api import api_of
+from tests.worlds.admin.world import AdminWorld
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.world import DECIDE, OUTCOMES, Reply, World, asked
 from windvane.serve_apps.pipeline.decision_id import fixed
 
 SPOILED = [

@@ -2,13 +2,14 @@
 
 import re
 from html import unescape
+from typing import Any
 
-from tests.worlds.admin_world import AdminWorld, ControlClient
+from tests.worlds.admin.world import AdminWorld, ControlClient
 from tests.worlds.bundles import SPEC
 from windvane.serve_apps.admin.openapi.docs_page import page
 from windvane.serve_apps.admin.openapi.document import document
 
-ADMIN = {"paths": {}}
+ADMIN: dict[str, Any] = {"paths": {}}
 
 
 def test_every_operation_and_schema_is_on_the_page_and_every_link_leads_somewhere() -> None:

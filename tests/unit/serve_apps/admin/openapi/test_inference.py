@@ -5,19 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.admin.openapi.test_openapi import TRIPS, api_of
-from tests.unit.serve_apps.admin.openapi.test_openapi import admin as admin
-from tests.unit.serve_apps.admin.openapi.test_openapi import conformity as conformity
-from tests.unit.serve_apps.admin.openapi.test_openapi import endpoint as endpoint
-from tests.unit.serve_apps.admin.openapi.test_openapi import whole as whole
-from tests.worlds.admin_world import AdminWorld
-from tests.worlds.conformity import Conformity
-from tests.worlds.gateway_world import DECIDE, Reply, World, asked, gateway
+from tests.worlds.admin.api import TRIPS, api_of
+from tests.worlds.admin.world import AdminWorld
+from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.world import DECIDE, Reply, World, asked, gateway
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 BLOCK = {"name": "rows", "shape": [1, 5], "datatype": "FP64", "data": [[3.5, 1200.0, 1, 1, 1]]}
-
-
 COLUMNS = [
     {"name": "temp", "shape": [2], "datatype": "FP64", "data": [3.5, None]},
     {"name": "distance", "shape": [2, 1], "datatype": "FP32", "data": [[1.0], [2.0]]},

@@ -12,16 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
-from tests.unit.cluster.cli.test_explanations import ADVERSE, PLAIN
-from tests.unit.cluster.test_model_card import CARD
-from tests.worlds.admin_world import AdminWorld, Client, ControlClient
+from tests.worlds.admin.api import TRIPS, api_of
+from tests.worlds.admin.explanations import ADVERSE, PLAIN
+from tests.worlds.admin.world import AdminWorld
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import BOSS as OWNER
-from tests.worlds.callers import key, knowing, limited
-from tests.worlds.conformity import Conformity
-from tests.worlds.gateway_world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
-from tests.worlds.rollout_world import MODEL
-from tests.worlds.rollout_world import SPEC as DEPLOYED
+from tests.worlds.callers.keys import BOSS as OWNER
+from tests.worlds.callers.keys import key, knowing, limited
+from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.world import DECIDE, FEATURES, NOW, OUTCOMES, Reply, World, asked, champion, gateway
+from tests.worlds.model_card import CARD
+from tests.worlds.rollout.world import MODEL
+from tests.worlds.rollout.world import SPEC as DEPLOYED
 from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.openapi.questions import features_schema
@@ -29,41 +30,9 @@ from windvane.serve_apps.admin.openapi.refusals import ERRORS
 from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
-TRIPS = "/v2/models/trips"
-
-
 MODELS = f"/api/models/{MODEL}"
-
-
 REASON = {"reason": "because"}
-
-
 UNTOLD = ("/", "/v2/", "/openapi.json", "/docs", "/console", "/console/{name}")  # pages, and other spellings
-
-
-def api_of(world: AdminWorld) -> Client:
-    return ControlClient(world, switchboard=world.switchboard)
-
-
-@pytest.fixture
-def admin() -> AdminWorld:
-    return AdminWorld()
-
-
-@pytest.fixture(scope="module")
-def whole() -> dict[str, Any]:
-    return document([SPEC], api_of(AdminWorld()).app.openapi())
-
-
-@pytest.fixture(scope="module")
-def conformity(whole: dict[str, Any]) -> Conformity:
-    return Conformity(whole)
-
-
-@pytest.fixture(scope="module")
-def endpoint(versions: dict[int, LoadedVersion], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with gateway(versions, champion(warm=(2,)), tmp_path_factory.mktemp("home")) as world:
-        yield world
 
 
 def test_the_document_has_the_form_of_openapi(whole: dict[str, Any]) -> None:
@@ -261,7 +230,7 @@ VALUES = st.none() | st.booleans() | st.integers(-30, 30) | st.floats(-1e39, 1e3
 def test_the_document_and_the_endpoint_take_the_same_features(sent: dict[str, Any], filled: bool) -> None:
     features = (FEATURES if filled else {}) | sent
     schema = {"allOf": [features_schema(SPEC)]}
-    told = not list(Conformity({"components": {}})._against(schema, features))
+    told = not list(Conformity({"components": {}}).against(schema, features))
     try:
         Decide(SPEC).decode(json.dumps({"subject": "a", "features": features}).encode(), NOW)
         taken = True

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cluster.test_model_card import CARD as WRITTEN
-from tests.unit.serve_apps.admin.records.test_re_explanation import MADE
-from tests.worlds.bundles import make_bundle
-from tests.worlds.decision_log import skip_syncs
-from tests.worlds.vault import open_vault
+from tests.worlds.bundles import MADE, make_bundle
+from tests.worlds.log.decision_log import skip_syncs
+from tests.worlds.log.vault import open_vault
+from tests.worlds.model_card import CARD as WRITTEN
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.bundle import CARD, MANIFEST, Bundle
 from windvane.cluster.decision_log.read.tail import Tail

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.audit_world import LOG, World
 from tests.worlds.bundles import SPEC
-from tests.worlds.decision_log import decision, skip_syncs
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import decision, skip_syncs
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.read.tail import Tail
@@ -75,11 +75,11 @@ def test_an_event_that_could_not_be_told_is_told_later(tmp_path: Path, monkeypat
     control = Control(tmp_path, MemoryStore())
     control.store.append(event(1))
 
-    def full(*_: Act) -> None:
+    def full(*_: object) -> None:
         raise Unavailable("the decision log cannot be written")
 
     with monkeypatch.context() as patch:
-        patch.setattr(control.audit_loop._trail, "record", full)
+        patch.setattr(Trail, "record", full)
         with pytest.raises(Unavailable):
             control.tick()
     control.tick()

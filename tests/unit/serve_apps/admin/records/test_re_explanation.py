@@ -6,17 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_explaining import spec_of
-from tests.worlds.bundles import make_bundle
-from tests.worlds.decision_log import skip_syncs, written
-from tests.worlds.gateway_world import champion, gateway
-from tests.worlds.vault import open_vault
+from tests.worlds.bundles import MADE, make_bundle, spec_of
+from tests.worlds.gateway.world import champion, gateway
+from tests.worlds.log.decision_log import skip_syncs, written
+from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.decision_log.record import DENIED, DENY, Decision
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.write.segment import Column
 from windvane.cluster.errors import Conflict, Invalid, NotFound
-from windvane.cluster.registry import Registration
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admin.records.re_explanation import MOST_HELD, ReExplanation, load_as_trained
 from windvane.serve_apps.protocol.question import Question
@@ -25,7 +23,6 @@ from windvane.serve_apps.versions.loaded_version import LoadedVersion
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE, FINE = (12.0, 2500.0, 3, True, "EWR"), (12.0, 10.0, 0, False, "EWR")
 COLUMNS = tuple(Column(feature.name, feature.type) for feature in SPEC.features)
-MADE = Registration("trips", "x", "first", "champion", None, None, {}, {}, {})
 
 
 class Past:

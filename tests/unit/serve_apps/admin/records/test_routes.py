@@ -14,13 +14,13 @@ import pyarrow.parquet
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.unit.serve_apps.endpoints.test_oip_grpc import FakeContext
-from tests.worlds.admin_world import AdminWorld, ControlClient
-from tests.worlds.callers import BOSS, knowing
-from tests.worlds.conformity import Conformity
-from tests.worlds.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
-from tests.worlds.gateway_world import Reply
-from tests.worlds.vault import open_vault
+from tests.worlds.admin.world import AdminWorld, ControlClient
+from tests.worlds.callers.keys import BOSS, knowing
+from tests.worlds.gateway.conformity import Conformity
+from tests.worlds.gateway.grpc_context import FakeContext
+from tests.worlds.gateway.world import Reply
+from tests.worlds.log.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
+from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.read.tail import Tail

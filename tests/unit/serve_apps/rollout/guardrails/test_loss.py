@@ -8,8 +8,8 @@ import pytest
 
 from windvane.configs.schema import Objectives, Plan
 from windvane.monitoring.evidence import Evidence, PairedEvidence
-from windvane.serve_apps.rollout.guardrails.loss import FIRST_LOOK, Loss, loss_guardrail, loss_of
-from windvane.serve_apps.rollout.offline import Offline
+from windvane.serve_apps.rollout.guardrails.loss import Loss, loss_guardrail, loss_of
+from windvane.serve_apps.rollout.offline import FIRST_LOOK, Offline
 from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.rollout.state_machine import begin
 
@@ -46,7 +46,8 @@ def test_a_rare_models_whole_skill_does_not_fit_into_the_margin() -> None:
     useless = seen(50_000, 0.00025, 0.0140**2, champion=0.005)
     assert loss(rollout(loss_margin=0.002), useless).outcome == "PASS"
     assert loss(rollout(), useless).outcome == "NOT_YET"
-    assert loss(rollout(), replace(useless, paired=replace(useless.paired, n=200_000))).outcome == "FAIL"  # type: ignore[type-var]
+    assert useless.paired is not None
+    assert loss(rollout(), replace(useless, paired=replace(useless.paired, n=200_000))).outcome == "FAIL"
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serve_apps.pipeline.test_explaining import spec_of
-from tests.worlds.bundles import make_bundle
+from tests.worlds.bundles import make_bundle, spec_of
 from windvane.cluster.decision_log.grounds import Counterfactual, NoneFound
+from windvane.cluster.decision_log.record import Value
 from windvane.cluster.errors import Unavailable
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.protocol.question import Question
@@ -37,7 +37,8 @@ def test_an_adverse_action_is_told_its_reasons_and_what_would_have_been_another(
     assert told.grounds.reasons[0].weight == max(weights[1:])
     found = told.grounds.counterfactual
     assert isinstance(found, Counterfactual)
-    changed = dict(zip(governed.names, LATE, strict=True)) | {each.feature: each.after for each in found.changes}
+    before: dict[str, Value] = dict(zip(governed.names, LATE, strict=True))
+    changed = before | {each.feature: each.after for each in found.changes}
     assert governed.score([tuple(changed.values())])[1][0] == found.prediction < 0.5
 
 

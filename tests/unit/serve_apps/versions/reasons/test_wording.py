@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ def spec_of(*, adverse_is_high: bool = True, reasons: int = 4) -> ModelSpec:
     words = {"raises": "{name} raised it at {value}", "lowers": "{name} lowered it"}
     low = {"name": "low", "at_least": 0.0, "adverse": not adverse_is_high}
     high = {"name": "high", "at_least": 0.5, "adverse": adverse_is_high}
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "debt": {"unit": "%"},
         "term": {"type": "category", "categories": ["short", "long"]},
         "worth": {"missing": True},

@@ -100,7 +100,12 @@ def test_rows_may_come_in_any_layout_and_stay_as_they_are() -> None:
     wanted = explained.contributions(rows).tolist()
     shut = rows.copy()
     shut.setflags(write=False)
-    layouts = (np.asfortranarray(rows), np.repeat(rows, 2, axis=1)[:, ::2], shut, rows.astype(np.float64))
+    layouts: tuple[Any, ...] = (
+        np.asfortranarray(rows),
+        np.repeat(rows, 2, axis=1)[:, ::2],
+        shut,
+        rows.astype(np.float64),
+    )
     for same in layouts:
         assert explained.contributions(same).tolist() == wanted
     with pytest.raises(ValueError, match=r"Rows of shape \(9, 5\) do not have the booster's 6 features"):

@@ -1,5 +1,6 @@
 """A made-up issuer of bearer tokens, with real keys and real signatures."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -29,7 +30,8 @@ def private_key(algorithm: str, which: int = 0) -> Any:
 @cache
 def _made(algorithm: str, which: int) -> Any:  # once, since RSA takes its time
     if algorithm.startswith("ES"):
-        return ec.generate_private_key({"256": ec.SECP256R1, "384": ec.SECP384R1, "512": ec.SECP521R1}[algorithm[2:]]())
+        curves: dict[str, ec.EllipticCurve] = {"256": ec.SECP256R1(), "384": ec.SECP384R1(), "512": ec.SECP521R1()}
+        return ec.generate_private_key(curves[algorithm[2:]])
     if algorithm == "EdDSA":
         return ed25519.Ed25519PrivateKey.generate()
     return rsa.generate_private_key(65537, 2048)
@@ -74,7 +76,7 @@ def tokens(document: bytes | None = None, settings: TokenIssuer = SETTINGS) -> P
         return public_keys(body, settings.algorithms)
 
     keys = SigningKeys(lambda: document or jwks(), parse)
-    keys._put(parse(document or jwks()))
+    asyncio.run(keys.refresh())
     return PyjwtTokens(settings, keys)
 
 

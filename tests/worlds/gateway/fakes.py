@@ -1,7 +1,7 @@
 """A log, counts, a Switchboard and a version as a replica sees them, in memory, that fail when a test wants it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import TypeVar
 
 import numpy as np
@@ -68,7 +68,17 @@ class FakeCounts:
         self.refusals: list[tuple[tuple[str, str], ...]] = []  # causes of each, as field and reason
         self.warnings: list[tuple[tuple[str, str], ...]] = []
 
-    def add(self, version, revision, arm, rows, scores, event_times, actions, latencies_ms) -> None:
+    def add(
+        self,
+        version: int,
+        revision: int,
+        arm: str,
+        rows: Sized,
+        scores: Sized,
+        event_times: Sized,
+        actions: Sized,
+        latencies_ms: Sequence[float],
+    ) -> None:
         assert len(rows) == len(scores) == len(event_times) == len(actions) == len(latencies_ms)
         self.added.append((version, revision, arm, len(rows)))
         self.latencies_ms += latencies_ms

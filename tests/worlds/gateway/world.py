@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.worlds.bundles import SPEC
-from tests.worlds.callers import TESTER, knowing
-from tests.worlds.gateway_fakes import FakeCounts, FakeLog
+from tests.worlds.callers.keys import TESTER, knowing
+from tests.worlds.gateway.fakes import FakeCounts, FakeLog
 from tests.worlds.policies import PACKAGED
 from windvane.cluster.callers.authenticator import Authenticator
-from windvane.cluster.decision_log.record import Decision, Outcome, Shadow
+from windvane.cluster.decision_log.record import Decision, Outcome, Shadow, Value
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
@@ -30,8 +30,9 @@ from windvane.serve_apps.traffic.router import Arm, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 NOW = 1_800_000_000.0
-FEATURES = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
-DECIDE, OUTCOMES = "/v2/models/trips/decide", "/v2/models/trips/outcomes"
+FEATURES: dict[str, Value] = {"temp": 3.5, "distance": 1200.0, "stops": 1, "night": True, "origin": "JFK"}
+MODEL = "/v2/models/trips"
+READY, DECIDE, OUTCOMES = f"{MODEL}/ready", f"{MODEL}/decide", f"{MODEL}/outcomes"
 T = TypeVar("T")
 
 
@@ -72,6 +73,7 @@ class World:
         home: Path,
         spec: ModelSpec,
         authenticator: Authenticator,
+        unit: Callable[[str], str],
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.log, self.counts, self.ticks = FakeLog(), FakeCounts(), 0.0
@@ -85,6 +87,7 @@ class World:
             *(spec, self.loaded_versions, self.log, self.counts, self.shadows, self.policy_check, self.loop),
             lambda: NOW,
             lambda: self.ticks,
+            unit,
         )
         self.refusal_log: list[str] = []
         self.authentication = Authentication(spec.name, authenticator, RefusalLog(self.refusal_log.append, lambda: 0.0))
@@ -164,9 +167,10 @@ def gateway(
     home: Path,
     spec: ModelSpec = SPEC,
     authenticator: Authenticator | None = None,
+    unit: Callable[[str], str] = str,
 ) -> Iterator[World]:
     """Who sends no key is the tester, unless another authenticator says otherwise."""
-    world = World(versions, split, home, spec, authenticator or knowing(anybody=TESTER))
+    world = World(versions, split, home, spec, authenticator or knowing(anybody=TESTER), unit)
     try:
         yield world
     finally:
@@ -222,3 +226,6 @@ def canary(revision: int = 2, weight: float = 0.5, **more: Any) -> Split:
 
 def asked(subject: str = "N725MQ", **more: Any) -> dict[str, Any]:
     return {"subject": subject, "features": FEATURES, **more}
+
+
+BODY = json.dumps(asked()).encode()

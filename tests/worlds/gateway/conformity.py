@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tests.worlds.gateway_world import Reply
+from tests.worlds.gateway.world import Reply
 
 TRANSPORT = {"content-type", "content-length", "date", "server"}  # headers no operation has to name
 
@@ -42,16 +42,17 @@ class Conformity:
         if kind not in promised["content"]:
             return [*wrong, f"is {kind}, not {', '.join(promised['content'])}"]
         if kind.endswith("json"):
-            wrong += self._against(promised["content"][kind]["schema"], json.loads(reply.body))
+            wrong += self.against(promised["content"][kind]["schema"], json.loads(reply.body))
         return wrong
 
     def asked(self, method: str, path: str, body: Any) -> list[str]:
         """Every departure of a request's JSON from what the operation takes."""
         operation = self.operation(method, path)
         assert operation is not None, f"{method} {path} is not in the document"
-        return self._against(operation["requestBody"]["content"]["application/json"]["schema"], body)
+        return self.against(operation["requestBody"]["content"]["application/json"]["schema"], body)
 
-    def _against(self, schema: Mapping[str, Any], body: Any) -> list[str]:
+    def against(self, schema: Mapping[str, Any], body: Any) -> list[str]:
+        """Every departure of JSON from a schema."""
         validator = Draft202012Validator({**self._components, "allOf": [_closed(schema)]})
         return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(body)]
 

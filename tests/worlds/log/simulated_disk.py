@@ -165,7 +165,7 @@ class SimulatedDisk:
         self._changes: list[Change] = []  # that may not
         self._files: dict[int, File] = {}  # by inode
         self._kept_alive: list[File] = []
-        patch.setattr(disk, "_durable_folders", set())
+        patch.setattr(disk, "durable_folders", set())
         self._lock = RLock()  # a writer's threads take turns
         for effect in _EFFECTS:
             patch.setattr(disk, effect, self._in_turn(partial(getattr(self, f"_{effect}"), getattr(disk, effect))))

@@ -9,4 +9,9 @@ from windvane.cluster.decision_log.vault.vault import Vault
 
 def open_vault(home: Path) -> Vault:
     """As `AuditPaths` opens it."""
-    return Vault(SqliteSubjectKeys(home / "vault" / "subjects.db"), FileKms(home / "keys" / "master.key"))
+    return Vault(subject_keys(home), FileKms(home / "keys" / "master.key"))
+
+
+def subject_keys(home: Path) -> SqliteSubjectKeys:
+    """What its vault has stored."""
+    return SqliteSubjectKeys(home / "vault" / "subjects.db")

@@ -1,4 +1,4 @@
-"""Whole rollouts on simulated traffic, judged at every look; `python -m tests.worlds.rollout_simulation 1000`."""
+"""Whole rollouts on simulated traffic, judged at every look; `python -m tests.worlds.rollout.simulation 1000`."""
 
 import sys
 from collections import Counter
@@ -96,7 +96,8 @@ def _evidence(rollout: Rollout, lost: NDArray[np.float64], counts: NDArray[np.in
     mean = total / n
     paired = PairedEvidence(1, 2, int(n), mean, squares / n - mean**2, champion / n, champion / n + mean)
     arms = tuple(
-        ArmEvidence(version + 1, *counts[version, :2].tolist(), None, int(counts[version, 2])) for version in (0, 1)
+        ArmEvidence(version, decisions, errors, None, slow)
+        for version, (decisions, errors, slow) in enumerate(counts[:, :3].tolist(), 1)
     )
     return Evidence(rollout.revision, arms, paired, ShiftEvidence(int(n), 0.1), traffic)
 

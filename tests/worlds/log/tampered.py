@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.worlds.audit_world import LOG, World
-from tests.worlds.decision_log import skip_syncs
-from windvane.cluster.decision_log.audit import verify as verify_module
+from tests.worlds.log.audit_world import LOG, World
+from tests.worlds.log.decision_log import skip_syncs
+from windvane.cluster.decision_log.audit.chain_heads import sealed_names
+from windvane.cluster.decision_log.audit.checkpoint import opened_at
 from windvane.cluster.decision_log.audit.fault import Fault
+from windvane.cluster.decision_log.write.segment import live_names
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def copied(home: Path, to: Path) -> World:
 
 
 def names(world: World) -> list[str]:
-    return verify_module._names(world.root)
+    return sorted({*live_names(world.root), *sealed_names(world.root)}, key=opened_at)
 
 
 def placed(faults: tuple[Fault, ...], name: str) -> list[Fault]:

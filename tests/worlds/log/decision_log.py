@@ -1,7 +1,7 @@
 """Segments for tests: written by the real live segment, without a writer's thread or loop."""
 
-import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,7 @@ import pytest
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
 from windvane.cluster.decision_log.write.live import LiveSegment
-from windvane.cluster.decision_log.write.segment import Column, Header, frame
+from windvane.cluster.decision_log.write.segment import Column, Header, frame, live_path
 from windvane.configs.schema import Feature
 
 FEATURES = (
@@ -51,6 +51,8 @@ class Segment:
     def __init__(
         self, root: Path, opened_at: float = 1.0, writer: str = "replica-1", columns: tuple[Column, ...] = COLUMNS
     ) -> None:
+        self._root = root
+        self._torn = 0  # bytes behind the last group that was written whole
         self._live = LiveSegment(root, Header("flight-delay", writer, opened_at, columns))
         self.name = self._live.name
 
@@ -63,14 +65,22 @@ class Segment:
 
     def write_torn(self, content: bytes) -> None:
         """As what a kill leaves behind: without a link."""
-        disk.write_whole(self._live._descriptor, content)
+        with live_path(self._root, self.name).open("r+b") as file:
+            file.seek(self._live.size + self._torn)
+            self._torn += file.write(content)
 
     def close(self) -> None:
         self._live.close()
 
     def kill(self) -> None:
-        """Let go of it as a process that dies does."""
-        os.close(self._live._descriptor)
+        """Let go of it as a process that dies does: nothing is cut or synced any more."""
+
+        def gone(*_: object) -> None:
+            raise OSError
+
+        with pytest.MonkeyPatch.context() as patch, suppress(OSError):
+            patch.setattr(disk, "cut", gone)
+            self._live.close()
 
 
 def written(root: Path, *records: Record, opened_at: float = 1.0, columns: tuple[Column, ...] = COLUMNS) -> str:

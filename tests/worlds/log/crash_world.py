@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tests.worlds.open_writer import FEATURES, decision, records
+from tests.worlds.log.open_writer import FEATURES, decision, records
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.worlds.decision_log import COLUMNS, decision, outcome, shadow
+from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
@@ -26,7 +26,7 @@ LOG = "flight-delay"
 class World:
     """One writer's log: groups of records, two groups a segment."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, writer: str = "replica-1") -> None:
         self.logs = home / "log"
         self.root = self.logs / LOG
         self.file = home / "checkpoints.jsonl"
@@ -34,7 +34,7 @@ class World:
         self.checkpoints = Checkpoints(self.file, KEY, self.copy)
         self.heads = ChainHeads(self.root)
         moments = itertools.count(1.0)
-        header = Header(LOG, "replica-1", 0.0, COLUMNS)
+        header = Header(LOG, writer, 0.0, COLUMNS)
         self.writer = RollingSegments(
             self.root, header, durable=False, segment_bytes=1 << 20, segment_seconds=1e9, clock=lambda: next(moments)
         )

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from tests.worlds.callers import BOSS, knowing
-from tests.worlds.gateway_world import PACKAGED_POLICY
+from tests.worlds.callers.keys import BOSS, knowing
+from tests.worlds.gateway.world import PACKAGED_POLICY
 from tests.worlds.policies import PACKAGED
-from tests.worlds.rollout_world import MODEL, World
+from tests.worlds.rollout.world import MODEL, World
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
@@ -149,7 +149,7 @@ class ControlClient(Client):
             "model_admin": world and world.model_admin,
             "rollout_admin": world and world.rollout_admin,
             "route_auth": route_auth or RouteAuth(knowing(), RefusalLog(lambda _: None)),
-            "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: None, Authenticator()),  # the boss stays known
+            "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: False, Authenticator()),  # the boss stays known
             "admin_policy": governed.admin_policy,
             "policies": governed.policies,
             "consents": governed.consents,
@@ -225,7 +225,7 @@ def governance(store: Store | None = None) -> Governance:
         library, lambda files: PACKAGED_POLICY if files == PACKAGED else taken(files), lambda _: None
     )
 
-    def post(*_: object) -> bool:
+    def post(topic: str, body: str, patience_seconds: float, revision: int | None = None) -> bool:
         return True
 
     consents = ConsentAdmin(ConsentRecords(found), admin_policy, lambda _: None, post)

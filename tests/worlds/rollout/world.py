@@ -149,7 +149,9 @@ class FakeEvidence:
 class World:
     """Everything around one controller; `tick` moves the clock and the replicas by itself."""
 
-    def __init__(self, killer: Killer | None = None, plan: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, killer: Killer | None = None, plan: Mapping[str, Any] | None = None, champion: int | None = 1
+    ) -> None:
         self.store, self.registry = MemoryStore(), MemoryRegistry()
         self.switchboard, self.evidence = FakeSwitchboard(), FakeEvidence()
         self.now = START
@@ -161,7 +163,8 @@ class World:
             )
         self.store.put("model", MODEL, spec.model_dump_json().encode(), 0)
         self.register("champion")
-        self.registry.set_champion(MODEL, 1)
+        if champion is not None:
+            self.registry.set_champion(MODEL, champion)
         self.killer = killer or Killer()
         for port, effects in (
             (self.store, ("put", "append")),
@@ -224,3 +227,10 @@ class World:
 def version_of(metrics: Mapping[str, float], parent: int | None) -> Version:
     """A registered version with those figures."""
     return Version("m", 2, START, "ops", "why", "candidate", parent, "run-2", None, metrics)
+
+
+def deployed(**changes: Any) -> World:
+    """A deployed champion v1 and nothing else."""
+    made = World(**changes)
+    made.tick()
+    return made

@@ -1,0 +1,1 @@
+"""Who calls, with keys and tokens."""

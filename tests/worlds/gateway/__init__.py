@@ -1,0 +1,1 @@
+"""One replica's surroundings, requests to it, and what is made of its answers."""

@@ -1,0 +1,1 @@
+"""A rollout's surroundings."""
