@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
-from windvane.cluster.decision_log.audit.column_check import agreeing
 from windvane.cluster.decision_log.read.columns import DATASETS, Dataset, Table, rows_of, schema, table
 from windvane.cluster.decision_log.write.segment import Header
 
 _NO_RECORD = (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, OverflowError)  # or with values of no column
-_BATCH = 1024  # rows compared at once: they and what they are made of fit a core's cache
+BATCH = 1024  # rows compared at once: they and what they are made of fit a core's cache
 
 
 def changed_cells(
@@ -23,24 +21,11 @@ def changed_cells(
     A column that the file lacks counts as changed where the record has something to say in it: a field that was added
     to records after the file was sealed has its default in all of them.
     """
-    doubtful = np.ones(len(payloads), np.bool_)
-    doubtful[agreeing(dataset, stored, payloads, header)] = False
-    places = np.flatnonzero(doubtful)
-    if len(places):
-        some = stored if len(places) == len(payloads) else stored.take(pa.array(places))
-        records = [payloads[place] for place in places.tolist()]
-        yield from ((int(places[row]), name) for row, name in _one_by_one(dataset, some, records, header))
-
-
-def _one_by_one(
-    dataset: Dataset, stored: Table, payloads: Sequence[bytes], header: Header
-) -> Iterator[tuple[int, str]]:
-    """The same for rows that are not known to agree: their columns are made anew."""
     names = schema(dataset, header.features, trace=False)
     unsaid = _defaults(dataset)
     held = {kind.name: _conformed(stored, kind) for kind in names if kind.name in stored.column_names}
-    for first in range(0, len(payloads), _BATCH):
-        batch = payloads[first : first + _BATCH]
+    for first in range(0, len(payloads), BATCH):
+        batch = payloads[first : first + BATCH]
         try:
             expected = table(dataset, rows_of(dataset, batch), header.features)
         except _NO_RECORD:
@@ -49,7 +34,7 @@ def _one_by_one(
             yield from ((first + row, "record") for row in sorted(bad))
             some = stored.take(pa.array([first + row for row in good], pa.int64()))
             records = [batch[row] for row in good]
-            yield from ((first + good[row], name) for row, name in _one_by_one(dataset, some, records, header))
+            yield from ((first + good[row], name) for row, name in changed_cells(dataset, some, records, header))
             continue
         for name in names.names:
             wanted = expected[name].combine_chunks()
