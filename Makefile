@@ -17,7 +17,7 @@ help: ## list the verbs
 setup: $(READY) ## make .venv from the lock
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"Windvane needs Python 3.11 or later, this is {v[0]}.{v[1]}: make setup PYTHON=python3.11") if v < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"Windvane needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make setup PYTHON=python3.11") if not (3, 11) <= v[:2] < (3, 14) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing the locked packages into .venv (about 2 GB)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
@@ -79,7 +79,7 @@ docs: $(READY) ## write docs/models.md anew from the schema
 	$(BIN)/python -m docs.generate
 
 lock: $(READY) ## resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
 	@for client in kserve mlserver; do \
 		echo $$client | $(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate - -o tests/e2e/clients/$$client.txt; \
 	done
