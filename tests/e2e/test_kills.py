@@ -15,7 +15,8 @@ from windvane.configs.load import load_model, load_settings, validate_file
 from windvane.configs.schema import ModelSpec
 
 MODEL = "churn-kill"
-SLOW_ENOUGH_TO_KILL = DECLARATION.replace("churn-loop", MODEL).replace("min_duration: 1s", "min_duration: 3s")
+CANARY = "weight: 0.2, min_duration: "
+SLOW_ENOUGH_TO_KILL = DECLARATION.replace("churn-loop", MODEL).replace(f"{CANARY}1s", f"{CANARY}3s")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.worlds.bundles import SPEC, make_bundle
 from tests.worlds.callers.keys import MADE, TESTER
 from tests.worlds.gateway.fakes import FakeLines
 from tests.worlds.gateway.world import DECIDE, Reply, asked, call, canary, champion, settled
-from tests.worlds.log.vault import open_vault
+from tests.worlds.log.vault import open_vault, subject_keys
 from tests.worlds.policies import PACKAGED
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.callers.api_key import KeyOrder
@@ -85,7 +85,8 @@ class Place:
 
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]], **options: Any) -> None:
         async def act() -> None:
-            vault, anybody = open_vault(self.home), Authenticator(None, TESTER)
+            keys, anybody = subject_keys(self.home), Authenticator(None, TESTER)
+            vault = open_vault(self.home, keys)
             told = (self.lines, self.line)
             replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody, **options)
             try:
@@ -93,6 +94,7 @@ class Place:
                 await scenario(replica)
             finally:
                 await replica.stop()
+                keys.close()
 
         asyncio.run(act())
 

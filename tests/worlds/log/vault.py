@@ -7,9 +7,9 @@ from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjec
 from windvane.cluster.decision_log.vault.vault import Vault
 
 
-def open_vault(home: Path) -> Vault:
+def open_vault(home: Path, keys: SqliteSubjectKeys | None = None) -> Vault:
     """As `AuditPaths` opens it."""
-    return Vault(subject_keys(home), FileKms(home / "keys" / "master.key"))
+    return Vault(keys or subject_keys(home), FileKms(home / "keys" / "master.key"))
 
 
 def subject_keys(home: Path) -> SqliteSubjectKeys:
