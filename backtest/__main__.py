@@ -18,7 +18,7 @@ from windvane.backtest.inject import FAULTS, inject
 from windvane.backtest.page import page
 from windvane.backtest.reading import read_history
 from windvane.backtest.replay import Replay
-from windvane.backtest.report import Report, report
+from windvane.backtest.report import BacktestReport, report
 from windvane.backtest.run import Run
 from windvane.backtest.schedules import schedules
 from windvane.backtest.trainer import LocalTrainer
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def backtest(given: argparse.Namespace) -> Report:
+def backtest(given: argparse.Namespace) -> BacktestReport:
     """The report of one replay."""
     spec = changed(load_model(given.model, load_settings()), given.set)
     if given.speed == "fast":
@@ -93,7 +93,7 @@ def changed(spec: ModelSpec, settings: Sequence[str]) -> ModelSpec:
     return ModelSpec.model_validate(raw)
 
 
-def summary(found: Report) -> str:
+def summary(found: BacktestReport) -> str:
     """Lines for a terminal: the schedules, and every retraining with its worth."""
     lines = [f"{found.rows:,} decisions, {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d}; mean log loss a decision"]
     period = f"{found.period_days:g} d"

@@ -129,7 +129,7 @@ class MemoryRegistry:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class InstantReport:
     """The one replica's report about itself."""
 
     in_force: int
@@ -159,8 +159,8 @@ class InstantSwitchboard:
             raise Displaced("the replica goes by another split", self._split.revision)
         self._split, self._seen_at = split, self._clock()
 
-    def in_force(self, model: str) -> Mapping[str, Report]:
+    def in_force(self, model: str) -> Mapping[str, InstantReport]:
         """The replica's report."""
         if self._split is None or self._split.model != model:
             return {}
-        return {"replay": Report(self._split.revision, self._split.versions(), self._seen_at)}
+        return {"replay": InstantReport(self._split.revision, self._split.versions(), self._seen_at)}

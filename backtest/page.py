@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from windvane.backtest.report import Report
+from windvane.backtest.report import BacktestReport
 
 SCHEDULES = {
     "loop": "Windvane's loop",
@@ -32,7 +32,7 @@ img { max-width: 100%; }
 """
 
 
-def page(report: Report) -> str:
+def page(report: BacktestReport) -> str:
     """The report as HTML that needs nothing from outside."""
     return "\n".join(
         [
@@ -51,7 +51,7 @@ def page(report: Report) -> str:
     )
 
 
-def _schedules(report: Report) -> str:
+def _schedules(report: BacktestReport) -> str:
     rows = []
     for name, words in SCHEDULES.items():
         loss = getattr(report, name)
@@ -66,7 +66,7 @@ def _schedules(report: Report) -> str:
     return f"<h2>Beside other schedules</h2><table>{head}{''.join(rows)}</table>"
 
 
-def _worth(report: Report) -> str:
+def _worth(report: BacktestReport) -> str:
     rows = [
         f'<tr><td class="n">{each.version}</td><td>{_day(each.made_at)}</td><td>{escape(each.cause)}</td>'
         f'<td>{escape(each.standing)}</td><td class="n">{each.learnt_from:,}</td><td class="n">{each.answered:,}</td>'
@@ -80,7 +80,7 @@ def _worth(report: Report) -> str:
     return f"<h2>What every version was worth</h2><table>{head}{''.join(rows)}</table>"
 
 
-def _timeline(report: Report) -> str:
+def _timeline(report: BacktestReport) -> str:
     rows = [
         f"<tr><td>{each.at:%Y-%m-%d %H:%M}</td><td>{escape(each.kind)}</td><td>{escape(each.sentence)}</td></tr>"
         for each in report.timeline
@@ -88,7 +88,7 @@ def _timeline(report: Report) -> str:
     return f"<h2>Timeline</h2><table><tr><th>event time</th><th>what</th><th></th></tr>{''.join(rows)}</table>"
 
 
-def _plot(report: Report) -> str:
+def _plot(report: BacktestReport) -> str:
     import matplotlib
 
     matplotlib.use("Agg")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from windvane.backtest.history import History
 from windvane.backtest.memory import InstantSwitchboard, MemoryRegistry, MemoryStore
 from windvane.backtest.predictions import Predictions, Scores, assigned, pairs
-from windvane.backtest.run import Run, Trained, Trainer, Version
+from windvane.backtest.run import ReplayedVersion, Run, Trained, Trainer
 from windvane.cluster.errors import NotFound, WindvaneError
 from windvane.cluster.jobs import JobRequest, JobStatus
 from windvane.cluster.registry import Registration
@@ -43,7 +43,7 @@ class Replay:
         self._board = InstantSwitchboard(self._clock)
         self._seen = Observation(spec)
         self._trained: dict[int, Trained] = {}
-        self._versions: dict[int, Version] = {}
+        self._versions: dict[int, ReplayedVersion] = {}
         self._predicted: dict[int, Predictions] = {}
         self._profiles: dict[int, Profile] = {}
         self._tally = Tally(spec.name, self._profiles, self._window)
@@ -244,7 +244,7 @@ class Replay:
         self._trained[number] = trained
         self._profiles[number] = trained.profile
         self._seen.watch(number, trained.profile)
-        self._versions[number] = Version(
+        self._versions[number] = ReplayedVersion(
             number, self._now, self._cause(order), trained.standing, trained.why, trained.rows
         )
         if trained.standing == "champion":
@@ -261,6 +261,6 @@ class Replay:
             if request.request_id == order.request_id
         )
 
-    def _stood(self, version: Version) -> Version:
+    def _stood(self, version: ReplayedVersion) -> ReplayedVersion:
         standing = self._registry.version(self._spec.name, version.number).standing
-        return Version(version.number, version.made_at, version.cause, standing, version.why, version.rows)
+        return ReplayedVersion(version.number, version.made_at, version.cause, standing, version.why, version.rows)

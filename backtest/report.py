@@ -47,7 +47,7 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BacktestReport:
     """Mean log loss of a decision under the loop and under each schedule, and how it came about."""
 
     model: str
@@ -77,7 +77,7 @@ class Report:
         return {**_plain(asdict(self)), "regret": self.regret}
 
 
-def report(model: str, history: History, run: Run, beside: Schedules, start: float, period: float) -> Report:
+def report(model: str, history: History, run: Run, beside: Schedules, start: float, period: float) -> BacktestReport:
     """Everything a reader asks of the replay."""
     losses = log_losses(run.answered[run.first :], history.labels[run.first :])
     times = history.times[run.first :]
@@ -90,7 +90,7 @@ def report(model: str, history: History, run: Run, beside: Schedules, start: flo
         "hindsight": beside.hindsight,
     }
     present = np.unique(day)
-    return Report(
+    return BacktestReport(
         model=model,
         start=_moment(start),
         end=_moment(float(times[-1])),

@@ -35,7 +35,7 @@ class Trainer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ReplayedVersion:
     """One version of the replay: when and why it was made, from how much, and how it ended."""
 
     number: int
@@ -55,5 +55,5 @@ class Run:
     by: NDArray[np.int32]  # [n] the version that answered it
     events: tuple[Event, ...]
     requests: tuple[RetrainRequest, ...]
-    versions: tuple[Version, ...]
+    versions: tuple[ReplayedVersion, ...]
     scores: dict[int, Callable[[NDArray[np.float32]], Scores]] = field(repr=False, default_factory=dict)

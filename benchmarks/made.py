@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from windvane.cluster.decision_log.record import ALLOW, Decision
 from windvane.serve_apps.pipeline import decision_id
-from windvane.serve_apps.pipeline.policy_check import Basis
+from windvane.serve_apps.pipeline.policy_check import PolicyContext
 from windvane.serve_apps.protocol.question import Answer, Question
 
 
@@ -14,7 +14,7 @@ def answers(scores: Sequence[float]) -> list[Answer]:
 
 
 def decisions(
-    given: list[Answer], asked: list[Question], explanation: tuple[float, ...] | None, basis: Basis
+    given: list[Answer], asked: list[Question], explanation: tuple[float, ...] | None, basis: PolicyContext
 ) -> list[Decision]:
     """Records of these answers, as the decider makes them."""
     names = decision_id.series(1e9, len(asked))
@@ -22,7 +22,7 @@ def decisions(
 
 
 def _decision(
-    name: str, answer: Answer, question: Question, explanation: tuple[float, ...] | None, basis: Basis
+    name: str, answer: Answer, question: Question, explanation: tuple[float, ...] | None, basis: PolicyContext
 ) -> Decision:
     return Decision(
         *(name, 1e9, 1e9, 1, "champion", 1, question.subject, 7, question.row),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from windvane.cluster.policies.cedar_policy import CedarPolicy
-from windvane.cluster.policies.policy import Mandate, Request, Standing, act_context, decide_context, require
+from windvane.cluster.policies.policy import CallerFacts, Mandate, Request, act_context, decide_context, require
 from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.load import PACKAGED
 
@@ -23,7 +23,7 @@ MANDATE = Mandate(
     adverse=frozenset({"decline"}),
     refer_from_ppm=900_000,
 )
-CALLER = Standing("shop", frozenset({"client"}), frozenset({"credit"}))
+CALLER = CallerFacts("shop", frozenset({"client"}), frozenset({"credit"}))
 CALLS, BATCH = 20_000, 64
 
 

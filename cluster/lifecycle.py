@@ -19,7 +19,7 @@ from windvane.cluster.host.run_folder import shortest
 from windvane.cluster.host.scratch import scratch_root, sweep
 from windvane.cluster.policies.first_policies import first_policies
 from windvane.cluster.runtime import haproxy, head_record, ray_head, ray_source
-from windvane.cluster.runtime.addresses import Place, dashboard_url, place, url
+from windvane.cluster.runtime.addresses import Addresses, dashboard_url, place, url
 from windvane.cluster.runtime.dashboard import last_lines
 from windvane.cluster.runtime.preloading import allow
 from windvane.cluster.runtime.serve_apps_api import CONTROL, ServeApplications
@@ -32,7 +32,7 @@ POLL_SECONDS = 0.2  # each question costs the dashboard and Serve as much as it 
 Progress = Callable[[str], None]
 
 
-def up(settings: Settings, progress: Progress) -> Place:
+def up(settings: Settings, progress: Progress) -> Addresses:
     """Start or attach to Ray, deploy control, return when it answers; doing it twice changes nothing.
 
     Raises Unavailable with everything that stands in the way before anything is made or started, and what is started
@@ -77,7 +77,7 @@ def _begin(settings: Settings, progress: Progress) -> None:
     _sweep(settings, progress)
 
 
-def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Place:
+def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress) -> Addresses:
     """Deploy control and the models that were deployed before; returns when control answers."""
     with closing(ServeApplications(dashboard, settings)) as applications:
         wait(applications.answers, "the Ray dashboard", settings, progress)

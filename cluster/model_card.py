@@ -30,7 +30,7 @@ class Use(msgspec.Struct, frozen=True):
     consent: bool
 
 
-class Rows(msgspec.Struct, frozen=True):
+class TrainingRows(msgspec.Struct, frozen=True):
     """Rows that it learnt from and was judged on."""
 
     source: str
@@ -43,7 +43,7 @@ class Rows(msgspec.Struct, frozen=True):
     environment: str
 
 
-class Group(msgspec.Struct, frozen=True):
+class GroupFigures(msgspec.Struct, frozen=True):
     """Figures on the held-out rows of one group; too few rows have neither shares nor metrics."""
 
     attribute: str
@@ -71,9 +71,9 @@ class Card(msgspec.Struct, frozen=True):
     personal: tuple[str, ...]  # those of the features that tell something about a person
     audited: tuple[str, ...]  # kept out of the features, to compare groups by
     adverse: tuple[str, ...]  # actions that go against their subject
-    rows: Rows
+    rows: TrainingRows
     metrics: Mapping[str, Figure]
-    groups: tuple[Group, ...]
+    groups: tuple[GroupFigures, ...]
     limits: tuple[str, ...]
     approvals: tuple[str, ...]  # who or what let it be registered
 

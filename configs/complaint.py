@@ -37,7 +37,7 @@ class BadDeclaration(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class UnplacedComplaint:
     """A complaint that does not yet know its file and line."""
 
     path: Path
@@ -66,48 +66,50 @@ def nearest(name: object, valid: Iterable[str]) -> str | None:
     return folded[matches[0]] if matches else None
 
 
-def faults(error: ValidationError, root: type[BaseModel], value: Mapping[str, Any]) -> list[Fault]:
+def faults(error: ValidationError, root: type[BaseModel], value: Mapping[str, Any]) -> list[UnplacedComplaint]:
     """Every fault pydantic found in `value`, one per field, in the words of the declaration."""
-    found: dict[Path, Fault] = {}
+    found: dict[Path, UnplacedComplaint] = {}
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # an echo: long enough as written, its items have complaints of their own
         fault = _fault(detail, root, value)
         earlier = found.get(fault.path)
         if earlier and earlier.what != fault.what:  # alternatives of one union
-            fault = Fault(fault.path, f"{earlier.what}, or {fault.what}", earlier.nearest or fault.nearest)
+            fault = UnplacedComplaint(fault.path, f"{earlier.what}, or {fault.what}", earlier.nearest or fault.nearest)
         found[fault.path] = fault
     return list(found.values())
 
 
-def _fault(detail: Any, root: type[BaseModel], value: Mapping[str, Any]) -> Fault:
+def _fault(detail: Any, root: type[BaseModel], value: Mapping[str, Any]) -> UnplacedComplaint:
     kind, context = detail["type"], detail.get("ctx", {})
     path = _present(detail["loc"], value)
     if kind == "missing":
-        return Fault((*path, detail["loc"][-1]), "is required and missing")
+        return UnplacedComplaint((*path, detail["loc"][-1]), "is required and missing")
     if kind == "extra_forbidden":
         names = _fields_at(root, path[:-1])
-        return Fault(path, f"unknown field; known here: {', '.join(names)}", nearest(path[-1], names))
+        return UnplacedComplaint(path, f"unknown field; known here: {', '.join(names)}", nearest(path[-1], names))
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", context["expected"])
-        return Fault(path, f"{_shown(detail['input'])} is none of {', '.join(names)}", nearest(detail["input"], names))
+        return UnplacedComplaint(
+            path, f"{_shown(detail['input'])} is none of {', '.join(names)}", nearest(detail["input"], names)
+        )
     if kind == "declaration":
-        return Fault((*path, *context["path"]), context["what"], context["nearest"])
+        return UnplacedComplaint((*path, *context["path"]), context["what"], context["nearest"])
     if kind == "value_error":
-        return Fault(path, str(context["error"]))
+        return UnplacedComplaint(path, str(context["error"]))
     if kind == "string_type":
-        return Fault(path, f"{_shown(detail['input'])} is not text; put it in quotes")
+        return UnplacedComplaint(path, f"{_shown(detail['input'])} is not text; put it in quotes")
     if kind in ("float_type", "int_type", "int_from_float"):
         how = "a number; write it like 1000, 0.5 or 1e-5"
         if kind != "float_type":
             how = "written as a whole number; write it like 1000, without point or exponent"
-        return Fault(
+        return UnplacedComplaint(
             path, f"{_shown(detail['input'])} is not {how}{', without quotes' * isinstance(detail['input'], str)}"
         )
     if kind in ("bool_type", "bool_parsing"):
-        return Fault(path, f"{_shown(detail['input'])} is neither true nor false")
+        return UnplacedComplaint(path, f"{_shown(detail['input'])} is neither true nor false")
     text = detail["msg"].removeprefix("Input ").replace("should match pattern", "must match")
-    return Fault(path, f"{_shown(detail['input'])} {text.replace('should', 'must')}")
+    return UnplacedComplaint(path, f"{_shown(detail['input'])} {text.replace('should', 'must')}")
 
 
 def _present(location: Sequence[str | int], value: Any) -> Path:

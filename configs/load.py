@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from windvane.configs.access import TokenIssuer
-from windvane.configs.complaint import BadDeclaration, Complaint, Fault, faults, nearest, spelled
+from windvane.configs.complaint import BadDeclaration, Complaint, UnplacedComplaint, faults, nearest, spelled
 from windvane.configs.document import Document, Unreadable, merge, read
 from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import GRPC_OFFSET, USERS_FOLDER, Settings
@@ -195,7 +195,7 @@ def _examine(file: Path, overlay: Path | None) -> tuple[ModelSpec | None, list[C
         return None, [_blamed(documents, fault) for fault in faults(error, ModelSpec, value)]
     if spec.name != file.stem:
         what = f"{spec.name!r} is not the file's name; rename one to the other"
-        return None, [_blamed(documents, Fault(("name",), what, file.stem))]
+        return None, [_blamed(documents, UnplacedComplaint(("name",), what, file.stem))]
     return _anchored(spec, file.parent), []
 
 
@@ -210,7 +210,7 @@ def _documents(file: Path, overlay: Path | None) -> tuple[list[tuple[Path, Docum
     return documents, None
 
 
-def _blamed(documents: list[tuple[Path, Document]], fault: Fault) -> Complaint:
+def _blamed(documents: list[tuple[Path, Document]], fault: UnplacedComplaint) -> Complaint:
     """The fault with the file that wrote the field, and its line."""
     source, document = next((pair for pair in reversed(documents) if pair[1].holds(fault.path)), documents[0])
     return Complaint(str(source), spelled(fault.path), document.line(fault.path), fault.what, fault.nearest)

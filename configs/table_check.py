@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windvane.configs.complaint import Fault, nearest
+from windvane.configs.complaint import UnplacedComplaint, nearest
 from windvane.configs.document import Path
 from windvane.configs.drafting.leaks import suspicion
 from windvane.configs.drafting.names import is_protected, is_proxy
@@ -32,7 +32,7 @@ _MOST_HINTS = 3
 class Checked:
     """What has to be mended, and what a person should know."""
 
-    faults: tuple[Fault, ...]
+    faults: tuple[UnplacedComplaint, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -45,14 +45,14 @@ def check(spec: ModelSpec, now: datetime) -> Checked:
         assert rows is not None
         columns, faults = held(rows.table, spec)
     except BadTable as error:
-        return Checked((Fault(("data", "source"), str(error).removeprefix("data.source ")),))
+        return Checked((UnplacedComplaint(("data", "source"), str(error).removeprefix("data.source ")),))
     if rows.table.num_rows == 0:
-        return Checked((Fault(("data", "source"), "holds no rows"),), rows.notes)
-    told = tuple(Fault(fault.path, fault.what) for fault in faults)
+        return Checked((UnplacedComplaint(("data", "source"), "holds no rows"),), rows.notes)
+    told = tuple(UnplacedComplaint(fault.path, fault.what) for fault in faults)
     return Checked(told, (*rows.notes, *_notes(columns, spec, rows, now)))
 
 
-def _head(spec: ModelSpec) -> tuple[list[Fault], Rows | None]:
+def _head(spec: ModelSpec) -> tuple[list[UnplacedComplaint], Rows | None]:
     """The columns that are not there, or the first rows."""
     wanted = {name: path for path, name in _declared(spec)}
     source = spec.data.source
@@ -91,15 +91,15 @@ def _declared(spec: ModelSpec) -> Iterator[tuple[Path, str]]:
         yield ("data", "subject"), spec.data.subject
 
 
-def _absent(wanted: dict[str, Path], there: list[str], where: str) -> list[Fault]:
+def _absent(wanted: dict[str, Path], there: list[str], where: str) -> list[UnplacedComplaint]:
     faults = [
-        Fault(path, f"{where} has no column {name!r}", nearest(name, there))
+        UnplacedComplaint(path, f"{where} has no column {name!r}", nearest(name, there))
         for name, path in wanted.items()
         if name not in there
     ]
     if faults and all(fault.nearest is None for fault in faults[:_MOST_HINTS]):
         shown = ", ".join(there[:30]) + (f" and {len(there) - 30} more" if len(there) > 30 else "")
-        faults[0] = Fault(faults[0].path, f"{faults[0].what}; it has: {shown}")
+        faults[0] = UnplacedComplaint(faults[0].path, f"{faults[0].what}; it has: {shown}")
     return faults
 
 

@@ -44,7 +44,7 @@ from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
 from windvane.serve_apps.sync.split_subscriber import SplitSubscriber
 from windvane.serve_apps.sync.topic_reader import Lines, TopicReader
 from windvane.serve_apps.sync.topics import CONSENTS, KEYS, POLICY, News, split_topic
-from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport, LoadedVersions
 from windvane.serve_apps.traffic.router import SPLIT, Split
 from windvane.serve_apps.versions.loaded_version import LoadedVersion, load_version
 
@@ -193,12 +193,12 @@ class Replica:
         """Log a refusal without waiting for the disk; raises Unavailable when that is too far behind."""
         self._log.append(refused.act(self.spec.name, time.time()))
 
-    def _report(self) -> Report:
+    def _report(self) -> LoadedReport:
         """Report this replica's state; nothing is in force where nothing can be logged."""
         try:
             self._log.demand_writable()
         except Unavailable as error:
-            return Report(0, (), str(error))
+            return LoadedReport(0, (), str(error))
         return self._loaded_versions.report()
 
     def _changed(self) -> None:

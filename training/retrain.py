@@ -32,7 +32,7 @@ from windvane.training.engines.sized_engine import SizedEngine
 from windvane.training.evaluate import plots
 from windvane.training.evaluate.card import fill
 from windvane.training.evaluate.champion import StoredChampion, open_champion
-from windvane.training.evaluate.evaluate import METRICS, Comparison, Ruling
+from windvane.training.evaluate.evaluate import METRICS, OfflineComparison, OfflineRuling
 from windvane.training.evaluate.plots import Pictures
 from windvane.training.export import export
 from windvane.training.export.lineage import describe, figures
@@ -224,7 +224,7 @@ def _hand_over(version: Version, why: str, newest: float | None, order: Order, a
     )
 
 
-def _show(comparison: Comparison, ruling: Ruling, progress: Progress) -> None:
+def _show(comparison: OfflineComparison, ruling: OfflineRuling, progress: Progress) -> None:
     for name in METRICS:
         beside = f"   champion {comparison.champion[name]}" if comparison.champion else ""
         progress.say(f"  {name:<18}{comparison.candidate[name]}{beside}")

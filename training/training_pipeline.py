@@ -12,9 +12,9 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.promises import KEPT_BLOCKS
 from windvane.monitoring.statistics.calibration import Block, blocks_of
-from windvane.training.evaluate.evaluate import Comparison, Ruling, Standing, compare, off_balance, rule
+from windvane.training.evaluate.evaluate import OfflineComparison, OfflineRuling, Standing, compare, off_balance, rule
 from windvane.training.evaluate.window_effects import between_windows
-from windvane.training.fit.engine import Engine, Fitted, Search, Work
+from windvane.training.fit.engine import Engine, Fitted, SearchResult, Work
 from windvane.training.fit.xgboost_import import xgboost
 from windvane.training.rows.examples import Examples, label_delay
 from windvane.training.rows.holdout_split import Slices, slices
@@ -52,15 +52,15 @@ class Champion(Protocol):
 class Made:
     """One version with everything that is known of it before it is written down."""
 
-    found: Search
+    found: SearchResult
     fitted: Fitted
     slices: Slices
     reference: Examples  # the rows the served booster learnt from: all, or those in the window found
     held: Examples  # the rows candidate and champion are judged on
     ours: Scores  # float[n] of the candidate's judged booster
     theirs: Scores | None  # float[n] of the champion; None where it was not compared
-    comparison: Comparison
-    ruling: Ruling
+    comparison: OfflineComparison
+    ruling: OfflineRuling
     profile: Profile
     parent: int | None  # the champion's number
     capped: bool = False  # whether the best setting was still getting better at `training.max_rounds`
@@ -131,7 +131,7 @@ def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str]
 
 
 def judge(
-    spec: ModelSpec, cut: Slices, found: Search, fitted: Fitted, champion: Champion | None, accept: bool = False
+    spec: ModelSpec, cut: Slices, found: SearchResult, fitted: Fitted, champion: Champion | None, accept: bool = False
 ) -> Made:
     """What a fitted version is worth beside the champion, on rows that neither has seen."""
     same_as = _alike(champion, cut.held, fitted.served)
@@ -195,19 +195,19 @@ def _score(
 
 
 def _rule(
-    same_as: int | None, rows: int, comparison: Comparison, unable: str | None, margin: float, accepted: bool
-) -> Ruling:
+    same_as: int | None, rows: int, comparison: OfflineComparison, unable: str | None, margin: float, accepted: bool
+) -> OfflineRuling:
     """The offline verdict, or the operator's word against it."""
     if same_as is not None:
         why = f"no change: it scores all {rows} rows held out exactly as champion {same_as}, nothing to roll out"
-        ruling = Ruling("rejected", why)
+        ruling = OfflineRuling("rejected", why)
     elif unable is not None:
-        ruling = Ruling("candidate", unable)
+        ruling = OfflineRuling("candidate", unable)
     else:
         ruling = rule(comparison, margin)
     if accepted and ruling.standing == "rejected":
         standing: Standing = "candidate" if same_as is not None or comparison.champion is not None else "champion"
-        return Ruling(standing, f"accepted by the operator; the offline comparison said: {ruling.why}")
+        return OfflineRuling(standing, f"accepted by the operator; the offline comparison said: {ruling.why}")
     return ruling
 
 

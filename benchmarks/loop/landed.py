@@ -7,7 +7,7 @@ from windvane.backtest.trainer import HeldChampion, Scorer
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.training.engines.local_engine import LocalEngine
-from windvane.training.fit.engine import Search, Work
+from windvane.training.fit.engine import SearchResult, Work
 from windvane.training.order import Order
 from windvane.training.rows.holdout_split import slices
 from windvane.training.search.space import default_settings
@@ -39,7 +39,7 @@ class LandedTrainer:
         best = default_settings(learnt, self._spec.training)
         fitted = LocalEngine().fit(cut.judged, cut.served, best, Work(self._spec.training))
         facing = None if champion is None else self._champions[champion]
-        made = judge(self._spec, cut, Search(best, ()), fitted, facing, order.accept)
+        made = judge(self._spec, cut, SearchResult(best, ()), fitted, facing, order.accept)
         self._champions[number] = HeldChampion(number, fitted, made.judged_until)
         profile: Profile = made.profile
         return Trained(made.ruling.standing, made.ruling.why, profile, Scorer(fitted.served), len(learnt))

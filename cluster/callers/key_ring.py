@@ -24,7 +24,7 @@ class KeySnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldKey:
     """One key in the ring."""
 
     caller: Caller
@@ -43,7 +43,7 @@ class KeyRing:
     def __init__(self, snapshot: KeySnapshot) -> None:
         self.revision = snapshot.revision
         held = {bytes.fromhex(key.digest): _held(key) for key in snapshot.keys if key.revoked_at is None}
-        self._held: Mapping[bytes, Held] = MappingProxyType(held)
+        self._held: Mapping[bytes, HeldKey] = MappingProxyType(held)
         self._limits = {each.caller.key_id: each.limit for each in held.values()}
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ def decode_snapshot(text: str) -> KeySnapshot:
     return snapshot
 
 
-def _held(key: ApiKey) -> Held:
+def _held(key: ApiKey) -> HeldKey:
     models = None if key.models is None else frozenset(key.models)
     caller = Caller(key.name, frozenset(key.roles), models, key.key_id)
-    return Held(caller, inf if key.expires_at is None else key.expires_at.timestamp(), key.limit)
+    return HeldKey(caller, inf if key.expires_at is None else key.expires_at.timestamp(), key.limit)

@@ -10,7 +10,7 @@ import msgspec
 
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.cli.read_audit import tell_of
-from windvane.cluster.decision_log.audit.verify import Report
+from windvane.cluster.decision_log.audit.verify import VerifyReport
 from windvane.cluster.decision_log.audit.verify import verify as verify_logs
 from windvane.cluster.decision_log.vault.key_file import public_key
 from windvane.configs.load import load_settings
@@ -65,7 +65,7 @@ def prove(decision_id: str) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(proof)).decode())
 
 
-def _show(report: Report, seconds: float) -> None:
+def _show(report: VerifyReport, seconds: float) -> None:
     for fault in report.faults:
         click.secho(str(fault), fg="red")
     for notice in report.notices:

@@ -15,7 +15,7 @@ from windvane.configs.load import load_model, load_settings, policies_dir
 if TYPE_CHECKING:
     from windvane.cluster.decision_log.read.query import Query
     from windvane.cluster.policies.cedar_policy import CedarPolicy
-    from windvane.cluster.policies.policy_cases import Trial
+    from windvane.cluster.policies.policy_cases import CaseResults
 
 FOLDER = click.option(
     "--policies",
@@ -187,7 +187,7 @@ def _row(query: "Query", decision_id: str) -> dict[str, Any]:
     return row
 
 
-def _try(taken: "CedarPolicy", table: Path) -> "Trial":
+def _try(taken: "CedarPolicy", table: Path) -> "CaseResults":
     """Judge the table, and name every case that is judged otherwise."""
     from windvane.cluster.policies.policy_cases import read_cases, run
 

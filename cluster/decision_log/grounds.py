@@ -17,7 +17,7 @@ class Reason(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+class FeatureChange(msgspec.Struct, frozen=True, gc=False):
     """One feature that would have been another."""
 
     feature: str
@@ -29,7 +29,7 @@ class Counterfactual(msgspec.Struct, frozen=True, gc=False, tag_field="outcome",
     """The smallest change found, and what the version says of the record with it."""
 
     text: str
-    changes: tuple[Change, ...]
+    changes: tuple[FeatureChange, ...]
     prediction: float
     action: str
     cost: float

@@ -14,7 +14,7 @@ LOOP = "windvane"  # who asks where no person did; it approves nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeToApprove:
     """Exactly what is to be approved; the same words with another digest are another change."""
 
     what: str  # in words: `v3 of flight-delay`
@@ -22,13 +22,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApprovalAnswer:
     """One person's answer to one change."""
 
     by: str
     at: datetime  # wall clock
     reason: str
-    change: Change
+    change: ChangeToApprove
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,18 @@ class Gate:
     """Requester of a change and the answers to it; whoever keeps the gate knows what the change is now.
 
     >>> from datetime import UTC, datetime
-    >>> now, old, new = datetime(2026, 1, 1, tzinfo=UTC), Change("the policy set", "4f"), Change("the policy set", "a0")
+    >>> now = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> old, new = (ChangeToApprove("the policy set", digest) for digest in ("4f", "a0"))
     >>> gate = approve(Gate("ada"), old, "bob", "read it", now)
     >>> gate.waits_for(old), gate.waits_for(new)
     (None, "waits for approval by somebody other than ada (bob's was given for something else)")
     """
 
     requester: str = LOOP
-    approval: Answer | None = None
-    rejection: Answer | None = None
+    approval: ApprovalAnswer | None = None
+    rejection: ApprovalAnswer | None = None
 
-    def waits_for(self, change: Change) -> str | None:
+    def waits_for(self, change: ChangeToApprove) -> str | None:
         """Why it is closed to that change, in words; None when it is open."""
         given = self.approval
         if self.rejection is not None:
@@ -60,7 +61,7 @@ class Gate:
         return same_person(by, self.requester) or same_person(by, LOOP)
 
 
-def approve(gate: Gate, change: Change, by: str, reason: str, now: datetime) -> Gate:
+def approve(gate: Gate, change: ChangeToApprove, by: str, reason: str, now: datetime) -> Gate:
     """The gate, open to that change; approving twice is approving once.
 
     Raises Forbidden for who asked, Conflict when somebody has answered already, Invalid without a reason.
@@ -79,14 +80,14 @@ def approve(gate: Gate, change: Change, by: str, reason: str, now: datetime) -> 
         if same_person(given.by, by):
             return gate
         raise Conflict(f"{given.by} has approved {change.what} already: {given.reason}")
-    return replace(gate, approval=Answer(by, now, _given(reason), change))
+    return replace(gate, approval=ApprovalAnswer(by, now, _given(reason), change))
 
 
-def reject(gate: Gate, change: Change, by: str, reason: str, now: datetime) -> Gate:
+def reject(gate: Gate, change: ChangeToApprove, by: str, reason: str, now: datetime) -> Gate:
     """The gate, closed for good; whoever asked may do it too. Rejecting twice is rejecting once."""
     if gate.rejection is not None:
         return gate
-    return replace(gate, rejection=Answer(by, now, _given(reason), change))
+    return replace(gate, rejection=ApprovalAnswer(by, now, _given(reason), change))
 
 
 def same_person(one: str, other: str) -> bool:

@@ -12,10 +12,10 @@ from windvane.cluster.policies.policy import (
     DECIDE,
     ON_MODEL,
     ON_SYSTEM,
+    CallerFacts,
     Mandate,
     Principal,
     Request,
-    Standing,
     Value,
     act_context,
     approve_context,
@@ -75,7 +75,7 @@ def misfits(schema: cedarpy.Schema) -> Iterator[str]:
 
 
 def _samples() -> Iterator[Request]:
-    caller = Standing("sample", frozenset({"client"}), frozenset({"sample"}))
+    caller = CallerFacts("sample", frozenset({"client"}), frozenset({"sample"}))
     for limit in (None, 0):
         model = Mandate("sample", refer_from_ppm=limit)
         for consent in (None, True):

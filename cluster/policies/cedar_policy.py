@@ -19,7 +19,16 @@ from windvane.cluster.errors import Invalid
 from windvane.cluster.policies.cedar_cuts import RISK, bounds, cell, cuts
 from windvane.cluster.policies.cedar_entities import Uid, caller_uid, entities, question, resource_uid
 from windvane.cluster.policies.cedar_rules import Compiled, compile_policies
-from windvane.cluster.policies.policy import UNEVALUATED, WHOLE, Closed, Mandate, Policy, Principal, Request, Verdict
+from windvane.cluster.policies.policy import (
+    UNEVALUATED,
+    WHOLE,
+    Closed,
+    Mandate,
+    Policy,
+    PolicyDecision,
+    Principal,
+    Request,
+)
 from windvane.cluster.policies.policy_replay import Weighed
 from windvane.cluster.policies.policy_set import PolicySet, Rule
 
@@ -36,7 +45,7 @@ class _Pair:
     resource: Uid
     entities: cedarpy.Entities
     cuts: tuple[int, ...] | None
-    verdicts: dict[tuple[object, ...], Verdict] = field(default_factory=dict)
+    verdicts: dict[tuple[object, ...], PolicyDecision] = field(default_factory=dict)
 
 
 class CedarPolicy:
@@ -58,7 +67,7 @@ class CedarPolicy:
         """Every rule of the set, in the order of the files."""
         return tuple(self._compiled.rules.values())
 
-    def judge(self, request: Request) -> Verdict:
+    def judge(self, request: Request) -> PolicyDecision:
         """The verdict, from memory where the same was asked before; whatever goes wrong denies."""
         try:
             pair = self._pairs.get((request.caller, request.mandate)) or self._meet(request)
@@ -106,7 +115,7 @@ class CedarPolicy:
             self.forget()
             self._kept = 1
 
-    def _evaluate(self, request: Request, pair: _Pair) -> Verdict:
+    def _evaluate(self, request: Request, pair: _Pair) -> PolicyDecision:
         result = self._ask(request, pair, self._compiled.policies)
         diagnostics = result.diagnostics
         if diagnostics.errors:  # Cedar skips a rule that fails: a forbid that was skipped must not become a permit
@@ -115,23 +124,23 @@ class CedarPolicy:
         ids = tuple(rule.id for rule in rules)
         if result.decision is cedarpy.Decision.Allow and rules:
             requires = tuple(sorted({rule.requires for rule in rules if rule.requires}))
-            return Verdict(True, ids, "", self.version, requires=requires)
+            return PolicyDecision(True, ids, "", self.version, requires=requires)
         if not rules:
             about = "" if request.model is None else f" on {request.model}"
-            return Verdict(
+            return PolicyDecision(
                 False, (), f"No policy allows {request.caller.name} to {request.action}{about}.", self.version
             )
         # Where one rule blocks and another would refer, it is blocked.
         blocking = [rule for rule in rules if rule.otherwise != "refer"]
         reason = " ".join(dict.fromkeys(rule.reason for rule in blocking or rules))
-        return Verdict(False, ids, reason, self.version, refer=not blocking)
+        return PolicyDecision(False, ids, reason, self.version, refer=not blocking)
 
     def _ask(self, request: Request, pair: _Pair, policies: cedarpy.PolicySet) -> cedarpy.AuthzResult:
         asked = question(pair.principal, request.action, pair.resource, request.context)
         return cedarpy.is_authorized(asked, policies, pair.entities, self._compiled.schema)
 
-    def _failed(self, errors: tuple[str, ...]) -> Verdict:
-        return Verdict(False, (), UNEVALUATED, self.version, errors=errors)
+    def _failed(self, errors: tuple[str, ...]) -> PolicyDecision:
+        return PolicyDecision(False, (), UNEVALUATED, self.version, errors=errors)
 
 
 def taken(written: PolicySet) -> Policy:

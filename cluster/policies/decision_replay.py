@@ -11,14 +11,14 @@ from windvane.cluster.decision_log.record import DENY, REFER
 from windvane.cluster.policies.policy import (
     ACT,
     DECIDE,
+    CallerFacts,
     Mandate,
+    PolicyDecision,
     Request,
-    Standing,
-    Verdict,
     act_context,
     decide_context,
 )
-from windvane.cluster.policies.policy_replay import Replay, Scales, replay
+from windvane.cluster.policies.policy_replay import ReplayedRequest, Scales, replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Recorded:
     """The log's word on one decision, as far as policies could see it."""
 
     decision_id: str
-    caller: Standing
+    caller: CallerFacts
     purpose: str
     consent: bool | None
     proposed: str  # the action that the score led to; empty where no model was asked
@@ -49,7 +49,7 @@ class Retrial:
     """The record and what a policy set says now, request by request."""
 
     recorded: Recorded
-    replays: tuple[Replay, ...]
+    replays: tuple[ReplayedRequest, ...]
 
     @property
     def outcome(self) -> str:
@@ -76,7 +76,9 @@ class Retrial:
 def recorded(row: Mapping[str, Any]) -> Recorded:
     """A row of the log's view `asked`."""
     scope = row["scope"]
-    standing = Standing(row["caller"] or "", frozenset(row["roles"] or ()), None if scope is None else frozenset(scope))
+    standing = CallerFacts(
+        row["caller"] or "", frozenset(row["roles"] or ()), None if scope is None else frozenset(scope)
+    )
     return Recorded(
         row["decision_id"],
         standing,
@@ -93,7 +95,7 @@ def recorded(row: Mapping[str, Any]) -> Recorded:
 
 def retry(found: Recorded, mandate: Mandate, policy: Scales) -> Retrial:
     """Judge it again; what comes after the model only where the set lets it come so far."""
-    replays: list[Replay] = []
+    replays: list[ReplayedRequest] = []
     for request in found.requests(mandate):
         replays.append(replay(request, policy))
         if not replays[-1].now.allowed:
@@ -125,6 +127,6 @@ def explained(retrial: Retrial) -> Iterator[str]:
         yield "This policy set would have judged otherwise."
 
 
-def _said(verdict: Verdict) -> str:
+def _said(verdict: PolicyDecision) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
     return f"{verdict.outcome} by {', '.join(verdict.policies) or 'no rule'} of {verdict.version[:12]}{reason}"

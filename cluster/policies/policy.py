@@ -43,7 +43,7 @@ class Principal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CallerFacts:
     """Exactly what policies see of a caller: as it is asked for in a case, or stood on record at the time."""
 
     name: str
@@ -85,7 +85,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PolicyDecision:
     """Answer of one policy set: yes or no, by which policies, and a reason that may be shown to the caller."""
 
     allowed: bool
@@ -120,7 +120,7 @@ class Policy(Protocol):
     def version(self) -> str:
         """The hash of the policy set."""
 
-    def judge(self, request: Request, /) -> Verdict:
+    def judge(self, request: Request, /) -> PolicyDecision:
         """The verdict; never raises for what a request holds, but denies."""
 
 
@@ -135,9 +135,9 @@ class Closed:
     why: str  # for operators
     version: str = "closed"
 
-    def judge(self, _: Request, /) -> Verdict:
+    def judge(self, _: Request, /) -> PolicyDecision:
         """Always a denial, whatever is asked."""
-        return Verdict(False, (), UNEVALUATED, self.version, errors=(self.why,))
+        return PolicyDecision(False, (), UNEVALUATED, self.version, errors=(self.why,))
 
 
 def decide_context(purpose: str, consent: bool | None) -> dict[str, Value]:
@@ -172,7 +172,7 @@ def approve_context(requester: str) -> dict[str, Value]:
     return {"requester": requester}
 
 
-def require(verdict: Verdict) -> None:
+def require(verdict: PolicyDecision) -> None:
     """Raise Denied unless it is allowed."""
     if not verdict.allowed:
         raise Denied(verdict.reason, verdict.policies, verdict.version)

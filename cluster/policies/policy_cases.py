@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import StrictBool, StrictInt, StrictStr, ValidationError
 
-from windvane.cluster.policies.policy import WHOLE, Mandate, Policy, Request, Standing, Verdict
+from windvane.cluster.policies.policy import WHOLE, CallerFacts, Mandate, Policy, PolicyDecision, Request
 from windvane.configs.complaint import BadDeclaration, Complaint, faults, nearest, spelled
 from windvane.configs.document import Unreadable, read
 from windvane.configs.quantities import Flag, Share
@@ -34,7 +34,7 @@ class CaseModel(Declared):
     refer_from: Share | None = None  # a risk in [0, 1]
 
 
-class Row(Declared):
+class CaseRow(Declared):
     """One line of the table; `model` left out asks about Windvane itself."""
 
     name: str
@@ -53,14 +53,14 @@ class Table(Declared):
 
     callers: Mapping[str, CaseCaller]
     models: Mapping[str, CaseModel] = {}
-    cases: tuple[Row, ...]
+    cases: tuple[CaseRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One request and what is expected of it, with the place where it is written."""
 
-    row: Row
+    row: CaseRow
     request: Request
     place: str
 
@@ -70,7 +70,7 @@ class Failure:
     """A case that was judged otherwise."""
 
     case: Case
-    verdict: Verdict
+    verdict: PolicyDecision
 
     def __str__(self) -> str:
         row, verdict = self.case.row, self.verdict
@@ -84,7 +84,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CaseResults:
     """Results of all cases; `idle` are the rules that determined none of them."""
 
     cases: int
@@ -122,15 +122,15 @@ def read_cases(file: Path) -> tuple[Case, ...]:
     )
 
 
-def run(cases: Sequence[Case], policy: Policy, ids: Sequence[str] = ()) -> Trial:
+def run(cases: Sequence[Case], policy: Policy, ids: Sequence[str] = ()) -> CaseResults:
     """Judge every case; `ids` are the rules that the cases should exercise."""
     judged = [(case, policy.judge(case.request)) for case in cases]
     seen = {id for _, verdict in judged for id in verdict.policies}
     failures = tuple(Failure(case, verdict) for case, verdict in judged if not _as_expected(case.row, verdict))
-    return Trial(len(judged), failures, tuple(id for id in ids if id not in seen))
+    return CaseResults(len(judged), failures, tuple(id for id in ids if id not in seen))
 
 
-def _as_expected(row: Row, verdict: Verdict) -> bool:
+def _as_expected(row: CaseRow, verdict: PolicyDecision) -> bool:
     return (
         verdict.outcome == row.expect
         and (row.policies is None or set(row.policies) == set(verdict.policies))
@@ -139,10 +139,10 @@ def _as_expected(row: Row, verdict: Verdict) -> bool:
     )
 
 
-def _request(row: Row, table: Table) -> Request:
+def _request(row: CaseRow, table: Table) -> Request:
     caller = table.callers[row.caller]
     models = None if caller.models is None else frozenset(caller.models)
-    standing = Standing(row.caller, frozenset(caller.roles), models)
+    standing = CallerFacts(row.caller, frozenset(caller.roles), models)
     if row.model is None:
         return Request(standing, row.action, None, row.context)
     model = table.models[row.model]

@@ -7,7 +7,7 @@ from datetime import datetime
 from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.cluster.policies import policy_register
-from windvane.cluster.policies.policy_register import Live, Proposal, Register
+from windvane.cluster.policies.policy_register import LivePolicySet, PolicyProposal, Register
 from windvane.cluster.policies.policy_set import PolicySet
 from windvane.cluster.store import Event, Shelf, Store
 
@@ -60,7 +60,10 @@ class PolicyLibrary:
     def hashes(self) -> Mapping[str, str]:
         """Which set is in force and which one waits, for whoever signs what holds now."""
         register = self.register()
-        known: dict[str, Live | Proposal | None] = {"in_force": register.live, "proposed": register.proposal}
+        known: dict[str, LivePolicySet | PolicyProposal | None] = {
+            "in_force": register.live,
+            "proposed": register.proposal,
+        }
         return {name: found.version for name, found in known.items() if found is not None}
 
     def install(self, written: PolicySet, by: str, reason: str, now: datetime) -> Register:
@@ -140,7 +143,7 @@ class PolicyLibrary:
         self._store.append(Event(now, kind, EVERY_MODEL, None, sentence(goes_live), facts=facts))
 
 
-def _facts(live: Live | None) -> Mapping[str, str | float | int | None]:
+def _facts(live: LivePolicySet | None) -> Mapping[str, str | float | int | None]:
     if live is None:
         return {}
     return {

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from windvane.cluster.errors import Conflict, NotFound
 from windvane.cluster.policies import approval
-from windvane.cluster.policies.approval import Change, Gate
+from windvane.cluster.policies.approval import ChangeToApprove, Gate
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LivePolicySet:
     """A policy set that is in force; `number` rises with every one, so replicas know the newer of two."""
 
     number: int
@@ -21,7 +21,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class PolicyProposal:
     """A policy set that waits for a second person."""
 
     version: str
@@ -34,9 +34,9 @@ class Proposal:
 class Register:
     """One per Windvane, saved whole by compare-and-set: so one proposal at a time, and nobody approves another one."""
 
-    live: Live | None = None
-    proposal: Proposal | None = None
-    before: tuple[Live, ...] = ()  # what was in force, oldest first: who asked and who approved is never lost
+    live: LivePolicySet | None = None
+    proposal: PolicyProposal | None = None
+    before: tuple[LivePolicySet, ...] = ()  # what was in force, oldest first: who asked and who approved is never lost
 
 
 def propose(register: Register, version: str, by: str, reason: str, now: datetime, *, second_person: bool) -> Register:
@@ -54,7 +54,7 @@ def propose(register: Register, version: str, by: str, reason: str, now: datetim
             f"{open_one.requested_by} proposed policy set {open_one.version[:12]}, which waits for a second person: "
             f"approve or withdraw that first"
         )
-    proposal = Proposal(version, by, reason, now)
+    proposal = PolicyProposal(version, by, reason, now)
     return replace(register, proposal=proposal) if second_person else _in_force(register, proposal, None, now)
 
 
@@ -75,7 +75,7 @@ def withdraw(register: Register, version: str) -> Register:
     return replace(register, proposal=None)
 
 
-def proposed(register: Register, version: str) -> Proposal:
+def proposed(register: Register, version: str) -> PolicyProposal:
     """The proposal of that version, or a prefix of at least 8 digits; raises NotFound when it does not wait."""
     proposal = register.proposal
     if proposal is None or len(version) < 8 or not proposal.version.startswith(version):
@@ -84,11 +84,11 @@ def proposed(register: Register, version: str) -> Proposal:
     return proposal
 
 
-def _change(proposal: Proposal) -> Change:
-    return Change(f"policy set {proposal.version[:12]}", proposal.version)
+def _change(proposal: PolicyProposal) -> ChangeToApprove:
+    return ChangeToApprove(f"policy set {proposal.version[:12]}", proposal.version)
 
 
-def _in_force(register: Register, proposal: Proposal, approved_by: str | None, now: datetime) -> Register:
+def _in_force(register: Register, proposal: PolicyProposal, approved_by: str | None, now: datetime) -> Register:
     before = register.before if register.live is None else (*register.before, register.live)
-    live = Live(len(before) + 1, proposal.version, proposal.requested_by, approved_by, proposal.reason, now)
+    live = LivePolicySet(len(before) + 1, proposal.version, proposal.requested_by, approved_by, proposal.reason, now)
     return Register(live, None, before)

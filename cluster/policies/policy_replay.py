@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from windvane.cluster.policies.policy import Request, Verdict
+from windvane.cluster.policies.policy import PolicyDecision, Request
 from windvane.cluster.policies.policy_set import Rule
 
 
@@ -19,7 +19,7 @@ class Weighed:
 class Scales(Protocol):
     """A policy set that can say what each of its rules makes of a request."""
 
-    def judge(self, request: Request) -> Verdict:
+    def judge(self, request: Request) -> PolicyDecision:
         """The verdict of all of them together."""
 
     def weigh(self, request: Request) -> tuple[Weighed, ...]:
@@ -27,19 +27,19 @@ class Scales(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayedRequest:
     """A request judged again: the verdict of the set it is replayed with, and every rule's part in it."""
 
     request: Request
-    now: Verdict
+    now: PolicyDecision
     weighed: tuple[Weighed, ...]
 
 
-def replay(request: Request, policy: Scales) -> Replay:
+def replay(request: Request, policy: Scales) -> ReplayedRequest:
     """Judge a request by `policy`; one that fits no schema is denied and weighs nothing."""
     now = policy.judge(request)
     try:
         weighed = policy.weigh(request)
     except (ValueError, TypeError):
         weighed = ()
-    return Replay(request, now, weighed)
+    return ReplayedRequest(request, now, weighed)

@@ -10,7 +10,7 @@ from windvane.configs.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Addresses:
     """Addresses of a running Windvane."""
 
     decisions: str
@@ -43,9 +43,9 @@ def url(settings: Settings) -> str:
     return f"http://{_reachable(settings)}:{settings.port}"
 
 
-def place(settings: Settings, dashboard: str, started: bool) -> Place:
+def place(settings: Settings, dashboard: str, started: bool) -> Addresses:
     """The addresses to print."""
-    return Place(
+    return Addresses(
         decisions=f"{url(settings)}/v2/models/<model>/decide",
         grpc=f"{_reachable(settings)}:{settings.grpc_port}",
         console=f"{url(settings)}/console",

@@ -17,7 +17,7 @@ from windvane.monitoring.counts.pairs import Pair
 from windvane.monitoring.counts.profile import Layout, Profile
 from windvane.monitoring.counts.recent_versions import RecentVersions
 from windvane.monitoring.counts.shipment import latency_quantile, slower_than, unpack
-from windvane.monitoring.counts.snapshot import Rates, Snapshot, WindowPerformance, arm_snapshots
+from windvane.monitoring.counts.snapshot import RecentRates, Snapshot, WindowPerformance, arm_snapshots
 from windvane.monitoring.counts.traffic import TrafficMeter
 from windvane.monitoring.counts.watermark import SHARE, newest_window
 from windvane.monitoring.evidence import ArmEvidence, Evidence
@@ -48,7 +48,7 @@ class Observation:
         self._labelled: dict[int, dict[int, LabelledScores]] = {}  # by version, window
         self._answered: dict[int, LabelledScores] = {}  # by window
         self._pairs: dict[tuple[int, int], Pair] = {}
-        self._rates = Rates()
+        self._rates = RecentRates()
         self._label_ages = LabelAges()
         self._traffic = TrafficMeter()
         self._objective_ms = spec.slo.latency_p99_ms

@@ -67,7 +67,7 @@ class Snapshot:
     shadow_unmatched: int = 0  # scores of shadows that met no decision
 
 
-class Rates:
+class RecentRates:
     """Counts shipped in the last seconds."""
 
     def __init__(self) -> None:

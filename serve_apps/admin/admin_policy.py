@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.policies.policy import Closed, Mandate, Policy, Principal, Request, Value, Verdict, require
+from windvane.cluster.policies.policy import Closed, Mandate, Policy, PolicyDecision, Principal, Request, Value, require
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 
@@ -25,7 +25,7 @@ class AdminPolicy:
 
     def demand(
         self, caller: Principal, action: str, model: str | None = None, context: Mapping[str, Value] | None = None
-    ) -> Verdict:
+    ) -> PolicyDecision:
         """The verdict that allows it; raises Denied, and Unavailable when no set is in force or the store is away.
 
         A model that is not deployed is asked about by its name alone: policies see a scope, and no purposes.
@@ -49,7 +49,7 @@ class AdminPolicy:
             self._policy = self._take(self._library.written(live.version))
         return self._policy
 
-    def _judge(self, caller: Principal, action: str, model: str | None, context: Mapping[str, Value]) -> Verdict:
+    def _judge(self, caller: Principal, action: str, model: str | None, context: Mapping[str, Value]) -> PolicyDecision:
         policy = self._open()
         mandate = None if model is None else self._mandate_of(model) or Mandate(model)
         return policy.judge(Request(caller, action, mandate, context))

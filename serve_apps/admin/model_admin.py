@@ -48,7 +48,7 @@ class Monitors(Protocol):
         """Totals, rates and latencies."""
 
 
-class Records(Protocol):
+class RecordFinder(Protocol):
     """Finds single decisions and the cards of single versions."""
 
     def explain(self, model: str, decision_id: str, by: str) -> Retold:
@@ -68,7 +68,7 @@ class ModelAdmin:
         registry: Registry,
         rollouts: RolloutController,
         monitors: Monitors,
-        records: Records,
+        records: RecordFinder,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         waits: Callable[[], Sequence[Wait]] = tuple,
     ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from windvane.cluster.policies.approval import Answer
+from windvane.cluster.policies.approval import ApprovalAnswer
 from windvane.cluster.registry import Version
 from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Event
@@ -199,7 +199,7 @@ def _causes(counts: Mapping[tuple[str, str], int]) -> list[CauseStatus]:
     return [{"field": field, "reason": reason, "count": count} for (field, reason), count in ordered]
 
 
-def _answer_status(answer: Answer | None) -> AnswerStatus | None:
+def _answer_status(answer: ApprovalAnswer | None) -> AnswerStatus | None:
     return {"by": answer.by, "at": answer.at.isoformat(), "reason": answer.reason} if answer else None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from windvane.cluster.policies.policy import Verdict
+from windvane.cluster.policies.policy import PolicyDecision
 from windvane.configs.schema import DecisionRule
 from windvane.serve_apps.pipeline.pending import ActionTaken, Row
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
@@ -32,5 +32,5 @@ class Actions:
         return taken
 
 
-def _not_done(action: str, reasons: tuple[str, ...], verdict: Verdict) -> ActionTaken:
+def _not_done(action: str, reasons: tuple[str, ...], verdict: PolicyDecision) -> ActionTaken:
     return ActionTaken(action, REFER if verdict.refer else NOTHING, (*reasons, verdict.reason), verdict)

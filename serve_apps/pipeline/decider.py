@@ -17,9 +17,9 @@ from windvane.serve_apps.pipeline.denials import Denials
 from windvane.serve_apps.pipeline.explaining import Explaining, Explanations
 from windvane.serve_apps.pipeline.idempotency import Idempotency
 from windvane.serve_apps.pipeline.pending import Pending, Row, Scored, block, parts
-from windvane.serve_apps.pipeline.policy_check import Basis, PolicyCheck
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck, PolicyContext
 from windvane.serve_apps.pipeline.ports import Counts, Log
-from windvane.serve_apps.pipeline.records import Records
+from windvane.serve_apps.pipeline.records import DecisionRecorder
 from windvane.serve_apps.pipeline.request_queue import RequestQueue
 from windvane.serve_apps.pipeline.shadows import Answered, Shadows
 from windvane.serve_apps.protocol.question import Answer, Question
@@ -52,7 +52,7 @@ class Decider:
         self._model = spec.name
         self._policy_check = policy_check
         self._actions = Actions(spec.decision, policy_check)
-        self._records = Records(spec.name, log)
+        self._records = DecisionRecorder(spec.name, log)
         self._denials = Denials(self._records, log, counts, now, unit)
         self._loaded_versions = loaded_versions
         self._log = log
@@ -107,7 +107,7 @@ class Decider:
     async def _decide_in_parts(
         self,
         questions: Sequence[Question],
-        bases: Sequence[Basis],
+        bases: Sequence[PolicyContext],
         arrived: float,
         override: int | None,
         deadline: float | None,

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 from windvane.cluster.errors import WindvaneError
 from windvane.serve_apps.pipeline.pending import Scored
-from windvane.serve_apps.pipeline.policy_check import Basis, denied
+from windvane.serve_apps.pipeline.policy_check import PolicyContext, denied
 from windvane.serve_apps.pipeline.ports import Counts, Log
-from windvane.serve_apps.pipeline.records import Records
+from windvane.serve_apps.pipeline.records import DecisionRecorder
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.protocol.unforeseen import told
 from windvane.serve_apps.traffic.loaded_versions import InForce
@@ -21,7 +21,7 @@ class Denials:
     """One model's, in one replica; belongs to the event loop."""
 
     def __init__(
-        self, records: Records, log: Log, counts: Counts, now: Callable[[], float], unit: Callable[[str], str]
+        self, records: DecisionRecorder, log: Log, counts: Counts, now: Callable[[], float], unit: Callable[[str], str]
     ) -> None:
         self._records = records
         self._log = log
@@ -29,7 +29,9 @@ class Denials:
         self._now = now
         self._unit = unit
 
-    async def refuse(self, questions: Sequence[Question], bases: Sequence[Basis], in_force: InForce) -> NoReturn:
+    async def refuse(
+        self, questions: Sequence[Question], bases: Sequence[PolicyContext], in_force: InForce
+    ) -> NoReturn:
         """Raise Denied once every denial is on record; none of the questions is decided, also not those allowed."""
         places = [place for place, each in enumerate(bases) if not each.verdict.allowed]
         buckets = [in_force.router.bucket(self._unit(questions[place].subject)) for place in places]

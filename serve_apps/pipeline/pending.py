@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from windvane.cluster.encoding import Rows
-from windvane.cluster.policies.policy import Verdict
-from windvane.serve_apps.pipeline.policy_check import Basis
+from windvane.cluster.policies.policy import PolicyDecision
+from windvane.serve_apps.pipeline.policy_check import PolicyContext
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.traffic.loaded_versions import InForce
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
@@ -24,7 +24,7 @@ class Pending:
     def __init__(
         self,
         questions: Sequence[Question],
-        bases: Sequence[Basis],
+        bases: Sequence[PolicyContext],
         arrived: float,
         override: int | None,
         deadline: float | None,
@@ -92,7 +92,7 @@ class ActionTaken(msgspec.Struct, frozen=True, gc=False):
     proposed: str  # the action that the score leads to
     action: str
     reasons: tuple[str, ...]
-    verdict: Verdict
+    verdict: PolicyDecision
 
 
 @dataclass(frozen=True, slots=True)

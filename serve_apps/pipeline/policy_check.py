@@ -13,9 +13,9 @@ from windvane.cluster.policies.policy import (
     Closed,
     Mandate,
     Policy,
+    PolicyDecision,
     Principal,
     Request,
-    Verdict,
     act_context,
     decide_context,
     ppm,
@@ -26,7 +26,7 @@ from windvane.serve_apps.protocol.question import Question
 MOST_KEPT = 4096  # bases remembered before all are forgotten
 
 
-class InForce(Protocol):
+class PolicyPort(Protocol):
     """Holds the policy set that is in force."""
 
     @property
@@ -41,7 +41,7 @@ class ConsentLookup(Protocol):
         """None when the subject never said."""
 
 
-class Basis(msgspec.Struct, frozen=True, gc=False):
+class PolicyContext(msgspec.Struct, frozen=True, gc=False):
     """On what a question is decided, or is not: the verdict before the model, and everything that it came from."""
 
     caller: Principal
@@ -51,15 +51,19 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
     consent: bool | None
     mandate: str  # digest
     policy: Policy  # the same set judges what comes out: no decision is judged by two
-    verdict: Verdict
-    acts: dict[str, Verdict]  # by action: the newest verdict on it, where it holds for more than one risk
+    verdict: PolicyDecision
+    acts: dict[str, PolicyDecision]  # by action: the newest verdict on it, where it holds for more than one risk
 
 
 class PolicyCheck:
     """Checks one model's questions and actions, in one replica; belongs to the event loop."""
 
     def __init__(
-        self, mandate: Mandate, in_force: InForce, consents: ConsentLookup, is_fresh: Callable[[], bool] = lambda: True
+        self,
+        mandate: Mandate,
+        in_force: PolicyPort,
+        consents: ConsentLookup,
+        is_fresh: Callable[[], bool] = lambda: True,
     ) -> None:
         """`is_fresh` says whether every withdrawal that was acknowledged is known here."""
         self._mandate = mandate
@@ -68,9 +72,9 @@ class PolicyCheck:
         self._consents = consents
         self._is_fresh = is_fresh
         self._judged_by: Policy = in_force.policy
-        self._known: dict[tuple[Principal, str, bool | None], Basis] = {}
+        self._known: dict[tuple[Principal, str, bool | None], PolicyContext] = {}
 
-    def bases(self, caller: Principal, questions: Sequence[Question]) -> list[Basis]:
+    def bases(self, caller: Principal, questions: Sequence[Question]) -> list[PolicyContext]:
         """One for each question; raises Unavailable where no policy is in force, or a consent may have been withdrawn.
 
         They are remembered by caller, purpose and consent, which with the mandate of this model and the policy set are
@@ -89,7 +93,7 @@ class PolicyCheck:
             found.append(basis if basis is not None else self._judge(policy, caller, purpose, consent))
         return found
 
-    def act(self, basis: Basis, action: str, score: float) -> Verdict:
+    def act(self, basis: PolicyContext, action: str, score: float) -> PolicyDecision:
         """Whether the action may be taken without a person; `score` in [0, 1].
 
         A verdict says for which risks it holds, all else being equal; here all else is: caller, purpose and policy set
@@ -126,17 +130,17 @@ class PolicyCheck:
             )
         return self._consents.of(subject, purpose)
 
-    def _judge(self, policy: Policy, caller: Principal, purpose: str, consent: bool | None) -> Basis:
+    def _judge(self, policy: Policy, caller: Principal, purpose: str, consent: bool | None) -> PolicyContext:
         verdict = policy.judge(Request(caller, DECIDE, self._mandate, decide_context(purpose, consent)))
         roles = tuple(sorted(caller.roles))
         scope = None if caller.models is None else tuple(sorted(caller.models))
-        basis = Basis(caller, roles, scope, purpose, consent, self._digest, policy, verdict, {})
+        basis = PolicyContext(caller, roles, scope, purpose, consent, self._digest, policy, verdict, {})
         if len(self._known) >= MOST_KEPT:  # a caller who makes purposes up cannot fill memory
             self._known.clear()
         self._known[caller, purpose, consent] = basis
         return basis
 
 
-def denied(verdict: Verdict, decision_ids: Sequence[str]) -> Denied:
+def denied(verdict: PolicyDecision, decision_ids: Sequence[str]) -> Denied:
     """The error that says so, and under which ids it is on record."""
     return Denied(verdict.reason, verdict.policies, verdict.version, tuple(decision_ids))

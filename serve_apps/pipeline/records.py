@@ -7,14 +7,14 @@ from windvane.cluster.decision_log.record import ALLOW, DENIED, DENY, REFER, Dec
 from windvane.serve_apps.pipeline import decision_id
 from windvane.serve_apps.pipeline.explaining import Explanations
 from windvane.serve_apps.pipeline.pending import ActionTaken, Scored
-from windvane.serve_apps.pipeline.policy_check import Basis
+from windvane.serve_apps.pipeline.policy_check import PolicyContext
 from windvane.serve_apps.pipeline.ports import Log
 from windvane.serve_apps.protocol.question import Answer, Question
 
 NO_VERSION = 0  # answers what no model is asked
 
 
-class Records:
+class DecisionRecorder:
     """Appends; whoever calls commits, in the same step of the event loop.
 
     What is denied gets an id of its own even where the caller gave one: sent again, it may be allowed, and is decided.
@@ -62,7 +62,7 @@ class Records:
     def refused(
         self,
         questions: Sequence[Question],
-        bases: Sequence[Basis],
+        bases: Sequence[PolicyContext],
         buckets: Sequence[int],
         revision: int,
         at: float,
@@ -86,7 +86,7 @@ def _record(
     bucket: int,
     score: float | None,
     taken: ActionTaken | None,
-    basis: Basis,
+    basis: PolicyContext,
     explanation: tuple[float, ...] | None,
     grounds: Grounds | None,
 ) -> Decision:

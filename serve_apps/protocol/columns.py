@@ -13,7 +13,7 @@ from windvane.cluster.encoding import FIRST_CATEGORY, MISSING, UNKNOWN, Category
 from windvane.cluster.errors import Problem, TooLarge
 from windvane.configs.schema import Feature
 from windvane.serve_apps.protocol.casts import LARGEST_INTEGER
-from windvane.serve_apps.protocol.features import LONGEST_TEXT, Complaint, complain_text, nearest, read, warn
+from windvane.serve_apps.protocol.features import LONGEST_TEXT, ValueFault, complain_text, nearest, read, warn
 from windvane.serve_apps.protocol.limits import Limits, Numbers, refusal
 from windvane.serve_apps.protocol.tensors import BYTES, Tensor
 
@@ -208,7 +208,7 @@ def _texts(feature: Feature, tensor: Tensor) -> list[str | None]:
     for row, text in enumerate(texts):
         complaint = read(feature, None) if text is None else complain_text(text, LONGEST_TEXT)
         if complaint is not None:
-            sentence = complaint.sentence if isinstance(complaint, Complaint) else complaint
+            sentence = complaint.sentence if isinstance(complaint, ValueFault) else complaint
             reason = "missing" if text is None else "type"
             raise refusal(feature.name, reason, f"Feature {feature.name!a} of row {row} {sentence}")
     return texts

@@ -24,7 +24,7 @@ from windvane.serve_apps.protocol.instances import (
     invalid,
     moment_of,
 )
-from windvane.serve_apps.protocol.problem import Details, Place, details, places
+from windvane.serve_apps.protocol.problem import Details, ProblemPlace, details, places
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.protocol.strict_json import parse
 
@@ -51,7 +51,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
         return len(self.questions) + len(self.refused)
 
 
-class Ruling(msgspec.Struct, frozen=True):
+class ActionReply(msgspec.Struct, frozen=True):
     """The action taken and why."""
 
     action: str
@@ -70,7 +70,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     counterfactual: Counterfactual | NoneFound | None = None
 
 
-class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+class DecisionReply(msgspec.Struct, frozen=True, omit_defaults=True):
     """One decision as the caller sees it."""
 
     decision_id: str
@@ -78,12 +78,12 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int
     arm: str
     prediction: float
-    decision: Ruling
+    decision: ActionReply
     explanation: Explanation | None = None
-    warnings: tuple[Place, ...] = ()
+    warnings: tuple[ProblemPlace, ...] = ()
 
 
-class Refused(msgspec.Struct, frozen=True):
+class RefusedInstance(msgspec.Struct, frozen=True):
     """One instance that is not decided, in a reply to many."""
 
     problem: Details
@@ -92,7 +92,7 @@ class Refused(msgspec.Struct, frozen=True):
 class Replies(msgspec.Struct, frozen=True, omit_defaults=True):
     """The reply to `instances`, in their order."""
 
-    decisions: list[Reply | Refused]
+    decisions: list[DecisionReply | RefusedInstance]
     refused: int = 0
 
 
@@ -141,14 +141,14 @@ class Decide:
         warnings, refused = asked.warnings, asked.refused
         if not asked.many:
             return self._encoder.encode(self._reply(answers[0], warnings.get(0, ())))
-        decided: list[Reply | Refused] = [
+        decided: list[DecisionReply | RefusedInstance] = [
             self._reply(answer, warnings.get(place, ())) for place, answer in enumerate(answers)
         ]
         if not refused:
             return self._encoder.encode(Replies(decided))
         replies = iter(decided)
         merged = [
-            Refused(self._details(place, refused[place])) if place in refused else next(replies)
+            RefusedInstance(self._details(place, refused[place])) if place in refused else next(replies)
             for place in range(len(asked))
         ]
         return self._encoder.encode(Replies(merged, len(refused)))
@@ -191,14 +191,14 @@ class Decide:
     def _details(self, place: int, problems: Problems) -> Details:
         return details(invalid(problems), f"/v2/models/{self._model}/decide#/{MANY}/{place}")
 
-    def _reply(self, answer: Answer, warnings: Problems) -> Reply:
-        return Reply(
+    def _reply(self, answer: Answer, warnings: Problems) -> DecisionReply:
+        return DecisionReply(
             answer.decision_id,
             self._model,
             answer.version,
             answer.arm,
             answer.prediction,
-            Ruling(answer.action, answer.reasons),
+            ActionReply(answer.action, answer.reasons),
             None if answer.explanation is None else _explanation(answer.explanation[0], answer),
             places(warnings) if warnings else (),
         )

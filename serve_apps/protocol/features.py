@@ -21,7 +21,7 @@ HINTS = 3  # unknown names of one object that get a "did you mean"; each costs a
 UNUSUAL, UNKNOWN_CATEGORY = "unusual", "unknown_category"  # what a value can be warned of
 
 
-class Complaint(NamedTuple):
+class ValueFault(NamedTuple):
     """Fault of a value: a word to count it by, and a sentence that does not repeat the value."""
 
     reason: str
@@ -78,9 +78,9 @@ class Features:
         for feature in self.features:
             name = feature.name
             taken = read(feature, members.get(name))
-            if isinstance(taken, Complaint):
+            if isinstance(taken, ValueFault):
                 if name not in members:
-                    taken = Complaint("missing", f"is missing; it is a required {feature.type}")
+                    taken = ValueFault("missing", f"is missing; it is a required {feature.type}")
                 found.append(Problem(pointer(at, name), taken.sentence, taken.reason, name))
             else:
                 row.append(taken)
@@ -100,7 +100,7 @@ class Features:
                 yield Problem(pointer(at, feature.name), warning.sentence, warning.reason, feature.name)
 
 
-def read(feature: Feature, value: Tree) -> Value | Complaint:
+def read(feature: Feature, value: Tree) -> Value | ValueFault:
     """The value as its type has it, None where it is missing, or what is wrong with it.
 
     >>> read(Feature(name="age", type="integer", min=0), 3.0)
@@ -109,41 +109,41 @@ def read(feature: Feature, value: Tree) -> Value | Complaint:
     'must be a whole number, not a fraction'
     """
     if value is None:
-        required = Complaint("missing", f"must not be null; it is a required {feature.type}")
+        required = ValueFault("missing", f"must not be null; it is a required {feature.type}")
         return None if feature.missing else required
     match feature.type:
         case "boolean":
             taken = truth(value)
-            return Complaint("type", f"must be true or false, 1 or 0, not {shown(value)}") if taken is None else taken
+            return ValueFault("type", f"must be true or false, 1 or 0, not {shown(value)}") if taken is None else taken
         case "category":
             word = ("true" if value else "false") if isinstance(value, bool) else text(value)
             complaint = complain_text(word, LONGEST_TEXT)
-            return word if complaint is None else Complaint("type", complaint)
+            return word if complaint is None else ValueFault("type", complaint)
         case "integer":
             number = whole(value)
             if number is None:
-                return Complaint("type", f"must be a whole number, not {shown(value)}")
+                return ValueFault("type", f"must be a whole number, not {shown(value)}")
             return within(feature, number) or number
         case "number":
             if not isinstance(value, int | float):
-                return Complaint("type", f"must be a number, not {shown(value)}")
+                return ValueFault("type", f"must be a number, not {shown(value)}")
             return within(feature, value) or float(value)
 
 
-def within(feature: Feature, value: float) -> Complaint | None:
+def within(feature: Feature, value: float) -> ValueFault | None:
     """Complain about the size of a number or an integer; None where it is good."""
     if feature.type == "integer" and abs(value) > LARGEST_INTEGER:
-        return Complaint("range", "must lie within ±2^53")
+        return ValueFault("range", "must lie within ±2^53")
     if abs(value) > LARGEST_NUMBER:
-        return Complaint("range", "must lie within ±3.4e38, the range of float32")
+        return ValueFault("range", "must lie within ±3.4e38, the range of float32")
     if feature.min is not None and value < feature.min:
-        return Complaint("range", f"must be at least {figure(feature.min, feature)}")
+        return ValueFault("range", f"must be at least {figure(feature.min, feature)}")
     if feature.max is not None and value > feature.max:
-        return Complaint("range", f"must be at most {figure(feature.max, feature)}")
+        return ValueFault("range", f"must be at most {figure(feature.max, feature)}")
     return None
 
 
-def warn(feature: Feature, value: Value) -> Complaint | None:
+def warn(feature: Feature, value: Value) -> ValueFault | None:
     """Warn of a value that was taken and is not usual; None where it is.
 
     >>> warn(Feature(name="age", type="integer", unit="years", usual=(18, 80)), 17).sentence
@@ -153,13 +153,13 @@ def warn(feature: Feature, value: Value) -> Complaint | None:
         return None
     if feature.type == "category":
         known = value in feature.categories or (feature.missing and means_missing(str(value)))  # as the encoder has it
-        return None if known else Complaint(UNKNOWN_CATEGORY, "is none of the declared categories; counts as unknown")
+        return None if known else ValueFault(UNKNOWN_CATEGORY, "is none of the declared categories; counts as unknown")
     if feature.usual is None or isinstance(value, str):
         return None
     low, high = feature.usual
     if value < low:
-        return Complaint(UNUSUAL, f"is below {figure(low, feature)}, the least that is usual")
-    return Complaint(UNUSUAL, f"is above {figure(high, feature)}, the most that is usual") if value > high else None
+        return ValueFault(UNUSUAL, f"is below {figure(low, feature)}, the least that is usual")
+    return ValueFault(UNUSUAL, f"is above {figure(high, feature)}, the most that is usual") if value > high else None
 
 
 def figure(bound: float, feature: Feature) -> str:

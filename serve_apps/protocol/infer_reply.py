@@ -30,7 +30,7 @@ class SentBack(msgspec.Struct, frozen=True, omit_defaults=True):
     data: Any = None
 
 
-class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+class InferReply(msgspec.Struct, frozen=True, omit_defaults=True):
     """The whole reply; `model_version` stands for all rows or is left out."""
 
     model_name: str
@@ -62,7 +62,7 @@ def infer_reply(
         else:
             values = tensor.values.tolist() if isinstance(tensor.values, np.ndarray) else tensor.values
             outputs.append(SentBack(tensor.name, tensor.datatype, tensor.shape, None, values))
-    head = _encoder.encode(Reply(model, outputs, version_of(answers), body.request.id, asked.parameters() or None))
+    head = _encoder.encode(InferReply(model, outputs, version_of(answers), body.request.id, asked.parameters() or None))
     if not tail:
         return Response(200, head, (JSON,))
     return Response(200, b"".join((head, *tail)), (BINARY, (HEADER_LENGTH, b"%d" % len(head))))

@@ -19,7 +19,7 @@ from windvane.serve_apps.protocol.columns import MOST_WARNINGS, Columns
 from windvane.serve_apps.protocol.features import complain_text, nearest, shown
 from windvane.serve_apps.protocol.instances import LONGEST_PURPOSE, LONGEST_SUBJECT, context_problems, moment_of
 from windvane.serve_apps.protocol.limits import refusal
-from windvane.serve_apps.protocol.problem import Place, places
+from windvane.serve_apps.protocol.problem import ProblemPlace, places
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.protocol.strict_json import parse
 from windvane.serve_apps.protocol.tensors import BOOL, BYTES, Tensor
@@ -56,7 +56,7 @@ class AskedRows(msgspec.Struct, frozen=True, gc=False):
         told = [problem for problems in self.warnings.values() for problem in problems]
         listed = places(told[:MOST_WARNINGS])
         if len(told) > MOST_WARNINGS:
-            listed = (*listed, Place("", f"and {len(told) - MOST_WARNINGS} more"))
+            listed = (*listed, ProblemPlace("", f"and {len(told) - MOST_WARNINGS} more"))
         return {WARNINGS: msgspec.json.encode(listed).decode()}
 
 

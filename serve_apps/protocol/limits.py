@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from windvane.cluster.errors import Invalid, Problem
 from windvane.configs.schema import Feature
-from windvane.serve_apps.protocol.features import Complaint, allowed_range, usual_range, within
+from windvane.serve_apps.protocol.features import ValueFault, allowed_range, usual_range, within
 
 Numbers: TypeAlias = NDArray[np.float64]
 
@@ -90,17 +90,17 @@ def _limits(feature: Feature, usual: bool = False) -> tuple[float, float]:
     return usual_range(feature) if usual else allowed_range(feature)
 
 
-def _complain(feature: Feature, value: float) -> Complaint:
+def _complain(feature: Feature, value: float) -> ValueFault:
     if math.isnan(value):
-        return Complaint("missing", f"must not be null; it is a required {feature.type}")
+        return ValueFault("missing", f"must not be null; it is a required {feature.type}")
     match feature.type:
         case "boolean":
-            return Complaint("type", "must be 0 or 1")
+            return ValueFault("type", "must be 0 or 1")
         case "category":
             last = len(feature.categories) - 1
             sentence = f"must be its place among the declared values, 0 to {last}, or -1 for any other"
-            return Complaint("type", sentence)
+            return ValueFault("type", sentence)
         case "integer":
             if not value.is_integer():
-                return Complaint("type", "must be a whole number")
-    return within(feature, value) or Complaint("range", "must lie within limits")
+                return ValueFault("type", "must be a whole number")
+    return within(feature, value) or ValueFault("range", "must lie within limits")

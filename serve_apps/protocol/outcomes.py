@@ -15,7 +15,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.protocol.casts import truth
 from windvane.serve_apps.protocol.features import HINTS, complain_text, nearest, shown
 from windvane.serve_apps.protocol.instances import LONGEST_ID, TOMORROW, Problems, invalid
-from windvane.serve_apps.protocol.problem import Place, places
+from windvane.serve_apps.protocol.problem import ProblemPlace, places
 from windvane.serve_apps.protocol.strict_json import Tree, parse, pointer
 
 MOST_KPIS = 64
@@ -48,7 +48,7 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
 
     accepted: int
     refused: int = 0
-    errors: tuple[Place, ...] = ()
+    errors: tuple[ProblemPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from windvane.cluster.errors import Denied, Invalid, Problem, Unauthorized, Unav
 MEDIA_TYPE = b"application/problem+json"
 
 
-class Place(msgspec.Struct, frozen=True):
+class ProblemPlace(msgspec.Struct, frozen=True):
     """One offending place in the request."""
 
     pointer: str
@@ -25,7 +25,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     detail: str
     instance: str
-    errors: tuple[Place, ...] = ()
+    errors: tuple[ProblemPlace, ...] = ()
     decision_ids: tuple[str, ...] = ()  # under which what policy denied is on record
     policies: tuple[str, ...] = ()
     policy_version: str = ""
@@ -57,9 +57,9 @@ class UnsupportedMediaType(WindvaneError):
     title = "Unsupported media type"
 
 
-def places(problems: Iterable[Problem]) -> tuple[Place, ...]:
+def places(problems: Iterable[Problem]) -> tuple[ProblemPlace, ...]:
     """The places as a reply names them."""
-    return tuple(Place(each.pointer, each.detail) for each in problems)
+    return tuple(ProblemPlace(each.pointer, each.detail) for each in problems)
 
 
 def details(error: WindvaneError, instance: str) -> Details:

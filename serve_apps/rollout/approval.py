@@ -8,7 +8,7 @@ import msgspec
 
 from windvane.cluster.errors import Conflict
 from windvane.cluster.policies import approval
-from windvane.cluster.policies.approval import Change
+from windvane.cluster.policies.approval import ChangeToApprove
 from windvane.serve_apps.rollout.rollout_record import Rollout, note
 from windvane.serve_apps.rollout.verdict import Guardrail, Verdict, conclude
 
@@ -16,9 +16,9 @@ APPROVAL = "approval"  # the guardrail's name
 SHOWN = 12  # digits of a digest that people read
 
 
-def change_of(rollout: Rollout) -> Change:
+def change_of(rollout: Rollout) -> ChangeToApprove:
     """The change to approve: this version, by the plan that was frozen when the rollout began."""
-    return Change(f"v{rollout.candidate} of {rollout.model}", plan_digest(rollout))
+    return ChangeToApprove(f"v{rollout.candidate} of {rollout.model}", plan_digest(rollout))
 
 
 def plan_digest(rollout: Rollout) -> str:

@@ -12,7 +12,7 @@ from windvane.cluster.store import Store
 from windvane.configs.sized_plan import Traffic
 from windvane.serve_apps.rollout import approval
 from windvane.serve_apps.rollout.candidates import Candidates, Picked, again, may_yield, yields
-from windvane.serve_apps.rollout.effects import Effects, Held
+from windvane.serve_apps.rollout.effects import Effects, StoredRollout
 from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stand
 from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, Judge, remember
 from windvane.serve_apps.rollout.guardrails.latency import follow
@@ -116,7 +116,7 @@ class RolloutController:
                     raise
         raise AssertionError("unreachable")
 
-    def _started(self, order: StartOrder, before: Held | None, now: datetime) -> Rollout:
+    def _started(self, order: StartOrder, before: StoredRollout | None, now: datetime) -> Rollout:
         last = None if before is None else before.rollout
         split = demand_free(order.model, last, self._effects.split(order.model))
         version = self._registry.version(order.model, order.version)
@@ -212,7 +212,7 @@ class RolloutController:
                 ours = decided
         raise AssertionError("unreachable")
 
-    def _prove(self, held: Held, now: datetime) -> Held:
+    def _prove(self, held: StoredRollout, now: datetime) -> StoredRollout:
         """Measure, judge, decide, act."""
         rollout, obstacles = set_back(held.rollout, now), []
         waiting = self._sight.waiting(rollout, self._effects.pinned(rollout.model))
@@ -230,7 +230,7 @@ class RolloutController:
         decided = advance(rollout, verdict, now)
         return held if _hardly_differs(held.rollout, decided) else self._effects.apply(held, decided)
 
-    def _look_after(self, held: Held, now: datetime) -> Held:
+    def _look_after(self, held: StoredRollout, now: datetime) -> StoredRollout:
         """Measure how long the way back took; let the old champion go when the rollback window is over."""
         rollout = retire(held.rollout, now, self._longest_gap)
         since = self._sight.in_force_since(rollout, now) if rollout.in_force_at is None else None
@@ -238,7 +238,7 @@ class RolloutController:
             rollout = come_into_force(rollout, since)
         return held if rollout == held.rollout else self._effects.apply(held, rollout)
 
-    def _make_room(self, held: Held, now: datetime) -> Held:
+    def _make_room(self, held: StoredRollout, now: datetime) -> StoredRollout:
         """End what is not proven when a fresher candidate waits, which the next ticks then begin to prove."""
         rollout = held.rollout
         if not may_yield(rollout):
@@ -249,7 +249,7 @@ class RolloutController:
         reason = f"v{fresher.version} is fresher and v{rollout.candidate} is not proven yet"
         return self._effects.apply(held, go_back(rollout, "superseded", reason, now))
 
-    def _next(self, model: str, held: Held | None) -> Picked | None:
+    def _next(self, model: str, held: StoredRollout | None) -> Picked | None:
         """The newest version that a retraining made and no rollout has tried, else what was not proven once more."""
         split = self._effects.split(model)
         if split is None:

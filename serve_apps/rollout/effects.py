@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredRollout:
     """A record with the store's revision of it, which compare-and-set needs."""
 
     rollout: Rollout
@@ -37,10 +37,10 @@ class Effects:
         self._pins = Shelf(store, PINS, Pins)
         self._unpublished: dict[str, str] = {}  # model → why, when that was last said
 
-    def held(self, model: str) -> Held | None:
+    def held(self, model: str) -> StoredRollout | None:
         """The model's rollout as stored."""
         rollout, saved = self._rollouts.load(model)
-        return None if rollout is None else Held(rollout, saved)
+        return None if rollout is None else StoredRollout(rollout, saved)
 
     def split(self, model: str) -> Split | None:
         """The split as stored."""
@@ -61,7 +61,7 @@ class Effects:
         made = [each for each in past if each.candidate == candidate and each.phase == "done"]
         return max(made, key=lambda each: each.started_at, default=None)
 
-    def catch_up(self, model: str, now: datetime) -> Held | None:
+    def catch_up(self, model: str, now: datetime) -> StoredRollout | None:
         """Finish whatever a killed tick left half done."""
         held = self.held(model)
         if held is None:
@@ -73,7 +73,7 @@ class Effects:
             held = self._finish_return(held, split, now)
         return self.settle(held, recovered=True)
 
-    def apply(self, held: Held, decided: Rollout) -> Held:
+    def apply(self, held: StoredRollout, decided: Rollout) -> StoredRollout:
         """Carry out a decision; on the way back the split comes first, before anything that could fail or take time."""
         if decided.phase in RETURNED and held.rollout.phase not in RETURNED:
             ahead = self._route(split_of(decided, self.pinned(decided.model)))
@@ -89,16 +89,16 @@ class Effects:
             raise NotFound(f"{model} has no rollout {rollout} on record")
         return found
 
-    def swap(self, before: Held | None, rollout: Rollout) -> Held:
+    def swap(self, before: StoredRollout | None, rollout: Rollout) -> StoredRollout:
         """Put another rollout on record, the one before into the past."""
         if before is not None:
             past = Shelf(self._store, PAST, Rollout)
             key = f"{rollout.model}/{before.rollout.id}"
             past.save(key, before.rollout, past.load(key)[1])
         saved = self._rollouts.save(rollout.model, rollout, 0 if before is None else before.saved)
-        return self.settle(Held(rollout, saved), recovered=True)  # a tick may have told of it already
+        return self.settle(StoredRollout(rollout, saved), recovered=True)  # a tick may have told of it already
 
-    def settle(self, held: Held, recovered: bool) -> Held:
+    def settle(self, held: StoredRollout, recovered: bool) -> StoredRollout:
         """Split, registry and events as the record has them; `recovered` when an earlier attempt may have died."""
         rollout, behind = held.rollout, None
         split, wanted = self.split(rollout.model), split_of(rollout, self.pinned(rollout.model))
@@ -137,7 +137,7 @@ class Effects:
         while ahead is not None:
             ahead = self._route(replace(wanted, revision=ahead + 1))
 
-    def _finish_return(self, held: Held, split: Split, now: datetime) -> Held:
+    def _finish_return(self, held: StoredRollout, split: Split, now: datetime) -> StoredRollout:
         """The split is back already and the record does not know: the tick that decided it was killed."""
         self._publish(split)
         rollout, saved = replace(held.rollout, revision=split.revision - 1), self._store.get(SPLIT, split.model)
@@ -194,10 +194,10 @@ class Effects:
             self._registry.set_standing(model, champion, "champion", f"v{candidate} was taken back: {rollout.reason}")
         self._registry.set_standing(model, candidate, _standing(rollout), rollout.reason)
 
-    def _save(self, held: Held, rollout: Rollout) -> Held:
+    def _save(self, held: StoredRollout, rollout: Rollout) -> StoredRollout:
         if rollout == held.rollout:
             return held
-        return Held(rollout, self._rollouts.save(rollout.model, rollout, held.saved))
+        return StoredRollout(rollout, self._rollouts.save(rollout.model, rollout, held.saved))
 
 
 def _standing(rollout: Rollout) -> Standing:

@@ -18,8 +18,8 @@ from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.sync import switchboard
 from windvane.serve_apps.sync.split_subscriber import encode_split
 from windvane.serve_apps.sync.switchboard import ReplicaReport
-from windvane.serve_apps.sync.topics import KEYS, News, Place
-from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.sync.topics import KEYS, News, Position
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport
 from windvane.serve_apps.traffic.router import Split
 
 NAME = "switchboard"  # in the namespace of its Windvane (`Settings.ray_namespace`)
@@ -125,13 +125,15 @@ class _Line:
 class RayTopicLine:
     """One reader's line to the topics; with `report` it says where its replica stands."""
 
-    def __init__(self, model: str, replica: str, namespace: str, report: Callable[[], Report] | None = None) -> None:
+    def __init__(
+        self, model: str, replica: str, namespace: str, report: Callable[[], LoadedReport] | None = None
+    ) -> None:
         self._model = model
         self._reader = replica if report is not None else f"{replica}/policies"
         self._report = report
         self._line = _Line(namespace)
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News:
+    async def read(self, topics: tuple[str, ...], place: Position) -> News:
         """See `TopicLine`."""
         said = None if self._report is None else _json(self._report())
         text = await self._line.call("read", self._model, self._reader, topics, _json(place), said)

@@ -8,8 +8,8 @@ import msgspec
 
 from windvane.cluster.decoders import json_decoder
 from windvane.serve_apps.sync.split_subscriber import decode_split, encode_split
-from windvane.serve_apps.sync.topics import FORGET_SECONDS, Place, Topics, split_topic
-from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.sync.topics import FORGET_SECONDS, Position, Topics, split_topic
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ class Switchboard:
         """News for a reader, see `Topics.read`; the call also says where its replica stands."""
         if report_json is not None:
             await self.report(model, reader, report_json)
-        news = await self._topics.read(f"{model}/{reader}", topics, json_decoder(Place).decode(place_json))
+        news = await self._topics.read(f"{model}/{reader}", topics, json_decoder(Position).decode(place_json))
         replicas = max(1, len(await self.in_force(model)))
         return msgspec.json.encode(msgspec.structs.replace(news, replicas=replicas)).decode()
 
     async def report(self, model: str, replica: str, report_json: str) -> None:
         """Note where a replica stands, between two reads."""
-        said = json_decoder(Report).decode(report_json)
+        said = json_decoder(LoadedReport).decode(report_json)
         report = ReplicaReport(replica, said.revision, said.loaded, self._now(), said.trouble)
         self._reports.setdefault(model, {})[replica] = report
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from windvane.cluster.errors import Unavailable, WindvaneError
-from windvane.serve_apps.sync.topics import FORGET_SECONDS, POLL_SECONDS, News, Place
-from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.sync.topics import FORGET_SECONDS, POLL_SECONDS, News, Position
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
 # A Switchboard that is silent for so long is taken for gone: with a look into the store, and the longest pause before
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class TopicLine(Protocol):
     """The topics as one reader sees them; each call raises Unavailable when they are gone."""
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News:
+    async def read(self, topics: tuple[str, ...], place: Position) -> News:
         """See `Topics.read`."""
 
     async def report(self) -> None:
@@ -38,7 +38,7 @@ class TopicLine(Protocol):
 
 
 # A line of one reader; what makes it is given what tells where the replica stands, by one of the replica's readers.
-Lines = Callable[[Callable[[], Report] | None], TopicLine]
+Lines = Callable[[Callable[[], LoadedReport] | None], TopicLine]
 
 
 class Subscriber(Protocol):
@@ -76,7 +76,7 @@ class TopicReader:
         self._ticks = ticks
         self._pause = pause
         self._silence_seconds = silence_seconds if by_store else None
-        self._place = Place()
+        self._place = Position()
         self._asked_at = -math.inf  # when the last poll that was answered had begun
         self._task: asyncio.Task[None] | None = None
         self._trouble = ""

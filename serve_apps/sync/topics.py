@@ -27,7 +27,7 @@ def split_topic(model: str) -> str:
     return f"split:{model}"
 
 
-class Place(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True):
     """A reader's place: the life of the topics that it reads, and posts read of each topic."""
 
     life: str = ""  # none yet
@@ -37,7 +37,7 @@ class Place(msgspec.Struct, frozen=True):
 class News(msgspec.Struct, frozen=True):
     """News for a reader: where it stands afterwards, topics to reload, then the posts by topic; often neither."""
 
-    place: Place
+    place: Position
     posts: dict[str, tuple[str, ...]] = {}
     reload: tuple[str, ...] = ()
     replicas: int = 1  # that answer for the reader's model: they share its callers' limits
@@ -54,7 +54,7 @@ class _Topic:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    place: Place
+    place: Position
     seen_at: float
 
 
@@ -101,7 +101,7 @@ class Topics:
         found = self._topics.get(topic)
         return 0 if found is None or found.revision is None else found.revision
 
-    async def read(self, reader: str, topics: tuple[str, ...], place: Place) -> News:
+    async def read(self, reader: str, topics: tuple[str, ...], place: Position) -> News:
         """Wait for news to the reader; empty after a while without.
 
         To call it is to say that everything before `place` is in force where the reader is.
@@ -145,7 +145,7 @@ class Topics:
                 continue
         return True
 
-    def readers(self) -> Mapping[str, Place]:
+    def readers(self) -> Mapping[str, Position]:
         """Places of all readers that were heard of lately."""
         oldest = self._now() - self._forget_seconds
         self._readers = {name: reader for name, reader in self._readers.items() if reader.seen_at >= oldest}
@@ -157,7 +157,7 @@ class Topics:
             for place in self.readers().values()
         )
 
-    def _news(self, topics: tuple[str, ...], place: Place) -> News | None:
+    def _news(self, topics: tuple[str, ...], place: Position) -> News | None:
         read = dict(place.read) if place.life == self._life else {}
         posts: dict[str, tuple[str, ...]] = {}
         reload = []
@@ -173,4 +173,4 @@ class Topics:
                 posts[topic] = tuple(found.kept[-missed:])
         if not posts and not reload:
             return None
-        return News(Place(self._life, after), posts, tuple(reload))
+        return News(Position(self._life, after), posts, tuple(reload))

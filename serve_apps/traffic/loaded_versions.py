@@ -33,7 +33,7 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LoadedReport:
     """A replica's report to the Switchboard; `trouble` is why a newer split is not in force yet."""
 
     revision: int  # in force; 0 when none is
@@ -65,10 +65,10 @@ class LoadedVersions:
         """Of the newest split heard of, in force or not."""
         return self._newest.revision if self._newest else 0
 
-    def report(self) -> Report:
+    def report(self) -> LoadedReport:
         """Report this replica's state."""
         revision = self.in_force.split.revision if self.in_force else 0
-        return Report(revision, tuple(sorted(self._loaded)), self._trouble)
+        return LoadedReport(revision, tuple(sorted(self._loaded)), self._trouble)
 
     def take(self, split: Split) -> None:
         """Put the split in force now when nothing has to be loaded, else as soon as it is; an older one is ignored."""

@@ -1,6 +1,6 @@
 """A model card with everything that one may say."""
 
-from windvane.cluster.model_card import Card, Figure, Group, Rows, Use
+from windvane.cluster.model_card import Card, Figure, GroupFigures, TrainingRows, Use
 
 CARD = Card(
     model="loans",
@@ -17,11 +17,11 @@ CARD = Card(
     personal=("income",),
     audited=("race",),
     adverse=("decline",),
-    rows=Rows("loans.csv", "ab" * 32, 1200, 300, 40, "2025-12-31T00:00:00+00:00", "dead", "python 3.11"),
+    rows=TrainingRows("loans.csv", "ab" * 32, 1200, 300, 40, "2025-12-31T00:00:00+00:00", "dead", "python 3.11"),
     metrics={"auc": Figure(0.75, 0.7, 0.8), "calibration_error": Figure(0.02, 0.01, 0.03)},
     groups=(
-        Group("race", "white", 250, 30, {"decline": Figure(0.1, 0.08, 0.12)}, {"auc": Figure(0.76, 0.7, 0.82)}),
-        Group("race", "black", 9, 2, {}, {}),
+        GroupFigures("race", "white", 250, 30, {"decline": Figure(0.1, 0.08, 0.12)}, {"auc": Figure(0.76, 0.7, 0.82)}),
+        GroupFigures("race", "black", 9, 2, {}, {}),
     ),
     limits=("Too few rows.",),
     approvals=("champion: the first version",),

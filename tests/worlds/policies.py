@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from windvane.cluster.policies.cedar_policy import CedarPolicy
-from windvane.cluster.policies.policy import Mandate, Principal, Request, Standing, Value
+from windvane.cluster.policies.policy import CallerFacts, Mandate, Principal, Request, Value
 from windvane.cluster.policies.policy_set import PolicySet, read_policies
 
 FOLDER = Path("configs/policies")
@@ -20,7 +20,7 @@ CREDIT = Mandate(
     manual=frozenset({"offer"}),
     refer_from_ppm=900_000,
 )
-CLIENT = Standing("shop", frozenset({"client"}), frozenset({"credit"}))
+CLIENT = CallerFacts("shop", frozenset({"client"}), frozenset({"credit"}))
 
 
 def rule(text: str, id: str = "only", reason: str = "Not so.", **said: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from windvane.training.fit.engine import Fitted, Search, Trial, Work, conclude
+from windvane.training.fit.engine import Fitted, SearchResult, Trial, Work, conclude
 from windvane.training.fit.growing import grown
 from windvane.training.fit.growth import ROUNDS_PER_STEP, Folds, Growth
 from windvane.training.fit.settings import FitSettings
@@ -25,7 +25,7 @@ class LocalEngine:
         """`clock` gives seconds, such as time.monotonic; with it the search ends at `training.tune_budget`."""
         self._threads, self._clock = threads, clock
 
-    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
         """The best settings for `learn`, compared on the newer `check`; two trials at least, whatever the time."""
         training = work.training
         started = self._now()

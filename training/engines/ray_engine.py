@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windvane.training.fit.engine import Fitted, Search, Work
+from windvane.training.fit.engine import Fitted, SearchResult, Work
 from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
 
@@ -21,7 +21,7 @@ class RayEngine:
         if not ray.is_initialized():
             ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
 
-    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
         """The best settings found by Ray Tune."""
         from windvane.training.search.tune import search
 

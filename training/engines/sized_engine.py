@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from windvane.configs.schema import Training
-from windvane.training.fit.engine import Engine, Fitted, Search, Work
+from windvane.training.fit.engine import Engine, Fitted, SearchResult, Work
 from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
 
@@ -27,7 +27,7 @@ class SizedEngine:
     def __init__(self, local: Engine, cluster: Cluster) -> None:
         self._local, self._cluster = local, cluster
 
-    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
         """The best settings for `learn`, compared on the newer `check`."""
         return self._chosen(learn, work).search(learn, check, work)
 

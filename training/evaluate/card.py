@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from windvane.cluster.model_card import Card, Figure, Group, Rows, Use
+from windvane.cluster.model_card import Card, Figure, GroupFigures, TrainingRows, Use
 from windvane.configs.schema import Attribute, ModelSpec
-from windvane.training.evaluate.evaluate import Comparison, Estimate, Labels, Ruling, actions_of, compare
+from windvane.training.evaluate.evaluate import Estimate, Labels, OfflineComparison, OfflineRuling, actions_of, compare
 from windvane.training.order import Order
 from windvane.training.rows.examples import Examples
 
@@ -30,8 +30,8 @@ def fill(
     learnt: Examples,
     held: Examples,
     scores: Floats,
-    comparison: Comparison,
-    ruling: Ruling,
+    comparison: OfflineComparison,
+    ruling: OfflineRuling,
     tags: Mapping[str, str],
     parent: int | None,
     now: datetime,
@@ -58,7 +58,7 @@ def fill(
         personal=tuple(feature.name for feature in spec.features if feature.personal),
         audited=tuple(attribute.name for attribute in spec.audit),
         adverse=spec.decision.adverse,
-        rows=Rows(
+        rows=TrainingRows(
             source=tags["source"],
             digest=tags["data_sha256"],
             learnt=len(learnt),
@@ -75,14 +75,14 @@ def fill(
     )
 
 
-def groups_of(spec: ModelSpec, held: Examples, scores: Floats) -> Iterator[Group]:
+def groups_of(spec: ModelSpec, held: Examples, scores: Floats) -> Iterator[GroupFigures]:
     """Every group of every audited attribute, with what can be said of it."""
     for attribute in spec.audit:
         for value, rows in _divided(attribute, held.table):
             yield _group(spec, attribute.name, value, held.labels[rows], scores[rows])
 
 
-def limits_of(spec: ModelSpec, comparison: Comparison, groups: Sequence[Group]) -> Iterator[str]:
+def limits_of(spec: ModelSpec, comparison: OfflineComparison, groups: Sequence[GroupFigures]) -> Iterator[str]:
     """What follows from the figures themselves."""
     auc = comparison.candidate["auc"]
     if isfinite(auc.low) and isfinite(auc.high):
@@ -132,16 +132,16 @@ def _divided(attribute: Attribute, table: pa.Table) -> Iterator[tuple[str, NDArr
         yield UNKNOWN, np.flatnonzero(left)
 
 
-def _group(spec: ModelSpec, attribute: str, value: str, labels: Labels, scores: Floats) -> Group:
+def _group(spec: ModelSpec, attribute: str, value: str, labels: Labels, scores: Floats) -> GroupFigures:
     rows, positives = len(labels), int(labels.sum())
     if rows < LEAST_ROWS:
-        return Group(attribute, value, rows, positives, {}, {})
+        return GroupFigures(attribute, value, rows, positives, {}, {})
     names, chosen = actions_of(scores, spec.decision)
     shares = {name: wilson(int((chosen == place).sum()), rows) for place, name in enumerate(names)}
     if min(positives, rows - positives) < LEAST_OF_EACH:
-        return Group(attribute, value, rows, positives, shares, {})
+        return GroupFigures(attribute, value, rows, positives, shares, {})
     known = compare(labels, scores, None, spec.decision, spec.training.bootstrap, spec.training.seed).candidate
-    return Group(attribute, value, rows, positives, shares, _figures({name: known[name] for name in COMPARED}))
+    return GroupFigures(attribute, value, rows, positives, shares, _figures({name: known[name] for name in COMPARED}))
 
 
 def _figures(estimates: Mapping[str, Estimate]) -> dict[str, Figure]:

@@ -37,7 +37,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class OfflineComparison:
     """Candidate and champion on the same rows; `differences` are candidate minus champion, resampled together."""
 
     n: int
@@ -52,7 +52,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class OfflineRuling:
     """Result of the offline comparison for a candidate, and why."""
 
     standing: Standing
@@ -68,7 +68,7 @@ def compare(
     seed: int,
     constant: float | None = None,
     windows: float = BLOCKS[1],
-) -> Comparison:
+) -> OfflineComparison:
     """Every metric of bool[n] labels and float[n] scores in time order, and of their paired differences.
 
     Rows of one of the `windows` that they span may share what makes it bad: stretches are no shorter than that. With
@@ -84,9 +84,9 @@ def compare(
         extra = _losses(labels, np.asarray(candidate, np.float64)) - _losses(labels, np.full(n, constant))
         over = _interval(float(extra.mean()), _mean(extra, block)(drawn))
     if champion is None:
-        return Comparison(n, positives, estimates, None, {}, constant, over)
+        return OfflineComparison(n, positives, estimates, None, {}, constant, over)
     theirs, theirs_drawn = _measure(_metrics(labels, champion, block, decision), drawn)
-    return Comparison(
+    return OfflineComparison(
         n,
         positives,
         estimates,
@@ -97,7 +97,7 @@ def compare(
     )
 
 
-def estimates_of(comparison: Comparison) -> dict[str, float]:
+def estimates_of(comparison: OfflineComparison) -> dict[str, float]:
     """Every offline figure with its interval, champion's and difference beside it, and the rows behind them."""
     shown = {"held_out_rows": float(comparison.n)}
     sides = {"": comparison.candidate, "champion_": comparison.champion or {}, "difference_": comparison.differences}
@@ -111,7 +111,7 @@ def estimates_of(comparison: Comparison) -> dict[str, float]:
     return shown
 
 
-def rule(comparison: Comparison, margin: float) -> Ruling:
+def rule(comparison: OfflineComparison, margin: float) -> OfflineRuling:
     """Rejected when the log loss is worse by more than `margin` and the interval leaves no doubt that it is worse.
 
     Doubt passes: the rollout proves the candidate on real traffic, and an unproven loss is no reason to stay behind.
@@ -124,27 +124,27 @@ def rule(comparison: Comparison, margin: float) -> Ruling:
         f"log loss {loss.value:+.4f} [{loss.low:+.4f}, {loss.high:+.4f}] against the champion on {comparison.n} rows"
     )
     if loss.value > margin and loss.low > 0.0:
-        return Ruling("rejected", f"{facts}: worse beyond the margin of {margin:g}")
-    return Ruling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
+        return OfflineRuling("rejected", f"{facts}: worse beyond the margin of {margin:g}")
+    return OfflineRuling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
 
 
-def _rule_first(comparison: Comparison) -> Ruling:
+def _rule_first(comparison: OfflineComparison) -> OfflineRuling:
     if comparison.positives in (0, comparison.n):
         only = "true" if comparison.positives else "false"
-        return Ruling(
+        return OfflineRuling(
             "rejected",
             f"all {comparison.n} rows held out are {only}, so nothing says how good it is: bring rows of both "
             "outcomes that are as new, hold out a longer span, or register it with --accept",
         )
     loss, gain = comparison.candidate["log_loss"], comparison.over_constant
     if gain is not None and gain.value + LIKELY * (gain.high - gain.low) / 2 >= 0.0:
-        return Ruling(
+        return OfflineRuling(
             "rejected",
             f"log loss {loss} on {comparison.n} rows is not surely lower than that of saying {comparison.constant:.3g} "
             f"to every row ({gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]): its features tell too little of "
             "the target, or its rows are too few; register it with --accept if it shall answer all the same",
         )
-    return Ruling("champion", f"the first version: log loss {loss} on {comparison.n} rows")
+    return OfflineRuling("champion", f"the first version: log loss {loss} on {comparison.n} rows")
 
 
 def off_balance(labels: Labels, scores: Floats) -> str | None:

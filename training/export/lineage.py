@@ -8,7 +8,7 @@ from pathlib import Path
 
 from windvane.cluster.bundle import Manifest
 from windvane.configs.schema import ModelSpec
-from windvane.training.evaluate.evaluate import Comparison, Ruling, estimates_of
+from windvane.training.evaluate.evaluate import OfflineComparison, OfflineRuling, estimates_of
 from windvane.training.fit.settings import spelled
 from windvane.training.order import Order
 from windvane.training.progress import Progress
@@ -20,7 +20,12 @@ _PACKAGES = ("mlflow", "numpy", "onnxmltools", "onnxruntime", "pyarrow", "ray", 
 
 
 def describe(
-    order: Order, spec: ModelSpec, findings: tuple[str, ...], learnt: Examples, reference: Examples, ruling: Ruling
+    order: Order,
+    spec: ModelSpec,
+    findings: tuple[str, ...],
+    learnt: Examples,
+    reference: Examples,
+    ruling: OfflineRuling,
 ) -> dict[str, str]:
     """Tags of a version: where it came from, so that it can be made again, and what the gate said."""
     tags = {
@@ -40,7 +45,9 @@ def describe(
     return {name: value for name, value in tags.items() if value}
 
 
-def figures(comparison: Comparison, learnt: Examples, manifest: Manifest, progress: Progress) -> dict[str, float]:
+def figures(
+    comparison: OfflineComparison, learnt: Examples, manifest: Manifest, progress: Progress
+) -> dict[str, float]:
     """Metrics of a version: every offline figure with its interval, champion's and difference beside it."""
     shown = {
         "trained_until": float(learnt.times[-1]),

@@ -23,7 +23,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchResult:
     """Trials of the search, best first; `best` is the default when no trial reported within the budget."""
 
     best: FitSettings
@@ -56,14 +56,14 @@ class Work:
 class Engine(Protocol):
     """Searches settings and fits boosters."""
 
-    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
         """The best settings for `learn`, compared on the newer `check`, within `training.tune_budget`."""
 
     def fit(self, judged: Examples, served: Examples, settings: FitSettings, work: Work) -> Fitted:
         """A booster from each of both sets of rows."""
 
 
-def conclude(trials: Sequence[Trial], default: FitSettings) -> Search:
+def conclude(trials: Sequence[Trial], default: FitSettings) -> SearchResult:
     """The best of the trials, given in the order they were tried; all of them best first.
 
     The first, which suits most tables, is left for one that is likely better, not for one that chance favours; and all
@@ -71,13 +71,13 @@ def conclude(trials: Sequence[Trial], default: FitSettings) -> Search:
     """
     ranked = sorted(trials, key=lambda trial: trial.log_loss)
     if not ranked:
-        return Search(default, ())
+        return SearchResult(default, ())
     best = next(trial for trial in ranked if trial is trials[0] or better(trial, trials[0], LIKELY))
     full = next((trial for trial in ranked if trial.settings.window is None), None)
     if full is not None and best.settings.window is not None and not better(best, full, SURELY):
         first = next((trial for trial in trials if trial.settings.window is None), full)
         best = full if full is first or better(full, first, LIKELY) else first
-    return Search(best.settings, tuple(ranked))
+    return SearchResult(best.settings, tuple(ranked))
 
 
 def better(one: Trial, other: Trial, errors: float) -> bool:

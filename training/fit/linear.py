@@ -20,7 +20,7 @@ Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class DesignColumn:
     """One column of the design: a feature's number, that it is missing, or that it is one category."""
 
     feature: int
@@ -46,7 +46,7 @@ class Linear:
     """A fitted logistic regression, feature by feature."""
 
     intercept: float  # log-odds of a row of average values
-    columns: tuple[Column, ...]
+    columns: tuple[DesignColumn, ...]
     weights: tuple[float, ...]
 
     def terms(self, rows: Rows) -> Floats:
@@ -69,8 +69,8 @@ def fit_linear(rows: Rows, labels: NDArray[np.bool_], categories: Collection[int
     return Linear(float(fitted[0]), columns, tuple(fitted[1:].tolist()))
 
 
-def _columns(rows: Rows, categories: Collection[int]) -> tuple[Column, ...]:
-    found: list[tuple[float, Column]] = []  # with how much of the rows it tells apart
+def _columns(rows: Rows, categories: Collection[int]) -> tuple[DesignColumn, ...]:
+    found: list[tuple[float, DesignColumn]] = []  # with how much of the rows it tells apart
     for place in range(rows.shape[1]):
         values = rows[:, place]
         codes: list[float] = []
@@ -87,11 +87,11 @@ def _columns(rows: Rows, categories: Collection[int]) -> tuple[Column, ...]:
             if len(present) and present.min() < present.max():
                 low, high = _ends(present)
                 inner = np.clip(present, low, high)
-                found.append((1.0, Column(place, float(inner.mean()), float(inner.std()), None, low, high)))
+                found.append((1.0, DesignColumn(place, float(inner.mean()), float(inner.std()), None, low, high)))
         for code in codes:
             share = float((np.isnan(values) if np.isnan(code) else values == code).mean())
             spread = float(np.sqrt(share * (1 - share)))
-            found.append((spread, Column(place, share, 1.0 if place in categories else spread, code)))
+            found.append((spread, DesignColumn(place, share, 1.0 if place in categories else spread, code)))
     found.sort(key=lambda each: -each[0])
     return tuple(column for _, column in found[:MOST_COLUMNS])
 

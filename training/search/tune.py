@@ -12,7 +12,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from windvane.cluster.runtime.processes import step_back
 from windvane.configs.schema import Training
-from windvane.training.fit.engine import Search, Trial, conclude
+from windvane.training.fit.engine import SearchResult, Trial, conclude
 from windvane.training.fit.growth import ROUNDS_PER_STEP, Fold, Folds, Growth
 from windvane.training.fit.settings import FitSettings
 from windvane.training.fit.share import share
@@ -69,7 +69,9 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 
 
-def search(learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]) -> Search:
+def search(
+    learn: Examples, check: Examples, training: Training, scratch: Path, say: Callable[[str], None]
+) -> SearchResult:
     """Try `training.trials` settings on `learn`, compared on the newer `check`, within `training.tune_budget`."""
     tried = points(learn, training)
     folds = [Fold(_slim(fold.learn), _slim(fold.check)) for fold in folds_for(tried, learn, check)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.audit.checkpoint import Standing, Vouched, contradiction
+from windvane.cluster.decision_log.audit.checkpoint import CheckpointState, Vouched, contradiction
 from windvane.cluster.decision_log.audit.fault import Fault
 from windvane.cluster.decision_log.read import merkle
 from windvane.cluster.decision_log.read.columns import DATASETS
@@ -43,7 +43,7 @@ class ChainHeads:
         self._live: dict[str, _Head] = {}
         self._faulty: set[str] = set()
 
-    def news(self, standing: Standing) -> tuple[list[Vouched], list[Fault]]:
+    def news(self, standing: CheckpointState) -> tuple[list[Vouched], list[Fault]]:
         """What changed since `standing`, and what is wrong with the rest; every fault is told once."""
         found: list[Vouched] = []
         faults: list[Fault] = []
@@ -72,7 +72,7 @@ class ChainHeads:
         name: str,
         found: Vouched | Fault | None,
         passed: Mapping[int, bytes],
-        standing: Standing,
+        standing: CheckpointState,
         into: list[Vouched],
         faults: list[Fault],
     ) -> None:

@@ -52,7 +52,7 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Standing:
+class CheckpointState:
     """Sum of all checkpoints so far: the newest statement about every segment."""
 
     number: int = 0
@@ -110,7 +110,7 @@ def whole_lines(content: bytes) -> tuple[list[bytes], bytes]:
     return lines, torn
 
 
-def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> list[Fault]:
+def follow(standing: CheckpointState, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> list[Fault]:
     """Take the file's next line into `standing`; returns what is wrong with it.
 
     What is not signed is not taken, and the next one then follows from nothing that is known.
@@ -139,10 +139,10 @@ def follow(standing: Standing, line: bytes, keys: Mapping[str, Ed25519PublicKey]
     return faults
 
 
-def follow_all(lines: Iterable[bytes], keys: Iterable[Ed25519PublicKey]) -> tuple[Standing, list[Fault]]:
+def follow_all(lines: Iterable[bytes], keys: Iterable[Ed25519PublicKey]) -> tuple[CheckpointState, list[Fault]]:
     """All checkpoints from the first."""
     known = {fingerprint(key): key for key in keys}
-    standing = Standing(heads={})
+    standing = CheckpointState(heads={})
     return standing, [fault for line in lines for fault in follow(standing, line, known)]
 
 
@@ -160,7 +160,7 @@ def _read(line: bytes, keys: Mapping[str, Ed25519PublicKey], place: str) -> tupl
 
 
 def contradiction(
-    standing: Standing, found: Vouched, says: str, heads: Mapping[int, bytes] | None = None
+    standing: CheckpointState, found: Vouched, says: str, heads: Mapping[int, bytes] | None = None
 ) -> Fault | None:
     """What is wrong with a segment as it is `found` after all that was vouched for; `says` is who found it so.
 
@@ -182,13 +182,13 @@ def contradiction(
     return None
 
 
-def _late(standing: Standing, log: str, segment: str) -> Fault | None:
+def _late(standing: CheckpointState, log: str, segment: str) -> Fault | None:
     """A segment that no checkpoint knows though one was made since it was opened was put in afterwards."""
     if opened_at(segment) + LATE_SECONDS >= standing.at:
         return None
     return Fault("inserted", f"{log}/{segment}", f"was not there at checkpoint {standing.number}, though it says so")
 
 
-def unknown(standing: Standing, log: str, segment: str) -> Fault | None:
+def unknown(standing: CheckpointState, log: str, segment: str) -> Fault | None:
     """The fault of a segment that stands in the log and in no checkpoint, if there is one."""
     return None if (log, segment) in standing.segments else _late(standing, log, segment)

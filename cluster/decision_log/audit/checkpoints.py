@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.checkpoint import (
     Checkpoint,
+    CheckpointState,
     Signed,
-    Standing,
     Vouched,
     fingerprint,
     follow,
@@ -46,10 +46,10 @@ class Checkpoints:
         self._read = 0  # bytes of the file that `standing` knows
         self._refused = 0  # where a line ends that this process could not keep, and perhaps not cut either
         self._faults: list[Fault] = []
-        self.standing = Standing()
+        self.standing = CheckpointState()
         self.refresh()
 
-    def refresh(self) -> Standing:
+    def refresh(self) -> CheckpointState:
         """What all checkpoints say, also those of other processes."""
         with self._locked() as descriptor:
             self._catch_up(descriptor)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from windvane.cluster.decision_log.audit.chain_heads import is_sealed, sealed_names
 from windvane.cluster.decision_log.audit.checkpoint import (
-    Standing,
+    CheckpointState,
     Vouched,
     follow_all,
     opened_at,
@@ -40,7 +40,7 @@ _PER_PROCESS = 40  # segments that take as long as starting a process: some seco
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerifyReport:
     """Parts that were looked at, and what is wrong; `notices` are what an honest kill leaves behind too."""
 
     records: int
@@ -59,7 +59,7 @@ def verify(
     until: float = float("inf"),
     copy: Path | None = None,
     processes: int | None = None,
-) -> Report:
+) -> VerifyReport:
     """Every log under `logs` against its own chain, its seals and all checkpoints; [since, until) in Unix seconds.
 
     Segments are looked at that were opened before `until`, and not before the last that was opened before `since`.
@@ -94,7 +94,7 @@ def verify(
                     )
                 faults += _torn(root, name, found)
     faults += _gone(standing, here, since, until)
-    return Report(records, segments, standing.number, tuple(faults), tuple(notices))
+    return VerifyReport(records, segments, standing.number, tuple(faults), tuple(notices))
 
 
 def inspect(place: tuple[Path, str]) -> list[Inspected]:
@@ -162,7 +162,7 @@ def _between(names: Iterable[str], since: float, until: float) -> list[str]:
     return [*sorted(before.values(), key=opened_at), *chosen]
 
 
-def _against_checkpoints(found: Inspected, standing: Standing, log: str, name: str) -> list[Fault]:
+def _against_checkpoints(found: Inspected, standing: CheckpointState, log: str, name: str) -> list[Fault]:
     vouched = standing.segments.get((log, name))
     if vouched is None:
         late = unknown(standing, log, name) if found.records else None
@@ -201,7 +201,7 @@ def _against_root(found: Inspected, vouched: Vouched) -> list[Fault]:
 
 
 def _against_previous(
-    found: Inspected, root: Path, name: str, ends: dict[tuple[str, str], set[bytes]], standing: Standing
+    found: Inspected, root: Path, name: str, ends: dict[tuple[str, str], set[bytes]], standing: CheckpointState
 ) -> list[Fault]:
     """The segment that its writer wrote before must end as this one's header says; `ends` are those seen so far."""
     log = root.name
@@ -238,7 +238,7 @@ def _is_held(root: Path, name: str) -> bool:
         return descriptor is None
 
 
-def _gone(standing: Standing, here: set[tuple[str, str]], since: float, until: float) -> Iterator[Fault]:
+def _gone(standing: CheckpointState, here: set[tuple[str, str]], since: float, until: float) -> Iterator[Fault]:
     """Segments that checkpoints vouch for and that are nowhere."""
     for (log, name), vouched in standing.segments.items():
         if not vouched.records and vouched.root is None:

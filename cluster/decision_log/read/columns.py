@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from windvane.cluster.decision_log.grounds import Grounds
 from windvane.cluster.decision_log.record import Act, Decision, Outcome, Record, Shadow, Unopened, Value
-from windvane.cluster.decision_log.write.segment import Column, ColumnType
+from windvane.cluster.decision_log.write.segment import ColumnType, FeatureColumn
 
 Dataset = Literal["decisions", "shadows", "outcomes", "acts"]
 DATASETS: Mapping[Dataset, type[Record]] = {
@@ -37,7 +37,7 @@ FEATURE_TYPES: Mapping[ColumnType, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SegmentRows:
     """Records of one dataset with their places in the segment and their bytes; three lists of one length."""
 
     positions: list[int] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class SegmentProof:
     """Proof of a segment's records: the chain's head by the position that it follows, and leaves by position."""
 
     heads: Mapping[int, bytes]
@@ -136,9 +136,9 @@ _RECORD = msgspec.msgpack.Decoder(Unopened | Shadow | Outcome | Act)
 _OF_DATASET: Mapping[Dataset, Any] = {name: msgspec.msgpack.Decoder(kind) for kind, name in _DATASET_OF.items()}
 
 
-def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Rows]:
+def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, SegmentRows]:
     """The payloads decoded and split by dataset, in order; raises msgspec.DecodeError for a record not known here."""
-    found: dict[Dataset, Rows] = {}
+    found: dict[Dataset, SegmentRows] = {}
     for position, payload in enumerate(payloads, first_position):
         try:
             record = _RECORD.decode(payload)
@@ -146,7 +146,7 @@ def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Ro
             raise msgspec.DecodeError(f"text that is no UTF-8: {error}") from error
         dataset = _DATASET_OF[type(record)]
         if dataset not in found:
-            found[dataset] = Rows()
+            found[dataset] = SegmentRows()
         of = found[dataset]
         of.positions.append(position)
         of.payloads.append(payload)
@@ -154,16 +154,16 @@ def rows(payloads: Iterable[bytes], first_position: int = 0) -> dict[Dataset, Ro
     return found
 
 
-def rows_of(dataset: Dataset, payloads: Sequence[bytes]) -> Rows:
+def rows_of(dataset: Dataset, payloads: Sequence[bytes]) -> SegmentRows:
     """The payloads as rows of one dataset; raises msgspec.DecodeError when one of them is anything else."""
     decode = _OF_DATASET[dataset].decode
     try:
-        return Rows(list(range(len(payloads))), list(payloads), [decode(payload) for payload in payloads])
+        return SegmentRows(list(range(len(payloads))), list(payloads), [decode(payload) for payload in payloads])
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(f"text that is no UTF-8: {error}") from error
 
 
-def schema(dataset: Dataset, features: Iterable[Column], *, trace: bool = True) -> Any:
+def schema(dataset: Dataset, features: Iterable[FeatureColumn], *, trace: bool = True) -> Any:
     """The Arrow schema; without `trace` it lacks what proves the rows."""
     fields: dict[str, Any] = dict(_TRACE) if trace else {}
     fields |= {name: kind for name, (kind, _) in _FIELDS[dataset].items()}
@@ -172,7 +172,9 @@ def schema(dataset: Dataset, features: Iterable[Column], *, trace: bool = True) 
     return pa.schema(list(fields.items()))
 
 
-def table(dataset: Dataset, found: Rows, features: Sequence[Column], proof: Proof | None = None) -> Table:
+def table(
+    dataset: Dataset, found: SegmentRows, features: Sequence[FeatureColumn], proof: SegmentProof | None = None
+) -> Table:
     """The rows as a table of `schema(dataset, features)`; without `proof` they lack what proves them."""
     arrays: list[Any] = []
     if proof:
@@ -184,7 +186,7 @@ def table(dataset: Dataset, found: Rows, features: Sequence[Column], proof: Proo
     return pa.Table.from_arrays(arrays, schema=schema(dataset, features, trace=proof is not None))
 
 
-def conform(found: Table, dataset: Dataset, features: Sequence[Column]) -> Table:
+def conform(found: Table, dataset: Dataset, features: Sequence[FeatureColumn]) -> Table:
     """The same rows under today's features: columns of features declared since are null, of those dropped are gone."""
     names = schema(dataset, features, trace=False)
     held = set(found.column_names)
@@ -194,12 +196,12 @@ def conform(found: Table, dataset: Dataset, features: Sequence[Column]) -> Table
     return pa.Table.from_arrays(columns, schema=names)
 
 
-def _trace(found: Rows, proof: Proof) -> list[Any]:
+def _trace(found: SegmentRows, proof: SegmentProof) -> list[Any]:
     links = [proof.heads.get(position) for position in found.positions]
     return [found.positions, found.payloads, proof.leaves[found.positions], links]
 
 
-def _feature_columns(unopened: Sequence[msgspec.Raw], features: Sequence[Column]) -> list[Any]:
+def _feature_columns(unopened: Sequence[msgspec.Raw], features: Sequence[FeatureColumn]) -> list[Any]:
     """Values by feature; one that is not of the declared type is null here and stays readable in `record`."""
     width = len(features)
     numbers = _numbers(unopened, width) if all(feature.type == "number" for feature in features) else None

@@ -8,7 +8,14 @@ from windvane.cluster.decision_log.read.columns import Table
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.seal import MARK
 from windvane.cluster.decision_log.read.selection import Selection
-from windvane.cluster.decision_log.write.segment import Column, Header, live_names, live_path, read_header, sealed_path
+from windvane.cluster.decision_log.write.segment import (
+    FeatureColumn,
+    Header,
+    live_names,
+    live_path,
+    read_header,
+    sealed_path,
+)
 from windvane.cluster.decision_log.write.trail import TRAIL
 from windvane.cluster.decoders import json_decoder
 from windvane.cluster.errors import NotFound
@@ -35,7 +42,7 @@ def find_decision(logs: Path, decision_id: str) -> tuple[str, Table]:
     raise NotFound(f"No log has a decision {decision_id[:80]!r}: check the id, and whether its time was over")
 
 
-def _features(root: Path) -> tuple[Column, ...]:
+def _features(root: Path) -> tuple[FeatureColumn, ...]:
     sealed = sealed_path(root, "decisions", "").parent.glob("[!.]*.parquet")
     names = {path.stem for path in sealed} | set(live_names(root))
     for name in sorted(names, key=lambda name: name.rpartition("-")[2], reverse=True):

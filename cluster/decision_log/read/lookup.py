@@ -12,7 +12,14 @@ import pyarrow.parquet as pq
 
 from windvane.cluster.decision_log.read.columns import FEATURE_TYPES
 from windvane.cluster.decision_log.record import Decision, Value
-from windvane.cluster.decision_log.write.segment import Column, live_names, live_path, read_header, scan, sealed_path
+from windvane.cluster.decision_log.write.segment import (
+    FeatureColumn,
+    live_names,
+    live_path,
+    read_header,
+    scan,
+    sealed_path,
+)
 from windvane.cluster.errors import NotFound
 
 _ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
@@ -25,7 +32,7 @@ class Kept:
     """A decision, and the features that its writer knew, in the order of its row."""
 
     decision: Decision
-    features: tuple[Column, ...]
+    features: tuple[FeatureColumn, ...]
 
     @property
     def row(self) -> dict[str, Value]:
@@ -74,7 +81,7 @@ def _sealed(root: Path, decision_id: str) -> Iterator[Kept]:
             yield kept
 
 
-def _opened(payload: bytes, decision_id: str, features: tuple[Column, ...]) -> Kept | None:
+def _opened(payload: bytes, decision_id: str, features: tuple[FeatureColumn, ...]) -> Kept | None:
     """The decision of that id; None for another record, which may hold the id as an outcome does."""
     try:
         decision = _DECISION.decode(payload)
@@ -83,7 +90,7 @@ def _opened(payload: bytes, decision_id: str, features: tuple[Column, ...]) -> K
     return Kept(decision, features) if decision.decision_id == decision_id else None
 
 
-def _columns(path: str) -> tuple[Column, ...]:
+def _columns(path: str) -> tuple[FeatureColumn, ...]:
     """The features as the segment's writer knew them."""
     fields = [field for field in pq.read_schema(path) if field.name.startswith("x_")]
-    return tuple(Column(field.name[2:], _TYPES[str(field.type)]) for field in fields)
+    return tuple(FeatureColumn(field.name[2:], _TYPES[str(field.type)]) for field in fields)

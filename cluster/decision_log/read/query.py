@@ -14,7 +14,14 @@ import pyarrow.dataset as ds
 
 from windvane.cluster.decision_log.read.columns import DATASETS, Dataset, Table, conform, rows, schema, table
 from windvane.cluster.decision_log.read.selection import Selection
-from windvane.cluster.decision_log.write.segment import Column, live_names, live_path, read_header, scan, sealed_path
+from windvane.cluster.decision_log.write.segment import (
+    FeatureColumn,
+    live_names,
+    live_path,
+    read_header,
+    scan,
+    sealed_path,
+)
 from windvane.cluster.errors import Invalid, TooLarge
 from windvane.configs.schema import Feature
 
@@ -61,13 +68,13 @@ class Query:
     label) and `acts` (who did what). Times are Unix seconds.
     """
 
-    def __init__(self, root: Path, features: Sequence[Feature | Column]) -> None:
+    def __init__(self, root: Path, features: Sequence[Feature | FeatureColumn]) -> None:
         """`features` as declared today; columns that older records lack are null."""
         folded = [feature.name.casefold() for feature in features]
         if len(set(folded)) != len(folded):
             raise Invalid("two features differ only in upper and lower case, which SQL cannot tell apart: rename one")
         self._root = root
-        self._features = tuple(Column(feature.name, feature.type) for feature in features)
+        self._features = tuple(FeatureColumn(feature.name, feature.type) for feature in features)
 
     def sql(self, text: str, *, timeout_seconds: float = 30.0, max_rows: int = 1_000_000) -> Table:
         """The answer to one SELECT over the views; raises Invalid for anything else and when it takes too long."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.cluster.decision_log.read import merkle
-from windvane.cluster.decision_log.read.columns import Proof
+from windvane.cluster.decision_log.read.columns import SegmentProof
 from windvane.cluster.decision_log.write import chain
 from windvane.cluster.decision_log.write.segment import is_chained, scan, scan_linked
 from windvane.cluster.errors import Invalid
@@ -34,7 +34,7 @@ def leaf_prefixes(leaves: Sequence[bytes]) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(leaves), ">u8")[::4].astype(np.uint64)
 
 
-def sealed(name: str, content: bytes, start: int) -> tuple[list[bytes], Proof, Seal, int]:
+def sealed(name: str, content: bytes, start: int) -> tuple[list[bytes], SegmentProof, Seal, int]:
     """The records from `start` that the chain covers, with their proof, and where they end; Invalid when it breaks."""
     first = content[:start]
     if is_chained(content):
@@ -49,4 +49,9 @@ def sealed(name: str, content: bytes, start: int) -> tuple[list[bytes], Proof, S
         payloads, end = scan(content, start)
         heads, seal = {}, Seal(name, first, len(payloads), b"", None)
     leaves = merkle.leaves(payloads)
-    return payloads, Proof(heads, leaf_prefixes(leaves)), msgspec.structs.replace(seal, root=merkle.root(leaves)), end
+    return (
+        payloads,
+        SegmentProof(heads, leaf_prefixes(leaves)),
+        msgspec.structs.replace(seal, root=merkle.root(leaves)),
+        end,
+    )

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windvane.cluster.decision_log import disk
-from windvane.cluster.decision_log.read.columns import Dataset, Proof, Table, rows, schema, table
+from windvane.cluster.decision_log.read.columns import Dataset, SegmentProof, Table, rows, schema, table
 from windvane.cluster.decision_log.read.seal import MARK, SEAL, Seal, sealed
 from windvane.cluster.decision_log.write.live import claim
 from windvane.cluster.decision_log.write.segment import Header, live_names, live_path, read_header, sealed_path, torn
@@ -81,7 +81,9 @@ class Sealer:
         disk.sync_folder(live.parent)
         return files
 
-    def _write(self, name: str, header: Header, payloads: Sequence[bytes], proof: Proof, seal: Seal) -> list[Path]:
+    def _write(
+        self, name: str, header: Header, payloads: Sequence[bytes], proof: SegmentProof, seal: Seal
+    ) -> list[Path]:
         """Every record of the segment in its place, for good: one Parquet file per kind of record."""
         files: dict[Dataset, Any] = {}
         contents: dict[Dataset, Any] = {}
@@ -117,7 +119,7 @@ def _content(descriptor: int) -> bytes:
         return segment.read()
 
 
-def _tables(payloads: Sequence[bytes], first: int, header: Header, proof: Proof) -> dict[Dataset, Table]:
+def _tables(payloads: Sequence[bytes], first: int, header: Header, proof: SegmentProof) -> dict[Dataset, Table]:
     """The records by kind, the first of which stands at `first` in its segment."""
     batches: dict[Dataset, list[Table]] = {}
     for start in range(0, len(payloads), _BATCH):

@@ -44,7 +44,7 @@ ColumnType = Literal["number", "integer", "boolean", "category"]
 Durability = Literal["committed", "buffered"]
 
 
-class Column(msgspec.Struct, frozen=True):
+class FeatureColumn(msgspec.Struct, frozen=True):
     """One feature as the writer knew it."""
 
     name: str
@@ -69,7 +69,7 @@ class Header(msgspec.Struct, frozen=True):
     model: str
     writer: str
     opened_at: float
-    features: tuple[Column, ...]
+    features: tuple[FeatureColumn, ...]
     previous: Previous | None = None  # None: the writer's first
     durability: Durability = "committed"  # buffered: groups are not synced one by one
 

@@ -17,7 +17,7 @@ import msgspec
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.group import Group, answer
 from windvane.cluster.decision_log.write.rolling import BROKEN, PROBE_SECONDS, RollingSegments, never
-from windvane.cluster.decision_log.write.segment import MAX_PAYLOAD_BYTES, Column, Durability, Header, frames
+from windvane.cluster.decision_log.write.segment import MAX_PAYLOAD_BYTES, Durability, FeatureColumn, Header, frames
 from windvane.cluster.errors import Invalid, TooLarge, Unavailable
 from windvane.configs.schema import Feature
 
@@ -96,7 +96,7 @@ class Writer:
         self._disk = Lock()  # over the segments; the loop never waits for it
         self._segments = RollingSegments(
             root,
-            Header(model, writer, 0.0, tuple(Column(feature.name, feature.type) for feature in features)),
+            Header(model, writer, 0.0, tuple(FeatureColumn(feature.name, feature.type) for feature in features)),
             durable=self._durable,
             segment_bytes=segment_bytes,
             segment_seconds=segment_seconds,

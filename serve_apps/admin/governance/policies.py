@@ -9,7 +9,7 @@ from windvane.cluster.errors import Conflict, Unavailable
 from windvane.cluster.policies.approval import same_person
 from windvane.cluster.policies.policy import APPROVAL, APPROVE, Principal, approve_context
 from windvane.cluster.policies.policy_library import PolicyLibrary
-from windvane.cluster.policies.policy_register import Live, Proposal, Register, proposed
+from windvane.cluster.policies.policy_register import LivePolicySet, PolicyProposal, Register, proposed
 from windvane.cluster.policies.policy_set import PolicySet
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.governance.replies import LivePolicies, PolicyChange, PolicyStanding, ProposedPolicies
@@ -100,7 +100,7 @@ def _standing(register: Register) -> PolicyStanding:
     }
 
 
-def _live(live: Live) -> LivePolicies:
+def _live(live: LivePolicySet) -> LivePolicies:
     return {
         "number": live.number,
         "version": live.version,
@@ -111,7 +111,7 @@ def _live(live: Live) -> LivePolicies:
     }
 
 
-def _proposal(proposal: Proposal) -> ProposedPolicies:
+def _proposal(proposal: PolicyProposal) -> ProposedPolicies:
     return {
         "version": proposal.version,
         "requested_by": proposal.requested_by,

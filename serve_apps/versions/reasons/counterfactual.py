@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.cluster.decision_log.grounds import Change, Counterfactual, NoneFound
+from windvane.cluster.decision_log.grounds import Counterfactual, FeatureChange, NoneFound
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder, Rows
 from windvane.configs.schema import ModelSpec
@@ -75,7 +75,7 @@ class Counterfactuals:
             [(action, _)] = self._thresholds.rule([prediction])
             if action in self._target.actions:
                 names = [feature.name for feature in self._spec.features]
-                changes = tuple(Change(names[place], record[place], value) for place, value in picks)
+                changes = tuple(FeatureChange(names[place], record[place], value) for place, value in picks)
                 text, cost = would_have(changes, action, self._spec), search.cost(chosen)
                 return Counterfactual(text, changes, prediction, action, cost, search.proven, search.rows)
         searched = tuple(self._spec.features[place].name for place, _ in open_to_change)
@@ -86,14 +86,14 @@ class Counterfactuals:
         return self._encoder.rows([[record[place] for place in self._places]])
 
 
-def would_have(changes: Sequence[Change], action: str, spec: ModelSpec) -> str:
+def would_have(changes: Sequence[FeatureChange], action: str, spec: ModelSpec) -> str:
     """A counterfactual as one sentence for people.
 
     >>> spec = ModelSpec.model_validate({
     ...     "name": "loan", "owner": "x", "unit": "loan", "target": {"name": "refused"}, "data": {"source": "x.csv"},
     ...     "features": [{"name": "debt_ratio", "type": "number", "unit": "%"}],
     ...     "decision": {"actions": [{"name": "lend", "at_least": 0.0}]}})
-    >>> would_have([Change("debt_ratio", 41.5, 33.0)], "lend", spec)
+    >>> would_have([FeatureChange("debt_ratio", 41.5, 33.0)], "lend", spec)
     'If debt ratio had been 33 % rather than 41.5 %, the action would have been lend.'
     """
     parts = []

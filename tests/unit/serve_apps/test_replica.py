@@ -46,7 +46,7 @@ from windvane.serve_apps.sync.report_sender import ReportSender
 from windvane.serve_apps.sync.shipping import Shipping
 from windvane.serve_apps.sync.split_subscriber import encode_split
 from windvane.serve_apps.sync.topic_reader import TopicReader
-from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport
 from windvane.serve_apps.traffic.router import SPLIT, Split, bucket
 
 READY = "/v2/models/trips/ready"
@@ -159,7 +159,7 @@ def test_a_replica_whose_writer_died_is_not_ready_and_asks_to_be_replaced(
         with pytest.raises(Unavailable, match="restart this replica"):
             replica.check_health()
         await place.lines.switchboard.publish(encode_split(champion(revision=2)))
-        await settled(lambda: place.lines.reports[-1] == Report(0, (), died))
+        await settled(lambda: place.lines.reports[-1] == LoadedReport(0, (), died))
 
     died = "the decision log's writer died: restart this replica"
     place.play(scenario)
@@ -322,7 +322,7 @@ def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place, monkeypatc
 
     async def scenario(replica: Replica) -> None:
         await place.lines.switchboard.publish(encode_split(champion(revision=9)))
-        await settled(lambda: Report(9, (1,)) in place.lines.reports)
+        await settled(lambda: LoadedReport(9, (1,)) in place.lines.reports)
         assert [set(profiles) for profiles in kept] == [{1}]
 
     place.play(scenario)

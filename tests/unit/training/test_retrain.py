@@ -24,7 +24,7 @@ from windvane.monitoring.loop.requests import open_request, shelf
 from windvane.training import retrain as job
 from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.export.export import check, export, probes, sample, to_onnx
-from windvane.training.fit.engine import Fitted, Search, Trial, Work
+from windvane.training.fit.engine import Fitted, SearchResult, Trial, Work
 from windvane.training.fit.growing import grown
 from windvane.training.fit.settings import FitSettings
 from windvane.training.order import Order
@@ -43,15 +43,15 @@ class PlainEngine(LocalEngine):
         super().__init__()
         self._settings = settings
 
-    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
         assert learn.times[-1] < check.times[0]
-        return Search(self._settings, (Trial(self._settings, 0.5),))
+        return SearchResult(self._settings, (Trial(self._settings, 0.5),))
 
 
 class SearchedRows(PlainEngine):
     """Keeps the rows that it searched with."""
 
-    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
         self.learn, self.check = learn, check
         return super().search(learn, check, work)
 
@@ -238,7 +238,7 @@ def test_the_moment_of_a_change_cuts_the_rows_that_an_order_learns_from(place: W
 
 def test_too_few_rows_are_refused_before_anything_is_searched(place: Workplace, tmp_path: Path) -> None:
     class NoEngine(PlainEngine):
-        def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+        def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
             raise AssertionError("40 rows were searched")
 
     spec = loans(write_rows(tmp_path / "rows.csv", 4))

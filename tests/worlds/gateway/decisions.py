@@ -2,12 +2,12 @@
 
 from tests.worlds.gateway.world import World
 from windvane.cluster.callers.caller import ANYBODY
-from windvane.cluster.policies.policy import Standing
+from windvane.cluster.policies.policy import CallerFacts
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.traffic.router import bucket
 
 ROW = (3.5, 1200.0, 1, True, "JFK")
-OWNER = Standing("jo", frozenset({"owner"}))
+OWNER = CallerFacts("jo", frozenset({"owner"}))
 CANDIDATE_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") < 1 << 31]
 CHAMPION_UNITS = [f"u{place}" for place in range(200) if bucket("salt", f"u{place}") >= 1 << 31]
 

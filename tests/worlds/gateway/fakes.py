@@ -9,8 +9,8 @@ import numpy as np
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.sync.switchboard import Switchboard
-from windvane.serve_apps.sync.topics import News, Place, Topics
-from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.sync.topics import News, Position, Topics
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport
 
 T = TypeVar("T")
 
@@ -120,20 +120,20 @@ class FakeLines:
     def __init__(self) -> None:
         self.topics = Topics()
         self.switchboard = Switchboard(self.topics)
-        self.reports: list[Report] = []
+        self.reports: list[LoadedReport] = []
         self.left: list[str] = []
 
-    def __call__(self, report: Callable[[], Report] | None) -> "FakeLine":
+    def __call__(self, report: Callable[[], LoadedReport] | None) -> "FakeLine":
         return FakeLine(self, "policies" if report is None else "splits", report)
 
 
 class FakeLine:
     """One reader's line to it."""
 
-    def __init__(self, lines: FakeLines, reader: str, report: Callable[[], Report] | None) -> None:
+    def __init__(self, lines: FakeLines, reader: str, report: Callable[[], LoadedReport] | None) -> None:
         self._lines, self._reader, self._report = lines, reader, report
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News:
+    async def read(self, topics: tuple[str, ...], place: Position) -> News:
         if self._report is not None:
             self._lines.reports.append(self._report())
         return await self._lines.topics.read(self._reader, topics, place)

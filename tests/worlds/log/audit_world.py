@@ -13,7 +13,7 @@ from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
-from windvane.cluster.decision_log.audit.verify import Report, verify
+from windvane.cluster.decision_log.audit.verify import VerifyReport, verify
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.rolling import RollingSegments
@@ -59,7 +59,7 @@ class World:
     def seal(self) -> None:
         Sealer(self.root).seal()
 
-    def verify(self, **options: float) -> Report:
+    def verify(self, **options: float) -> VerifyReport:
         return verify(self.logs, self.file, [KEY.public_key()], copy=self.copy, processes=1, **options)
 
     def live(self, name: str) -> Path:

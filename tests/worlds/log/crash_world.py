@@ -18,7 +18,7 @@ from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
 from windvane.cluster.decision_log.audit.retention import delete
-from windvane.cluster.decision_log.audit.verify import Report, verify
+from windvane.cluster.decision_log.audit.verify import VerifyReport, verify
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision
@@ -210,7 +210,7 @@ class Story:
             delete(self.root, [name])
 
 
-def checked(home: Path) -> Report:
+def checked(home: Path) -> VerifyReport:
     """What an audit says of it, as it stands."""
     place = place_of(home)
     key = signing_key(home / "keys" / "signing.pem").public_key()

@@ -10,7 +10,7 @@ import pytest
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow, Value
 from windvane.cluster.decision_log.write.live import LiveSegment
-from windvane.cluster.decision_log.write.segment import Column, Header, frame, live_path
+from windvane.cluster.decision_log.write.segment import FeatureColumn, Header, frame, live_path
 from windvane.configs.schema import Feature
 
 FEATURES = (
@@ -19,7 +19,7 @@ FEATURES = (
     Feature(name="weekend", type="boolean"),
     Feature(name="carrier", type="category", categories=("UA", "DL")),
 )
-COLUMNS = tuple(Column(feature.name, feature.type) for feature in FEATURES)
+COLUMNS = tuple(FeatureColumn(feature.name, feature.type) for feature in FEATURES)
 
 
 def decision(
@@ -49,7 +49,11 @@ class Segment:
     """A live segment under `root`, held until `close`."""
 
     def __init__(
-        self, root: Path, opened_at: float = 1.0, writer: str = "replica-1", columns: tuple[Column, ...] = COLUMNS
+        self,
+        root: Path,
+        opened_at: float = 1.0,
+        writer: str = "replica-1",
+        columns: tuple[FeatureColumn, ...] = COLUMNS,
     ) -> None:
         self._root = root
         self._torn = 0  # bytes behind the last group that was written whole
@@ -83,7 +87,7 @@ class Segment:
             self._live.close()
 
 
-def written(root: Path, *records: Record, opened_at: float = 1.0, columns: tuple[Column, ...] = COLUMNS) -> str:
+def written(root: Path, *records: Record, opened_at: float = 1.0, columns: tuple[FeatureColumn, ...] = COLUMNS) -> str:
     """A segment that its writer has let go of; returns its name."""
     segment = Segment(root, opened_at, columns=columns)
     segment.write(*records)

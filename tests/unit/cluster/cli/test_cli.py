@@ -222,7 +222,7 @@ def test_all_events_are_shown_not_only_the_first_page(up: Shell) -> None:
 
 
 def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Place:
+    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Addresses:
         progress("control: [DEPLOYING]")
         return addresses.place(settings, "http://127.0.0.1:8265", True)
 
@@ -235,7 +235,7 @@ def test_up_says_where_everything_is(down: Shell, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_start_that_fails_is_a_sentence(down: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Place:
+    def start(settings: Any, progress: lifecycle.Progress) -> addresses.Addresses:
         raise Unavailable("Ray did not start (exit 1)")
 
     monkeypatch.setattr(lifecycle, "up", start)

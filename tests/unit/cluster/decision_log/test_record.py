@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.worlds.log.decision_log import decision
-from windvane.cluster.decision_log.grounds import Change, Counterfactual, Grounds, Reason
+from windvane.cluster.decision_log.grounds import Counterfactual, FeatureChange, Grounds, Reason
 from windvane.cluster.decision_log.record import Brief, Decision, Unopened
 
 SHORTER = [Unopened, Brief]
@@ -18,7 +18,7 @@ def test_fields_stand_where_the_whole_record_has_them(kind: type[msgspec.Struct]
 @pytest.mark.parametrize("kind", SHORTER)
 def test_what_is_read_is_what_was_written(kind: type[msgspec.Struct]) -> None:
     reason = Reason("temp", 20.5, 0.1, "It is warm")
-    counterfactual = Counterfactual("If …", (Change("temp", 20.5, None),), 0.4, "keep", 0.5, 1, 3)
+    counterfactual = Counterfactual("If …", (FeatureChange("temp", 20.5, None),), 0.4, "keep", 0.5, 1, 3)
     whole = msgspec.structs.replace(decision("d1"), explanation=(0.1, 0.2), grounds=Grounds((reason,), counterfactual))
     read = msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=kind)
     for name in kind.__struct_fields__:

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.cluster.errors import Conflict, Forbidden, Invalid
-from windvane.cluster.policies.approval import LOOP, Answer, Change, Gate, approve, reject, same_person
+from windvane.cluster.policies.approval import LOOP, ApprovalAnswer, ChangeToApprove, Gate, approve, reject, same_person
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-VERSION = Change("v3 of trips", "4f2a")
-POLICIES = Change("the policy set", "a001")  # a gate asks nothing about what it is before
+VERSION = ChangeToApprove("v3 of trips", "4f2a")
+POLICIES = ChangeToApprove("the policy set", "a001")  # a gate asks nothing about what it is before
 NAMES = st.sampled_from(["ada", "Ada ", "bob", LOOP, "Windvane"])
 
 
@@ -22,7 +22,7 @@ def test_a_second_person_opens_it() -> None:
     assert gate.waits_for(VERSION) == "waits for approval by somebody other than ada"
     opened = approve(gate, VERSION, "bob", "read the report", NOW)
     assert opened.waits_for(VERSION) is None
-    assert opened.approval == Answer("bob", NOW, "read the report", VERSION)
+    assert opened.approval == ApprovalAnswer("bob", NOW, "read the report", VERSION)
 
 
 @pytest.mark.parametrize("name", ["ada", "Ada", " ADA ", "\uff41da"])
@@ -39,7 +39,7 @@ def test_anybody_approves_what_the_loop_asked_for_but_the_loop_itself() -> None:
 
 
 @pytest.mark.parametrize("other", [replace(VERSION, what="v4 of trips"), replace(VERSION, digest="4f2b"), POLICIES])
-def test_an_approval_is_good_for_nothing_else(other: Change) -> None:
+def test_an_approval_is_good_for_nothing_else(other: ChangeToApprove) -> None:
     gate = approve(Gate("ada"), VERSION, "bob", "fine", NOW)
     assert gate.waits_for(other) == (
         "waits for approval by somebody other than ada (bob's was given for something else)"
@@ -48,7 +48,7 @@ def test_an_approval_is_good_for_nothing_else(other: Change) -> None:
 
 
 def test_a_record_in_which_the_requester_approved_opens_nothing() -> None:
-    forged = Gate("ada", Answer("ada", NOW, "trust me", VERSION))
+    forged = Gate("ada", ApprovalAnswer("ada", NOW, "trust me", VERSION))
     assert forged.waits_for(VERSION) is not None
 
 

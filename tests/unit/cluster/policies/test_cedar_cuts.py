@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.worlds.policies import asks, cedar, rule
 from windvane.cluster.policies.cedar_cuts import cell, cuts
-from windvane.cluster.policies.policy import Request, Verdict
+from windvane.cluster.policies.policy import PolicyDecision, Request
 
 ACT = 'permit (principal, action == Action::"act", resource)'
 
@@ -80,7 +80,7 @@ def test_what_is_remembered_is_what_would_be_evaluated(clauses: list[tuple[str, 
     written = rule(f"{ACT} when {{ {condition} }}")
     policy, forgetful = cedar(written), cedar(written)
 
-    def evaluated(request: Request) -> Verdict:
+    def evaluated(request: Request) -> PolicyDecision:
         forgetful.forget()
         return replace(forgetful.judge(request), alike=None)
 

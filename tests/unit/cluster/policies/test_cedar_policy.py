@@ -14,7 +14,7 @@ from tests.worlds.policies import CLIENT, CREDIT, PACKAGED, asks, asks_with, ced
 from windvane.cluster.errors import Invalid
 from windvane.cluster.policies import cedar_policy
 from windvane.cluster.policies.cedar_policy import CedarPolicy, taken
-from windvane.cluster.policies.policy import UNEVALUATED, Mandate, Request, Standing
+from windvane.cluster.policies.policy import UNEVALUATED, CallerFacts, Mandate, Request
 from windvane.cluster.policies.policy_set import PolicySet
 
 ANYTHING = rule("permit (principal, action, resource)", "anything")
@@ -96,7 +96,7 @@ def test_a_context_of_the_wrong_type_denies(context: dict[str, object]) -> None:
         None,
     ],
 )
-def test_a_caller_of_the_wrong_type_denies(caller: Standing) -> None:
+def test_a_caller_of_the_wrong_type_denies(caller: CallerFacts) -> None:
     verdict = cedar(ANYTHING).judge(asks("decide", caller, purpose="lending"))
     assert (verdict.outcome, bool(verdict.errors)) == ("deny", True)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.worlds.policies import asks
 from windvane.cluster.errors import Denied, Forbidden, Invalid
-from windvane.cluster.policies.policy import UNEVALUATED, Closed, Mandate, Verdict, act_context, require
+from windvane.cluster.policies.policy import UNEVALUATED, Closed, Mandate, PolicyDecision, act_context, require
 
 
 def test_a_closed_policy_denies_and_tells_operators_why() -> None:
@@ -17,7 +17,7 @@ def test_a_closed_policy_denies_and_tells_operators_why() -> None:
 
 def test_a_denial_raises_the_reason_and_names_the_policies() -> None:
     with pytest.raises(Denied, match="has not consented") as caught:
-        require(Verdict(False, ("consent",), "The subject has not consented.", "abc", errors=("internal",)))
+        require(PolicyDecision(False, ("consent",), "The subject has not consented.", "abc", errors=("internal",)))
     assert isinstance(caught.value, Forbidden)
     assert (caught.value.status, caught.value.policies, caught.value.version) == (403, ("consent",), "abc")
     assert "internal" not in str(caught.value)
@@ -25,8 +25,8 @@ def test_a_denial_raises_the_reason_and_names_the_policies() -> None:
 
 def test_a_referral_is_no_permission() -> None:
     with pytest.raises(Denied):
-        require(Verdict(False, ("high-risk",), "A person decides.", "abc", refer=True))
-    require(Verdict(True, ("act",), "", "abc"))
+        require(PolicyDecision(False, ("high-risk",), "A person decides.", "abc", refer=True))
+    require(PolicyDecision(True, ("act",), "", "abc"))
 
 
 @pytest.mark.parametrize("risk", [math.nan, math.inf, -math.inf, 1.0000001, -0.0000001])

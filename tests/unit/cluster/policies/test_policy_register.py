@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound, WindvaneError
-from windvane.cluster.policies.policy_register import Live, Register, approve, propose, withdraw
+from windvane.cluster.policies.policy_register import LivePolicySet, Register, approve, propose, withdraw
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ONE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64
@@ -23,7 +23,7 @@ def test_a_proposal_changes_nothing_until_a_second_person_approves() -> None:
     assert waiting.live == FIRST.live
     live = approve(waiting, TWO, "bob", "read it", NOW + timedelta(hours=1))
     assert live == Register(
-        Live(2, TWO, "ann", "bob", "lower limits", NOW + timedelta(hours=1)),
+        LivePolicySet(2, TWO, "ann", "bob", "lower limits", NOW + timedelta(hours=1)),
         before=(FIRST.live,),  # type: ignore[arg-type]
     )
 

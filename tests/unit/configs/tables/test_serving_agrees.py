@@ -8,7 +8,7 @@ import pytest
 from windvane.configs.schema import Feature, ModelSpec
 from windvane.configs.tables.bad_table import BadTable
 from windvane.configs.tables.coerce import coerce
-from windvane.serve_apps.protocol.features import Complaint, read, warn
+from windvane.serve_apps.protocol.features import ValueFault, read, warn
 
 FEATURES: dict[str, dict[str, Any]] = {
     "number": {"type": "number"},
@@ -52,7 +52,7 @@ def test_training_and_serving_take_the_same_values(kind: str, missing: bool) -> 
         if isinstance(value, str) and feature.type != "category":
             continue  # a file has nothing but text; in a request text is no number
         served = read(feature, value)
-        mine, theirs = trained(feature, value), "refused" if isinstance(served, Complaint) else served
+        mine, theirs = trained(feature, value), "refused" if isinstance(served, ValueFault) else served
         if mine != theirs and not (mine is None and isinstance(theirs, str) and missing):  # encoded as missing by both
             differ[repr(value)] = (mine, theirs)
     assert differ == {}

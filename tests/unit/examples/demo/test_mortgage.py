@@ -14,7 +14,7 @@ from windvane.backtest.memory import MemoryRegistry, MemoryStore
 from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.record import Decision
 from windvane.cluster.decision_log.vault.personal import Protection
-from windvane.cluster.decision_log.write.segment import Column
+from windvane.cluster.decision_log.write.segment import FeatureColumn
 from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.errors import Conflict, Denied, NotFound
 from windvane.configs.schema import Feature
@@ -25,7 +25,7 @@ from windvane.examples.demo.tampering import forge
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 
 FEATURES = (Feature(name="debt", type="number", personal=True), Feature(name="loan", type="number"))
-COLUMNS = tuple(Column(feature.name, feature.type) for feature in FEATURES)
+COLUMNS = tuple(FeatureColumn(feature.name, feature.type) for feature in FEATURES)
 SPEC: Any = SimpleNamespace(features=FEATURES)
 NAMES = [feature.name for feature in FEATURES]
 REASON = {"feature": "debt", "value": 54.0, "weight": 0.7, "text": "Debts take 54 % of the income"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from windvane.monitoring.counts.shipment import LATENCY_BINS, Payload, TrafficPart, counts_to_bytes
-from windvane.monitoring.counts.snapshot import RECENT_SECONDS, Rates
+from windvane.monitoring.counts.snapshot import RECENT_SECONDS, RecentRates
 
 
 def shipped(decisions: int, place: int = 40) -> Payload:
@@ -14,12 +14,12 @@ def shipped(decisions: int, place: int = 40) -> Payload:
 
 
 def test_nothing_shipped_is_no_rate() -> None:
-    assert Rates().per_second(100.0) is None
-    assert Rates().latency_ms(0.5) is None
+    assert RecentRates().per_second(100.0) is None
+    assert RecentRates().latency_ms(0.5) is None
 
 
 def test_the_rate_is_of_the_last_seconds() -> None:
-    rates = Rates()
+    rates = RecentRates()
     for second in range(60):
         rates.add("r1", shipped(30), float(second))
     assert rates.per_second(59.0) == pytest.approx(30.0 * 16 / RECENT_SECONDS)
@@ -27,7 +27,7 @@ def test_the_rate_is_of_the_last_seconds() -> None:
 
 
 def test_replicas_that_fell_silent_are_not_counted() -> None:
-    rates = Rates()
+    rates = RecentRates()
     rates.add("r1", shipped(1), 0.0)
     rates.add("r2", shipped(1), 14.0)
     assert rates.replicas(14.0) == 2
@@ -35,7 +35,7 @@ def test_replicas_that_fell_silent_are_not_counted() -> None:
 
 
 def test_latency_is_of_all_replicas_together() -> None:
-    rates = Rates()
+    rates = RecentRates()
     rates.add("r1", shipped(99, place=8), 1.0)
     rates.add("r2", shipped(1, place=80), 1.0)
     assert rates.latency_ms(0.5) == pytest.approx(0.1)

@@ -17,7 +17,7 @@ from windvane.serve_apps.pipeline.actions import Actions
 from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
 from windvane.serve_apps.pipeline.explaining import Explaining
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
-from windvane.serve_apps.pipeline.records import Records
+from windvane.serve_apps.pipeline.records import DecisionRecorder
 from windvane.serve_apps.pipeline.request_queue import RequestQueue
 from windvane.serve_apps.protocol.question import Answer, Question
 from windvane.serve_apps.traffic.router import Router
@@ -63,7 +63,7 @@ def is_fault(outcome: object) -> bool:
         (PolicyCheck, "act"),
         (Actions, "rule"),
         (Explaining, "take"),
-        (Records, "decided"),
+        (DecisionRecorder, "decided"),
         (FakeLog, "append"),
         (FakeLog, "commit"),
         (RequestQueue, "hold"),

@@ -14,7 +14,7 @@ from tests.worlds.bundles import SPEC, spec_of
 from windvane.cluster.decision_log.grounds import Grounds
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.policies.policy import Verdict
+from windvane.cluster.policies.policy import PolicyDecision
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.pipeline import explaining
 from windvane.serve_apps.pipeline.cost_estimate import CostEstimate
@@ -24,7 +24,7 @@ from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.reasons.adverse_action import Explained
 
 PLAIN: Any = None
-ALLOWED = Verdict(True, (), "", "")
+ALLOWED = PolicyDecision(True, (), "", "")
 Told = tuple[list[int], list[Explained] | None, BaseException | None]  # places, explanations, error
 
 

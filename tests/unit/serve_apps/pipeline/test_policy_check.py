@@ -15,7 +15,7 @@ from windvane.cluster.decision_log.record import DENIED, Decision
 from windvane.cluster.errors import Denied
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import digest_of, mandate_of
-from windvane.cluster.policies.policy import Standing
+from windvane.cluster.policies.policy import CallerFacts
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -32,7 +32,7 @@ def test_a_permitted_purpose_is_decided_and_all_that_judged_it_is_on_record(
     versions: dict[int, LoadedVersion], tmp_path: Path
 ) -> None:
     with gateway(versions, champion(), tmp_path, GOVERNED) as world:
-        caller = Standing("shop", frozenset({"owner", "client"}), frozenset({"trips", "bus"}))
+        caller = CallerFacts("shop", frozenset({"owner", "client"}), frozenset({"trips", "bus"}))
         ask(world, Question("N1", ROW, purpose="planning"), caller=caller)
         [decision] = world.decisions
         assert (decision.caller, decision.roles, decision.scope) == ("shop", ("client", "owner"), ("bus", "trips"))
@@ -134,9 +134,9 @@ def test_a_denial_that_cannot_be_logged_is_unavailable(versions: dict[int, Loade
 def test_who_may_not_decide_is_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
     with gateway(versions, champion(), tmp_path) as world:
         for caller in (
-            Standing("ops", frozenset({"operator"})),
-            Standing("nobody", frozenset()),
-            Standing("shop", frozenset({"client"}), frozenset({"bus"})),
+            CallerFacts("ops", frozenset({"operator"})),
+            CallerFacts("nobody", frozenset()),
+            CallerFacts("shop", frozenset({"client"}), frozenset({"bus"})),
         ):
             with pytest.raises(Denied):
                 ask(world, Question("N1", ROW), caller=caller)
@@ -148,7 +148,7 @@ def test_two_callers_may_use_the_same_id_and_neither_gets_the_others_answer(
     with gateway(versions, champion(), tmp_path) as world:
         question = Question("N1", ROW, request_id="1")
         ids = [
-            ask(world, question, caller=Standing(name, frozenset({"client"})))[0].decision_id
+            ask(world, question, caller=CallerFacts(name, frozenset({"client"})))[0].decision_id
             for name in ("ann", "bob", "ann")
         ]
         assert ids[0] == ids[2] != ids[1]

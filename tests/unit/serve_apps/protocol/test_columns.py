@@ -11,7 +11,7 @@ from windvane.cluster.encoding import Encoder
 from windvane.cluster.errors import Invalid, TooLarge
 from windvane.configs.schema import Feature
 from windvane.serve_apps.protocol.columns import Columns
-from windvane.serve_apps.protocol.features import LARGEST_NUMBER, Complaint, read
+from windvane.serve_apps.protocol.features import LARGEST_NUMBER, ValueFault, read
 from windvane.serve_apps.protocol.tensors import BYTES, DTYPES, Tensor
 
 ENCODER = Encoder(SPEC.features)
@@ -147,7 +147,7 @@ def meant(feature: Feature, value: float) -> Any:
 def test_one_tensor_is_taken_when_decide_would_take_what_it_means(rows: list[tuple[float, ...]], kind: str) -> None:
     expected = [tuple(meant(*pair) for pair in zip(SPEC.features, row, strict=True)) for row in rows]
     read_ = [read(*pair) for row in expected for pair in zip(SPEC.features, row, strict=True)]
-    wrong = [isinstance(each, Complaint) for each in read_]
+    wrong = [isinstance(each, ValueFault) for each in read_]
     if any(wrong):
         assert "Feature '" in refusal(COLUMNS, one(*rows, datatype=kind))
     else:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tests.worlds.bundles import SPEC
 from tests.worlds.gateway.world import FEATURES, NOW, asked
-from windvane.cluster.decision_log.grounds import Change, Counterfactual, Grounds, NoneFound, Reason
+from windvane.cluster.decision_log.grounds import Counterfactual, FeatureChange, Grounds, NoneFound, Reason
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.errors import Invalid, Malformed, TooLarge, WindvaneError
 from windvane.serve_apps.protocol.decide import Asked, Decide
-from windvane.serve_apps.protocol.features import Complaint, read
+from windvane.serve_apps.protocol.features import ValueFault, read
 from windvane.serve_apps.protocol.question import Answer, Question
 
 DECIDE = Decide(SPEC)
@@ -276,7 +276,7 @@ def test_the_fast_path_and_the_problems_always_agree(features: dict[str, Any], c
     """A value passes if and only if it can be read by itself, and it passes as what was read."""
     sent = FEATURES | features
     body = json.dumps(asked() | {"features": sent, "context": context}).encode()
-    wrong = [feature for feature in SPEC.features if isinstance(read(feature, sent[feature.name]), Complaint)]
+    wrong = [feature for feature in SPEC.features if isinstance(read(feature, sent[feature.name]), ValueFault)]
     bad_context = any(
         isinstance(value, list)
         or (type(value) is int and abs(value) > 2**53)
@@ -412,7 +412,7 @@ def test_the_reply_names_the_decision_and_only_an_asked_explanation() -> None:
 def test_an_adverse_action_is_told_its_reasons_and_what_would_have_led_elsewhere() -> None:
     reason = Reason("a", 2.5, 0.2, "A is high")
     none = NoneFound("None found", ("a",), 1, 12)
-    found = Counterfactual("If a …", (Change("a", 2.5, 2.0),), 0.4, "keep", 0.1, 1, 3)
+    found = Counterfactual("If a …", (FeatureChange("a", 2.5, 2.0),), 0.4, "keep", 0.1, 1, 3)
     told = []
     for counterfactual in (None, none, found):
         grounds = Grounds((reason,), counterfactual)

@@ -17,8 +17,8 @@ from windvane.monitoring import ray_monitor
 from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.sync import ray_switchboard
 from windvane.serve_apps.sync.switchboard import ReplicaReport, Switchboard
-from windvane.serve_apps.sync.topics import POLICY, News, Place, Topics
-from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.sync.topics import POLICY, News, Position, Topics
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport
 
 
 class FakeRay:
@@ -112,7 +112,7 @@ def test_a_replica_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch)
     async def scenario() -> None:
         line = ray_switchboard.RayTopicLine("trips", "r", "wv")
         with pytest.raises(Unavailable, match="does not answer"):
-            await line.read((POLICY,), Place())
+            await line.read((POLICY,), Position())
 
     monkeypatch.setattr(ray_switchboard, "ray", SimpleNamespace(get_actor=lambda *_: Silent()))
     monkeypatch.setattr(ray_switchboard, "LONGEST_CALL_SECONDS", 0.0)
@@ -128,9 +128,9 @@ def test_a_replicas_reader_says_where_it_stands_and_its_other_one_does_not(monke
             return SimpleNamespace(remote=getattr(switchboard, method))
 
     async def scenario() -> None:
-        reporting = ray_switchboard.RayTopicLine("trips", "r", "wv", lambda: Report(4, (1,)))
+        reporting = ray_switchboard.RayTopicLine("trips", "r", "wv", lambda: LoadedReport(4, (1,)))
         plain = ray_switchboard.RayTopicLine("trips", "r", "wv")
-        assert await plain.read((POLICY,), Place()) == News(Place("one", {POLICY: 0}), {}, (POLICY,))
+        assert await plain.read((POLICY,), Position()) == News(Position("one", {POLICY: 0}), {}, (POLICY,))
         assert await switchboard.in_force("trips") == {}
         await reporting.report()
         assert await switchboard.in_force("trips") == {"r": ReplicaReport("r", 4, (1,), 100.0)}

@@ -5,7 +5,7 @@ import asyncio
 from tests.worlds.gateway.world import settled
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.sync.report_sender import ReportSender
-from windvane.serve_apps.sync.topics import News, Place
+from windvane.serve_apps.sync.topics import News, Position
 
 
 class Line:
@@ -15,7 +15,7 @@ class Line:
         self.troubles = list(troubles)
         self.reports = 0
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News:
+    async def read(self, topics: tuple[str, ...], place: Position) -> News:
         raise NotImplementedError
 
     async def report(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.worlds.gateway.world import canary, champion
 from windvane.cluster.errors import Invalid
 from windvane.serve_apps.sync.split_subscriber import SplitSubscriber, decode_split, encode_split
-from windvane.serve_apps.traffic.loaded_versions import LoadedVersions, Report
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport, LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Split
 
 
@@ -22,7 +22,7 @@ def test_a_stored_split_is_taken_then_whatever_is_newer() -> None:
         subscriber = SplitSubscriber(champion, loaded_versions)
         await subscriber.reload()
         await loaded_versions.settled()
-        assert loaded_versions.report() == Report(1, (1,))
+        assert loaded_versions.report() == LoadedReport(1, (1,))
         await subscriber.take((encode_split(canary()),))
         assert loaded_versions.known_revision == 2
         await subscriber.take((encode_split(champion()),))

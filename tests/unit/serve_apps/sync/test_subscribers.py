@@ -26,7 +26,7 @@ from windvane.serve_apps.sync.key_subscriber import KeySubscriber
 from windvane.serve_apps.sync.policy_in_force import PolicyHolder, encode_policy
 from windvane.serve_apps.sync.split_subscriber import SplitSubscriber, encode_split
 from windvane.serve_apps.sync.topic_reader import Subscriber, TopicReader
-from windvane.serve_apps.sync.topics import CONSENTS, KEYS, POLICY, News, Place, Topics, split_topic
+from windvane.serve_apps.sync.topics import CONSENTS, KEYS, POLICY, News, Position, Topics, split_topic
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import SPLIT, Split
 
@@ -188,7 +188,7 @@ class Line:
     def __init__(self) -> None:
         self.topics = Topics(poll_seconds=0.0, life="one")
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News:
+    async def read(self, topics: tuple[str, ...], place: Position) -> News:
         return await self.topics.read("a", topics, place)
 
     async def report(self) -> None:

@@ -9,8 +9,8 @@ from tests.worlds.gateway.world import canary, champion
 from windvane.cluster.errors import Conflict, Invalid
 from windvane.serve_apps.sync.split_subscriber import encode_split
 from windvane.serve_apps.sync.switchboard import ReplicaReport, Switchboard
-from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, News, Place, Topics, split_topic
-from windvane.serve_apps.traffic.loaded_versions import Report
+from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, News, Position, Topics, split_topic
+from windvane.serve_apps.traffic.loaded_versions import LoadedReport
 
 SPLITS = (split_topic("trips"),)
 
@@ -35,8 +35,8 @@ def encode(said: object) -> str:
 
 async def read(switchboard: Switchboard, read_so_far: int | None, replica: str = "a") -> News:
     """News of the split of `trips`, for a replica that has nothing in force."""
-    place = Place() if read_so_far is None else Place("one", {SPLITS[0]: read_so_far})
-    told = await switchboard.read("trips", replica, SPLITS, encode(place), encode(Report(0, ())))
+    place = Position() if read_so_far is None else Position("one", {SPLITS[0]: read_so_far})
+    told = await switchboard.read("trips", replica, SPLITS, encode(place), encode(LoadedReport(0, ())))
     return msgspec.json.decode(told, type=News)
 
 
@@ -57,7 +57,7 @@ def test_a_wait_for_one_model_is_not_ended_by_another() -> None:
     async def scenario() -> None:
         switchboard = make(poll_seconds=0.0)
         loans = (split_topic("loans"),)
-        place = Place("one", {loans[0]: 0})
+        place = Position("one", {loans[0]: 0})
         waiting = asyncio.ensure_future(switchboard.read("loans", "a", loans, encode(place)))
         await switchboard.publish(encode_split(champion()))
         assert msgspec.json.decode(await waiting, type=News) == News(place)
@@ -85,8 +85,8 @@ def test_who_publishes_hears_of_a_replica_that_goes_by_a_newer_split() -> None:
 
     async def scenario() -> None:
         switchboard = make()
-        await switchboard.report("trips", "a", encode(Report(3, (1,))))
-        await switchboard.report("trips", "b", encode(Report(7, (1,))))
+        await switchboard.report("trips", "a", encode(LoadedReport(3, (1,))))
+        await switchboard.report("trips", "b", encode(LoadedReport(7, (1,))))
         assert await switchboard.publish(encode_split(champion(revision=3))) == 7
         assert await switchboard.publish(encode_split(champion(revision=8))) == 8
 
@@ -98,15 +98,15 @@ def test_replicas_are_reported_as_they_said_last_until_they_leave_or_fall_silent
         clock = Clock()
         switchboard = make(clock, poll_seconds=0.0)
         await read(switchboard, 0)
-        await switchboard.report("trips", "b", encode(Report(2, (1, 2), "version 3 cannot be fetched")))
-        await switchboard.report("trips", "c", encode(Report(2, (1, 2))))
+        await switchboard.report("trips", "b", encode(LoadedReport(2, (1, 2), "version 3 cannot be fetched")))
+        await switchboard.report("trips", "c", encode(LoadedReport(2, (1, 2))))
         await switchboard.leave("trips", "c")
         assert await switchboard.in_force("trips") == {
             "a": ReplicaReport("a", 0, (), 100.0),
             "b": ReplicaReport("b", 2, (1, 2), 100.0, "version 3 cannot be fetched"),
         }
         clock.now += FORGET_SECONDS
-        await switchboard.report("trips", "b", encode(Report(3, (1,))))
+        await switchboard.report("trips", "b", encode(LoadedReport(3, (1,))))
         clock.now += 0.1
         assert await switchboard.in_force("trips") == {"b": ReplicaReport("b", 3, (1,), 100.0 + FORGET_SECONDS)}
         assert await switchboard.in_force("loans") == {}
@@ -117,7 +117,7 @@ def test_replicas_are_reported_as_they_said_last_until_they_leave_or_fall_silent
 def test_a_replica_hears_how_many_share_its_models_limits_and_a_reader_without_a_report_is_none_of_them() -> None:
     async def scenario() -> None:
         switchboard = make(poll_seconds=0.0)
-        told = await switchboard.read("trips", "a/policies", (CONSENTS,), encode(Place("one", {CONSENTS: 0})))
+        told = await switchboard.read("trips", "a/policies", (CONSENTS,), encode(Position("one", {CONSENTS: 0})))
         assert msgspec.json.decode(told, type=News).replicas == 1
         assert await switchboard.in_force("trips") == {}
         await read(switchboard, 0, "a")
@@ -129,7 +129,7 @@ def test_a_replica_hears_how_many_share_its_models_limits_and_a_reader_without_a
 def test_a_post_is_known_once_its_readers_came_back() -> None:
     async def scenario() -> None:
         switchboard = Switchboard(Topics(lambda: 100.0, 60.0, -1.0, "one"), Clock())  # whoever is away is forgotten
-        place = Place("one", {CONSENTS: 0})
+        place = Position("one", {CONSENTS: 0})
         waiting = asyncio.ensure_future(switchboard.read("trips", "a", (CONSENTS,), encode(place)))
         await asyncio.sleep(0)
         assert await switchboard.post(CONSENTS, "agreed", 0.0)

@@ -8,7 +8,7 @@ import pytest
 
 from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.sync.topic_reader import FRESH_SECONDS, TopicReader
-from windvane.serve_apps.sync.topics import POLICY, News, Place
+from windvane.serve_apps.sync.topics import POLICY, News, Position
 
 
 class Line:
@@ -16,11 +16,11 @@ class Line:
 
     def __init__(self, *answers: News | Exception | None) -> None:
         self.answers = list(answers)
-        self.polls: list[Place] = []
+        self.polls: list[Position] = []
         self.left = False
         self.idle = asyncio.Event()
 
-    async def read(self, topics: tuple[str, ...], place: Place) -> News:
+    async def read(self, topics: tuple[str, ...], place: Position) -> News:
         assert topics == (POLICY,)
         self.polls.append(place)
         if not self.answers:
@@ -55,7 +55,7 @@ class Subscriber:
         self.told += posts
 
 
-HERE = Place("one", {POLICY: 4})
+HERE = Position("one", {POLICY: 4})
 
 
 def follow(
@@ -84,10 +84,10 @@ def follow(
 
 def test_it_goes_by_the_store_first_and_then_by_what_it_is_told() -> None:
     line, subscriber, fresh, _ = follow(
-        News(HERE, {}, (POLICY,)), None, News(Place("one", {POLICY: 6}), {POLICY: ("5", "6")})
+        News(HERE, {}, (POLICY,)), None, News(Position("one", {POLICY: 6}), {POLICY: ("5", "6")})
     )
     assert subscriber.told == ["reload", "reload", "5", "6"]
-    assert line.polls == [Place(), HERE, HERE, Place("one", {POLICY: 6})]
+    assert line.polls == [Position(), HERE, HERE, Position("one", {POLICY: 6})]
     assert line.left
     assert fresh
 
@@ -186,7 +186,7 @@ def test_what_could_not_be_reloaded_is_asked_for_again_and_until_then_it_is_not_
         subscriber.trouble = Unavailable("the store is away")
 
     line, subscriber, fresh, _ = follow(News(HERE, {}, (POLICY,)), News(HERE, {}, (POLICY,)), prepare=trouble)
-    assert line.polls == [Place(), Place(), HERE]
+    assert line.polls == [Position(), Position(), HERE]
     assert subscriber.told == ["reload", "reload"]
     assert fresh
 
@@ -204,7 +204,7 @@ def test_it_is_fresh_for_less_long_than_it_is_waited_for_counted_from_when_it_as
     now = [0.0]
 
     class Slow(Line):
-        async def read(self, topics: tuple[str, ...], place: Place) -> News:
+        async def read(self, topics: tuple[str, ...], place: Position) -> News:
             if self.polls:
                 return await super().read(topics, place)
             now[0] += 1.0  # while it waited for an answer

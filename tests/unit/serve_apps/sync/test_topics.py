@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from windvane.cluster.errors import Conflict
 from windvane.serve_apps.sync import topics
-from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, POLICY, News, Place, Topics
+from windvane.serve_apps.sync.topics import CONSENTS, FORGET_SECONDS, POLICY, News, Position, Topics
 
 BOTH = (POLICY, CONSENTS)
 
@@ -40,13 +40,13 @@ def test_a_new_reader_reloads_everything_and_then_reads_on() -> None:
     async def scenario() -> None:
         board = grown(Clock())
         board.post(POLICY, "first")
-        news = await board.read("r", BOTH, Place())
-        assert news == News(Place("one", {POLICY: 1, CONSENTS: 0}), {}, BOTH)
+        news = await board.read("r", BOTH, Position())
+        assert news == News(Position("one", {POLICY: 1, CONSENTS: 0}), {}, BOTH)
         assert await board.read("r", BOTH, news.place) == News(news.place)
         board.post(CONSENTS, "a")
         board.post(CONSENTS, "b")
         assert await board.read("r", BOTH, news.place) == News(
-            Place("one", {POLICY: 1, CONSENTS: 2}), {CONSENTS: ("a", "b")}
+            Position("one", {POLICY: 1, CONSENTS: 2}), {CONSENTS: ("a", "b")}
         )
 
     run(scenario())
@@ -55,12 +55,12 @@ def test_a_new_reader_reloads_everything_and_then_reads_on() -> None:
 def test_a_reader_that_waits_hears_of_a_post_at_once() -> None:
     async def scenario() -> None:
         board = Topics(Clock(), poll_seconds=60.0, life="one")
-        reading = asyncio.ensure_future(board.read("r", (POLICY,), Place("one", {POLICY: 0})))
+        reading = asyncio.ensure_future(board.read("r", (POLICY,), Position("one", {POLICY: 0})))
         await asyncio.sleep(0)
         board.post(CONSENTS, "of another topic")
         await asyncio.sleep(0)
         board.post(POLICY, "new")
-        assert await reading == News(Place("one", {POLICY: 1}), {POLICY: ("new",)})
+        assert await reading == News(Position("one", {POLICY: 1}), {POLICY: ("new",)})
 
     run(scenario())
 
@@ -72,10 +72,10 @@ def test_a_reader_of_another_life_or_too_far_behind_reloads(monkeypatch: Any) ->
         board = grown(Clock())
         for body in "abc":
             board.post(CONSENTS, body)
-        here = Place("one", {CONSENTS: 3})
-        assert await board.read("r", (CONSENTS,), Place("zero", {CONSENTS: 3})) == News(here, {}, (CONSENTS,))
-        assert await board.read("r", (CONSENTS,), Place("one", {CONSENTS: 0})) == News(here, {}, (CONSENTS,))
-        assert await board.read("r", (CONSENTS,), Place("one", {CONSENTS: 1})) == News(here, {CONSENTS: ("b", "c")})
+        here = Position("one", {CONSENTS: 3})
+        assert await board.read("r", (CONSENTS,), Position("zero", {CONSENTS: 3})) == News(here, {}, (CONSENTS,))
+        assert await board.read("r", (CONSENTS,), Position("one", {CONSENTS: 0})) == News(here, {}, (CONSENTS,))
+        assert await board.read("r", (CONSENTS,), Position("one", {CONSENTS: 1})) == News(here, {CONSENTS: ("b", "c")})
 
     run(scenario())
 
@@ -83,14 +83,14 @@ def test_a_reader_of_another_life_or_too_far_behind_reloads(monkeypatch: Any) ->
 def test_a_post_is_known_once_every_reader_came_back_with_it() -> None:
     async def scenario() -> None:
         board = grown(Clock())
-        await board.read("a", (CONSENTS,), Place("one", {CONSENTS: 0}))
-        await board.read("b", (CONSENTS,), Place("one", {CONSENTS: 0}))
+        await board.read("a", (CONSENTS,), Position("one", {CONSENTS: 0}))
+        await board.read("b", (CONSENTS,), Position("one", {CONSENTS: 0}))
         number = board.post(CONSENTS, "x")
         known = asyncio.ensure_future(board.known(CONSENTS, number, patience_seconds=60.0))
-        await board.read("a", (CONSENTS,), Place("one", {CONSENTS: 1}))
+        await board.read("a", (CONSENTS,), Position("one", {CONSENTS: 1}))
         await asyncio.sleep(0)
         assert not known.done()
-        await board.read("b", (CONSENTS,), Place("one", {CONSENTS: 1}))
+        await board.read("b", (CONSENTS,), Position("one", {CONSENTS: 1}))
         assert await known
 
     run(scenario())
@@ -99,7 +99,7 @@ def test_a_post_is_known_once_every_reader_came_back_with_it() -> None:
 def test_whoever_reads_other_topics_only_is_not_waited_for() -> None:
     async def scenario() -> None:
         board = grown(Clock())
-        await board.read("a", (POLICY,), Place("one", {POLICY: 0}))
+        await board.read("a", (POLICY,), Position("one", {POLICY: 0}))
         assert await board.known(CONSENTS, board.post(CONSENTS, "x"), 0.0)
 
     run(scenario())
@@ -109,8 +109,8 @@ def test_a_reader_that_died_or_left_is_not_waited_for() -> None:
     async def scenario() -> None:
         clock = Clock()
         board = grown(clock)
-        await board.read("dies", (CONSENTS,), Place("one", {CONSENTS: 0}))
-        await board.read("leaves", (CONSENTS,), Place("one", {CONSENTS: 0}))
+        await board.read("dies", (CONSENTS,), Position("one", {CONSENTS: 0}))
+        await board.read("leaves", (CONSENTS,), Position("one", {CONSENTS: 0}))
         number = board.post(CONSENTS, "x")
         board.leave("leaves")
         clock.seconds += FORGET_SECONDS - 0.1
@@ -130,7 +130,7 @@ def test_after_a_restart_nothing_is_known_until_old_readers_must_know_that_they_
         assert not await board.known(CONSENTS, number, 0.0)
         clock.seconds += FORGET_SECONDS
         assert await board.known(CONSENTS, number, 0.0)
-        await board.read("back", (CONSENTS,), Place("one", {CONSENTS: 7}))
+        await board.read("back", (CONSENTS,), Position("one", {CONSENTS: 7}))
         assert not await board.known(CONSENTS, number, 0.0)
 
     run(scenario())
@@ -141,9 +141,9 @@ def test_of_posts_that_replace_each_other_the_newest_is_all_that_is_read() -> No
         board = grown(Clock())
         assert [board.post(POLICY, body, revision) for body, revision in (("a", 3), ("b", 5))] == [1, 2]
         assert board.revision(POLICY) == 5
-        here = Place("one", {POLICY: 2})
-        assert await board.read("behind", (POLICY,), Place("one", {POLICY: 0})) == News(here, {POLICY: ("b",)})
-        assert await board.read("new", (POLICY,), Place()) == News(here, {POLICY: ("b",)}, (POLICY,))
+        here = Position("one", {POLICY: 2})
+        assert await board.read("behind", (POLICY,), Position("one", {POLICY: 0})) == News(here, {POLICY: ("b",)})
+        assert await board.read("new", (POLICY,), Position()) == News(here, {POLICY: ("b",)}, (POLICY,))
         assert await board.read("new", (POLICY,), here) == News(here)
 
     run(scenario())
@@ -173,7 +173,7 @@ def test_whatever_happens_a_reader_ends_up_with_what_is_stored_in_order(steps: l
     async def scenario() -> None:
         clock, store = Clock(), list[str]()
         board = grown(clock, "0")
-        places: dict[str, Place] = {"a": Place(), "b": Place()}
+        places: dict[str, Position] = {"a": Position(), "b": Position()}
         have: dict[str, list[str]] = {"a": [], "b": []}
 
         async def read(name: str) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from windvane.configs.schema import Training
 from windvane.training.engines.sized_engine import SizedEngine
-from windvane.training.fit.engine import Fitted, Search, Work
+from windvane.training.fit.engine import Fitted, SearchResult, Work
 from windvane.training.fit.settings import FitSettings
 from windvane.training.rows.examples import Examples
 
-FOUND = Search(FitSettings(), ())
+FOUND = SearchResult(FitSettings(), ())
 
 
 class Told:
@@ -26,7 +26,7 @@ class Told:
     def free_cpus(self) -> float:
         return self._free
 
-    def search(self, learn: Examples, check: Examples, work: Work) -> Search:
+    def search(self, learn: Examples, check: Examples, work: Work) -> SearchResult:
         self.asked.append("search")
         return FOUND
 

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from windvane.cluster.model_card import Card, Group
+from windvane.cluster.model_card import Card, GroupFigures
 from windvane.configs.schema import ModelSpec
 from windvane.training.evaluate.card import LEAST_ROWS, fill, groups_of, wilson
-from windvane.training.evaluate.evaluate import Ruling, compare
+from windvane.training.evaluate.evaluate import OfflineRuling, compare
 from windvane.training.order import Order
 from windvane.training.rows.examples import Examples
 
@@ -46,7 +46,7 @@ def examples(races: Sequence[str | None], older: Sequence[bool | None], labels: 
     return Examples(table, np.zeros((n, 1), np.float32), np.array(labels), np.arange(n, dtype=np.float64))
 
 
-def groups(held: Examples, scores: Any, spec: ModelSpec | None = None) -> dict[str, Group]:
+def groups(held: Examples, scores: Any, spec: ModelSpec | None = None) -> dict[str, GroupFigures]:
     found = groups_of(spec or spec_of(), held, np.asarray(scores, np.float64))
     return {f"{group.attribute}: {group.value}": group for group in found}
 
@@ -101,7 +101,7 @@ def card_of(spec: ModelSpec) -> Card:
     held = examples(["white"] * 40 + ["black"] * 10, [True] * 50, labels)
     scores = np.linspace(0.9, 0.1, 50)
     comparison = compare(held.labels, scores, None, spec.decision, 50, 7)
-    ruling, now = Ruling("champion", "the first version"), datetime(2026, 1, 1, tzinfo=UTC)
+    ruling, now = OfflineRuling("champion", "the first version"), datetime(2026, 1, 1, tzinfo=UTC)
     return fill(Order("loans", "first"), spec, held, held, scores, comparison, ruling, TAGS, None, now)
 
 

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 
 from tests.worlds import figures
 from windvane.configs.schema import Action, DecisionRule
-from windvane.training.evaluate.evaluate import METRICS, Comparison, Estimate, compare, decision_costs, rule
+from windvane.training.evaluate.evaluate import METRICS, Estimate, OfflineComparison, compare, decision_costs, rule
 
 DECISION = DecisionRule(
     actions=(
@@ -98,7 +98,8 @@ def test_calibration_error_of_a_constant_score_is_its_distance_from_the_base_rat
 def ruled(value: float, low: float, high: float) -> str:
     loss = Estimate(0.5, 0.4, 0.6)
     return rule(
-        Comparison(100, 20, {"log_loss": loss}, {"log_loss": loss}, {"log_loss": Estimate(value, low, high)}), 0.002
+        OfflineComparison(100, 20, {"log_loss": loss}, {"log_loss": loss}, {"log_loss": Estimate(value, low, high)}),
+        0.002,
     ).standing
 
 

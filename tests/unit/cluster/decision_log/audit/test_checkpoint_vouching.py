@@ -12,7 +12,7 @@ from tests.worlds.log.decision_log import Segment, decision
 from tests.worlds.log.tampered import unsynced as unsynced
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
-from windvane.cluster.decision_log.audit.checkpoint import Standing
+from windvane.cluster.decision_log.audit.checkpoint import CheckpointState
 
 
 def test_what_changed_is_named_once_and_policies_with_it(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_what_cannot_be_synced_is_not_signed_until_it_is_sealed(
 
 def test_a_group_that_its_writer_may_take_back_is_signed_when_it_is_followed_or_met_again(tmp_path: Path) -> None:
     """Its sync may just have failed: signed before the writer cut it off, an honest cut looked like tampering."""
-    segment, heads, standing = Segment(tmp_path), ChainHeads(tmp_path), Standing()
+    segment, heads, standing = Segment(tmp_path), ChainHeads(tmp_path), CheckpointState()
 
     def signed() -> list[int]:
         vouched, faults = heads.news(standing)
@@ -171,6 +171,6 @@ def test_a_segment_made_anew_that_grew_since_is_not_vouched_for_by_a_new_process
         [],
         [("changed", True)],
     )
-    seen, _ = ChainHeads(world.root).news(Standing())
+    seen, _ = ChainHeads(world.root).news(CheckpointState())
     world.checkpoints.append(4.0, seen)  # by somebody who has the key
     assert [fault.kind for fault in world.verify().faults] == ["changed"]

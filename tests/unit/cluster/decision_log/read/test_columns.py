@@ -9,20 +9,22 @@ from hypothesis import strategies as st
 
 from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.grounds import Grounds, NoneFound, Reason
-from windvane.cluster.decision_log.read.columns import Rows, rows, table
+from windvane.cluster.decision_log.read.columns import SegmentRows, rows, table
 from windvane.cluster.decision_log.record import Value
-from windvane.cluster.decision_log.write.segment import Column
+from windvane.cluster.decision_log.write.segment import FeatureColumn
 
-WIDE = tuple(Column(f"f{place}", "number") for place in range(20))  # beyond 15 a row's length takes two bytes more
+WIDE = tuple(
+    FeatureColumn(f"f{place}", "number") for place in range(20)
+)  # beyond 15 a row's length takes two bytes more
 FLOATS = st.floats(width=64, allow_nan=False)
 
 
-def read(*features: tuple[Value, ...]) -> Rows:
+def read(*features: tuple[Value, ...]) -> SegmentRows:
     payloads = [msgspec.msgpack.encode(decision(f"d{n}", features=row)) for n, row in enumerate(features)]
     return rows(payloads)["decisions"]
 
 
-def numbers(columns: tuple[Column, ...], *features: tuple[Value, ...]) -> list[list[object]]:
+def numbers(columns: tuple[FeatureColumn, ...], *features: tuple[Value, ...]) -> list[list[object]]:
     found = table("decisions", read(*features), columns)
     return [list(row) for row in zip(*(found[f"x_{column.name}"].to_pylist() for column in columns), strict=True)]
 

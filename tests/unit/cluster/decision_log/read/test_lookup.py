@@ -9,7 +9,7 @@ from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow, sk
 from windvane.cluster.decision_log.grounds import Grounds, Reason
 from windvane.cluster.decision_log.read.lookup import find
 from windvane.cluster.decision_log.read.sealer import Sealer
-from windvane.cluster.decision_log.write.segment import Column
+from windvane.cluster.decision_log.write.segment import FeatureColumn
 from windvane.cluster.errors import NotFound
 
 ID, OTHER = (f"01a202c8-0000-7000-8000-00000000000{n}" for n in (1, 2))
@@ -36,7 +36,7 @@ def test_a_decision_is_found_whole_with_its_features_by_name(root: Path, sealed:
 
 @pytest.mark.parametrize("sealed", [False, True])
 def test_each_file_is_read_by_the_features_of_its_own_time(root: Path, sealed: bool) -> None:
-    earlier = (Column("wind", "number"), *COLUMNS[:1])
+    earlier = (FeatureColumn("wind", "number"), *COLUMNS[:1])
     written(root, decision(ID, features=(3.0, 20.5)), opened_at=1.0, columns=earlier)
     if sealed:
         Sealer(root).seal()

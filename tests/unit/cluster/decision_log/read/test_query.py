@@ -13,7 +13,7 @@ from windvane.cluster.decision_log.read.columns import DATASETS, Dataset
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.record import DENIED
-from windvane.cluster.decision_log.write.segment import Column, live_path, sealed_path
+from windvane.cluster.decision_log.write.segment import FeatureColumn, live_path, sealed_path
 from windvane.cluster.errors import Invalid, TooLarge
 from windvane.configs.schema import Feature
 
@@ -110,7 +110,11 @@ def test_a_segment_half_sealed_is_counted_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sealed", [True, False])
 def test_features_declared_since_are_null_and_dropped_ones_gone(tmp_path: Path, sealed: bool) -> None:
-    written(tmp_path, decision("d1", features=(3, 1.0)), columns=(Column("temp", "integer"), Column("old", "number")))
+    written(
+        tmp_path,
+        decision("d1", features=(3, 1.0)),
+        columns=(FeatureColumn("temp", "integer"), FeatureColumn("old", "number")),
+    )
     if sealed:
         Sealer(tmp_path).seal()
     rows = Query(tmp_path, FEATURES).sql("SELECT * FROM decisions")

@@ -17,7 +17,7 @@ from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.live import RESERVED_BYTES
-from windvane.cluster.decision_log.write.segment import MAGIC, Column, frame, live_names, live_path, sealed_path
+from windvane.cluster.decision_log.write.segment import MAGIC, FeatureColumn, frame, live_names, live_path, sealed_path
 from windvane.cluster.errors import Unavailable
 
 RECORDS: tuple[Record, ...] = (decision("d1"), shadow(["d1"]), decision("d2"), outcome("d1"), outcome("d2", False))
@@ -194,7 +194,7 @@ def test_a_value_of_the_wrong_type_is_null_in_its_column_and_kept_in_the_record(
 
 
 def test_columns_are_those_the_writer_declared(tmp_path: Path) -> None:
-    written(tmp_path, decision("d1", features=(1.5,)), columns=(Column("retired", "number"),))
+    written(tmp_path, decision("d1", features=(1.5,)), columns=(FeatureColumn("retired", "number"),))
     (path,) = Sealer(tmp_path).seal()
     assert pq.read_table(path)["x_retired"].to_pylist() == [1.5]
 

@@ -8,7 +8,7 @@ import pytest
 from tests.worlds.log.decision_log import Segment, decision, skip_syncs
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
-from windvane.cluster.decision_log.audit.checkpoint import Standing
+from windvane.cluster.decision_log.audit.checkpoint import CheckpointState
 from windvane.cluster.decision_log.audit.live_inspection import inspect_live
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Record
@@ -88,7 +88,7 @@ def test_where_no_room_can_be_reserved_the_segment_grows(tmp_path: Path, monkeyp
 
 def test_reserved_room_is_no_damage_no_torn_group_and_no_head(tmp_path: Path) -> None:
     segment, heads = Segment(tmp_path), ChainHeads(tmp_path)
-    standing = Standing()
+    standing = CheckpointState()
     for count, name in enumerate(NAMES):
         segment.write(decision(name), durable=True)
         vouched, faults = heads.news(standing)

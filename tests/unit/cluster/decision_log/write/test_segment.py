@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from windvane.cluster.decision_log.write.segment import (
     MAGIC,
     MAX_PAYLOAD_BYTES,
-    Column,
+    FeatureColumn,
     Header,
     frame,
     preamble,
@@ -16,7 +16,9 @@ from windvane.cluster.decision_log.write.segment import (
 )
 from windvane.cluster.errors import Invalid
 
-HEADER = Header("flight-delay", "replica-1", 1.5, (Column("temp", "number"), Column("carrier", "category")))
+HEADER = Header(
+    "flight-delay", "replica-1", 1.5, (FeatureColumn("temp", "number"), FeatureColumn("carrier", "category"))
+)
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=6)
 
 

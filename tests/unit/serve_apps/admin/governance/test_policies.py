@@ -12,7 +12,7 @@ from windvane.cluster.policies.cedar_policy import taken
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.consent import ConsentRecords
 from windvane.cluster.policies.mandate import mandate_of
-from windvane.cluster.policies.policy import Mandate, Standing
+from windvane.cluster.policies.policy import CallerFacts, Mandate
 from windvane.cluster.policies.policy_library import POLICY_SET, PolicyLibrary
 from windvane.cluster.policies.policy_set import PolicySet
 from windvane.configs.schema import Purpose
@@ -24,12 +24,12 @@ from windvane.serve_apps.sync.topics import CONSENTS, POLICY
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ADMIN, OTHER_ADMIN, OFFICER, OWNER, CLIENT = (
-    Standing(name, frozenset({role}))
+    CallerFacts(name, frozenset({role}))
     for name, role in (
         *(("ann", "admin"), ("bob", "admin"), ("eve", "compliance"), ("jo", "owner"), ("shop", "client")),
     )
 )
-FOR_TRIPS = Standing("front-desk", frozenset({"client"}), frozenset({"trips"}))
+FOR_TRIPS = CallerFacts("front-desk", frozenset({"client"}), frozenset({"trips"}))
 STRICTER = PolicySet({**PACKAGED.files, "more.cedar": rule("forbid (principal, action, resource)", "nothing")})
 MORE = PolicySet(
     {**PACKAGED.files, "more.cedar": rule('permit (principal in Role::"owner", action, resource)', "more")}
@@ -121,14 +121,14 @@ def test_a_set_may_not_let_go_of_the_second_person_by_itself(office: Office) -> 
     """The set in force decides how it may be replaced; who wrote the next one does not approve it by another name."""
     office.policies.publish(LOOSER, "quicker", ADMIN)
     with pytest.raises(Forbidden):
-        office.policies.approve(LOOSER.version, "fine", Standing("ANN", frozenset({"admin"})))
+        office.policies.approve(LOOSER.version, "fine", CallerFacts("ANN", frozenset({"admin"})))
     office.policies.approve(LOOSER.version, "fine", OTHER_ADMIN)
     change = office.policies.publish(MORE, "more", ADMIN)
     assert (change["standing"]["proposal"], office.in_force()) == (None, MORE)
 
 
 @pytest.mark.parametrize("caller", [OFFICER, OWNER, CLIENT])
-def test_only_an_admin_asks_for_a_change(office: Office, caller: Standing) -> None:
+def test_only_an_admin_asks_for_a_change(office: Office, caller: CallerFacts) -> None:
     with pytest.raises(Denied):
         office.policies.publish(STRICTER, "freeze", caller)
     assert office.library.register().proposal is None
@@ -142,7 +142,7 @@ def test_a_broken_set_is_refused_and_what_is_in_force_stays(office: Office) -> N
 
 
 @pytest.mark.parametrize(("caller", "may"), [(ADMIN, True), (OFFICER, True), (OTHER_ADMIN, True), (CLIENT, False)])
-def test_who_asked_may_withdraw_and_so_may_who_could_approve(office: Office, caller: Standing, may: bool) -> None:
+def test_who_asked_may_withdraw_and_so_may_who_could_approve(office: Office, caller: CallerFacts, may: bool) -> None:
     office.policies.publish(STRICTER, "freeze", ADMIN)
     if may:
         assert office.policies.withdraw(STRICTER.version, "no", caller)["standing"]["proposal"] is None
@@ -200,7 +200,7 @@ def test_who_has_to_do_with_one_model_records_consent_to_its_purposes_only(offic
 
 def test_an_operator_records_nobodys_consent(office: Office) -> None:
     with pytest.raises(Denied):
-        office.consents.record("ann-1", {"research": True}, None, Standing("ops", frozenset({"operator"})))
+        office.consents.record("ann-1", {"research": True}, None, CallerFacts("ops", frozenset({"operator"})))
 
 
 # ---- admin actions ----
@@ -211,14 +211,14 @@ def test_an_operator_records_nobodys_consent(office: Office) -> None:
     [
         (OWNER, "deploy", True),
         (OWNER, "promote", True),
-        (Standing("ops", frozenset({"operator"})), "roll_back", True),
-        (Standing("ops", frozenset({"operator"})), "promote", False),
+        (CallerFacts("ops", frozenset({"operator"})), "roll_back", True),
+        (CallerFacts("ops", frozenset({"operator"})), "promote", False),
         (OFFICER, "train", False),
         (CLIENT, "deploy", False),
-        (Standing("jo", frozenset({"owner"}), frozenset({"bus"})), "train", False),
+        (CallerFacts("jo", frozenset({"owner"}), frozenset({"bus"})), "train", False),
     ],
 )
-def test_who_may_do_what_to_a_model(office: Office, caller: Standing, action: str, may: bool) -> None:
+def test_who_may_do_what_to_a_model(office: Office, caller: CallerFacts, action: str, may: bool) -> None:
     if may:
         office.admin_policy.demand(caller, action, "trips")
     else:

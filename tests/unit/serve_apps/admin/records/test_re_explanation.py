@@ -13,7 +13,7 @@ from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry
 from windvane.cluster.decision_log.record import DENIED, DENY, Decision
 from windvane.cluster.decision_log.vault.personal import Protection
-from windvane.cluster.decision_log.write.segment import Column
+from windvane.cluster.decision_log.write.segment import FeatureColumn
 from windvane.cluster.errors import Conflict, Invalid, NotFound
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admin.records.re_explanation import MOST_HELD, ReExplanation, load_as_trained
@@ -22,7 +22,7 @@ from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 SPEC = spec_of(adverse=True, counterfactual=True)
 LATE, FINE = (12.0, 2500.0, 3, True, "EWR"), (12.0, 10.0, 0, False, "EWR")
-COLUMNS = tuple(Column(feature.name, feature.type) for feature in SPEC.features)
+COLUMNS = tuple(FeatureColumn(feature.name, feature.type) for feature in SPEC.features)
 
 
 class Past:
@@ -61,7 +61,7 @@ class Past:
     def explain(self, subject: str) -> Any:
         return self.re_explanation.explain("trips", self.decisions[subject].decision_id)
 
-    def rewrite(self, decision: Decision, columns: tuple[Column, ...] = COLUMNS) -> Any:
+    def rewrite(self, decision: Decision, columns: tuple[FeatureColumn, ...] = COLUMNS) -> Any:
         self._written += 1
         renamed = msgspec.structs.replace(decision, decision_id=f"01a202c8-0000-7000-8000-{self._written:012}")
         written(self.logs / "trips", renamed, opened_at=1.0 + self._written, columns=columns)

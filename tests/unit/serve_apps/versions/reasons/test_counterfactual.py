@@ -7,7 +7,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from tests.worlds.bundles import SPEC, make_rows
-from windvane.cluster.decision_log.grounds import Change, Counterfactual, NoneFound
+from windvane.cluster.decision_log.grounds import Counterfactual, FeatureChange, NoneFound
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.encoding import Encoder, Rows
 from windvane.configs.schema import ModelSpec
@@ -164,7 +164,7 @@ def test_without_a_profile_a_quarter_of_the_declared_range_is_the_spread(forest:
 
 
 def test_a_sentence_keeps_numbers_apart_that_differ_little() -> None:
-    changes = (Change("distance", 42.0, 41.9996), Change("night", True, False))
+    changes = (FeatureChange("distance", 42.0, 41.9996), FeatureChange("night", True, False))
     assert would_have(changes, "keep", SPEC) == (
         "If distance had been 41.9996 km rather than 42 km and night had been no rather than yes, "
         "the action would have been keep."
