@@ -25,7 +25,7 @@ ROUNDS = 3
 
 
 def main() -> None:
-    """Measure, print the tables, write the file; ends with 1 when a server answered wrongly."""
+    """Measure, print the tables, write the file; ends with 1 when a server answered wrongly or a bound was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="floor, fastest peer, Ray hello and Windvane, once")
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, or 1 with --quick")
@@ -86,7 +86,8 @@ def main() -> None:
         judged,
         {f"{requests} x {count}": found for (requests, count), found in steps.items()},
     )
-    sys.stdout.write(f"\nwritten to {results.write(run)}\n")
+    sys.stdout.write(f"\nwritten to {results.write(run)}\n{bounds.verdict(judged)}\n")
+    sys.exit(1 if any(bound.verdict == "MISS" for bound in judged) else 0)
 
 
 def of_all(rounds: Sequence[Mapping[str, Sequence[Figure]]]) -> dict[str, list[Figure]]:

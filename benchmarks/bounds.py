@@ -74,14 +74,17 @@ def _round(found: Medians, plain_rows_per_second: float | None, peer: str | None
     rows = max((each.rows_per_second for each in found.get(BINARY_256, ()) if each.concurrency), default=None)
     share = rows / plain_rows_per_second if rows and plain_rows_per_second else None
     return [
-        Bound("governed decide / Ray hello-world in our mode, c=64", 0.75, False, ratio(found, OURS, HELLO)),
-        Bound(f"governed decide / {named}, c=64", 1.8, False, ratio(found, OURS, peer)),
+        Bound("governed decide / Ray hello-world in our mode, c=64", 1.0, False, ratio(found, OURS, HELLO)),
+        Bound(f"governed decide / {named}, c=64", 2.8, False, ratio(found, OURS, peer)),
+        Bound("governed decide / the floor, c=64", 0.6, False, ratio(found, OURS, FLOOR)),
         Bound("governed decide / Ray's default canary, c=64", 20.0, False, ratio(found, OURS, CANARY)),
-        Bound("governed decide, p50 at c=1, ms", 0.7, True, _of(at(found, OURS, 1), lambda each: each.p50_ms)),
-        Bound("governed decide, p99 at 1,000/s, ms", 10.0, True, _of(at(found, OURS, 0), lambda each: each.p99_ms)),
+        Bound("governed decide / the floor, p50 at c=1", 3.2, True, _times(found, 1, FLOOR, lambda each: each.p50_ms)),
+        Bound(
+            f"governed decide / {named}, p99 at 1,000/s", 1.0, True, _times(found, 0, peer, lambda each: each.p99_ms)
+        ),
         Bound("every decision explained / Ray hello-world, c=64", 0.55, False, ratio(found, EXPLAINED, HELLO)),
         Bound(f"every decision explained / {named}, c=64", 1.4, False, ratio(found, EXPLAINED, peer)),
-        Bound("every decision explained / governed, c=64", 0.75, False, ratio(found, EXPLAINED, OURS)),
+        Bound("every decision explained / governed, c=64", 0.8, False, ratio(found, EXPLAINED, OURS)),
         Bound(
             "personal fields encrypted, purpose judged / Ray hello-world, c=64",
             0.65,
@@ -93,5 +96,19 @@ def _round(found: Medians, plain_rows_per_second: float | None, peer: str | None
     ]
 
 
-def _of(figure: Figure | None, read: Callable[[Figure], float]) -> float | None:
-    return read(figure) if figure else None
+def _times(found: Medians, concurrency: int, anchor: str | None, read: Callable[[Figure], float]) -> float | None:
+    """Ours over the anchor's, in the same round."""
+    ours, theirs = at(found, OURS, concurrency), at(found, anchor, concurrency) if anchor else None
+    return read(ours) / read(theirs) if ours and theirs else None
+
+
+def verdict(judged: Sequence[Bound]) -> str:
+    """The last line of a run: how many of the bounds that were measured held.
+
+    >>> verdict([Bound("a", 1.0, False, 1.1), Bound("b", 1.0, True, 1.1), Bound("c", 1.0, True, None)])
+    'MISSED: 1 of 2 bounds held, 1 not measured'
+    """
+    told = [bound.verdict for bound in judged]
+    held, missed, open_ = (told.count(each) for each in ("PASS", "MISS", "not measured"))
+    unmeasured = f", {open_} not measured" if open_ else ""
+    return f"{'MISSED' if missed else 'PASSED'}: {held} of {held + missed} bounds held{unmeasured}"
