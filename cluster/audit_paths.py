@@ -54,7 +54,7 @@ class AuditPaths:
         return Trail(self.logs, name, signed_until=self.signed_until)
 
     def signed_until(self) -> float:
-        """When the last checkpoint was made, Unix seconds."""
+        """Time of the last checkpoint, Unix seconds."""
         return last_signed(self.checkpoints_file)
 
     def _former(self) -> list[Ed25519PublicKey]:

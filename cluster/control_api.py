@@ -53,17 +53,17 @@ class ControlApi:
         return found
 
     def card(self, model: str, version: int) -> dict[str, Any]:
-        """What people should know of a version, in Markdown."""
+        """Model card of a version, in Markdown."""
         return self._object("GET", f"{_api(model)}/versions/{version}/card")
 
     def events(self, model: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-        """What happened to the model, oldest first."""
+        """Events of the model, oldest first."""
         path = f"{_api(model)}/events?after={after}&limit={limit}"
         found: list[dict[str, Any]] = self._object("GET", path)["events"]
         return found
 
     def explain(self, model: str, decision_id: str) -> dict[str, Any]:
-        """Why a recorded decision is what it is, from the log and the registered version."""
+        """Explanation of a recorded decision, from the log and the registered version."""
         return self._object("GET", f"{_api(model)}/decisions/{quote(decision_id, safe='')}/explanation")
 
     def retrain(self, model: str, reason: str) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class ControlApi:
         return self._object("PUT", f"{_api(model)}/pins", {"versions": versions})
 
     def lineage(self, decision_id: str) -> dict[str, Any]:
-        """Where a decision came from."""
+        """Lineage of a decision."""
         return self._object("GET", f"/api/decisions/{quote(decision_id, safe='')}/lineage")
 
     def export_subject(self, subject: str, reason: str) -> dict[str, Any]:

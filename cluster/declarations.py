@@ -64,7 +64,7 @@ def deployed_models(store: Store) -> list[tuple[str, str]]:
 
 
 def spec_digest(body: bytes) -> str:
-    """What tells one declaration from another.
+    """Digest that tells declarations apart.
 
     >>> spec_digest(b"{}")
     '44136fa355b3678a'

@@ -35,7 +35,7 @@ class Jobs(Protocol):
         """Start the job and return its id; a known id is not started again."""
 
     def status(self, job_id: str) -> JobStatus:
-        """How it stands; state `unknown` when nobody remembers it."""
+        """Status of a job, `unknown` when nobody remembers it."""
 
     def stop(self, job_id: str) -> None:
         """End it; ending an ended job does nothing."""

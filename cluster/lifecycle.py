@@ -65,7 +65,7 @@ def demand(checks: Sequence[Check]) -> None:
 
 
 def _begin(settings: Settings, progress: Progress) -> None:
-    """What a new home begins with: a key for its owner, a policy set, and that no tool takes it along."""
+    """Gives a new home a key for its owner, a policy set, and ignore files so no tool takes it along."""
     for name in (".gitignore", ".rayignore"):  # keys and logs are neither to commit nor to upload with a job
         ignored = Path(settings.home) / name
         if not ignored.exists():

@@ -200,7 +200,7 @@ def _plain(model: str) -> str:
 
 
 def _tags_of(registration: Registration) -> dict[str, str]:
-    """What a version carries beside MLflow's own fields; absent where there is none."""
+    """Tags that a version carries beside MLflow's own fields; absent where there is none."""
     tags = {
         "standing": registration.standing,
         "reason": registration.reason,

@@ -29,7 +29,7 @@ def store_lock(url: str, name: str, patience_seconds: float = PATIENCE_SECONDS) 
 
 
 def _file_of(url: str, name: str) -> Path | None:
-    """Where an SQLite store's lock lies, None for a store on a server.
+    """Path of an SQLite store's lock, None for a store on a server.
 
     >>> _file_of("sqlite:////srv/windvane.db", "deploy")
     PosixPath('/srv/windvane.db.deploy.lock')

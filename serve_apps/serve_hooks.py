@@ -1,4 +1,4 @@
-"""What is used of Ray Serve beyond what it promises: each with its line, and looked up before an application is built.
+"""Uses of Ray Serve beyond what it promises: each with its line, and looked up before an application is built.
 
 A replica that Serve has started otherwise does not become ready (`endpoints/ingress.py`, `demand_in_front`). What the
 cluster's start uses of Ray stands in `cluster/runtime/ray_source.py`; docs/upgrading-ray.md has the order of work.

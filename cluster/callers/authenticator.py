@@ -55,7 +55,7 @@ class Authenticator:
         return True
 
     def authenticate(self, authorization: bytes | None, api_key: bytes | None = None) -> Caller:
-        """Who calls, by the values of these two headers.
+        """Caller by the values of these two headers.
 
         Raises Unauthorized, or Unavailable when a token's issuer cannot be asked for its keys. A credential that is not
         good is refused where access is open, too: its sender relies on being somebody.
@@ -100,7 +100,7 @@ class Authenticator:
         return f"token:{caller.name}", self._tokens.limit
 
     def _verify(self, tokens: TokenVerifier, token: bytes, digest: bytes, now: float) -> Caller:
-        """Who the token is of; a signature costs a hundred times a look-up, so a good token is remembered."""
+        """Owner of the token; a signature costs a hundred times a look-up, so a good token is remembered."""
         if self._generation != tokens.generation:  # the key it was signed with may have been taken back
             self._verified.clear()
             self._generation = tokens.generation

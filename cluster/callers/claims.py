@@ -13,7 +13,7 @@ EVERY_MODEL = "*"
 
 
 def caller_of(claims: Mapping[str, Any], where: Claims, roles: Mapping[str, Role]) -> Caller:
-    """Who calls; a role that means nothing here is left out, so that a caller may be left with none.
+    """Caller of the claims; a role that means nothing here is left out, so that none may be left.
 
     >>> caller_of({"sub": "ann", "roles": ["ml"], "m": "churn fraud"}, Claims(models="m"), {"ml": "client"}).roles
     frozenset({'client'})

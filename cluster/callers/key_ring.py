@@ -50,7 +50,7 @@ class KeyRing:
         return len(self._held)
 
     def find(self, digest: bytes, now: float) -> Caller | None:
-        """Who shows the key of this digest; None when no such key is held, Unauthorized when its time is over."""
+        """Owner of the key of this digest; None when no such key is held, Unauthorized when its time is over."""
         held = self._held.get(digest)
         if held is None:
             return None
@@ -60,7 +60,7 @@ class KeyRing:
         return held.caller
 
     def limit_of(self, key_id: str) -> Limit | None:
-        """How fast that key may ask; None without a limit."""
+        """Rate limit of that key; None without one."""
         return self._limits.get(key_id)
 
 

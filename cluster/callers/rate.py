@@ -17,12 +17,12 @@ class Limit:
     burst: int  # >= 1
 
     def share(self, replicas: int) -> "Limit":
-        """What one of several replicas lets through, each seeing an equal part of the requests."""
+        """Limit of one of several replicas, each seeing an equal part of the requests."""
         return self if replicas < 2 else Limit(self.per_second / replicas, max(1, round(self.burst / replicas)))
 
 
 def take(limit: Limit, full_at: float, now: float) -> tuple[float, float]:
-    """When the bucket is full again once one is taken, and the seconds to wait first: 0 when it is taken now.
+    """Takes a token if it can; returns when the bucket is full again, and seconds to wait: 0 when it is taken.
 
     `full_at` is a time on the clock of `now`, in seconds; a bucket never used is full at any moment before. With the
     time a token takes to run in as its unit this is the virtual scheduling algorithm of ITU-T I.371 (GCRA).

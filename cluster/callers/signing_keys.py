@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class SigningKeys(Generic[T]):
-    """What `parse` makes of what `read` reads, both blocking and run in a thread; the rest lives on one event loop."""
+    """Keys by `parse` from what `read` reads, both blocking and run in a thread; the rest lives on one event loop."""
 
     def __init__(
         self,

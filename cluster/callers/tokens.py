@@ -36,7 +36,7 @@ class TokenVerifier(Protocol):
         """Look no more."""
 
     def verify(self, token: bytes, now: float) -> Verified:
-        """Who the token is of; `now` in Unix seconds.
+        """Verifies the token; `now` in Unix seconds.
 
         Raises Unauthorized, UnknownSigningKey, or Unavailable when the issuer's keys are not known at all.
         """

@@ -8,7 +8,7 @@ from windvane.cluster.errors import NotFound
 
 @click.group()
 def model() -> None:
-    """What is known of a model."""
+    """Read what is known of a model."""
 
 
 @model.command()

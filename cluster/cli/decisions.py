@@ -80,7 +80,7 @@ def decisions(model: str, sql: str | None, limit: int | None, as_json: bool, out
 @click.argument("decision_id")
 @click.option("--json", "as_json", is_flag=True, help="Print the document itself.")
 def lineage(decision_id: str, as_json: bool) -> None:
-    """Where a decision came from: version, run, data, code, policy, and the findings that caused the version."""
+    """Show where a decision came from: version, run, data, code, policy, and the findings that caused the version."""
     found = api().lineage(decision_id)
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -66,7 +66,7 @@ def event_line(event: Event) -> str:
 
 
 def _topic(event: Event) -> tuple[object, ...]:
-    """What an event says: of which kind a finding or an assessment is, else all of its words."""
+    """Topic of an event: the kind of a finding or an assessment, else all of its words."""
     if event["kind"] in REPEATING:
         notice = str((event.get("facts") or {}).get("notice", ""))  # ends in drift, performance, loses …
         return event["kind"], event.get("version"), notice.rpartition(":")[2]

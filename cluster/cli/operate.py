@@ -181,7 +181,7 @@ def status(watch: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line, nothing folded.")
 @click.option("--all", "unfolded", is_flag=True, help="A line for every event, also for what says the same again.")
 def events(model: str, follow: bool, as_json: bool, unfolded: bool) -> None:
-    """What happened to MODEL, and why; what says the same again is one line with how often."""
+    """Show what happened to MODEL, and why; what says the same again is one line with how often."""
     from windvane.cluster.cli.event_list import EventList, event_line
 
     control = api()
@@ -220,5 +220,5 @@ def demo(context: click.Context) -> None:
 )
 @click.pass_context
 def backtest(context: click.Context) -> None:
-    """What the loop would have done on MODEL's history (`windvane backtest --help`)."""
+    """Show what the loop would have done on MODEL's history (`windvane backtest --help`)."""
     sys.exit(run_module("windvane.backtest", *context.args))

@@ -105,7 +105,7 @@ def _model_panel(model: dict[str, Any], events: int, guardrails: bool) -> Panel:
 
 
 def causes_line(causes: Sequence[dict[str, Any]]) -> str:
-    """What requests were refused or warned for, most frequent first.
+    """Causes of refusals and warnings, most frequent first.
 
     >>> causes_line([{"field": "n", "reason": "range", "count": 300}, {"field": "", "reason": "too_fast", "count": 2}])
     'n range 300 · request too fast 2'

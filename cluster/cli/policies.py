@@ -106,7 +106,7 @@ def withdraw(version: str, reason: str) -> None:
 
 @policy.command()
 def status() -> None:
-    """Which set is in force, who asked and who approved, and which one waits."""
+    """Show which set is in force, who asked and who approved, and which one waits."""
     standing = api().policies()
     for live in [*standing["before"], *([standing["live"]] if standing["live"] else [])]:
         who = f"asked for by {live['requested_by']}, approved by {live['approved_by'] or 'nobody'}"

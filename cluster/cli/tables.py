@@ -44,7 +44,7 @@ def shown(value: object) -> str:
 
 
 def decision(row: dict[str, Any]) -> list[object]:
-    """What of a row of the log's view `asked` fits 80 columns: when (UTC), id, version, score, action."""
+    """Row of the log's view `asked` in 80 columns: when (UTC), id, version, score, action."""
     at = datetime.fromtimestamp(row["recorded_at"], UTC)
     denied = row.get("verdict") == "deny"
     version = f"v{row['version']}" if row["version"] else None

@@ -19,7 +19,7 @@ class Waits:
         self._told: set[str] = set()
 
     def now(self) -> tuple[str, ...]:
-        """Who waits for what; nothing where control does not say, for then something else is told."""
+        """Waits as sentences; nothing where control does not say, for then something else is told."""
         if self._clock() - self._asked >= PERIOD_SECONDS:
             self._asked = self._clock()
             try:

@@ -20,7 +20,7 @@ LARGEST = 1_000_000  # bytes of the file, beyond which it begins anew beside one
 
 
 def sentence(error: BaseException, home: Path | None = None) -> str:
-    """What to tell a person; the traceback is in `errors.log` of Windvane's home unless the sentence says it all."""
+    """Sentence for a person; the traceback is in `errors.log` of Windvane's home unless the sentence says it all."""
     if isinstance(error, _OURS):
         keep_cause(error, home)
         return error.line if isinstance(error, WindvaneError) else str(error)

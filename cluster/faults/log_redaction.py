@@ -35,7 +35,7 @@ def frames(error: BaseException) -> Iterator[str]:
 
 
 def brief(error: BaseException) -> str:
-    """What may be said of an error in one line: a sentence of ours, else what kind it is and where it was raised."""
+    """One line on an error that may be told: a sentence of ours, else its kind and where it was raised."""
     if _is_ours(error):
         return str(error)
     words = isinstance(error, OSError) and error.strerror

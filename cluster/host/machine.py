@@ -120,7 +120,7 @@ def _can_bind(host: str) -> bool:
 
 
 def _mounted(path: Path) -> Any:
-    """What psutil says of the file system on which the path lies; None where it knows of none."""
+    """Partition by psutil on which the path lies; None where it knows of none."""
     held = [each for each in psutil.disk_partitions(all=True) if path.resolve().is_relative_to(each.mountpoint)]
     return max(held, key=lambda each: len(each.mountpoint), default=None)
 

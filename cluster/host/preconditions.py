@@ -167,7 +167,7 @@ def _ports(settings: Settings, machine: Machine, running: bool) -> Iterator[Chec
 
 
 def _trouble(port: Port, settings: Settings, machine: Machine, running: bool) -> str:
-    """Why the port cannot be had, and what to do; empty where it can."""
+    """Reason why the port cannot be had, and what to do; empty where it can."""
     base = {"WINDVANE_PORT": settings.port, "WINDVANE_GRPC_PORT": settings.grpc_port}.get(port.setting, port.number)
     derived = f", which is {port.setting} + {port.number - base}" if port.number != base else ""
     named = f"Port {port.number} ({port.use}{derived})"

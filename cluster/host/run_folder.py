@@ -67,7 +67,7 @@ def run_folder(home: Path) -> Path:
 
 
 def too_long(home: Path) -> str:
-    """What there is to do where no path suits."""
+    """Advice where no path suits."""
     folders = " or ".join(map(str, dict.fromkeys(temporary())))
     return (
         f"Sockets can lie neither in {home}/run nor behind a link in {folders}: "

@@ -12,7 +12,7 @@ _LOCK = ".lock"
 
 
 def scratch_root(home: Path) -> Path:
-    """Where jobs of that home put the files that are theirs alone."""
+    """Folder of that home for files that are one job's alone."""
     return home / "scratch"
 
 

@@ -20,7 +20,7 @@ def ensure_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_he
 
 
 def read_secret(path: Path) -> str | None:
-    """What the file says; None when there is no file, Forbidden when it is somebody else's."""
+    """Secret in the file; None when there is no file, Forbidden when it is somebody else's."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:

@@ -48,7 +48,7 @@ class Gate:
     rejection: ApprovalAnswer | None = None
 
     def waits_for(self, change: ChangeToApprove) -> str | None:
-        """Why it is closed to that change, in words; None when it is open."""
+        """Reason why it is closed to that change, in words; None when it is open."""
         given = self.approval
         if self.rejection is not None:
             return f"was rejected by {self.rejection.by}: {self.rejection.reason}"

@@ -61,7 +61,7 @@ def question(principal: Uid, action: str, resource: Uid, context: Mapping[str, V
 
 
 def misfits(schema: cedarpy.Schema) -> Iterator[str]:
-    """What the schema would refuse of the requests that Windvane makes, one sentence each."""
+    """Errors by the schema in the requests that Windvane makes, one sentence each."""
     nothing = cedarpy.PolicySet.from_str("")  # without a rule, every error is the schema's
     for request in _samples():
         uids = caller_uid(request.caller), resource_uid(request.mandate)

@@ -90,7 +90,7 @@ class CedarPolicy:
         self._kept = 0
 
     def weigh(self, request: Request) -> tuple[Weighed, ...]:
-        """What each rule by itself makes of the request; ValueError or TypeError when nothing can be made of it."""
+        """Evaluates each rule by itself on the request; ValueError or TypeError when nothing can be made of it."""
         pair = self._meet(request)
         alone = {id: cedarpy.PolicySet.from_str(text) for id, text in self._compiled.texts.items()}
         asked = ((rule, self._ask(request, pair, alone[rule.id]).diagnostics) for rule in self.rules)

@@ -100,7 +100,7 @@ def _single(statement: str) -> Template:
 
 
 def _rule(template: Template, file: str, line: int, problems: list[Problem]) -> Rule:
-    """What a policy says of itself; what it should say and does not is a problem."""
+    """Rule by a policy's annotations; one that is missing or wrong is a problem."""
     said, place = template.annotations, f"{file}:{line}"
     needed = ["id", "owner", "review_by", *(["reason"] if template.effect == "forbid" else [])]
     for name in needed:

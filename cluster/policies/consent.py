@@ -60,7 +60,7 @@ class ConsentRecords:
         self._hash_of = hash_of
 
     def of(self, subject: str) -> Consent:
-        """What the subject said; nothing where nobody ever asked."""
+        """Consent of the subject, empty where nobody ever asked."""
         return self._shelf.load(self._hash_of(subject))[0] or Consent()
 
     def record(self, subject: str, purposes: Mapping[str, bool], by: str, now: datetime) -> ConsentChange:

@@ -37,7 +37,7 @@ class Recorded:
     mandate: str  # digest
 
     def requests(self, mandate: Mandate) -> tuple[Request, ...]:
-        """What was asked of the policies, with the mandate of that digest."""
+        """Requests to the policies, with the mandate of that digest."""
         before = Request(self.caller, DECIDE, mandate, decide_context(self.purpose, self.consent))
         if self.score is None:
             return (before,)
@@ -53,7 +53,7 @@ class Retrial:
 
     @property
     def outcome(self) -> str:
-        """What the set says of all of it: a denial before the model ends it."""
+        """Overall outcome by the set: a denial before the model ends it."""
         return next((each.now.outcome for each in self.replays if not each.now.allowed), "allow")
 
     @property

@@ -34,7 +34,7 @@ def encode_mandate(mandate: Mandate) -> bytes:
 
 
 def digest_of(mandate: Mandate) -> str:
-    """What a record names it by.
+    """Digest by which records name it.
 
     >>> digest_of(Mandate("credit")) == digest_of(Mandate("credit", manual=frozenset()))
     True

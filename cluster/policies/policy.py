@@ -31,11 +31,11 @@ class Principal(Protocol):
 
     @property
     def name(self) -> str:
-        """Who it is."""
+        """Its name."""
 
     @property
     def roles(self) -> frozenset[str]:
-        """What it is, of client, owner, operator, compliance, admin."""
+        """Its roles, of client, owner, operator, compliance, admin."""
 
     @property
     def models(self) -> frozenset[str] | None:
@@ -105,7 +105,7 @@ class PolicyDecision:
 
     @property
     def category(self) -> str:
-        """What a denial is counted under: the first policy that determined it, or why none did; of no person's making.
+        """Category of a counted denial: the first policy that determined it, or why none did; of no person's making.
 
         >>> Closed("no set").judge(Request(None, "decide")).category
         'not evaluated'
@@ -141,7 +141,7 @@ class Closed:
 
 
 def decide_context(purpose: str, consent: bool | None) -> dict[str, Value]:
-    """What `decide` is judged by; `consent` is None when the subject never said, and then policies see none.
+    """Context of `decide`; `consent` is None when the subject never said, and then policies see none.
 
     >>> decide_context("credit", None)
     {'purpose': 'credit'}
@@ -150,7 +150,7 @@ def decide_context(purpose: str, consent: bool | None) -> dict[str, Value]:
 
 
 def act_context(purpose: str, action: str, risk: float) -> dict[str, Value]:
-    """What `act` is judged by; `risk` as `ppm` has it.
+    """Context of `act`; `risk` as `ppm` has it.
 
     >>> act_context("credit", "decline", 0.25)
     {'purpose': 'credit', 'action': 'decline', 'risk_ppm': 250000}
@@ -168,7 +168,7 @@ def ppm(risk: float) -> int:
 
 
 def approve_context(requester: str) -> dict[str, Value]:
-    """What `approve` is judged by: who asked for the change."""
+    """Context of `approve`: who asked for the change."""
     return {"requester": requester}
 
 

@@ -39,7 +39,7 @@ class PolicyLibrary:
         self._registers = Shelf(store, POLICY_REGISTER, Register)
 
     def register(self) -> Register:
-        """What is in force and what waits."""
+        """The sets in force and waiting."""
         return self._registers.load(REGISTER)[0] or Register()
 
     def written(self, version: str) -> PolicySet:
@@ -53,12 +53,12 @@ class PolicyLibrary:
         return written
 
     def in_force(self) -> PolicyInForce | None:
-        """What is in force; None before the first set. Raises as `written` does when it is lost or was changed."""
+        """The set in force; None before the first one. Raises as `written` does when it is lost or was changed."""
         live = self.register().live
         return None if live is None else PolicyInForce(live.number, self.written(live.version))
 
     def hashes(self) -> Mapping[str, str]:
-        """Which set is in force and which one waits, for whoever signs what holds now."""
+        """Hashes of the sets in force and waiting, for whoever signs what holds now."""
         register = self.register()
         known: dict[str, LivePolicySet | PolicyProposal | None] = {
             "in_force": register.live,

@@ -56,7 +56,7 @@ class Rule:
 
     @property
     def place(self) -> str:
-        """Where it is written, as editors take it."""
+        """File and line, as editors take them."""
         return f"{self.file}:{self.line}"
 
 

@@ -39,7 +39,7 @@ def demand_dashboard(settings: Settings) -> str:
 
 
 def url(settings: Settings) -> str:
-    """Where HTTP clients reach decisions and the control API."""
+    """URL of decisions and the control API for HTTP clients."""
     return f"http://{_reachable(settings)}:{settings.port}"
 
 
@@ -56,7 +56,7 @@ def place(settings: Settings, dashboard: str, started: bool) -> Addresses:
 
 
 def no_proxy(variables: Mapping[str, str]) -> dict[str, str]:
-    """What keeps requests to this machine from a proxy, where one is set; both spellings are in use.
+    """Variables to keep requests to this machine off a proxy, if one is set; both spellings are in use.
 
     >>> no_proxy({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "example.org"})["no_proxy"]
     'example.org,127.0.0.1,localhost'

@@ -62,7 +62,7 @@ backend windvane_grpc_nobody
 
 
 def rays_port(settings: Settings) -> int:
-    """Where Ray Serve's own gRPC frontend listens: on our port when we attach to a cluster, else out of the way."""
+    """Port of Ray Serve's own gRPC frontend: ours when we attach to a cluster, else out of the way."""
     return settings.grpc_port if settings.ray_address else settings.grpc_port + RAYS_GRPC
 
 

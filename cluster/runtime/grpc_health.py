@@ -29,7 +29,7 @@ class Status:
 
 
 def service_of(request: bytes) -> str | None:
-    """What a `HealthCheckRequest` asks about, empty for the server as a whole; None when it cannot be read.
+    """Service of a `HealthCheckRequest`, empty for the server as a whole; None when it cannot be read.
 
     >>> service_of(b""), service_of(b"\\x0a\\x02ab"), service_of(b"\\x0a\\x09ab")
     ('', 'ab', None)
@@ -45,7 +45,7 @@ def service_of(request: bytes) -> str | None:
 
 
 def add_health_servicer_to_server(servicer: Any, server: Any) -> None:
-    """What generated code has for a service: its methods, each with how its messages are read and written."""
+    """Adds the methods as generated code does, each with how its messages are read and written."""
     import grpc  # the command line names this function and never calls it
 
     check = grpc.unary_unary_rpc_method_handler(

@@ -85,7 +85,7 @@ def end_leftovers(home: Path) -> int:
 
 
 def environment(settings: Settings, run: Path) -> dict[str, str]:
-    """What the head's processes, and all that Ray starts from them, read."""
+    """Environment of the head's processes and all that Ray starts from them."""
     here = str(Path(sys.executable).parent)
     inherited = dict(os.environ)
     inherited.setdefault("HOME", settings.home)  # a user without a name may have none, and libraries ask for it

@@ -43,7 +43,7 @@ class RayJobs:
         return request.job_id
 
     def status(self, job_id: str) -> JobStatus:
-        """How it stands; `unknown` when this cluster has never seen the id."""
+        """Status of a job, `unknown` when this cluster never saw the id."""
         reply = self._dashboard.ask("GET", f"/api/jobs/{job_id}")
         if reply.status_code == 404:
             return JobStatus(job_id, "unknown")
@@ -57,7 +57,7 @@ class RayJobs:
             self._dashboard.document(reply)
 
     def logs(self, job_id: str) -> str:
-        """What the job printed so far; empty before it started."""
+        """Output of the job so far; empty before it started."""
         reply = self._dashboard.ask("GET", f"/api/jobs/{job_id}/logs")
         return "" if reply.status_code == 404 else str(self._dashboard.document(reply).get("logs") or "")
 

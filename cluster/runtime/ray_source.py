@@ -101,7 +101,7 @@ def changed(what: str) -> Unavailable:
 
 
 def folder() -> Path:
-    """Where the package `ray` is installed; raises Unavailable when it is not."""
+    """Folder of package `ray`; raises Unavailable when it is not installed."""
     found = find_spec("ray")
     if found is None or found.origin is None:
         raise Unavailable("Ray is not installed: install Windvane into an environment of its own.")
@@ -118,7 +118,7 @@ def demand(uses: Iterable[Use], root: Path) -> None:
 
 
 def trouble() -> str:
-    """What a start lacks of the installed Ray, a line each; empty where nothing is missing."""
+    """Uses that the installed Ray lacks, a line each; empty where nothing is missing."""
     try:
         demand(USES, folder())
     except Unavailable as error:

@@ -157,7 +157,7 @@ class ServeApplications:
 
 
 def _message(application: Mapping[str, Any]) -> str:
-    """What Serve says of an application and of its deployments: often only the latter say why."""
+    """Messages of Serve on an application and its deployments: often only the latter say why."""
     deployments = application.get("deployments") or {}
     said = [application.get("message"), *(each.get("message") for each in deployments.values())]
     return "\n".join(dict.fromkeys(str(each) for each in said if each))

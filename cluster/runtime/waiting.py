@@ -86,7 +86,7 @@ def groups_to_come(groups: Iterable[Mapping[str, Any]]) -> list[Demand]:
 def waits(
     demands: Sequence[Demand], free: float, total: float, held: float, known: Sequence[Wait], now: datetime
 ) -> tuple[Wait, ...]:
-    """What cannot start now; each keeps the moment since when `known` has it waiting.
+    """Demands that cannot start now; each keeps the moment since when `known` has it waiting.
 
     Of the `total` CPUs those that are neither free nor `held` by what runs belong to what is starting already.
     """
@@ -104,7 +104,7 @@ def waits(
 
 
 def short_of_memory(free_bytes: int, model_bytes: int) -> str:
-    """What to say where the next model finds no memory; empty where it does.
+    """Sentence where the next model finds no memory; empty where it does.
 
     >>> short_of_memory(300_000_000, 600_000_000)
     '0.3 GB of memory are free, and a model takes 0.6 GB: take one out of service with `windvane undeploy MODEL`'

@@ -179,7 +179,7 @@ class Decide:
     def _warnings(
         self, questions: Sequence[Question], many: bool, instances: Sequence[int] | None = None
     ) -> Mapping[int, Problems]:
-        """What is not usual, by place among the questions; `instances` are their places among what was sent."""
+        """Warnings by place among the questions; `instances` are their places among what was sent."""
         found: dict[int, Problems] = {}
         for place, question in enumerate(questions):
             instance = place if instances is None else instances[place]

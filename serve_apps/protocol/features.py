@@ -91,7 +91,7 @@ class Features:
         return tuple(row), found
 
     def warnings(self, row: Sequence[Value], at: str) -> Iterator[Problem]:
-        """What is not usual about a row of this model whose object of features stands at `at`."""
+        """Warnings about a row of this model whose object of features stands at `at`."""
         for feature, usual, value in zip(self.features, self._usual, row, strict=True):
             if value is None or (value in usual if isinstance(usual, frozenset) else usual[0] <= value <= usual[1]):  # type: ignore[operator]  # a range is of numbers
                 continue

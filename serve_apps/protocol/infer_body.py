@@ -254,7 +254,7 @@ def _refuse_repeated_keys(head: bytes, sent: SentRequest) -> None:
 
 
 def _members(value: object) -> int:
-    """How many colons the JSON of a value has when no key is repeated and no text is escaped."""
+    """Number of colons in the JSON of a value when no key is repeated and no text is escaped."""
     match value:
         case str():
             return value.count(":")

@@ -182,7 +182,7 @@ def _written(grounds: Grounds | None) -> str:
 
 
 def _purpose(parameters: Mapping[str, Any]) -> str:
-    """What all rows are decided for; empty when the request does not say."""
+    """Purpose of all rows; empty when the request does not say."""
     if parameters.get(PURPOSE) is None:
         return ""
     complaint = complain_text(parameters[PURPOSE], LONGEST_PURPOSE, 1)

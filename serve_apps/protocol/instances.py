@@ -156,7 +156,7 @@ def moment(value: Value) -> float:
 
 
 def _beside(tree: Mapping[str, Tree]) -> Iterator[Problem]:
-    """What stands beside `instances` and is not null."""
+    """Problems of members beside `instances`, unknown or not null."""
     for name, value in tree.items():
         if name != MANY and (value is not None or name not in FIELDS):
             sentence = "must not stand beside `instances`; give it in each instance"

@@ -149,7 +149,7 @@ def _outcome(tree: Tree, at: str, now: float, caller: str) -> Outcome | Problems
 
 
 def _beside(tree: Mapping[str, Tree]) -> Iterator[Problem]:
-    """What stands beside `outcomes` and is not null."""
+    """Problems of members beside `outcomes`, unknown or not null."""
     for name, value in tree.items():
         if name != MANY and (value is not None or name not in FIELDS):
             sentence = "must not stand beside `outcomes`; give it in each of them"

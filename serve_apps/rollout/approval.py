@@ -32,7 +32,7 @@ def required(rollout: Rollout) -> bool:
 
 
 def waits(rollout: Rollout) -> str | None:
-    """Why it may not leave the shadow, whatever was measured; None when it may, or is past it."""
+    """Reason why it may not leave the shadow, whatever was measured; None when it may, or is past it."""
     if rollout.phase != "shadow" or not required(rollout):
         return None
     return rollout.gate.waits_for(change_of(rollout))

@@ -178,7 +178,7 @@ class RolloutController:
         return self._change(model, now, undone)
 
     def _way_back(self, rollout: Rollout) -> str:
-        """How the champion before the current one comes back, where a later rollout stands in the way of `undo`."""
+        """Way back to the champion before the current one, where a later rollout stands in the way of `undo`."""
         promoted = self._effects.promoted(rollout.model, rollout.champion)
         if rollout.phase == "done" or rollout.undone or promoted is None:
             return ""

@@ -201,7 +201,7 @@ class Effects:
 
 
 def _standing(rollout: Rollout) -> Standing:
-    """How a candidate stands whose rollout went back: what a person refused, what is worse, and what is only open."""
+    """Standing of a candidate whose rollout went back: refused by a person, worse, or only open."""
     if rollout.gate.rejection is not None:
         return "rejected"
     standings: dict[Phase, Standing] = {"aborted": "aborted", "unproven": "unproven", "superseded": "superseded"}

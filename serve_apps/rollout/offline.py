@@ -32,7 +32,7 @@ class Offline:
 
     @property
     def at_worst(self) -> float:
-        """How far above it the truth may lie."""
+        """Upper bound of the true difference."""
         return self.mean + SURE * self.error
 
 

@@ -33,7 +33,7 @@ class Verdict:
         return tuple(guardrail for guardrail in self.guardrails if guardrail.outcome == self.outcome != "PASS")
 
     def reason(self) -> tuple[str, ...]:
-        """What is the same for two verdicts that differ only in their figures."""
+        """Key shared by verdicts that differ only in their figures."""
         return (self.where, self.outcome, *(guardrail.name for guardrail in self.deciding()))
 
 

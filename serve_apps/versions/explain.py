@@ -73,7 +73,7 @@ def load_explainer(booster: Path, rows: Rows, scores: NDArray[np.float64]) -> Ex
 
 
 def _unexplained(explainer: Explainer, rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the contributions miss of each score's log-odds, in multiples of what its rounding to float32 allows."""
+    """Gap of the contributions to each score's log-odds, in multiples of what its rounding to float32 allows."""
     certain = np.clip(scores, 1e-6, 1.0 - 1e-6)
     log_odds = np.log(certain / (1.0 - certain))
     margins = np.clip(explainer.contributions(rows).sum(axis=1), np.log(1e-6), -np.log(1e-6))

@@ -107,7 +107,7 @@ def load_version(number: int, folder: Path, spec: ModelSpec) -> LoadedVersion:
 
 
 def _places(number: int, wanted: Sequence[Feature], served: Sequence[Feature]) -> list[int] | None:
-    """Where the version's features stand in a served record; None when the order is the same."""
+    """Places of the version's features in a served record; None when the order is the same."""
     places = {feature.name: place for place, feature in enumerate(served)}
     for feature in wanted:
         place = places.get(feature.name)

@@ -18,7 +18,7 @@ class Auditor:
         self._heads: dict[str, ChainHeads] = {}
 
     def check(self) -> list[Fault]:
-        """What is wrong with the checkpoints so far, each told once; raises as `tick` does."""
+        """Faults of the checkpoints so far, each told once; raises as `tick` does."""
         self._checkpoints.refresh()
         return self._checkpoints.take_faults()
 

@@ -46,7 +46,7 @@ def changed_cells(
 
 
 def _defaults(dataset: Dataset) -> dict[str, Any]:
-    """What a column holds of a record that was written before its field was known."""
+    """Value of each column in a record written before its field was known."""
     fields = msgspec.structs.fields(DATASETS[dataset])
     known = {field.name: field.default for field in fields if field.default is not msgspec.NODEFAULT}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}

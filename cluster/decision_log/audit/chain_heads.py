@@ -44,7 +44,7 @@ class ChainHeads:
         self._faulty: set[str] = set()
 
     def news(self, standing: CheckpointState) -> tuple[list[Vouched], list[Fault]]:
-        """What changed since `standing`, and what is wrong with the rest; every fault is told once."""
+        """Changes since `standing`, and faults of the rest; every fault is told once."""
         found: list[Vouched] = []
         faults: list[Fault] = []
         live = live_names(self._root)
@@ -134,7 +134,7 @@ class _Head:
         return Vouched(log, self._name, self._records, self._head.hex())
 
     def _settled(self, descriptor: int, links: Sequence[Link], end: int, vouched: int) -> int:
-        """How many of the links stay, whatever happens to the machine and to their writer; `vouched` records do."""
+        """Number of links that stay, whatever happens to the machine and to their writer; `vouched` records do."""
         least = sum(self._records + link.records <= vouched for link in links)
         if self._is_doubtful or least == len(links):
             return least
@@ -174,7 +174,7 @@ def is_sealed(root: Path, name: str) -> bool:
 
 
 def seals(root: Path, name: str) -> Iterable[Seal | None]:
-    """What the segment's Parquet files say it was sealed with; None for one that does not say so."""
+    """Seal in each of the segment's Parquet files; None for one that has none."""
     for dataset in DATASETS:
         path = sealed_path(root, dataset, name)
         if path.exists():
@@ -210,7 +210,7 @@ def _links(root: Path, name: str) -> dict[int, bytes]:
 
 
 def _as_sealed(log: str, name: str, path: Path) -> Vouched | Fault:
-    """What a live segment would be vouched for once it is sealed."""
+    """Live segment as it would be vouched for once it is sealed."""
     content = path.read_bytes()
     try:
         header = read_header(content, name)

@@ -71,7 +71,7 @@ def fingerprint(key: Ed25519PublicKey) -> str:
 
 
 def hash_of(signed: Signed) -> str:
-    """What the next checkpoint names."""
+    """Hash the next checkpoint names."""
     return sha256(_DOMAIN + signed.body.encode()).hexdigest()
 
 
@@ -91,7 +91,7 @@ def is_signed(signed: Signed, key: Ed25519PublicKey) -> bool:
 
 
 def opened_at(segment: str) -> float:
-    """When a segment was opened by its name, Unix seconds; 0 when the name does not say so."""
+    """Opening time of a segment by its name, Unix seconds; 0 when the name does not say so."""
     number = segment.rpartition("-")[2]
     return int(number) / 1e9 if number.isdecimal() else 0.0
 
@@ -162,7 +162,7 @@ def _read(line: bytes, keys: Mapping[str, Ed25519PublicKey], place: str) -> tupl
 def contradiction(
     standing: CheckpointState, found: Vouched, says: str, heads: Mapping[int, bytes] | None = None
 ) -> Fault | None:
-    """What is wrong with a segment as it is `found` after all that was vouched for; `says` is who found it so.
+    """Fault of a segment as it is `found` after all that was vouched for; `says` is who found it so.
 
     `heads` are those of its chain by how many records they cover, when they are known: it must pass through the last
     one that was vouched for, or what lies before was made anew and grew on.

@@ -50,13 +50,13 @@ class Checkpoints:
         self.refresh()
 
     def refresh(self) -> CheckpointState:
-        """What all checkpoints say, also those of other processes."""
+        """State after all checkpoints, also those of other processes."""
         with self._locked() as descriptor:
             self._catch_up(descriptor)
         return self.standing
 
     def take_faults(self) -> list[Fault]:
-        """What is wrong with checkpoints that were read, each told once."""
+        """Faults of checkpoints that were read, each told once."""
         faults, self._faults = self._faults, []
         return faults
 
@@ -143,12 +143,12 @@ class Checkpoints:
 
 
 def checkpoints_of(home: Path) -> Path:
-    """Where a Windvane keeps its checkpoints."""
+    """Path of a Windvane's checkpoints."""
     return home / "audit" / "checkpoints.jsonl"
 
 
 def last_signed(path: Path) -> float:
-    """When the last checkpoint in the file was made, Unix seconds; 0 when there is none that can be read.
+    """Time of the last checkpoint in the file, Unix seconds; 0 when there is none that can be read.
 
     Not proven: who can write the file can let new segments have names of a later time, and no more.
     """

@@ -81,7 +81,7 @@ def read(content: bytes) -> Proof:
 
 
 def check(proof: Proof, known_fingerprint: str | None = None) -> Proven:
-    """What the proof shows; raises Invalid with the step that does not hold."""
+    """Checks the proof; raises Invalid with the step that does not hold."""
     if proof.format != 1:
         raise Invalid(f"is a proof of format {proof.format}, this Windvane reads 1: update it")
     if decision_of(proof.record) != proof.decision_id:

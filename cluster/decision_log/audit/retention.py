@@ -40,7 +40,7 @@ def delete(root: Path, names: Sequence[str]) -> None:
 
 
 def _newest(root: Path, name: str) -> list[float]:
-    """When the newest record of each kind was made; a segment that cannot be read is never too old."""
+    """Time of the newest record of each kind; a segment that cannot be read is never too old."""
     newest = []
     for dataset in DATASETS:
         path = sealed_path(root, dataset, name)

@@ -222,7 +222,7 @@ def _against_previous(
 
 
 def _torn(root: Path, name: str, found: Inspected) -> list[Fault]:
-    """What sealing set aside holds no whole group, unless a power cut left it so, or damage in the middle."""
+    """Fault of damage in the middle: sealing set whole groups aside, and no power cut left them so."""
     path = root / "torn" / f"{name}.bin"
     if not path.exists() or live_path(root, name).exists():
         return []

@@ -60,7 +60,7 @@ _open_grounds = msgspec.msgpack.Decoder(Grounds | None).decode
 
 
 def context_text(context: bytes | msgspec.Raw) -> str:
-    """What callers sent along, as JSON; raises msgspec.DecodeError when it is something else."""
+    """Context sent along, as JSON; raises msgspec.DecodeError when it is something else."""
     return "{}" if len(context) == 1 else msgspec.json.encode(_open_context(context)).decode()
 
 

@@ -126,7 +126,7 @@ class Query:
             connection.close()
 
     def _live(self) -> dict[str, dict[Dataset, list[Table]]]:
-        """What stands in each segment that is not sealed yet."""
+        """Tables of each segment that is not sealed yet."""
         segments: dict[str, dict[Dataset, list[Table]]] = {}
         for name in live_names(self._root):
             try:

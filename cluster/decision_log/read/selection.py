@@ -52,7 +52,7 @@ class Selection:
 
 
 def mark(row: Mapping[str, Any]) -> str:
-    """Where a page ends that ends with this row.
+    """Key that marks this row as a page's end.
 
     >>> mark({"recorded_at": 1.5, "decision_id": "d1"})
     '1.5/d1'

@@ -33,7 +33,7 @@ class Timed(Protocol):
 
     @property
     def at(self) -> float:
-        """When it came about, Unix seconds."""
+        """Time it came about, Unix seconds."""
 
 
 Kind = TypeVar("Kind", bound=Timed)

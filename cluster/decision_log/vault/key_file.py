@@ -55,7 +55,7 @@ def master_key(path: Path) -> bytes:
 
 
 def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
-    """What the file holds, made at first use with mode 0600; who comes second reads the first one's.
+    """Content of the file, made at first use with mode 0600; who comes second reads the first one's.
 
     Raises Forbidden when others may read it too, or when this user may not; Unavailable when it cannot be made.
     """

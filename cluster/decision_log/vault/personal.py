@@ -92,7 +92,7 @@ class Protection:
 
 
 def open_personal(content: bytes) -> Personal:
-    """What was encrypted; raises Invalid when a newer Windvane wrote it."""
+    """Personal fields; raises Invalid when a newer Windvane wrote them."""
     try:
         return _decode(content)
     except msgspec.DecodeError as error:

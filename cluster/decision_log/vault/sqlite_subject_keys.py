@@ -93,7 +93,7 @@ class SqliteSubjectKeys:
             connection.executemany(statement, rows)
 
     def changes(self) -> int:
-        """What differs, for one thread, once anybody has stored anything: then some of it may not be synced yet."""
+        """Number that differs for a thread once anybody has stored anything: then some of it may not be synced yet."""
         with self._connection() as connection:
             return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
@@ -180,7 +180,7 @@ class SqliteSubjectKeys:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """What is done within is kept whole when it ends, or not at all."""
+        """Transaction, kept whole when it ends, or not at all."""
         try:
             held: _Held | None = getattr(self._of_thread, "held", None)
             if held is None:

@@ -51,7 +51,7 @@ class SubjectKeys(Protocol):
         """Return once whatever was added before survives a power cut."""
 
     def changes(self) -> int:
-        """What differs, for one thread, once anybody has stored anything: then some of it may not be synced yet."""
+        """Number that differs for a thread once anybody has stored anything: then some of it may not be synced yet."""
 
     def erase(self, subject: bytes, at: float) -> Erasure:
         """Destroy the subject's keys so that they cannot be read from the storage any more, and say so."""

@@ -80,7 +80,7 @@ class Vault:
         self._keyed = blake2b(key=kms.unwrap(wrapped, _HASH_KEY.encode()), digest_size=_HASH_BYTES)
 
     def hash(self, subject: str) -> str:
-        """How the log names the subject."""
+        """Subject's hash in the log."""
         held = self._held.get(subject)
         if held is not None:
             return held.subject

@@ -36,7 +36,7 @@ def extend(head: bytes, frames: bytes | memoryview) -> bytes:
 
 
 def breaks(head: bytes, content: bytes, links: Sequence[Link]) -> list[int]:
-    """Which of the links do not follow from what stands before them; `head` is the one before the first.
+    """Places of links that do not follow from what precedes them; `head` precedes the first.
 
     Each link is held against the one that is written before it, so that every changed group is found and not only the
     first.

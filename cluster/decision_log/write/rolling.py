@@ -69,7 +69,7 @@ class RollingSegments:
         return self._put(b"")
 
     def refuse(self, refusal: str) -> None:
-        """What was written last is not promised after all: a write without content says so."""
+        """Withdraws the promise of the last write: a write without content says so."""
         self.refusal = refusal
 
     @property
@@ -79,7 +79,7 @@ class RollingSegments:
         return segment is not None and segment.size < self._segment_bytes and self._ticks() < self._rolls_at
 
     def seconds_left(self) -> float | None:
-        """How long until the open segment is due, or a probe of a disk that refused; None when neither is."""
+        """Seconds until the open segment is due, or a probe of a disk that refused; None when neither is."""
         if self.refusal is not None:
             return self._probe_seconds
         return None if self._segment is None else max(0.0, self._rolls_at - self._ticks())
@@ -128,7 +128,7 @@ class RollingSegments:
         return segment
 
     def _doubt(self, segment: LiveSegment) -> None:
-        """What follows a segment that could not be closed as it should says so."""
+        """Lets the next header say that this one could not be closed as it should."""
         previous = self._previous
         if previous is not None and previous.segment == segment.name and not segment.is_sure:
             self._previous = msgspec.structs.replace(previous, sure=False)

@@ -146,7 +146,7 @@ def scan_linked(content: bytes, start: int) -> tuple[list[bytes], list[Link], in
 
 
 def torn(content: bytes, end: int) -> bytes:
-    """What stands after the last frame or link, without the zeros of room that its writer had reserved.
+    """Bytes after the last frame or link, without the zeros of room that its writer had reserved.
 
     >>> torn(frame(b"one") + b"half" + bytes(100), 11)
     b'half'
@@ -155,7 +155,7 @@ def torn(content: bytes, end: int) -> bytes:
 
 
 def next_link(content: bytes, start: int = 0) -> int | None:
-    """Where the first whole link from `start` on begins: a group was completed there, whatever stands before it."""
+    """Start of the first whole link from `start` on: a group was completed there, whatever stands before it."""
     at = content.find(_LINK_START, start)
     while at >= 0:
         if _head(content, at) is not None:
@@ -189,7 +189,7 @@ def is_tear(content: bytes, start: int, durability: Durability, offset: int = 0)
 
 
 def claimed_bytes(content: bytes) -> int:
-    """How many bytes the first frame says it has; 0 when it is no record, or when too little is there to say.
+    """Bytes that the first frame says it has; 0 when it is no record, or when too little is there to say.
 
     >>> claimed_bytes(frame(b"one")[:9])
     11
@@ -248,7 +248,7 @@ def _head(content: bytes, start: int) -> bytes | None:
 
 
 def live_path(root: Path, name: str) -> Path:
-    """Where the segment of that name is while it is written."""
+    """Path of the segment of that name while it is written."""
     return root / "live" / f"{name}.seg"
 
 
@@ -258,5 +258,5 @@ def live_names(root: Path) -> list[str]:
 
 
 def sealed_path(root: Path, dataset: str, name: str) -> Path:
-    """Where a sealed segment's records of one kind are."""
+    """Path of a sealed segment's records of one kind."""
     return root / "sealed" / dataset / f"{name}.parquet"

@@ -259,7 +259,7 @@ class Writer:
             self._tell([], None, last=True)
 
     def _put(self, content: bytes, *, probe: bool = False) -> str | None:
-        """Why the records, and what they need, cannot be made durable, or None; a `probe` only asks the disk."""
+        """Makes records and what they need durable; returns None or why not; a `probe` only asks the disk."""
         try:
             sync = self._before_write()
             synced = None if sync is None else self._beside.submit(sync)

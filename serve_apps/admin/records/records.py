@@ -170,6 +170,6 @@ class RecordsAdmin:
 
 
 def _plain(query: Query, view: str, subject: str) -> list[dict[str, Any]]:
-    """What else stands there about the subject's decisions; both are words of our own, the hash hexadecimal."""
+    """Rows of `view` on the subject's decisions; both arguments are our own, the hash hexadecimal."""
     found = query.sql(_ABOUT.format(view=view, subject=subject))
     return [{name: tabular.plain(value) for name, value in row.items()} for row in found.to_pylist()]

@@ -21,7 +21,7 @@ def spread(alpha: float, tightest_at: int = TIGHTEST_AT) -> float:
 
 
 def reach(n: int, variance: float, alpha: float) -> float:
-    """How far above (or below) the mean of `n` differences the truth may lie, at every n at once, with error `alpha`.
+    """Width of the confidence bound above (or below) the mean of `n` differences, at all n at once, with error `alpha`.
 
     sqrt(variance) · sqrt(2 (n ρ² + 1) / (n² ρ²) · log(1 + sqrt(n ρ² + 1) / (2 α))); infinite for n = 0. One
     observation of variance 1/4 is mixed in, so that differences that were all equal so far do not claim certainty.

@@ -83,7 +83,7 @@ def _between_windows(proof: Offline | None, margin: float) -> float:
 
 
 def _offline(rollout: Rollout) -> Loss | None:
-    """What training proved, where the candidate was surely better there and outcomes would come after everything else.
+    """Loss that training proved, where the candidate was surely better and outcomes would come after everything else.
 
     The rows were served by the champion and neither version has learnt from them, so they are outcomes like those that
     are waited for, only older; while they are waited for, a broken champion would go on answering.
@@ -122,7 +122,7 @@ def loss_guardrail(rollout: Rollout, loss: Loss | None) -> Guardrail:
 
 
 def _nothing_seen(plan: SizedPlan) -> str:
-    """Why there is no outcome, as far as the traffic tells."""
+    """Reason for no outcome, as far as the traffic tells."""
     needed, traffic = f"no outcome of {plan.outcomes:,} needed has arrived yet", plan.traffic
     if not traffic.decisions_per_day:
         return f"{needed}, and hardly a request"

@@ -120,6 +120,6 @@ def _exact(value: Value) -> str:
 
 
 def _picks(open_to_change: Sequence[tuple[int, Alternatives]], chosen: Sequence[int]) -> list[tuple[int, Value]]:
-    """Where the record changes, and to what."""
+    """Changes as place and new value."""
     pairs = zip(open_to_change, chosen, strict=True)
     return [(place, found.values[pick]) for (place, found), pick in pairs if pick >= 0]

@@ -220,7 +220,7 @@ def _undominated(singles: _Tried) -> NDArray[np.intp]:
 
 
 def _improves(missed: Floats) -> NDArray[np.bool_]:
-    """Which are less than all before them."""
+    """Mask of those below all before them."""
     before = np.minimum.accumulate(np.concatenate([[np.inf], missed[:-1]]))
     found: NDArray[np.bool_] = missed < before
     return found

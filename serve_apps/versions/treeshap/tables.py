@@ -199,7 +199,7 @@ def _records(order: tuple[str, ...], columns: Mapping[str, NDArray[Any]], kind: 
 
 
 def _category_places(forest: Forest) -> Integers:
-    """Where each node's categories stand once their number goes before those of every node."""
+    """Places of each node's categories once their number goes before those of every node."""
     starts = np.sort(forest.category_start[forest.category_start >= 0])
     return forest.category_start + np.searchsorted(starts, forest.category_start).astype(np.int32)
 
