@@ -15,7 +15,7 @@ def model() -> None:
 @click.argument("model")
 @click.argument("version", type=click.IntRange(min=1), required=False)
 def card(model: str, version: int | None) -> None:
-    """Purpose, owner, data, metrics by group, limits and approvals of MODEL's champion, or of VERSION."""
+    """Show purpose, owner, data, metrics by group, limits and approvals of MODEL's champion, or of VERSION."""
     control = api()
     click.echo(control.card(model, _champion(control.versions(model), model) if version is None else version)["page"])
 

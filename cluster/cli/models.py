@@ -226,7 +226,7 @@ def undeploy(model: str, reason: str) -> None:
 @click.command()
 @click.argument("model")
 def versions(model: str) -> None:
-    """Every registered version of MODEL: standing, reason, figures."""
+    """List every registered version of MODEL: standing, reason, figures."""
     for each in api().versions(model):
         figures = "  ".join(f"{name} {value:.4f}" for name, value in sorted(each["metrics"].items())[:6])
         click.echo(

@@ -155,7 +155,7 @@ def down() -> None:
 @click.option("--watch", is_flag=True, help="Refresh every second until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status document itself.")
 def status(watch: bool, as_json: bool) -> None:
-    """Champion, split, phase and why, findings, jobs, decisions per second, p50 and p99 of every model."""
+    """Show champion, split, phase and why, findings, jobs, decisions per second, p50 and p99 of every model."""
     control = api()
     if as_json:
         click.echo(json.dumps(control.status(), indent=2))
