@@ -1,4 +1,4 @@
-"""What blind schedules would have cost on the same history, and the best schedule that hindsight can find."""
+"""Costs of blind schedules on the same history, and the best schedule that hindsight can find."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

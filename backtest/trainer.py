@@ -29,7 +29,7 @@ class HeldChampion:
     judged_until: float
 
     def unable(self, held: Examples) -> str | None:
-        """Why it cannot be compared on these rows; None when it can."""
+        """Reason why it cannot be compared on these rows; None when it can."""
         return incomparable(self.number, self.unseen(held))
 
     def unseen(self, held: Examples) -> Examples:

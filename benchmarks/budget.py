@@ -1,4 +1,4 @@
-"""Where the microseconds of a decision go, step by step, in one process and without Ray or HTTP.
+"""Budget of a decision's microseconds, step by step, in one process and without Ray or HTTP.
 
 python -m benchmarks.budget            # the table
 python -m benchmarks.budget --explain  # the same with every decision explained
@@ -127,7 +127,7 @@ class Budget:
         return [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"authorization", self.key)]
 
     def bodies(self, rows: int) -> list[bytes]:
-        """What is sent, with a purpose where one is needed."""
+        """Bodies to send, with a purpose where one is needed."""
         return model.bodies(rows, purpose=model.PURPOSE) if self.spec.purposes else model.bodies(rows)
 
     async def ask(self, body: bytes) -> None:
@@ -260,7 +260,7 @@ async def measure(explain: bool, personal: int = 0) -> Found:
 
 
 def table(found: Found) -> str:
-    """What `measure` found, a line a step."""
+    """Findings of `measure`, a line a step."""
     names = list(next(iter(found.values())))
     lines = ["us of CPU per decision   " + "".join(f"{f'{r} x {n} rows':>14}" for r, n in found)]
     return "\n".join(lines + [f"{name:25}" + "".join(f"{row[name]:14.2f}" for row in found.values()) for name in names])

@@ -9,7 +9,7 @@ LOST = b"the connection was lost: "  # what the body begins with when there was 
 
 
 class Connection(Protocol):
-    """What the load loops drive, whatever protocol it speaks."""
+    """Connection that the load loops drive, whatever protocol it speaks."""
 
     def ask(self, request: bytes, answered: Answered) -> None:
         """Send one request; `answered` is called once, with False when the connection is lost."""

@@ -1,4 +1,4 @@
-"""What adverse decisions cost: their reasons, their counterfactuals, and what the search takes from the event loop.
+"""Costs of adverse decisions: their reasons, their counterfactuals, and what the search takes from the event loop.
 
     python -m benchmarks.counterfactuals
 
@@ -66,7 +66,7 @@ class World:
         return (partial(self._search, record) for record in cycle(self.records))
 
     def _search(self, record: Record) -> bool:
-        """What the search's thread does for one row; whether a counterfactual was found."""
+        """Does the search thread's work for one row; True when a counterfactual was found."""
         weights = self.version.explain(self.version.encoder.rows([record]))[0].tolist()
         return not isinstance(self.version.adverse_action.grounds(record, weights).counterfactual, NoneFound)
 

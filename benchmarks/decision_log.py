@@ -1,4 +1,4 @@
-"""What the decision log costs: `python -m benchmarks.decision_log [--folder DIR] [--records N]`.
+"""Costs of the decision log: `python -m benchmarks.decision_log [--folder DIR] [--records N]`.
 
 The folder decides what a sync costs: point it at the disk that the log will live on.
 """
@@ -170,7 +170,7 @@ async def introduce(home: Path, records: list[Decision], turns: int = 20, each: 
 
 
 async def follow(root: Path, records: list[Decision], per_second: int) -> None:
-    """What one read costs when that many records came since the last."""
+    """Measures one read when that many records came since the last."""
     writer = Writer(root, "bench-tail", "buffered", asyncio.get_running_loop(), model="bench", features=FEATURES)
     tail = Tail(root)
     while tail.read():
@@ -223,7 +223,7 @@ def audit(home: Path, stored: int) -> None:
 
 
 def protect(home: Path, subjects: int = 20_000) -> None:
-    """What encrypting 80 bytes of personal fields costs, by what is known of the subject."""
+    """Measures the encryption of 80 bytes of personal fields, by what is known of the subject."""
     vault = Vault(SqliteSubjectKeys(home / "vault.db"), FileKms(home / "master.key"))
     asked = [(f"subject-{n}", f"{n:032x}", b"p" * 80) for n in range(subjects)]
     batches = [asked[first : first + 64] for first in range(0, subjects, 64)]
@@ -244,7 +244,7 @@ def protect(home: Path, subjects: int = 20_000) -> None:
 
 
 def reserve(home: Path, turns: int = 20, each: int = 100) -> None:
-    """What a sync of 900 bytes costs where the file grows and where its room was reserved; they take turns."""
+    """Measures a sync of 900 bytes where the file grows and where its room was reserved; they take turns."""
     latencies: dict[str, list[float]] = {"the file grows": [], "its room is reserved": []}
     files = [os.open(home / f"sync-{place}", os.O_WRONLY | os.O_CREAT) for place in range(len(latencies))]
     content = bytes(900)

@@ -1,4 +1,4 @@
-"""How each server wants to be asked for a prediction, and where it stands in the reply.
+"""Dialect of each server: the form of a request for a prediction, and where that stands in the reply.
 
 Every server gets the same rows, in the format that its own documentation shows first.
 """

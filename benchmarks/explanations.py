@@ -1,4 +1,4 @@
-"""What an exact explanation of one row costs: ours beside xgboost's, shap's, fasttreeshap's and woodelf's.
+"""Cost of an exact explanation of one row: ours beside xgboost's, shap's, fasttreeshap's and woodelf's.
 
     python -m benchmarks.explanations [--no-peers]
 

@@ -1,4 +1,4 @@
-"""Who runs in one round of the bench, one server at a time, each started when its turn comes."""
+"""Servers in one round of the bench, one at a time, each started when its turn comes."""
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass

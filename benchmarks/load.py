@@ -45,7 +45,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of load saw."""
+    """Figures of one run of load."""
 
     answered: int  # with 200
     seconds: float

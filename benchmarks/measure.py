@@ -30,7 +30,7 @@ FIRST = 8
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How long every server is asked before anything, and every concurrency warmed up and measured, in seconds."""
+    """Seconds for which every server is asked before anything, and every concurrency warmed up and measured."""
 
     first: float = 2.0  # by FIRST connections: Windvane has seen every subject by then, on a slow machine too
     warm_up: float = 1.0
@@ -116,7 +116,7 @@ def open_session(bundle: Bundle) -> onnxruntime.InferenceSession:
 
 
 def plain_rows_per_second(session: onnxruntime.InferenceSession, seconds: float = 2.0) -> float:
-    """What ONNX Runtime gives in this process: batches of 256 rows, different ones every time, on one thread."""
+    """Rows a second of ONNX Runtime in this process: batches of 256 rows, different ones every time, on one thread."""
     batches = np.split(make_rows(REQUESTS_OF_MANY_ROWS * MANY_ROWS), REQUESTS_OF_MANY_ROWS)
     for batch in batches:
         probabilities(session, batch)

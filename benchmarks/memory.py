@@ -27,7 +27,7 @@ class Growth:
 
     @property
     def share(self) -> float:
-        """What it has gained, as a share of what it had after warm-up."""
+        """Gain as a share of what it had after warm-up."""
         return self.after / self.before - 1.0
 
     @property
@@ -101,7 +101,7 @@ class Memory:
 
 
 def title(process: psutil.Process) -> str:
-    """What a person would call the process.
+    """Name that a person would give the process.
 
     Ray's are named by themselves (`ray::ServeReplica:bench:Gateway`), Python's by the file or module they run.
     """

@@ -1,4 +1,4 @@
-"""What came of requests that were offered, counted in place: half an hour takes no more memory than a second."""
+"""Tally of requests that were offered, counted in place: half an hour takes no more memory than a second."""
 
 import math
 
@@ -27,7 +27,7 @@ class Latencies(msgspec.Struct):
 
     @property
     def n(self) -> int:
-        """How many."""
+        """Number of latencies."""
         return sum(self.counts.values())
 
     def quantile(self, share: float) -> float:
@@ -46,7 +46,7 @@ class Latencies(msgspec.Struct):
 
 
 class Tally(msgspec.Struct):
-    """What came of the requests that were answered in one period, and how punctual this process was itself."""
+    """Tally of the requests that were answered in one period, and how punctual this process was itself."""
 
     seconds: float
     statuses: dict[int, int] = {}  # 0 is a connection that broke before its answer

@@ -1,4 +1,4 @@
-"""What a person waits for, beside the least that it could be, in the same run on the same machine.
+"""Time that a person waits, beside the least that it could be, in the same run on the same machine.
 
     python -m benchmarks.patience [--no-training]
 
@@ -112,7 +112,7 @@ def _deployed(settings: Settings) -> Iterator[Row]:
 
 
 def _stages(settings: Settings, model: str, began: datetime, seconds: float) -> str:
-    """Where a deployment's seconds go, by the log of Serve's controller."""
+    """Stages of a deployment in seconds, by the log of Serve's controller."""
     marks = {"Deploying new app": "asked", "Imported and built": "built", "started successfully": "replica started"}
     logs = Path(settings.home, "run", "ray", "session_latest", "logs", "serve")
     told, before = [], 0.0
@@ -196,7 +196,7 @@ def _program() -> str:
 
 
 def _windvane(settings: Settings, *words: str) -> str:
-    """What the command says, in one line; raises when it fails."""
+    """Output of the command, in one line; raises when it fails."""
     done = _run([_program(), *words], settings)
     return done.stdout + "; ".join(done.stderr.strip().splitlines())
 

@@ -1,4 +1,4 @@
-"""What was waited for beside the least it could be, and whether that is within the bound: as text."""
+"""Waits beside the least they could be, and whether they are within the bound: as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

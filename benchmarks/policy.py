@@ -1,4 +1,4 @@
-"""What the policy step costs for one decision: microseconds, medians over single calls; and what taking a set costs.
+"""Cost of the policy step for one decision: microseconds, medians over single calls; and of taking a set.
 
 python -m benchmarks.policy
 """

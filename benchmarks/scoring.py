@@ -1,4 +1,4 @@
-"""What scoring one row costs: the walk over the booster's trees beside ONNX Runtime and xgboost.
+"""Cost of scoring one row: the walk over the booster's trees beside ONNX Runtime and xgboost.
 
     python -m benchmarks.scoring
 

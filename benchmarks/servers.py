@@ -26,7 +26,7 @@ PORTS = (0, 1, 2)  # some take a second and a third beside it
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where a server listens, and the processes whose CPU and memory are its own."""
+    """Port that a server listens on, and the processes whose CPU and memory are its own."""
 
     port: int
     family: Callable[[], list[psutil.Process]]

@@ -48,7 +48,7 @@ BODIES = 20_000  # more ids among them than a replica remembers
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """What a soak found."""
+    """Findings of a soak."""
 
     peak: float  # good answers a second
     rate: float  # offered a second
@@ -65,7 +65,7 @@ class Soaked:
 
     @property
     def failures(self) -> list[str]:
-        """Why it did not pass."""
+        """Reasons why it did not pass."""
         bad = {status: n for status, n in self.tally.statuses.items() if status != 200}
         found = [f"{n} requests got status {status}" for status, n in bad.items()]
         early = {status: n for status, n in self.before.statuses.items() if status != 200}
@@ -108,7 +108,7 @@ class Watch:
     found: Memory = field(default_factory=Memory)
 
     def ask(self, file: Path, seconds: float, *load: str) -> Tally:
-        """What a generator counted, which asked for so long."""
+        """Tally of a generator that asked for so long."""
         generator = Generator(self.place, file, seconds, *load)
         while generator.process.poll() is None:
             self.found.sample(self.seconds, self.place.family())

@@ -48,7 +48,7 @@ def render(
 
 
 def closed_loops(medians: Medians) -> str:
-    """Who sent the closed loops' requests: figures of different generators are not to be compared."""
+    """Generators of the closed loops' requests: figures of different ones are not to be compared."""
     generators = {figure.generator for figures in medians.values() for figure in figures if figure.concurrency}
     return f"closed loops sent by {', '.join(sorted(generators))} ({wrk.NAME} where it is installed, but for gRPC)"
 

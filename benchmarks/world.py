@@ -64,12 +64,12 @@ class World:
 
     @property
     def url(self) -> str:
-        """Where HAProxy listens."""
+        """URL that HAProxy listens on."""
         return f"http://127.0.0.1:{self.settings.port}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """What shows its first key."""
+        """Headers that show its first key."""
         return bearer(self.settings.key_file)
 
     @property

@@ -1,4 +1,4 @@
-"""Who may call: the roles there are, whether a key is asked for, and whose tokens are taken beside keys."""
+"""Access: the roles, whether a key is asked for, and the issuers whose tokens are taken beside keys."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ class _Said(BaseModel):
 
 
 class Claims(_Said):
-    """Where a token says who calls: a claim's name, or a JSON pointer such as `/realm_access/roles`."""
+    """Claims that say who calls: each a name, or a JSON pointer such as `/realm_access/roles`."""
 
     name: _Text = "sub"
     roles: _Text = "roles"  # a list of texts, or one text with blanks between them, as `scope` is

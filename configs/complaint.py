@@ -1,4 +1,4 @@
-"""What is wrong with a declaration: the file, the field, the line, a sentence and the nearest valid name."""
+"""Complaint about a declaration: the file, the field, the line, a sentence and the nearest valid name."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is done at which score, and which of it goes against its subject."""
+"""Actions by score, and which of them go against their subject."""
 
 from typing import Annotated, Self
 

@@ -1,4 +1,4 @@
-"""What every part of a declaration is made of: the base record, the names it may hold, and faults with a path."""
+"""Base of every part of a declaration: the record, the names it may hold, and faults with a path."""
 
 from collections.abc import Sequence
 

@@ -148,7 +148,7 @@ def _judged(one: Guess, column: Column, goal: _Target, order: NDArray[np.float64
 
 
 def _order(time: Guess | None, rows: int) -> NDArray[np.float64]:
-    """When each row was, or its place in the file."""
+    """Moment of each row, or its place in the file."""
     if time is None or time.moment is None:
         return np.arange(rows, dtype=np.float64)
     order: NDArray[np.float64] = (
@@ -211,7 +211,7 @@ def _best(candidates: list[Guess], columns: list[Column]) -> Guess | None:
 
 
 def _with_proxies(audited: list[Guess], proxies: list[str]) -> list[Guess]:
-    """Where somebody lives stands beside the group it may tell."""
+    """Adds proxies (where somebody lives) to the group they may tell."""
     place = next((place for place, one in enumerate(audited) if _ORIGIN & set(words(one.name))), None)
     if place is None or not proxies:
         return audited

@@ -1,4 +1,4 @@
-"""What a model may look at, and what is only kept to audit it by."""
+"""Features, which a model may look at, and attributes, only kept to audit it by."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -12,7 +12,7 @@ VALUE = "{value}"  # what a wording may hold: the feature's own value
 
 
 class Wording(Declared):
-    """What a person is told about a feature's part in a score; `{value}` stands for the feature's value and unit."""
+    """Words that tell people a feature's part in a score; `{value}` stands for the feature's value and unit."""
 
     raises: str = ""  # said where the feature raised the score
     lowers: str = ""  # said where it lowered the score

@@ -1,4 +1,4 @@
-"""What a model's decisions may be used for, and what is owed to those they go against."""
+"""Purposes that a model's decisions may serve, and what is owed to those they go against."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ class Purpose(Declared):
 
 
 class ExplanationPolicy(Declared):
-    """What goes on record with every decision whose action is `adverse`."""
+    """Explanation on record with every decision whose action is `adverse`."""
 
     reasons: Annotated[Count, Field(le=20)] = MOST_REASONS  # principal reasons given at most, the weightiest first
     # whether the smallest change of the `mutable` features is looked for that would have led to another action

@@ -142,14 +142,14 @@ def validate_all(settings: Settings) -> list[Complaint]:
 
 
 def writable_models_dir(settings: Settings) -> Path:
-    """Where a new declaration goes: never among the packaged ones, unless this is their own repository."""
+    """Folder of new declarations: never the packaged one, unless this is its own repository."""
     folder = Path(settings.models_dir)
     packaged = folder == PACKAGED / "models" and Path.cwd() != PACKAGED.parent
     return Path.cwd() / "configs" / "models" if packaged else folder
 
 
 def policies_dir(settings: Settings) -> Path:
-    """Where the policies lie: beside the models folder, else the packaged ones."""
+    """Folder of the policies: beside the models folder, else the packaged one."""
     own = Path(settings.models_dir).parent / "policies"
     return own if own.is_dir() else PACKAGED / "policies"
 
@@ -170,7 +170,7 @@ def overlay_file(name: str, settings: Settings) -> Path | None:
 
 
 def check_data(file: Path, overlay: Path | None, now: datetime) -> tuple[list[Complaint], tuple[str, ...]]:
-    """What does not hold in the rows that a good declaration names, and what a person should know of them."""
+    """Complaints about the rows that a good declaration names, and notes on them for people."""
     from windvane.configs.table_check import check  # only who looks at rows pays for Arrow
 
     documents, _ = _documents(file, overlay)

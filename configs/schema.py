@@ -1,4 +1,4 @@
-"""What a model declares: one frozen, fully validated record per YAML in `configs/models/`."""
+"""Declaration of a model: one frozen, fully validated record per YAML in `configs/models/`."""
 
 from datetime import timedelta
 from typing import Annotated, Literal, Self
@@ -26,7 +26,7 @@ RESERVED = frozenset({"label", "event_time", "subject"})  # what the decision lo
 
 
 class Target(Declared):
-    """What the model predicts: the probability that `name` is true."""
+    """Prediction of the model: the probability that `name` is true."""
 
     name: Annotated[str, Field(pattern=COLUMN)]  # column of the label
     kind: Literal["binary"] = "binary"  # two outcomes, the only kind so far
@@ -42,7 +42,7 @@ class Objectives(Declared):
 
 
 class Training(Declared):
-    """How a version is searched for, fitted and compared offline."""
+    """Search, fit and offline comparison of a version."""
 
     holdout: Duration | None = None  # newest span kept for evaluation; without one `holdout_share` of the rows is kept
     holdout_share: Annotated[Figure, Field(gt=0.0, lt=0.5)] = 0.2  # newest share of rows kept for evaluation
@@ -58,7 +58,7 @@ class Training(Declared):
 
 
 class Serving(Declared):
-    """How the Gateway answers."""
+    """Settings by which the Gateway answers."""
 
     min_replicas: Count = 1  # gateway replicas kept
     max_replicas: Count = 2  # gateway replicas at most
@@ -97,7 +97,7 @@ class Monitor(Declared):
 
 
 class Retrain(Declared):
-    """When a breach becomes a retraining; durations run on event time, `retry_after` on the wall clock."""
+    """Rules from breach to retraining; durations on event time, `retry_after` and `job_timeout` on the wall clock."""
 
     on: tuple[Literal["drift", "performance"], ...] = ("drift", "performance")  # which breaches count
     persistence: Count = 2  # windows in a row that must breach

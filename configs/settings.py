@@ -1,4 +1,4 @@
-"""Where one Windvane lives and listens."""
+"""Settings of one Windvane: where it lives and listens."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def namespace_of(store_url: str) -> str:
 
 
 class Settings(BaseModel):
-    """Where this Windvane lives and listens; read once from the environment by `windvane.configs.load`."""
+    """Home and addresses of this Windvane; read once from the environment by `windvane.configs.load`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,27 +77,27 @@ class Settings(BaseModel):
 
     @property
     def key_file(self) -> Path:
-        """Where the key lies that the command line shows."""
+        """Path of the key that the command line shows."""
         return Path(self.key_path or Path(self.home) / FIRST_KEY)
 
     @property
     def ray_token_file(self) -> Path:
-        """Where the token of Ray's dashboard and job API lies."""
+        """Path of the token of Ray's dashboard and job API."""
         return Path(self.ray_token_path or Path(self.home) / "ray_token")
 
     @property
     def log(self) -> Path:
-        """Where the decision logs lie, a folder for each model and one for control."""
+        """Path of the decision logs, a folder for each model and one for control."""
         return Path(self.home) / "log"
 
     @property
     def signing_key_file(self) -> Path:
-        """Where the key lies that checkpoints are signed with."""
+        """Path of the key that checkpoints are signed with."""
         return Path(self.signing_key_path or Path(self.home) / "keys" / "signing.pem")
 
     @property
     def master_key_file(self) -> Path:
-        """Where the key lies that subjects' keys are wrapped with."""
+        """Path of the key that subjects' keys are wrapped with."""
         return Path(self.master_key_path or Path(self.home) / "keys" / "master.key")
 
     def environment(self) -> dict[str, Any]:
@@ -127,5 +127,5 @@ class Settings(BaseModel):
 
     @property
     def artifacts(self) -> Path:
-        """Where MLflow keeps bundles and reports when no server of its own does."""
+        """Folder of MLflow's bundles and reports when no server of its own keeps them."""
         return Path(self.home) / "mlflow" / "artifacts"

@@ -20,7 +20,7 @@ UNLABELLED_PHASE = 90 * DAY  # where decisions come and no outcome ever did: its
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What was measured of a model's requests and outcomes; None while too little was seen."""
+    """Measurements of a model's requests and outcomes; None while too little was seen."""
 
     decisions_per_day: float | None = None
     labels_per_day: float | None = None  # decisions of a day that get an outcome, once it has arrived
@@ -43,7 +43,7 @@ class SizedStep:
 
 @dataclass(frozen=True, slots=True)
 class SizedPlan:
-    """What a plan asks for at some traffic."""
+    """Sizes and spans of a plan at some traffic."""
 
     traffic: Traffic
     outcomes: int  # paired ones before the loss can pass
@@ -54,12 +54,12 @@ class SizedPlan:
 
     @property
     def proof(self) -> timedelta | None:
-        """How long the outcomes take that the loss needs at least; None while none is known to come."""
+        """Least time that the outcomes take which the loss needs; None while none is known to come."""
         labels = self.traffic.labels_per_day
         return self.traffic.label_delay + _time_of(self.outcomes, labels) if labels else None
 
     def takes(self) -> timedelta | None:
-        """How long a rollout takes at least that nothing holds up; None while that is not known."""
+        """Least time that a rollout takes which nothing holds up; None while that is not known."""
         decisions, proof = self.traffic.decisions_per_day, self.proof
         if proof is None or not decisions:
             return None
@@ -67,7 +67,7 @@ class SizedPlan:
         return sum(steps, max(self.shadow, proof) + self.bake)
 
     def sentence(self) -> str:
-        """What is waited for, and how long that takes, for people."""
+        """Tells people what is waited for, and how long that takes."""
         decisions, labels, takes = self.traffic.decisions_per_day, self.traffic.labels_per_day, self.takes()
         if not decisions:
             return (
@@ -84,7 +84,7 @@ class SizedPlan:
 
 
 def examples(plan: Plan) -> str:
-    """How long a rollout by that plan takes at least, at two rates, for who reads it before there is traffic.
+    """Least time that a rollout by that plan takes, at two rates, for readers before there is traffic.
 
     >>> examples(Plan())
     '2 d 15 h at 600 decisions a day with outcomes a day later, 33 min 36 s at 300,000 with outcomes at once'

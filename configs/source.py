@@ -1,4 +1,4 @@
-"""Where a model's labelled rows come from, and how they are written there."""
+"""Source of a model's labelled rows, and the way they are written there."""
 
 from typing import Literal, Self
 
@@ -9,7 +9,7 @@ from windvane.configs.quantities import Flag, Moment
 
 
 class Source(Declared):
-    """Where labelled rows come from: CSV or Parquet path or glob, SQL URL with a query, or `python:module:function`."""
+    """Source of labelled rows: CSV or Parquet path or glob, SQL URL with a query, or `python:module:function`."""
 
     source: str  # path, folder or glob (relative to this YAML), SQL URL, or python:module:function
     query: str | None = None  # the SELECT, for a SQL URL

@@ -30,7 +30,7 @@ _MOST_HINTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What has to be mended, and what a person should know."""
+    """Faults to be mended, and notes that people should know."""
 
     faults: tuple[UnplacedComplaint, ...]
     notes: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ def _called(file: Listed, of: int) -> str:
 
 
 def _notes(columns: dict[str, pa.ChunkedArray], spec: ModelSpec, rows: Rows, now: datetime) -> Iterator[str]:
-    """What holds and looks wrong all the same."""
+    """Notes on what holds and looks wrong all the same."""
     total = max(1, rows.table.num_rows)
     declared: list[Feature | Attribute] = [*spec.features, *spec.audit]
     for feature in declared:

@@ -24,7 +24,7 @@ def page(written: str) -> str:
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """What each field means: the comment behind its line, or on the line above it."""
+    """Meaning of each field: the comment behind its line, or on the line above it."""
     lines, _ = inspect.getsourcelines(model)
     body = ast.parse("".join(lines)).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -82,7 +82,7 @@ def _default(model: type[BaseModel], field: str) -> str:
 
 
 def _takes(how: dict[str, Any], path: str) -> str:
-    """What may be written, in words."""
+    """Values that may be written, in words."""
     if "anyOf" in how:
         return " or ".join(_takes(one, path) for one in how["anyOf"] if one.get("type") != "null")
     if "$ref" in how:

@@ -49,5 +49,5 @@ class Evidence:
     traffic: Traffic | None = None
 
     def arm(self, version: int) -> ArmEvidence | None:
-        """What that version did, or None when it answered nothing."""
+        """Evidence on that version, or None when it answered nothing."""
         return next((arm for arm in self.arms if arm.version == version), None)

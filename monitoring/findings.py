@@ -107,11 +107,11 @@ class Finding:
 
     @property
     def name(self) -> str:
-        """Which series of values it belongs to, such as `feature_psi:temp`."""
+        """Series of values it belongs to, such as `feature_psi:temp`."""
         return f"{self.monitor}:{self.subject}"
 
     def sentence(self) -> str:
-        """What a person reads in the event list."""
+        """Sentence for people in the event list."""
         seen = f"{_WORDS[self.monitor]} {self.subject} is {self.value:.3f}"
         return f"{seen} over {self.sample} decisions, limit {self.limit:g}"
 

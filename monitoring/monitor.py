@@ -51,12 +51,12 @@ class Monitor:
                     return
 
     async def view(self, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
-        """What the watcher asks, on a fresh reading of the log."""
+        """Answers the watcher, on a fresh reading of the log."""
         await self.refresh()
         return view(self._observation, version, after, min_labels, clock)
 
     async def evidence(self, revision: int, champion: int, candidate: int, since: float) -> Evidence:
-        """What the judge asks, on a fresh reading of the log."""
+        """Answers the judge, on a fresh reading of the log."""
         await self.refresh()
         return self._observation.evidence(revision, champion, candidate, since)
 

@@ -44,7 +44,7 @@ class MonitorActor(Monitor):
 
 
 def actor_name(model: str) -> str:
-    """What operators see in the Ray dashboard and replicas look up."""
+    """Name that operators see in the Ray dashboard and replicas look up."""
     return f"monitor:{model}"
 
 
@@ -97,7 +97,7 @@ class RayMonitors:
         self._ask(model, "watch_profile", type(None), version, profile_json)
 
     def evidence(self, model: str, revision: int, champion: int, candidate: int, since: float) -> Evidence:
-        """What the judge of a rollout reads."""
+        """Evidence that the judge of a rollout reads."""
         return self._ask(model, "evidence", Evidence, revision, champion, candidate, since)
 
     def snapshot(self, model: str) -> Snapshot:

@@ -36,7 +36,7 @@ class Champion(Protocol):
         """Its judged booster knows only rows before this event time; None where it has no judged booster."""
 
     def unable(self, held: Examples) -> str | None:
-        """Why it cannot be compared on these rows; None when it can."""
+        """Reason why it cannot be compared on these rows; None when it can."""
 
     def unseen(self, held: Examples) -> Examples:
         """The rows that it can answer without knowing them."""
@@ -72,7 +72,7 @@ class Made:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What people should know before they trust its figures, in sentences."""
+        """Doubts that people should know before they trust its figures, in sentences."""
         said = []
         if self.slices.served.doubt is not None:
             said.append(
@@ -133,7 +133,7 @@ def weigh(spec: ModelSpec, cut: Slices, since: float | None, say: Callable[[str]
 def judge(
     spec: ModelSpec, cut: Slices, found: SearchResult, fitted: Fitted, champion: Champion | None, accept: bool = False
 ) -> Made:
-    """What a fitted version is worth beside the champion, on rows that neither has seen."""
+    """Judges a fitted version beside the champion, on rows that neither has seen."""
     same_as = _alike(champion, cut.held, fitted.served)
     held, ours, theirs, unable = _score(champion, cut.held, fitted.judged)
     constant = float(cut.judged.window(found.best.window).labels.mean())
@@ -173,7 +173,7 @@ def judge(
 
 
 def _days(spec: ModelSpec, judged: Examples, booster: xgboost.Booster) -> tuple[Block, ...]:
-    """How much days differ, as the newest windows that the judged booster learnt from tell it."""
+    """Variation between days, as the newest windows that the judged booster learnt from tell it."""
     window = spec.monitor.window.total_seconds()
     if spec.data.time is None or not len(judged):
         return ()

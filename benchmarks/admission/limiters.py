@@ -1,4 +1,4 @@
-"""Who comes into a replica: everybody, as many as AIMD says, or whom our admission predicts to be answered in time."""
+"""Admission to a replica: everybody, as many as AIMD says, or whom our admission predicts to be answered in time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Limiter(Protocol):
     """Says who comes in; `waited` are seconds since a request was sent."""
 
     def enter(self, kind: Kind, waited: float, /) -> float | None:
-        """What the answer is predicted to take; None when it is refused."""
+        """Time that the answer is predicted to take; None when it is refused."""
 
     def admit(self, kind: Kind, waited: float, /) -> bool:
         """Whether it is still taken, now that it was read."""

@@ -19,7 +19,7 @@ SLOWED = (0.4, 0.7)  # shares of a run between which other processes take half o
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is asked: `kinds`, of which the last comes with that share."""
+    """Requests: `kinds`, of which the last comes with that share."""
 
     name: str
     kinds: tuple[Kind, ...]
@@ -84,7 +84,7 @@ class Replica:
             self._score(limiter, queue)
 
     def _let_through(self, outside: deque[Asked]) -> list[Asked]:
-        """What comes to the replica; HAProxy answers 503 to those that waited too long for a place."""
+        """Requests that reach the replica; HAProxy answers 503 to those that waited too long for a place."""
         most = len(outside)
         if self.has_front:
             while outside and self.now - outside[0].at > FRONT_SHARE * self.workload.kinds[0].slo:

@@ -1,4 +1,4 @@
-"""What Ray Serve does without Windvane: hello-world, a bare prediction in the ingress, and the usual canary.
+"""Ray Serve without Windvane: hello-world, a bare prediction in the ingress, and the usual canary.
 
     python -m benchmarks.apps.ray_serve PORT MODEL.onnx hello|bare|canary
 
@@ -44,7 +44,7 @@ class BareIngress:
         self._path = Path(path)
 
     async def __serve_build_asgi_app__(self) -> Any:
-        """What Serve answers with."""
+        """App that Serve answers with."""
         return Bare(self._path)
 
 

@@ -1,4 +1,4 @@
-"""What the loop did in one world, beside the blind schedules and hindsight."""
+"""Figures of the loop in one world, beside the blind schedules and hindsight."""
 
 import time
 from dataclasses import asdict, dataclass

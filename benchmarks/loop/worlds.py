@@ -36,7 +36,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happens in a made-up world; days count from the loop's start."""
+    """Story of a made-up world; days count from the loop's start."""
 
     name: str
     kind: str = "stationary"
@@ -133,7 +133,7 @@ def make(story: Story, seed: int) -> World:
 
 
 def _shift(z: Floats, rate: float) -> float:
-    """What has to be added to float[n] log-odds so that `rate` of them come true on average."""
+    """Shift to add to float[n] log-odds so that `rate` of them come true on average."""
     low, high = -15.0, 15.0
     for _ in range(50):
         middle = 0.5 * (low + high)

@@ -14,7 +14,7 @@ from benchmarks.quality.table import LABEL, Table, spec_of
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a real table lies, what its label is, and which columns may not be looked at."""
+    """Origin of a real table, its label, and the columns that may not be looked at."""
 
     package: str
     name: str

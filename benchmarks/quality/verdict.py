@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What every model is worth on one table."""
+    """Figures of every model on one table."""
 
     table: str
     rows: int
@@ -33,7 +33,7 @@ class Result:
 
     @property
     def errors(self) -> float:
-        """How many standard errors ours is worse; negative where it is better."""
+        """Standard errors by which ours is worse; negative where it is better."""
         return self.difference / self.error if self.error > 0 else 0.0
 
     @property

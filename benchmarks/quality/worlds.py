@@ -96,7 +96,7 @@ def _interactions(rng: np.random.Generator, columns: Columns) -> Floats:
 
 
 def _offset(margin: Floats, rate: float) -> float:
-    """What makes the mean chance `rate`, by bisection."""
+    """Offset that makes the mean chance `rate`, by bisection."""
     low, high = -30.0, 30.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -83,7 +83,7 @@ def _column(name: str, column: pa.ChunkedArray, decimal: Decimal, blanks: set[st
 
 
 def _text(name: str, column: pa.ChunkedArray, flat: pa.Array, decimal: Decimal, blanks: set[str]) -> Column:
-    """What a column of text holds, by trying the narrower meanings first."""
+    """Reads a column of text, by trying the narrower meanings first."""
     head = blanked(column.slice(0, HEAD)).drop_null()
     if len(head) and pc.mean(pc.cast(pc.match_substring_regex(head, _DATE), pa.float64())).as_py() > 0.9:
         read = moments(column)

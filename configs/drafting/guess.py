@@ -1,4 +1,4 @@
-"""What each column of a data file seems to be: a feature, an audited group, the event time, the subject, or neither."""
+"""Guesses what each column of a data file is: a feature, an audited group, the event time, the subject, or neither."""
 
 import math
 import re
@@ -34,7 +34,7 @@ class Guess:
 
 
 def guess(column: Column) -> Guess:
-    """What the column seems to be."""
+    """Guesses what the column is."""
     name, values, missing = column.name, column.values, column.missing
     personal = _looks_personal(column)
     notes = [*(("looks personal",) if personal else ()), *column.doubts]

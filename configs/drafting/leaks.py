@@ -23,14 +23,14 @@ Labels = NDArray[np.bool_]  # [n]
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """How much one column tells of the label."""
+    """Leakage of the label through one column."""
 
     auc: float | None  # of the best ordering of its groups, learnt on one half and judged on the other
     filled_with: bool | None = None  # the label with which alone the column is filled
     outright: tuple[bool, float] | None = None  # a label, and the share of its rows that are told with certainty
 
     def sentence(self, target: str) -> str:
-        """What a person should look at; empty when there is nothing."""
+        """Warning to people; empty when there is nothing to look at."""
         if self.filled_with is not None:
             return f"is filled only where {target!r} is {_spelled(self.filled_with)}, so it is known only afterwards"
         if self.auc is not None and self.auc >= AUC:
@@ -43,7 +43,7 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What is wrong with a feature, and whether a draft had better leave it out."""
+    """Suspicion about a feature, and whether a draft had better leave it out."""
 
     what: str
     leave_out: bool = False

@@ -1,4 +1,4 @@
-"""What a column's name suggests: a person, a protected group, a moment, an identifier, a subject."""
+"""Hints in a column's name: a person, a protected group, a moment, an identifier, a subject."""
 
 import re
 

@@ -35,7 +35,7 @@ _DEFAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """What a draft has found out, ready to be written."""
+    """Findings of a draft, ready to be written."""
 
     name: str
     source: str

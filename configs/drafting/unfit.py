@@ -12,7 +12,7 @@ _FEW_ROWS = 50  # below, rows that count upwards may do so by chance
 
 
 def unfit(name: str, values: pa.Array) -> str:
-    """Why a column of numbers, text or truth cannot serve as a feature; empty where nothing is wrong with it."""
+    """Reason why a column of numbers, text or truth cannot be a feature; empty where nothing is wrong with it."""
     different = pc.count_distinct(values).as_py()
     known = len(values) - values.null_count
     if different == 1:
@@ -37,7 +37,7 @@ def _is_year(name: str, values: pa.Array) -> bool:
 
 
 def _counts_rows(values: pa.Array, different: int) -> str:
-    """Why a column of whole numbers only counts its rows; empty where it does not."""
+    """Tells that a column of whole numbers only counts its rows; empty where it does not."""
     whole = None if values.null_count or different < len(values) or different < _FEW_ROWS else _whole(values)
     if whole is None:
         return ""

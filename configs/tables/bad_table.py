@@ -13,7 +13,7 @@ class BadTable(Exception):
 
 
 def shape(text: str) -> str:
-    """What a text looks like, without what it says.
+    """Shape of a text, without what it says.
 
     >>> shape("1.234,50 €"), shape("n/a"), shape("Maria Meier, 12 Main Street")
     ('9.999,99 €', 'a/a', 'Aaaaa Aaaaa, 99 Aaaa Aa…')

@@ -27,7 +27,7 @@ Column: TypeAlias = pa.ChunkedArray
 
 @dataclass(frozen=True, slots=True)
 class ColumnFault:
-    """What is wrong with a column, and where it is declared."""
+    """Fault of a column, and where that is declared."""
 
     path: Path
     what: str
@@ -190,7 +190,7 @@ def _as_boolean(named: _Named) -> Column:
 
 
 def _as_category(named: _Named, declared: Feature | Attribute) -> Column:
-    """Where nothing may be missing, a text that stands for no value is told in a file, and elsewhere what it says.
+    """Reads a category; where none may be missing, text that stands for no value is refused in a file, taken elsewhere.
 
     Elsewhere is also what was served, and there it was a value that nobody declared.
     """
@@ -261,7 +261,7 @@ def _comma_hint(column: Column, decimal: Decimal) -> str:
 
 
 def _told(value: object) -> str:
-    """What a refused value is, without repeating it."""
+    """Describes a refused value, without repeating it."""
     if isinstance(value, str):
         return f"text of the shape `{shape(value)}`"
     if isinstance(value, bool):

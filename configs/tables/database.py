@@ -54,7 +54,7 @@ def _part(names: list[str], rows: Any, place: int) -> Part:
 
 
 def _said(error: Exception) -> str:
-    """What the database said of the query; never what it said of a row, and no password."""
+    """Error of the database about the query; never what it said of a row, and no password."""
     kind = type(error).__name__
     if kind not in ("OperationalError", "ProgrammingError", "NoSuchModuleError", "ArgumentError"):
         return f"{kind} of the driver"

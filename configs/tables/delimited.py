@@ -18,7 +18,7 @@ BLOCK_BYTES = 2**24  # no row may be longer
 
 
 def header(path: Path) -> Dialect:
-    """How the file is written, from its first lines."""
+    """Dialect of the file, from its first lines."""
     with opened(path) as file:
         head = _upto(file, HEAD_BYTES)
     kind = kind_of(path.name)

@@ -1,4 +1,4 @@
-"""How a text file writes its table: encoding, separator, title lines and header, told from its first lines."""
+"""Dialect of a text file's table: encoding, separator, title lines and header, told from its first lines."""
 
 import codecs
 import csv
@@ -25,7 +25,7 @@ _SAVE = "save it as UTF-8 (in Excel: CSV UTF-8; in a shell: iconv -f cp1252 -t u
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Where the rows of a text file begin and how they are parted."""
+    """Start of the rows in a text file, and how they are parted."""
 
     separator: str
     names: tuple[str, ...]  # as the header has them, without surrounding blanks; may repeat or be empty
@@ -69,12 +69,12 @@ class _Layout:
     skipped: int  # lines before the first record
 
     def width(self) -> int:
-        """How many cells most records have, those below the first of them preferred: titles stand above."""
+        """Number of cells that most of the first 200 records have, the larger of two as frequent; 0 without any."""
         widths = Counter(len(record) for record in self.records[:200] if record)
         return max(widths, key=lambda width: (widths[width], width), default=0)
 
     def score(self, suffix: str) -> tuple[bool, float, int, bool, int]:
-        """How much like a table it looks: several columns, all records alike from the first, the promised separator.
+        """Likeness to a table: several columns, all records alike from the first, the promised separator.
 
         A decimal comma parts every row of `1,5;0` alike too, though not its header.
         """

@@ -54,7 +54,7 @@ def names_in(file: Listed) -> list[str]:
 
 
 def notes_on(file: Listed) -> tuple[str, ...]:
-    """What a reader passes over in the file."""
+    """Notes on what a reader passes over in the file."""
     with Guarded(file.path):
         return header(file.path).notes if file.kind == "text" else ()
 

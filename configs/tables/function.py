@@ -74,7 +74,7 @@ def _of_series(series: Any) -> pa.Array:
 
 
 def _raised(error: BaseException) -> str:
-    """What a function raised and where; not its text, which may repeat a row."""
+    """Error that a function raised, and where; not its text, which may repeat a row."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "importlib" not in frame.filename and Path(frame.filename) != Path(__file__)]
     where = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""

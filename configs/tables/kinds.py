@@ -1,4 +1,4 @@
-"""What kind of table a file holds and how it is compressed, by its name in any case and its first bytes."""
+"""Kind and compression of the table that a file holds, by its name in any case and its first bytes."""
 
 import bz2
 import gzip
@@ -53,7 +53,7 @@ READ = (
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """What a name promises: the kind of table and the suffix that told it."""
+    """Promise of a name: the kind of table and the suffix that told it."""
 
     kind: Kind
     suffix: str
@@ -82,7 +82,7 @@ def kind_in(path: Path) -> FileKind | None:
 
 
 def refusal(name: str) -> str | None:
-    """Why a file that holds rows is not read, by its name; None for one that seems to hold none."""
+    """Reason not to read a file that holds rows, by its name; None for one that seems to hold none."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
     packed = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSED else ""
     why = OTHERS.get(suffixes[-1]) if suffixes else None

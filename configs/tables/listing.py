@@ -28,7 +28,7 @@ class Listing:
 
 
 def listing(pattern: str) -> Listing:
-    """What a path, a folder (with the folders in it) or a glob names; raises BadTable."""
+    """Lists what a path, a folder (with the folders in it) or a glob names; raises BadTable."""
     path = Path(pattern)
     if path.is_file():
         return Listing((_explicit(path),))
@@ -122,7 +122,7 @@ def _fixed(pattern: str) -> str:
 
 
 def _nearby(path: Path) -> str:
-    """What stands in the folder instead, where there is one."""
+    """Names what stands in the folder instead, where there is one."""
     if glob.has_magic(str(path)):
         return ""
     if not path.parent.is_dir():

@@ -79,7 +79,7 @@ def decimal_of(columns: list[pa.ChunkedArray]) -> Decimal | None:
 
 
 def told_by(columns: list[pa.ChunkedArray]) -> tuple[int, int]:
-    """How many columns of text can only be read with a decimal point, and how many only with a comma.
+    """Counts columns of text that can only be read with a decimal point, and those only with a comma.
 
     >>> told_by([pa.chunked_array([["12.5"]]), pa.chunked_array([["1.234"]])])
     (1, 0)

@@ -39,6 +39,6 @@ def agreement(office: Office, application: Application, features: Sequence[str])
 
 
 def _blameless(denied: Denied) -> list[str]:
-    """What is missing of a denial for want of consent."""
+    """Faults of a denial for want of consent."""
     wrong = [] if denied.policies == ("consent",) else [f"it was denied by {denied.policies}, not for want of consent"]
     return wrong if denied.decision_ids else [*wrong, "the denial is not on record"]

@@ -61,7 +61,7 @@ def _held(office: Office, case: Case) -> Mapping[str, Any]:
 
 
 def _exposed(kept: Kept, applicant: str, personal: Sequence[str]) -> list[str]:
-    """What a thief of the log would read of a person."""
+    """Data of a person that a thief of the log would read."""
     found = [f"{name} stands in the log as it is" for name in personal if kept.row[name] is not None]
     named = applicant.encode() in msgspec.msgpack.encode(kept.decision)
     return [*found, f"the name of {applicant} stands in the log"] if named else found
@@ -86,7 +86,7 @@ def _keys(count: int) -> str:
 
 
 def _told_later(office: Office, case: Case, broken: list[str]) -> str:
-    """What `windvane explain` says now."""
+    """Answer of `windvane explain` now."""
     try:
         office.explain(MODEL, case.name)
     except Conflict as error:

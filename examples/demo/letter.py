@@ -39,7 +39,7 @@ def declined(office: Office, cases: Sequence[Case], features: Sequence[str]) -> 
 
 
 def counted(cases: Sequence[Case]) -> list[str]:
-    """What became of all applications, and of whose."""
+    """Counts what became of all applications, and of whose."""
     counts = Counter(each.action for each in cases)
     actions = ", ".join(f"{count:,} {action}" for action, count in counts.most_common())
     groups = Counter(str(each.application["race"]) for each in cases)
@@ -54,7 +54,7 @@ def counted(cases: Sequence[Case]) -> list[str]:
 
 
 def letter(decision: Decision) -> list[str]:
-    """What the applicant is told, from the reply alone."""
+    """Letter to the applicant, from the reply alone."""
     told = decision["explanation"]
     return [
         f"  Your application ({decision['decision_id']}) was declined. The principal reasons:",

@@ -102,7 +102,7 @@ def folded(line: str) -> list[str]:
 
 
 def _limits(card: str) -> list[str]:
-    """What the version's own card says that it is not fit for."""
+    """Limits of the version, by its own card."""
     limits = card.partition("## Limits\n")[2].partition("\n\n")[0]
     return [
         "Version 1 answers. Its card (`windvane model card mortgage`) ends with its limits:",

@@ -31,7 +31,7 @@ CATCH_UP_SECONDS = 0.1  # how far behind the pace it may fall and still make up 
 
 @dataclass
 class Progress:
-    """What the replay did so far."""
+    """Progress of the replay so far."""
 
     pace: float
     decided: int = 0
@@ -173,7 +173,7 @@ def batches(
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column of the file plays which part."""
+    """Columns of the file, by the part they play."""
 
     features: tuple[str, ...]
     subject: str

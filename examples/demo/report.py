@@ -1,4 +1,4 @@
-"""What the demo leaves behind: report.json and report.html, every figure read back from the run's own records."""
+"""Report of the demo: report.json and report.html, every figure read back from the run's own records."""
 
 import base64
 import html
@@ -163,7 +163,7 @@ td, th {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd
 
 
 def way_back(back: Mapping[str, Any] | None) -> str:
-    """How fast the defective version was taken back, in words."""
+    """Time in which the defective version was taken back, in words."""
     if back is None:
         return "nothing was rolled back"
     last_ms, everywhere_ms = back["verdict_to_last_candidate_request_ms"], back["verdict_to_every_replica_ms"]

@@ -1,4 +1,4 @@
-"""What a scene of the mortgage demo is: something done to a running Windvane, told, and held to what it promises."""
+"""Scene of the mortgage demo: something done to a running Windvane, told, and held to what it promises."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Decision: TypeAlias = Mapping[str, Any]  # one answer of `decide`
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What was shown, line by line, and every promise that was not kept."""
+    """Lines that were shown, and every promise that was not kept."""
 
     title: str
     lines: tuple[str, ...]
@@ -31,12 +31,12 @@ class Case:
 
     @property
     def applicant(self) -> str:
-        """Who it is about."""
+        """Applicant it is about."""
         return str(self.application["applicant"])
 
     @property
     def action(self) -> str:
-        """What was done about it."""
+        """Action taken about it."""
         return str(self.decision["decision"]["action"])
 
     @property
@@ -46,16 +46,16 @@ class Case:
 
 
 class Office(Protocol):
-    """What the scenes ask of a running Windvane; `windvane.cluster.control_api.ControlApi` is one."""
+    """Running Windvane, as the scenes ask it; `windvane.cluster.control_api.ControlApi` is one."""
 
     def decide(self, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Decisions; raises Denied."""
 
     def record_consent(self, subject: str, purposes: Mapping[str, bool], model: str | None = None) -> dict[str, Any]:
-        """What a subject agreed to."""
+        """Records what a subject agreed to."""
 
     def explain(self, model: str, decision_id: str) -> dict[str, Any]:
-        """Why a recorded decision is what it is; raises Conflict when it cannot be told any more."""
+        """Explains a recorded decision; raises Conflict when it cannot be told any more."""
 
     def export_subject(self, subject: str, reason: str) -> dict[str, Any]:
         """Everything that is held about a subject."""
@@ -66,7 +66,7 @@ class Office(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What `windvane audit verify` said."""
+    """Result of `windvane audit verify`."""
 
     exit_code: int
     lines: tuple[str, ...]

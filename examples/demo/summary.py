@@ -1,4 +1,4 @@
-"""What the demo says at its end: the figures a reader came for, and what it promised and did not keep."""
+"""Summary of the demo: the figures a reader came for, and what it promised and did not keep."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from windvane.examples.demo.report import way_back
 
 
 def broken_promises(found: dict[str, Any]) -> list[str]:
-    """What the demo promised and did not keep; empty when it kept everything."""
+    """Promises that the demo did not keep; empty when it kept everything."""
     broken = []
     if found["failed_requests"]:
         broken.append(f"{found['failed_requests']} requests failed, the first with {found['first_error']}")

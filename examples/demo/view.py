@@ -40,7 +40,7 @@ class View:
             self._live.stop()
 
     def stage(self, text: str) -> None:
-        """What the demo is doing now."""
+        """Shows what the demo is doing now."""
         if text == self._stage:
             return
         self._stage = text

@@ -22,7 +22,7 @@ class Forgotten:
         return f"{self.model}/{10 ** (len(str(self.decisions)) - 1)}"
 
     def sentence(self) -> str:
-        """What was lost, what that means, and what to do.
+        """Tells what was lost, what that means, and what to do.
 
         >>> print(Forgotten("loans", 12_345, 200_000, 0.5).sentence())
         12,345 decisions made room in the monitor before their outcome came: it keeps the newest 200,000 that wait, \
@@ -42,7 +42,7 @@ log, but no window and no rollout sees them. Report outcomes sooner, or retrain 
 
 
 def forgotten(seen: Snapshot) -> Forgotten | None:
-    """What to tell of that look; None where nothing was forgotten."""
+    """Forgotten decisions of that look; None where nothing was forgotten."""
     if not seen.waiting_dropped:
         return None
     return Forgotten(seen.model, seen.waiting_dropped, seen.waiting, seen.decisions_per_second)

@@ -9,7 +9,7 @@ from windvane.monitoring.statistics.drift import category_psi, psi, share_rise
 
 
 def feature_measures(profile: Profile, layout: Layout, counts: WindowCounts) -> tuple[FeatureMeasure, ...]:
-    """How far every feature of a window lies from the profile; empty where its features were not counted."""
+    """Distance of every feature of a window from the profile; empty where its features were not counted."""
     if counts.features is None:
         return ()
     measured: list[FeatureMeasure] = []

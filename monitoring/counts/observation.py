@@ -167,7 +167,7 @@ class Observation:
         return () if profile is None else profile.days
 
     def learnt(self, version: int) -> int | None:
-        """How many rows the version has learnt from, where its profile says so."""
+        """Number of rows the version has learnt from, where its profile says so."""
         profile = self._profiles.get(version)
         return None if profile is None else profile.learnt
 

@@ -83,7 +83,7 @@ class Pair:
         return PairedEvidence(champion, candidate, n, -mean, variance, high, low, windows)
 
     def shift(self, champion: int, candidate: int, since: float) -> ShiftEvidence | None:
-        """How far the candidate's scores lie from the champion's over decisions answered since; None without one."""
+        """Distance of the candidate's scores from the champion's over decisions answered since; None without one."""
         counts = self._since(since).scores
         psi = grouped_psi(counts[int(champion == self.high)], counts[int(candidate == self.high)])
         return None if psi is None else ShiftEvidence(int(counts[0].sum()), psi)

@@ -100,7 +100,7 @@ class Profile:
         return profile
 
     def to_json(self) -> bytes:
-        """What `profile.json` holds."""
+        """Content of `profile.json`."""
         return msgspec.json.encode(self)
 
     def bins(self, rows: Rows) -> tuple[Counts, ...]:

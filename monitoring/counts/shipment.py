@@ -84,7 +84,7 @@ def latency_quantile(latency: Counts, quantile: float) -> float | None:
 
 
 def slower_than(latency: Counts, limit_ms: float) -> int:
-    """How many answers surely took longer: those above the first bin edge that is not below the limit.
+    """Counts answers that surely took longer: those above the first bin edge that is not below the limit.
 
     >>> slower_than(np.bincount(np.searchsorted(LATENCY_EDGES_MS, [1.0, 49.0, 80.0]), minlength=LATENCY_BINS), 50.0)
     1

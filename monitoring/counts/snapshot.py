@@ -101,7 +101,7 @@ class RecentRates:
         return latency_quantile(latency, quantile)
 
     def replicas(self, now: float) -> int:
-        """How many shipped in the last seconds."""
+        """Number of replicas that shipped in the last seconds."""
         return sum(now - seen <= RECENT_SECONDS for seen in self._seen.values())
 
     def _forget(self, now: float) -> None:

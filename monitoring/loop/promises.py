@@ -51,7 +51,7 @@ class Alarm:
         return cost(self.newest.deviation(self.promise), self.newest.variance(self.promise))
 
     def sentence(self, window_seconds: float, every: int) -> str:
-        """What a person reads: what was promised, what came, since when, and how sure that is."""
+        """Tells people what was promised, what came, since when, and how sure that is."""
         since = datetime.fromtimestamp(self.began * window_seconds, UTC)
         moment = f"{since:%Y-%m-%d %H:%M:%S}".removesuffix(":00").removesuffix(" 00:00")
         off = self.newest.deviation(self.promise)

@@ -45,7 +45,7 @@ class RetrainRequest:
 
     @property
     def key(self) -> str:
-        """Where the store keeps it."""
+        """Key in the store."""
         return f"{self.model}/{self.request_id}"
 
 
@@ -128,5 +128,5 @@ def change(
 
 
 def record_version(store: Store, model: str, request_id: str, version: int) -> RetrainRequest:
-    """What the training job calls once it has registered; calling it twice is calling it once."""
+    """Records the version that the training job registered; calling it twice is calling it once."""
     return change(store, model, request_id, lambda request: replace(request, version=version))

@@ -37,7 +37,7 @@ class MonitorView:
 
 
 def view(seen: Observation, version: int, after: int | None, min_labels: int, clock: float | None) -> MonitorView:
-    """What an observation shows of a version; without `clock` the watermark is it."""
+    """View of a version from an observation; without `clock` the watermark is it."""
     watermark = seen.watermark()
     until = watermark if clock is None else clock
     labelled = None if until is None else seen.labelled(version, min_labels, until)
@@ -172,7 +172,7 @@ def _first_told(worst: Sequence[Finding], told: Sequence[str]) -> list[Finding]:
 
 
 def _still(told: Sequence[str], found: Sequence[Finding]) -> tuple[str, ...]:
-    """What need not be told again: drift for as long as the champion stays, a loss for as long as it lasts."""
+    """Names that need not be told again: drift for as long as the champion stays, a loss for as long as it lasts."""
     over = {finding.name for finding in found if finding.breach}
     ended = {finding.name for finding in found if not finding.breach and finding.kind == "performance"}
     return tuple(sorted((set(told) | over) - ended))

@@ -24,7 +24,7 @@ class ReviewFinding:
         return f"{self.subject}/{self.review_by.isoformat()}"
 
     def sentence(self) -> str:
-        """What a person reads in the event list."""
+        """Sentence for people in the event list."""
         late = "a day" if self.days == 1 else f"{self.days} days"
         return f"The review of {self.subject} is {late} overdue ({self.review_by.isoformat()}); {self.owner} owns it"
 

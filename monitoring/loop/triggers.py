@@ -90,7 +90,7 @@ def observe(state: TriggerState, version: int, clock: float, findings: Iterable[
 
 
 def consider(state: TriggerState, rules: Retrain, seen: Circumstances, labels: Seen) -> Proposal:
-    """What is to be done now; pure, so asking again gives the same answer."""
+    """Proposes what is to be done now; pure, so asking again gives the same answer."""
     if "performance" in rules.on and labels.alarm is not None:
         return _broken(state, rules, seen, labels, labels.alarm)
     persistent = breaches(

@@ -78,7 +78,7 @@ class Watcher:
             raise trouble[0]
 
     def state(self, model: str) -> WatchState:
-        """What is remembered of the model."""
+        """Remembered state of the model."""
         return self._states.load(model)[0] or WatchState()
 
     def _finish(self, model: str, _: datetime) -> None:
@@ -194,7 +194,7 @@ class Watcher:
                 self._act(model, after, revision, recovered=False)
 
     def _began(self, model: str, champion: int) -> datetime | None:
-        """When the change began for which findings had that version made."""
+        """Start of the change for which findings had that version made."""
         made = (each for each in requests_of(self._store, model) if each.version == champion)
         return next((each.since for each in made if each.cause == "findings"), None)
 

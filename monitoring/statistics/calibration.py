@@ -41,7 +41,7 @@ class Block:
     entropy: float  # of the base rate, in nats: what there is to lose
 
     def deviation(self, promise: Promise) -> float:
-        """How far off the promise it was."""
+        """Deviation from the promise."""
         return self.rate if promise == "rate" else self.slope
 
     def variance(self, promise: Promise) -> float:
@@ -49,7 +49,7 @@ class Block:
         return self.rate_variance if promise == "rate" else self.slope_variance
 
     def largest(self, promise: Promise) -> float:
-        """What one decision's deviation hardly exceeds: 1, or five standard deviations of the scores' log-odds."""
+        """Bound hardly exceeded by one decision's deviation: 1, or five standard deviations of the scores' log-odds."""
         return 1.0 if promise == "rate" else 5.0 * sqrt(self.slope_variance / self.rate_variance)
 
     def calibration_slope(self) -> float:
@@ -174,7 +174,7 @@ def _local_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def standardised(of: Block, promise: Promise, sign: int, effect: float, reference: Block | None) -> tuple[float, float]:
-    """How many standard errors the deviation lies beyond its tolerance towards `sign`, and how far a row moves that."""
+    """Standard errors by which the deviation exceeds its tolerance towards `sign`, and by which a row moves that."""
     error = sqrt(of.variance(promise) / of.n + effect)
     beyond = sign * of.deviation(promise) - tolerance(of, promise, reference)
     return beyond / error, of.largest(promise) / (of.n * error)

@@ -53,7 +53,7 @@ def observe(before: Detector, z: float, step: float, window: int, rows: int, pos
 
 
 def run_length(zs: Sequence[float], threshold: float, step: float = 0.0) -> int | None:
-    """How many observations until the alarm; None when there is none."""
+    """Number of observations until the alarm; None when there is none."""
     state = Detector()
     for place, z in enumerate(zs):
         state = observe(state, z, step, place, 1)

@@ -41,7 +41,7 @@ def grouped_psi(reference: Counts, current: Counts, groups: int = 10) -> float |
 
 
 def group_starts(reference: Counts, groups: int) -> NDArray[np.intp]:
-    """Where each group of neighbouring bins starts, so that each holds at least 1/`groups` of the reference.
+    """Starts of groups of neighbouring bins, each of which holds at least 1/`groups` of the reference.
 
     >>> group_starts(np.array([1, 1, 2, 0, 4]), 2).tolist()
     [0, 3]
@@ -59,7 +59,7 @@ def group_starts(reference: Counts, groups: int) -> NDArray[np.intp]:
 
 
 def share_rise(reference: Counts, current: Counts, place: int) -> float | None:
-    """How much larger the share of one bin is now, in [−1, 1]; None when either side is empty."""
+    """Rise of the share of one bin since the reference, in [−1, 1]; None when either side is empty."""
     if reference.sum() == 0 or current.sum() == 0:
         return None
     return float(current[place] / current.sum() - reference[place] / reference.sum())

@@ -37,7 +37,7 @@ class Place:
 
     @property
     def key(self) -> dict[str, str]:
-        """What shows the first key."""
+        """Headers that show the first key."""
         return bearer(self.home / FIRST_KEY)
 
     def windvane(self, *arguments: str, check: bool = True, timeout: float = 400.0) -> str:
@@ -54,12 +54,12 @@ class Place:
         return next(each for each in found["models"] if each["name"] == model)
 
     def events(self, model: str, *kinds: str) -> list[dict[str, Any]]:
-        """What happened to the model, of these kinds."""
+        """Events of the model, of these kinds."""
         found = self.http.get(f"/api/models/{model}/events").json()["events"]
         return [each for each in found if not kinds or each["kind"] in kinds]
 
     def logged_as(self, subject: str) -> str:
-        """How the log names the subject."""
+        """Name of the subject in the log."""
         return AuditPaths(load_settings(self.environment)).vault().hash(subject)
 
     def processes(self, title: str) -> list[psutil.Process]:

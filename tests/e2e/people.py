@@ -61,7 +61,7 @@ def decide(place: Place, row: Row, **more: Any) -> httpx.Response:
 
 
 def page(place: Place, **wanted: Any) -> list[dict[str, Any]]:
-    """What compliance is shown."""
+    """Decisions that compliance is shown."""
     reply = place.http.get("/api/decisions", params={"model": MODEL, "limit": 1000, **wanted})
     assert reply.status_code == 200, reply.text
     return list(reply.json()["decisions"])
@@ -73,14 +73,14 @@ def held_of(place: Place, subject: str) -> list[dict[str, Any]]:
 
 
 def answer(place: Place, model: str, sql: str) -> list[dict[str, Any]]:
-    """What `windvane decisions` writes."""
+    """Rows that `windvane decisions` writes."""
     file = place.home.parent / "answer.json"
     place.windvane("decisions", model, "--sql", sql, "--out", str(file))
     return list(json.loads(file.read_text()))
 
 
 def gathered(place: Place, file: Path, found: list[Row]) -> Examples:
-    """What a version learns from these rows and nothing else."""
+    """Examples gathered from these rows and nothing else."""
     write_csv(file, found)
     spec = declared(place)
     return gather(spec.model_copy(update={"data": spec.data.model_copy(update={"source": str(file)})}))

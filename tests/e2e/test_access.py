@@ -80,7 +80,7 @@ def records(place: Place, model: str = MINE) -> list[Record]:
 
 
 def decided(place: Place) -> int:
-    """How many decisions and outcomes of MINE are on the log; refusals are on it, too."""
+    """Number of decisions and outcomes of MINE on the log; refusals are on it, too."""
     return sum(isinstance(each, Decision | Outcome) for each in records(place))
 
 
@@ -91,14 +91,14 @@ def refusals(place: Place, log: str) -> set[tuple[str, Value, str]]:
 
 
 def said_of_refusals(place: Place) -> str:
-    """What replicas and control have put on record."""
+    """Logs that replicas and control have written."""
     logs = (place.home / "run" / "ray" / "session_latest" / "logs").rglob("*")
     texts = [file.read_text(errors="replace") for file in logs if file.is_file() and "serve" in str(file)]
     return "\n".join(texts)
 
 
 def code_of(metadata: list[tuple[str, str]], model: str = MINE, version: str = "") -> grpc.StatusCode:
-    """How one inference over gRPC ends."""
+    """Status code of one inference over gRPC."""
     request = messages.ModelInferRequest(model_name=model, model_version=version)
     tensor = request.inputs.add(name="input", datatype="FP32", shape=[1, 5])
     tensor.contents.fp32_contents.extend([1, 2, 3, 0, 1])
@@ -111,7 +111,7 @@ def code_of(metadata: list[tuple[str, str]], model: str = MINE, version: str = "
 
 
 def asked_over_grpc(address: str, method: str, metadata: list[tuple[str, str]]) -> grpc.StatusCode:
-    """How a call of any method ends, with an empty message."""
+    """Status code of a call of any method, with an empty message."""
     with grpc.insecure_channel(address) as channel:
         try:
             channel.unary_unary(method)(b"", timeout=10.0, metadata=metadata)

@@ -71,7 +71,7 @@ def about_ana(deployed: Place) -> list[str]:
 
 @pytest.fixture(scope="module")
 def before_erasure(deployed: Place, about_ana: list[str]) -> list[dict[str, Any]]:
-    """What was held of her; she is erased after that."""
+    """Decisions held of her; she is erased after that."""
     held = json.loads(deployed.windvane("privacy", "export", ANA))["models"][MODEL]["decisions"]
     said = deployed.windvane("privacy", "erase", ANA, "--reason", "she asked", "--yes")
     assert "1 keys are destroyed" in said

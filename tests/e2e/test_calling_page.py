@@ -1,4 +1,4 @@
-"""What docs/calling.md tells a program to do is done here, word for word; only the ports are the tests' own."""
+"""Programs do here what docs/calling.md tells them, word for word; only the ports are the tests' own."""
 
 import os
 import re

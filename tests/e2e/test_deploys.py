@@ -36,7 +36,7 @@ def begin(place: Place, *arguments: str) -> subprocess.Popen[str]:
 
 
 def applications(place: Place) -> set[str]:
-    """Which Serve has been told of and not to end."""
+    """Applications that Serve has been told of and not to end."""
     token = load_settings(place.environment).ray_token_file
     url = f"http://127.0.0.1:{DASHBOARD_PORT}/api/serve/applications/"
     found = httpx.get(url, headers=bearer(token), timeout=30.0, trust_env=False).json()["applications"]

@@ -66,7 +66,7 @@ def test_a_kill_in_the_middle_of_a_rollout_loses_nothing(deployed: Place, victim
 
 
 def _ended(place: Place, *kinds: str) -> list[dict[str, object]]:
-    """How rollouts ended so far; nothing while control restarts."""
+    """Ends of rollouts so far; nothing while control restarts."""
     try:
         return place.events(MODEL, *kinds)
     except (ValueError, KeyError, OSError):

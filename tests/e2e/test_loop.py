@@ -62,7 +62,7 @@ def test_undo_returns_to_the_old_champion_at_once(deployed: Place) -> None:
 
 
 def _ways_back(place: Place, version: int) -> list[float]:
-    """How long each took, in ms: on record as an event, since a candidate that comes next has a rollout of its own."""
+    """Milliseconds of each rollback: on record as an event, as a candidate that comes next has a rollout of its own."""
     told = [event["facts"].get("rolled_back_in_ms") for event in place.events(MODEL) if event["version"] == version]
     return [took for took in told if took is not None]
 

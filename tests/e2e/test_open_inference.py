@@ -34,7 +34,7 @@ NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": np.b
 
 @dataclass(frozen=True)
 class Answers:
-    """What one way of asking gave for the rows, and what `decide` gave for them."""
+    """Predictions, actions and decision ids that one way of asking gave for the rows."""
 
     predictions: list[float]
     actions: list[str]

@@ -36,7 +36,7 @@ def declared(least: int, most: int) -> ModelSpec:
 
 
 class Traffic:
-    """What became of every request so far, by status, or by the error that there was instead."""
+    """Requests so far, counted by status, or by the error that there was instead."""
 
     def __init__(self, place: World) -> None:
         rows = model.make_rows(ROWS).astype(float).round(4).tolist()
@@ -83,7 +83,7 @@ def running(place: World) -> int:
 
 
 def cpu_seconds(replica: psutil.Process) -> float:
-    """What it has spent so far."""
+    """CPU seconds it has spent so far."""
     return float(sum(replica.cpu_times()[:2]))
 
 

@@ -58,7 +58,7 @@ class Stranger:
         return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=pipe, stderr=both, text=True)
 
     def says(self, *words: str, status: int = 0, **variables: str) -> str:
-        """What a command prints, once it has ended as it should."""
+        """Output of a command that ended as it should."""
         process = self.starts(*words, **variables)
         text: str = process.communicate(timeout=400.0)[0]
         assert process.returncode == status, f"{' '.join(words)}\n{text[-4000:]}"

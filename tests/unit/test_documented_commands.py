@@ -30,7 +30,7 @@ def code(document: Path) -> Iterator[str]:
 
 
 def fault_of(line: str) -> str | None:
-    """What is wrong with a `windvane` command: an unknown verb, or an option that the verb does not take."""
+    """Fault of a `windvane` command: an unknown verb, or an option that the verb does not take."""
     words = re.sub(r"\"[^\"]*\"|'[^']*'|[\[\]]|\s#.*", " ", line).split()
     found: click.Command = main
     while words and isinstance(found, click.Group):

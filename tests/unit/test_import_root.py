@@ -27,7 +27,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def printed(folder: Path, *words: str, **variables: str) -> str:
-    """What a command says when it is called there."""
+    """Output of a command that is called there."""
     found = os.pathsep.join(each for each in sys.path if each)
     path = os.pathsep.join(filter(None, (variables.pop("first", ""), found)))
     environment = os.environ | {"PYTHONPATH": path} | variables

@@ -1,4 +1,4 @@
-"""What tests share stands in worlds and conftests: no test module needs another, and none names what is private."""
+"""Shared code of tests stands in worlds and conftests: no test module needs another, and none names what is private."""
 
 import ast
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 
 def auc(labels: Labels, scores: Floats) -> float:
-    """How often a positive scores above a negative, of all pairs; a tie is half."""
+    """Share of all pairs in which a positive scores above a negative; a tie is half."""
     positive, negative = scores[labels], np.sort(scores[~labels])
     above = np.searchsorted(negative, positive, "left").sum()
     not_below = np.searchsorted(negative, positive, "right").sum()

@@ -1,4 +1,4 @@
-"""What the installed Ray itself writes for HAProxy, rendered by its own code and kept for each version of Ray.
+"""Files that the installed Ray itself writes for HAProxy, rendered by its own code and kept for each version of Ray.
 
     python -m tests.worlds.rays_haproxy [FOLDER]
 
@@ -24,7 +24,7 @@ RUN = Path("/srv/wv/run")  # stands in the files for the run folder of a head
 
 
 def golden(state: str) -> str:
-    """What the Ray that is installed is known to write in this state."""
+    """Text that the installed Ray is known to write in this state."""
     kept = _folder() / f"{state}.cfg"
     assert kept.is_file(), f"{kept} is not there yet: docs/upgrading-ray.md says how it is written"
     return kept.read_text()

@@ -1,4 +1,4 @@
-"""What every registry promises; `tests/unit` runs it on the one in memory, `tests/e2e` on MLflow."""
+"""Contract of every registry; `tests/unit` runs it on the one in memory, `tests/e2e` on MLflow."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -80,7 +80,7 @@ def up(down: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 
 def sentence_of(result: Result) -> str:
-    """What went wrong, with nothing of Python in it."""
+    """Error sentence, with nothing of Python in it."""
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output

@@ -111,7 +111,7 @@ class World:
         return number
 
     def finish_job(self, request_id: str = "0001") -> None:
-        """What the training job does: register, say so, end."""
+        """Acts as the training job: register, say so, end."""
         number = self.register(request_id)
         record_version(self.store, "delay", request_id, number)
         self.jobs.end(self.jobs.submissions[-1], "succeeded")

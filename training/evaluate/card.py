@@ -83,7 +83,7 @@ def groups_of(spec: ModelSpec, held: Examples, scores: Floats) -> Iterator[Group
 
 
 def limits_of(spec: ModelSpec, comparison: OfflineComparison, groups: Sequence[GroupFigures]) -> Iterator[str]:
-    """What follows from the figures themselves."""
+    """Limits that follow from the figures themselves."""
     auc = comparison.candidate["auc"]
     if isfinite(auc.low) and isfinite(auc.high):
         yield (

@@ -31,7 +31,7 @@ class StoredChampion:
         return self.bundle.manifest.judged_until if self.bundle.judged_path else None
 
     def unable(self, held: Examples) -> str | None:
-        """Why it cannot be compared on these rows; None when it can."""
+        """Reason why it cannot be compared on these rows; None when it can."""
         if absent := self._absent(held):
             return f"champion {self.number} needs {', '.join(map(repr, absent))}, no longer declared: not compared"
         return incomparable(self.number, self.unseen(held))

@@ -148,7 +148,7 @@ def _rule_first(comparison: OfflineComparison) -> OfflineRuling:
 
 
 def off_balance(labels: Labels, scores: Floats) -> str | None:
-    """What the mean score says against what came true, where that is no chance; None where it may be.
+    """Tells the mean score beside what came true, where that is no chance; None where it may be.
 
     >>> off_balance(np.arange(1000) % 10 == 0, np.full(1000, 0.11))
     >>> off_balance(np.arange(1000) % 10 == 0, np.full(1000, 0.2))

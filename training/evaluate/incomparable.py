@@ -6,7 +6,7 @@ LEAST_COMPARED = 50  # rows, of both outcomes: fewer tell two versions apart by 
 
 
 def incomparable(number: int, unseen: Examples) -> str | None:
-    """Why a champion cannot be compared on the rows it has not learnt from; None when it can."""
+    """Reason why a champion cannot be compared on the rows it has not learnt from; None when it can."""
     if len(unseen) < LEAST_COMPARED:
         return f"champion {number} has learnt from all but {len(unseen)} of the rows held out: not compared"
     if unseen.labels.all() or not unseen.labels.any():

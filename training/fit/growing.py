@@ -58,7 +58,7 @@ class Lines:
 
 
 def lines_of(settings: FitSettings, examples: Examples) -> Lines | None:
-    """What boosters of these settings begin with on these rows; None is nothing."""
+    """Lines that boosters of these settings begin with on these rows; None is nothing."""
     if settings.start == "none":
         return None
     linear = fit_linear(examples.rows, examples.labels, examples.categories)
@@ -108,7 +108,7 @@ def matrix_of(examples: Examples, threads: int = 1) -> xgboost.QuantileDMatrix:
 
 
 def kinds_of(width: int, categories: Collection[int]) -> dict[str, Any]:
-    """What xgboost's matrices have to be told of columns that hold codes."""
+    """Arguments of xgboost's matrices for columns that hold codes."""
     if not categories:
         return {}
     return {

@@ -45,7 +45,7 @@ class Folds:
         return [matrix for _, matrix in self._parts(settings.window)]
 
     def starts(self, settings: FitSettings) -> list[Start]:
-        """What boosters of these settings begin with, of every fold."""
+        """Starts of boosters of these settings, one for every fold."""
         key = settings.window, settings.start
         if key not in self._starts:
             self._starts[key] = [

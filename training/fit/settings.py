@@ -28,7 +28,7 @@ class FitSettings:
     window: timedelta | None = None  # newest rows to learn from; None is all history
 
     def booster_parameters(self, seed: int, threads: int) -> dict[str, str | int | float]:
-        """What xgboost is given."""
+        """Parameters that xgboost is given."""
         return FIXED | {
             "max_depth": self.max_depth,
             "eta": self.eta,

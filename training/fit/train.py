@@ -61,7 +61,7 @@ def fit(judged: Examples, served: Examples, settings: FitSettings, training: Tra
 
 
 def _fit_share(config: dict[str, Any]) -> None:
-    """What every worker runs; a report costs seconds, so there is one, at the end, from the first worker."""
+    """Runs on every worker; a report costs seconds, so there is one, at the end, from the first worker."""
     step_back()
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()

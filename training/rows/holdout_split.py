@@ -80,7 +80,7 @@ def require_enough(spec: ModelSpec, examples: Examples) -> None:
 
 
 def holdout_start(examples: Examples, spec: ModelSpec) -> float:
-    """Where the newest slice begins that is kept back: `training.holdout`, or `holdout_share` of the rows."""
+    """Start of the newest slice, which is kept back: `training.holdout`, or `holdout_share` of the rows."""
     holdout = spec.training.holdout
     if holdout is not None and spec.data.time:
         start = float(examples.times[-1]) - holdout.total_seconds()

@@ -23,7 +23,7 @@ def drawn_places(labels: NDArray[np.bool_], seed: int) -> NDArray[np.float64]:
 
 
 def drift_along(labels: NDArray[np.bool_]) -> str | None:
-    """What the share of true rows says against an order without meaning; None where it stays as it is by chance.
+    """Evidence of the share of true rows against an order without meaning; None where it stays as it is by chance.
 
     >>> drift_along(np.arange(1000) % 3 == 0)
     >>> drift_along(np.arange(1000) > 700)

@@ -10,7 +10,7 @@ class Subjects(Protocol):
     """Tells what the vault knows of subjects."""
 
     def hash(self, subject: str) -> str:
-        """How the log names the subject."""
+        """Name of the subject in the log."""
 
     def erased(self) -> frozenset[str]:
         """The hashes of all subjects that were ever erased."""

@@ -33,7 +33,7 @@ class Recency:
         return examples.thinned(self.since, self.step) if self.step else examples.since(self.since)
 
     def described(self) -> str:
-        """What it does, in words.
+        """Description in words.
 
         >>> Recency().described(), Recency(86400.0, 10).described(), Recency(86400.0, 0).described()
         ('all rows', 'one in 10 of the rows before 1970-01-02', 'no row before 1970-01-02')

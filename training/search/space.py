@@ -32,7 +32,7 @@ PORTFOLIO: tuple[FitSettings, ...] = (
 
 
 def default_settings(learn: Examples, training: Training) -> FitSettings:
-    """What is fitted when nothing is searched."""
+    """Settings that are fitted when nothing is searched."""
     rounds = min(FitSettings().rounds, training.max_rounds)
     return replace(FitSettings(), rounds=rounds, min_child_weight=child_weight(learn, CHILD_SHARE))
 

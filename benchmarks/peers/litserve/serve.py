@@ -40,7 +40,7 @@ class Bench(litserve.LitAPI):
         return list(output)
 
     def encode_response(self, output: float) -> dict[str, float]:
-        """What goes back."""
+        """Encodes the reply."""
         return {"output": float(output)}
 
 

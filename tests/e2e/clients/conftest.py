@@ -1,3 +1,3 @@
-"""What stands here runs in environments of its own: these processes lack what it imports."""
+"""Modules of this folder run in environments of their own: these processes lack what they import."""
 
 collect_ignore_glob = ["ask_*.py"]

@@ -72,7 +72,7 @@ class Server(asyncio.Protocol):
 
 
 def offered(replies: list[bytes], closed: bool, due: int, connections: int = 1) -> tuple[Tally, list[bytes]]:
-    """What an offer counts against a scripted server on loopback, when every reply is in."""
+    """Tally of an offer against a scripted server on loopback, when every reply is in."""
     seen: list[bytes] = []
     expected = len(replies) + 1
 

@@ -1,4 +1,4 @@
-"""What serves is what was stored, parsed when it changes."""
+"""The declaration that serves is the stored one, parsed when it changes."""
 
 from pathlib import Path
 

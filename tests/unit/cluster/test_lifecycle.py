@@ -1,4 +1,4 @@
-"""What is up after `up` and ended by `down`, decided from settings and records alone."""
+"""Settings and records alone decide what is up after `up` and ended by `down`."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path

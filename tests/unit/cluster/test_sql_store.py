@@ -1,4 +1,4 @@
-"""What only SQL can get wrong: URLs, first use by many processes, a database that is away."""
+"""The SQL store copes with bad URLs, first use by many processes, and a database that is away."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What every store promises; run on the one in memory and on SQL."""
+"""Every store keeps these promises; run on the one in memory and on SQL."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

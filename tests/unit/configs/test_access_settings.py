@@ -1,4 +1,4 @@
-"""Who may call, as settings: open to this machine only, and an issuer's YAML that says all that is wrong with it."""
+"""Open access is for this machine only, and all that is wrong with an issuer's YAML is named."""
 
 import re
 from pathlib import Path

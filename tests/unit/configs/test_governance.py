@@ -1,4 +1,4 @@
-"""What a declaration says of people: who may be decided about, by what, for what, and what they are told."""
+"""A declaration tells who may be decided about, by what, for what, and what people are told."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

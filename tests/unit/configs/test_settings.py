@@ -64,7 +64,7 @@ def test_every_bad_variable_is_named_at_once() -> None:
 
 
 def test_a_models_folder_made_after_the_start_is_found_by_what_runs_already(tmp_path: Path) -> None:
-    """Who called `up` before `init` had jobs of the loop that knew none of the own models."""
+    """Users who called `up` before `init` had jobs of the loop that knew none of the own models."""
     before = load_settings({"WINDVANE_HOME": str(tmp_path), USERS_FOLDER: str(tmp_path)})
     variables = before.environment() | {USERS_FOLDER: str(tmp_path)}
     assert load_settings(variables) == before

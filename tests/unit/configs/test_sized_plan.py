@@ -1,4 +1,4 @@
-"""What a plan asks for follows the traffic; what it declares stands."""
+"""Sizes of a plan follow the traffic; what it declares stands."""
 
 from datetime import timedelta
 

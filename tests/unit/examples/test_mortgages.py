@@ -53,7 +53,7 @@ def spec() -> ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a replica would hold of one version, and the rows it is tried on."""
+    """Version as a replica would hold it, and the rows it is tried on."""
 
     booster: xgboost.Booster
     examples: Examples

@@ -1,4 +1,4 @@
-"""Who asks for a report that cannot be made is told why in a sentence."""
+"""A report that cannot be made is refused with the reason in a sentence."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ CONFIG = AutoscalingConfig(min_replicas=1, max_replicas=9, target_ongoing_reques
 
 
 def context(replicas: int, seen: float, past_serve: dict[str, float] | None) -> Any:
-    """What Serve tells a policy: requests that it saw itself, and those that replicas told it of."""
+    """Context of a policy: requests that Serve saw itself, and those that replicas told it of."""
     told = {} if past_serve is None else {PAST_SERVE: past_serve}
     return SimpleNamespace(
         config=CONFIG,

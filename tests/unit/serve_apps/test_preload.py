@@ -1,4 +1,4 @@
-"""What a worker loads before anybody asks."""
+"""A worker loads what a replica needs before anybody asks."""
 
 import sys
 import threading

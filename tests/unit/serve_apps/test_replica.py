@@ -70,7 +70,7 @@ def _collector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Place:
-    """What a replica finds around it: a store, a registry with two versions, a Switchboard, a monitor, a home."""
+    """Surroundings of a replica: a store, a registry with two versions, a Switchboard, a monitor, a home."""
 
     def __init__(self, home: Path, bundles: Path) -> None:
         self.home, self.store, self.line, self.lines = home, MemoryStore(), Line(), FakeLines()

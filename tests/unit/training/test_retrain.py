@@ -76,7 +76,7 @@ class KeptRegistrations(MemoryRegistry):
 
 
 def kept(place: Workplace) -> KeptRegistrations:
-    """What the registry was told."""
+    """Registry, with what it was told."""
     assert isinstance(place.registry, KeptRegistrations)
     return place.registry
 

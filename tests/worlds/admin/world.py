@@ -1,4 +1,4 @@
-"""What control answers by, over the made-up world of rollouts, with a monitor that answers or does not."""
+"""Control over the made-up world of rollouts, with a monitor that answers or does not."""
 
 import asyncio
 from copy import deepcopy

@@ -50,7 +50,7 @@ def jwks(*keys: Mapping[str, Any]) -> bytes:
 
 
 def claims(**more: Any) -> dict[str, Any]:
-    """What a good token says; `more` with None takes a claim away."""
+    """Claims of a good token; `more` with None takes a claim away."""
     said = {
         "iss": ISSUER,
         "aud": AUDIENCE,

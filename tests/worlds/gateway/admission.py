@@ -11,7 +11,7 @@ PATIENCE = 0.05
 
 
 class Cpu:
-    """What this process has burnt, by hand."""
+    """CPU seconds of this process, set by hand."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -37,7 +37,7 @@ def paced(seconds_per_work: float, most_rows: int = 1_000_000) -> Admission:
 
 
 def until_refused(ask: Callable[[], object]) -> int:
-    """How often it is granted before it is first refused."""
+    """Number of grants before the first refusal."""
     for granted in range(100_000):
         try:
             ask()

@@ -20,7 +20,7 @@ class Conformity:
         self._components = {"components": _closed(document["components"])}
 
     def operation(self, method: str, path: str) -> Mapping[str, Any] | None:
-        """What the document says is there; a path that is spelled out goes before one with parameters."""
+        """Operation in the document; a path that is spelled out goes before one with parameters."""
         for template in sorted(self._document["paths"], key=lambda each: each.count("{")):
             if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
                 return self._document["paths"][template].get(method.lower())

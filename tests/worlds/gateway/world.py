@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back over HTTP."""
+    """Reply over HTTP."""
 
     status: int
     headers: Mapping[str, str]
@@ -109,7 +109,7 @@ class World:
             self.take(split)
 
     def of(self, subject: str, purpose: str) -> bool | None:
-        """What subjects agreed to, as `PolicyCheck` asks for it."""
+        """Consent of the subject, as `PolicyCheck` asks for it."""
         return self.consents.get((subject, purpose))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -169,7 +169,7 @@ def gateway(
     authenticator: Authenticator | None = None,
     unit: Callable[[str], str] = str,
 ) -> Iterator[World]:
-    """Who sends no key is the tester, unless another authenticator says otherwise."""
+    """World whose caller without a key is the tester, unless another authenticator says otherwise."""
     world = World(versions, split, home, spec, authenticator or knowing(anybody=TESTER), unit)
     try:
         yield world

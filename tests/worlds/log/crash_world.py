@@ -40,7 +40,7 @@ LONG = "x" * 1500  # a group of several sectors
 
 @dataclass(slots=True)
 class Promised:
-    """What somebody was told is kept."""
+    """Data that somebody was told is kept."""
 
     decisions: dict[str, str] = field(default_factory=dict)  # by id: subject
     acts: list[str] = field(default_factory=list)
@@ -74,12 +74,12 @@ class Story:
         self._checkpoints: Checkpoints | None = None
 
     def told(self) -> Promised:
-        """What was promised so far."""
+        """Copy of what was promised so far."""
         return deepcopy(self.promised)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """What is refused in words is no promise; whatever else is raised is a fault of ours."""
+        """Counts a refusal in words as no promise; whatever else is raised is a fault of ours."""
         try:
             yield
         except WindvaneError as error:
@@ -211,7 +211,7 @@ class Story:
 
 
 def checked(home: Path) -> VerifyReport:
-    """What an audit says of it, as it stands."""
+    """Audit report of the home, as it stands."""
     place = place_of(home)
     key = signing_key(home / "keys" / "signing.pem").public_key()
     return verify(place.logs, place.checkpoints_file, [key], copy=place.copy, processes=1)
@@ -231,7 +231,7 @@ def recover(home: Path, *, seals: bool = True) -> list[Fault]:
 
 
 def missing(home: Path, promised: Promised) -> list[str]:
-    """What was promised and cannot be read."""
+    """Promises that cannot be read back."""
     place, found = place_of(home), []
     vault = place.vault()
     subjects: dict[str, str] = {}

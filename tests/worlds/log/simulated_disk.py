@@ -53,12 +53,12 @@ class Content:
         return Content(self.kept, now, (*self.since, self.now), written)
 
     def synced(self) -> "Content":
-        """What was written since the last sync stays."""
+        """Keeps what was written since the last sync."""
         kept = self._written(lambda _: True)
         return Content(kept, self.now, (), ())
 
     def lost(self) -> "Content":
-        """What was written since is called clean and was not."""
+        """Calls clean what was written since, wrongly."""
         return Content(self.kept, self.now, (*self.since, self.now), ())
 
     def after_power_cut(self) -> list[bytes]:
@@ -105,7 +105,7 @@ class Moment:
     contents: dict[int, Content]
 
     def killed(self) -> Tree:
-        """What a process finds whose machine went on."""
+        """Tree that a process finds whose machine went on."""
         return self._tree(self.changes, {})
 
     def after_power_cut(self) -> Iterator[Tree]:
@@ -332,7 +332,7 @@ class SimulatedDisk:
                     self._change(path.parent, {path: ""})
 
     def _look_at_databases(self) -> None:
-        """What SQLite wrote, and which of its files it made and took away."""
+        """Records what SQLite wrote, and which of its files it made and took away."""
         there = {path for each in self.databases for path in (each, _log_of(each)) if path.exists()}
         names = dict(self._names)
         for _, change in self._changes:

@@ -13,5 +13,5 @@ def open_vault(home: Path, keys: SqliteSubjectKeys | None = None) -> Vault:
 
 
 def subject_keys(home: Path) -> SqliteSubjectKeys:
-    """What its vault has stored."""
+    """Keys that its vault has stored."""
     return SqliteSubjectKeys(home / "vault" / "subjects.db")

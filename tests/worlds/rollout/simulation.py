@@ -25,7 +25,7 @@ Losses = tuple[NDArray[np.float64], NDArray[np.float64]]  # Brier loss of champi
 
 @dataclass(frozen=True)
 class World:
-    """What both versions are like; figures of the candidate where they differ."""
+    """Traits of both versions; figures of the candidate where they differ."""
 
     rate: float = 0.25  # of true labels
     noise: tuple[float, float] = (0.5, 0.5)  # of the logit that each version adds to the truth

@@ -1,4 +1,4 @@
-"""What a key's record holds, and what an order for one may not say."""
+"""A key's record opens nothing, and a faulty order for a key is refused."""
 
 import hashlib
 from dataclasses import replace

@@ -82,7 +82,7 @@ def test_where_access_is_open_who_sends_nothing_may_decide_and_no_more(clock: Cl
 
 @pytest.mark.parametrize("sent", [b"", b"Bearer", b"Bearer wrong", b"Basic x"])
 def test_where_access_is_open_a_bad_key_is_still_refused(clock: Clock, sent: bytes) -> None:
-    """Who relies on being somebody is not quietly taken for anybody."""
+    """A caller who relies on being somebody is not quietly taken for anybody."""
     with pytest.raises(Unauthorized):
         Authenticator(None, ANYBODY, clock, clock).authenticate(sent)
 

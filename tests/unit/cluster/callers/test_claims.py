@@ -1,4 +1,4 @@
-"""What a token's claims say of its owner, whatever else an issuer writes into them."""
+"""A token's claims tell of its owner, whatever else an issuer writes into them."""
 
 import contextlib
 from math import inf, nan

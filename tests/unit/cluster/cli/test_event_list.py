@@ -1,4 +1,4 @@
-"""What says the same again is one line, and what is new is never folded away."""
+"""Events that say the same again are one line, and new ones are never folded away."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How `windvane explain` tells of a decision, and that it says so when the numbers are not those on record."""
+"""`windvane explain` tells of a decision, and says so when the numbers are not those on record."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a process had made when it was killed is found by the next one, which makes sure of it.
+"""A process finds what a killed one had made, and makes sure of it.
 
 Nothing changes a file of the log but `disk`.
 """
@@ -19,7 +19,7 @@ class Killed(BaseException):
 
 
 def trees_after(make: Callable[[Path], object], home: Path, killed_at: int) -> tuple[int, list[dict[str, bytes]]]:
-    """How many effects it takes, and what a power cut leaves of what was made again after a kill."""
+    """Number of effects it takes, and what a power cut leaves of what was made again after a kill."""
     home.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         simulated = SimulatedDisk(home, patch)

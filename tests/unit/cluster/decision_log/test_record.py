@@ -1,4 +1,4 @@
-"""What reads less of a decision reads the same of it."""
+"""A reader of part of a decision reads the same of it."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Which ports a Windvane takes, and that two of them differ in all."""
+"""A Windvane names every port it takes, and two of them differ in all."""
 
 from pathlib import Path
 

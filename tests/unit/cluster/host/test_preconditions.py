@@ -1,4 +1,4 @@
-"""What stands in the way is said before anything is started, each in a sentence with what to do."""
+"""Obstacles are said before anything is started, each in a sentence with what to do."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Who acts is who the system says."""
+"""The user who acts is the one the system says."""
 
 import os
 import pwd

@@ -1,4 +1,4 @@
-"""What subjects said is on record under their hash, and each replica knows the newest of it."""
+"""Consent is on record under the subject's hash, and each replica knows the newest of it."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a declaration permits, as policies see it."""
+"""A declaration becomes the mandate that policies see."""
 
 from tests.worlds.bundles import SPEC
 from windvane.backtest.memory import MemoryStore

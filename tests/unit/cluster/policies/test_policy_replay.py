@@ -1,4 +1,4 @@
-"""What is on record, judged again: by the set that judged it, by another, and where the record was changed."""
+"""A record is judged again: by the set that judged it, by another, and where it was changed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What names a policy set, what reads one, and which reviews are overdue."""
+"""A policy set is named by its content, read from a folder, and tells overdue reviews."""
 
 from datetime import date
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a Windvane is to be found, decided from settings and records alone."""
+"""Addresses of a Windvane are decided from settings and records alone."""
 
 from pathlib import Path
 

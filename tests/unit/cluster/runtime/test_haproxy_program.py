@@ -1,4 +1,4 @@
-"""What stands in HAProxy's place: completes Ray's file where it lies, and hands everything over."""
+"""The program in HAProxy's place completes Ray's file where it lies, and hands everything over."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a job printed may hold rows of data: of why it failed goes on only what is ours or Ray's to say."""
+"""A job's output may hold rows of data: of why it failed goes on only what is ours or Ray's to say."""
 
 import pytest
 

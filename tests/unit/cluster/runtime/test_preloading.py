@@ -1,4 +1,4 @@
-"""Which worker processes load ahead."""
+"""Only workers that may become replicas load ahead."""
 
 from pathlib import Path
 

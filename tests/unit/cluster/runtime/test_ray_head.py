@@ -1,4 +1,4 @@
-"""What a head is started with."""
+"""A head's processes read our settings, ask for a token and keep their bytecode."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is used of Ray beyond its promise stands where it is said to stand, and a start without it is refused."""
+"""Uses of Ray beyond its promise stand where they are said to stand, and a start without them is refused."""
 
 import os
 from dataclasses import replace
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 @pytest.mark.parametrize("use", [*USES, *SERVES], ids=lambda use: f"{use.file}:{use.line} {use.text[:40].strip()}")
 def test_every_use_stands_on_its_line_of_the_installed_ray(use: Use) -> None:
-    """Where this fails after an upgrade, the line has moved or is gone: docs/upgrading-ray.md says what to do."""
+    """The line has moved or is gone if this fails after an upgrade: docs/upgrading-ray.md says what to do."""
     if use.file == RAYLET:
         demand([use], folder())
         return

@@ -1,4 +1,4 @@
-"""Who waits says for what, and what there is to do."""
+"""A wait says what it is for, and what there is to do."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

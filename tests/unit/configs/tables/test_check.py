@@ -1,4 +1,4 @@
-"""What a look at the first rows finds, by field, before anything is trained."""
+"""A look at the first rows finds faults by field, before anything is trained."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

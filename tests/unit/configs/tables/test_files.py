@@ -19,7 +19,7 @@ def whole(tmp_path: Path) -> bytes:
 
 
 def refused(path: Path) -> set[str]:
-    """What both ways to look into the file say of it."""
+    """Refusals of the file by both ways to look into it."""
     said = set()
     for look in (names_in, lambda file: part(file, None)):
         with pytest.raises(BadTable) as raised:

@@ -11,7 +11,7 @@ DAY = datetime(2024, 3, 25, tzinfo=UTC)
 
 
 def read(*values: Any, day_first: bool | None = None) -> list[Any]:
-    """What was read, with "wrong" for what is no moment."""
+    """Moments read, with "wrong" for what is no moment."""
     found = moments(pa.chunked_array([pa.array(list(values))]), day_first)
     wrong = found.wrong.to_pylist()
     return ["wrong" if wrong[place] else value for place, value in enumerate(found.values.to_pylist())]

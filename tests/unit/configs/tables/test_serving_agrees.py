@@ -1,4 +1,4 @@
-"""What training takes as a value of a feature, serving takes as the same, and what one refuses, so does the other."""
+"""Training and serving take the same values of a feature, and what one refuses, so does the other."""
 
 from typing import Any
 

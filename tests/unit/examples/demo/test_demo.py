@@ -15,7 +15,7 @@ from windvane.configs.settings import Settings
 
 
 class Stage:
-    """What ran where, and what was ended."""
+    """Records what ran where, and what was ended."""
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, Path]] = []

@@ -1,4 +1,4 @@
-"""What is shipped and logged comes out as measures, evidence and figures; what is not known is None."""
+"""Shipments and log come out as measures, evidence and figures; what is not known is None."""
 
 import pickle  # noqa: TID251  Ray pickles what is shipped
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is told of a window: one event for each kind of breach, naming the worst."""
+"""A window is told as one event for each kind of breach, naming the worst."""
 
 from datetime import UTC, datetime
 

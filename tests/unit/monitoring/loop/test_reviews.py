@@ -1,4 +1,4 @@
-"""Which reviews should have been."""
+"""Reviews are overdue from the day after, longest first."""
 
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-"""What scores promise, what came, what that costs, and how much days may differ."""
+"""Scores' promises are tested by what came, what that costs, and how much days may differ."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Who may ask what of the control API: every route says so, and nobody else may."""
+"""Every route of the control API says who may ask, and nobody else may."""
 
 import pytest
 from fastapi.routing import APIRoute

@@ -31,7 +31,7 @@ FULL = ORDER | {
 
 
 class Replicas:
-    """What was last told to them; they may be away."""
+    """Snapshots told to the replicas, which may be away."""
 
     def __init__(self) -> None:
         self.told: list[KeySnapshot] = []

@@ -1,4 +1,4 @@
-"""What control answers with: the loop's records as they are, null where nothing is known."""
+"""Control answers with the loop's records as they are, null where nothing is known."""
 
 import json
 

@@ -16,7 +16,7 @@ CLIENT, OTHERS, READER = (f"wv_{letter * 43}" for letter in "cor")
 
 @pytest.fixture(scope="module")
 def closed(versions: dict[int, LoadedVersion], home: Path) -> Iterator[World]:
-    """Where who sends no key is nobody."""
+    """World in which a caller without a key is nobody."""
     keys = (
         key(CLIENT, "client", models=("trips",)),
         key(OTHERS, "client", "owner", "admin", name="eve", models=("loans",)),

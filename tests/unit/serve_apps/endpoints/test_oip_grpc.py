@@ -208,7 +208,7 @@ CLIENT, OTHERS, READER, SLOW = (f"wv_{letter * 43}" for letter in "cors")
 
 @pytest.fixture
 def closed(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World]:
-    """Where who sends no key is nobody."""
+    """World in which a caller without a key is nobody."""
     keys = (
         key(CLIENT, "client", models=("trips",)),
         key(OTHERS, "client", "owner", "admin", name="eve", models=("loans",)),

@@ -1,4 +1,4 @@
-"""What admission learns: the pace of work, what answers took over what was predicted, and time that nobody saw."""
+"""Admission learns the pace of work, what answers took over what was predicted, and time that nobody saw."""
 
 import pytest
 

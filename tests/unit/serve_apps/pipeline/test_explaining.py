@@ -1,4 +1,4 @@
-"""Who is explained; and that it stays on the loop while it is quick, leaves it when not, and forgets who is gone."""
+"""Explaining picks its rows, stays on the loop while it is quick, leaves it when not, and forgets who is gone."""
 
 import asyncio
 import gc
@@ -57,7 +57,7 @@ def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: 
 
 
 def take(given: Scored, spec: ModelSpec = SPEC) -> list[Told]:
-    """What is told of the rows, in the order in which it is."""
+    """Explanations of the rows, in the order in which they are told."""
 
     async def run() -> list[Told]:
         told: list[Told] = []

@@ -1,4 +1,4 @@
-"""Which version is proven next, and when it may take another's place."""
+"""An unproven version makes room for the next, and is tried again where requests come."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def test_candidates_that_come_faster_than_their_outcomes_cannot_keep_each_other_
 
 
 def test_a_cure_that_training_proved_waits_for_nothing_that_it_did_not_prove() -> None:
-    """What growth asked for twelve days before the change was seen would keep its place for another month."""
+    """A version that growth asked for twelve days before the change was seen would keep its place for another month."""
     grown = proving(started_at=START)
     assert not yields(grown, FRESH, START + 12 * DAY)
     assert yields(grown, CURE, START + 12 * DAY)

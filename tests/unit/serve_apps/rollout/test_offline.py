@@ -1,4 +1,4 @@
-"""What training proved stands in for outcomes only where they come after everything else, and only where it is sure."""
+"""Offline proof stands in for outcomes only where they come after everything else, and only where it is sure."""
 
 from dataclasses import replace
 

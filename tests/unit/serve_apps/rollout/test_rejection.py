@@ -1,4 +1,4 @@
-"""Who says no to a rollout that waits for a second person, and what becomes of it."""
+"""A rejection ends a rollout that waits for a second person, even if its call was killed."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""What is asked of Ray again and again: its memory of classes must not grow with that."""
+"""Ray's memory of classes does not grow with what is asked of it again and again."""
 
 import asyncio
 from collections.abc import Callable

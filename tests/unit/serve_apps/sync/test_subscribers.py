@@ -1,4 +1,4 @@
-"""What every topic's subscriber keeps to, whatever it holds: it goes by store and posts, and never back by a post."""
+"""Every topic's subscriber goes by store and posts, and never back by a post, whatever it holds."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,4 @@
-"""What control's steps meet is said once, and a step that hangs is said by whichever loop is alive."""
+"""Trouble of control's steps is said once, and a step that hangs is said by whichever loop is alive."""
 
 import pytest
 

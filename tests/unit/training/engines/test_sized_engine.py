@@ -1,4 +1,4 @@
-"""Which engine takes what: the size decides, and whether a CPU is free."""
+"""The size of the work and a free CPU decide which engine takes it."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""What a card says of groups: exact shares where there are rows enough, and that nothing is said where not."""
+"""A card gives groups exact shares where there are rows enough, and says nothing where not."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a checkpoint does not vouch for: a log that was changed, cut or made anew before it."""
+"""A checkpoint does not vouch for a log that was changed, cut or made anew before it."""
 
 import logging
 import os

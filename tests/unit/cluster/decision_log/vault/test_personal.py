@@ -1,4 +1,4 @@
-"""What a decision says of a person leaves the record encrypted, and comes back for whoever has the key."""
+"""Personal parts of a decision leave the record encrypted, and come back for whoever has the key."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ from windvane.cluster.errors import Invalid, NotFound, Unavailable
 
 
 class Home:
-    """Where keys lie; every vault made from it is another process."""
+    """Home of the keys; every vault made from it is another process."""
 
     def __init__(self, path: Path) -> None:
         self.file = path / "vault.db"

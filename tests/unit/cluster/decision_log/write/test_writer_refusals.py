@@ -23,7 +23,7 @@ from windvane.cluster.errors import Invalid, TooLarge, Unavailable
 
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
-    """What a full disk does: writes are cut short and then refused."""
+    """Acts as a full disk: writes are cut short and then refused."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -33,7 +33,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 
 
 def bytes_written(root: Path) -> int:
-    """How far the live segment is filled."""
+    """Bytes to which the live segment is filled."""
     content = live_path(root, live_names(root)[0]).read_bytes()
     found = read_header(content, "live")
     assert found is not None

@@ -40,7 +40,7 @@ GOVERNED = SPEC.model_copy(update={"purposes": (Purpose(name="planning", consent
 
 
 class Board:
-    """What was posted; `away` raises, `slow` has replicas that do not come back."""
+    """Board of posts; `away` raises, `slow` has replicas that do not come back."""
 
     def __init__(self) -> None:
         self.posts: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""What goes against its subject is answered with its reasons, at every endpoint, as the document says."""
+"""An adverse action is answered with its reasons, at every endpoint, as the document says."""
 
 import json
 from collections.abc import Iterator

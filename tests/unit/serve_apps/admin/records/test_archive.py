@@ -1,4 +1,4 @@
-"""What the archive hands out of real bundles."""
+"""The archive hands out what real bundles hold."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is told of real versions' decisions, and that a declared counterfactual is never silently left out."""
+"""Real versions' decisions come with their reasons, and a declared counterfactual is never silently left out."""
 
 from typing import Any
 

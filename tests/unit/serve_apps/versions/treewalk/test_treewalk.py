@@ -24,7 +24,7 @@ def forest_of(booster: xgboost.Booster) -> Forest:
 
 
 def margins_of(booster: xgboost.Booster, rows: np.ndarray) -> Any:
-    """What xgboost says, as close as its sums in float32 are to the exact ones."""
+    """Margins of xgboost, as close as its sums in float32 are to the exact ones."""
     kinds = booster.feature_types
     matrix = xgboost.DMatrix(rows, feature_types=kinds, enable_categorical=kinds is not None, nthread=1)
     return pytest.approx(booster.predict(matrix, output_margin=True), rel=1e-5, abs=1e-5)
