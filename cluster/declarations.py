@@ -37,7 +37,9 @@ class Declarations:
         found = self.find(model)
         if found is None:
             names = ", ".join(each.name for each in self.all()) or "none"
-            raise NotFound(f"No model {model!r} is deployed; deployed are: {names}")
+            raise NotFound(
+                f"No model {model!r} is deployed; deployed are: {names}. `windvane deploy {model}` serves it"
+            )
         return found
 
     def mandate(self, model: str) -> Mandate | None:

@@ -234,7 +234,10 @@ def _doubts(drafted: Drafted, sample: Sample, goal: _Target, contradicting: bool
     if rarer < _FEW:
         yield f"only {rarer:.0f} row{'s' * (round(rarer) != 1)} of the rarer outcome: too few to learn much from"
     if contradicting:
-        yield "some columns have decimals behind a point, some behind a comma; those with a comma are taken for text"
+        yield (
+            "some columns have decimals behind a point, some behind a comma, and a file is read with one of them: "
+            "those with a comma are taken for text; convert them to learn from them"
+        )
     yield from (f"{one.name or '(no name)'} is left out: it {one.why}" for one in drafted.left_out)
     yield from (f"{one.name} {one.check}" for one in drafted.audited)
     yield from (f"{one.name} {one.check}" for one in drafted.features if one.check)

@@ -22,6 +22,7 @@ from windvane.training.search.recency import choose
 
 Scores = NDArray[np.float64]
 SAME = 1e-6  # of a score: rounding
+TOO_GOOD = 0.995  # an AUC: what is decided before its outcome is known is hardly ever told apart so well
 
 
 class Champion(Protocol):
@@ -79,9 +80,16 @@ class Made:
                 f"Rows have no time, and {self.slices.served.doubt}: held out at random, they say nothing of rows to "
                 "come if that order is time or place; declare data.time."
             )
+        if self.slices.served.left_out is not None:
+            said.append(f"{self.slices.served.left_out}.")
         if len(self.found.trials) < self.found.planned:
             said.append(
                 f"Of {self.found.planned} settings {len(self.found.trials)} were tried: {self.found.why_fewer}."
+            )
+        if (auc := self.comparison.candidate["auc"].value) > TOO_GOOD:
+            said.append(
+                f"Its AUC is {auc:.4f}, too good for a decision that is made before its outcome: a feature may "
+                "be known only with the outcome; `windvane validate` names those that tell it alone."
             )
         if (off := off_balance(self.held.labels, self.ours)) is not None:
             said.append(f"Its scores are off: {off}; something has changed since what it learnt from.")

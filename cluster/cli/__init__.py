@@ -5,6 +5,7 @@ needs: pandas, DuckDB, SQLAlchemy, Cedar take seconds, so the function that need
 """
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -41,6 +42,14 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"{__name__}.{VERBS[cmd_name]}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb; of a word that is none the nearest verb is named."""
+        if args and args[0] not in VERBS and (near := get_close_matches(args[0], VERBS, 1)):
+            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -1,6 +1,8 @@
 """For ML engineers: declare, validate, train, deploy, undeploy."""
 
+import json
 import os
+import shlex
 import sys
 import time
 import uuid
@@ -205,6 +207,8 @@ def deploy(model: str) -> None:
             progress(f"waiting for {model} to load version {deployed['champion']}")
             time.sleep(0.1)
     click.echo(f"{model} version {deployed['champion']} answers at {addresses.url(settings)}/v2/models/{model}/decide")
+    asked = shlex.quote(json.dumps(deployed["example"], ensure_ascii=False))
+    click.echo(f"Try it: windvane decide {model} {asked}")
 
 
 @click.command()

@@ -138,7 +138,7 @@ def traffic_line(traffic: dict[str, Any]) -> str:
     )
     if traffic.get("waiting_dropped"):
         refused += f" · {traffic['waiting_dropped']:,} forgotten before their outcome came"
-    counts = f"{traffic.get('decisions', 0):,} in all · {traffic.get('errors', 0)} errors{refused}"
+    counts = f"{traffic.get('decisions', 0):,} since its monitor started · {traffic.get('errors', 0)} errors{refused}"
     return f"{rate:,.0f} decisions/s{latency} · {counts}"
 
 
@@ -157,7 +157,8 @@ def rollout_lines(rollout: dict[str, Any]) -> list[str]:
         lines.append(f"v{rollout['candidate']} {waits}: {command}")
     if rollout.get("times") and rollout["phase"] in ("shadow", "step", "bake"):
         lines.append(rollout["times"])
-    if verdict:
+    # What a rollout that is over still waited for is past; what it failed by is why it is over.
+    if verdict and (rollout["phase"] in ("shadow", "step", "bake") or verdict["outcome"] == "FAIL"):
         lines.append(f"{verdict['outcome']}: {verdict['summary']}")
         lines += [f"  {each['outcome']:<8} {each['sentence']}" for each in verdict.get("guardrails", [])]
     return lines

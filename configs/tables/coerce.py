@@ -257,7 +257,7 @@ def _comma_hint(column: Column, decimal: Decimal) -> str:
     if other is None or other == decimal:
         return ""
     sign = "comma" if other == "," else "point"
-    return f"; where decimals stand behind a {sign}, write `decimal: '{other}'` under `data`"
+    return f"; where decimals stand behind a {sign}, write `decimal: '{other}'` under `data`, for the whole file"
 
 
 def _told(value: object) -> str:

@@ -21,6 +21,7 @@ from windvane.monitoring.counts.snapshot import Snapshot
 from windvane.monitoring.loop.requests import open_request, requests_of
 from windvane.monitoring.metrics import ModelState, exposition
 from windvane.serve_apps.admin import status
+from windvane.serve_apps.admin.openapi import examples
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.replies import (
     CardStatus,
@@ -104,7 +105,8 @@ class ModelAdmin:
                 if saved and ModelSpec.model_validate_json(saved.body).rollout.approval != spec.rollout.approval:
                     told += f"; approval of its rollouts: {spec.rollout.approval}"
                 self._store.append(Event(self._clock(), "deployed", model, champion, told))
-        return {"model": model, "champion": champion, "spec_digest": spec_digest(body)}
+        example = examples.one(spec)
+        return {"model": model, "champion": champion, "spec_digest": spec_digest(body), "example": example}
 
     def undeploy(self, model: str, reason: str, by: str) -> Undeployed:
         """Take the model out of service and keep all that is on record of it; Conflict while a rollout runs."""

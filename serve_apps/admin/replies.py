@@ -1,7 +1,7 @@
 """Types of the control API's replies: `status.py` fills them, FastAPI's schema tells of them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
@@ -201,6 +201,7 @@ class Deployed(TypedDict):
     model: str
     champion: int
     spec_digest: str
+    example: dict[str, Any]  # a request to `decide`, made from the declaration
 
 
 class Undeployed(TypedDict):

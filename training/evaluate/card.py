@@ -86,10 +86,9 @@ def limits_of(spec: ModelSpec, comparison: OfflineComparison, groups: Sequence[G
     """Limits that follow from the figures themselves."""
     auc = comparison.candidate["auc"]
     if isfinite(auc.low) and isfinite(auc.high):
-        yield (
-            f"Judged on {comparison.n:,} rows, {comparison.positives:,} of them true: "
-            f"its AUC may be anything from {auc.low:.2f} to {auc.high:.2f}."
-        )
+        low, high = f"{auc.low:.2f}", f"{auc.high:.2f}"
+        told = f"may be anything from {low} to {high}" if low != high else f"is {low}"
+        yield f"Judged on {comparison.n:,} rows, {comparison.positives:,} of them true: its AUC {told}."
     if not spec.data.time:
         yield "Its rows have no time: those held out are drawn at random, and nothing is known of change."
     if not spec.audit:

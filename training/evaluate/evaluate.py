@@ -125,7 +125,8 @@ def rule(comparison: OfflineComparison, margin: float) -> OfflineRuling:
     )
     if loss.value > margin and loss.low > 0.0:
         return OfflineRuling("rejected", f"{facts}: worse beyond the margin of {margin:g}")
-    return OfflineRuling("candidate", f"{facts}: not surely worse than the margin of {margin:g}")
+    told = "surely better" if loss.high < 0.0 else f"not surely worse than the margin of {margin:g}"
+    return OfflineRuling("candidate", f"{facts}: {told}")
 
 
 def _rule_first(comparison: OfflineComparison) -> OfflineRuling:

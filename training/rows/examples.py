@@ -25,6 +25,7 @@ class Examples:
     times: NDArray[np.float64]  # [n] Unix seconds; of a file without time, a drawn number in [0, 1)
     categories: frozenset[int] = frozenset()  # the columns of `rows` that hold codes
     doubt: str | None = None  # what speaks against rows held out at random
+    left_out: str | None = None  # logged rows that lack a feature which may not be missing, in a sentence
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,5 +1,6 @@
 """The labelled rows a version learns from: declared base data and what the decision log has seen since, by time."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -29,18 +30,21 @@ def gather(
 
     Of base rows those of erased subjects are left out; the log leaves them out itself.
     The log answers for what was served: it holds the values that serving sent, which is what a version will meet. What
-    versions are audited by stands in base rows alone.
+    versions are audited by stands in base rows alone. Decisions from before a feature was declared have no value of it:
+    they are left out, and that is told, unless it may be missing.
     """
     base = _of(_before(coerce(read(spec), spec), spec, spec.data.until), spec, subjects)
     tables = [base]
-    moments = None
+    moments = left_out = None
     if log is not None:
         logged = log.training_rows(None, until.timestamp() if until else None).sort_by("event_time")
+        logged, left_out = _whole(logged, spec)
         if logged.num_rows:
             moments = logged.column("event_time").to_numpy()
             tables.append(coerce(_renamed(logged, spec), _as_logged(spec)))
     whole = pa.concat_tables(tables, promote_options="default")
-    return encode(_before(whole, spec, until), spec, None if spec.data.time else moments)
+    examples = encode(_before(whole, spec, until), spec, None if spec.data.time else moments)
+    return replace(examples, left_out=left_out)
 
 
 def gather_from(
@@ -73,6 +77,24 @@ def _before(table: pa.Table, spec: ModelSpec, until: datetime | None) -> pa.Tabl
 
 def _of(table: pa.Table, spec: ModelSpec, subjects: Subjects | None) -> pa.Table:
     return table if subjects is None or spec.data.subject is None else allowed(table, spec.data.subject, subjects)
+
+
+def _whole(logged: pa.Table, spec: ModelSpec) -> tuple[pa.Table, str | None]:
+    """The rows that have every feature which may not be missing, and how many have not, in a sentence."""
+    rows, lacking = logged.num_rows, []
+    for feature in spec.features:
+        if feature.missing or feature.name not in logged.column_names:
+            continue
+        there = pc.is_valid(logged.column(feature.name))
+        if not pc.all(there).as_py():
+            lacking.append(feature.name)
+            logged = logged.filter(there)
+    if not lacking:
+        return logged, None
+    return logged, (
+        f"{rows - logged.num_rows:,} of {rows:,} decisions on the log were made before {', '.join(lacking)} was "
+        "declared, and are left out; with `missing: true` they are learnt from"
+    )
 
 
 def _renamed(logged: pa.Table, spec: ModelSpec) -> pa.Table:

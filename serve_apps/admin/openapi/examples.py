@@ -35,13 +35,23 @@ def code(feature: Feature) -> float:
     return 0.0 if isinstance(taken, str) or taken is None else float(taken)
 
 
+def one(spec: ModelSpec) -> Json:
+    """A request to `decide` about one subject."""
+    purpose = {"purpose": spec.purposes[0].name} if spec.purposes else {}
+    return {
+        "subject": f"{spec.unit}-7",
+        **purpose,
+        "features": {feature.name: value(feature) for feature in spec.features},
+    }
+
+
 def questions(spec: ModelSpec) -> Json:
     """Requests to `decide`."""
-    one = {"subject": f"{spec.unit}-7", "features": {feature.name: value(feature) for feature in spec.features}}
+    asked = one(spec)
     return {
-        "one": {"value": one},
-        "explained": {"value": one | {"explain": True, "context": {"channel": "web"}}},
-        "many": {"value": {"instances": [one, one | {"subject": f"{spec.unit}-8"}]}},
+        "one": {"value": asked},
+        "explained": {"value": asked | {"explain": True, "context": {"channel": "web"}}},
+        "many": {"value": {"instances": [asked, asked | {"subject": f"{spec.unit}-8"}]}},
     }
 
 

@@ -60,7 +60,8 @@ def test_every_verb_stands_in_the_file_that_is_named_for_it() -> None:
 
 
 def test_a_word_that_is_no_verb_is_answered_with_one_that_is(down: Shell) -> None:
-    assert "No such command 'statsu'" in down("statsu").output
+    assert "No such command 'statsu'; did you mean 'status'?" in down("statsu").output
+    assert "No such command 'xyz'" in down("xyz").output
 
 
 def test_who_asks_a_running_windvane_waits_for_no_library_that_asking_does_not_need() -> None:

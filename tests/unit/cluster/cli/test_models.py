@@ -1,6 +1,8 @@
 """The command line from a declaration to a served model and back: init, validate, train, deploy, undeploy."""
 
+import json
 import os
+import shlex
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
@@ -176,7 +178,11 @@ def test_deploying_waits_until_the_model_answers(up: Shell, monkeypatch: pytest.
     )
     monkeypatch.setattr(models, "ServeApplications", lambda url, settings: fake)
     result = up("deploy", MODEL)
-    assert result.stdout == f"{MODEL} version 1 answers at http://127.0.0.1:8000/v2/models/{MODEL}/decide\n"
+    answers, tried = result.stdout.splitlines()
+    assert answers == f"{MODEL} version 1 answers at http://127.0.0.1:8000/v2/models/{MODEL}/decide"
+    assert tried.startswith(f"Try it: windvane decide {MODEL} ")
+    asked = json.loads(shlex.split(tried)[-1])
+    assert set(asked["features"]) == {feature.name for feature in up.world.declarations.spec(MODEL).features}
     assert f"{MODEL}: DEPLOYING" in result.stderr
     assert deployed == [
         (MODEL, up.world.model_admin.deploy(MODEL, up.world.declarations.spec(MODEL).model_dump(), "x")["spec_digest"])

@@ -36,10 +36,14 @@ def test_a_split_shows_who_answers_and_who_is_scored_beside() -> None:
     ("traffic", "expected"),
     [
         ({}, "no figures yet"),
-        ({"decisions_per_second": 0.0, "decisions": 9, "errors": 0}, "0 decisions/s · 9 in all · 0 errors"),
+        (
+            {"decisions_per_second": 0.0, "decisions": 9, "errors": 0},
+            "0 decisions/s · 9 since its monitor started · 0 errors",
+        ),
         (
             {"decisions_per_second": 0.0, "decisions": 9, "waiting_dropped": 1200, "unmatched": 3},
-            "0 decisions/s · 9 in all · 0 errors · 3 outcomes unmatched · 1,200 forgotten before their outcome came",
+            "0 decisions/s · 9 since its monitor started · 0 errors · 3 outcomes unmatched"
+            " · 1,200 forgotten before their outcome came",
         ),
         (
             {
@@ -49,7 +53,7 @@ def test_a_split_shows_who_answers_and_who_is_scored_beside() -> None:
                 "decisions": 50000,
                 "errors": 2,
             },
-            "1,234 decisions/s · p50 2.0 ms · p99 9.9 ms · 50,000 in all · 2 errors",
+            "1,234 decisions/s · p50 2.0 ms · p99 9.9 ms · 50,000 since its monitor started · 2 errors",
         ),
     ],
 )
@@ -67,6 +71,14 @@ def test_a_rollout_shows_every_guardrail_under_its_verdict() -> None:
         "  FAIL     loss is worse",
         "  NOT_YET  too few",
     ]
+
+
+def test_a_rollout_that_is_over_shows_no_more_what_it_waited_for() -> None:
+    verdict = {"outcome": "NOT_YET", "summary": "shadow not yet", "guardrails": []}
+    rollout = {"candidate": 3, "champion": 2, "phase": "aborted", "weight": 0.0, "reason": "r"}
+    assert rollout_lines({**rollout, "verdict": verdict}) == ["v3 against v2: aborted at 0% · r"]
+    failed = {"outcome": "FAIL", "summary": "step 1 failed", "guardrails": []}
+    assert rollout_lines({**rollout, "phase": "rolled_back", "verdict": failed})[1] == "FAIL: step 1 failed"
 
 
 def test_a_rollout_says_whom_it_waits_for_and_what_to_run() -> None:
@@ -114,14 +126,14 @@ def test_refusals_and_warnings_stand_with_the_traffic_by_field_and_reason() -> N
     traffic = {"decisions_per_second": 1.0, "decisions": 9, "errors": 0, "refused": 1400, "refusals": causes}
     odd = [{"field": "plan", "reason": "unknown_category", "count": 14}]
     shown = drawn({"models": [model(traffic={**traffic, "warnings": odd})]})
-    assert "9 in all · 0 errors · 1,400 refused" in shown
+    assert "9 since its monitor started · 0 errors · 1,400 refused" in shown
     assert "f0 range 400 · f1 range 399 · f2 range 398 · f3 range 397 · and 1 more" in shown
     assert "plan unknown category 14" in shown
 
 
 def test_outcomes_that_took_anothers_place_or_came_for_no_decision_stand_with_the_traffic() -> None:
     traffic = {"decisions_per_second": 1.0, "decisions": 9, "errors": 0, "corrected": 1200, "unmatched": 4}
-    assert "9 in all · 0 errors · 4 outcomes unmatched · 1,200 outcomes corrected" in drawn(
+    assert "9 since its monitor started · 0 errors · 4 outcomes unmatched · 1,200 outcomes corrected" in drawn(
         {"models": [model(traffic=traffic)]}
     )
 

@@ -4,7 +4,15 @@ from numpy.testing import assert_allclose
 
 from tests.worlds import figures
 from windvane.configs.schema import Action, DecisionRule
-from windvane.training.evaluate.evaluate import METRICS, Estimate, OfflineComparison, compare, decision_costs, rule
+from windvane.training.evaluate.evaluate import (
+    METRICS,
+    Estimate,
+    OfflineComparison,
+    OfflineRuling,
+    compare,
+    decision_costs,
+    rule,
+)
 
 DECISION = DecisionRule(
     actions=(
@@ -95,12 +103,12 @@ def test_calibration_error_of_a_constant_score_is_its_distance_from_the_base_rat
     assert_allclose(found["calibration_error"].value, 0.2, rtol=1e-12)
 
 
-def ruled(value: float, low: float, high: float) -> str:
+def ruled(value: float, low: float, high: float) -> OfflineRuling:
     loss = Estimate(0.5, 0.4, 0.6)
     return rule(
         OfflineComparison(100, 20, {"log_loss": loss}, {"log_loss": loss}, {"log_loss": Estimate(value, low, high)}),
         0.002,
-    ).standing
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +125,12 @@ def ruled(value: float, low: float, high: float) -> str:
 def test_only_a_loss_that_is_sure_and_beyond_the_margin_rejects(
     difference: tuple[float, float, float], standing: str
 ) -> None:
-    assert ruled(*difference) == standing
+    assert ruled(*difference).standing == standing
+
+
+def test_a_candidate_that_is_surely_better_is_called_so() -> None:
+    assert ruled(-0.01, -0.02, -0.005).why.endswith("on 100 rows: surely better")
+    assert ruled(0.0, -0.01, 0.01).why.endswith("not surely worse than the margin of 0.002")
 
 
 def test_the_first_version_is_champion() -> None:

@@ -272,3 +272,16 @@ def test_a_file_sorted_by_site_is_doubted_where_rows_have_no_time(tmp_path: Path
     assert gather(loans(tmp_path, header + "".join(rows))).doubt is None, "whose times say what is newer"
     random.shuffle(rows)
     assert gather(loans(tmp_path, header + "".join(rows), time=None)).doubt is None
+
+
+def test_decisions_from_before_a_feature_was_declared_are_left_out_and_told(tmp_path: Path) -> None:
+    """Training failed with "Column 'income', row 1", and no row 1 of the file lacked it."""
+    served = Log(("2024-03-01", None, True), ("2024-03-02", 8.0, False), ("2024-03-03", None, False))
+    spec = loans(tmp_path)
+    assert gather(spec, log=served).left_out is None, "where it may be missing all are learnt from"
+    strict = spec.model_copy(update={"features": (spec.features[0].model_copy(update={"missing": False}),)})
+    examples = gather(strict, log=served)
+    assert examples.rows[-1, 0] == 8.0
+    assert len(examples) == 5
+    assert examples.left_out is not None
+    assert examples.left_out.startswith("2 of 3 decisions on the log were made before income was declared")
