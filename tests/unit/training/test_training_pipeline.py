@@ -188,7 +188,7 @@ def test_what_makes_figures_doubtful_is_told() -> None:
     assert off.startswith("Its scores are off: it says 0.4")
     few = replace(made, found=replace(made.found, planned=6, why_fewer="training.tune_budget was used up"))
     assert few.doubts[1] == "Of 6 settings 1 were tried: training.tune_budget was used up."
-    perfect = made.comparison.candidate | {"auc": Estimate(0.9993, 0.999, 1.0)}
+    perfect = {**made.comparison.candidate, "auc": Estimate(0.9993, 0.999, 1.0)}
     betrayed = replace(made, comparison=replace(made.comparison, candidate=perfect)).doubts
     assert betrayed[1].startswith("Its AUC is 0.9993, too good for a decision that is made before its outcome")
     cut = replace(made.slices, served=replace(made.slices.served, left_out="3 of 9 decisions lack income"))

@@ -38,7 +38,7 @@ def test_what_there_is_to_read_is_read(api: Client) -> None:
 )
 def test_a_model_that_is_not_deployed_is_not_found(api: Client, method: str, path: str, body: Any) -> None:
     found = problem_of(api.request(method, path, json=body, headers=OWNER), 404)
-    assert found["detail"] == f"No model 'trips' is deployed; deployed are: {MODEL}"
+    assert found["detail"] == f"No model 'trips' is deployed; deployed are: {MODEL}. `windvane deploy trips` serves it"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
