@@ -1,5 +1,6 @@
 """The control API and the console, put together from their routes; each says which roles may ask."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -12,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 from starlette.exceptions import HTTPException
 
 from windvane.cluster.declarations import Declarations
-from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
+from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, Unavailable, WindvaneError
 from windvane.configs.access import ROLES
 from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.faults import Faults
@@ -33,6 +34,7 @@ from windvane.serve_apps.protocol import strict_json
 from windvane.serve_apps.protocol.infer_reply import refusal_at
 from windvane.serve_apps.protocol.problem import MethodNotAllowed
 
+AGAIN = "send it again, since this connection is older than the model's route"
 CONSOLE = Path(__file__).parent / "console"
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -73,7 +75,7 @@ def make_app(
         add_records_routes(app, records, admin_policy)
     app.add_exception_handler(WindvaneError, _windvane_error)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, partial(_unanswered, route_auth))
+    app.add_exception_handler(HTTPException, partial(_unanswered, route_auth, declarations))
     return app
 
 
@@ -127,8 +129,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return _refuse(invalid, request.url.path)
 
 
-async def _unanswered(route_auth: RouteAuth, request: Request, error: Exception) -> Response:
-    """Answer what no route answers; whether there is such a model nobody learns who may not use it."""
+async def _unanswered(
+    route_auth: RouteAuth, declarations: Declarations, request: Request, error: Exception
+) -> Response:
+    """Answer what no route answers; whether there is such a model nobody learns who may not use it.
+
+    HAProxy sends a deployed model's requests elsewhere, except those on a connection that was opened before: it goes by
+    the routes of then until its next reply.
+    """
     assert isinstance(error, HTTPException)
     parts = request.url.path.split("/")
     if request.method == "OPTIONS":
@@ -145,6 +153,12 @@ async def _unanswered(route_auth: RouteAuth, request: Request, error: Exception)
         except WindvaneError as refused:
             await route_auth.refused(refused, request)
             return _refuse(refused, request.url.path)
+        try:
+            deployed = await asyncio.to_thread(declarations.all)
+        except WindvaneError as away:
+            return _refuse(away, request.url.path)
+        if parts[3] in [spec.name for spec in deployed]:
+            return _refuse(Unavailable(f"{parts[3]} has just come into service: {AGAIN}"), request.url.path)
     return _http_error(request, error)
 
 

@@ -62,5 +62,7 @@ def test_out_of_service_and_back(place: Place) -> None:
     assert place.windvane("decisions", MODEL, "--sql", "select decision_id from decisions") == decided
 
     place.windvane("deploy", MODEL)
-    assert place.http.get(f"/v2/models/{MODEL}/ready").status_code == 200
+    # This client's connection may be older than the model's route: then it is told to ask again.
+    ready = [place.http.get(f"/v2/models/{MODEL}/ready").status_code for _ in range(2)]
+    assert ready in ([200, 200], [503, 200]), ready
     assert place.status(MODEL)["champion"] == 1

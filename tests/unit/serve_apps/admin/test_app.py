@@ -55,6 +55,14 @@ def test_the_protocol_of_a_model_that_is_not_deployed_is_answered_in_its_own_way
         assert reply.json() == {"error": "No model 'trips' is deployed here; `windvane status` lists those that are"}
 
 
+@pytest.mark.parametrize("path", ["decide", "infer", "ready"])
+def test_a_connection_that_is_older_than_a_models_route_is_told_to_ask_again(api: Client, path: str) -> None:
+    """HAProxy answers it by the routes of then: it was 404, for a model that had just been deployed."""
+    reply = api.get(f"/v2/models/{MODEL}/{path}", headers=OWNER)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert "send it again" in reply.text
+
+
 @pytest.mark.parametrize("path", ["/v2/models/", "/v2/models", "/v2/repository/index"])
 def test_nothing_under_the_protocol_says_so_in_its_own_way(api: Client, path: str) -> None:
     reply = api.get(path)

@@ -102,8 +102,8 @@ def test_a_model_whose_gateway_does_not_run_yet_is_answered_as_the_document_says
         if path.startswith("/v2/models/"):
             for method in methods:
                 found = api.request(method.upper(), path.format(version=1), json={})
-                assert found.status_code == 404
-                reply = Reply(404, dict(found.headers), found.content)
+                assert found.status_code == 503
+                reply = Reply(503, dict(found.headers), found.content)
                 assert conformity.of(method, path.format(version=1), reply) == []
 
 
