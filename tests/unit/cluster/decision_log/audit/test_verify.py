@@ -164,7 +164,7 @@ def test_groups_of_a_live_segment_cannot_be_exchanged(
     name = names(world)[1]
     content = world.live(name).read_bytes()
     _, links, _ = scan_linked(content, start(content))
-    groups = [content[link.starts : link.ends] for link in links]
+    groups = [content[each.starts : each.ends] for each in links]
     if rechained:
         world.live(name).write_bytes(regrouped(content, tamper(groups)))
         found = placed(world.verify().faults, name)
