@@ -38,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _read(arguments)
     try:
         found = backtest(given)
+        folder = Path(given.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(found.described(), indent=1))
+        (folder / "report.html").write_text(page(found))
+        _say(summary(found))
+        _say(f"written: {folder / 'report.html'}, {folder / 'report.json'}")
     except ValidationError as error:
         for fault in error.errors():
             sys.stderr.write(f"Error: {'.'.join(map(str, fault['loc']))}: {fault['msg']}\n")
@@ -48,12 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("Stopped: no report was written.\n")
         return 130
-    folder = Path(given.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps(found.described(), indent=1))
-    (folder / "report.html").write_text(page(found))
-    _say(summary(found))
-    _say(f"written: {folder / 'report.html'}, {folder / 'report.json'}")
     return 0
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 
-from windvane.cluster.errors import NotFound
+from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Mandate
 from windvane.cluster.store import DECLARATION, Saved, Store
@@ -37,10 +37,19 @@ class Declarations:
         found = self.find(model)
         if found is None:
             names = ", ".join(each.name for each in self.all()) or "none"
-            raise NotFound(
-                f"No model {model!r} is deployed; deployed are: {names}. `windvane deploy {model}` serves it"
-            )
+            raise NotFound(f"No model {model!r} is deployed; deployed are: {names}. `windvane deploy NAME` serves one")
         return found
+
+    def demand_gone(self, model: str) -> None:
+        """Raise Unavailable where that model is deployed, for whoever asked elsewhere than at its replicas.
+
+        HAProxy answers the next request on a connection that was open before a deploy by the routes of then.
+        """
+        if self.find(model) is not None:
+            raise Unavailable(
+                f"{model} is deployed and this request did not reach it: it may be starting, or its connection is "
+                "older than its route. Send it again; `windvane status` says how it stands"
+            )
 
     def mandate(self, model: str) -> Mandate | None:
         """The mandate of the deployed declaration; None when none is deployed."""

@@ -147,7 +147,7 @@ def _demand_haproxy(settings: Settings) -> None:
 
 
 def is_served(settings: Settings) -> bool:
-    """Whether control answers; raises Unavailable, with the sentence, when our HAProxy was not started."""
+    """Tells whether control answers; raises Unavailable, with the sentence, when our HAProxy was not started."""
     _demand_haproxy(settings)
     return _control_answers(settings)
 

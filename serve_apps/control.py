@@ -122,7 +122,11 @@ class Control:
         self._key_admin.look()
         self._admin_audit = AdminAudit(self._trail)
         self._unknown_model_grpc = UnknownModelGrpc(
-            self._authenticator, self._refusal_log, self._settings.is_local, self._admin_audit
+            self._authenticator,
+            self._refusal_log,
+            self._settings.is_local,
+            self._declarations.demand_gone,
+            self._admin_audit,
         )
         library = PolicyLibrary(store, compile_policies)
         admin_policy = AdminPolicy(library, taken, self._declarations.mandate)

@@ -25,7 +25,7 @@ class Limiter(Protocol):
         """Time that the answer is predicted to take; None when it is refused."""
 
     def admit(self, kind: Kind, waited: float, /) -> bool:
-        """Whether it is still taken, now that it was read."""
+        """Tells whether it is still taken, now that it was read."""
 
     def leave(self, kind: Kind, predicted: float, took: float, /) -> None:
         """It was answered."""

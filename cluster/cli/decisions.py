@@ -33,7 +33,7 @@ def decide(model: str, request: str) -> None:
 def outcomes(model: str, outcomes: str) -> None:
     """Tell MODEL what happened after: OUTCOMES is JSON, @FILE, or - for standard input."""
     click.echo(json.dumps(api().outcomes(model, _read_json(outcomes)), indent=2))
-    click.echo("Matched with their decisions by and by: `windvane status` counts those that match none.", err=True)
+    click.echo("Outcomes are matched with decisions later: `windvane status` counts those that match none.", err=True)
 
 
 @click.command()

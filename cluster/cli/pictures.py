@@ -27,6 +27,7 @@ COLOURS = {
 }
 
 
+ACTIVE = ("shadow", "step", "bake")  # phases of a rollout that still proves something
 EVENTS = (6, 3, 1, 0)  # how many a model's panel shows, fewer where the screen is small
 LEAST_PANEL = 6  # lines of a model without events, its frame included
 CAUSES = 4  # of refusals and warnings, most frequent first
@@ -155,10 +156,10 @@ def rollout_lines(rollout: dict[str, Any]) -> list[str]:
     if waits:
         command = f"windvane rollout approve {rollout['model']} --version {rollout['candidate']} --reason …"
         lines.append(f"v{rollout['candidate']} {waits}: {command}")
-    if rollout.get("times") and rollout["phase"] in ("shadow", "step", "bake"):
+    if rollout.get("times") and rollout["phase"] in ACTIVE:
         lines.append(rollout["times"])
     # What a rollout that is over still waited for is past; what it failed by is why it is over.
-    if verdict and (rollout["phase"] in ("shadow", "step", "bake") or verdict["outcome"] == "FAIL"):
+    if verdict and (rollout["phase"] in ACTIVE or verdict["outcome"] == "FAIL"):
         lines.append(f"{verdict['outcome']}: {verdict['summary']}")
         lines += [f"  {each['outcome']:<8} {each['sentence']}" for each in verdict.get("guardrails", [])]
     return lines

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 from starlette.exceptions import HTTPException
 
 from windvane.cluster.declarations import Declarations
-from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, Unavailable, WindvaneError
+from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
 from windvane.configs.access import ROLES
 from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.faults import Faults
@@ -34,7 +34,6 @@ from windvane.serve_apps.protocol import strict_json
 from windvane.serve_apps.protocol.infer_reply import refusal_at
 from windvane.serve_apps.protocol.problem import MethodNotAllowed
 
-AGAIN = "send it again, since this connection is older than the model's route"
 CONSOLE = Path(__file__).parent / "console"
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -132,11 +131,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _unanswered(
     route_auth: RouteAuth, declarations: Declarations, request: Request, error: Exception
 ) -> Response:
-    """Answer what no route answers; whether there is such a model nobody learns who may not use it.
-
-    HAProxy sends a deployed model's requests elsewhere, except those on a connection that was opened before: it goes by
-    the routes of then until its next reply.
-    """
+    """Answer what no route answers; whether there is such a model nobody learns who may not use it."""
     assert isinstance(error, HTTPException)
     parts = request.url.path.split("/")
     if request.method == "OPTIONS":
@@ -154,11 +149,9 @@ async def _unanswered(
             await route_auth.refused(refused, request)
             return _refuse(refused, request.url.path)
         try:
-            deployed = await asyncio.to_thread(declarations.all)
-        except WindvaneError as away:
-            return _refuse(away, request.url.path)
-        if parts[3] in [spec.name for spec in deployed]:
-            return _refuse(Unavailable(f"{parts[3]} has just come into service: {AGAIN}"), request.url.path)
+            await asyncio.to_thread(declarations.demand_gone, parts[3])
+        except WindvaneError as unreached:
+            return _refuse(unreached, request.url.path)
     return _http_error(request, error)
 
 

@@ -1,6 +1,8 @@
 """Answers gRPC about models that are not deployed: callers that may not ask learn nothing."""
 
+import asyncio
 import logging
+from collections.abc import Callable
 from typing import TypeVar
 
 from windvane.cluster.callers.authenticator import Authenticator
@@ -21,12 +23,21 @@ class UnknownModelGrpc:
     """Refuses in the words of a model's own endpoint, whether there is such a model or not."""
 
     def __init__(
-        self, authenticator: Authenticator, refusal_log: RefusalLog, local: bool, admin_audit: AdminAudit | None = None
+        self,
+        authenticator: Authenticator,
+        refusal_log: RefusalLog,
+        local: bool,
+        demand_gone: Callable[[str], None],
+        admin_audit: AdminAudit | None = None,
     ) -> None:
-        """`local` refuses callers on other machines, as the `OipGrpc` does; `admin_audit` puts refusals on the log."""
+        """`local` refuses callers on other machines, as the `OipGrpc` does; `admin_audit` puts refusals on the log.
+
+        `demand_gone` is `Declarations.demand_gone`; it blocks.
+        """
         self._authenticator = authenticator
         self._refusal_log = refusal_log
         self._local = local
+        self._demand_gone = demand_gone
         self._admin_audit = admin_audit
 
     async def answer(self, model: str, empty: Reply, context: Context) -> Reply:
@@ -42,6 +53,7 @@ class UnknownModelGrpc:
             if application is not None:
                 sentence = f"No application {application[:64]!a} is deployed here: leave the metadata application out"
             else:
+                await asyncio.to_thread(self._demand_gone, model)
                 sentence = f"No model {model[:64]!a} is deployed here: run windvane deploy"
             raise NotFound(sentence)
         except WindvaneError as error:

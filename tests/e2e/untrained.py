@@ -46,7 +46,7 @@ class Untrained:
 
 
 def is_ready(place: Place, name: str) -> bool:
-    """Whether a replica of the model answers."""
+    """Tells whether a replica of the model answers."""
     return place.http.get(f"/v2/models/{name}/ready").status_code == 200
 
 

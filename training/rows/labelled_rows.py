@@ -92,8 +92,8 @@ def _whole(logged: pa.Table, spec: ModelSpec) -> tuple[pa.Table, str | None]:
     if not lacking:
         return logged, None
     return logged, (
-        f"{rows - logged.num_rows:,} of {rows:,} decisions on the log were made before {', '.join(lacking)} was "
-        "declared, and are left out; with `missing: true` they are learnt from"
+        f"{rows - logged.num_rows:,} of {rows:,} decisions on the log have no {', '.join(lacking)}, "
+        "which may not be missing, and are left out; with `missing: true` they are learnt from"
     )
 
 

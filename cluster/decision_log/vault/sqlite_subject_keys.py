@@ -182,9 +182,9 @@ class SqliteSubjectKeys:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Transaction, kept whole when it ends, or not at all."""
         try:
-            held: _Held | None = getattr(self._of_thread, "held", None)
+            held: _ThreadConnection | None = getattr(self._of_thread, "held", None)
             if held is None:
-                held = self._of_thread.held = _Held(_connect(self._path))
+                held = self._of_thread.held = _ThreadConnection(_connect(self._path))
             connection = held.connection
             try:
                 yield connection
@@ -198,7 +198,7 @@ class SqliteSubjectKeys:
             raise Unavailable(f"the vault in {self._path} does not answer: {error}") from error
 
 
-class _Held:
+class _ThreadConnection:
     """A thread's connection, closed with its thread or its owner: since 3.13 Python warns where one is only dropped."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -37,3 +37,13 @@ def test_what_ends_a_backtest_is_a_sentence(
     assert printed.err.startswith(said)
     assert SUBJECT not in printed.err
     assert not (tmp_path / "report").exists()
+
+
+def test_a_report_that_cannot_be_written_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WINDVANE_HOME", str(tmp_path))
+    monkeypatch.setattr(command, "backtest", lambda _: None)
+    assert command.main(["loans", "--out", str(tmp_path / "file" / "report")]) == 1
+    assert capsys.readouterr().err.startswith("Error: ")

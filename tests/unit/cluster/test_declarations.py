@@ -7,7 +7,7 @@ import pytest
 from tests.worlds.bundles import SPEC
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.declarations import Declarations, deployed_models, load_spec, spec_digest
-from windvane.cluster.errors import NotFound
+from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.sql_store import SqlStore
 from windvane.cluster.store import DECLARATION
 from windvane.configs.schema import ModelSpec
@@ -79,6 +79,14 @@ def test_a_model_that_comes_back_with_another_declaration_serves_that_one() -> N
     second = world.deploy("trips", owner="others")
     assert world.declarations.all() == (second,)
     assert world.declarations.spec("trips") == second
+
+
+def test_who_asks_for_a_deployed_model_elsewhere_is_told_to_send_it_again() -> None:
+    world = Parsing()
+    world.declarations.demand_gone("trips")
+    world.deploy("trips")
+    with pytest.raises(Unavailable, match=r"trips is deployed and this request did not reach it.* Send it again"):
+        world.declarations.demand_gone("trips")
 
 
 def test_what_is_not_deployed_any_more_is_forgotten() -> None:

@@ -1,1 +1,1 @@
-"""Who calls, with keys and tokens."""
+"""Callers with keys and tokens."""

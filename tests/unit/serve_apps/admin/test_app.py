@@ -38,7 +38,7 @@ def test_what_there_is_to_read_is_read(api: Client) -> None:
 )
 def test_a_model_that_is_not_deployed_is_not_found(api: Client, method: str, path: str, body: Any) -> None:
     found = problem_of(api.request(method, path, json=body, headers=OWNER), 404)
-    assert found["detail"] == f"No model 'trips' is deployed; deployed are: {MODEL}. `windvane deploy trips` serves it"
+    assert found["detail"] == f"No model 'trips' is deployed; deployed are: {MODEL}. `windvane deploy NAME` serves one"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
@@ -60,7 +60,7 @@ def test_a_connection_that_is_older_than_a_models_route_is_told_to_ask_again(api
     """HAProxy answers it by the routes of then: it was 404, for a model that had just been deployed."""
     reply = api.get(f"/v2/models/{MODEL}/{path}", headers=OWNER)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
-    assert "send it again" in reply.text
+    assert "Send it again" in reply.text
 
 
 @pytest.mark.parametrize("path", ["/v2/models/", "/v2/models", "/v2/repository/index"])

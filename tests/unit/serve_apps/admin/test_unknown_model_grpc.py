@@ -1,6 +1,7 @@
 """Over gRPC nobody learns whether there is a model that is not theirs."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from grpc import StatusCode as Code
@@ -8,16 +9,23 @@ from tritonclient.grpc import service_pb2 as messages
 
 from tests.worlds.callers.keys import BOSS, key, knowing, limited
 from tests.worlds.gateway.grpc_context import FakeContext
+from windvane.cluster.errors import Unavailable
 from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 OTHERS, SLOW = "wv_" + "o" * 43, "wv_" + "s" * 43
 
 
-def answered(context: FakeContext, local: bool = True, times: int = 1) -> list[str]:
+def unheard_of(_: str) -> None:
+    """No model is deployed."""
+
+
+def answered(
+    context: FakeContext, local: bool = True, times: int = 1, demand_gone: Callable[[str], None] = unheard_of
+) -> list[str]:
     said: list[str] = []
     authenticator = knowing(key(OTHERS, "client", name="eve", models=("loans",)), limited(SLOW, 1.0, 1))
-    unknown_model = UnknownModelGrpc(authenticator, RefusalLog(said.append, lambda: 0.0), local)
+    unknown_model = UnknownModelGrpc(authenticator, RefusalLog(said.append, lambda: 0.0), local, demand_gone)
     empty = messages.ModelInferResponse()
     for _ in range(times):
         assert asyncio.run(unknown_model.answer("trips", empty, context)) is empty
@@ -53,6 +61,15 @@ def test_a_local_windvane_answers_its_own_machine_only() -> None:
         context = FakeContext("ipv4:10.0.0.7:40312", **BOSS)
         answered(context, local)
         assert context.code is code
+
+
+def test_a_connection_that_is_older_than_a_models_route_is_told_to_ask_again() -> None:
+    def deployed(model: str) -> None:
+        raise Unavailable(f"{model} is deployed and this request did not reach it")
+
+    context = FakeContext(**BOSS)
+    answered(context, demand_gone=deployed)
+    assert (context.code, context.details[:17]) == (Code.UNAVAILABLE, "trips is deployed")
 
 
 def test_a_fault_of_ours_is_internal_with_a_way_on_and_in_the_log(

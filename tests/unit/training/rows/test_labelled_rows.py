@@ -284,4 +284,4 @@ def test_decisions_from_before_a_feature_was_declared_are_left_out_and_told(tmp_
     assert examples.rows[-1, 0] == 8.0
     assert len(examples) == 5
     assert examples.left_out is not None
-    assert examples.left_out.startswith("2 of 3 decisions on the log were made before income was declared")
+    assert examples.left_out.startswith("2 of 3 decisions on the log have no income, which may not be missing")

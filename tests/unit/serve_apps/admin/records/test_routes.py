@@ -270,7 +270,9 @@ def test_a_reason_that_is_no_text_is_refused_and_on_the_log_as_it_was_sent(offic
 
 
 def test_who_is_refused_over_grpc_is_on_the_log(office: Office) -> None:
-    unknown_model = UnknownModelGrpc(knowing(), RefusalLog(lambda _: None), True, AdminAudit(office.trail))
+    unknown_model = UnknownModelGrpc(
+        knowing(), RefusalLog(lambda _: None), True, lambda _: None, AdminAudit(office.trail)
+    )
     asyncio.run(unknown_model.answer("loans", messages.ModelInferResponse(), FakeContext()))
     [act] = office.acts()
     assert (act.kind, act.who, act.model, act.facts) == ("refused", "", "loans", {"order": "gRPC loans"})
