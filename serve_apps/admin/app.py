@@ -148,10 +148,13 @@ async def _unanswered(
         except WindvaneError as refused:
             await route_auth.refused(refused, request)
             return _refuse(refused, request.url.path)
-        try:
-            await asyncio.to_thread(declarations.demand_gone, parts[3])
-        except WindvaneError as unreached:
-            return _refuse(unreached, request.url.path)
+        # Only a path written as the model's own would have gone to its replicas; one with `%2f` or `%61` is nobody's.
+        written = request.scope["raw_path"].split(b"/")
+        if written[1:4] == [part.encode() for part in parts[1:4]]:
+            try:
+                await asyncio.to_thread(declarations.demand_gone, parts[3])
+            except WindvaneError as unreached:
+                return _refuse(unreached, request.url.path)
     return _http_error(request, error)
 
 

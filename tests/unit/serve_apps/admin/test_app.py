@@ -63,6 +63,12 @@ def test_a_connection_that_is_older_than_a_models_route_is_told_to_ask_again(api
     assert "Send it again" in reply.text
 
 
+@pytest.mark.parametrize("path", [f"{MODEL}%2f..%2fother/decide", f"%{ord(MODEL[0]):02x}{MODEL[1:]}/decide"])
+def test_a_path_that_only_reads_as_a_models_own_is_nobodys(api: Client, path: str) -> None:
+    """HAProxy never routes it to the model: asking again, as the answer 503 tells its caller to, would not help."""
+    assert api.get(f"/v2/models/{path}", headers=OWNER).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/v2/models/", "/v2/models", "/v2/repository/index"])
 def test_nothing_under_the_protocol_says_so_in_its_own_way(api: Client, path: str) -> None:
     reply = api.get(path)
