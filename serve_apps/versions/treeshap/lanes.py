@@ -96,8 +96,13 @@ def _write_put(builder: Any, start: Any, place: Any, number: Any) -> None:
 
 
 def _write_below(builder: Any, lanes: Any, limits: Any) -> Any:
-    ones, zeros = ir.Constant(_VECTOR, [1.0] * LANES), ir.Constant(_VECTOR, [0.0] * LANES)
-    return builder.select(builder.fcmp_ordered("<", lanes, limits), ones, zeros)
+    mask = builder.fcmp_ordered("<", lanes, limits)
+    return builder.zext(builder.bitcast(mask, ir.IntType(LANES)), ir.IntType(64))
+
+
+def _write_choose(builder: Any, bits: Any, there: Any, elsewhere: Any) -> Any:
+    mask = builder.bitcast(builder.trunc(bits, ir.IntType(LANES)), ir.VectorType(ir.IntType(1), LANES))
+    return builder.select(mask, there, elsewhere)
 
 
 start_of = intrinsic(_started)  # the array has to be used again later, or it may be gone
@@ -108,7 +113,8 @@ spread = _instruction(_lanes, _write_spread)  # at[place] in every lane; of inte
 integer = _instruction(types.intp, _write_integer)  # at[place] of integers
 number = _instruction(types.float32, _write_number)  # at[place]
 put = _instruction(types.void, _write_put)  # at[place] = number
-below = _instruction(_lanes, _write_below)  # 1 where lanes < limits, else 0
+below = _instruction(types.intp, _write_below)  # a bit per lane, set where lanes < limits
+choose = _instruction(_lanes, _write_choose)  # the first where the lane's bit is set, else the second
 add = _instruction(_lanes, lambda builder, one, other: builder.fadd(one, other, flags=_FAST))
 subtract = _instruction(_lanes, lambda builder, one, other: builder.fsub(one, other, flags=_FAST))
 multiply = _instruction(_lanes, lambda builder, one, other: builder.fmul(one, other, flags=_FAST))
