@@ -84,12 +84,10 @@ def _explained(scored: Scored, estimate: CostEstimate) -> Explanations:
     """Explain each row; raises Unavailable. Measures this thread's own time."""
     start = time.thread_time()
     loaded = scored.loaded
-    adverse_action, contributions = loaded.adverse_action, loaded.explain(scored.encoded).tolist()
+    adverse_action, contributions = loaded.adverse_action, loaded.explain(scored.encoded)
+    questions, actions = [row.question for row in scored.rows], [taken.action for taken in scored.taken]
     try:
-        told = [
-            adverse_action.explained(row.question, taken.action, tuple(weights))
-            for row, taken, weights in zip(scored.rows, scored.taken, contributions, strict=True)
-        ]
+        told = adverse_action.explained(questions, actions, contributions)
     except Exception as error:
         raise Unavailable(f"Version {loaded.number} cannot explain: {brief(error)}") from error
     estimate.took(len(told), time.thread_time() - start)

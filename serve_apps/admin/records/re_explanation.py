@@ -114,7 +114,7 @@ def re_explained(model: str, kept: Kept, version: "LoadedVersion") -> Retold:
     again = _again(row, decision.action, version)
     weights = decision.explanation if decision.explanation is not None else again.weights
     grounds = decision.grounds if decision.grounds is not None else again.grounds
-    told = version.adverse_action.top(row, weights, len(row))
+    told = version.adverse_action.told(row, weights)
     contributions: list[ReasonStatus] = [msgspec.to_builtins(reason) for reason in told]
     return {
         "decision_id": decision.decision_id,

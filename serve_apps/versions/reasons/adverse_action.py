@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.decision_log.grounds import Counterfactual, Grounds, NoneFound, Reason
 from windvane.cluster.decision_log.record import Value
@@ -13,7 +16,7 @@ from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.booster.forest import read_forest
 from windvane.serve_apps.versions.reasons.counterfactual import Counterfactuals, Score, none_within
 from windvane.serve_apps.versions.reasons.search import Reached
-from windvane.serve_apps.versions.reasons.wording import Reasons
+from windvane.serve_apps.versions.reasons.wording import Reasons, weightiest
 
 TOP_FEATURES = 10  # told of a score
 
@@ -38,19 +41,29 @@ class AdverseAction:
         self._reasons = Reasons(spec, names)
         self._counterfactuals = counterfactuals
 
-    def explained(self, question: Question, action: str, weights: tuple[float, ...]) -> Explained:
-        """Explain an action for the record and the caller; an adverse one owes its grounds whoever asked."""
-        owed = self.owes(action)
-        top = self.top(question.row, weights) if owed or question.explain else ()
-        return Explained(weights, top, self.grounds(question.row, weights) if owed else None)
+    def explained(
+        self, questions: Sequence[Question], actions: Sequence[str], contributions: NDArray[np.float64]
+    ) -> list[Explained]:
+        """Explain actions for the record and the callers; an adverse one owes its grounds whoever asked.
+
+        `contributions` are float64[n, 1 + F] as the version gives them.
+        """
+        ranked = weightiest(contributions, TOP_FEATURES)
+        told = []
+        for question, action, row, places in zip(questions, actions, contributions.tolist(), ranked, strict=True):
+            weights, owed = tuple(row), action in self._adverse
+            top = self._reasons.top(question.row, weights, places) if owed or question.explain else ()
+            told.append(Explained(weights, top, self.grounds(question.row, weights) if owed else None))
+        return told
 
     def grounds(self, record: Sequence[Value], weights: Sequence[float]) -> Grounds:
         """Grounds owed with an adverse action; milliseconds where a counterfactual is declared (docs/reasons.md)."""
         return Grounds(self._reasons.adverse(record, weights), self._counterfactual(record))
 
-    def top(self, record: Sequence[Value], weights: Sequence[float], most: int = TOP_FEATURES) -> tuple[Reason, ...]:
-        """The features that weighed most, whichever way."""
-        return self._reasons.top(record, weights, most)
+    def told(self, record: Sequence[Value], weights: Sequence[float]) -> tuple[Reason, ...]:
+        """Every feature that weighed something, weightiest first, whichever way."""
+        (places,) = weightiest(np.array([weights]), len(weights))
+        return self._reasons.top(record, weights, places)
 
     def owes(self, action: str) -> bool:
         """Whether it goes against its subject."""

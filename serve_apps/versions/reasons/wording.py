@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from windvane.cluster.decision_log.grounds import Reason
 from windvane.cluster.decision_log.record import Value
 from windvane.configs.feature import VALUE, Feature
 from windvane.configs.schema import ModelSpec
+
+_FOUR_DIGITS = 1000.0  # numbers below are told in four digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,8 @@ class Words:
     raises: tuple[str, ...]
     lowers: tuple[str, ...]
     missing: str
+    raises_format: str | None  # with one place for a number; None where it has none or several
+    lowers_format: str | None
 
     @staticmethod
     def of(feature: Feature) -> "Words":
@@ -29,13 +36,21 @@ class Words:
         plain, unit = f"{name}: {VALUE}", f" {feature.unit}" if feature.unit else ""
         split = ((words or plain).split(VALUE) for words in (said.raises, said.lowers))
         raises, lowers = ((first, *(unit + part for part in later)) for first, *later in split)
-        return Words(raises, lowers, said.missing or f"{name} was not given")
+        return Words(raises, lowers, said.missing or f"{name} was not given", _format(raises), _format(lowers))
 
     def tell(self, value: Value, weight: float) -> str:
         """The words for a value that moved the score by `weight`."""
         if value is None:
             return self.missing
+        if (type(value) is float or type(value) is int) and -_FOUR_DIGITS < value < _FOUR_DIGITS:
+            quick = self.raises_format if weight > 0.0 else self.lowers_format
+            if quick is not None:  # nearly always: half the time of what follows
+                return quick % (value + 0.0)
         return spell(value).join(self.raises if weight > 0.0 else self.lowers)
+
+
+def _format(parts: tuple[str, ...]) -> str | None:
+    return "%.4g".join(part.replace("%", "%%") for part in parts) if len(parts) == 2 else None
 
 
 class Reasons:
@@ -54,7 +69,6 @@ class Reasons:
     def __init__(self, spec: ModelSpec, names: Sequence[str]) -> None:
         places = {feature.name: place for place, feature in enumerate(spec.features)}
         self._features = [(name, places[name], Words.of(spec.feature(name)).tell) for name in names]
-        self._places = range(1, 1 + len(self._features))
         self._most = spec.explanation.reasons
         self._towards = 1.0 if spec.decision.adverse_is_high else -1.0
 
@@ -75,17 +89,28 @@ class Reasons:
                 break
         return tuple(told.values())
 
-    def top(self, record: Sequence[Value], explanation: Sequence[float], most: int) -> tuple[Reason, ...]:
-        """The `most` features that weighed most, whichever way they pushed, each with its own words."""
-        heaviness, features, told = list(map(abs, explanation)), self._features, []
-        weightiest = sorted(self._places, key=heaviness.__getitem__, reverse=True)  # equals stay in their order
-        for place in weightiest[:most]:
-            weight = explanation[place]
+    def top(
+        self, record: Sequence[Value], explanation: Sequence[float], weightiest: Sequence[int]
+    ) -> tuple[Reason, ...]:
+        """Those of the `weightiest` features that weighed something, whichever way they pushed, each in its words."""
+        features, told = self._features, []
+        for place in weightiest:
+            weight = explanation[place + 1]
             if weight:
-                name, own, tell = features[place - 1]
+                name, own, tell = features[place]
                 value = record[own]
                 told.append(Reason(name, value, weight, tell(value, weight)))
         return tuple(told)
+
+
+def weightiest(explanations: NDArray[np.float64], most: int) -> list[list[int]]:
+    """For each of float64[n, 1 + F] the places of the `most` features that weighed most, equals in their order.
+
+    >>> weightiest(np.array([[9.0, 0.5, -2.0, 0.5]]), 2)
+    [[1, 0]]
+    """
+    order: list[list[int]] = np.argsort(-np.abs(explanations[:, 1:]), axis=1, kind="stable")[:, :most].tolist()
+    return order
 
 
 def spell(value: Value) -> str:
@@ -95,5 +120,5 @@ def spell(value: Value) -> str:
     ('0.8', '41,250', '12', 'yes', 'NYC', '0')
     """
     if type(value) is float or type(value) is int:  # first, since nearly every value is one; True is of another type
-        return f"{value + 0.0:.4g}" if -1000.0 < value < 1000.0 else f"{value:,.0f}"
+        return f"{value + 0.0:.4g}" if -_FOUR_DIGITS < value < _FOUR_DIGITS else f"{value:,.0f}"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -43,8 +43,9 @@ class Version:
             raise Unavailable("Version 1 cannot explain")
         return rows.astype(np.float64)
 
-    def explained(self, question: Question, action: str, weights: tuple[float, ...]) -> Explained:
-        return Explained(weights, (), Grounds(()) if action == "warn" else None)
+    def explained(self, questions: list[Question], actions: list[str], contributions: Rows) -> list[Explained]:
+        told = zip(contributions.tolist(), actions, questions, strict=True)
+        return [Explained(tuple(each), (), Grounds(()) if action == "warn" else None) for each, action, _ in told]
 
 
 def scored(version: Version, explain: tuple[bool, ...] = (True, True), adverse: tuple[int, ...] = ()) -> Scored:

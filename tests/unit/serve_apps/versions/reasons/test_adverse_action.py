@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.worlds.bundles import make_bundle, spec_of
@@ -29,7 +30,7 @@ def weights_of(version: LoadedVersion, row: Any = LATE) -> tuple[float, ...]:
 
 def test_an_adverse_action_is_told_its_reasons_and_what_would_have_been_another(governed: LoadedVersion) -> None:
     weights = weights_of(governed)
-    told = governed.adverse_action.explained(Question("s", LATE), "warn", weights)
+    (told,) = governed.adverse_action.explained([Question("s", LATE)], ["warn"], np.array([weights]))
     assert told.weights == weights
     assert told.grounds is not None
     towards = {name for name, weight in zip(governed.names, weights[1:], strict=True) if weight > 0.0}
@@ -44,19 +45,22 @@ def test_an_adverse_action_is_told_its_reasons_and_what_would_have_been_another(
 
 def test_what_nobody_is_told_is_not_put_into_words(governed: LoadedVersion) -> None:
     weights = weights_of(governed)
-    asked = governed.adverse_action.explained(Question("s", LATE, explain=True), "keep", weights)
+    asked, unasked = governed.adverse_action.explained(
+        [Question("s", LATE, explain=True), Question("s", LATE)], ["keep", "keep"], np.array([weights, weights])
+    )
     assert (asked.grounds, [reason.weight for reason in asked.top]) == (
         None,
         sorted((weight for weight in weights[1:] if weight), key=lambda weight: -abs(weight)),
     )
-    assert governed.adverse_action.explained(Question("s", LATE), "keep", weights) == (weights, (), None)
+    assert unasked == (weights, (), None)
 
 
 def test_only_the_heaviest_features_are_told() -> None:
     document = spec_of().model_dump(mode="json")
     document["features"] = [{"name": f"f{place}", "type": "number"} for place in range(12)]
     adverse_action = AdverseAction(ModelSpec.model_validate(document), [f"f{place}" for place in range(12)], None)
-    told = adverse_action.explained(Question("s", (0.0,) * 12, explain=True), "keep", (0.0, *map(float, range(12))))
+    contributions = np.array([[0.0, *range(12)]], float)
+    (told,) = adverse_action.explained([Question("s", (0.0,) * 12, explain=True)], ["keep"], contributions)
     assert [reason.feature for reason in told.top] == [f"f{place}" for place in range(11, 11 - TOP_FEATURES, -1)]
 
 

@@ -1,12 +1,15 @@
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from windvane.cluster.decision_log.grounds import Reason
+from windvane.cluster.decision_log.record import Value
+from windvane.configs.feature import Feature
 from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.versions.reasons.wording import Reasons
+from windvane.serve_apps.versions.reasons.wording import Reasons, Words, spell, weightiest
 
 NAMES = ("debt", "term", "area", "worth")
 
@@ -36,6 +39,11 @@ def spec_of(*, adverse_is_high: bool = True, reasons: int = 4) -> ModelSpec:
             "explanation": {"reasons": reasons},
         }
     )
+
+
+def top(spec: ModelSpec, record: tuple[Value, ...], explanation: tuple[float, ...], most: int) -> tuple[Reason, ...]:
+    (places,) = weightiest(np.array([explanation]), most)
+    return Reasons(spec, NAMES).top(record, explanation, places)
 
 
 def test_reasons_are_what_pushed_towards_the_adverse_action_weightiest_first() -> None:
@@ -80,9 +88,7 @@ def test_top_leaves_none_out_for_its_words_so_that_all_of_them_add_up() -> None:
     document = spec_of().model_dump(mode="json")
     for feature in document["features"]:
         feature["reason"] = {"raises": "The income does not bear it"}
-    found = Reasons(ModelSpec.model_validate(document), NAMES).top(
-        (1.0, "long", 1.0, 1.0), (0.5, 0.1, 0.4, 0.3, 0.2), 9
-    )
+    found = top(ModelSpec.model_validate(document), (1.0, "long", 1.0, 1.0), (0.5, 0.1, 0.4, 0.3, 0.2), 9)
     assert [reason.weight for reason in found] == [0.4, 0.3, 0.2, 0.1]
 
 
@@ -98,7 +104,7 @@ def test_a_version_with_a_feature_that_is_no_longer_declared_is_refused() -> Non
 
 
 def test_top_takes_both_directions_by_size_and_leaves_out_what_did_nothing() -> None:
-    found = Reasons(spec_of(), NAMES).top((41.0, "long", 80.0, 5.0), (-2.0, 0.3, 0.0, -1.5, 0.1), most=5)
+    found = top(spec_of(), (41.0, "long", 80.0, 5.0), (-2.0, 0.3, 0.0, -1.5, 0.1), 5)
     assert [(reason.feature, reason.weight) for reason in found] == [("area", -1.5), ("debt", 0.3), ("worth", 0.1)]
 
 
@@ -108,3 +114,12 @@ def test_reasons_never_point_the_other_way_and_never_rise(weights: list[float]) 
     told = [reason.weight for reason in found]
     assert all(weight > 0.0 for weight in told)
     assert told == sorted((weight for weight in weights if weight > 0.0), reverse=True)
+
+
+@given(st.one_of(st.floats(allow_nan=False), st.integers(-2000, 2000), st.booleans(), st.sampled_from(["long", ""])))
+def test_words_spell_a_value_alike_however_often_it_stands_in_them(value: Value) -> None:
+    """One place for a value has a quick way of its own."""
+    once = Words.of(Feature(name="debt", type="number", reason={"raises": "100 % of {value}%"}, unit="$"))
+    twice = Words.of(Feature(name="debt", type="number", reason={"raises": "{value}{value}"}))
+    assert once.tell(value, 1.0) == f"100 % of {spell(value)} $%"
+    assert twice.tell(value, 1.0) == spell(value) * 2
