@@ -1,7 +1,8 @@
 """Takes out of HAProxy's configuration what it would tell anybody: which applications there are, how they fare.
 
 Whoever may not use a model does not learn that there is one (docs/access.md), and Ray lists all of them at `/-/routes`,
-at `ListApplications` and on HAProxy's page of statistics, the last of which it opens on every interface.
+at `ListApplications` and on HAProxy's page of statistics, the last of which it opens on every interface. Its line about
+every request goes to port 514, whoever listens there; the decision log has the requests.
 """
 
 import re
@@ -15,7 +16,7 @@ SECTIONS = re.compile(
     rf"global|defaults|frontend http_frontend|{'|'.join(LOCAL)}"
     r"|backend (?:default_backend|default_grpc_backend|grpc_fallback_backend|(?:http|grpc)-\S+)"
 )
-TOLD, LISTED = "http-request return … if routes", "… if is_list_applications"
+TOLD, LISTED, LOGGED = "http-request return … if routes", "… if is_list_applications", "option httplog"
 _REFUSED = 'status 200 content-type application/grpc hdr grpc-status 5 hdr grpc-message "There is nothing here"'
 _RULES = {
     TOLD: (re.compile(r"^(\s*)http-request return .* if routes$"), r"\1http-request return status 404 if routes"),
@@ -23,6 +24,7 @@ _RULES = {
         re.compile(r"^(\s*)(?:use_backend \S+|http-request return .*) if is_list_applications$"),
         rf"\1http-request return {_REFUSED} if is_list_applications",
     ),
+    LOGGED: (re.compile(r"^(\s*)option (?:httplog|dontlog-normal)$"), r"\1option dontlog-normal"),
 }
 _BIND = re.compile(r"^(\s+)bind [^\s,]*:(\d+)(?=\s|$)")
 

