@@ -1,11 +1,13 @@
 """Locates the audit trail of one Windvane and opens it as its settings say: logs, checkpoints, keys, vault."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from windvane.cluster.decision_log.audit.checkpoint import Witness, Witnessed
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints, checkpoints_of, last_signed
 from windvane.cluster.decision_log.vault.file_kms import FileKms
 from windvane.cluster.decision_log.vault.key_file import public_key, signing_key
@@ -13,7 +15,27 @@ from windvane.cluster.decision_log.vault.rotation import rotate
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.decision_log.write.trail import Trail
+from windvane.cluster.errors import Conflict
+from windvane.cluster.store import Shelf, Store
 from windvane.configs.settings import Settings
+
+
+class StoreWitness:
+    """The store remembers the newest checkpoint, for it lies in another file than they do, or on another machine."""
+
+    def __init__(self, store: Store) -> None:
+        self._shelf = Shelf(store, "audit", Witnessed)
+
+    def last(self) -> Witnessed | None:
+        """Newest that was told of."""
+        return self._shelf.load("checkpoint")[0]
+
+    def saw(self, newest: Witnessed) -> None:
+        """Remember it, unless a newer one is remembered."""
+        known, revision = self._shelf.load("checkpoint")
+        if known is None or known.number < newest.number:
+            with suppress(Conflict):  # by whom signed after us, and told of that
+                self._shelf.save("checkpoint", newest, revision)
 
 
 class AuditPaths:
@@ -26,10 +48,10 @@ class AuditPaths:
         self.vault_file = Path(settings.home) / "vault" / "subjects.db"
         self.copy = Path(settings.checkpoint_copy) if settings.checkpoint_copy else None
 
-    def checkpoints(self) -> Checkpoints:
+    def checkpoints(self, witness: Witness | None = None) -> Checkpoints:
         """For whoever signs; makes the key at first use."""
         key = signing_key(self._settings.signing_key_file)
-        return Checkpoints(self.checkpoints_file, key, self.copy, self._former())
+        return Checkpoints(self.checkpoints_file, key, self.copy, self._former(), witness)
 
     def public_key(self) -> Ed25519PublicKey:
         """The half of today's key that everybody may have; raises NotFound before anything was signed."""

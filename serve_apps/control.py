@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2 as messages
 
-from windvane.cluster.audit_paths import AuditPaths
+from windvane.cluster.audit_paths import AuditPaths, StoreWitness
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.auditor import Auditor
@@ -143,7 +143,7 @@ class Control:
             self._log,
             store,
             self._trail,
-            lambda: Auditor(self._log, paths.checkpoints()),
+            lambda: Auditor(self._log, paths.checkpoints(StoreWitness(store))),
             lambda: registry_state(registry, [spec.name for spec in self._declarations.all()]),
             library.hashes,
         )

@@ -8,13 +8,17 @@ from pathlib import Path
 import click
 import msgspec
 
-from windvane.cluster.audit_paths import AuditPaths
+from windvane.cluster.audit_paths import AuditPaths, StoreWitness
 from windvane.cluster.cli.read_audit import tell_of
+from windvane.cluster.decision_log.audit.checkpoint import Witnessed
 from windvane.cluster.decision_log.audit.verify import VerifyReport
 from windvane.cluster.decision_log.audit.verify import verify as verify_logs
 from windvane.cluster.decision_log.vault.key_file import public_key
+from windvane.cluster.errors import WindvaneError
+from windvane.cluster.sql_store import SqlStore
 from windvane.configs.load import load_settings
 
+_LATE_SECONDS = 600.0  # for a first checkpoint; control signs one a minute
 _TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 
 
@@ -35,9 +39,11 @@ def audit() -> None:
 )
 def verify(since: datetime | None, until: datetime | None, keys: tuple[Path, ...]) -> None:
     """Find every record that was changed, dropped, moved or put in; exits with 1 when there is one."""
-    paths = AuditPaths(load_settings())
+    settings = load_settings()
+    paths = AuditPaths(settings)
     known = [public_key(path) for path in keys] or paths.public_keys()
     started = time.perf_counter()
+    witnessed = _witnessed(settings.store_url)
     report = verify_logs(
         paths.logs,
         paths.checkpoints_file,
@@ -45,9 +51,10 @@ def verify(since: datetime | None, until: datetime | None, keys: tuple[Path, ...
         since=since.replace(tzinfo=UTC).timestamp() if since else 0.0,
         until=until.replace(tzinfo=UTC).timestamp() if until else float("inf"),
         copy=paths.copy,
+        witnessed=witnessed,
     )
     _show(report, time.perf_counter() - started)
-    if report.faults:
+    if report.faults or _is_late(report):
         sys.exit(1)
 
 
@@ -65,6 +72,20 @@ def prove(decision_id: str) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(proof)).decode())
 
 
+def _witnessed(store_url: str) -> Witnessed | None:
+    """The last checkpoint that the store remembers; where it cannot be asked that is told: auditors have copies."""
+    try:
+        return StoreWitness(SqlStore(store_url)).last()
+    except WindvaneError as error:
+        click.secho(f"not looked at: whether checkpoints are missing at the end, for {error}", fg="yellow", err=True)
+        return None
+
+
+def _is_late(report: VerifyReport) -> bool:
+    """Whether there should have been a checkpoint for long."""
+    return bool(report.records) and not report.checkpoints and time.time() - report.oldest > _LATE_SECONDS
+
+
 def _show(report: VerifyReport, seconds: float) -> None:
     for fault in report.faults:
         click.secho(str(fault), fg="red")
@@ -72,4 +93,7 @@ def _show(report: VerifyReport, seconds: float) -> None:
         click.echo(f"notice: {notice}")
     what = f"{report.records:,} records in {report.segments} segments, {report.checkpoints} checkpoints"
     found = f"{len(report.faults)} faults" if report.faults else "nothing was changed"
+    if report.records and not report.checkpoints:
+        found = "no checkpoint vouches for them, so that nobody can tell whether they are what was written"
+        found = found if _is_late(report) else "no checkpoint vouches for them yet; control signs one a minute"
     click.echo(f"{what}: {found} ({seconds:.1f} s, {report.records / max(seconds, 1e-9):,.0f} records/s)")

@@ -5,9 +5,10 @@ chain while it is written, its Merkle root once it is sealed, and that it was de
 The signature is over the text as it stands in the file, so nothing has to be written the same way twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -65,6 +66,23 @@ class CheckpointState:
     registry: str = ""
 
 
+class Witnessed(msgspec.Struct, frozen=True):
+    """The newest checkpoint that a witness saw."""
+
+    number: int
+    hash: str
+
+
+class Witness(Protocol):
+    """Remembers the newest checkpoint in another place than their file, so that a file cut or emptied is noticed."""
+
+    def last(self) -> Witnessed | None:
+        """None when it saw none yet; raises Unavailable."""
+
+    def saw(self, newest: Witnessed) -> None:
+        """Remember it, unless a newer one is remembered; raises Unavailable."""
+
+
 def fingerprint(key: Ed25519PublicKey) -> str:
     """The public key's name: SHA-256 of its 32 bytes, hexadecimal."""
     return sha256(key.public_bytes_raw()).hexdigest()
@@ -110,6 +128,25 @@ def whole_lines(content: bytes) -> tuple[list[bytes], bytes]:
     return lines, torn
 
 
+def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    r"""The lines of a file that comes in pieces, each with True; last what `whole_lines` calls torn, with False.
+
+    >>> list(split_lines([b"{", b"1}\n{2}\n{", b"3"]))
+    [(b'{1}', True), (b'{2}', True), (b'{3', False)]
+    """
+    held = b""
+    for piece in pieces:
+        *lines, rest = (held + piece).split(b"\n")
+        held = lines.pop() + b"\n" + rest if lines else rest  # the last line too may be what a power cut left
+        for line in lines:
+            yield line, True
+    lines, torn = whole_lines(held)
+    for line in lines:
+        yield line, True
+    if torn:
+        yield torn, False
+
+
 def follow(standing: CheckpointState, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> list[Fault]:
     """Take the file's next line into `standing`; returns what is wrong with it.
 
@@ -139,11 +176,33 @@ def follow(standing: CheckpointState, line: bytes, keys: Mapping[str, Ed25519Pub
     return faults
 
 
-def follow_all(lines: Iterable[bytes], keys: Iterable[Ed25519PublicKey]) -> tuple[CheckpointState, list[Fault]]:
-    """All checkpoints from the first."""
+def follow_all(
+    lines: Iterable[bytes], keys: Iterable[Ed25519PublicKey], witnessed: Witnessed | None = None
+) -> tuple[CheckpointState, list[Fault]]:
+    """All checkpoints from the first, and against what a witness saw."""
     known = {fingerprint(key): key for key in keys}
-    standing = CheckpointState(heads={})
-    return standing, [fault for line in lines for fault in follow(standing, line, known)]
+    standing, faults = CheckpointState(heads={}), []
+    for line in lines:
+        faults += follow(standing, line, known)
+        faults += contradicted(standing, witnessed)
+    return standing, faults + forgotten(standing, witnessed)
+
+
+def contradicted(standing: CheckpointState, witnessed: Witnessed | None) -> list[Fault]:
+    """The fault of the checkpoint that `standing` ends with, if a witness saw another one of its number."""
+    if witnessed is None or standing.number != witnessed.number or standing.hash in (None, witnessed.hash):
+        return []
+    return [Fault("changed", f"checkpoint {standing.number}", "is not the one that the store remembers")]
+
+
+def forgotten(standing: CheckpointState, witnessed: Witnessed | None) -> list[Fault]:
+    """The fault of checkpoints that a witness saw and that are not there; what comes next follows from the last."""
+    if witnessed is None or standing.number >= witnessed.number:
+        return []
+    first = standing.number + 1
+    what = "is" if first == witnessed.number else f"and all to checkpoint {witnessed.number} are"
+    standing.number, standing.hash = witnessed.number, witnessed.hash
+    return [Fault("missing", f"checkpoint {first}", f"{what} gone: the store remembers the last one")]
 
 
 def _read(line: bytes, keys: Mapping[str, Ed25519PublicKey], place: str) -> tuple[Signed, Checkpoint] | Fault:

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,9 +17,14 @@ from windvane.cluster.decision_log.audit.checkpoint import (
     CheckpointState,
     Signed,
     Vouched,
+    Witness,
+    Witnessed,
+    contradicted,
     fingerprint,
     follow,
+    forgotten,
     sign,
+    split_lines,
     whole_lines,
 )
 from windvane.cluster.decision_log.audit.fault import Fault
@@ -27,17 +33,24 @@ from windvane.cluster.errors import Conflict, Unavailable
 
 _log = logging.getLogger(__name__)
 _COMPARED_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 24  # read at once, of a file that may be larger than memory
 
 
 class Checkpoints:
     """Appends signed checkpoints; several processes may, a lock on the file keeps them apart."""
 
     def __init__(
-        self, path: Path, key: Ed25519PrivateKey, copy: Path | None = None, former: Sequence[Ed25519PublicKey] = ()
+        self,
+        path: Path,
+        key: Ed25519PrivateKey,
+        copy: Path | None = None,
+        former: Sequence[Ed25519PublicKey] = (),
+        witness: Witness | None = None,
     ) -> None:
         """Lines are appended to `copy` after they are safe in `path`; it may be away for a while and catches up.
 
-        `former` are the keys that signed before this one.
+        `former` are the keys that signed before this one; `witness` is told of each checkpoint after it is safe, and
+        asked once, here: raises Unavailable when it does not answer.
         """
         self._path = path
         self._key = key
@@ -47,7 +60,11 @@ class Checkpoints:
         self._refused = 0  # where a line ends that this process could not keep, and perhaps not cut either
         self._faults: list[Fault] = []
         self.standing = CheckpointState()
+        self._witness = witness
+        self._witnessed = None if witness is None else witness.last()  # before the file is read: it has no less
         self.refresh()
+        for fault in forgotten(self.standing, self._witnessed):
+            self._tell(fault)
 
     def refresh(self) -> CheckpointState:
         """State after all checkpoints, also those of other processes."""
@@ -96,7 +113,16 @@ class Checkpoints:
             _append(descriptor, self._read, line, self._path.parent)
             self._refused = 0
             self._catch_up(descriptor)
+            assert self.standing.hash is not None  # it was just signed
+            newest = Witnessed(self.standing.number, self.standing.hash)
         self._follow_with_copy()
+        if self._witness is not None:
+            try:
+                self._witness.saw(newest)
+            except Unavailable as error:
+                _log.error(
+                    "the store does not remember checkpoint %d: %s; it is told of the next", newest.number, error
+                )
         return checkpoint
 
     @contextmanager
@@ -120,16 +146,17 @@ class Checkpoints:
         if self._refused and size <= self._refused:
             return
         self._refused = 0
-        new = os.pread(descriptor, size - self._read, self._read)
-        lines, torn = whole_lines(new)
-        whole = len(new) - len(torn)
-        if torn:
-            disk.cut(descriptor, self._read + whole)
-        for line in lines:
-            for fault in follow(self.standing, line, self._known):
-                _log.error("%s", fault)
-                self._faults.append(fault)
-        self._read += whole
+        for line, whole in split_lines(_pieces(descriptor, self._read, size)):
+            if not whole:
+                disk.cut(descriptor, self._read)
+                return
+            for fault in follow(self.standing, line, self._known) + contradicted(self.standing, self._witnessed):
+                self._tell(fault)
+            self._read += len(line) + 1
+
+    def _tell(self, fault: Fault) -> None:
+        _log.error("%s", fault)
+        self._faults.append(fault)
 
     def _follow_with_copy(self) -> None:
         if self._copy is None:
@@ -166,6 +193,22 @@ def last_signed(path: Path) -> float:
     return 0.0
 
 
+def _pieces(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    """Content from `start` to `end`; Linux reads no more than 2 GiB at once, and says nothing of the rest."""
+    while start < end:
+        piece = os.pread(descriptor, min(_PIECE_BYTES, end - start), start)
+        if not piece:
+            raise Conflict(f"checkpoints end at byte {start} where there had been {end}: they were cut; verify the log")
+        start += len(piece)
+        yield piece
+
+
+def lines_of(path: Path) -> Iterator[tuple[bytes, bool]]:
+    """The file's lines as `split_lines` gives them, read piece by piece; none when there is no file."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        yield from split_lines(iter(partial(file.read, _PIECE_BYTES), b""))
+
+
 def append_missing(path: Path, copy: Path) -> None:
     """Bring the copy up to date; raises Conflict when it does not end as the file did there, and changes nothing then.
 
@@ -186,7 +229,9 @@ def append_missing(path: Path, copy: Path) -> None:
             file.seek(start)
             if held[: size - start] != file.read(size - start):
                 raise Conflict(f"{copy} holds other checkpoints than {path}: one of them was changed; verify the log")
-            _append(descriptor, size, file.read(), copy.parent)
+            for piece in iter(partial(file.read, _PIECE_BYTES), b""):
+                _append(descriptor, size, piece, copy.parent)
+                size += len(piece)
     finally:
         os.close(descriptor)
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from windvane.cluster.decision_log.audit.chain_heads import stored_records
 from windvane.cluster.decision_log.audit.checkpoint import Checkpoint, Signed, Vouched, fingerprint, is_signed
+from windvane.cluster.decision_log.audit.checkpoints import lines_of
 from windvane.cluster.decision_log.audit.fault import decision_of
 from windvane.cluster.decision_log.read import merkle
 from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header, scan, sealed_path
@@ -134,8 +135,8 @@ def _live(root: Path) -> Iterator[bytes]:
 def _vouching(checkpoints: Path, log: str, name: str, root: str) -> Signed:
     """The first checkpoint that names the segment's root."""
     known: Vouched | None = None
-    for line in checkpoints.read_bytes().splitlines() if checkpoints.exists() else []:
-        if name.encode() not in line:
+    for line, whole in lines_of(checkpoints):
+        if not whole or name.encode() not in line:
             continue
         signed = json_decoder(Signed).decode(line)
         for vouched in json_decoder(Checkpoint).decode(signed.body).segments:

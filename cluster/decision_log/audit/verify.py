@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,11 +23,12 @@ from windvane.cluster.decision_log.audit.chain_heads import is_sealed, sealed_na
 from windvane.cluster.decision_log.audit.checkpoint import (
     CheckpointState,
     Vouched,
+    Witnessed,
     follow_all,
     opened_at,
     unknown,
-    whole_lines,
 )
+from windvane.cluster.decision_log.audit.checkpoints import lines_of
 from windvane.cluster.decision_log.audit.fault import Fault
 from windvane.cluster.decision_log.audit.inspected import Inspected
 from windvane.cluster.decision_log.audit.live_inspection import inspect_live
@@ -48,6 +50,7 @@ class VerifyReport:
     checkpoints: int
     faults: tuple[Fault, ...]
     notices: tuple[str, ...] = ()
+    oldest: float = float("inf")  # Unix seconds at which the first of the segments was opened; 0 where one does not say
 
 
 def verify(
@@ -58,18 +61,18 @@ def verify(
     since: float = 0.0,
     until: float = float("inf"),
     copy: Path | None = None,
+    witnessed: Witnessed | None = None,
     processes: int | None = None,
 ) -> VerifyReport:
     """Every log under `logs` against its own chain, its seals and all checkpoints; [since, until) in Unix seconds.
 
     Segments are looked at that were opened before `until`, and not before the last that was opened before `since`.
-    `keys` are the ones that may have signed; `copy` is the second place of the checkpoints. Without `processes` there
-    are as many as it pays to start.
+    `keys` are the ones that may have signed; `copy` is the second place of the checkpoints, `witnessed` the last one
+    that the store remembers. Without `processes` there are as many as it pays to start.
     """
     notices: list[str] = []
-    lines = _lines(checkpoints, notices)
-    standing, faults = follow_all(lines, keys)
-    faults += [] if copy is None else _against_copy(lines, _lines(copy, notices))
+    standing, faults = follow_all(_lines(checkpoints, notices), keys, witnessed)
+    faults += [] if copy is None else _against_copy(_lines(checkpoints, []), _lines(copy, notices))
     records, segments = 0, 0
     here: set[tuple[str, str]] = set()
     chosen = [
@@ -94,7 +97,8 @@ def verify(
                     )
                 faults += _torn(root, name, found)
     faults += _gone(standing, here, since, until)
-    return VerifyReport(records, segments, standing.number, tuple(faults), tuple(notices))
+    oldest = min((opened_at(name) for _, name in chosen), default=float("inf"))
+    return VerifyReport(records, segments, standing.number, tuple(faults), tuple(notices), oldest)
 
 
 def inspect(place: tuple[Path, str]) -> list[Inspected]:
@@ -123,11 +127,12 @@ def _logs(logs: Path) -> list[Path]:
     return sorted(path for path in logs.iterdir() if path.is_dir()) if logs.is_dir() else []
 
 
-def _lines(path: Path, notices: list[str]) -> list[bytes]:
-    lines, torn = whole_lines(path.read_bytes()) if path.exists() else ([], b"")
-    if torn:
-        notices.append(f"{path}: {len(torn)} bytes after its last checkpoint, as a kill leaves")
-    return lines
+def _lines(path: Path, notices: list[str]) -> Iterator[bytes]:
+    for line, whole in lines_of(path):
+        if whole:
+            yield line
+        else:
+            notices.append(f"{path}: {len(line)} bytes after its last checkpoint, as a kill leaves")
 
 
 def _up_to_tear(found: Inspected, vouched: Vouched | None) -> Inspected:
@@ -136,12 +141,14 @@ def _up_to_tear(found: Inspected, vouched: Vouched | None) -> Inspected:
     return found if found.tear is None or found.tear.records < least else found.without_tear()
 
 
-def _against_copy(lines: Sequence[bytes], copy: Sequence[bytes]) -> list[Fault]:
-    for number, (one, other) in enumerate(zip(lines, copy, strict=False), 1):
+def _against_copy(lines: Iterable[bytes], copy: Iterable[bytes]) -> list[Fault]:
+    for number, (one, other) in enumerate(zip_longest(lines, copy), 1):
+        if other is None:
+            return []
+        if one is None:
+            return [Fault("missing", f"checkpoint {number}", "and what follows stands in the second place only")]
         if one != other:
             return [Fault("changed", f"checkpoint {number}", "is another one in the second place")]
-    if len(copy) > len(lines):
-        return [Fault("missing", f"checkpoint {len(lines) + 1}", "and what follows stands in the second place only")]
     return []
 
 

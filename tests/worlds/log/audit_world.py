@@ -1,6 +1,7 @@
 """A small log with checkpoints for the tests of audits, and ways to tamper with it."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
+from windvane.cluster.decision_log.audit.checkpoint import Witnessed
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
 from windvane.cluster.decision_log.audit.verify import VerifyReport, verify
@@ -59,8 +61,9 @@ class World:
     def seal(self) -> None:
         Sealer(self.root).seal()
 
-    def verify(self, **options: float) -> VerifyReport:
-        return verify(self.logs, self.file, [KEY.public_key()], copy=self.copy, processes=1, **options)
+    def verify(self, since: float = 0.0, until: float = math.inf, witnessed: Witnessed | None = None) -> VerifyReport:
+        keys, span = [KEY.public_key()], {"since": since, "until": until}
+        return verify(self.logs, self.file, keys, **span, copy=self.copy, witnessed=witnessed, processes=1)
 
     def live(self, name: str) -> Path:
         return live_path(self.root, name)

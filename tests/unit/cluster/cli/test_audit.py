@@ -1,13 +1,14 @@
 """`windvane audit`: what holds is said in a line, every fault is named, and a proof needs no Windvane."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.worlds.log.decision_log import Segment, decision, skip_syncs, written
-from windvane.cluster.audit_paths import AuditPaths
+from windvane.cluster.audit_paths import AuditPaths, StoreWitness
 from windvane.cluster.cli import main
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.audit.verify import main as check_proof
@@ -15,6 +16,7 @@ from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.write.segment import live_path
 from windvane.cluster.decision_log.write.trail import TRAIL
+from windvane.cluster.sql_store import SqlStore
 from windvane.configs.load import load_settings
 
 LOG = "flight-delay"
@@ -99,3 +101,33 @@ def test_without_a_signature_nothing_can_be_verified(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["audit", "verify"], env={"WINDVANE_HOME": str(tmp_path)})
     assert result.exit_code == 1
     assert "there is no public key" in result.stderr
+
+
+def test_checkpoints_that_are_gone_are_missed_by_what_the_store_remembers(home: Home) -> None:
+    home.place.checkpoints_file.unlink()
+    store = SqlStore(load_settings({"WINDVANE_HOME": str(home.path)}).store_url)
+    Auditor(home.place.logs, home.place.checkpoints(StoreWitness(store))).tick(3.0)
+    assert home("verify").exit_code == 0
+    home.place.checkpoints_file.write_bytes(b"")
+    result = home("verify")
+    assert result.exit_code == 1
+    assert "missing: checkpoint 1: is gone: the store remembers the last one" in result.output
+
+
+def test_records_that_no_checkpoint_vouches_for_are_not_said_to_be_unchanged(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.place.checkpoints_file.unlink()
+    result = home("verify")
+    assert result.exit_code == 1
+    assert "0 checkpoints: no checkpoint vouches for them, so that nobody can tell" in result.output
+    monkeypatch.setattr(time, "time", lambda: 300.0)  # five minutes after the first of them
+    result = home("verify")
+    assert (result.exit_code, "no checkpoint vouches for them yet" in result.output) == (0, True)
+
+
+def test_a_store_that_cannot_be_asked_is_said_not_to_have_been(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINDVANE_STORE", f"sqlite:///{home.live}/windvane.db")
+    result = home("verify")
+    assert result.exit_code == 0
+    assert "not looked at: whether checkpoints are missing at the end, for " in result.stderr
