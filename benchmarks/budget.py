@@ -44,11 +44,13 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
@@ -99,9 +101,8 @@ class Budget:
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
         self.policy_check = PolicyCheck(mandate_of(spec), Packaged(), Nobody())
-        decider = Decider(
-            spec, self.loaded_versions, log, counts, shadows, self.policy_check, loop, unit=self.vault.hash
-        )
+        served = ServedModel(spec, self.loaded_versions, self.policy_check)
+        decider = Decider(served, log, counts, shadows, loop, unit=self.vault.hash)
         secret = api_key.fresh_secret()
         key = api_key.make(KeyOrder("bench", ("client",), (spec.name,)), secret, "bench", datetime.now(UTC))
         key = replace(key, limit=Limit(1e9, 10**9))  # so that a limit is looked at, and keeps nobody out
@@ -109,18 +110,8 @@ class Budget:
         authenticator.take(KeyRing(KeySnapshot(1, (key,))))
         self.key = f"Bearer {secret}".encode()
         self.authentication = Authentication(spec.name, authenticator)
-        self.http_app = HttpApp(
-            *(
-                spec,
-                self.authentication,
-                self.loaded_versions,
-                decider,
-                self.policy_check,
-                self.log,
-                RequestCounts(counts),
-            ),
-            *(_nothing, _nothing),
-        )
+        data_plane = DataPlane(served, self.authentication, decider, RequestCounts(counts))
+        self.http_app = HttpApp(data_plane, self.log, _nothing, _nothing)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As many as clients send."""

@@ -27,6 +27,7 @@ from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.endpoints.authentication import Authentication
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog, Refused
@@ -34,6 +35,7 @@ from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.sync.consents import Consents
 from windvane.serve_apps.sync.erasures import Erasures
@@ -110,26 +112,15 @@ class Replica:
         consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
         self._policies_and_consents = TopicReader(lines(None), {POLICY: policies, CONSENTS: consents})
         policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._policies_and_consents.is_fresh)
-        self._decider = Decider(
-            spec, self._loaded_versions, log, counts, self._shadows, policy_check, loop, unit=vault.hash
-        )
+        model = ServedModel(spec, self._loaded_versions, policy_check)
+        self._decider = Decider(model, log, counts, self._shadows, loop, unit=vault.hash)
         self._erasures = Erasures(vault, self._decider.forget)
         self._shipping = Shipping(counts, monitor)
         self._authenticator = authenticator
         authentication = Authentication(spec.name, authenticator, RefusalLog(record=self._put_on_record))
-        sent = RequestCounts(counts)
-        self.http_app = HttpApp(
-            spec,
-            authentication,
-            self._loaded_versions,
-            self._decider,
-            policy_check,
-            self._log,
-            sent,
-            self.start,
-            self.stop,
-        )
-        self.oip_grpc = OipGrpc(spec, authentication, self._loaded_versions, self._decider, sent, local)
+        data_plane = DataPlane(model, authentication, self._decider, RequestCounts(counts))
+        self.http_app = HttpApp(data_plane, self._log, self.start, self.stop)
+        self.oip_grpc = OipGrpc(data_plane, local)
         self._local_replica = ingress.LocalReplica(self._decider.admission, self.http_app, loop)
 
     @property

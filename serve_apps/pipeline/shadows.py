@@ -16,7 +16,6 @@ from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 MOST_WAITING = 16_384  # rows, over all versions
 CHUNK = 64  # rows scored at once, so that a waiting request waits at most half a millisecond for them
-Clock = Callable[[], float]
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +32,9 @@ class Answered:
 class Shadows:
     """Scores answered rows by the split's shadows, in the order they were answered."""
 
-    def __init__(self, log: Log, counts: Counts, now: Clock = time.time, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self, log: Log, counts: Counts, now: Callable[[], float] = time.time, most_waiting: int = MOST_WAITING
+    ) -> None:
         self._log = log
         self._counts = counts
         self._most_waiting = most_waiting
