@@ -35,6 +35,7 @@ from windvane.cluster.decision_log.vault.file_kms import FileKms
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
@@ -89,14 +90,8 @@ class Budget:
         self.profiles = {1: Profile.from_json(model.bundle().profile_path.read_bytes())}
         self.vault = Vault(SqliteSubjectKeys(root / "vault.db"), FileKms(root / "master.key"))
         self.protection = Protection(self.vault, spec.features)
-        durability, flush = spec.serving.durability, self.vault.flush
-        self.log = Writer(
-            *(root, "budget", durability, loop),
-            model=spec.name,
-            features=spec.features,
-            before_write=flush,
-            is_due=self.vault.is_due,
-        )
+        header = header_for(spec.name, "budget", spec.features, spec.serving.durability)
+        self.log = Writer(root, header, loop, write_ahead=self.vault)
         self.loaded_versions = LoadedVersions(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)

@@ -13,6 +13,7 @@ from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.checkpoints import checkpoints_of, last_signed
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.cedar_policy import taken
@@ -82,16 +83,11 @@ class Replica:
         self._registry = registry
         self._cache = home / "cache" / "versions"
         self._profiles: dict[int, Profile] = {}
-        root = home / "log" / spec.name
         self._log = writer(
-            root,
-            f"gateway-{name}",
-            spec.serving.durability,
+            home / "log" / spec.name,
+            header_for(spec.name, f"gateway-{name}", spec.features, spec.serving.durability),
             loop,
-            model=spec.name,
-            features=spec.features,
-            before_write=vault.flush,
-            is_due=vault.is_due,
+            write_ahead=vault,
             signed_until=partial(last_signed, checkpoints_of(home)),
         )
         log = ProtectedLog(self._log, Protection(vault, spec.features))

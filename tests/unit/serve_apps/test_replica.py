@@ -28,6 +28,7 @@ from windvane.cluster.decision_log.vault.personal import open_personal
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.subject_keys import Erasure
 from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.limits import WriterLimits
 from windvane.cluster.decision_log.write.rolling import RollingSegments
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound, Unavailable
@@ -183,7 +184,7 @@ def test_a_replica_whose_disk_is_full_is_not_ready_until_there_is_room_and_asks_
         await until_ready(replica)
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
 
-    place.play(scenario, writer=partial(Writer, probe_seconds=0.001))
+    place.play(scenario, writer=partial(Writer, limits=WriterLimits(probe_seconds=0.001)))
 
 
 def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in_it(

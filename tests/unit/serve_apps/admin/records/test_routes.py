@@ -22,6 +22,7 @@ from tests.worlds.gateway.world import Reply
 from tests.worlds.log.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
 from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import DENIED, DENY, Act
@@ -82,7 +83,7 @@ class Office:
         self.registry.register(
             Registration(LOG, "ops", "temp drifts", "champion", None, request.request_id, {}, {}, tags), home
         )
-        self.trail = Trail(self.logs, "control-1", lambda: NOW)
+        self.trail = Trail(self.logs, "control-1", Clock(lambda: NOW))
         records_admin = RecordsAdmin(
             self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents]
         )
