@@ -35,6 +35,7 @@ from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registration
+from windvane.cluster.storage import Storage
 from windvane.cluster.store import Shelf
 from windvane.monitoring.counts.counts import Merged, Tally
 from windvane.monitoring.counts.profile import Profile
@@ -43,6 +44,7 @@ from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.replica import Replica
 from windvane.serve_apps.sync.erasures import Erasures
+from windvane.serve_apps.sync.replica_lines import ReplicaLines
 from windvane.serve_apps.sync.report_sender import ReportSender
 from windvane.serve_apps.sync.shipping import Shipping
 from windvane.serve_apps.sync.split_subscriber import encode_split
@@ -87,9 +89,8 @@ class Place:
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]], **options: Any) -> None:
         async def act() -> None:
             keys, anybody = subject_keys(self.home), Authenticator(None, TESTER)
-            vault = open_vault(self.home, keys)
-            told = (self.lines, self.line)
-            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody, **options)
+            storage = Storage(self.home, self.store, self.registry, open_vault(self.home, keys))
+            replica = Replica(SPEC, "r1", storage, ReplicaLines(self.lines, self.line), anybody, **options)
             try:
                 await replica.start()
                 await scenario(replica)
