@@ -35,6 +35,7 @@ from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
+from windvane.monitoring.loop.training_jobs import TrainingJobs
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from windvane.serve_apps import serve_hooks
@@ -137,8 +138,8 @@ class Control:
         self._records.also(consents)
         self._governance = Governance(admin_policy, self._policies, consents)
         self._reviews = ReviewWatch(store, admin_policy)
-        environment = self._settings.environment()
-        self._watcher = Watcher(store, registry, jobs, self._monitors, self._declarations.spec, cache, environment)
+        training_jobs = TrainingJobs(jobs, self._settings.environment())
+        self._watcher = Watcher(store, registry, training_jobs, self._monitors, self._declarations.spec, cache)
         self._audit_loop = AuditLoop(
             self._log,
             store,

@@ -1,22 +1,10 @@
-"""The jobs that a watcher orders: what they are told, and what becomes of one that fails, hangs or is forgotten."""
+"""The jobs that a watcher orders: what becomes of one that fails, hangs or is forgotten."""
 
 import pytest
 
-from tests.worlds.watched import NOW, SPEC, tick, window, world
+from tests.worlds.watched import NOW, SPEC, tick, world
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.jobs import TRAINING
 from windvane.monitoring.loop.requests import open_request, requests_of
-
-
-def test_the_job_is_the_retraining_of_that_request_up_to_that_time() -> None:
-    it = world(window(8), window(9))
-    tick(it)
-    (job,) = it.jobs.requests.values()
-    reason = requests_of(it.store, "delay")[0].reason
-    assert job.entrypoint[:5] == ("python", "-m", TRAINING, "--model", "delay")
-    assert job.entrypoint[5:] == ("--request", "0001", "--reason", reason, "--until", "1970-01-11T00:00:00+00:00")
-    assert job.environment == {"WINDVANE_HOME": "var"}
-    assert job.metadata["model"] == "delay"
 
 
 def test_an_unreachable_monitor_does_not_stop_the_job() -> None:
