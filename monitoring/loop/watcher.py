@@ -83,18 +83,8 @@ class Watcher:
 
     def _act(self, model: str, state: WatchState, revision: int, recovered: bool) -> None:
         tell(self._store, model, state.untold, recovered)
-        if (wanted := state.wanted) is not None:
-            open_request(
-                self._store,
-                model,
-                wanted.reason,
-                wanted.cause,
-                wanted.findings,
-                wanted.at,
-                wanted.event_time,
-                since=wanted.since,
-                until=wanted.until,
-            )
+        if state.wanted is not None:
+            open_request(self._store, model, state.wanted)
         self._states.save(model, replace(state, untold=(), wanted=None), revision)
 
     def _see_through(self, model: str, now: datetime) -> None:

@@ -17,7 +17,7 @@ from windvane.cluster.store import DECLARATION, Event, Shelf, Store
 from windvane.configs.complaint import faults
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.snapshot import Snapshot
-from windvane.monitoring.loop.requests import open_request, requests_of
+from windvane.monitoring.loop.requests import Wanted, open_request, requests_of
 from windvane.monitoring.metrics import ModelState, exposition
 from windvane.serve_apps.admin import status
 from windvane.serve_apps.admin.openapi import examples
@@ -103,9 +103,8 @@ class ModelAdmin:
     def retrain(self, model: str, reason: str, by: str) -> RetrainStatus:
         """Open a retrain request, or return the open one."""
         self._declarations.spec(model)
-        request, _ = open_request(
-            self._store, model, f"{by} asked: {reason}", "manual", (), self._clock(), self._event_time(model), by
-        )
+        wanted = Wanted("manual", f"{by} asked: {reason}", (), self._clock(), self._event_time(model), by=by)
+        request, _ = open_request(self._store, model, wanted)
         return status.request_status(request)
 
     def metrics(self, may_see: Callable[[str], bool] = lambda _: True) -> bytes:

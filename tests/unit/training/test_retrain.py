@@ -21,7 +21,7 @@ from windvane.cluster.registry import Registration, Version
 from windvane.cluster.storage import Storage
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
-from windvane.monitoring.loop.requests import open_request, shelf
+from windvane.monitoring.loop.requests import Wanted, open_request, shelf
 from windvane.training import retrain as job
 from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.export.export import check, export, probes, sample, to_onnx
@@ -193,7 +193,9 @@ def test_a_unit_error_in_another_source_shows_on_the_declared_rows(place: Workpl
 
 def test_a_request_gets_its_version_its_findings_and_no_second_version(place: Workplace, tmp_path: Path) -> None:
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
-    request, _ = open_request(place.storage.store, "loans", "income drifted", "findings", ["psi of income 0.4"], NOW)
+    request, _ = open_request(
+        place.storage.store, "loans", Wanted("findings", "income drifted", ("psi of income 0.4",), NOW)
+    )
     order = Order("loans", request.reason, request.request_id)
     version = retrain(order, spec, place, silent())
     saved, _ = shelf(place.storage.store).load(request.key)
@@ -207,11 +209,11 @@ def test_a_request_gets_its_version_its_findings_and_no_second_version(place: Wo
 
 def test_a_job_that_died_after_registering_still_hands_over(place: Workplace, tmp_path: Path) -> None:
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
-    request, _ = open_request(place.storage.store, "loans", "by hand", "manual", [], NOW)
+    request, _ = open_request(place.storage.store, "loans", Wanted("manual", "by hand", (), NOW))
     order = Order("loans", request.reason, request.request_id)
     retrain(order, spec, place, silent())
     after_a_crash = replace(place, storage=replace(place.storage, store=MemoryStore()))
-    open_request(after_a_crash.storage.store, "loans", "by hand", "manual", [], NOW)
+    open_request(after_a_crash.storage.store, "loans", Wanted("manual", "by hand", (), NOW))
     retrain(order, spec, after_a_crash, silent())
     saved, _ = shelf(after_a_crash.storage.store).load(request.key)
     assert saved is not None

@@ -4,12 +4,12 @@ import pytest
 
 from tests.worlds.watched import NOW, SPEC, tick, world
 from windvane.cluster.errors import Unavailable
-from windvane.monitoring.loop.requests import open_request, requests_of
+from windvane.monitoring.loop.requests import Wanted, open_request, requests_of
 
 
 def test_an_unreachable_monitor_does_not_stop_the_job() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     it.monitor.gone = True
     with pytest.raises(Unavailable, match="monitor:delay does not answer"):
         tick(it)
@@ -19,7 +19,7 @@ def test_an_unreachable_monitor_does_not_stop_the_job() -> None:
 
 def test_a_failed_job_is_retried_after_its_back_off_and_then_given_up() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     tick(it)
     it.jobs.end("retrain-delay-0001-20261122T000000-1", "failed", "FAILED: out of memory")
     tick(it, 10)
@@ -40,7 +40,7 @@ def test_a_failed_job_is_retried_after_its_back_off_and_then_given_up() -> None:
 
 def test_a_job_past_its_time_is_stopped_and_retried() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     tick(it)
     late = SPEC.retrain.job_timeout.total_seconds() + 1
     tick(it, late)
@@ -50,7 +50,7 @@ def test_a_job_past_its_time_is_stopped_and_retried() -> None:
 
 def test_a_cluster_that_forgot_the_job_is_given_it_again() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     tick(it)
     it.jobs.forget()
     tick(it, 5)

@@ -30,7 +30,7 @@ from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
-from windvane.monitoring.loop.requests import open_request
+from windvane.monitoring.loop.requests import Wanted, open_request
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.records.records import RecordsAdmin
@@ -76,9 +76,8 @@ class Office:
         written(self.logs / LOG, *protected, outcome("d1"), shadow(["d1", "d2"]))
         self.vault = vault
         self.store, self.registry, self.consents = MemoryStore(), MemoryRegistry(), Consents()
-        request, _ = open_request(
-            self.store, LOG, "temp drifts", "findings", ("feature_psi:temp",), datetime(2026, 3, 1, tzinfo=UTC)
-        )
+        wanted = Wanted("findings", "temp drifts", ("feature_psi:temp",), datetime(2026, 3, 1, tzinfo=UTC))
+        request, _ = open_request(self.store, LOG, wanted)
         tags = {"data_sha256": "ab12", "code_revision": "c0ffee", "source": "flights.csv"}
         self.registry.register(
             Registration(LOG, "ops", "temp drifts", "champion", None, request.request_id, {}, {}, tags), home
