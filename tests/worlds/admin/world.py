@@ -43,6 +43,7 @@ from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.starting import StartOrder
 
 SEEN = Snapshot(
     model=MODEL,
@@ -253,7 +254,7 @@ class AdminWorld(World):
         )
 
     def start_rollout(self) -> Rollout:
-        return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")
+        return self.controller.start(StartOrder(MODEL, self.register("candidate"), "try it"), self.now)
 
     def contents(self) -> tuple[Any, ...]:
         """Everything that is on record."""
