@@ -120,9 +120,7 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
             "erased_subjects": str(erased),  # of whom it has no row
         }
         now = datetime.now(UTC)
-        card = fill(
-            order, spec, learnt, made.held, made.ours, made.comparison, made.ruling, tags, made.parent, now, made.doubts
-        )
+        card = fill(order, spec, learnt, made, tags, now)
         (bundle / CARD).write_bytes(write_card(card))
         (report / "card.md").write_text(page(card))
         manifest = export.export(fitted, spec, made.profile, made.reference, made.judged_until, bundle).manifest

@@ -305,7 +305,7 @@ def test_what_one_column_tells_is_learnt_from_few_rows_and_served_alike(
     )
     table = pa.table({"x": x, "bad": labels})
     rows = encode(table, spec)
-    made = make(spec, rows, rows, None, LocalEngine(), None, lambda _: None)
+    made = make(spec, rows, rows, None, LocalEngine())
     assert made.ruling.standing == "champion"
     assert figures.auc(made.held.labels, made.ours) > 0.95
     (tmp_path / "model.onnx").write_bytes(to_onnx(made.fitted.served, 1))
