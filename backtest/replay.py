@@ -16,6 +16,7 @@ from windvane.cluster.jobs import JobRequest, JobStatus
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import DECLARATION
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.observation import Observation
 from windvane.monitoring.counts.profile import Profile
@@ -137,9 +138,7 @@ class Replay:
                 name = next(arm.name for arm in split.arms if arm.version == version)
                 n = int(mine.sum())
                 self._tally.add(
-                    version,
-                    split.revision,
-                    name,
+                    ArmKey(split.revision, version, name),
                     history.rows[row:stop][mine],
                     scored[mine],
                     at[mine].tolist(),

@@ -42,6 +42,7 @@ from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication
@@ -167,7 +168,7 @@ class Budget:
 
         def count(batch: Any) -> None:
             rows_, scores = batch
-            tally.add(1, 1, "champion", rows_, scores, scores.tolist(), ["keep"] * n, [0.5] * n)
+            tally.add(ArmKey(1, 1, "champion"), rows_, scores, scores.tolist(), ["keep"] * n, [0.5] * n)
 
         timed: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "decode": (lambda body: [protocol.decode(body, 0.0) for _ in range(requests)], sent),

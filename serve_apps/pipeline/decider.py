@@ -9,6 +9,7 @@ from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
 from windvane.cluster.policies.policy import Principal
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.serve_apps.pipeline.actions import Actions
 from windvane.serve_apps.pipeline.admission import Admission
 from windvane.serve_apps.pipeline.body_queue import BodyQueue
@@ -225,7 +226,7 @@ class Decider:
     def _fall_back(self, in_force: InForce, arm: str, version: int, rows: list[Row], error: BaseException) -> None:
         """Count the failure and let the champion answer, unless it failed itself or an owner wanted this version."""
         revision = in_force.split.revision
-        self._counts.error(version, revision, len(rows), arm)
+        self._counts.error(ArmKey(revision, version, arm), len(rows))
         if self._failing.get(version) != revision:  # said once; the counts say how often
             self._failing[version] = revision
             logger.warning("Arm %s of split %d: %s", arm, revision, error, exc_info=error)
@@ -272,9 +273,7 @@ class Decider:
         times = [row.question.event_time for row in rows]
         try:
             self._counts.add(
-                version,
-                split.revision,
-                scored.arm,
+                ArmKey(split.revision, version, scored.arm),
                 scored.encoded,
                 scored.scores,
                 [at if time is None else time for time in times],

@@ -10,6 +10,7 @@ from itertools import islice
 
 from windvane.cluster.decision_log.record import Shadow, Value
 from windvane.cluster.errors import WindvaneError
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.serve_apps.pipeline.ports import Counts, Log
 from windvane.serve_apps.traffic.loaded_versions import InForce
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
@@ -103,7 +104,7 @@ class Shadows:
             values = tuple(scores.tolist())
         except Exception as error:  # noqa: BLE001  said and counted
             self._say(loaded.number, revision, error)
-            self._counts.error(loaded.number, revision, len(chunk), "shadow")
+            self._counts.error(ArmKey(revision, loaded.number, "shadow"), len(chunk))
             return False
         try:
             self._log.append(Shadow(self._now(), loaded.number, tuple([name for name, _ in chunk]), values))
