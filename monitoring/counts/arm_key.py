@@ -3,7 +3,7 @@
 import msgspec
 
 
-class ArmKey(msgspec.Struct, frozen=True):
+class ArmKey(msgspec.Struct, frozen=True, gc=False):
     """A version in one of its roles under one revision of the split: as an arm, an override, a fallback or a shadow."""
 
     revision: int

@@ -270,13 +270,12 @@ class Decider:
     def _count(self, scored: Scored, answers: list[Answer], at: float, replied: float) -> None:
         """Off the path: the replies are on their way."""
         split, version, rows = scored.in_force.split, scored.loaded.number, scored.rows
-        times = [row.question.event_time for row in rows]
         try:
             self._counts.add(
                 ArmKey(split.revision, version, scored.arm),
                 scored.encoded,
                 scored.scores,
-                [at if time is None else time for time in times],
+                [at if (known := row.question.event_time) is None else known for row in rows],
                 [answer.action for answer in answers],
                 [1000.0 * (replied - row.pending.arrived) for row in rows],
             )
