@@ -14,13 +14,11 @@ from windvane.cluster.store import Event, Saved, conflict
 from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.traffic.router import Split
 
-Clock = Callable[[], float]  # Unix seconds
-
 
 class MemoryStore:
     """Documents with compare-and-set and an event list, by kind, so that thousands of findings slow nothing."""
 
-    def __init__(self, clock: Clock = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._documents: defaultdict[str, dict[str, Saved]] = defaultdict(dict)
         self._events: list[Event] = []
@@ -63,7 +61,7 @@ class MemoryStore:
 class MemoryRegistry:
     """Versions in memory; their bundles lie below `root`, without one they are kept by nobody."""
 
-    def __init__(self, clock: Clock = time.time, root: Path | None = None) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, root: Path | None = None) -> None:
         self._clock, self._root = clock, root
         self._versions: defaultdict[str, list[Version]] = defaultdict(list)
         self._champions: dict[str, int] = {}
@@ -141,7 +139,7 @@ class InstantReport:
 class InstantSwitchboard:
     """One replica that has every published split in force at once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._split: Split | None = None
         self._seen_at = 0.0

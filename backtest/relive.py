@@ -14,6 +14,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.observation import Observation
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.retrain_decision import MonitorView, view
+from windvane.monitoring.loop.training_jobs import TrainingJobs
 from windvane.monitoring.loop.watcher import Watcher
 
 TICK_SECONDS = 1.0  # as control ticks
@@ -48,7 +49,7 @@ class Relived:
         registry.set_champion(spec.name, version)
         self._seen = Observation(spec)
         self._seen.watch(version, profile)
-        self._watcher = Watcher(self._store, registry, _NoJobs(), self, lambda _: spec, Path(), {})
+        self._watcher = Watcher(self._store, registry, TrainingJobs(_NoJobs()), self, lambda _: spec, Path())
 
     def run(self, records: Iterable[Record | BriefRecord]) -> tuple[Event, ...]:
         """Every event the watcher would have told, ticking once a second of the records' own time."""

@@ -16,12 +16,14 @@ from windvane.cluster.jobs import JobRequest, JobStatus
 from windvane.cluster.registry import Registration
 from windvane.cluster.store import DECLARATION
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.observation import Observation
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.evidence import Evidence
 from windvane.monitoring.loop.requests import record_version, requests_of
 from windvane.monitoring.loop.retrain_decision import MonitorView, view
+from windvane.monitoring.loop.training_jobs import TrainingJobs
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.training.order import Order, read_order
@@ -49,7 +51,7 @@ class Replay:
         self._tally = Tally(spec.name, self._profiles, self._window)
         self._jobs: dict[str, JobStatus] = {}
         self._store.put(DECLARATION, spec.name, spec.model_dump_json().encode(), 0)
-        self._watcher = Watcher(self._store, self._registry, self, self, lambda _: spec, Path(), {})
+        self._watcher = Watcher(self._store, self._registry, TrainingJobs(self), self, lambda _: spec, Path())
         # Event time goes on in steps of hours, and jumps nowhere.
         self._controller = RolloutController(self._store, self._registry, self._board, self, longest_gap=timedelta.max)
 
@@ -136,9 +138,7 @@ class Replay:
                 name = next(arm.name for arm in split.arms if arm.version == version)
                 n = int(mine.sum())
                 self._tally.add(
-                    version,
-                    split.revision,
-                    name,
+                    ArmKey(split.revision, version, name),
                     history.rows[row:stop][mine],
                     scored[mine],
                     at[mine].tolist(),

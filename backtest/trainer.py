@@ -60,7 +60,7 @@ class LocalTrainer:
             raise Invalid(f"{len(learnt)} labels are known by then, and both kinds are needed: start later")
         since = None if order.since is None else order.since.timestamp()
         facing = None if champion is None else self._champion(champion)
-        made = make(self._spec, learnt, learnt, facing, self._engine, None, lambda _: None, order.accept, since)
+        made = make(self._spec, learnt, learnt, facing, self._engine, order.accept, since)
         self._made[number] = made
         return Trained(
             made.ruling.standing,

@@ -35,20 +35,24 @@ from windvane.cluster.decision_log.vault.file_kms import FileKms
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.cluster.policies.policy_set import read_policies
 from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
@@ -87,21 +91,14 @@ class Budget:
         self.profiles = {1: Profile.from_json(model.bundle().profile_path.read_bytes())}
         self.vault = Vault(SqliteSubjectKeys(root / "vault.db"), FileKms(root / "master.key"))
         self.protection = Protection(self.vault, spec.features)
-        durability, flush = spec.serving.durability, self.vault.flush
-        self.log = Writer(
-            *(root, "budget", durability, loop),
-            model=spec.name,
-            features=spec.features,
-            before_write=flush,
-            is_due=self.vault.is_due,
-        )
+        header = header_for(spec.name, "budget", spec.features, spec.serving.durability)
+        self.log = Writer(root, header, loop, write_ahead=self.vault)
         self.loaded_versions = LoadedVersions(lambda _: self.version)
         counts = Tally(spec.name, self.profiles, 86_400.0)
         log, shadows = ProtectedLog(self.log, self.protection), Shadows(self.log, counts)
         self.policy_check = PolicyCheck(mandate_of(spec), Packaged(), Nobody())
-        decider = Decider(
-            spec, self.loaded_versions, log, counts, shadows, self.policy_check, loop, unit=self.vault.hash
-        )
+        served = ServedModel(spec, self.loaded_versions, self.policy_check)
+        decider = Decider(served, log, counts, shadows, loop, unit=self.vault.hash)
         secret = api_key.fresh_secret()
         key = api_key.make(KeyOrder("bench", ("client",), (spec.name,)), secret, "bench", datetime.now(UTC))
         key = replace(key, limit=Limit(1e9, 10**9))  # so that a limit is looked at, and keeps nobody out
@@ -109,18 +106,8 @@ class Budget:
         authenticator.take(KeyRing(KeySnapshot(1, (key,))))
         self.key = f"Bearer {secret}".encode()
         self.authentication = Authentication(spec.name, authenticator)
-        self.http_app = HttpApp(
-            *(
-                spec,
-                self.authentication,
-                self.loaded_versions,
-                decider,
-                self.policy_check,
-                self.log,
-                RequestCounts(counts),
-            ),
-            *(_nothing, _nothing),
-        )
+        data_plane = DataPlane(served, self.authentication, decider, RequestCounts(counts))
+        self.http_app = HttpApp(data_plane, self.log, _nothing, _nothing)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As many as clients send."""
@@ -181,7 +168,7 @@ class Budget:
 
         def count(batch: Any) -> None:
             rows_, scores = batch
-            tally.add(1, 1, "champion", rows_, scores, scores.tolist(), ["keep"] * n, [0.5] * n)
+            tally.add(ArmKey(1, 1, "champion"), rows_, scores, scores.tolist(), ["keep"] * n, [0.5] * n)
 
         timed: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "decode": (lambda body: [protocol.decode(body, 0.0) for _ in range(requests)], sent),

@@ -29,7 +29,9 @@ from windvane.cluster.decision_log.vault.key_file import signing_key
 from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.vault import Vault
-from windvane.cluster.decision_log.write.segment import Durability
+from windvane.cluster.decision_log.write.limits import WriterLimits
+from windvane.cluster.decision_log.write.segment import Durability, header_for
+from windvane.cluster.decision_log.write.write_ahead import Sync
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.configs.schema import Feature
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
@@ -90,8 +92,8 @@ def milliseconds(latencies: list[float]) -> str:
 async def write(root: Path, durability: Durability, records: list[Decision]) -> None:
     """Appends alone, then 1 and 64 callers that each wait for their own record."""
     loop = asyncio.get_running_loop()
-    name, most = f"bench-{durability}", 1 << 30  # waiting bytes: nothing here slows down for a slow disk
-    writer = Writer(root, name, durability, loop, model="bench", features=FEATURES, max_waiting_bytes=most)
+    limits = WriterLimits(max_waiting_bytes=1 << 30)  # nothing here slows down for a slow disk
+    writer = Writer(root, header_for("bench", f"bench-{durability}", FEATURES, durability), loop, limits=limits)
     best = float("inf")
     for first in range(0, len(records), 5000):
         part = records[first : first + 5000]
@@ -120,6 +122,21 @@ async def write(root: Path, durability: Durability, records: list[Decision]) -> 
     writer.close()
 
 
+class SyncedAfter:
+    """A vault whose keys are synced before the log is written, not beside it."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.is_due = vault.is_due
+        self._vault = vault
+
+    def flush(self) -> Sync | None:
+        """Leave nothing to be synced."""
+        sync = self._vault.flush()
+        if sync is not None:
+            sync()
+        return None
+
+
 async def introduce(home: Path, records: list[Decision], turns: int = 20, each: int = 100) -> None:
     """One at a time of new subjects, whose keys are synced after the log or beside it, and of one that is known.
 
@@ -133,24 +150,11 @@ async def introduce(home: Path, records: list[Decision], turns: int = 20, each: 
     writers: list[Writer] = []
     for place, name in enumerate(latencies):
         vault = Vault(SqliteSubjectKeys(home / f"subjects-{place}.db"), FileKms(home / "subjects.key"))
-
-        def keep(vault: Vault = vault, beside: bool = place == 1) -> Callable[[], None] | None:
-            sync = vault.flush()
-            if beside or sync is None:
-                return sync
-            sync()
-            return None
-
-        loop = asyncio.get_running_loop()
         writer = Writer(
             home / f"new-{place}",
-            f"bench-new-{place}",
-            "committed",
-            loop,
-            model="bench",
-            features=FEATURES,
-            before_write=keep,
-            is_due=vault.is_due,
+            header_for("bench", f"bench-new-{place}", FEATURES),
+            asyncio.get_running_loop(),
+            write_ahead=vault if place == 1 else SyncedAfter(vault),
         )
         writers.append(writer)
         logs[name] = ProtectedLog(writer, Protection(vault, FEATURES))
@@ -171,7 +175,7 @@ async def introduce(home: Path, records: list[Decision], turns: int = 20, each: 
 
 async def follow(root: Path, records: list[Decision], per_second: int) -> None:
     """Measures one read when that many records came since the last."""
-    writer = Writer(root, "bench-tail", "buffered", asyncio.get_running_loop(), model="bench", features=FEATURES)
+    writer = Writer(root, header_for("bench", "bench-tail", FEATURES, "buffered"), asyncio.get_running_loop())
     tail = Tail(root)
     while tail.read():
         pass
@@ -198,7 +202,7 @@ async def follow(root: Path, records: list[Decision], per_second: int) -> None:
 
 
 async def label(root: Path, records: list[Decision]) -> None:
-    writer = Writer(root, "bench-outcomes", "buffered", asyncio.get_running_loop(), model="bench", features=FEATURES)
+    writer = Writer(root, header_for("bench", "bench-outcomes", FEATURES, "buffered"), asyncio.get_running_loop())
     for record in records:
         writer.append(
             Outcome(record.decision_id, record.at + 60, (record.prediction or 0.0) > 0.5, caller="front-desk")

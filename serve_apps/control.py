@@ -35,11 +35,13 @@ from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.schema import ModelSpec
 from windvane.configs.settings import Settings
+from windvane.monitoring.loop.training_jobs import TrainingJobs
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_monitor
 from windvane.serve_apps import serve_hooks
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
+from windvane.serve_apps.admin.admins import Admins
 from windvane.serve_apps.admin.app import make_app
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
@@ -48,6 +50,7 @@ from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes, server_metadata, unready
 from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.model_admin import ModelAdmin
+from windvane.serve_apps.admin.model_history import ModelHistory
 from windvane.serve_apps.admin.records.archive import Archive
 from windvane.serve_apps.admin.records.audit_loop import AuditLoop
 from windvane.serve_apps.admin.records.records import RecordsAdmin
@@ -113,9 +116,10 @@ class Control:
         applications = ServeApplications(f"http://127.0.0.1:{self._settings.dashboard_port}", self._settings)
         self._waits = RayWaits(applications.details, jobs.all, self._settings.ray_address is None)
         self._declarations = Declarations(store)
-        ports = (store, self._declarations, registry, self._rollouts, self._snapshots, archive)
+        ports = (store, self._declarations, registry, self._rollouts, self._snapshots)
         self._model_admin = ModelAdmin(*ports, waits=lambda: self._waits.seen)
-        self._rollout_admin = RolloutAdmin(self._declarations, registry, self._rollouts)
+        history = ModelHistory(store, self._declarations, registry, archive)
+        rollout_admin = RolloutAdmin(self._declarations, registry, self._rollouts)
         self._authenticator = declared(self._settings)
         self._refusal_log = RefusalLog()
         self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
@@ -136,9 +140,18 @@ class Control:
         consents = ConsentAdmin(recorded, admin_policy, self._declarations.mandate, switchboard.post)
         self._records.also(consents)
         self._governance = Governance(admin_policy, self._policies, consents)
+        self._admins = Admins(
+            declarations=self._declarations,
+            models=self._model_admin,
+            history=history,
+            rollouts=rollout_admin,
+            keys=self._key_admin,
+            governance=self._governance,
+            records=self._records,
+        )
         self._reviews = ReviewWatch(store, admin_policy)
-        environment = self._settings.environment()
-        self._watcher = Watcher(store, registry, jobs, self._monitors, self._declarations.spec, cache, environment)
+        training_jobs = TrainingJobs(jobs, self._settings.environment())
+        self._watcher = Watcher(store, registry, training_jobs, self._monitors, self._declarations.spec, cache)
         self._audit_loop = AuditLoop(
             self._log,
             store,
@@ -172,8 +185,7 @@ class Control:
     def __serve_build_asgi_app__(self) -> Any:
         """The ASGI app that Serve answers HTTP with."""
         route_auth = RouteAuth(self._authenticator, self._refusal_log, self._admin_audit)
-        admins = (self._declarations, self._model_admin, self._rollout_admin)
-        app = make_app(*admins, route_auth, self._key_admin, self._governance, self._records, self._lifespan)
+        app = make_app(self._admins, route_auth, self._lifespan)
         add_server_routes(app, self._declarations.all, self._switchboard, self._governance.admin_policy.demand_open)
         demand_guards(app)
         return app

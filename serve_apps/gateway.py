@@ -4,7 +4,6 @@ Serve imports this in a process of its own to build the application, then in ano
 whoever deploys waits for both: what only the replica needs is imported by the replica.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -45,26 +44,20 @@ class Gateway:
 
     async def __serve_build_asgi_app__(self) -> Any:
         """The endpoint; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
-        from windvane.cluster.audit_paths import AuditPaths
         from windvane.cluster.callers.declared import declared
-        from windvane.cluster.mlflow_registry import MlflowRegistry
+        from windvane.cluster.mlflow_storage import open_storage
         from windvane.serve_apps.replica import Replica
-        from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-        from windvane.serve_apps.sync.ray_switchboard import RayTopicLine
+        from windvane.serve_apps.sync.ray_replica_lines import ray_lines
 
         serve_hooks.attach()
         settings = self._settings
-        store = SqlStore(settings.store_url)
+        storage = open_storage(settings)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
         replica = Replica(
-            load_spec(store, self._model),
-            Path(settings.home),
+            load_spec(storage.store, self._model),
             name,
-            store,
-            MlflowRegistry(settings.mlflow_uri, settings.artifacts),
-            partial(RayTopicLine, self._model, name, settings.ray_namespace),
-            RayMonitorLine(self._model, name, settings.ray_namespace),
-            AuditPaths(settings).vault(),
+            storage,
+            ray_lines(self._model, name, settings.ray_namespace),
             declared(settings),
             settings.is_local,
         )

@@ -6,13 +6,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 
 from windvane.cluster.callers.authenticator import Authenticator
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.checkpoints import checkpoints_of, last_signed
 from windvane.cluster.decision_log.vault.personal import Protection
-from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.cedar_policy import taken
@@ -20,13 +19,14 @@ from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.consent import ConsentRecords
 from windvane.cluster.policies.mandate import keep_mandate, mandate_of
 from windvane.cluster.policies.policy_library import PolicyLibrary
-from windvane.cluster.registry import Registry
-from windvane.cluster.store import Shelf, Store
+from windvane.cluster.storage import Storage
+from windvane.cluster.store import Shelf
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.profile import Profile
 from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.endpoints.authentication import Authentication
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog, Refused
@@ -34,15 +34,17 @@ from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
+from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.sync.consents import Consents
 from windvane.serve_apps.sync.erasures import Erasures
 from windvane.serve_apps.sync.key_subscriber import KeySubscriber
 from windvane.serve_apps.sync.policy_in_force import PolicyHolder
+from windvane.serve_apps.sync.replica_lines import ReplicaLines
 from windvane.serve_apps.sync.report_sender import ReportSender
-from windvane.serve_apps.sync.shipping import MonitorLine, Shipping
+from windvane.serve_apps.sync.shipping import Shipping
 from windvane.serve_apps.sync.split_subscriber import SplitSubscriber
-from windvane.serve_apps.sync.topic_reader import Lines, TopicReader
+from windvane.serve_apps.sync.topic_reader import TopicReader
 from windvane.serve_apps.sync.topics import CONSENTS, KEYS, POLICY, News, split_topic
 from windvane.serve_apps.traffic.loaded_versions import LoadedReport, LoadedVersions
 from windvane.serve_apps.traffic.router import SPLIT, Split
@@ -59,38 +61,25 @@ class Replica:
     def __init__(
         self,
         spec: ModelSpec,
-        home: Path,
         name: str,
-        store: Store,
-        registry: Registry,
-        lines: Lines,
-        monitor: MonitorLine,
-        vault: Vault,
+        storage: Storage,
+        lines: ReplicaLines,
         authenticator: Authenticator,
         local: bool = True,
         writer: Callable[..., Writer] = Writer,
     ) -> None:
-        """`name` is this process's and no other's, also after a restart; `lines` reach the Switchboard.
-
-        `local` is `Settings.is_local`.
-        """
+        """`name` is this process's and no other's, also after a restart; `local` is `Settings.is_local`."""
         loop = asyncio.get_running_loop()
         self.spec = spec
-        self._store = store
-        self._registry = registry
-        self._cache = home / "cache" / "versions"
+        store, vault = storage.store, storage.vault
+        self._storage = storage
         self._profiles: dict[int, Profile] = {}
-        root = home / "log" / spec.name
         self._log = writer(
-            root,
-            f"gateway-{name}",
-            spec.serving.durability,
+            storage.log_of(spec.name),
+            header_for(spec.name, f"gateway-{name}", spec.features, spec.serving.durability),
             loop,
-            model=spec.name,
-            features=spec.features,
-            before_write=vault.flush,
-            is_due=vault.is_due,
-            signed_until=partial(last_signed, checkpoints_of(home)),
+            write_ahead=vault,
+            signed_until=partial(last_signed, checkpoints_of(storage.home)),
         )
         log = ProtectedLog(self._log, Protection(vault, spec.features))
         counts = Tally(spec.name, self._profiles, spec.monitor.window.total_seconds())
@@ -99,7 +88,7 @@ class Replica:
         keys = KeySubscriber(KeyBook(store).snapshot, authenticator)
         splits = SplitSubscriber(self._stored_split, self._loaded_versions)
         # On its own: a split waits for no consents that are reloaded.
-        reporting = lines(self._report)
+        reporting = lines.topics(self._report)
         self._splits_and_keys = TopicReader(
             reporting, {split_topic(spec.name): splits, KEYS: keys}, by_store=True, heard=self._heard
         )
@@ -108,28 +97,17 @@ class Replica:
         self._mandate = mandate_of(spec)
         policies = PolicyHolder(PolicyLibrary(store, compile_policies).in_force, taken)
         consents = Consents(ConsentRecords(store, vault.hash), self._mandate.consent_for, vault.hash)
-        self._policies_and_consents = TopicReader(lines(None), {POLICY: policies, CONSENTS: consents})
+        self._policies_and_consents = TopicReader(lines.topics(None), {POLICY: policies, CONSENTS: consents})
         policy_check = PolicyCheck(self._mandate, policies, consents, lambda: self._policies_and_consents.is_fresh)
-        self._decider = Decider(
-            spec, self._loaded_versions, log, counts, self._shadows, policy_check, loop, unit=vault.hash
-        )
+        model = ServedModel(spec, self._loaded_versions, policy_check)
+        self._decider = Decider(model, log, counts, self._shadows, loop, unit=vault.hash)
         self._erasures = Erasures(vault, self._decider.forget)
-        self._shipping = Shipping(counts, monitor)
+        self._shipping = Shipping(counts, lines.monitor)
         self._authenticator = authenticator
         authentication = Authentication(spec.name, authenticator, RefusalLog(record=self._put_on_record))
-        sent = RequestCounts(counts)
-        self.http_app = HttpApp(
-            spec,
-            authentication,
-            self._loaded_versions,
-            self._decider,
-            policy_check,
-            self._log,
-            sent,
-            self.start,
-            self.stop,
-        )
-        self.oip_grpc = OipGrpc(spec, authentication, self._loaded_versions, self._decider, sent, local)
+        data_plane = DataPlane(model, authentication, self._decider, RequestCounts(counts))
+        self.http_app = HttpApp(data_plane, self._log, self.start, self.stop)
+        self.oip_grpc = OipGrpc(data_plane, local)
         self._local_replica = ingress.LocalReplica(self._decider.admission, self.http_app, loop)
 
     @property
@@ -152,7 +130,7 @@ class Replica:
         Without a stored split the replica starts and is not ready until one is published. Without a stored policy set
         it starts and denies until one is in force.
         """
-        await asyncio.to_thread(keep_mandate, self._store, self._mandate)
+        await asyncio.to_thread(keep_mandate, self._storage.store, self._mandate)
         await self._policies_and_consents.start()
         await self._splits_and_keys.start()
         await self._loaded_versions.settled()
@@ -210,7 +188,7 @@ class Replica:
         self._reports.changed()
 
     def _stored_split(self) -> Split | None:
-        return Shelf(self._store, SPLIT, Split).load(self.spec.name)[0]
+        return Shelf(self._storage.store, SPLIT, Split).load(self.spec.name)[0]
 
     def _heard(self, news: News) -> None:
         """The model's replicas share its callers' limits."""
@@ -218,7 +196,7 @@ class Replica:
 
     def _load(self, number: int) -> LoadedVersion:
         """Blocking: runs in the thread of `LoadedVersions`."""
-        folder = self._registry.fetch(self.spec.name, number, self._cache)
+        folder = self._storage.registry.fetch(self.spec.name, number, self._storage.version_cache)
         version = load_version(number, folder, self.spec)
         self._profiles[number] = Profile.from_json(version.bundle.profile_path.read_bytes())
         return version

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.bundle import CARD
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.revealed import RevealedLog
-from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.faults.log_redaction import redact_logs
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.host.unix_user import have_a_home
-from windvane.cluster.mlflow_registry import MlflowRegistry
+from windvane.cluster.mlflow_storage import open_storage
 from windvane.cluster.model_card import page, write_card
-from windvane.cluster.registry import Registration, Registry, Version
+from windvane.cluster.registry import Registration, Version
 from windvane.cluster.runtime.processes import step_back
-from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.storage import Storage
 from windvane.cluster.store import Event, Store
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
@@ -52,11 +50,8 @@ MOST_THREADS = 8  # beyond them trees of some ten thousand rows grow no faster
 class Workplace:
     """Everything outside of the job that it works with."""
 
-    home: Path
-    registry: Registry
-    store: Store
+    storage: Storage
     engine: Engine
-    vault: Vault
     pictures: Pictures = plots
 
 
@@ -67,12 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load_settings()
         spec = load_model(order.model, settings)
-        registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
         local = LocalEngine(_threads(), time.monotonic)
         engine = SizedEngine(local, RayEngine(settings.ray_address))
-        vault = AuditPaths(settings).vault()
-        at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
-        version = retrain(order, spec, at, progress)
+        version = retrain(order, spec, Workplace(open_storage(settings), engine), progress)
     except Exception as error:  # noqa: BLE001  whatever it is, who reads the job's end is told in a sentence
         progress.say(f"FAILED: {sentence(error)}")
         return 1
@@ -83,14 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
 def retrain(order: Order, spec: ModelSpec, at: Workplace, progress: Progress) -> Version:
     """Make one version and register it; a request that has its version already gets no second one."""
     progress.say(f"{spec.name}: {order.reason}")
-    with scratch(scratch_root(at.home), spec.name) as folder:
+    with scratch(scratch_root(at.storage.home), spec.name) as folder:
         return _make(order, spec, at, progress, folder)
 
 
 def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, folder: Path) -> Version:
     """All stages in their order; MLflow and what writes files are imported beside the search: seconds of it."""
     with progress.stage("data"):
-        erased = len(at.vault.erased())
+        erased = len(at.storage.vault.erased())
         declared, learnt = _rows(order, spec, at)
         since = None if order.since is None else order.since.timestamp()
         cut = slices(spec, declared, learnt, since)
@@ -124,13 +116,11 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
         bundle.mkdir()
         report.mkdir()
         tags = {
-            **describe(order, spec, _findings(order, at.store), learnt, made.reference, made.ruling),
+            **describe(order, spec, _findings(order, at.storage.store), learnt, made.reference, made.ruling),
             "erased_subjects": str(erased),  # of whom it has no row
         }
         now = datetime.now(UTC)
-        card = fill(
-            order, spec, learnt, made.held, made.ours, made.comparison, made.ruling, tags, made.parent, now, made.doubts
-        )
+        card = fill(order, spec, learnt, made, tags, now)
         (bundle / CARD).write_bytes(write_card(card))
         (report / "card.md").write_text(page(card))
         manifest = export.export(fitted, spec, made.profile, made.reference, made.judged_until, bundle).manifest
@@ -152,7 +142,7 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
             metrics=figures(made.comparison, learnt, manifest, progress),
             tags=tags,
         )
-        version = at.registry.register(registration, bundle, report)
+        version = at.storage.registry.register(registration, bundle, report)
         _hand_over(version, made.ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)
     progress.say(", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.seconds.items()))
     return version
@@ -163,17 +153,17 @@ def _rows(order: Order, spec: ModelSpec, at: Workplace) -> tuple[Examples, Examp
 
     Rows of another source are judged on the declared ones: what they got wrong shows there.
     """
-    log = RevealedLog(Query(at.home / "log" / spec.name, spec.features), at.vault, spec.features)
-    declared = gather(spec, order.until, log, at.vault)
+    log = RevealedLog(Query(at.storage.log_of(spec.name), spec.features), at.storage.vault, spec.features)
+    declared = gather(spec, order.until, log, at.storage.vault)
     if order.source is None:
         return declared, declared
-    return declared, gather_from(spec, order.source, order.query, order.until, at.vault)
+    return declared, gather_from(spec, order.source, order.query, order.until, at.storage.vault)
 
 
 def _open(order: Order, at: Workplace) -> tuple[Version | None, StoredChampion | None]:
     """The version that answers this request already, and the champion; then imports what later stages need."""
     known = _registered_before(order, at)
-    champion = None if known else open_champion(at.registry, order.model, at.home / "cache" / "versions")
+    champion = None if known else open_champion(at.storage.registry, order.model, at.storage.version_cache)
     export.warm_up()
     at.pictures.warm_up()
     return known, champion
@@ -183,7 +173,7 @@ def _registered_before(order: Order, at: Workplace) -> Version | None:
     """The version that an earlier attempt at the same request registered before it died."""
     if order.request_id is None:
         return None
-    return next((v for v in at.registry.versions(order.model) if v.request_id == order.request_id), None)
+    return next((v for v in at.storage.registry.versions(order.model) if v.request_id == order.request_id), None)
 
 
 def _findings(order: Order, store: Store) -> tuple[str, ...]:
@@ -195,11 +185,11 @@ def _findings(order: Order, store: Store) -> tuple[str, ...]:
 
 def _hand_over(version: Version, why: str, newest: float | None, order: Order, at: Workplace) -> None:
     """Tell the loop: alias of a first version, the request's version, the event; each is safe to do again."""
-    if version.standing == "champion" and at.registry.champion(version.model) is None:
-        at.registry.set_champion(version.model, version.number)
+    if version.standing == "champion" and at.storage.registry.champion(version.model) is None:
+        at.storage.registry.set_champion(version.model, version.number)
     if order.request_id is not None:
-        record_version(at.store, version.model, order.request_id, version.number)
-    told = at.store.events(version.model, limit=1_000_000)
+        record_version(at.storage.store, version.model, order.request_id, version.number)
+    told = at.storage.store.events(version.model, limit=1_000_000)
     if any(event.kind == "registered" and event.version == version.number for event in told):
         return
     facts: dict[str, str | float | int | None] = {
@@ -211,7 +201,7 @@ def _hand_over(version: Version, why: str, newest: float | None, order: Order, a
         "gate_overridden": int(order.accept),
         **{name: version.metrics[name] for name in METRICS if name in version.metrics},
     }
-    at.store.append(
+    at.storage.store.append(
         Event(
             at=datetime.now(UTC),
             kind="registered",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +11,15 @@ from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.promises import KEPT_BLOCKS
 from windvane.monitoring.statistics.calibration import Block, blocks_of
-from windvane.training.evaluate.evaluate import OfflineComparison, OfflineRuling, Standing, compare, off_balance, rule
+from windvane.training.evaluate.evaluate import (
+    Bootstrap,
+    OfflineComparison,
+    OfflineRuling,
+    Standing,
+    compare,
+    off_balance,
+    rule,
+)
 from windvane.training.evaluate.window_effects import between_windows
 from windvane.training.fit.engine import Engine, Fitted, SearchResult, Work
 from windvane.training.fit.xgboost_import import xgboost
@@ -109,17 +116,15 @@ def make(
     learnt: Examples,
     champion: Champion | None,
     engine: Engine,
-    scratch: Path | None,
-    say: Callable[[str], None],
     accept: bool = False,
     since: float | None = None,
 ) -> Made:
-    """All stages in their order: rows are `learnt` from, and judged on `declared` ones, mostly the same.
+    """All stages in their order and in silence: rows are `learnt` from, and judged on `declared` ones, mostly the same.
 
     `since` is the event time at which a change is taken to have begun, where one is known.
     """
-    cut = weigh(spec, slices(spec, declared, learnt, since), since, say)
-    work = Work(spec.training, scratch, say)
+    work = Work(spec.training)
+    cut = weigh(spec, slices(spec, declared, learnt, since), since, work.say)
     found = engine.search(cut.learn, cut.check, work)
     fitted = engine.fit(cut.judged, cut.served, found.best, work)
     return judge(spec, cut, found, fitted, champion, accept)
@@ -148,9 +153,8 @@ def judge(
     training = spec.training
     window = spec.monitor.window.total_seconds()
     spanned = (float(held.times[-1] - held.times[0]) / window,) if spec.data.time is not None else ()
-    comparison = compare(
-        held.labels, ours, theirs, spec.decision, training.bootstrap, training.seed, constant, *spanned
-    )
+    bootstrap = Bootstrap(training.bootstrap, training.seed)
+    comparison = compare(held.labels, ours, theirs, spec.decision, bootstrap, constant, *spanned)
     if theirs is not None and spec.data.time is not None:
         differences = (ours - held.labels) ** 2 - (theirs - held.labels) ** 2
         windows, between = between_windows(held.times, differences, window)

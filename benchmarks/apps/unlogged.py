@@ -2,25 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from ray import serve
 
-from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.declarations import load_spec
-from windvane.cluster.mlflow_registry import MlflowRegistry
-from windvane.cluster.sql_store import SqlStore
+from windvane.cluster.mlflow_storage import open_storage
 from windvane.configs.settings import Settings
 from windvane.serve_apps.gateway import MOST_ONGOING_REQUESTS
 from windvane.serve_apps.replica import Replica
-from windvane.serve_apps.sync.ray_shipping import RayMonitorLine
-from windvane.serve_apps.sync.ray_switchboard import RayTopicLine
+from windvane.serve_apps.sync.ray_replica_lines import ray_lines
 
 OPTIONS: dict[str, Any] = {
     "max_ongoing_requests": MOST_ONGOING_REQUESTS,
@@ -66,17 +61,13 @@ class Unlogged:
     async def __serve_build_asgi_app__(self) -> Any:
         """The endpoint."""
         settings = self._settings
-        store = SqlStore(settings.store_url)
+        storage = open_storage(settings)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
         replica = Replica(
-            load_spec(store, self._model),
-            Path(settings.home),
+            load_spec(storage.store, self._model),
             name,
-            store,
-            MlflowRegistry(settings.mlflow_uri, settings.artifacts),
-            partial(RayTopicLine, self._model, name, settings.ray_namespace),
-            RayMonitorLine(self._model, name, settings.ray_namespace),
-            AuditPaths(settings).vault(),
+            storage,
+            ray_lines(self._model, name, settings.ray_namespace),
             declared(settings),
             writer=NullWriter,
         )

@@ -91,7 +91,7 @@ def _scored(table: Table, examples: Examples, seed: int) -> tuple[dict[str, NDAr
 
 def windvane(table: Table, learn: Examples, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Scores of the served booster of a training at default settings, whatever its offline comparison ruled."""
-    made = make(table.spec, learn, learn, None, LocalEngine(), None, lambda _: None)
+    made = make(table.spec, learn, learn, None, LocalEngine())
     scores: NDArray[np.float64] = made.fitted.served.inplace_predict(rows).astype(np.float64)
     return scores
 

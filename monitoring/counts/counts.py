@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.cluster.errors import Invalid
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.profile import Layout, Profile
 from windvane.monitoring.counts.shipment import (
     LATENCY_BINS,
@@ -187,13 +188,11 @@ class Tally:
         self._counts = Merged(model)
         self._name = token_hex(8)
         self._shipments = 0
-        self._waiting: dict[tuple[int, int, str], _Waiting] = {}
+        self._waiting: dict[ArmKey, _Waiting] = {}
 
     def add(
         self,
-        version: int,
-        revision: int,
-        arm: str,
+        key: ArmKey,
         rows: NDArray[np.float32],
         scores: NDArray[np.float64],
         event_times: Sequence[float],
@@ -201,12 +200,11 @@ class Tally:
         latencies_ms: Sequence[float],
     ) -> None:
         """Count answered decisions: float32[n, F] encoded rows, float64[n] scores, n event times (Unix seconds)."""
-        key = (revision, version, arm)
         waiting = self._waiting.get(key)
         if waiting is None or waiting.width != rows.shape[1]:
             self._flush(key)
             waiting = self._waiting[key] = _Waiting(rows.shape[1])
-            self._layout(version, waiting.width)  # the profile may be gone when they are counted
+            self._layout(key.version, waiting.width)  # the profile may be gone when they are counted
         waiting.rows.append(rows.copy())
         waiting.scores.append(scores.copy())
         waiting.event_times.extend(event_times)
@@ -219,9 +217,9 @@ class Tally:
         """Count scores of a version that did not answer."""
         self._counts.shadows[(revision, version)] += len(scores)
 
-    def error(self, version: int, revision: int, n: int = 1, arm: str = "") -> None:
+    def error(self, key: ArmKey, n: int = 1) -> None:
         """Count requests that this version failed to answer."""
-        self._counts.arm(revision, version, arm).errors += n
+        self._counts.arm(key.revision, key.version, key.arm).errors += n
 
     def dropped(self, version: int, n: int = 1) -> None:
         """Count shadow rows that were not scored, or whose score was not logged."""
@@ -251,15 +249,15 @@ class Tally:
         self._counts = Merged(self._model)
         return payload
 
-    def _flush(self, key: tuple[int, int, str]) -> None:
+    def _flush(self, key: ArmKey) -> None:
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return
-        revision, version, arm = key
+        version = key.version
         latency = np.bincount(
             np.searchsorted(LATENCY_EDGES_MS, waiting.latencies_ms, side="left"), minlength=LATENCY_BINS
         )
-        self._counts.arm(revision, version, arm).add(len(waiting.actions), 0, Counter(waiting.actions), latency)
+        self._counts.arm(key.revision, version, key.arm).add(len(waiting.actions), 0, Counter(waiting.actions), latency)
         rows, all_scores = np.concatenate(waiting.rows), np.concatenate(waiting.scores)
         event_times = np.array(waiting.event_times)
         windows = np.floor(event_times / self._window_seconds).astype(np.int64)

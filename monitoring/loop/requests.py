@@ -1,6 +1,6 @@
 """The retrain request: why a model is to be trained again, and how its job stands; at most one open per model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -49,6 +49,20 @@ class RetrainRequest:
         return f"{self.model}/{self.request_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A retraining that was decided on, by the loop or by hand: what a request is opened with."""
+
+    cause: Cause
+    reason: str
+    findings: tuple[str, ...]
+    at: datetime  # wall clock
+    event_time: datetime | None = None
+    since: datetime | None = None  # event time at which a change is taken to have begun
+    until: datetime | None = None  # event time up to which the labels are in
+    by: str = LOOP
+
+
 def shelf(store: Store) -> Shelf[RetrainRequest]:
     """The store's retrain requests."""
     return Shelf(store, KIND, RetrainRequest)
@@ -59,18 +73,7 @@ def requests_of(store: Store, model: str) -> tuple[RetrainRequest, ...]:
     return shelf(store).all(f"{model}/")
 
 
-def open_request(
-    store: Store,
-    model: str,
-    reason: str,
-    cause: Cause,
-    findings: Sequence[str],
-    now: datetime,
-    event_time: datetime | None = None,
-    by: str = LOOP,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> tuple[RetrainRequest, bool]:
+def open_request(store: Store, model: str, wanted: Wanted) -> tuple[RetrainRequest, bool]:
     """A new request, or the one that is open already; the flag says whether it is new.
 
     Two callers at once get the same one: ids count up and the store creates each key once.
@@ -82,25 +85,25 @@ def open_request(
         request = RetrainRequest(
             request_id=f"{len(known) + 1:04d}",
             model=model,
-            reason=reason,
-            cause=cause,
-            findings=tuple(findings),
-            requested_at=now,
-            event_time=event_time,
+            reason=wanted.reason,
+            cause=wanted.cause,
+            findings=wanted.findings,
+            requested_at=wanted.at,
+            event_time=wanted.event_time,
             untold=(
                 Notice(
                     key=f"retrain_requested:{model}/{len(known) + 1:04d}",
-                    at=now,
+                    at=wanted.at,
                     kind="retrain_requested",
                     version=None,
-                    detail=reason,
-                    event_time=event_time,
-                    facts={"request": f"{len(known) + 1:04d}", "cause": cause},
+                    detail=wanted.reason,
+                    event_time=wanted.event_time,
+                    facts={"request": f"{len(known) + 1:04d}", "cause": wanted.cause},
                 ),
             ),
-            since=since,
-            until=until,
-            requested_by=by,
+            since=wanted.since,
+            until=wanted.until,
+            requested_by=wanted.by,
         )
         try:
             shelf(store).save(request.key, request, 0)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.labelled_windows import LabelledSpan
@@ -12,6 +11,7 @@ from windvane.monitoring.findings import Finding, WindowMeasures, breaches, drif
 from windvane.monitoring.loop.assess import Assessment, assess
 from windvane.monitoring.loop.promises import Alarm, PromiseState, alarm
 from windvane.monitoring.loop.promises import look as watch_promises
+from windvane.monitoring.loop.requests import Wanted
 from windvane.monitoring.loop.triggers import Circumstances, Seen, TriggerState, assessed, consider, observe
 from windvane.monitoring.loop.watch_notices import alarm_notice, assessment_notice, finding_notice, window_notices
 from windvane.monitoring.notices import Notice
@@ -49,19 +49,6 @@ def view(seen: Observation, version: int, after: int | None, min_labels: int, cl
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A retrain request that was decided on and may not be opened yet."""
-
-    cause: Literal["findings", "growth", "schedule"]
-    reason: str
-    findings: tuple[str, ...]
-    at: datetime
-    event_time: datetime
-    since: datetime | None = None  # event time at which a change is taken to have begun
-    until: datetime | None = None  # event time up to which the labels are in
-
-
-@dataclass(frozen=True, slots=True)
 class WatchState:
     """Memory of one model's watcher; kept in the store."""
 
@@ -74,7 +61,7 @@ class WatchState:
     told: tuple[str, ...] = ()  # breaches of the champion that were told and go on: told once, not in every window
     note: str = ""  # why nothing is asked for now
     untold: tuple[Notice, ...] = ()
-    wanted: Wanted | None = None
+    wanted: Wanted | None = None  # was decided on and may not be opened yet
 
     def after(self) -> int | None:
         """The newest window that needs no second look."""

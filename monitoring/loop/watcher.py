@@ -1,7 +1,6 @@
 """The loop from findings to a retraining job: load, measure, decide, save by compare-and-set, act, tell."""
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ import msgspec
 
 from windvane.cluster.bundle import Bundle
 from windvane.cluster.errors import WindvaneError
-from windvane.cluster.jobs import TRAINING, JobRequest, Jobs
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import Shelf, Store
 from windvane.configs.schema import ModelSpec
@@ -20,6 +18,7 @@ from windvane.monitoring.loop.attempts import begin, overdue, ready, settle
 from windvane.monitoring.loop.requests import RetrainRequest, change, open_request, requests_of
 from windvane.monitoring.loop.requests import shelf as request_shelf
 from windvane.monitoring.loop.retrain_decision import MonitorView, WatchState, decide, future_told
+from windvane.monitoring.loop.training_jobs import TrainingJobs
 from windvane.monitoring.loop.triggers import Circumstances
 from windvane.monitoring.notices import tell
 
@@ -45,12 +44,10 @@ class Watcher:
         self,
         store: Store,
         registry: Registry,
-        jobs: Jobs,
+        jobs: TrainingJobs,
         monitor: MonitorPort,
         specs: Callable[[str], ModelSpec],
         cache: Path,
-        environment: Mapping[str, str],
-        python: str = sys.executable,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -58,8 +55,6 @@ class Watcher:
         self._monitor = monitor
         self._specs = specs
         self._cache = cache
-        self._environment = dict(environment)
-        self._python = python
         self._states = Shelf(store, WATCH, WatchState)
 
     def tick(self, model: str, now: datetime) -> None:
@@ -88,18 +83,8 @@ class Watcher:
 
     def _act(self, model: str, state: WatchState, revision: int, recovered: bool) -> None:
         tell(self._store, model, state.untold, recovered)
-        if (wanted := state.wanted) is not None:
-            open_request(
-                self._store,
-                model,
-                wanted.reason,
-                wanted.cause,
-                wanted.findings,
-                wanted.at,
-                wanted.event_time,
-                since=wanted.since,
-                until=wanted.until,
-            )
+        if state.wanted is not None:
+            open_request(self._store, model, state.wanted)
         self._states.save(model, replace(state, untold=(), wanted=None), revision)
 
     def _see_through(self, model: str, now: datetime) -> None:
@@ -114,9 +99,9 @@ class Watcher:
             if ready(request, now):
                 self._submit(self._change(request, lambda current: begin(current, now)))
             return
-        status = self._jobs.status(str(request.job_id))
+        status = self._jobs.status(request)
         if overdue(request, rules, now):
-            self._jobs.stop(str(request.job_id))
+            self._jobs.stop(request)
         version = self._registered(request)
         settled = self._change(request, lambda current: settle(current, status, version, rules, now))
         if settled.status == "submitted" and status.state == "unknown":
@@ -124,7 +109,7 @@ class Watcher:
 
     def _submit(self, request: RetrainRequest) -> None:
         if request.status == "submitted":
-            self._jobs.submit(self.job(request))
+            self._jobs.submit(request, self._specs(request.model))
 
     def _change(self, request: RetrainRequest, how: Callable[[RetrainRequest], RetrainRequest]) -> RetrainRequest:
         return change(self._store, request.model, request.request_id, how)
@@ -143,25 +128,6 @@ class Watcher:
             request,
             lambda current: replace(current, untold=tuple(n for n in current.untold if n.key not in told)),
         )
-
-    def job(self, request: RetrainRequest) -> JobRequest:
-        """The job of the request's current attempt."""
-        entrypoint = [self._python, "-m", TRAINING, "--model", request.model]
-        entrypoint += ["--request", request.request_id, "--reason", request.reason]
-        timed = self._specs(request.model).data.time is not None
-        until = request.until or (request.event_time if timed else None)
-        if until is not None:
-            entrypoint += ["--until", until.isoformat()]
-        if request.since is not None:
-            entrypoint += ["--since", request.since.isoformat()]
-        metadata = {
-            "model": request.model,
-            "request": request.request_id,
-            "attempt": str(request.attempts),
-            "cause": request.cause,
-            "reason": request.reason,
-        }
-        return JobRequest(str(request.job_id), tuple(entrypoint), metadata, self._environment)
 
     def _watch(self, model: str, now: datetime) -> None:
         spec = self._specs(model)

@@ -16,18 +16,15 @@ from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
 from windvane.configs.access import ROLES
 from windvane.serve_apps.admin import replies
+from windvane.serve_apps.admin.admins import Admins
 from windvane.serve_apps.admin.faults import Faults
-from windvane.serve_apps.admin.governance.routes import Governance, add_governance_routes
-from windvane.serve_apps.admin.key_admin import KeyAdmin
+from windvane.serve_apps.admin.governance.routes import add_governance_routes
 from windvane.serve_apps.admin.key_routes import add_key_routes
-from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.model_routes import add_model_routes
 from windvane.serve_apps.admin.openapi.docs_page import page
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.probes import Probes, methods_at, options
-from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.routes import add_records_routes
-from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.rollout_routes import add_rollout_routes
 from windvane.serve_apps.admin.route_auth import RouteAuth, caller_of, needs, open_to_all
 from windvane.serve_apps.protocol import strict_json
@@ -42,13 +39,8 @@ CONTENT_POLICY = (
 
 
 def make_app(
-    declarations: Declarations,
-    model_admin: ModelAdmin,
-    rollout_admin: RolloutAdmin,
+    admins: Admins,
     route_auth: RouteAuth,
-    keys: KeyAdmin,
-    governance: Governance,
-    records: RecordsAdmin | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """The ASGI app."""
@@ -62,16 +54,16 @@ def make_app(
         lifespan=lifespan,
     )
     app.router.route_class = route_auth.route_class()
-    admin_policy = governance.admin_policy
+    declarations, admin_policy = admins.declarations, admins.governance.admin_policy
     app.add_middleware(Faults)
     app.add_middleware(Probes)
     add_page_routes(app, declarations)
-    add_model_routes(app, declarations, model_admin, admin_policy)
-    add_rollout_routes(app, rollout_admin, admin_policy)
-    add_key_routes(app, keys, admin_policy)
-    add_governance_routes(app, governance)
-    if records is not None:
-        add_records_routes(app, records, admin_policy)
+    add_model_routes(app, declarations, admins.models, admins.history, admin_policy)
+    add_rollout_routes(app, admins.rollouts, admin_policy)
+    add_key_routes(app, admins.keys, admin_policy)
+    add_governance_routes(app, admins.governance)
+    if admins.records is not None:
+        add_records_routes(app, admins.records, admin_policy)
     app.add_exception_handler(WindvaneError, _windvane_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, partial(_unanswered, route_auth, declarations))

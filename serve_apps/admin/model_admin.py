@@ -1,4 +1,4 @@
-"""Administers deployed models: takes them into service and out of it, and shows the loop's records of them."""
+"""Administers deployed models: takes them into service and out of it, and shows how the loop stands with them."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from windvane.cluster.declarations import Declarations, spec_digest
 from windvane.cluster.errors import Conflict, Invalid, Problem, Unavailable
-from windvane.cluster.model_card import Card, page
 from windvane.cluster.registry import Registry
 from windvane.cluster.runtime.serve_apps_api import CONTROL
 from windvane.cluster.runtime.waiting import Wait
@@ -18,28 +17,16 @@ from windvane.cluster.store import DECLARATION, Event, Shelf, Store
 from windvane.configs.complaint import faults
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.snapshot import Snapshot
-from windvane.monitoring.loop.requests import open_request, requests_of
+from windvane.monitoring.loop.requests import Wanted, open_request, requests_of
 from windvane.monitoring.metrics import ModelState, exposition
 from windvane.serve_apps.admin import status
 from windvane.serve_apps.admin.openapi import examples
-from windvane.serve_apps.admin.records.replies import Retold
-from windvane.serve_apps.admin.replies import (
-    CardStatus,
-    Deployed,
-    EventStatus,
-    ModelStatus,
-    Overview,
-    RetrainStatus,
-    Undeployed,
-    VersionStatus,
-)
+from windvane.serve_apps.admin.replies import Deployed, ModelStatus, Overview, RetrainStatus, Undeployed
 from windvane.serve_apps.protocol.strict_json import pointer_to
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.traffic.router import SPLIT, Split
 
 NEWEST_EVENTS = 60  # of which findings of one kind are one line in a terminal
-MOST_EVENTS = 1_000_000  # of one model that are looked through
-ON_CARDS = ("approved", "promoted", "rolled_back", "aborted", "unproven")  # kinds of events
 
 
 class Monitors(Protocol):
@@ -47,16 +34,6 @@ class Monitors(Protocol):
 
     def snapshot(self, model: str) -> Snapshot:
         """Totals, rates and latencies."""
-
-
-class RecordFinder(Protocol):
-    """Finds single decisions and the cards of single versions."""
-
-    def explain(self, model: str, decision_id: str, by: str) -> Retold:
-        """Explain that decision of a registered model; raises NotFound."""
-
-    def card(self, model: str, number: int) -> Card:
-        """That version's card as it was registered; raises NotFound."""
 
 
 class ModelAdmin:
@@ -69,7 +46,6 @@ class ModelAdmin:
         registry: Registry,
         rollouts: RolloutController,
         monitors: Monitors,
-        records: RecordFinder,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         waits: Callable[[], Sequence[Wait]] = tuple,
     ) -> None:
@@ -78,7 +54,6 @@ class ModelAdmin:
         self._registry = registry
         self._rollouts = rollouts
         self._monitors = monitors
-        self._records = records
         self._clock, self._waits = clock, waits
         self._splits = Shelf(store, SPLIT, Split)
         self._lock = threading.Lock()
@@ -125,40 +100,11 @@ class ModelAdmin:
             self._store.append(Event(self._clock(), "undeployed", model, champion, told))
         return {"model": model}
 
-    def versions(self, model: str) -> list[VersionStatus]:
-        """All registered versions, oldest first; of a model that is not deployed yet, too."""
-        found = self._registry.versions(model)
-        if not found:
-            self._declarations.spec(model)
-        return [status.version_status(each) for each in found]
-
-    def explain(self, model: str, decision_id: str, by: str) -> Retold:
-        """One decision told again; of a model that is out of service, too."""
-        if not self._registry.versions(model):
-            self._declarations.spec(model)
-        return self._records.explain(model, decision_id, by)
-
-    def card(self, model: str, number: int) -> CardStatus:
-        """A version's card, and what happened to the version since it was written."""
-        version = self._registry.version(model, number)
-        card = self._records.card(model, number)
-        events = [event for event in self._store.events(model, 0, MOST_EVENTS) if event.version == number]
-        since = [f"{event.at:%Y-%m-%d %H:%M} {event.detail}" for event in events if event.kind in ON_CARDS]
-        return {"model": model, "version": number, "standing": version.standing, "page": page(card, number, since)}
-
-    def events(self, model: str, after: int, limit: int) -> list[EventStatus]:
-        """The model's events after that one; a model that nothing ever happened to is NotFound."""
-        found = self._store.events(model, after, limit)
-        if not found and not self._store.events(model, 0, 1):
-            self._declarations.spec(model)
-        return [status.event_status(each) for each in found]
-
     def retrain(self, model: str, reason: str, by: str) -> RetrainStatus:
         """Open a retrain request, or return the open one."""
         self._declarations.spec(model)
-        request, _ = open_request(
-            self._store, model, f"{by} asked: {reason}", "manual", (), self._clock(), self._event_time(model), by
-        )
+        wanted = Wanted("manual", f"{by} asked: {reason}", (), self._clock(), self._event_time(model), by=by)
+        request, _ = open_request(self._store, model, wanted)
         return status.request_status(request)
 
     def metrics(self, may_see: Callable[[str], bool] = lambda _: True) -> bytes:

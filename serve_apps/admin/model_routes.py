@@ -1,4 +1,4 @@
-"""Routes of the control API about models, thin, over `Declarations` and `ModelAdmin`."""
+"""Routes of the control API about models, thin, over `Declarations`, `ModelAdmin` and `ModelHistory`."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.model_admin import ModelAdmin
+from windvane.serve_apps.admin.model_history import ModelHistory
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.rollout_routes import OWNERS, Number, Reason
 from windvane.serve_apps.admin.route_auth import READERS, caller_of, needs
@@ -30,7 +31,11 @@ DECLARATION = {
 
 
 def add_model_routes(
-    app: FastAPI, declarations: Declarations, model_admin: ModelAdmin, admin_policy: AdminPolicy
+    app: FastAPI,
+    declarations: Declarations,
+    model_admin: ModelAdmin,
+    history: ModelHistory,
+    admin_policy: AdminPolicy,
 ) -> None:
     """Ten routes; those about all models answer with the ones that the caller may see."""
     may = partial(permitted, admin_policy)
@@ -58,7 +63,7 @@ def add_model_routes(
     @app.get("/api/models/{model}/versions", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def versions(model: str) -> replies.Versions:
         """All registered versions, oldest first."""
-        return {"versions": model_admin.versions(model)}
+        return {"versions": history.versions(model)}
 
     @app.get("/api/models/{model}/events", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def events(
@@ -67,12 +72,12 @@ def add_model_routes(
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     ) -> replies.Events:
         """Events, oldest first."""
-        return {"events": model_admin.events(model, after, limit)}
+        return {"events": history.events(model, after, limit)}
 
     @app.get("/api/models/{model}/versions/{version}/card", openapi_extra=needs(*READERS), dependencies=may(VIEW))
     def card(model: str, version: Number) -> replies.CardStatus:
         """The card of a version."""
-        return model_admin.card(model, version)
+        return history.card(model, version)
 
     @app.get(
         "/api/models/{model}/decisions/{decision_id}/explanation",
@@ -81,7 +86,7 @@ def add_model_routes(
     )
     def explain(request: Request, model: str, decision_id: str) -> Retold:
         """Explain a recorded decision: what was told, and what its version says of it now."""
-        return model_admin.explain(model, decision_id, caller_of(request).name)
+        return history.explain(model, decision_id, caller_of(request).name)
 
     @app.post("/api/models/{model}/retrain", status_code=202, openapi_extra=needs(*TRAINERS), dependencies=may("train"))
     def retrain(request: Request, model: str, body: Reason) -> replies.RetrainStatus:

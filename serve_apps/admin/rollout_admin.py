@@ -11,6 +11,7 @@ from windvane.serve_apps.admin.replies import Pinned, RolloutStatus
 from windvane.serve_apps.admin.status import rollout_status
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.starting import StartOrder
 
 
 class RolloutAdmin:
@@ -42,8 +43,8 @@ class RolloutAdmin:
         """Begin to prove a version."""
         self._declarations.spec(model)
         self._registry.version(model, version)
-        started = self._rollouts.start(model, version, self._clock(), reason, by, skip_shadow, override_gate)
-        return rollout_status(started)
+        order = StartOrder(model, version, reason, by, skip_shadow=skip_shadow, override_gate=override_gate)
+        return rollout_status(self._rollouts.start(order, self._clock()))
 
     def steer(
         self, model: str, verb: Literal["pause", "resume", "promote", "abort", "undo"], reason: str, by: str

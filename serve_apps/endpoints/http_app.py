@@ -1,7 +1,6 @@
 """Serves a model over HTTP: raw ASGI, no framework; finds the route, reads the body, maps every error once."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
@@ -9,22 +8,18 @@ from typing import TypeAlias
 from windvane.cluster.callers.caller import Caller, demand_role
 from windvane.cluster.errors import Forbidden, Invalid, NotFound, Problem, WindvaneError
 from windvane.configs.access import ROLES
-from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, chooses
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
 from windvane.serve_apps.endpoints.disconnects import Disconnects
 from windvane.serve_apps.endpoints.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
 from windvane.serve_apps.endpoints.oip_http import JSON, Methods, OipHttp, Route
-from windvane.serve_apps.endpoints.request_counts import RequestCounts
-from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.ports import Log
 from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.protocol.infer_reply import refusal
 from windvane.serve_apps.protocol.outcomes import Outcomes
 from windvane.serve_apps.protocol.problem import MethodNotAllowed, Response, problem
 from windvane.serve_apps.protocol.unforeseen import told
-from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 Hook: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -38,38 +33,23 @@ logger = logging.getLogger(__name__)
 class HttpApp:
     """Everything under `/v2/models/{model}`; `start` and `stop` run with the server's lifespan."""
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        authentication: Authentication,
-        loaded_versions: LoadedVersions,
-        decider: Decider,
-        policy_check: PolicyCheck,
-        log: Log,
-        counts: RequestCounts,
-        start: Hook,
-        stop: Hook,
-        now: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.perf_counter,
-    ) -> None:
+    def __init__(self, data_plane: DataPlane, log: Log, start: Hook, stop: Hook) -> None:
+        spec = data_plane.model.spec
         self._spec = spec
-        self._authentication = authentication
-        self._loaded_versions = loaded_versions
-        self._decider = decider
-        self._policy_check = policy_check
+        self._authentication = data_plane.authentication
+        self._decider = data_plane.decider
+        self._policy_check = data_plane.model.policy_check
         self._log = log
-        self._counts = counts
+        self._counts = data_plane.counts
         self._start = start
         self._stop = stop
-        self._now = now
-        self._ticks = ticks
+        self._now = data_plane.clock.now
+        self._ticks = data_plane.clock.ticks
         self._decide_protocol = Decide(spec)
         self._outcomes_protocol = Outcomes(spec)
         self._most_bytes = spec.serving.max_body_bytes
-        self._disconnects = Disconnects(ticks)
-        self._inference = OipHttp(
-            spec, loaded_versions, decider, self._disconnects, authentication, counts, self._override, now, ticks
-        )
+        self._disconnects = Disconnects(self._ticks)
+        self._inference = OipHttp(data_plane, self._disconnects, self._override)
         self._own_routes: dict[str, Methods] = {
             f"/v2/models/{spec.name}/decide": {"POST": Route(self._decide, CLIENTS)},
             f"/v2/models/{spec.name}/outcomes": {"POST": Route(self._outcomes, CLIENTS)},

@@ -9,13 +9,13 @@ has answered whoever came.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, MutableMapping
 from random import getrandbits
 from typing import Any, Protocol
 
 from starlette.middleware import Middleware
 
+from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
 from windvane.cluster.runtime.ray_source import changed
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
@@ -90,13 +90,12 @@ class Ingress:
         self,
         app: Callable[..., object],
         local_replicas: list[LocalReplica] = _local_replicas,
-        ticks: Callable[[], float] = time.perf_counter,
-        now: Callable[[], float] = time.time,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._app = app
         self._local_replicas = local_replicas
-        self._ticks = ticks
-        self._now = now
+        self._ticks = clock.ticks
+        self._now = clock.now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
@@ -12,17 +11,14 @@ from tritonclient.grpc import service_pb2 as messages
 from windvane.cluster.callers.caller import Caller, demand_role
 from windvane.cluster.errors import Forbidden, NotFound, TooLarge, Unavailable, WindvaneError
 from windvane.configs.access import ROLES, Role
-from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, chooses
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.deadline import HEADER, read_deadline
-from windvane.serve_apps.endpoints.request_counts import RequestCounts
-from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.protocol.inference import Inference, version_of
 from windvane.serve_apps.protocol.metadata import metadata
 from windvane.serve_apps.protocol.oip_grpc import metadata_of, reply_of, request_of
 from windvane.serve_apps.protocol.unforeseen import told
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
-from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 # By an error's HTTP status.
 CODES = {
@@ -65,26 +61,17 @@ class Context(Protocol):
 class OipGrpc:
     """One model's side of `inference.GRPCInferenceService`."""
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        authentication: Authentication,
-        loaded_versions: LoadedVersions,
-        decider: Decider,
-        counts: RequestCounts,
-        local: bool = True,
-        now: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.perf_counter,
-    ) -> None:
+    def __init__(self, data_plane: DataPlane, local: bool = True) -> None:
         """`local` refuses callers on other machines, since Ray binds replicas' own gRPC ports on all interfaces."""
+        spec = data_plane.model.spec
         self._spec = spec
-        self._authentication = authentication
-        self._loaded_versions = loaded_versions
-        self._decider = decider
-        self._counts = counts
+        self._authentication = data_plane.authentication
+        self._loaded_versions = data_plane.model.loaded_versions
+        self._decider = data_plane.decider
+        self._counts = data_plane.counts
         self._local = local
-        self._now = now
-        self._ticks = ticks
+        self._now = data_plane.clock.now
+        self._ticks = data_plane.clock.ticks
         self._most_bytes = spec.serving.max_body_bytes
         self._inference = Inference(spec)
 

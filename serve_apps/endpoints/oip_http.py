@@ -9,20 +9,17 @@ from typing import TypeAlias
 from windvane.cluster.callers.caller import Caller
 from windvane.cluster.errors import Invalid
 from windvane.configs.access import ROLES, Role
-from windvane.configs.schema import ModelSpec
-from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication, chooses
+from windvane.serve_apps.endpoints.authentication import CLIENTS, chooses
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.deadline import deadline_of, waited
 from windvane.serve_apps.endpoints.disconnects import Disconnects
 from windvane.serve_apps.endpoints.http_request import Headers, Receive, json_length, read_body
-from windvane.serve_apps.endpoints.request_counts import RequestCounts
-from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.protocol.infer_body import read_infer
 from windvane.serve_apps.protocol.infer_reply import infer_reply
 from windvane.serve_apps.protocol.inference import Inference
 from windvane.serve_apps.protocol.metadata import metadata
 from windvane.serve_apps.protocol.problem import Response
 from windvane.serve_apps.traffic.chosen_version import choose, loaded_number
-from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 
 Answer: TypeAlias = Callable[[Headers, Receive, Caller], Awaitable[Response]]
 JSON = ((b"content-type", b"application/json"),)
@@ -44,26 +41,21 @@ class OipHttp:
 
     def __init__(
         self,
-        spec: ModelSpec,
-        loaded_versions: LoadedVersions,
-        decider: Decider,
+        data_plane: DataPlane,
         disconnects: Disconnects,
-        authentication: Authentication,
-        counts: RequestCounts,
         override: Callable[[Headers, Caller], int | None],
-        now: Callable[[], float],
-        ticks: Callable[[], float],
     ) -> None:
         """`override` says which version an owner's header wants."""
+        spec = data_plane.model.spec
         self._spec = spec
-        self._loaded_versions = loaded_versions
-        self._decider = decider
+        self._loaded_versions = data_plane.model.loaded_versions
+        self._decider = data_plane.decider
         self._disconnects = disconnects
-        self._authentication = authentication
-        self._counts = counts
+        self._authentication = data_plane.authentication
+        self._counts = data_plane.counts
         self._override = override
-        self._now = now
-        self._ticks = ticks
+        self._now = data_plane.clock.now
+        self._ticks = data_plane.clock.ticks
         self._inference = Inference(spec)
         self._most_bytes = spec.serving.max_body_bytes
         prefix = f"/v2/models/{spec.name}"

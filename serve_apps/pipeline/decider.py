@@ -1,15 +1,15 @@
-"""The data plane under every endpoint: route, score, explain, log, answer; one pass per micro-batch."""
+"""Decides under every endpoint: route, score, explain, log, answer; one pass per micro-batch."""
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 
 from windvane.cluster.callers.caller import ANYBODY
+from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
 from windvane.cluster.policies.policy import Principal
-from windvane.configs.schema import ModelSpec
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.serve_apps.pipeline.actions import Actions
 from windvane.serve_apps.pipeline.admission import Admission
 from windvane.serve_apps.pipeline.body_queue import BodyQueue
@@ -17,18 +17,18 @@ from windvane.serve_apps.pipeline.denials import Denials
 from windvane.serve_apps.pipeline.explaining import Explaining, Explanations
 from windvane.serve_apps.pipeline.idempotency import Idempotency
 from windvane.serve_apps.pipeline.pending import Pending, Row, Scored, block, parts
-from windvane.serve_apps.pipeline.policy_check import PolicyCheck, PolicyContext
+from windvane.serve_apps.pipeline.policy_check import PolicyContext
 from windvane.serve_apps.pipeline.ports import Counts, Log
 from windvane.serve_apps.pipeline.records import DecisionRecorder
 from windvane.serve_apps.pipeline.request_queue import RequestQueue
+from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Answered, Shadows
 from windvane.serve_apps.protocol.question import Answer, Question
-from windvane.serve_apps.traffic.loaded_versions import InForce, LoadedVersions
+from windvane.serve_apps.traffic.loaded_versions import InForce
 from windvane.serve_apps.versions.reasons.adverse_action import UNEXPLAINED
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
 CHOOSE_VERSION = "choose_version"  # as policies name it
-Clock = Callable[[], float]
 logger = logging.getLogger(__name__)
 
 
@@ -37,36 +37,34 @@ class Decider:
 
     def __init__(
         self,
-        spec: ModelSpec,
-        loaded_versions: LoadedVersions,
+        model: ServedModel,
         log: Log,
         counts: Counts,
         shadows: Shadows,
-        policy_check: PolicyCheck,
         loop: asyncio.AbstractEventLoop,
-        now: Clock = time.time,
-        ticks: Clock = time.perf_counter,
+        clock: Clock = SYSTEM_CLOCK,
         unit: Callable[[str], str] = str,
     ) -> None:
         """`unit` gives what an assignment sticks to: the subject as the log names it."""
+        spec = model.spec
         self._model = spec.name
-        self._policy_check = policy_check
-        self._actions = Actions(spec.decision, policy_check)
+        self._policy_check = model.policy_check
+        self._actions = Actions(spec.decision, model.policy_check)
         self._records = DecisionRecorder(spec.name, log)
-        self._denials = Denials(self._records, log, counts, now, unit)
-        self._loaded_versions = loaded_versions
+        self._denials = Denials(self._records, log, counts, clock.now, unit)
+        self._loaded_versions = model.loaded_versions
         self._log = log
         self._counts = counts
         self._shadows = shadows
         self._loop = loop
-        self._now = now
-        self._ticks = ticks
+        self._now = clock.now
+        self._ticks = clock.ticks
         self._unit = unit
         self._idempotency = Idempotency()
         self._most_rows = spec.serving.max_batch_rows
         self.admission = Admission(spec.slo.latency_p99_ms / 1000.0, spec.serving.max_waiting_rows)
         self.body_queue = BodyQueue(loop)  # for endpoints, before they read a body
-        self._request_queue = RequestQueue(self._answer, self._most_rows, self.admission, loop, ticks)
+        self._request_queue = RequestQueue(self._answer, self._most_rows, self.admission, loop, clock.ticks)
         self._explaining = Explaining(spec, loop, self._explained)
         self._failing: dict[int, int] = {}  # version → revision of the split under which its failure was logged
 
@@ -228,7 +226,7 @@ class Decider:
     def _fall_back(self, in_force: InForce, arm: str, version: int, rows: list[Row], error: BaseException) -> None:
         """Count the failure and let the champion answer, unless it failed itself or an owner wanted this version."""
         revision = in_force.split.revision
-        self._counts.error(version, revision, len(rows), arm)
+        self._counts.error(ArmKey(revision, version, arm), len(rows))
         if self._failing.get(version) != revision:  # said once; the counts say how often
             self._failing[version] = revision
             logger.warning("Arm %s of split %d: %s", arm, revision, error, exc_info=error)
@@ -272,15 +270,12 @@ class Decider:
     def _count(self, scored: Scored, answers: list[Answer], at: float, replied: float) -> None:
         """Off the path: the replies are on their way."""
         split, version, rows = scored.in_force.split, scored.loaded.number, scored.rows
-        times = [row.question.event_time for row in rows]
         try:
             self._counts.add(
-                version,
-                split.revision,
-                scored.arm,
+                ArmKey(split.revision, version, scored.arm),
                 scored.encoded,
                 scored.scores,
-                [at if time is None else time for time in times],
+                [at if (known := row.question.event_time) is None else known for row in rows],
                 [answer.action for answer in answers],
                 [1000.0 * (replied - row.pending.arrived) for row in rows],
             )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.encoding import Rows
+from windvane.monitoring.counts.arm_key import ArmKey
 
 
 class Log(Protocol):
@@ -39,9 +40,7 @@ class Counts(Protocol):
 
     def add(
         self,
-        version: int,
-        revision: int,
-        arm: str,
+        key: ArmKey,
         rows: Rows,
         scores: NDArray[np.float64],
         event_times: Sequence[float],
@@ -50,7 +49,7 @@ class Counts(Protocol):
     ) -> None:
         """Count answered decisions: encoded rows, scores, event times in Unix seconds, arrival to reply."""
 
-    def error(self, version: int, revision: int, n: int = 1, arm: str = "") -> None:
+    def error(self, key: ArmKey, n: int = 1) -> None:
         """Count requests that this version failed to answer."""
 
     def shadow(self, version: int, revision: int, scores: NDArray[np.float64]) -> None:

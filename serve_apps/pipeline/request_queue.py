@@ -10,7 +10,6 @@ from windvane.serve_apps.pipeline.batcher import Batcher
 from windvane.serve_apps.pipeline.pending import Pending, Row
 from windvane.serve_apps.protocol.unforeseen import told
 
-Clock = Callable[[], float]
 LET_GO = Expired("Whoever asked has gone away")
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ class RequestQueue:
         largest: int,
         admission: Admission,
         loop: asyncio.AbstractEventLoop,
-        ticks: Clock,
+        ticks: Callable[[], float],
     ) -> None:
         """`run` decides one batch of at most `largest` rows, and says `finished` for every row of it.
 

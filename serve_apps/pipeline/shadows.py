@@ -10,13 +10,13 @@ from itertools import islice
 
 from windvane.cluster.decision_log.record import Shadow, Value
 from windvane.cluster.errors import WindvaneError
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.serve_apps.pipeline.ports import Counts, Log
 from windvane.serve_apps.traffic.loaded_versions import InForce
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 MOST_WAITING = 16_384  # rows, over all versions
 CHUNK = 64  # rows scored at once, so that a waiting request waits at most half a millisecond for them
-Clock = Callable[[], float]
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +33,9 @@ class Answered:
 class Shadows:
     """Scores answered rows by the split's shadows, in the order they were answered."""
 
-    def __init__(self, log: Log, counts: Counts, now: Clock = time.time, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self, log: Log, counts: Counts, now: Callable[[], float] = time.time, most_waiting: int = MOST_WAITING
+    ) -> None:
         self._log = log
         self._counts = counts
         self._most_waiting = most_waiting
@@ -102,7 +104,7 @@ class Shadows:
             values = tuple(scores.tolist())
         except Exception as error:  # noqa: BLE001  said and counted
             self._say(loaded.number, revision, error)
-            self._counts.error(loaded.number, revision, len(chunk), "shadow")
+            self._counts.error(ArmKey(revision, loaded.number, "shadow"), len(chunk))
             return False
         try:
             self._log.append(Shadow(self._now(), loaded.number, tuple([name for name, _ in chunk]), values))

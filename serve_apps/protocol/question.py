@@ -1,4 +1,4 @@
-"""Questions that endpoints put to the data plane, and the answers."""
+"""Questions that endpoints put to the decider, and the answers."""
 
 import msgspec
 

@@ -72,7 +72,7 @@ class RolloutController:
             self._effects.keep_steady(model, now)
         picked = self._next(model, held)
         if picked is not None:
-            return self.start(model, picked.version, now, picked.reason, LOOP, requester=picked.requester)
+            return self.start(StartOrder(model, picked.version, picked.reason, LOOP, picked.requester), now)
         return None if held is None else held.rollout
 
     def status(self, model: str) -> Rollout | None:
@@ -80,22 +80,9 @@ class RolloutController:
         held = self._effects.held(model)
         return None if held is None else held.rollout
 
-    def start(
-        self,
-        model: str,
-        version: int,
-        now: datetime,
-        reason: str,
-        by: str = "operator",
-        skip_shadow: bool = False,
-        override_gate: bool = False,
-        requester: str | None = None,
-    ) -> Rollout:
-        """Begin to prove a version; Conflict while another rollout runs, Invalid when the gate says no.
-
-        `requester` is who may not approve it: without one, who starts it.
-        """
-        order = StartOrder(model, version, reason, by, requester or by, skip_shadow, override_gate)
+    def start(self, order: StartOrder, now: datetime) -> Rollout:
+        """Begin to prove a version; Conflict while another rollout runs, Invalid when the gate says no."""
+        model = order.model
         ours: Rollout | None = None
         for attempt in range(1, ATTEMPTS + 1):  # a tick may write in between, and may have taken ours up already
             try:

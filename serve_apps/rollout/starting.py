@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from windvane.cluster.errors import Conflict, Invalid
+from windvane.cluster.policies.approval import Gate
 from windvane.cluster.registry import Standing, Version
 from windvane.configs.schema import ModelSpec
+from windvane.serve_apps.rollout import approval
 from windvane.serve_apps.rollout.offline import offline_of
-from windvane.serve_apps.rollout.rollout_record import Rollout
-from windvane.serve_apps.rollout.state_machine import begin
+from windvane.serve_apps.rollout.rollout_record import Rollout, note
 from windvane.serve_apps.rollout.undo import predecessor_of
 from windvane.serve_apps.traffic.router import Split
 
@@ -20,8 +21,8 @@ class StartOrder:
     model: str
     version: int
     reason: str
-    by: str
-    requester: str  # who may not approve it
+    by: str = "operator"
+    requester: str | None = None  # who may not approve it; without one, who starts it
     skip_shadow: bool = False
     override_gate: bool = False
 
@@ -38,28 +39,44 @@ def demand_free(model: str, before: Rollout | None, split: Split | None) -> Spli
 def started(
     order: StartOrder, spec: ModelSpec, version: Version, before: Rollout | None, split: Split, now: datetime
 ) -> Rollout:
-    """The new record; Invalid when the version is champion, or stands so that somebody has to override it."""
+    """The rollout in its first phase; Invalid when the version is champion, or stands so that it has to be overridden.
+
+    It always loads and scores the candidate before it lets it answer.
+    """
     champion = split.arms[0].version
     if order.version == champion:
         raise Invalid(f"v{order.version} of {order.model} is the champion already")
+    revision, offline = split.revision + 1, offline_of(version)
+    cause = f"{order.by} started it: {order.reason}"
+    skip_shadow = order.skip_shadow or not spec.rollout.shadow
+    overridden = _overridden(order, version.standing)
     superseding = before is not None and before.phase == "superseded"
-    return begin(
+    rollout = Rollout(
+        id=f"{revision}-v{order.version}",
         model=order.model,
         candidate=order.version,
         champion=champion,
-        plan=spec.rollout,
-        objectives=spec.slo,
-        revision=split.revision + 1,
-        cause=f"{order.by} started it: {order.reason}",
-        now=now,
-        skip_shadow=order.skip_shadow,
-        overridden=_overridden(order, version.standing),
-        requester=order.requester,
+        plan=spec.rollout.model_dump(mode="json"),
+        objectives=spec.slo.model_dump(mode="json"),
+        salt=f"{revision}:{order.version}:{order.model}",  # the revision first: a hash key is cut at 64 bytes
+        revision=revision,
+        phase="shadow",
+        started_at=now,
+        entered_at=now,
+        reason=cause,
+        cause=cause,
+        skip_shadow=skip_shadow,
+        overridden=overridden,
+        gate=Gate(order.requester or order.by),
         started_by=order.by,
-        proving_since=before.proving_since if before is not None and superseding else None,
-        offline=offline_of(version),
+        proving_since=before.proving_since if before is not None and superseding else now,
+        offline=offline if offline is not None and offline.champion == champion else None,
         predecessor=predecessor_of(before, now),
     )
+    overrides = f" Overridden: {'; '.join(overridden)}." if overridden else ""
+    opening = "load" if skip_shadow else "shadow"
+    begun = note(rollout, "phase", f"v{order.version} enters {opening} against v{champion}: {cause}.{overrides}", now)
+    return approval.request(begun, now)
 
 
 def _overridden(order: StartOrder, standing: Standing) -> tuple[str, ...]:

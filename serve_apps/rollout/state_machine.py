@@ -4,70 +4,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from windvane.cluster.errors import Conflict
-from windvane.cluster.policies.approval import LOOP, Gate
-from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import TELLING_OUTCOMES, in_words
 from windvane.serve_apps.rollout import approval
 from windvane.serve_apps.rollout.demanded_split import same_routing, split_of
 from windvane.serve_apps.rollout.elapsed import LONGEST_GAP, stay_warm, wait
 from windvane.serve_apps.rollout.guardrails.latency import PERSISTENT, lasts
-from windvane.serve_apps.rollout.offline import Offline
-from windvane.serve_apps.rollout.rollout_record import Phase, Predecessor, Rollout, note
+from windvane.serve_apps.rollout.rollout_record import Phase, Rollout, note
 from windvane.serve_apps.rollout.verdict import Verdict
 
 HISTORY = 100  # verdicts kept in the record; events keep them all
 MOST_COMPARISONS = 2  # once more from full weight, before it is left unproven
-
-
-def begin(
-    model: str,
-    candidate: int,
-    champion: int,
-    plan: Plan,
-    objectives: Objectives,
-    revision: int,
-    cause: str,
-    now: datetime,
-    skip_shadow: bool = False,
-    overridden: tuple[str, ...] = (),
-    requester: str = LOOP,
-    started_by: str = LOOP,
-    proving_since: datetime | None = None,
-    offline: Offline | None = None,
-    predecessor: Predecessor | None = None,
-) -> Rollout:
-    """A rollout in its first phase; it always loads and scores the candidate before it lets it answer.
-
-    `requester` is who may not approve it, where the plan asks for approval; `proving_since` when the first of the
-    candidates began that this one superseded.
-    """
-    skip_shadow = skip_shadow or not plan.shadow
-    rollout = Rollout(
-        id=f"{revision}-v{candidate}",
-        model=model,
-        candidate=candidate,
-        champion=champion,
-        plan=plan.model_dump(mode="json"),
-        objectives=objectives.model_dump(mode="json"),
-        salt=f"{revision}:{candidate}:{model}",  # the revision first: a hash key is cut at 64 bytes
-        revision=revision,
-        phase="shadow",
-        started_at=now,
-        entered_at=now,
-        reason=cause,
-        cause=cause,
-        skip_shadow=skip_shadow,
-        overridden=overridden,
-        gate=Gate(requester),
-        started_by=started_by,
-        proving_since=proving_since or now,
-        offline=offline if offline is not None and offline.champion == champion else None,
-        predecessor=predecessor,
-    )
-    overrides = f" Overridden: {'; '.join(overridden)}." if overridden else ""
-    opening = "load" if skip_shadow else "shadow"
-    begun = note(rollout, "phase", f"v{candidate} enters {opening} against v{champion}: {cause}.{overrides}", now)
-    return approval.request(begun, now)
 
 
 def advance(rollout: Rollout, verdict: Verdict, now: datetime) -> Rollout:

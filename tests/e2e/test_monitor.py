@@ -12,6 +12,7 @@ import pytest
 import ray
 
 from tests.worlds.observations import DAY, PROFILE, SPEC, count, decided, rows, tally
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Unavailable
 from windvane.configs.settings import namespace_of
@@ -31,8 +32,7 @@ def cluster() -> Iterator[None]:
 
 def write(root: Path, *records: Any) -> None:
     async def run() -> None:
-        loop = asyncio.get_running_loop()
-        writer = Writer(root, f"r{os.urandom(4).hex()}", "committed", loop, model="delay", features=())
+        writer = Writer(root, header_for("delay", f"r{os.urandom(4).hex()}", ()), asyncio.get_running_loop())
         for record in records:
             writer.append(record)
         await writer.commit()

@@ -4,6 +4,7 @@ import numpy as np
 
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow
 from windvane.configs.schema import Action, DecisionRule, Feature, ModelSpec, Monitor, Source, Target
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.observation import Observation
 from windvane.monitoring.counts.profile import Profile
@@ -47,7 +48,7 @@ def tally() -> Tally:
 def count(into: Tally, day: float, given: np.ndarray, version: int = 1, revision: int = 1) -> None:
     n = len(given)
     times = (day * DAY + np.arange(n, dtype=np.float64)).tolist()
-    into.add(version, revision, "champion", given, RNG.beta(2, 5, n), times, ["hold"] * n, [2.0] * n)
+    into.add(ArmKey(revision, version, "champion"), given, RNG.beta(2, 5, n), times, ["hold"] * n, [2.0] * n)
 
 
 def observed(*days: tuple[float, np.ndarray]) -> Observation:

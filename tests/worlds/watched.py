@@ -13,6 +13,7 @@ from windvane.monitoring.counts.labelled_windows import LabelledSpan
 from windvane.monitoring.findings import FeatureMeasure, WindowMeasures
 from windvane.monitoring.loop.requests import record_version
 from windvane.monitoring.loop.retrain_decision import MonitorView
+from windvane.monitoring.loop.training_jobs import TrainingJobs
 from windvane.monitoring.loop.watcher import Watcher
 from windvane.monitoring.statistics.performance import Performance
 
@@ -89,12 +90,10 @@ class World:
         return Watcher(
             fuse.wrap(self.store, "put", "append"),
             self.registry,
-            fuse.wrap(self.jobs, "submit", "stop"),
+            TrainingJobs(fuse.wrap(self.jobs, "submit", "stop"), {"WINDVANE_HOME": "var"}, "python"),
             self.monitor,
             lambda _: spec,
             Path("cache"),
-            {"WINDVANE_HOME": "var"},
-            python="python",
         )
 
     def events(self) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite, sqrt
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 
 from windvane.cluster.model_card import Card, Figure, GroupFigures, TrainingRows, Use
 from windvane.configs.schema import Attribute, ModelSpec
-from windvane.training.evaluate.evaluate import Estimate, Labels, OfflineComparison, OfflineRuling, actions_of, compare
+from windvane.training.evaluate.evaluate import (
+    Bootstrap,
+    Estimate,
+    Labels,
+    OfflineComparison,
+    OfflineRuling,
+    actions_of,
+    compare,
+)
 from windvane.training.order import Order
 from windvane.training.rows.examples import Examples
 
@@ -24,24 +33,40 @@ Z = 1.959963984540054  # standard deviations that hold the middle 95 % of a norm
 Floats = NDArray[np.float64]
 
 
-def fill(
-    order: Order,
-    spec: ModelSpec,
-    learnt: Examples,
-    held: Examples,
-    scores: Floats,
-    comparison: OfflineComparison,
-    ruling: OfflineRuling,
-    tags: Mapping[str, str],
-    parent: int | None,
-    now: datetime,
-    doubts: Sequence[str] = (),
-) -> Card:
-    """The card of a version that gave float[n] `scores` to the held-out rows; `tags` as `lineage.describe` has them.
+class Judged(Protocol):
+    """A version as it was judged on rows that were held out."""
 
-    `doubts` are sentences that stand under its limits.
-    """
-    groups = tuple(groups_of(spec, held, scores))
+    @property
+    def held(self) -> Examples:
+        """The rows."""
+
+    @property
+    def ours(self) -> Floats:
+        """float[n] scores that it gave to them."""
+
+    @property
+    def comparison(self) -> OfflineComparison:
+        """Its figures, beside the champion's."""
+
+    @property
+    def ruling(self) -> OfflineRuling:
+        """How it stands by them."""
+
+    @property
+    def parent(self) -> int | None:
+        """The champion's number."""
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """Sentences that stand under its limits."""
+
+
+def fill(
+    order: Order, spec: ModelSpec, learnt: Examples, judged: Judged, tags: Mapping[str, str], now: datetime
+) -> Card:
+    """The card of a version that learnt from those rows; `tags` as `lineage.describe` has them."""
+    comparison, ruling = judged.comparison, judged.ruling
+    groups = tuple(groups_of(spec, judged.held, judged.ours))
     newest = datetime.fromtimestamp(float(learnt.times[-1]), UTC).isoformat() if spec.data.time else ""
     return Card(
         model=spec.name,
@@ -51,7 +76,7 @@ def fill(
         owner=spec.owner,
         made_at=now.isoformat(),
         reason=order.reason,
-        parent=parent,
+        parent=judged.parent,
         review_by=spec.review_by.isoformat() if spec.review_by else "",
         purposes=tuple(Use(use.name, use.description, use.consent) for use in spec.purposes),
         features=tuple(feature.name for feature in spec.features),
@@ -70,7 +95,7 @@ def fill(
         ),
         metrics=_figures(comparison.candidate),
         groups=groups,
-        limits=(*spec.limits, *doubts, *limits_of(spec, comparison, groups)),
+        limits=(*spec.limits, *judged.doubts, *limits_of(spec, comparison, groups)),
         approvals=(f"{ruling.standing}: {ruling.why}",),
     )
 
@@ -139,7 +164,8 @@ def _group(spec: ModelSpec, attribute: str, value: str, labels: Labels, scores: 
     shares = {name: wilson(int((chosen == place).sum()), rows) for place, name in enumerate(names)}
     if min(positives, rows - positives) < LEAST_OF_EACH:
         return GroupFigures(attribute, value, rows, positives, shares, {})
-    known = compare(labels, scores, None, spec.decision, spec.training.bootstrap, spec.training.seed).candidate
+    bootstrap = Bootstrap(spec.training.bootstrap, spec.training.seed)
+    known = compare(labels, scores, None, spec.decision, bootstrap).candidate
     return GroupFigures(attribute, value, rows, positives, shares, _figures({name: known[name] for name in COMPARED}))
 
 

@@ -59,13 +59,20 @@ class OfflineRuling:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """How often rows are drawn anew for an interval, and the seed they are drawn from."""
+
+    resamples: int
+    seed: int
+
+
 def compare(
     labels: Labels,
     candidate: Floats,
     champion: Floats | None,
     decision: DecisionRule,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     constant: float | None = None,
     windows: float = BLOCKS[1],
 ) -> OfflineComparison:
@@ -76,7 +83,7 @@ def compare(
     """
     n, positives = len(labels), int(labels.sum())
     block = np.arange(n) * min(round(min(max(windows, BLOCKS[0]), BLOCKS[1])), n) // n
-    drawn = _drawn(block[-1] + 1, resamples, seed)
+    drawn = _drawn(block[-1] + 1, bootstrap.resamples, bootstrap.seed)
     ours, ours_drawn = _measure(_metrics(labels, candidate, block, decision), drawn)
     estimates = {name: _interval(ours[name], ours_drawn[name]) for name in METRICS}
     over = None

@@ -1,17 +1,17 @@
 """A writer's segments one after another: opened when there is something to write, rolled by size and age."""
 
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from windvane.cluster.clock import SYSTEM_CLOCK, Clock
+from windvane.cluster.decision_log.write.limits import WRITER_LIMITS, WriterLimits
 from windvane.cluster.decision_log.write.live import LiveSegment
 from windvane.cluster.decision_log.write.segment import Header, Previous
 
 BROKEN = "the decision log met an error that no disk gives: it is in this process's log"
-PROBE_SECONDS = 1.0  # a disk that refused is tried this often, whether anybody writes or not
 logger = logging.getLogger(__name__)
 
 
@@ -31,25 +31,20 @@ class RollingSegments:
         self,
         root: Path,
         header: Header,
-        *,
-        durable: bool,
-        segment_bytes: int,
-        segment_seconds: float,
-        clock: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.monotonic,
+        limits: WriterLimits = WRITER_LIMITS,
+        clock: Clock = SYSTEM_CLOCK,
         signed_until: Callable[[], float] = never,
-        probe_seconds: float = PROBE_SECONDS,
     ) -> None:
-        """`clock` and `signed_until`, the time of the last checkpoint, are Unix seconds."""
+        """`signed_until` gives the time of the last checkpoint in Unix seconds."""
         self._root = root
-        self._header = msgspec.structs.replace(header, durability="committed" if durable else "buffered")
-        self._durable = durable
-        self._segment_bytes = segment_bytes
-        self._segment_seconds = segment_seconds
-        self._clock = clock
-        self._ticks = ticks
+        self._header = header
+        self._durable = header.durability == "committed"
+        self._segment_bytes = limits.segment_bytes
+        self._segment_seconds = limits.segment_seconds
+        self._probe_seconds = limits.probe_seconds
+        self._now = clock.now
+        self._ticks = clock.ticks
         self._signed_until = signed_until
-        self._probe_seconds = probe_seconds
         self._segment: LiveSegment | None = None
         self._previous: Previous | None = None
         self._number = 0  # in the name of the last one
@@ -121,7 +116,7 @@ class RollingSegments:
         return self.refusal
 
     def _open(self) -> LiveSegment:
-        header = msgspec.structs.replace(self._header, opened_at=self._clock(), previous=self._previous)
+        header = msgspec.structs.replace(self._header, opened_at=self._now(), previous=self._previous)
         segment = LiveSegment(self._root, header, max(self._number, int(self._signed_until() * 1e9)))
         self._number = segment.number
         self._rolls_at = self._ticks() + self._segment_seconds

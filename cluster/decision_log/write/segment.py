@@ -29,6 +29,7 @@ from typing import Literal
 import msgspec
 
 from windvane.cluster.errors import Invalid
+from windvane.configs.schema import Feature
 
 MAGIC = b"WVSEG\x00\x00\x02"
 UNCHAINED = b"WVSEG\x00\x00\x01"  # format 1: the same without links
@@ -82,6 +83,12 @@ class Link:
     starts: int
     ends: int
     head: bytes
+
+
+def header_for(model: str, writer: str, features: Iterable[Feature], durability: Durability = "committed") -> Header:
+    """The header of a writer's segments, of which none is open yet."""
+    columns = tuple(FeatureColumn(feature.name, feature.type) for feature in features)
+    return Header(model, writer, 0.0, columns, durability=durability)
 
 
 _HEADER = msgspec.msgpack.Decoder(Header)

@@ -1,15 +1,15 @@
 """The writer of what people and Windvane itself did: few records, each on disk before anybody goes on."""
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 
 import msgspec
 
+from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.cluster.decision_log.record import Act, Value
 from windvane.cluster.decision_log.write.rolling import RollingSegments, never
-from windvane.cluster.decision_log.write.segment import Header, frames
+from windvane.cluster.decision_log.write.segment import frames, header_for
 from windvane.cluster.errors import Unavailable
 
 TRAIL = "control"  # the log of acts; no model can be called so
@@ -22,21 +22,13 @@ class Trail:
         self,
         logs: Path,
         writer: str,
-        clock: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
         signed_until: Callable[[], float] = never,
     ) -> None:
         """`writer` names this process and no other; the first act opens the first segment. See `RollingSegments`."""
-        self.clock = clock
+        self.now = clock.now
         self._segments = RollingSegments(
-            logs / TRAIL,
-            Header(TRAIL, writer, 0.0, ()),
-            durable=True,
-            segment_bytes=16 << 20,
-            segment_seconds=300.0,
-            clock=clock,
-            ticks=ticks,
-            signed_until=signed_until,
+            logs / TRAIL, header_for(TRAIL, writer, ()), clock=clock, signed_until=signed_until
         )
         self._lock = Lock()
 
@@ -51,7 +43,7 @@ class Trail:
 
     def tell(self, kind: str, who: str, detail: str, model: str = "", facts: Mapping[str, Value] | None = None) -> None:
         """Record one act of this moment."""
-        self.record(Act(self.clock(), kind, who, model, None, detail, dict(facts or {})))
+        self.record(Act(self.now(), kind, who, model, None, detail, dict(facts or {})))
 
     def roll(self) -> None:
         """Close a segment that is old enough, so that it can be sealed; to be called every few seconds."""

@@ -3,27 +3,26 @@
 import asyncio
 import logging
 import re
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_ident
-from typing import TypeAlias
 
 import msgspec
 
+from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.group import Group, answer
-from windvane.cluster.decision_log.write.rolling import BROKEN, PROBE_SECONDS, RollingSegments, never
-from windvane.cluster.decision_log.write.segment import MAX_PAYLOAD_BYTES, Durability, FeatureColumn, Header, frames
+from windvane.cluster.decision_log.write.limits import WRITER_LIMITS, WriterLimits
+from windvane.cluster.decision_log.write.rolling import BROKEN, RollingSegments, never
+from windvane.cluster.decision_log.write.segment import MAX_PAYLOAD_BYTES, Header, frames
+from windvane.cluster.decision_log.write.write_ahead import NOTHING_AHEAD, WriteAhead
 from windvane.cluster.errors import Invalid, TooLarge, Unavailable
-from windvane.configs.schema import Feature
 
 logger = logging.getLogger(__name__)
 
-Sync: TypeAlias = Callable[[], None]
 _WRITER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.#~-]{0,127}$")
 LONGEST_HELD_SECONDS = 0.002  # that the disk may hold the loop up
 RESPITE = 5.0  # when it held it up for longer it is left to the thread, so many times as long
@@ -31,10 +30,6 @@ STUCK_SECONDS = 30.0  # that one write may take before the writer counts as gone
 _DIED = "the decision log's writer died: restart this replica"
 _CLOSED = "the decision log is closed here: ask another replica"
 _STUCK = f"the decision log's disk held one write up for more than {STUCK_SECONDS:.0f} s: mend it, or restart"
-
-
-def _nothing() -> Sync | None:
-    return None
 
 
 class Writer:
@@ -49,37 +44,26 @@ class Writer:
     def __init__(
         self,
         root: Path,
-        writer: str,
-        durability: Durability,
+        header: Header,
         loop: asyncio.AbstractEventLoop,
         *,
-        model: str,
-        features: Sequence[Feature],
-        segment_bytes: int = 16 << 20,
-        segment_seconds: float = 300.0,
-        max_waiting_bytes: int = 64 << 20,
-        before_write: Callable[[], Sync | None] = _nothing,
-        is_due: Callable[[], bool] | None = None,
-        ticks: Callable[[], float] = time.perf_counter,
+        limits: WriterLimits = WRITER_LIMITS,
+        write_ahead: WriteAhead = NOTHING_AHEAD,
+        clock: Clock = SYSTEM_CLOCK,
         signed_until: Callable[[], float] = never,
-        probe_seconds: float = PROBE_SECONDS,
     ) -> None:
-        """`writer` names this process and no other; the first group opens the first segment.
+        """`header.writer` names this process and no other; the first group opens the first segment.
 
         `signed_until` gives the time of the last checkpoint in Unix seconds, see `RollingSegments`.
-
-        `before_write` is called in the writer's thread ahead of every write: what the records need to be readable is
-        written there. What it returns syncs that, while the log is synced: two syncs at once take hardly longer than
-        one. When either raises the groups are refused. `is_due` says on the loop whether it has anything to do; without
-        it, it always may.
         """
+        writer = header.writer
         if not _WRITER_NAME.match(writer):
             raise Invalid(f"writer name {writer!r} cannot be part of a file name; use letters, digits and . _ # ~ -")
         self.lost = 0  # records that the disk refused; nobody was promised one of them in `committed`
-        self._before_write = before_write
-        self._is_due = is_due or (lambda: before_write is not _nothing)
-        self._ticks = ticks
-        self._durable = durability == "committed"
+        self._flush_ahead = write_ahead.flush
+        self._is_due = write_ahead.is_due
+        self._ticks = clock.ticks
+        self._durable = header.durability == "committed"
         self._loop = loop
         self._home = get_ident()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -89,20 +73,12 @@ class Writer:
         self._went_on = 0.0  # when the thread last got its first group, or was done with one
         self._slow_until = 0.0
         self._unwritten_bytes = 0
-        self._room = max_waiting_bytes  # -1 once closed, so that append has one thing to check
+        self._room = limits.max_waiting_bytes  # -1 once closed, so that append has one thing to check
         self._closing = False
         self._refusal: str | None = None
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._disk = Lock()  # over the segments; the loop never waits for it
-        self._segments = RollingSegments(
-            root,
-            Header(model, writer, 0.0, tuple(FeatureColumn(feature.name, feature.type) for feature in features)),
-            durable=self._durable,
-            segment_bytes=segment_bytes,
-            segment_seconds=segment_seconds,
-            signed_until=signed_until,
-            probe_seconds=probe_seconds,
-        )
+        self._segments = RollingSegments(root, header, limits, clock, signed_until)
         self._beside = ThreadPoolExecutor(1, f"decision-log-{writer}-beside")
         self._thread = Thread(target=self._run, name=f"decision-log-{writer}", daemon=True)
         self._thread.start()
@@ -261,7 +237,7 @@ class Writer:
     def _put(self, content: bytes, *, probe: bool = False) -> str | None:
         """Makes records and what they need durable; returns None or why not; a `probe` only asks the disk."""
         try:
-            sync = self._before_write()
+            sync = self._flush_ahead()
             synced = None if sync is None else self._beside.submit(sync)
             with self._disk:
                 refusal = self._segments.probe() if probe else self._segments.write(content)

@@ -128,7 +128,7 @@ class RecordsAdmin:
         with self._lock:
             for holder in self._holders:
                 holder.erase(subject)
-            erasure = vault.erase(subject, self._trail.clock())
+            erasure = vault.erase(subject, self._trail.now())
         facts: dict[str, Value] = {
             "subject": hashed,
             "number": erasure.number,

@@ -10,6 +10,7 @@ import pytest
 from tests.worlds.observations import SPEC
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound
 from windvane.monitoring.comparison import REFERENCE, Comparison, comparable, compare
@@ -19,7 +20,7 @@ def logged(root: Path, n: int) -> Query:
     """Decision i came at time i with temp i; version 1 answered the first half, version 2 the rest."""
 
     async def write() -> None:
-        writer = Writer(root, "r1", "buffered", asyncio.get_running_loop(), model="delay", features=SPEC.features)
+        writer = Writer(root, header_for("delay", "r1", SPEC.features, "buffered"), asyncio.get_running_loop())
         for i in range(n):
             version = 1 if i < n // 2 else 2
             writer.append(

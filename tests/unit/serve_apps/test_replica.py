@@ -28,12 +28,14 @@ from windvane.cluster.decision_log.vault.personal import open_personal
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.subject_keys import Erasure
 from windvane.cluster.decision_log.vault.vault import Vault
+from windvane.cluster.decision_log.write.limits import WriterLimits
 from windvane.cluster.decision_log.write.rolling import RollingSegments
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registration
+from windvane.cluster.storage import Storage
 from windvane.cluster.store import Shelf
 from windvane.monitoring.counts.counts import Merged, Tally
 from windvane.monitoring.counts.profile import Profile
@@ -42,6 +44,7 @@ from windvane.serve_apps.endpoints import ingress
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.replica import Replica
 from windvane.serve_apps.sync.erasures import Erasures
+from windvane.serve_apps.sync.replica_lines import ReplicaLines
 from windvane.serve_apps.sync.report_sender import ReportSender
 from windvane.serve_apps.sync.shipping import Shipping
 from windvane.serve_apps.sync.split_subscriber import encode_split
@@ -86,9 +89,8 @@ class Place:
     def play(self, scenario: Callable[[Replica], Coroutine[Any, Any, None]], **options: Any) -> None:
         async def act() -> None:
             keys, anybody = subject_keys(self.home), Authenticator(None, TESTER)
-            vault = open_vault(self.home, keys)
-            told = (self.lines, self.line)
-            replica = Replica(SPEC, self.home, "r1", self.store, self.registry, *told, vault, anybody, **options)
+            storage = Storage(self.home, self.store, self.registry, open_vault(self.home, keys))
+            replica = Replica(SPEC, "r1", storage, ReplicaLines(self.lines, self.line), anybody, **options)
             try:
                 await replica.start()
                 await scenario(replica)
@@ -183,7 +185,7 @@ def test_a_replica_whose_disk_is_full_is_not_ready_until_there_is_room_and_asks_
         await until_ready(replica)
         assert (await ask(replica, DECIDE, json.dumps(asked()).encode())).status == 200
 
-    place.play(scenario, writer=partial(Writer, probe_seconds=0.001))
+    place.play(scenario, writer=partial(Writer, limits=WriterLimits(probe_seconds=0.001)))
 
 
 def test_whatever_ending_meets_the_log_is_closed_and_all_that_was_answered_is_in_it(

@@ -18,9 +18,10 @@ from windvane.cluster.bundle import Bundle
 from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.cluster.model_card import read_card
 from windvane.cluster.registry import Registration, Version
+from windvane.cluster.storage import Storage
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
-from windvane.monitoring.loop.requests import open_request, shelf
+from windvane.monitoring.loop.requests import Wanted, open_request, shelf
 from windvane.training import retrain as job
 from windvane.training.engines.local_engine import LocalEngine
 from windvane.training.export.export import check, export, probes, sample, to_onnx
@@ -77,8 +78,8 @@ class KeptRegistrations(MemoryRegistry):
 
 def kept(place: Workplace) -> KeptRegistrations:
     """Registry, with what it was told."""
-    assert isinstance(place.registry, KeptRegistrations)
-    return place.registry
+    assert isinstance(place.storage.registry, KeptRegistrations)
+    return place.storage.registry
 
 
 GOOD = FitSettings(start="none", max_depth=3, min_child_weight=5, rounds=20)
@@ -87,7 +88,7 @@ GOOD = FitSettings(start="none", max_depth=3, min_child_weight=5, rounds=20)
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
     registry, vault = KeptRegistrations(root=tmp_path / "registry"), open_vault(tmp_path)
-    return Workplace(tmp_path, registry, MemoryStore(), PlainEngine(GOOD), vault, PlainPictures())
+    return Workplace(Storage(tmp_path, MemoryStore(), registry, vault), PlainEngine(GOOD), PlainPictures())
 
 
 def write_rows(path: Path, days: int, unit: float = 1.0, seed: int = 5, flips: int | None = None) -> Path:
@@ -130,8 +131,8 @@ def test_the_first_version_becomes_champion_with_a_bundle_that_opens(place: Work
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
     version = retrain(Order("loans", "first"), spec, place, silent())
     assert (version.number, version.standing, version.parent, version.reason) == (1, "champion", None, "first")
-    assert place.registry.champion("loans") == 1
-    bundle = Bundle.open(place.registry.fetch("loans", 1, tmp_path / "fetched"))
+    assert place.storage.registry.champion("loans") == 1
+    bundle = Bundle.open(place.storage.registry.fetch("loans", 1, tmp_path / "fetched"))
     assert bundle.spec == spec
     assert bundle.manifest.max_onnx_difference < 1e-5
     assert bundle.manifest.trees == 20
@@ -164,7 +165,7 @@ def test_the_same_rows_again_are_no_change_although_the_champion_knows_them_by_h
     accepted = retrain(Order("loans", accept=True), spec, place, silent())
     assert accepted.standing == "candidate"
     assert again.metrics["difference_log_loss"] == 0.0
-    assert place.registry.champion("loans") == 1
+    assert place.storage.registry.champion("loans") == 1
 
 
 def test_a_clearly_worse_version_is_rejected_and_an_override_is_recorded(place: Workplace, tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_a_clearly_worse_version_is_rejected_and_an_override_is_recorded(place: 
     overridden = retrain(Order("loans", accept=True), spec, blind, silent())
     assert overridden.standing == "candidate"
     assert kept(place).registration.tags["gate_overridden"] == "yes"
-    told = [event for event in place.store.events("loans") if event.kind == "registered"]
+    told = [event for event in place.storage.store.events("loans") if event.kind == "registered"]
     assert [event.facts["standing"] for event in told] == ["champion", "rejected", "candidate"]
     assert "accepted by the operator" in told[-1].detail
 
@@ -192,30 +193,32 @@ def test_a_unit_error_in_another_source_shows_on_the_declared_rows(place: Workpl
 
 def test_a_request_gets_its_version_its_findings_and_no_second_version(place: Workplace, tmp_path: Path) -> None:
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
-    request, _ = open_request(place.store, "loans", "income drifted", "findings", ["psi of income 0.4"], NOW)
+    request, _ = open_request(
+        place.storage.store, "loans", Wanted("findings", "income drifted", ("psi of income 0.4",), NOW)
+    )
     order = Order("loans", request.reason, request.request_id)
     version = retrain(order, spec, place, silent())
-    saved, _ = shelf(place.store).load(request.key)
+    saved, _ = shelf(place.storage.store).load(request.key)
     assert saved is not None
     assert saved.version == version.number == 1
     assert kept(place).registration.tags["findings"] == "psi of income 0.4"
     assert retrain(order, spec, place, silent()) == version
-    assert len(place.registry.versions("loans")) == 1
-    assert [event.kind for event in place.store.events("loans")].count("registered") == 1
+    assert len(place.storage.registry.versions("loans")) == 1
+    assert [event.kind for event in place.storage.store.events("loans")].count("registered") == 1
 
 
 def test_a_job_that_died_after_registering_still_hands_over(place: Workplace, tmp_path: Path) -> None:
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
-    request, _ = open_request(place.store, "loans", "by hand", "manual", [], NOW)
+    request, _ = open_request(place.storage.store, "loans", Wanted("manual", "by hand", (), NOW))
     order = Order("loans", request.reason, request.request_id)
     retrain(order, spec, place, silent())
-    after_a_crash = replace(place, store=MemoryStore())
-    open_request(after_a_crash.store, "loans", "by hand", "manual", [], NOW)
+    after_a_crash = replace(place, storage=replace(place.storage, store=MemoryStore()))
+    open_request(after_a_crash.storage.store, "loans", Wanted("manual", "by hand", (), NOW))
     retrain(order, spec, after_a_crash, silent())
-    saved, _ = shelf(after_a_crash.store).load(request.key)
+    saved, _ = shelf(after_a_crash.storage.store).load(request.key)
     assert saved is not None
     assert saved.version == 1
-    assert [event.version for event in after_a_crash.store.events("loans") if event.kind == "registered"] == [1]
+    assert [event.version for event in after_a_crash.storage.store.events("loans") if event.kind == "registered"] == [1]
 
 
 def test_the_moment_of_a_change_cuts_the_rows_that_an_order_learns_from(place: Workplace, tmp_path: Path) -> None:
@@ -228,7 +231,7 @@ def test_the_moment_of_a_change_cuts_the_rows_that_an_order_learns_from(place: W
         (float(part.times[end]) - NOW.timestamp()) / day for part in (engine.learn, engine.check) for end in (0, -1)
     ]
     assert from_start == [60.0, 89.0, 90.0, 101.0]
-    bundle = Bundle.open(place.registry.fetch("loans", version.number, tmp_path / "fetched"))
+    bundle = Bundle.open(place.storage.registry.fetch("loans", version.number, tmp_path / "fetched"))
     assert bundle.manifest.judged_until == NOW.timestamp() + 102 * day
     assert version.metrics["auc"] > 0.7
     blind = SearchedRows(GOOD)
@@ -244,7 +247,7 @@ def test_too_few_rows_are_refused_before_anything_is_searched(place: Workplace, 
     spec = loans(write_rows(tmp_path / "rows.csv", 4))
     with pytest.raises(Invalid, match=r"40 labelled rows, .* are too few: training needs 100, with 10 of each"):
         retrain(Order("loans"), spec, replace(place, engine=NoEngine(GOOD)), silent())
-    assert place.registry.versions("loans") == ()
+    assert place.storage.registry.versions("loans") == ()
     assert not list((tmp_path / "scratch").iterdir())
 
 
@@ -266,11 +269,11 @@ def test_a_job_that_meets_a_foreign_error_ends_in_a_sentence_without_its_words(
 
 
 def test_a_job_whose_error_has_a_sentence_ends_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WINDVANE_HOME", str(tmp_path))
     monkeypatch.setattr(job, "load_model", lambda *_: loans(write_rows(tmp_path / "rows.csv", 4)))
-    monkeypatch.setattr(job, "MlflowRegistry", lambda *_: MemoryRegistry(root=tmp_path / "registry"))
+    monkeypatch.setattr(job, "open_storage", lambda _: place.storage)
     assert job.main(["--model", "loans"]) == 1
     assert "FAILED: Model loans: 40 labelled rows, " in capsys.readouterr().out
 
@@ -302,7 +305,7 @@ def test_what_one_column_tells_is_learnt_from_few_rows_and_served_alike(
     )
     table = pa.table({"x": x, "bad": labels})
     rows = encode(table, spec)
-    made = make(spec, rows, rows, None, LocalEngine(), None, lambda _: None)
+    made = make(spec, rows, rows, None, LocalEngine())
     assert made.ruling.standing == "champion"
     assert figures.auc(made.held.labels, made.ours) > 0.95
     (tmp_path / "model.onnx").write_bytes(to_onnx(made.fitted.served, 1))

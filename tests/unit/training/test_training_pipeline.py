@@ -84,13 +84,9 @@ def examples(n: int, seed: int = 1) -> Examples:
     return Examples(pa.table({"income": rows[:, 0]}), rows, labels, np.arange(n, dtype=np.float64))
 
 
-def silent(_: str) -> None:
-    pass
-
-
 def test_the_first_version_is_judged_on_the_newest_rows_alone() -> None:
     rows = examples(1000)
-    made = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    made = make(SPEC, rows, rows, None, LocalEngine())
     assert (made.judged_until, made.trained_until, len(made.held), made.parent) == (800.0, 999.0, 200, None)
     assert (made.slices.learn.times[-1], made.slices.check.times[0]) == (639.0, 640.0)
     assert made.ruling.standing == "champion"
@@ -101,7 +97,7 @@ def test_the_first_version_is_judged_on_the_newest_rows_alone() -> None:
 
 def test_a_champion_in_memory_is_faced_on_the_rows_it_has_not_seen() -> None:
     rows, champion = examples(1000), Remembered(0.5)
-    made = make(SPEC, rows, rows, champion, LocalEngine(), None, silent)
+    made = make(SPEC, rows, rows, champion, LocalEngine())
     assert champion.said == [100]
     assert (len(made.held), made.parent, made.ruling.standing) == (100, 3, "candidate")
     assert made.comparison.champion is not None
@@ -110,7 +106,7 @@ def test_a_champion_in_memory_is_faced_on_the_rows_it_has_not_seen() -> None:
 
 def test_a_champion_that_knows_every_row_is_not_compared() -> None:
     rows = examples(400)
-    made = make(SPEC, rows, rows, Remembered(0.5), LocalEngine(), None, silent)
+    made = make(SPEC, rows, rows, Remembered(0.5), LocalEngine())
     assert (len(made.held), made.theirs) == (80, None)
     assert made.ruling.why == "champion 3 knows these rows: not compared"
 
@@ -118,10 +114,10 @@ def test_a_champion_that_knows_every_row_is_not_compared() -> None:
 def test_a_version_that_learnt_nothing_is_no_champion_until_somebody_accepts_it() -> None:
     rows = examples(2000)
     noise = replace(rows, labels=np.random.default_rng(9).random(2000) < 0.3)
-    made = make(SPEC, noise, noise, None, LocalEngine(), None, silent)
+    made = make(SPEC, noise, noise, None, LocalEngine())
     assert made.ruling.standing == "rejected"
     assert "is not surely lower than that of saying 0.294 to every row" in made.ruling.why
-    accepted = make(SPEC, noise, noise, None, LocalEngine(), None, silent, accept=True)
+    accepted = make(SPEC, noise, noise, None, LocalEngine(), accept=True)
     assert accepted.ruling.standing == "champion"
     assert accepted.ruling.why.startswith("accepted by the operator; the offline comparison said: log loss")
 
@@ -129,15 +125,15 @@ def test_a_version_that_learnt_nothing_is_no_champion_until_somebody_accepts_it(
 def test_rows_held_out_with_one_outcome_judge_nobody() -> None:
     rows = examples(1000)
     late = replace(rows, labels=rows.labels & (rows.times < 790))
-    made = make(SPEC, late, late, None, LocalEngine(), None, silent)
+    made = make(SPEC, late, late, None, LocalEngine())
     assert made.ruling.standing == "rejected"
     assert made.ruling.why.startswith("all 200 rows held out are false, so nothing says how good it is")
 
 
 def test_the_champion_over_again_is_no_change() -> None:
     rows = examples(1000)
-    first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
-    again = make(SPEC, rows, rows, Before(0.5, judged_until=800.0, made=first), LocalEngine(), None, silent)
+    first = make(SPEC, rows, rows, None, LocalEngine())
+    again = make(SPEC, rows, rows, Before(0.5, judged_until=800.0, made=first), LocalEngine())
     assert again.ruling.standing == "rejected"
     assert again.ruling.why.startswith("no change: it scores all 200 rows held out exactly as champion 3")
 
@@ -145,23 +141,23 @@ def test_the_champion_over_again_is_no_change() -> None:
 @pytest.mark.parametrize("judged_until", [960.0, 1000.0])
 def test_no_change_is_told_although_too_few_rows_or_none_are_left_to_compare_on(judged_until: float) -> None:
     rows = examples(1000)
-    first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    first = make(SPEC, rows, rows, None, LocalEngine())
     champion = Before(0.5, judged_until=judged_until, made=first)
-    again = make(SPEC, rows, rows, champion, LocalEngine(), None, silent)
+    again = make(SPEC, rows, rows, champion, LocalEngine())
     assert (again.ruling.standing, again.theirs) == ("rejected", None)
     assert again.ruling.why.startswith("no change: it scores all 200 rows held out exactly as champion 3")
-    accepted = make(SPEC, rows, rows, champion, LocalEngine(), None, silent, accept=True)
+    accepted = make(SPEC, rows, rows, champion, LocalEngine(), accept=True)
     assert accepted.ruling.standing == "candidate"
     assert accepted.ruling.why.startswith("accepted by the operator; the offline comparison said: no change")
     for other in (replace(champion, unlike=1e-5), replace(champion, lacks=True)):
-        assert make(SPEC, rows, rows, other, LocalEngine(), None, silent).ruling.why.endswith("not compared")
+        assert make(SPEC, rows, rows, other, LocalEngine()).ruling.why.endswith("not compared")
 
 
 def test_what_the_judged_boosters_share_is_no_excuse_when_the_served_ones_differ() -> None:
     rows = examples(1000)
-    first = make(SPEC, rows, rows, None, LocalEngine(), None, silent)
+    first = make(SPEC, rows, rows, None, LocalEngine())
     champion = Before(0.5, judged_until=800.0, made=first, unlike=0.01)
-    again = make(SPEC, rows, rows, champion, LocalEngine(), None, silent)
+    again = make(SPEC, rows, rows, champion, LocalEngine())
     assert again.comparison.differences["log_loss"].value == 0.0
     assert again.ruling.standing == "candidate"
 
@@ -180,9 +176,9 @@ def test_a_champion_is_compared_on_fifty_new_rows_of_both_outcomes() -> None:
 
 def test_what_makes_figures_doubtful_is_told() -> None:
     rows = examples(1000)
-    assert make(SPEC, rows, rows, None, LocalEngine(), None, silent).doubts == ()
+    assert make(SPEC, rows, rows, None, LocalEngine()).doubts == ()
     moved = replace(rows, labels=rows.labels & ((rows.times < 800) | (rows.times % 3 == 0)), doubt="it drifts")
-    made = make(SPEC, moved, moved, None, LocalEngine(), None, silent)
+    made = make(SPEC, moved, moved, None, LocalEngine())
     sorted_file, off = made.doubts
     assert sorted_file.startswith("Rows have no time, and it drifts: held out at random")
     assert off.startswith("Its scores are off: it says 0.4")
@@ -200,7 +196,7 @@ def test_what_makes_figures_doubtful_is_told() -> None:
 def test_other_rows_teach_while_the_declared_ones_judge() -> None:
     declared, upside_down = examples(1000), examples(1000, seed=2)
     upside_down = Examples(upside_down.table, upside_down.rows, ~upside_down.labels, upside_down.times)
-    made = make(SPEC, declared, upside_down, None, LocalEngine(), None, silent)
+    made = make(SPEC, declared, upside_down, None, LocalEngine())
     assert made.held.labels.tolist() == declared.labels[800:].tolist()
     assert made.comparison.candidate["auc"].value < 0.2
 
@@ -220,6 +216,6 @@ def test_one_true_row_in_a_hundred_is_told_from_others_at_default_settings(
     fields = SPEC.model_dump(exclude={"training"}, exclude_unset=True)
     spec = ModelSpec.model_validate({**fields, "features": [{"name": name, "type": "number"} for name in "ab"]})
     learnt, unseen = rare(1500), rare(10_000)
-    made = make(spec, learnt, learnt, None, LocalEngine(), None, silent)
+    made = make(spec, learnt, learnt, None, LocalEngine())
     assert (int(learnt.labels.sum()), int(unseen.labels.sum())) == (15, 100)
     assert auc(unseen.labels, made.fitted.served.inplace_predict(unseen.rows).astype(np.float64)) > 0.75

@@ -28,6 +28,7 @@ from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Store
 from windvane.monitoring.counts.snapshot import Snapshot
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
+from windvane.serve_apps.admin.admins import Admins
 from windvane.serve_apps.admin.app import make_app
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
@@ -35,12 +36,14 @@ from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes
 from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.model_admin import ModelAdmin
+from windvane.serve_apps.admin.model_history import ModelHistory
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.starting import StartOrder
 
 SEEN = Snapshot(
     model=MODEL,
@@ -146,8 +149,9 @@ class ControlClient(Client):
         governed = governed or governance()
         self._parts = {
             "declarations": world and world.declarations,
-            "model_admin": world and world.model_admin,
-            "rollout_admin": world and world.rollout_admin,
+            "models": world and world.model_admin,
+            "history": world and world.history,
+            "rollouts": world and world.rollout_admin,
             "route_auth": route_auth or RouteAuth(knowing(), RefusalLog(lambda _: None)),
             "keys": keys or KeyAdmin(KeyBook(MemoryStore()), lambda _: False, Authenticator()),  # the boss stays known
             "admin_policy": governed.admin_policy,
@@ -186,21 +190,13 @@ class _AskedRouteAuth(_Asked):
 
 @cache
 def _standing(has_records: bool) -> tuple[FastAPI, dict[str, _Asked]]:
-    names = (
-        "declarations",
-        "model_admin",
-        "rollout_admin",
-        "keys",
-        "admin_policy",
-        "policies",
-        "consents",
-        "switchboard",
-        *(["records"] if has_records else []),
-    )
-    asked: dict[str, Any] = {name: _Asked() for name in names} | {"route_auth": _AskedRouteAuth()}
-    governed = Governance(asked["admin_policy"], asked["policies"], asked["consents"])
-    admins = (asked["declarations"], asked["model_admin"], asked["rollout_admin"])
-    app = make_app(*admins, asked["route_auth"], asked["keys"], governed, asked.get("records"))
+    governing = ("admin_policy", "policies", "consents")
+    shown = ("declarations", "models", "history", "rollouts", "keys", *(["records"] if has_records else []))
+    asked: dict[str, Any] = {name: _Asked() for name in (*governing, *shown, "switchboard")}
+    asked["route_auth"] = _AskedRouteAuth()
+    governed = Governance(**{name: asked[name] for name in governing})
+    admins = Admins(governance=governed, **{name: asked[name] for name in shown})
+    app = make_app(admins, asked["route_auth"])
     add_server_routes(
         app, lambda: asked["declarations"].all(), asked["switchboard"], lambda: asked["admin_policy"].demand_open()
     )
@@ -241,12 +237,24 @@ class AdminWorld(World):
         self.records = FakeRecords()
         self.waits: tuple[Wait, ...] = ()
         self.declarations = Declarations(self.store)
-        ports = (self.store, self.declarations, self.registry, self.controller, self.monitors, self.records)
+        ports = (self.store, self.declarations, self.registry, self.controller, self.monitors)
         self.model_admin = ModelAdmin(*ports, lambda: self.now, lambda: self.waits)
+        self.history = ModelHistory(self.store, self.declarations, self.registry, self.records)
         self.rollout_admin = RolloutAdmin(self.declarations, self.registry, self.controller, lambda: self.now)
 
+    def admins(self, keys: KeyAdmin, governed: Governance, records: RecordsAdmin | None = None) -> Admins:
+        return Admins(
+            declarations=self.declarations,
+            models=self.model_admin,
+            history=self.history,
+            rollouts=self.rollout_admin,
+            keys=keys,
+            governance=governed,
+            records=records,
+        )
+
     def start_rollout(self) -> Rollout:
-        return self.controller.start(MODEL, self.register("candidate"), self.now, "try it")
+        return self.controller.start(StartOrder(MODEL, self.register("candidate"), "try it"), self.now)
 
     def contents(self) -> tuple[Any, ...]:
         """Everything that is on record."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.errors import Unavailable
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.serve_apps.sync.switchboard import Switchboard
 from windvane.serve_apps.sync.topics import News, Position, Topics
 from windvane.serve_apps.traffic.loaded_versions import LoadedReport
@@ -70,9 +71,7 @@ class FakeCounts:
 
     def add(
         self,
-        version: int,
-        revision: int,
-        arm: str,
+        key: ArmKey,
         rows: Sized,
         scores: Sized,
         event_times: Sized,
@@ -80,11 +79,11 @@ class FakeCounts:
         latencies_ms: Sequence[float],
     ) -> None:
         assert len(rows) == len(scores) == len(event_times) == len(actions) == len(latencies_ms)
-        self.added.append((version, revision, arm, len(rows)))
+        self.added.append((key.version, key.revision, key.arm, len(rows)))
         self.latencies_ms += latencies_ms
 
-    def error(self, version: int, revision: int, n: int = 1, arm: str = "") -> None:
-        self.errors.append((version, revision, n, arm))
+    def error(self, key: ArmKey, n: int = 1) -> None:
+        self.errors.append((key.version, key.revision, n, key.arm))
 
     def shadow(self, version: int, revision: int, scores: np.ndarray) -> None:
         self.shadows.append((version, revision, len(scores)))

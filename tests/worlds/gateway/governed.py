@@ -3,11 +3,9 @@
 from typing import Any
 
 from tests.worlds.bundles import SPEC
-from tests.worlds.gateway.world import FEATURES, NOW, World
+from tests.worlds.gateway.world import FEATURES, World
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.configs.schema import Action, DecisionRule, Purpose
-from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
-from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.protocol.question import Question
 
 PLANNING, RESEARCH = Purpose(name="planning", consent=False), Purpose(name="research")
@@ -23,16 +21,3 @@ def deciding(**changed: Any) -> Any:
 
 def ask(world: World, *questions: Question, caller: Any = ANYBODY) -> Any:
     return world.run(world.decider.decide(questions, 0.0, caller=caller))
-
-
-def oip_grpc(world: World) -> OipGrpc:
-    return OipGrpc(
-        GOVERNED,
-        world.authentication,
-        world.loaded_versions,
-        world.decider,
-        RequestCounts(world.counts),
-        True,
-        lambda: NOW,
-        lambda: 0.0,
-    )

@@ -13,17 +13,20 @@ from tests.worlds.callers.keys import TESTER, knowing
 from tests.worlds.gateway.fakes import FakeCounts, FakeLog
 from tests.worlds.policies import PACKAGED
 from windvane.cluster.callers.authenticator import Authenticator
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log.record import Decision, Outcome, Shadow, Value
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import mandate_of
 from windvane.cluster.policies.policy import Policy
 from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.endpoints.authentication import Authentication
+from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.pipeline.decider import Decider
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
+from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions
 from windvane.serve_apps.traffic.router import Arm, Split
@@ -83,28 +86,14 @@ class World:
         self.consents: dict[tuple[str, str], bool] = {}
         self.is_fresh = True
         self.policy_check = PolicyCheck(mandate_of(spec), self.policies, self, lambda: self.is_fresh)
-        self.decider = Decider(
-            *(spec, self.loaded_versions, self.log, self.counts, self.shadows, self.policy_check, self.loop),
-            lambda: NOW,
-            lambda: self.ticks,
-            unit,
-        )
+        clock = Clock(lambda: NOW, lambda: self.ticks)
+        model = ServedModel(spec, self.loaded_versions, self.policy_check)
+        self.decider = Decider(model, self.log, self.counts, self.shadows, self.loop, clock, unit)
         self.refusal_log: list[str] = []
         self.authentication = Authentication(spec.name, authenticator, RefusalLog(self.refusal_log.append, lambda: 0.0))
         self.hooks: list[str] = []
-        self.http_app = HttpApp(
-            spec,
-            self.authentication,
-            self.loaded_versions,
-            self.decider,
-            self.policy_check,
-            self.log,
-            RequestCounts(self.counts),
-            self._hook("start"),
-            self._hook("stop"),
-            lambda: NOW,
-            lambda: self.ticks,
-        )
+        self.data_plane = DataPlane(model, self.authentication, self.decider, RequestCounts(self.counts), clock)
+        self.http_app = HttpApp(self.data_plane, self.log, self._hook("start"), self._hook("stop"))
         if split is not None:
             self.take(split)
 

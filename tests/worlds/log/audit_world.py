@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoint import Witnessed
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
@@ -18,6 +19,7 @@ from windvane.cluster.decision_log.audit.fault import Fault
 from windvane.cluster.decision_log.audit.verify import VerifyReport, verify
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.record import Record
+from windvane.cluster.decision_log.write.limits import WriterLimits
 from windvane.cluster.decision_log.write.rolling import RollingSegments
 from windvane.cluster.decision_log.write.segment import Header, frame, live_names, live_path, sealed_path
 
@@ -36,10 +38,9 @@ class World:
         self.checkpoints = Checkpoints(self.file, KEY, self.copy)
         self.heads = ChainHeads(self.root)
         moments = itertools.count(1.0)
-        header = Header(LOG, writer, 0.0, COLUMNS)
-        self.writer = RollingSegments(
-            self.root, header, durable=False, segment_bytes=1 << 20, segment_seconds=1e9, clock=lambda: next(moments)
-        )
+        header = Header(LOG, writer, 0.0, COLUMNS, durability="buffered")
+        limits = WriterLimits(segment_bytes=1 << 20, segment_seconds=1e9)
+        self.writer = RollingSegments(self.root, header, limits, Clock(lambda: next(moments)))
 
     def write(self, *records: Record) -> None:
         """One group."""

@@ -8,7 +8,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -26,7 +25,8 @@ from windvane.cluster.decision_log.vault.key_file import signing_key
 from windvane.cluster.decision_log.vault.personal import Protection, open_personal
 from windvane.cluster.decision_log.vault.rotation import FRESH
 from windvane.cluster.decision_log.vault.vault import Vault
-from windvane.cluster.decision_log.write.segment import Durability
+from windvane.cluster.decision_log.write.limits import WriterLimits
+from windvane.cluster.decision_log.write.segment import Durability, header_for
 from windvane.cluster.decision_log.write.trail import TRAIL
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import NotFound, WindvaneError
@@ -134,9 +134,8 @@ class Story:
 
     @contextmanager
     def _writer(self, name: str, vault: Vault) -> Iterator[Writer]:
-        options: dict[str, Any] = {"before_write": vault.flush, "is_due": vault.is_due, "probe_seconds": 60.0}
-        loop = asyncio.get_running_loop()
-        writer = Writer(self.root, name, self.durability, loop, model=LOG, features=FEATURES, **options)
+        header, limits = header_for(LOG, name, FEATURES, self.durability), WriterLimits(probe_seconds=60.0)
+        writer = Writer(self.root, header, asyncio.get_running_loop(), limits=limits, write_ahead=vault)
         try:
             yield writer
         finally:

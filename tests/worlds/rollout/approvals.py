@@ -2,6 +2,7 @@
 
 from tests.worlds.rollout.world import MODEL, World
 from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.starting import StartOrder
 
 
 def world(**plan: object) -> World:
@@ -13,7 +14,7 @@ def world(**plan: object) -> World:
 
 def started(made: World, by: str = "ada", skip_shadow: bool = False) -> int:
     version = made.register("candidate")
-    made.controller.start(MODEL, version, made.now, "try it", by, skip_shadow)
+    made.controller.start(StartOrder(MODEL, version, "try it", by, skip_shadow=skip_shadow), made.now)
     return version
 
 

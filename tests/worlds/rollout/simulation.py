@@ -9,14 +9,15 @@ from math import erfc, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.configs.schema import Objectives, Plan
+from tests.worlds.rollout.walks import begun
+from windvane.configs.schema import Objectives
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
 from windvane.serve_apps.rollout.elapsed import stand
 from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, remember
 from windvane.serve_apps.rollout.guardrails.latency import follow
 from windvane.serve_apps.rollout.rollout_record import Rollout
-from windvane.serve_apps.rollout.state_machine import advance, begin, come_into_force
+from windvane.serve_apps.rollout.state_machine import advance, come_into_force
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OBJECTIVE_MS = 50.0
@@ -50,7 +51,8 @@ def losses(world: World, rng: np.random.Generator, rows: int = 200_000) -> Losse
 def run(world: World, pool: Losses, rng: np.random.Generator, outcomes: int = 20_000) -> Rollout:
     """One rollout by the default plan, looked at while so many outcomes come, each as soon as its decision."""
     traffic = Traffic(world.a_day, world.a_day, 0.0)
-    rollout = come_into_force(begin("m", 2, 1, Plan(), Objectives(latency_p99_ms=OBJECTIVE_MS), 1, "", START), START)
+    objectives = Objectives(latency_p99_ms=OBJECTIVE_MS)
+    rollout = come_into_force(begun(objectives=objectives, candidate=2, revision=1), START)
     judge, now, per_look = GuardrailJudge(), START, outcomes // world.looks
     lost = np.zeros(4)  # n, difference, squared difference, champion's loss
     counts, revision = np.zeros((2, 3), np.int64), rollout.revision  # by version: decisions, errors, late

@@ -14,7 +14,7 @@ from windvane.cluster.policies.approval import LOOP
 from windvane.cluster.registry import Registration, Standing, Version
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
-from windvane.monitoring.loop.requests import open_request, record_version, shelf
+from windvane.monitoring.loop.requests import Wanted, open_request, record_version, shelf
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.ports import Displaced
 from windvane.serve_apps.rollout.rollout_record import Rollout
@@ -186,7 +186,7 @@ class World:
     def retrained(self, standing: Standing = "candidate", by: str = LOOP) -> int:
         """A version that a finished retraining made; not a part of what is killed."""
         self.killer.sleeps = True
-        request, _ = open_request(self.store, MODEL, "drift", "findings", (), self.now, by=by)
+        request, _ = open_request(self.store, MODEL, Wanted("findings", "drift", (), self.now, by=by))
         number = self.register(standing, request.request_id)
         record_version(self.store, MODEL, request.request_id, number)
         known, revision = shelf(self.store).load(request.key)

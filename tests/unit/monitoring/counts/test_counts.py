@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import Feature
 from windvane.monitoring.counts import counts as counts_module
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.counts import Merged, Tally
 from windvane.monitoring.counts.profile import Layout, Profile
 from windvane.monitoring.counts.shipment import latency_quantile
@@ -33,7 +34,7 @@ def count(into: Tally, rows: np.ndarray) -> None:
     for version in (1, 2):
         of = rows[VERSIONS[rows] == version]
         actions, latencies = [ACTIONS[i] for i in of], [LATENCIES[i] for i in of]
-        into.add(version, 4, "champion", ROWS[of], SCORES[of], TIMES[of].tolist(), actions, latencies)
+        into.add(ArmKey(4, version, "champion"), ROWS[of], SCORES[of], TIMES[of].tolist(), actions, latencies)
     into.denied("consent", len(rows))
 
 
@@ -105,7 +106,7 @@ def test_a_drained_tally_starts_again_from_nothing() -> None:
 def test_rows_may_be_reused_by_the_caller_after_adding() -> None:
     one = tally()
     rows = ROWS[:8].copy()
-    one.add(1, 1, "champion", rows, SCORES[:8], TIMES[:8].tolist(), ACTIONS[:8], LATENCIES[:8])
+    one.add(ArmKey(1, 1, "champion"), rows, SCORES[:8], TIMES[:8].tolist(), ACTIONS[:8], LATENCIES[:8])
     rows[:] = np.nan
     merged = Merged("delay")
     merged.add(one.drain())
@@ -115,7 +116,7 @@ def test_rows_may_be_reused_by_the_caller_after_adding() -> None:
 
 def test_a_version_without_profile_is_counted_without_features() -> None:
     one = Tally("delay", {}, DAY)
-    one.add(9, 1, "candidate", ROWS[:5], SCORES[:5], [0.0] * 5, ACTIONS[:5], LATENCIES[:5])
+    one.add(ArmKey(1, 9, "candidate"), ROWS[:5], SCORES[:5], [0.0] * 5, ACTIONS[:5], LATENCIES[:5])
     merged = Merged("delay")
     merged.add(one.drain())
     assert merged.windows[(9, 0)].features is None
@@ -126,10 +127,10 @@ def test_a_version_without_profile_is_counted_without_features() -> None:
 def test_a_profile_that_comes_later_counts_from_then_on() -> None:
     profiles: dict[int, Profile] = {}
     one = Tally("delay", profiles, DAY)
-    one.add(1, 1, "champion", ROWS[:5], SCORES[:5], [0.0] * 5, ACTIONS[:5], LATENCIES[:5])
+    one.add(ArmKey(1, 1, "champion"), ROWS[:5], SCORES[:5], [0.0] * 5, ACTIONS[:5], LATENCIES[:5])
     first = one.drain()
     profiles[1] = PROFILE
-    one.add(1, 1, "champion", ROWS[5:9], SCORES[5:9], [0.0] * 4, ACTIONS[5:9], LATENCIES[5:9])
+    one.add(ArmKey(1, 1, "champion"), ROWS[5:9], SCORES[5:9], [0.0] * 4, ACTIONS[5:9], LATENCIES[5:9])
     merged = Merged("delay")
     merged.add(first)
     merged.add(one.drain())
@@ -141,8 +142,8 @@ def test_a_profile_that_comes_later_counts_from_then_on() -> None:
 
 def test_errors_shadows_and_drops_are_counted() -> None:
     one = tally()
-    one.error(1, 3)
-    one.error(1, 3, n=2)
+    one.error(ArmKey(3, 1, ""))
+    one.error(ArmKey(3, 1, ""), n=2)
     one.shadow(2, 3, SCORES[:7])
     one.dropped(2, 4)
     merged = Merged("delay")
@@ -155,7 +156,7 @@ def test_errors_shadows_and_drops_are_counted() -> None:
 def test_old_windows_are_forgotten() -> None:
     one = tally()
     times = np.arange(500) * DAY
-    one.add(1, 1, "champion", ROWS[:500], SCORES[:500], times.tolist(), ACTIONS[:500], LATENCIES[:500])
+    one.add(ArmKey(1, 1, "champion"), ROWS[:500], SCORES[:500], times.tolist(), ACTIONS[:500], LATENCIES[:500])
     merged = Merged("delay")
     merged.add(one.drain())
     assert sorted(window for _, window in merged.windows) == list(range(100, 500))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.worlds.observations import DAY, PROFILE, RNG, SPEC, count, decided, labelled, observed, rows, tally
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow
+from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.monitoring.counts.counts import Tally
 from windvane.monitoring.counts.observation import Observation
 from windvane.monitoring.counts.profile import Profile
@@ -189,7 +190,7 @@ def test_evidence_of_arms_is_of_one_revision() -> None:
     count(counts, 0, rows(40), version=1, revision=1)
     count(counts, 0, rows(30), version=1, revision=2)
     count(counts, 0, rows(10), version=2, revision=2)
-    counts.error(2, 2, 3)
+    counts.error(ArmKey(2, 2, "candidate"), 3)
     seen.ship("r1", counts.drain(), now=0.0)
     evidence = seen.evidence(2, 1, 2, 0.0)
     champion, candidate = evidence.arm(1), evidence.arm(2)
@@ -204,7 +205,7 @@ def test_evidence_of_arms_is_of_one_revision() -> None:
 def test_evidence_counts_answers_later_than_the_objective_and_measures_the_traffic() -> None:
     seen, counts = Observation(SPEC), tally()
     late = [20.0] * 90 + [49.0] * 5 + [80.0] * 5
-    counts.add(1, 7, "champion", rows(100), RNG.beta(2, 5, 100), [0.0] * 100, ["hold"] * 100, late)
+    counts.add(ArmKey(7, 1, "champion"), rows(100), RNG.beta(2, 5, 100), [0.0] * 100, ["hold"] * 100, late)
     seen.ship("r1", counts.drain(), now=0.0)
     seen.read(decided(300, shadow=2, at=50.0))
     evidence = seen.evidence(7, 1, 2, 0.0)
@@ -217,7 +218,7 @@ def test_evidence_counts_answers_later_than_the_objective_and_measures_the_traff
 
 def test_errors_without_an_answer_have_no_latency() -> None:
     seen, counts = Observation(SPEC), tally()
-    counts.error(2, 5, 3)
+    counts.error(ArmKey(5, 2, "candidate"), 3)
     seen.ship("r1", counts.drain(), now=0.0)
     candidate = seen.evidence(5, 1, 2, 0.0).arm(2)
     assert candidate is not None

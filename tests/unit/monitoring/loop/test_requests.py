@@ -7,13 +7,13 @@ import pytest
 
 from windvane.backtest.memory import MemoryStore
 from windvane.cluster.errors import NotFound
-from windvane.monitoring.loop.requests import RetrainRequest, change, open_request, record_version, requests_of
+from windvane.monitoring.loop.requests import RetrainRequest, Wanted, change, open_request, record_version, requests_of
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
 
 
 def ask(store: MemoryStore, reason: str = "AUC fell", model: str = "delay") -> tuple[RetrainRequest, bool]:
-    return open_request(store, model, reason, "findings", ["auc_drop:late"], NOW)
+    return open_request(store, model, Wanted("findings", reason, ("auc_drop:late",), NOW))
 
 
 def test_a_new_request_is_open_and_remembers_why() -> None:

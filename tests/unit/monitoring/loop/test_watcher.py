@@ -9,7 +9,7 @@ import pytest
 from tests.worlds.fakes import FakeJobs, Fuse
 from tests.worlds.watched import DAY, LOST, NOW, REFERENCE, SPEC, FakeMonitor, World, tick, window, world
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
-from windvane.monitoring.loop.requests import Cause, open_request, requests_of
+from windvane.monitoring.loop.requests import Cause, Wanted, open_request, requests_of
 from windvane.monitoring.loop.watcher import FINDING
 
 FINE = replace(REFERENCE, n=5000, positives=1000)
@@ -153,7 +153,7 @@ def test_a_change_counts_as_begun_once_a_version_made_for_it_is_champion(cause: 
     """A storm broke the flights' promises for three days; what forgot the rows before it was worse for months."""
     it = world(window(8))
     tick(it)
-    open_request(it.store, "delay", "why", cause, (), NOW, NOW, since=NOW)
+    open_request(it.store, "delay", Wanted(cause, "why", (), NOW, NOW, since=NOW))
     tick(it, 1)
     it.finish_job()
     tick(it, 3)

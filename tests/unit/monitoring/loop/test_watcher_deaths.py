@@ -8,7 +8,7 @@ import pytest
 
 from tests.worlds.fakes import Fuse, Killed
 from tests.worlds.watched import NOW, World, tick, window, world
-from windvane.monitoring.loop.requests import change, open_request, requests_of
+from windvane.monitoring.loop.requests import Wanted, change, open_request, requests_of
 from windvane.monitoring.loop.watcher import FINDING
 
 
@@ -81,7 +81,7 @@ def test_dying_at_any_effect_changes_nothing_in_the_end(
 
 def test_a_request_changed_by_its_job_in_between_keeps_both_changes() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     tick(it)
     change(it.store, "delay", "0001", lambda request: replace(request, version=7))
     it.jobs.end("retrain-delay-0001-20261122T000000-1", "succeeded")

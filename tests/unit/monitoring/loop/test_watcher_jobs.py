@@ -1,27 +1,15 @@
-"""The jobs that a watcher orders: what they are told, and what becomes of one that fails, hangs or is forgotten."""
+"""The jobs that a watcher orders: what becomes of one that fails, hangs or is forgotten."""
 
 import pytest
 
-from tests.worlds.watched import NOW, SPEC, tick, window, world
+from tests.worlds.watched import NOW, SPEC, tick, world
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.jobs import TRAINING
-from windvane.monitoring.loop.requests import open_request, requests_of
-
-
-def test_the_job_is_the_retraining_of_that_request_up_to_that_time() -> None:
-    it = world(window(8), window(9))
-    tick(it)
-    (job,) = it.jobs.requests.values()
-    reason = requests_of(it.store, "delay")[0].reason
-    assert job.entrypoint[:5] == ("python", "-m", TRAINING, "--model", "delay")
-    assert job.entrypoint[5:] == ("--request", "0001", "--reason", reason, "--until", "1970-01-11T00:00:00+00:00")
-    assert job.environment == {"WINDVANE_HOME": "var"}
-    assert job.metadata["model"] == "delay"
+from windvane.monitoring.loop.requests import Wanted, open_request, requests_of
 
 
 def test_an_unreachable_monitor_does_not_stop_the_job() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     it.monitor.gone = True
     with pytest.raises(Unavailable, match="monitor:delay does not answer"):
         tick(it)
@@ -31,7 +19,7 @@ def test_an_unreachable_monitor_does_not_stop_the_job() -> None:
 
 def test_a_failed_job_is_retried_after_its_back_off_and_then_given_up() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     tick(it)
     it.jobs.end("retrain-delay-0001-20261122T000000-1", "failed", "FAILED: out of memory")
     tick(it, 10)
@@ -52,7 +40,7 @@ def test_a_failed_job_is_retried_after_its_back_off_and_then_given_up() -> None:
 
 def test_a_job_past_its_time_is_stopped_and_retried() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     tick(it)
     late = SPEC.retrain.job_timeout.total_seconds() + 1
     tick(it, late)
@@ -62,7 +50,7 @@ def test_a_job_past_its_time_is_stopped_and_retried() -> None:
 
 def test_a_cluster_that_forgot_the_job_is_given_it_again() -> None:
     it = world()
-    open_request(it.store, "delay", "asked by hand", "manual", [], NOW)
+    open_request(it.store, "delay", Wanted("manual", "asked by hand", (), NOW))
     tick(it)
     it.jobs.forget()
     tick(it, 5)

@@ -24,18 +24,24 @@ def look_up(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     ("method", "path", "part", "route"),
     [
-        ("GET", f"/api/models/{MODEL}/versions", "versions", "/api/models/{model}/versions"),
-        ("HEAD", f"/api/models/{MODEL}/versions", "versions", "/api/models/{model}/versions"),
-        ("GET", "/api/status", "status", "/api/status"),
-        ("POST", f"/api/models/{MODEL}/retrain", "retrain", "/api/models/{model}/retrain"),
-        ("GET", f"/api/models/{MODEL}/decisions/{SUBJECT}/explanation", "explain", "/{decision_id}/explanation"),
+        ("GET", f"/api/models/{MODEL}/versions", "history.versions", "/api/models/{model}/versions"),
+        ("HEAD", f"/api/models/{MODEL}/versions", "history.versions", "/api/models/{model}/versions"),
+        ("GET", "/api/status", "model_admin.status", "/api/status"),
+        ("POST", f"/api/models/{MODEL}/retrain", "model_admin.retrain", "/api/models/{model}/retrain"),
+        (
+            "GET",
+            f"/api/models/{MODEL}/decisions/{SUBJECT}/explanation",
+            "history.explain",
+            "/{decision_id}/explanation",
+        ),
     ],
 )
 def test_a_fault_is_a_problem_document_with_a_way_on_and_its_place_is_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, method: str, path: str, part: str, route: str
 ) -> None:
     world = AdminWorld()
-    monkeypatch.setattr(world.model_admin, part, look_up)
+    admin, _, verb = part.partition(".")
+    monkeypatch.setattr(getattr(world, admin), verb, look_up)
     options = {"json": {"reason": "because"}} if method == "POST" else {}
     reply = ControlClient(world).request(method, path, **options)  # what the app raises would come out here
     assert reply.status_code == 500
@@ -53,7 +59,7 @@ def test_a_fault_is_a_problem_document_with_a_way_on_and_its_place_is_in_the_log
 
 
 def test_a_terminal_shows_the_way_on(up: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(up.world.model_admin, "versions", look_up)
+    monkeypatch.setattr(up.world.history, "versions", look_up)
     assert sentence_of(up("versions", MODEL)) == f"Error: {SENTENCE}\n"
 
 

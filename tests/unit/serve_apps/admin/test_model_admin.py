@@ -81,7 +81,7 @@ def test_everything_shown_is_plain_json(world: AdminWorld) -> None:
     world.until("done")
     shown = world.model_admin.status()
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
-    assert [each["standing"] for each in world.model_admin.versions(MODEL)] == ["retired", "champion"]
+    assert [each["standing"] for each in world.history.versions(MODEL)] == ["retired", "champion"]
 
 
 def test_the_newest_events_are_shown_however_many_there_were(world: AdminWorld) -> None:
@@ -99,20 +99,6 @@ def test_the_newest_events_are_shown_however_many_there_were(world: AdminWorld) 
     happen(1)
     assert shown()[-1] == 2504
     assert len(shown()) == NEWEST_EVENTS
-
-
-def test_events_come_in_pages(world: AdminWorld) -> None:
-    for _ in range(5):
-        world.store.append(Event(world.now, "finding", MODEL, 1, "drifts"))
-    assert [event["number"] for event in world.model_admin.events(MODEL, 2, 2)] == [3, 4]
-    assert world.model_admin.events(MODEL, 5, 10) == []
-
-
-def test_versions_and_events_are_shown_before_the_model_is_deployed(world: AdminWorld) -> None:
-    """`windvane versions` after the first training, before the first deployment."""
-    world.store.append(Event(world.now, "registered", "new", 1, "version 1"))
-    assert world.model_admin.events("new", 0, 10)[0]["kind"] == "registered"
-    assert world.model_admin.versions(MODEL)[0]["number"] == 1
 
 
 def test_deploying_the_same_declaration_twice_changes_nothing(world: AdminWorld) -> None:
@@ -145,8 +131,8 @@ def test_a_model_out_of_service_is_counted_nowhere_and_keeps_its_record(world: A
     for ask in (world.declarations.spec, world.rollout_admin.status):
         with pytest.raises(NotFound, match=f"No model '{MODEL}' is deployed; deployed are: none"):
             ask(MODEL)
-    assert [each["number"] for each in world.model_admin.versions(MODEL)] == [1]
-    last = world.model_admin.events(MODEL, 0, 10)[-1]
+    assert [each["number"] for each in world.history.versions(MODEL)] == [1]
+    last = world.history.events(MODEL, 0, 10)[-1]
     assert (last["kind"], last["version"]) == ("undeployed", 1)
     assert last["detail"] == f"owner took {MODEL} out of service: replaced"
 

@@ -99,8 +99,7 @@ class Office:
             AdminAudit(cast(Trail, self.told)),
         )
         records, keys = cast(RecordsAdmin, Untouched()), cast(KeyAdmin, Untouched())
-        admins = (self.world.declarations, self.world.model_admin, self.world.rollout_admin)
-        self.app = make_app(*admins, route_auth, keys, governance(self.store), records)
+        self.app = make_app(self.world.admins(keys, governance(self.store), records), route_auth)
         self.client = Client(self.app, BOSS)
         self._library = PolicyLibrary(self.store, compile_policies)
 

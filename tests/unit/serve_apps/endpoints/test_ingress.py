@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.worlds.gateway.world import Reply, call
+from windvane.cluster.clock import Clock
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.runtime import haproxy
 from windvane.serve_apps.endpoints import ingress
@@ -86,9 +87,8 @@ def ask(
 
     async def scenario() -> Reply:
         loop = asyncio.get_running_loop() if at_home else elsewhere
-        ingress = Ingress(
-            app, [] if admission is None else [LocalReplica(admission, endpoint or HttpApp(), loop)], ticks, lambda: NOW
-        )
+        local = [] if admission is None else [LocalReplica(admission, endpoint or HttpApp(), loop)]
+        ingress = Ingress(app, local, Clock(lambda: NOW, ticks))
         return await call(
             ingress, "POST", path, [b"{}"], {name.replace("_", "-"): value for name, value in sent.items()}
         )
@@ -129,7 +129,7 @@ def test_a_socket_that_is_no_request_is_left_to_serve() -> None:
     app, endpoint = App(), HttpApp()
 
     async def scenario() -> None:
-        ingress = Ingress(app, [LocalReplica(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())], lambda: 0.0)
+        ingress = Ingress(app, [LocalReplica(Admission(0.05, 4096), endpoint, asyncio.get_running_loop())])
 
         async def ignore(*_: Any) -> Any: ...
 
@@ -213,7 +213,7 @@ def test_who_is_inside_counts_until_it_leaves_whatever_becomes_of_it() -> None:
         admission, endpoint = Admission(0.05, 4096, lambda: 0.0), HttpApp()
         endpoint.held = asyncio.Event()
         replica = LocalReplica(admission, endpoint, asyncio.get_running_loop())
-        ingress = Ingress(App(), [replica], lambda: 0.0)
+        ingress = Ingress(App(), [replica], Clock(ticks=lambda: 0.0))
         waiting = [asyncio.ensure_future(call(ingress, "POST", DECIDE, [b"{}"], {})) for _ in range(1000)]
         for _ in range(5):
             await asyncio.sleep(0)

@@ -1,6 +1,7 @@
 """The gRPC endpoint on the real data plane, with Ray's context replaced by one that remembers what was set."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.worlds.bundles import SPEC
 from tests.worlds.callers.keys import BOSS, key, knowing, limited
 from tests.worlds.gateway.grpc_context import FakeContext
 from tests.worlds.gateway.world import NOW, World, canary, champion, gateway
+from windvane.cluster.clock import Clock
 from windvane.cluster.errors import (
     Conflict,
     Expired,
@@ -27,7 +29,6 @@ from windvane.cluster.errors import (
     WindvaneError,
 )
 from windvane.serve_apps.endpoints.oip_grpc import LONGEST_DETAILS, OipGrpc, refuse
-from windvane.serve_apps.endpoints.request_counts import RequestCounts
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
@@ -40,16 +41,7 @@ def world(versions: dict[int, LoadedVersion], tmp_path: Path) -> Iterator[World]
 
 
 def endpoint(world: World, local: bool = True) -> OipGrpc:
-    return OipGrpc(
-        SPEC,
-        world.authentication,
-        world.loaded_versions,
-        world.decider,
-        RequestCounts(world.counts),
-        local,
-        lambda: NOW,
-        lambda: world.ticks,
-    )
+    return OipGrpc(world.data_plane, local)
 
 
 def asked(rows: int = 1, model: str = "trips", version: str = "", **texts: str) -> messages.ModelInferRequest:
@@ -150,16 +142,7 @@ def test_during_a_rollout_a_version_is_the_owners_to_name(world: World) -> None:
 
 
 def test_a_deadline_that_has_passed_is_not_decided(world: World) -> None:
-    found = OipGrpc(
-        SPEC,
-        world.authentication,
-        world.loaded_versions,
-        world.decider,
-        RequestCounts(world.counts),
-        True,
-        lambda: NOW,
-        lambda: 0.0,
-    )
+    found = OipGrpc(replace(world.data_plane, clock=Clock(lambda: NOW, lambda: 0.0)))
     world.ticks = 5.0  # by the decider's clock, five seconds after the endpoint's
     context = FakeContext(x_request_timeout_seconds="0.5")
     world.run(found.infer(asked(), context))

@@ -7,7 +7,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 
 from tests.worlds.callers.keys import BOSS
-from tests.worlds.gateway.governed import GOVERNED, ROW, ask, oip_grpc
+from tests.worlds.gateway.governed import GOVERNED, ROW, ask
 from tests.worlds.gateway.grpc_context import FakeContext
 from tests.worlds.gateway.world import DECIDE, OUTCOMES, asked, champion, gateway
 from tests.worlds.policies import PACKAGED, cedar, rule
@@ -16,6 +16,7 @@ from windvane.cluster.errors import Denied
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.mandate import digest_of, mandate_of
 from windvane.cluster.policies.policy import CallerFacts
+from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
 
@@ -179,7 +180,7 @@ def test_the_protocols_endpoint_names_the_purpose_by_a_parameter(
 
 def test_over_grpc_it_is_permission_denied(versions: dict[int, LoadedVersion], tmp_path: Path) -> None:
     with gateway(versions, champion(), tmp_path, GOVERNED) as world:
-        endpoint = oip_grpc(world)
+        endpoint = OipGrpc(world.data_plane)
         request = messages.ModelInferRequest(model_name="trips")
         request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend(
             [3.5, 1200.0, 1.0, 1.0, 1.0]
@@ -224,7 +225,7 @@ def test_over_grpc_too(versions: dict[int, LoadedVersion], tmp_path: Path) -> No
         request = messages.ModelInferRequest(model_name="trips", model_version="2")
         request.inputs.add(name="x", datatype="FP64", shape=[1, 5]).contents.fp64_contents.extend([1.0] * 5)
         context = FakeContext(**BOSS)
-        world.run(oip_grpc(world).infer(request, context))
+        world.run(OipGrpc(world.data_plane).infer(request, context))
         assert context.code is not None
         assert (context.code.name, "Not now." in context.details) == ("PERMISSION_DENIED", True)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from tests.worlds.gateway.governed import GOVERNED, oip_grpc
+from tests.worlds.gateway.governed import GOVERNED
 from tests.worlds.gateway.grpc_context import FakeContext
 from tests.worlds.gateway.world import DECIDE, OUTCOMES, SetInForce, asked, champion, gateway
 from tests.worlds.policies import PACKAGED, cedar, rule
@@ -13,6 +13,7 @@ from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.policies.cedar_policy import CedarPolicy
 from windvane.cluster.policies.policy import Closed, Mandate
+from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.protocol.question import Question
 from windvane.serve_apps.versions.loaded_version import LoadedVersion
@@ -40,7 +41,7 @@ def test_without_a_policy_set_no_endpoint_is_ready(versions: dict[int, LoadedVer
             assert (reply.status, "No policy set is in force" in reply.body.decode()) == (
                 (200, False) if ready else (503, True)
             )
-            assert world.run(oip_grpc(world).ready(asked_over_grpc, FakeContext())).ready is ready
+            assert world.run(OipGrpc(world.data_plane).ready(asked_over_grpc, FakeContext())).ready is ready
 
 
 def test_a_rule_that_fails_denies_and_its_failure_is_not_told(

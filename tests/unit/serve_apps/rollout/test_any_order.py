@@ -12,6 +12,7 @@ from tests.worlds.rollout.world import MODEL, Killed, World
 from windvane.cluster.errors import Conflict, Forbidden, Invalid, NotFound
 from windvane.cluster.policies.approval import LOOP, same_person
 from windvane.serve_apps.rollout.rollout_record import RETURNED
+from windvane.serve_apps.rollout.starting import StartOrder
 
 REFUSALS = (Conflict, Forbidden, Invalid, NotFound)
 RARELY = st.sampled_from((False, False, False, True))
@@ -95,7 +96,8 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(version=st.integers(1, 4), by=PEOPLE, override=st.booleans(), skip=st.booleans(), dies_in=MAY_DIE_IN)
     def start(self, version: int, by: str, override: bool, skip: bool, dies_in: int | None) -> None:
         with self.perhaps_killed(dies_in):
-            self.world.controller.start(MODEL, version, self.world.now, "by hand", by, skip, override)
+            order = StartOrder(MODEL, version, "by hand", by, skip_shadow=skip, override_gate=override)
+            self.world.controller.start(order, self.world.now)
 
     @precondition(lambda self: self.gated and self.world.controller.status(MODEL) is not None)
     @rule(verb=st.sampled_from(("approve", "approve", "reject")), by=PEOPLE, stale=RARELY, dies_in=MAY_DIE_IN)

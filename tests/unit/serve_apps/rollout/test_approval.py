@@ -10,6 +10,7 @@ from windvane.cluster.policies.approval import LOOP
 from windvane.configs.schema import Plan
 from windvane.serve_apps.rollout.approval import APPROVAL, plan_digest
 from windvane.serve_apps.rollout.rollout_record import Rollout
+from windvane.serve_apps.rollout.starting import StartOrder
 
 WAITS = "waits for approval by somebody other than ada"
 
@@ -171,7 +172,7 @@ def test_the_same_version_in_another_rollout_is_approved_anew() -> None:
     candidate = started(made)
     approve(made, candidate)
     made.controller.abort(MODEL, made.now, "wrong day", "bob")
-    made.controller.start(MODEL, candidate, made.now, "again", "bob", override_gate=True)
+    made.controller.start(StartOrder(MODEL, candidate, "again", "bob", override_gate=True), made.now)
     assert made.rollout().gate.approval is None
     with pytest.raises(Forbidden):
         approve(made, candidate, "bob")

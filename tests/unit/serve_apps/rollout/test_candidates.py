@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from tests.worlds.rollout.walks import begun
 from windvane.cluster.policies.approval import LOOP, Gate
-from windvane.configs.schema import Objectives, Plan
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.serve_apps.rollout.candidates import Picked, again, yields
 from windvane.serve_apps.rollout.offline import Offline
 from windvane.serve_apps.rollout.rollout_record import Lateness, Rollout
-from windvane.serve_apps.rollout.state_machine import begin, go_back, promote
+from windvane.serve_apps.rollout.state_machine import go_back, promote
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ CURE = Picked(4, "a promise is broken", LOOP, Offline(champion=2, n=191, mean=-0
 
 
 def proving(traffic: Traffic = LATE, loss: Outcome = "NOT_YET", **changes: Any) -> Rollout:
-    rollout = begin("m", 3, 2, Plan(), Objectives(), 7, "because", START)
+    rollout = begun()
     verdict = conclude(START, "shadow", (Guardrail("loss", loss, "…"),))
     return replace(rollout, in_force_at=START, traffic=traffic, verdict=verdict, **changes)
 
@@ -91,7 +91,3 @@ def test_what_was_not_proven_is_tried_again_where_requests_come() -> None:
 def test_what_ended_for_another_reason_is_not_tried_again(phase: Any) -> None:
     ended = go_back(proving(), phase, "…", START)
     assert again(ended, lambda: seen(1000)) is None
-
-
-def test_what_the_loop_starts_is_known_by_its_name() -> None:
-    assert begin("m", 3, 2, Plan(), Objectives(), 7, "", START).started_by == LOOP

@@ -6,6 +6,8 @@ import pytest
 
 from tests.worlds.rollout.world import MODEL, World, deployed
 from windvane.cluster.errors import Conflict, Invalid, NotFound
+from windvane.cluster.policies.approval import LOOP
+from windvane.serve_apps.rollout.starting import StartOrder
 from windvane.serve_apps.traffic.router import Arm
 
 
@@ -22,7 +24,7 @@ def test_a_model_without_champion_has_no_split() -> None:
     assert made.tick() is None
     assert made.store.get("split", MODEL) is None
     with pytest.raises(Conflict, match="no champion yet"):
-        made.controller.start(MODEL, 1, made.now, "try")
+        made.controller.start(StartOrder(MODEL, 1, "try"), made.now)
 
 
 def test_a_retrained_candidate_becomes_champion_without_a_hand() -> None:
@@ -45,6 +47,13 @@ def test_a_retrained_candidate_becomes_champion_without_a_hand() -> None:
         made.tick(60)
     assert made.split().versions() == {candidate}
     assert made.tick() == made.rollout(), "nothing more happens"
+
+
+def test_what_the_loop_starts_is_known_by_its_name() -> None:
+    made = deployed()
+    made.retrained()
+    made.until("shadow")
+    assert made.rollout().started_by == LOOP
 
 
 def test_the_alias_moves_only_after_the_bake() -> None:
@@ -160,7 +169,7 @@ def test_what_twenty_thousand_outcomes_cannot_tell_from_the_champion_is_left() -
     assert made.rollout().phase == "unproven"
     assert made.told().count("unproven") == 1
     assert "(25,000 outcomes do not tell it from v1: left as it is)" in made.rollout().reason
-    made.controller.start(MODEL, candidate, made.now, "no override is needed")
+    made.controller.start(StartOrder(MODEL, candidate, "no override is needed"), made.now)
 
 
 def test_a_fresher_candidate_supersedes_one_that_is_not_proven() -> None:
@@ -209,7 +218,7 @@ def test_a_start_that_meets_a_tick_tells_one_truth(kind: str, monkeypatch: pytes
         return saved
 
     monkeypatch.setattr(made.store, "put", and_a_tick_comes)
-    started = made.controller.start(MODEL, candidate, made.now, "the demo", by="ada")
+    started = made.controller.start(StartOrder(MODEL, candidate, "the demo", by="ada"), made.now)
     assert (started.candidate, started.phase) == (candidate, "shadow")
     assert made.split().shadows == (candidate,)
     assert sum(event.kind == "phase" for event in made.store.events(MODEL)) == 1
@@ -274,30 +283,30 @@ def test_a_rejected_version_needs_an_override_with_a_reason() -> None:
     made = deployed()
     rejected = made.register("rejected")
     with pytest.raises(Invalid, match="override the gate"):
-        made.controller.start(MODEL, rejected, made.now, "trying")
+        made.controller.start(StartOrder(MODEL, rejected, "trying"), made.now)
     with pytest.raises(Invalid, match="needs a reason"):
-        made.controller.start(MODEL, rejected, made.now, " ", override_gate=True)
-    rollout = made.controller.start(MODEL, rejected, made.now, "the demo", by="ada", override_gate=True)
+        made.controller.start(StartOrder(MODEL, rejected, " ", override_gate=True), made.now)
+    rollout = made.controller.start(StartOrder(MODEL, rejected, "the demo", by="ada", override_gate=True), made.now)
     assert rollout.overridden == ("ada started it although it is rejected: the demo",)
 
 
 def test_start_names_what_is_in_the_way() -> None:
     made = deployed()
     with pytest.raises(Invalid, match="champion already"):
-        made.controller.start(MODEL, 1, made.now, "again")
+        made.controller.start(StartOrder(MODEL, 1, "again"), made.now)
     with pytest.raises(NotFound):
-        made.controller.start(MODEL, 9, made.now, "what")
+        made.controller.start(StartOrder(MODEL, 9, "what"), made.now)
     made.retrained()
     made.tick()
     with pytest.raises(Conflict, match="is in shadow: abort it"):
-        made.controller.start(MODEL, made.register("candidate"), made.now, "me first")
+        made.controller.start(StartOrder(MODEL, made.register("candidate"), "me first"), made.now)
 
 
 def test_a_skipped_shadow_still_loads_before_it_answers() -> None:
     made = deployed()
     candidate = made.register("candidate")
     made.switchboard.slow = {"b"}
-    made.controller.start(MODEL, candidate, made.now, "blue/green", skip_shadow=True)
+    made.controller.start(StartOrder(MODEL, candidate, "blue/green", skip_shadow=True), made.now)
     made.tick(60)
     assert made.weight(candidate) == 0.0
     made.switchboard.slow = set()

@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from windvane.configs.schema import Objectives, Plan
+from tests.worlds.rollout.walks import begun
+from windvane.configs.schema import Plan
 from windvane.serve_apps.rollout.elapsed import least_duration, stand, stay_warm, wait
 from windvane.serve_apps.rollout.rollout_record import Phase, Rollout
-from windvane.serve_apps.rollout.state_machine import begin, come_into_force
+from windvane.serve_apps.rollout.state_machine import come_into_force
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(shadow_min_duration=timedelta(hours=1), bake=timedelta(seconds=20), rollback_window=timedelta(hours=10))
-SHADOW = come_into_force(begin("m", 3, 2, PLAN, Objectives(), 7, "because", START), START)
+SHADOW = come_into_force(begun(PLAN), START)
 BAKE = replace(SHADOW, phase="bake")
 
 

@@ -4,21 +4,27 @@ from dataclasses import replace
 
 import pytest
 
-from tests.worlds.rollout.world import SPEC, START, version_of
+from tests.worlds.rollout.walks import begun
+from tests.worlds.rollout.world import SPEC, version_of
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import Evidence, PairedEvidence
 from windvane.serve_apps.rollout.guardrails.loss import loss_guardrail, loss_of
-from windvane.serve_apps.rollout.offline import Offline, offline_of
+from windvane.serve_apps.rollout.offline import COVERED, Offline, offline_of
 from windvane.serve_apps.rollout.rollout_record import Rollout
-from windvane.serve_apps.rollout.state_machine import begin
 
 SURELY_BETTER = Offline(champion=1, n=300, mean=-0.30, error=0.02)
 LATE = Traffic(300.0, 300.0, 40 * 86_400.0)
 
 
 def rollout(offline: Offline | None = SURELY_BETTER, traffic: Traffic = LATE) -> Rollout:
-    begun = begin("m", 2, 1, SPEC.rollout, SPEC.slo, 2, "a change", START, offline=offline)
-    return replace(begun, traffic=traffic)
+    """The rollout of a version that training found so, or that faced no champion."""
+    figures = {}
+    if offline is not None:
+        half = COVERED * offline.error
+        figures = {"difference_brier": offline.mean, "held_out_rows": float(offline.n)}
+        figures |= {"difference_brier_low": offline.mean - half, "difference_brier_high": offline.mean + half}
+    version = version_of(figures, None if offline is None else offline.champion)
+    return replace(begun(SPEC.rollout, SPEC.slo, candidate=2, revision=2, version=version), traffic=traffic)
 
 
 def nothing_seen(paired: PairedEvidence | None = None) -> Evidence:

@@ -7,6 +7,7 @@ import pytest
 from tests.worlds.rollout.approvals import approve, started, world
 from tests.worlds.rollout.world import MODEL, Killed
 from windvane.cluster.errors import Invalid
+from windvane.serve_apps.rollout.starting import StartOrder
 
 
 def test_abort_and_undo_need_nobody_else() -> None:
@@ -30,7 +31,7 @@ def test_a_rejection_ends_it(by: str) -> None:
     assert made.told()[-2:] == ["rejected", "aborted"]
     assert made.controller.reject(MODEL, candidate, made.now, "biased", by) == rollout
     with pytest.raises(Invalid, match="override the gate"):
-        made.controller.start(MODEL, candidate, made.now, "but", "ada")
+        made.controller.start(StartOrder(MODEL, candidate, "but", "ada"), made.now)
 
 
 def test_the_next_tick_heeds_a_rejection_whose_call_was_killed_once_it_is_on_record() -> None:

@@ -6,15 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from tests.worlds.rollout.walks import START, said, started, walk
+from tests.worlds.rollout.walks import START, begun, said, started, walk
 from windvane.cluster.errors import Conflict
-from windvane.configs.schema import Objectives, Plan, Step
+from windvane.configs.schema import Plan, Step
 from windvane.configs.sized_plan import Traffic
 from windvane.serve_apps.rollout.demanded_split import same_routing, split_of
 from windvane.serve_apps.rollout.rollout_record import Rollout
 from windvane.serve_apps.rollout.state_machine import (
     advance,
-    begin,
     come_into_force,
     go_back,
     pause,
@@ -123,7 +122,7 @@ def test_every_version_that_answers_was_in_the_split_before() -> None:
 
 
 def test_a_new_rollout_has_a_new_salt_within_the_64_bytes_a_hash_key_may_have() -> None:
-    one, other = (begin("m" * 63, 3, 2, Plan(), Objectives(), revision, "", START) for revision in (10, 11))
+    one, other = (begun(model="m" * 63, revision=revision) for revision in (10, 11))
     assert one.salt[:64] != other.salt[:64]
 
 
@@ -148,7 +147,7 @@ def test_a_promotion_by_hand_skips_the_steps_and_still_bakes() -> None:
 
 def test_nothing_is_promoted_before_it_is_loaded() -> None:
     with pytest.raises(Conflict, match="not loaded everywhere"):
-        promote(begin("m", 3, 2, Plan(), Objectives(), 7, "", START), "ada", "now", START)
+        promote(begun(), "ada", "now", START)
 
 
 def kept_warm(done: Rollout, hours: int) -> Rollout:

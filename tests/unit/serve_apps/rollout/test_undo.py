@@ -11,6 +11,7 @@ from tests.worlds.rollout.world import MODEL, World, deployed
 from windvane.cluster.errors import Conflict
 from windvane.serve_apps.rollout.demanded_split import split_of
 from windvane.serve_apps.rollout.rollout_record import Predecessor
+from windvane.serve_apps.rollout.starting import StartOrder
 from windvane.serve_apps.rollout.state_machine import go_back, retire
 from windvane.serve_apps.rollout.undo import make_way, predecessor_of, undo
 from windvane.serve_apps.traffic.router import Arm
@@ -154,7 +155,7 @@ def test_after_the_window_undo_names_what_brings_the_champion_before_back() -> N
     assert made.split().warm == (), "it has left memory"
     with pytest.raises(Conflict, match=r"v3 never was champion: its rollout is aborted, v2 kept answering\. v2 took"):
         made.controller.undo(MODEL, made.now, "complaints", by="ada")
-    made.controller.start(MODEL, 1, made.now, "complaints", by="ada")
+    made.controller.start(StartOrder(MODEL, 1, "complaints", "ada"), made.now)
 
 
 def test_undo_is_done_once() -> None:

@@ -1,6 +1,7 @@
 """A card gives groups exact shares where there are rows enough, and says nothing where not."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from windvane.cluster.model_card import Card, GroupFigures
 from windvane.configs.schema import ModelSpec
 from windvane.training.evaluate.card import LEAST_ROWS, fill, groups_of, wilson
-from windvane.training.evaluate.evaluate import OfflineRuling, compare
+from windvane.training.evaluate.evaluate import Bootstrap, OfflineComparison, OfflineRuling, compare
 from windvane.training.order import Order
 from windvane.training.rows.examples import Examples
 
@@ -73,7 +74,9 @@ def test_shares_are_counted_and_metrics_compared_where_there_are_rows_enough() -
     white = groups(held, scores)["race: white"]
     assert (white.positives, white.shares["refuse"].value, white.shares["lend"].value) == (10, 9 / 40, 31 / 40)
     assert set(white.metrics) == {"auc", "brier", "calibration_error"}
-    whole = compare(np.array(labels), np.array(scores), None, spec_of().decision, 50, spec_of().training.seed)
+    whole = compare(
+        np.array(labels), np.array(scores), None, spec_of().decision, Bootstrap(50, spec_of().training.seed)
+    )
     assert white.metrics["auc"].value == whole.candidate["auc"].value
 
 
@@ -96,13 +99,25 @@ def test_a_shares_interval_is_wilsons(count: int, n: int) -> None:
     assert found.low - 1e-12 <= count / n <= found.high + 1e-12
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A first version on the rows held out."""
+
+    held: Examples
+    ours: np.ndarray
+    comparison: OfflineComparison
+    ruling: OfflineRuling
+    parent: int | None = None
+    doubts: tuple[str, ...] = ("Its labels are young.",)
+
+
 def card_of(spec: ModelSpec) -> Card:
     labels = [True] * 10 + [False] * 40
     held = examples(["white"] * 40 + ["black"] * 10, [True] * 50, labels)
     scores = np.linspace(0.9, 0.1, 50)
-    comparison = compare(held.labels, scores, None, spec.decision, 50, 7)
-    ruling, now = OfflineRuling("champion", "the first version"), datetime(2026, 1, 1, tzinfo=UTC)
-    return fill(Order("loans", "first"), spec, held, held, scores, comparison, ruling, TAGS, None, now)
+    comparison = compare(held.labels, scores, None, spec.decision, Bootstrap(50, 7))
+    judged = Judged(held, scores, comparison, OfflineRuling("champion", "the first version"))
+    return fill(Order("loans", "first"), spec, held, judged, TAGS, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_a_card_tells_what_is_declared_and_what_follows_from_the_figures() -> None:
@@ -110,7 +125,7 @@ def test_a_card_tells_what_is_declared_and_what_follows_from_the_figures() -> No
     assert (card.owner, card.adverse, card.audited) == ("credit", ("refuse",), ("race", "older"))
     assert (card.rows.learnt, card.rows.held_out, card.rows.positives, card.rows.newest) == (50, 50, 10, "")
     assert card.approvals == ("champion: the first version",)
-    assert card.limits[0] == "Not abroad."
+    assert card.limits[:2] == ("Not abroad.", "Its labels are young.")
     assert "Too few held-out rows to say anything of race: black (10 rows), older: no (0 rows)." in card.limits
     assert any(limit.startswith("Judged on 50 rows, 10 of them true: its AUC ") for limit in card.limits)
     assert any("no time" in limit for limit in card.limits)

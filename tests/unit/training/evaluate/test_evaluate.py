@@ -6,6 +6,7 @@ from tests.worlds import figures
 from windvane.configs.schema import Action, DecisionRule
 from windvane.training.evaluate.evaluate import (
     METRICS,
+    Bootstrap,
     Estimate,
     OfflineComparison,
     OfflineRuling,
@@ -33,7 +34,7 @@ def sample(n: int = 4000, noise: float = 1.0, seed: int = 3) -> tuple[np.ndarray
 
 def test_figures_are_the_textbooks_ties_included() -> None:
     labels, scores = sample()
-    found = compare(labels, scores, None, DECISION, resamples=50, seed=1).candidate
+    found = compare(labels, scores, None, DECISION, Bootstrap(50, 1)).candidate
     assert_allclose(found["auc"].value, figures.auc(labels, scores), rtol=1e-12)
     assert_allclose(found["brier"].value, figures.brier(labels, scores), rtol=1e-12)
     assert_allclose(found["log_loss"].value, figures.log_loss(labels, scores), rtol=1e-9)
@@ -44,7 +45,7 @@ def test_figures_are_the_textbooks_ties_included() -> None:
 def test_an_interval_is_that_of_rows_weighed_one_by_one(n: int, decimals: int) -> None:
     labels, scores = sample(n, seed=8)
     scores = np.round(scores + np.random.default_rng(1).random(n) * 1e-4, decimals)
-    found = compare(labels, scores, None, DECISION, resamples=60, seed=1).candidate["auc"]
+    found = compare(labels, scores, None, DECISION, Bootstrap(60, 1)).candidate["auc"]
     blocks = min(100, n)
     drawn = np.random.default_rng(1).multinomial(blocks, np.full(blocks, 1 / blocks), size=60)
     repeated = [np.repeat(np.arange(n), weights[np.arange(n) * blocks // n]) for weights in drawn]
@@ -54,7 +55,7 @@ def test_an_interval_is_that_of_rows_weighed_one_by_one(n: int, decimals: int) -
 
 def test_every_interval_holds_its_value_and_is_not_a_point() -> None:
     labels, scores = sample()
-    for name, estimate in compare(labels, scores, None, DECISION, resamples=200, seed=1).candidate.items():
+    for name, estimate in compare(labels, scores, None, DECISION, Bootstrap(200, 1)).candidate.items():
         assert estimate.low < estimate.high, name
         if name != "calibration_error":  # resampling can only add to an error that is never negative
             assert estimate.low < estimate.value < estimate.high, name
@@ -62,21 +63,21 @@ def test_every_interval_holds_its_value_and_is_not_a_point() -> None:
 
 def test_the_log_loss_interval_is_as_wide_as_the_central_limit_says() -> None:
     labels, scores = sample(20_000)
-    estimate = compare(labels, scores, None, DECISION, resamples=400, seed=1).candidate["log_loss"]
+    estimate = compare(labels, scores, None, DECISION, Bootstrap(400, 1)).candidate["log_loss"]
     losses = -np.log(np.where(labels, scores, 1 - scores))
     assert_allclose(estimate.high - estimate.low, 2 * 1.96 * losses.std() / np.sqrt(len(losses)), rtol=0.15)
 
 
 def test_a_version_does_not_differ_from_itself() -> None:
     labels, scores = sample()
-    differences = compare(labels, scores, scores, DECISION, resamples=50, seed=1).differences
+    differences = compare(labels, scores, scores, DECISION, Bootstrap(50, 1)).differences
     assert differences == dict.fromkeys(METRICS, Estimate(0.0, 0.0, 0.0))
 
 
 def test_pairing_sees_a_difference_that_two_separate_intervals_hide() -> None:
     labels, champion = sample(2000)
     candidate = np.clip(champion + 0.02, 0.001, 0.999)
-    comparison = compare(labels, candidate, champion, DECISION, resamples=200, seed=1)
+    comparison = compare(labels, candidate, champion, DECISION, Bootstrap(200, 1))
     assert comparison.champion is not None
     assert comparison.candidate["brier"].low < comparison.champion["brier"].high
     difference = comparison.differences["brier"]
@@ -87,8 +88,9 @@ def test_pairing_sees_a_difference_that_two_separate_intervals_hide() -> None:
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     labels, scores = sample(500)
-    assert compare(labels, scores, None, DECISION, 50, 1) == compare(labels, scores, None, DECISION, 50, 1)
-    assert compare(labels, scores, None, DECISION, 50, 1) != compare(labels, scores, None, DECISION, 50, 2)
+    one, same, other = (compare(labels, scores, None, DECISION, Bootstrap(50, seed)) for seed in (1, 1, 2))
+    assert one == same
+    assert one != other
 
 
 def test_cost_is_that_of_the_action_each_score_reaches() -> None:
@@ -99,7 +101,7 @@ def test_cost_is_that_of_the_action_each_score_reaches() -> None:
 
 def test_calibration_error_of_a_constant_score_is_its_distance_from_the_base_rate() -> None:
     labels = np.array([True, False, False, False] * 50)
-    found = compare(labels, np.full(200, 0.45), None, DECISION, resamples=50, seed=1).candidate
+    found = compare(labels, np.full(200, 0.45), None, DECISION, Bootstrap(50, 1)).candidate
     assert_allclose(found["calibration_error"].value, 0.2, rtol=1e-12)
 
 
@@ -135,7 +137,7 @@ def test_a_candidate_that_is_surely_better_is_called_so() -> None:
 
 def test_the_first_version_is_champion() -> None:
     labels, scores = sample(200)
-    assert rule(compare(labels, scores, None, DECISION, 50, 1), 0.002).standing == "champion"
+    assert rule(compare(labels, scores, None, DECISION, Bootstrap(50, 1)), 0.002).standing == "champion"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_the_first_version_is_champion() -> None:
 )
 def test_a_first_version_has_to_beat_the_same_chance_for_everybody(noise: float, standing: str) -> None:
     labels, scores = sample(800, noise=1 + noise)
-    ruling = rule(compare(labels, scores, None, DECISION, 100, 1, constant=float(labels.mean())), 0.002)
+    ruling = rule(compare(labels, scores, None, DECISION, Bootstrap(100, 1), constant=float(labels.mean())), 0.002)
     assert ruling.standing == standing
 
 
@@ -154,7 +156,9 @@ def test_one_in_ten_that_say_nothing_pass_for_something() -> None:
     for _ in range(200):
         labels = random.random(400) < 0.3
         scores = np.clip(0.3 + 0.02 * random.normal(size=400), 0.01, 0.99)
-        passed += rule(compare(labels, scores, None, DECISION, 50, 1, constant=0.3), 0.002).standing == "champion"
+        passed += (
+            rule(compare(labels, scores, None, DECISION, Bootstrap(50, 1), constant=0.3), 0.002).standing == "champion"
+        )
     assert passed <= 30
 
 
@@ -166,7 +170,7 @@ def test_rows_of_a_bad_day_count_as_one_thing() -> None:
     champion = np.full(2000, 0.3)
     candidate = np.where(day % 10 == 4, np.where(labels, 0.22, 0.38), champion)
     by_quarters, by_days = (
-        compare(labels, candidate, champion, DECISION, 400, 1, windows=windows).differences["log_loss"]
+        compare(labels, candidate, champion, DECISION, Bootstrap(400, 1), windows=windows).differences["log_loss"]
         for windows in (80, 20)
     )
     assert by_quarters.value == pytest.approx(by_days.value)

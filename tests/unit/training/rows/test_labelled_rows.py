@@ -12,6 +12,7 @@ from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.revealed import RevealedLog
 from windvane.cluster.decision_log.record import Decision, Outcome
 from windvane.cluster.decision_log.vault.personal import Protection
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.errors import Invalid
 from windvane.configs.schema import ModelSpec
@@ -88,8 +89,7 @@ def test_logged_decisions_come_back_with_the_bits_that_were_served(tmp_path: Pat
     decision = Decision("d1", 1.0, moment("2024-05-01").timestamp(), 1, "champion", 1, "s", 1, (0.1,), 0.5, "grant")
 
     async def serve() -> None:
-        loop = asyncio.get_running_loop()
-        writer = Writer(tmp_path / "log", "w", "committed", loop, model="loans", features=spec.features)
+        writer = Writer(tmp_path / "log", header_for("loans", "w", spec.features), asyncio.get_running_loop())
         writer.append(decision)
         writer.append(Outcome("d1", 2.0, True))
         await writer.commit()
@@ -181,9 +181,7 @@ def served(folder: Path, spec: ModelSpec, *subjects: str) -> None:
 
     async def serve() -> None:
         loop, vault = asyncio.get_running_loop(), open_vault(folder)
-        writer = Writer(
-            folder / "log", "w", "committed", loop, model="loans", features=spec.features, before_write=vault.flush
-        )
+        writer = Writer(folder / "log", header_for("loans", "w", spec.features), loop, write_ahead=vault)
         log = ProtectedLog(writer, Protection(vault, spec.features))
         for place, subject in enumerate(subjects):
             at = moment("2024-05-01").timestamp() + place

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.worlds.log.decision_log import skip_syncs
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log.write.chain import begin, breaks, extend
+from windvane.cluster.decision_log.write.limits import WriterLimits
 from windvane.cluster.decision_log.write.rolling import RollingSegments
 from windvane.cluster.decision_log.write.segment import (
     Header,
@@ -88,9 +90,7 @@ def test_the_header_is_covered() -> None:
 def test_a_writer_s_segments_make_one_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skip_syncs(monkeypatch)
     moments = itertools.count(1.0)
-    segments = RollingSegments(
-        tmp_path, HEADER, durable=True, segment_bytes=1, segment_seconds=9.0, clock=lambda: next(moments)
-    )
+    segments = RollingSegments(tmp_path, HEADER, WriterLimits(segment_bytes=1), Clock(lambda: next(moments)))
     for payload in (b"one", b"two", b"three"):
         assert segments.write(frame(payload)) is None
         segments.roll()
@@ -109,7 +109,7 @@ def test_a_writer_s_segments_make_one_chain(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_group_that_the_disk_refused_is_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skip_syncs(monkeypatch)
-    segments = RollingSegments(tmp_path, HEADER, durable=True, segment_bytes=1 << 20, segment_seconds=9.0)
+    segments = RollingSegments(tmp_path, HEADER)
     segments.write(frame(b"kept"))
 
     def refuse(_: int) -> None:

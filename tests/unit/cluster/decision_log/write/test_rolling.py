@@ -7,6 +7,7 @@ import pytest
 
 from tests.worlds.log.audit_world import LOG, World
 from tests.worlds.log.decision_log import COLUMNS, decision, skip_syncs
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log.audit.checkpoint import LATE_SECONDS
 from windvane.cluster.decision_log.audit.checkpoints import last_signed
 from windvane.cluster.decision_log.read.tail import Tail
@@ -32,12 +33,8 @@ class Machine:
     def process(self, writer: str) -> RollingSegments:
         return RollingSegments(
             self.world.root,
-            Header(LOG, writer, 0.0, COLUMNS),
-            durable=False,
-            segment_bytes=1 << 20,
-            segment_seconds=300.0,
-            clock=lambda: self.now,
-            ticks=lambda: self.ticks,
+            Header(LOG, writer, 0.0, COLUMNS, durability="buffered"),
+            clock=Clock(lambda: self.now, lambda: self.ticks),
             signed_until=lambda: last_signed(self.world.file),
         )
 
@@ -91,14 +88,8 @@ def test_without_knowing_of_checkpoints_it_would(tmp_path: Path) -> None:
     machine.write("d1")
     machine.sign()
     machine.now -= 2.0 * LATE_SECONDS
-    late = RollingSegments(
-        machine.world.root,
-        Header(LOG, "replica-2", 0.0, COLUMNS),
-        durable=False,
-        segment_bytes=1 << 20,
-        segment_seconds=300.0,
-        clock=lambda: machine.now,
-    )
+    header = Header(LOG, "replica-2", 0.0, COLUMNS, durability="buffered")
+    late = RollingSegments(machine.world.root, header, clock=Clock(lambda: machine.now))
     assert late.write(frame(msgspec.msgpack.encode(decision("d2")))) is None
     assert [fault.kind for fault in machine.world.checkpoint(machine.now)] == ["inserted"]
 

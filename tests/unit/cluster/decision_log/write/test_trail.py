@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.worlds.log.decision_log import skip_syncs
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.read.query import Query
@@ -22,7 +23,7 @@ def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_told_is_read_from_the_log_live_and_sealed(tmp_path: Path) -> None:
     now = [1000.0]
-    trail = Trail(tmp_path, "control-1", lambda: now[0], lambda: now[0])
+    trail = Trail(tmp_path, "control-1", Clock(lambda: now[0], lambda: now[0]))
     trail.tell("erased", "ana", "a subject was erased", facts={"subject": "ab12", "keys": 1})
     trail.record(
         Act(1001.0, "phase", "control", "churn", 3, "v3 enters shadow"), Act(1002.0, "read", "ana", "", None, "")
@@ -47,7 +48,7 @@ def test_what_is_told_is_read_from_the_log_live_and_sealed(tmp_path: Path) -> No
 def test_an_act_that_the_disk_refuses_is_refused_and_the_next_may_be_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trail = Trail(tmp_path, "control-1", lambda: 1000.0)
+    trail = Trail(tmp_path, "control-1", Clock(lambda: 1000.0))
     trail.tell("read", "ana", "first")
 
     def full(*_: object) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.log.open_writer import decision, open_writer, records
+from tests.worlds.log.open_writer import Ahead, decision, open_writer, records
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision, Outcome
+from windvane.cluster.decision_log.write.limits import WriterLimits
 from windvane.cluster.decision_log.write.live import claim
 from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header
 from windvane.cluster.decision_log.write.writer import LONGEST_HELD_SECONDS, RESPITE, Writer
@@ -41,9 +43,8 @@ def test_who_is_alone_is_written_by_the_loop_and_the_others_by_the_thread(
         await writer.commit(alone=alone)
 
     async def scene() -> None:
-        async with open_writer(
-            tmp_path, before_write=lambda: None, is_due=lambda: due, ticks=lambda: times[0]
-        ) as writer:
+        ahead = Ahead(lambda: None, lambda: due)
+        async with open_writer(tmp_path, write_ahead=ahead, clock=Clock(ticks=lambda: times[0])) as writer:
             await one(writer, "the thread opens the segment")
             monkeypatch.setattr(disk, "sync", sync)
             await one(writer, "alone")
@@ -173,7 +174,7 @@ def test_a_caller_that_goes_away_does_not_take_the_others_along(tmp_path: Path) 
 
 def test_a_segment_is_rolled_by_size_and_left_to_the_sealer(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with open_writer(tmp_path, segment_bytes=400) as writer:
+        async with open_writer(tmp_path, limits=WriterLimits(segment_bytes=400)) as writer:
             for n in range(6):
                 writer.append(decision(f"d{n}", "x" * 200))
                 await writer.commit()
@@ -230,6 +231,8 @@ VICTIM = """
 import asyncio, os, sys
 from pathlib import Path
 from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.write.limits import WriterLimits
+from windvane.cluster.decision_log.write.segment import header_for
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.configs.schema import Feature
 
@@ -244,8 +247,8 @@ async def client(writer, name, alone):
 
 async def main():
     feature = Feature(name="temp", type="number")
-    loop = asyncio.get_running_loop()
-    writer = Writer(Path(sys.argv[1]), "victim", "committed", loop, model="m", features=(feature,), segment_bytes=20000)
+    loop, limits = asyncio.get_running_loop(), WriterLimits(segment_bytes=20000)
+    writer = Writer(Path(sys.argv[1]), header_for("m", "victim", (feature,)), loop, limits=limits)
     clients = int(sys.argv[2])
     await asyncio.gather(*(client(writer, f"c{k}", clients == 1) for k in range(clients)))
 

@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.worlds.log.open_writer import FEATURES, decision, open_writer, records
+from tests.worlds.log.open_writer import FEATURES, Ahead, decision, open_writer, records
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.decision_log.write.limits import WriterLimits
 from windvane.cluster.decision_log.write.rolling import RollingSegments
-from windvane.cluster.decision_log.write.segment import live_names, live_path, read_header, scan
+from windvane.cluster.decision_log.write.segment import header_for, live_names, live_path, read_header, scan
 from windvane.cluster.decision_log.write.writer import STUCK_SECONDS, Writer
 from windvane.cluster.errors import Invalid, TooLarge, Unavailable
 
@@ -151,7 +153,7 @@ def test_buffered_does_not_wait_and_says_so_when_the_disk_refused(tmp_path: Path
 
 def test_a_disk_too_far_behind_refuses_more(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with open_writer(tmp_path, max_waiting_bytes=100) as writer:
+        async with open_writer(tmp_path, limits=WriterLimits(max_waiting_bytes=100)) as writer:
             writer.append(decision("d1", "x" * 200))
             with pytest.raises(Unavailable, match="too slow"):
                 writer.append(decision("d2"))
@@ -187,7 +189,7 @@ def test_what_records_need_is_on_disk_before_them_or_they_are_refused(tmp_path: 
             raise Unavailable("no room for keys")
 
     async def scene() -> None:
-        async with open_writer(tmp_path, before_write=keep) as writer:
+        async with open_writer(tmp_path, write_ahead=Ahead(keep)) as writer:
             writer.append(decision("kept"))
             await writer.commit()
             writer.append(decision("refused"))
@@ -209,7 +211,7 @@ def test_nobody_is_told_before_what_records_need_is_synced_too(tmp_path: Path) -
         going_on.wait(10.0)
 
     async def scene() -> None:
-        async with open_writer(tmp_path, before_write=lambda: sync) as writer:
+        async with open_writer(tmp_path, write_ahead=Ahead(lambda: sync)) as writer:
             writer.append(decision("d1"))
             committed = writer.commit()
             await asyncio.to_thread(begun.wait, 10.0)
@@ -229,7 +231,7 @@ def test_what_records_need_and_cannot_be_synced_refuses_them(tmp_path: Path) -> 
     syncs = iter([refuse, None])
 
     async def scene() -> None:
-        async with open_writer(tmp_path, before_write=lambda: next(syncs, None)) as writer:
+        async with open_writer(tmp_path, write_ahead=Ahead(lambda: next(syncs, None))) as writer:
             writer.append(decision("refused"))
             with pytest.raises(Unavailable, match="the keys' disk is gone"):
                 await writer.commit()
@@ -241,8 +243,7 @@ def test_what_records_need_and_cannot_be_synced_refuses_them(tmp_path: Path) -> 
 
 def test_what_waits_when_the_loop_is_gone_is_written_and_closing_returns(tmp_path: Path) -> None:
     async def first() -> Writer:
-        loop = asyncio.get_running_loop()
-        writer = Writer(tmp_path, "replica-1", "committed", loop, model="flight-delay", features=FEATURES)
+        writer = Writer(tmp_path, header_for("flight-delay", "replica-1", FEATURES), asyncio.get_running_loop())
         writer.append(decision("first"))
         await writer.commit()
         return writer
@@ -271,7 +272,7 @@ def test_whatever_a_write_meets_nobody_is_told_it_is_kept_and_the_next_commit_wo
             broken = False
             raise error
 
-    def before_write() -> Callable[[], None]:
+    def flush() -> Callable[[], None]:
         meet("before the write")
         return lambda: meet("the sync beside it")
 
@@ -289,7 +290,7 @@ def test_whatever_a_write_meets_nobody_is_told_it_is_kept_and_the_next_commit_wo
 
     async def scene() -> None:
         nonlocal broken
-        async with open_writer(tmp_path, before_write=before_write) as writer:
+        async with open_writer(tmp_path, write_ahead=Ahead(flush)) as writer:
             writer.append(decision("kept"))
             await writer.commit()
             monkeypatch.setattr(disk, "write_whole", write)
@@ -341,7 +342,7 @@ def test_a_segment_that_cannot_be_closed_does_not_end_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene() -> None:
-        async with open_writer(tmp_path, segment_bytes=1) as writer:
+        async with open_writer(tmp_path, limits=WriterLimits(segment_bytes=1)) as writer:
             with monkeypatch.context() as patch:
                 patch.setattr(disk, "cut", lambda *_: 1 / 0)
                 writer.append(decision("d1"))
@@ -388,7 +389,7 @@ def test_a_writer_is_not_open_while_its_disk_holds_one_write_up_for_too_long(
         real(descriptor)
 
     async def scene() -> None:
-        async with open_writer(tmp_path, ticks=lambda: ticks[0]) as writer:
+        async with open_writer(tmp_path, clock=Clock(ticks=lambda: ticks[0])) as writer:
             writer.append(decision("d1"))
             await writer.commit()
             ticks[0] = 1e6  # nothing to do is not stuck
@@ -430,7 +431,7 @@ def test_a_writer_says_while_its_disk_is_full_and_finds_room_again_without_being
             await asyncio.sleep(0.001)
 
     async def scene() -> None:
-        async with open_writer(tmp_path, durability, probe_seconds=0.001) as writer:
+        async with open_writer(tmp_path, durability, limits=WriterLimits(probe_seconds=0.001)) as writer:
             with monkeypatch.context() as patch:
                 patch.setattr(disk, "write_whole", full)
                 writer.append(decision("refused"))
@@ -475,8 +476,7 @@ def test_a_value_that_cannot_be_kept_is_refused_alone(tmp_path: Path, value: Any
 
 def test_a_writer_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
     async def scene() -> None:
-        loop = asyncio.get_running_loop()
         with pytest.raises(Invalid, match="cannot be part of a file name"):
-            Writer(tmp_path, "../elsewhere", "committed", loop, model="m", features=FEATURES)
+            Writer(tmp_path, header_for("m", "../elsewhere", FEATURES), asyncio.get_running_loop())
 
     asyncio.run(scene())

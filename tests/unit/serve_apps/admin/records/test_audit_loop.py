@@ -10,6 +10,7 @@ from tests.worlds.bundles import SPEC
 from tests.worlds.log.audit_world import LOG, World
 from tests.worlds.log.decision_log import decision, skip_syncs
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act
@@ -34,7 +35,7 @@ class Control:
     def __init__(self, home: Path, store: MemoryStore) -> None:
         self.world = World(home)
         self.store = store
-        trail = Trail(self.world.logs, "control-1", START.timestamp)
+        trail = Trail(self.world.logs, "control-1", Clock(START.timestamp))
         self.audit_loop = AuditLoop(
             self.world.logs,
             store,

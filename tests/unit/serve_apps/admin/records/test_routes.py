@@ -22,6 +22,7 @@ from tests.worlds.gateway.world import Reply
 from tests.worlds.log.decision_log import FEATURES, decision, outcome, shadow, skip_syncs, written
 from tests.worlds.log.vault import open_vault
 from windvane.backtest.memory import MemoryRegistry, MemoryStore
+from windvane.cluster.clock import Clock
 from windvane.cluster.decision_log.audit.verify import verify
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import DENIED, DENY, Act
@@ -29,7 +30,7 @@ from windvane.cluster.decision_log.vault.personal import Protection
 from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.registry import Registration
-from windvane.monitoring.loop.requests import open_request
+from windvane.monitoring.loop.requests import Wanted, open_request
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.records.records import RecordsAdmin
@@ -75,14 +76,13 @@ class Office:
         written(self.logs / LOG, *protected, outcome("d1"), shadow(["d1", "d2"]))
         self.vault = vault
         self.store, self.registry, self.consents = MemoryStore(), MemoryRegistry(), Consents()
-        request, _ = open_request(
-            self.store, LOG, "temp drifts", "findings", ("feature_psi:temp",), datetime(2026, 3, 1, tzinfo=UTC)
-        )
+        wanted = Wanted("findings", "temp drifts", ("feature_psi:temp",), datetime(2026, 3, 1, tzinfo=UTC))
+        request, _ = open_request(self.store, LOG, wanted)
         tags = {"data_sha256": "ab12", "code_revision": "c0ffee", "source": "flights.csv"}
         self.registry.register(
             Registration(LOG, "ops", "temp drifts", "champion", None, request.request_id, {}, {}, tags), home
         )
-        self.trail = Trail(self.logs, "control-1", lambda: NOW)
+        self.trail = Trail(self.logs, "control-1", Clock(lambda: NOW))
         records_admin = RecordsAdmin(
             self.logs, lambda: open_vault(home), self.trail, self.store, self.registry, [self.consents]
         )

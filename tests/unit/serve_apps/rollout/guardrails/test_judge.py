@@ -6,18 +6,17 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from windvane.configs.schema import Objectives, Plan
+from tests.worlds.rollout.walks import begun
 from windvane.configs.sized_plan import Traffic
 from windvane.monitoring.evidence import ArmEvidence, Evidence, PairedEvidence, ShiftEvidence
 from windvane.serve_apps.rollout.guardrails.judge import GuardrailJudge, remember
 from windvane.serve_apps.rollout.rollout_record import Rollout
-from windvane.serve_apps.rollout.state_machine import begin
 from windvane.serve_apps.rollout.verdict import Guardrail, Verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(hours=1)
 ROLLOUT = replace(
-    begin("m", 3, 2, Plan(), Objectives(), 5, "because", START),
+    begun(revision=5),
     phase="step",
     step=0,
     in_force_at=START,

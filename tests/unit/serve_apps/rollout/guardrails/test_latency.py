@@ -7,19 +7,18 @@ from math import erfc, log, sqrt
 import numpy as np
 import pytest
 
+from tests.worlds.rollout.walks import begun
 from windvane.configs.schema import Objectives, Plan, Step
 from windvane.monitoring.evidence import ArmEvidence, Evidence
 from windvane.serve_apps.rollout.guardrails.judge import beyond
 from windvane.serve_apps.rollout.guardrails.latency import DECISIONS, PERSISTENT, follow, lasts, latency_guardrail
 from windvane.serve_apps.rollout.rollout_record import Rollout
-from windvane.serve_apps.rollout.state_machine import advance, begin
+from windvane.serve_apps.rollout.state_machine import advance
 from windvane.serve_apps.rollout.verdict import Guardrail, Outcome, conclude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-BESIDE = replace(
-    begin("m", 3, 2, Plan(), Objectives(latency_p99_ms=50.0), 5, "because", START), phase="step", in_force_at=START
-)
+BESIDE = replace(begun(objectives=Objectives(latency_p99_ms=50.0), revision=5), phase="step", in_force_at=START)
 ALONE = replace(BESIDE, phase="bake", entered_at=START)
 
 

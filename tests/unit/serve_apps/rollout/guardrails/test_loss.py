@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from windvane.configs.schema import Objectives, Plan
+from tests.worlds.rollout.walks import begun
+from windvane.configs.schema import Plan
 from windvane.monitoring.evidence import Evidence, PairedEvidence
 from windvane.serve_apps.rollout.guardrails.loss import Loss, loss_guardrail, loss_of
 from windvane.serve_apps.rollout.offline import FIRST_LOOK, Offline
 from windvane.serve_apps.rollout.rollout_record import Rollout
-from windvane.serve_apps.rollout.state_machine import begin
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def rollout(**plan: float) -> Rollout:
-    return begin("m", 3, 2, Plan.model_validate(plan), Objectives(), 5, "because", START)
+    return begun(Plan.model_validate(plan), revision=5)
 
 
 def seen(n: int, difference: float, variance: float = 0.003, champion: float = 0.15, windows: float = 60.0) -> Evidence:
