@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,8 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         local = LocalEngine(_threads(), time.monotonic)
         engine = SizedEngine(local, RayEngine(settings.ray_address))
         vault = AuditPaths(settings).vault()
-        at = Workplace(Path(settings.home), registry, SqlStore(settings.store_url), engine, vault)
-        version = retrain(order, spec, at, progress)
+        with closing(SqlStore(settings.store_url)) as store:
+            at = Workplace(Path(settings.home), registry, store, engine, vault)
+            version = retrain(order, spec, at, progress)
     except Exception as error:  # noqa: BLE001  whatever it is, who reads the job's end is told in a sentence
         progress.say(f"FAILED: {sentence(error)}")
         return 1
