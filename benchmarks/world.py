@@ -85,9 +85,9 @@ class World:
     def serve(self, spec: ModelSpec = model.SPEC, builder: str = "windvane.serve_apps.gateway:build") -> None:
         """Make this declaration the only application, and return when its one replica answers."""
         body = spec.model_dump_json().encode()
-        store = SqlStore(self.settings.store_url)
-        saved = store.get(DECLARATION, NAME)
-        store.put(DECLARATION, NAME, body, saved.revision if saved else 0)
+        with closing(SqlStore(self.settings.store_url)) as store:
+            saved = store.get(DECLARATION, NAME)
+            store.put(DECLARATION, NAME, body, saved.revision if saved else 0)
         settings = self.settings.model_dump(mode="json")
         arguments = {"model": NAME, "settings": settings, "spec_digest": spec_digest(body)}
         self.declare(self.path, builder, arguments, f"{self.path}/ready")
@@ -203,9 +203,9 @@ def _register(settings: Settings) -> None:
     version = registry.register(order, model.bundle().folder)
     registry.set_champion(NAME, version.number)
     split = Split(NAME, 1, "bench", (Arm("champion", version.number, 1.0),))
-    store = SqlStore(settings.store_url)
-    Shelf(store, SPLIT, Split).save(NAME, split, 0)
-    ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
+    with closing(SqlStore(settings.store_url)) as store:
+        Shelf(store, SPLIT, Split).save(NAME, split, 0)
+        ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
 
 
 def _is_free(port: int) -> bool:

@@ -70,7 +70,8 @@ def _begin(settings: Settings, progress: Progress) -> None:
         ignored = Path(settings.home) / name
         if not ignored.exists():
             ignored.write_text("*\n")
-    ensure_first_key(Path(settings.home), KeyBook(SqlStore(settings.store_url)), datetime.now(UTC))
+    with closing(SqlStore(settings.store_url)) as store:
+        ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
     told = first_policies(settings, datetime.now(UTC))
     if told:
         progress(told)
@@ -89,7 +90,9 @@ def _serve(settings: Settings, dashboard: str, started: bool, progress: Progress
             raise
         wait(lambda: is_served(settings), "the control app", settings, progress)
         allow(Path(settings.home))
-        for model, digest in deployed_models(SqlStore(settings.store_url)):
+        with closing(SqlStore(settings.store_url)) as store:
+            deployed = deployed_models(store)
+        for model, digest in deployed:
             applications.deploy_model(model, digest)
     return place(settings, dashboard, started)
 

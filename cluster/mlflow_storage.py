@@ -1,5 +1,7 @@
 """The storage that settings name: an SQL store, MLflow's registry, the vault in the home folder."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from windvane.cluster.audit_paths import AuditPaths
@@ -10,10 +12,17 @@ from windvane.configs.settings import Settings
 
 
 def open_storage(settings: Settings) -> Storage:
-    """Open it for one process; makes the vault's master key at first use."""
-    return Storage(
-        home=Path(settings.home),
-        store=SqlStore(settings.store_url),
-        registry=MlflowRegistry(settings.mlflow_uri, settings.artifacts),
-        vault=AuditPaths(settings).vault(),
-    )
+    """Open it for as long as the process lives; makes the vault's master key at first use."""
+    return _storage(settings, SqlStore(settings.store_url))
+
+
+@contextmanager
+def job_storage(settings: Settings) -> Iterator[Storage]:
+    """The same for one job, closed with its block."""
+    with closing(SqlStore(settings.store_url)) as store:
+        yield _storage(settings, store)
+
+
+def _storage(settings: Settings, store: SqlStore) -> Storage:
+    registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+    return Storage(Path(settings.home), store, registry, AuditPaths(settings).vault())

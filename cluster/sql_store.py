@@ -68,7 +68,11 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        self._make_tables()
+        try:
+            self._make_tables()
+        except BaseException:
+            self.close()
+            raise
 
     def get(self, kind: str, key: str) -> Saved | None:
         """The document, or None."""
@@ -195,6 +199,14 @@ def _engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    try:
+        _use_wal(connection)
+    except BaseException:
+        connection.close()  # the pool forgets a connection that its listener refuses
+        raise
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
     """Let readers run beside one writer (WAL); the mode lives in the file, so whoever comes first writes it."""
     for attempt in (1, 2, 3, 4, 5):
         try:

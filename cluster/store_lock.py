@@ -5,7 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,8 +76,10 @@ def _advisory_lock(url: str, name: str, patience_seconds: float) -> Iterator[Non
 
     key = int.from_bytes(hashlib.sha256(f"windvane:{name}".encode()).digest()[:8], signed=True)
     try:
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        with ExitStack() as held:
+            engine = create_engine(url, isolation_level="AUTOCOMMIT")
+            held.callback(engine.dispose)
+            connection = held.enter_context(engine.connect())
             for setting, value in (("idle", 10), ("interval", 5), ("count", 3)):
                 connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
             taken = text("SELECT pg_try_advisory_lock(:key)")
@@ -90,7 +92,6 @@ def _advisory_lock(url: str, name: str, patience_seconds: float) -> Iterator[Non
                 yield
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
-        engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         # Not echoed whole: a URL may hold a password.
         raise Unavailable(f"the store cannot be asked for the lock {name!r}: {type(error).__name__}") from error

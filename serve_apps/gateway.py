@@ -4,6 +4,7 @@ Serve imports this in a process of its own to build the application, then in ano
 whoever deploys waits for both: what only the replica needs is imported by the replica.
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -104,7 +105,8 @@ def build(args: dict[str, Any]) -> serve.Application:
     """The application for `{"model", "settings", "spec_digest"}`, scaled as the deployed declaration says."""
     serve_hooks.demand()
     settings = Settings.model_validate(args["settings"])
-    serving = load_spec(SqlStore(settings.store_url), args["model"]).serving
+    with closing(SqlStore(settings.store_url)) as store:
+        serving = load_spec(store, args["model"]).serving
     deployment: Any = Gateway  # the decorator's types say it is still the class
     return deployment.options(**options_of(serving)).bind(
         args["model"], settings.model_dump(mode="json"), args.get("spec_digest", "")

@@ -15,7 +15,7 @@ from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.faults.log_redaction import redact_logs
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.host.unix_user import have_a_home
-from windvane.cluster.mlflow_storage import open_storage
+from windvane.cluster.mlflow_storage import job_storage
 from windvane.cluster.model_card import page, write_card
 from windvane.cluster.registry import Registration, Version
 from windvane.cluster.runtime.processes import step_back
@@ -64,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         spec = load_model(order.model, settings)
         local = LocalEngine(_threads(), time.monotonic)
         engine = SizedEngine(local, RayEngine(settings.ray_address))
-        version = retrain(order, spec, Workplace(open_storage(settings), engine), progress)
+        with job_storage(settings) as storage:
+            version = retrain(order, spec, Workplace(storage, engine), progress)
     except Exception as error:  # noqa: BLE001  whatever it is, who reads the job's end is told in a sentence
         progress.say(f"FAILED: {sentence(error)}")
         return 1

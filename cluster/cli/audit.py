@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def prove(decision_id: str) -> None:
 def _witnessed(store_url: str) -> Witnessed | None:
     """The last checkpoint that the store remembers; where it cannot be asked that is told: auditors have copies."""
     try:
-        return StoreWitness(SqlStore(store_url)).last()
+        with closing(SqlStore(store_url)) as store:
+            return StoreWitness(store).last()
     except WindvaneError as error:
         click.secho(f"not looked at: whether checkpoints are missing at the end, for {error}", fg="yellow", err=True)
         return None

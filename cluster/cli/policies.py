@@ -1,6 +1,7 @@
 """For compliance and platform engineers: hold policies to schema and cases, bring them into force, judge again."""
 
 import re
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,9 +126,9 @@ def install(folder: Path, reason: str) -> None:
     from windvane.cluster.sql_store import SqlStore
 
     folder, taken = _take(folder)
-    store = SqlStore(load_settings().store_url)
-    library = PolicyLibrary(store, compile_policies)
-    register = library.install(read_policies(folder), "whoever holds the store", reason, datetime.now(UTC))
+    with closing(SqlStore(load_settings().store_url)) as store:
+        library = PolicyLibrary(store, compile_policies)
+        register = library.install(read_policies(folder), "whoever holds the store", reason, datetime.now(UTC))
     assert register.live is not None
     click.echo(f"Policy set {taken.version[:12]} is in force, as number {register.live.number}.")
 
@@ -156,20 +157,20 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
     from windvane.cluster.sql_store import SqlStore
 
     settings = load_settings()
-    store = SqlStore(settings.store_url)
     detail = f"asked why policy judged decision {decision_id[:60]} so"
     tell_of(AuditPaths(settings), "read", detail, model, decision_id=decision_id[:60])
     found = recorded(
         _row(Query(Path(settings.home) / "log" / model, load_model(model, settings).features), decision_id)
     )
-    mandate = kept_mandate(store, found.mandate)
-    if mandate is None:
-        raise NotFound(f"What {model} was meant for when it decided {decision_id} is not in the store")
-    written = (
-        read_policies(folder)
-        if folder is not None
-        else PolicyLibrary(store, compile_policies).written(version or found.policy_version)
-    )
+    with closing(SqlStore(settings.store_url)) as store:
+        mandate = kept_mandate(store, found.mandate)
+        if mandate is None:
+            raise NotFound(f"What {model} was meant for when it decided {decision_id} is not in the store")
+        written = (
+            read_policies(folder)
+            if folder is not None
+            else PolicyLibrary(store, compile_policies).written(version or found.policy_version)
+        )
     retrial = retry(found, mandate, CedarPolicy(written))
     for line in explained(retrial):
         click.echo(line)

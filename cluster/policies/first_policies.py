@@ -1,5 +1,6 @@
 """A new Windvane's first policy set: without one nothing would be allowed, also not to publish one."""
 
+from contextlib import closing
 from datetime import datetime
 
 from windvane.cluster.policies.cedar_rules import compile_policies
@@ -20,14 +21,11 @@ def first_policies(settings: Settings, now: datetime) -> str:
     """
     folder = policies_dir(settings)
     written = read_policies(folder)
-    store = SqlStore(settings.store_url)
-    try:
+    with closing(SqlStore(settings.store_url)) as store:
         library = PolicyLibrary(store, compile_policies)
         live = library.register().live
         if live is None:
             library.install(written, WINDVANE, f"the first set, from {folder.name}", now)
         elif live.version != written.version:
             return f"the policies in {folder} are not those in force: `windvane policy publish` asks for them"
-    finally:
-        store.close()
     return ""

@@ -1,6 +1,7 @@
 """Reads the rows of a SQL query."""
 
 import itertools
+from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
@@ -21,8 +22,10 @@ def read_query(address: str, query: str, limit: int | None = None) -> pa.Table:
     import sqlalchemy  # only who reads SQL pays for it
 
     try:
-        engine = sqlalchemy.create_engine(address)
-        with engine.connect().execution_options(stream_results=True) as connection:
+        with ExitStack() as held:
+            engine = sqlalchemy.create_engine(address)
+            held.callback(engine.dispose)
+            connection = held.enter_context(engine.connect().execution_options(stream_results=True))
             result = connection.execute(sqlalchemy.text(query))
             if not result.returns_rows:
                 raise BadTable(f"data.query on {public(address)} returns no rows; write a SELECT")

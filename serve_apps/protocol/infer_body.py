@@ -6,6 +6,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +17,7 @@ from windvane.cluster.errors import Invalid, Malformed
 from windvane.serve_apps.protocol.casts import text, truth, whole
 from windvane.serve_apps.protocol.features import shown
 from windvane.serve_apps.protocol.inference import InferRequest
-from windvane.serve_apps.protocol.strict_json import parse
+from windvane.serve_apps.protocol.strict_json import DEEPEST, parse, too_deep
 from windvane.serve_apps.protocol.tensors import BOOL, BYTES, DTYPES, Tensor, elements, from_bytes
 
 LONGEST_NAME = 256
@@ -253,17 +254,20 @@ def _refuse_repeated_keys(head: bytes, sent: SentRequest) -> None:
         parse(head)
 
 
-def _members(value: object) -> int:
+def _members(value: object, level: int = 0) -> int:
     """Number of colons in the JSON of a value when no key is repeated and no text is escaped."""
+    if level > DEEPEST:
+        raise too_deep()
     match value:
         case str():
             return value.count(":")
         case dict():
             names: list[str] = list(value)
-            return len(names) + sum(name.count(":") for name in names) + sum(map(_members, value.values()))
+            members = len(names) + sum(name.count(":") for name in names)
+            return members + sum(map(_members, value.values(), repeat(level + 1)))
         case list():
-            return sum(map(_members, value))
+            return sum(map(_members, value, repeat(level + 1)))
         case SentInput() | SentOutput() | SentRequest():
             present: list[object] = [each for each in msgspec.structs.astuple(value) if each is not UNSET]
-            return len(present) + sum(map(_members, present))
+            return len(present) + sum(map(_members, present, repeat(level + 1)))
     return 0

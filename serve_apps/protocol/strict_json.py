@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 from windvane.cluster.errors import Malformed
 
 Tree: TypeAlias = Any  # what json.loads gives: dict, list, str, int, float, bool, None
+DEEPEST = 100  # levels; how many Python itself reads goes from 1,000 to some 10,000 with its version
 LONGEST_INTEGER = 400  # digits; more than any float64 has, so it is read as infinite
 
 
@@ -32,7 +33,7 @@ def parse(body: bytes, nan_is_null: bool = False) -> Tree:
     except UnicodeDecodeError as error:
         raise Malformed(f"The body is not UTF-8: {error.reason} at byte {error.start}") from error
     try:
-        return json.loads(
+        tree = json.loads(
             text,
             object_pairs_hook=_distinct,
             parse_constant=_missing if nan_is_null else _refuse_constant,
@@ -40,9 +41,17 @@ def parse(body: bytes, nan_is_null: bool = False) -> Tree:
             parse_float=float,
         )
     except RecursionError as error:
-        raise Malformed("The body nests too deep: a request needs four levels") from error
+        raise too_deep() from error
     except json.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+    if text.count("[") + text.count("{") > DEEPEST:
+        _refuse_depth(tree)
+    return tree
+
+
+def too_deep() -> Malformed:
+    """The error of a document with more levels than anybody who walks it has frames for."""
+    return Malformed("The body nests too deep: a request needs four levels")
 
 
 def pointer(parent: str, key: str | int) -> str:
@@ -70,6 +79,19 @@ def printable(text: str) -> bool:
     (True, False)
     """
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _refuse_depth(tree: Tree) -> None:
+    level = [tree]
+    for _ in range(DEEPEST + 1):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+        if not level:
+            return
+    raise too_deep()
 
 
 def _distinct(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:

@@ -1,5 +1,6 @@
 """The Gateway as it is deployed, with autoscaling that makes up its mind in seconds: Serve's own takes minutes."""
 
+from contextlib import closing
 from typing import Any
 
 from ray import serve
@@ -15,7 +16,8 @@ SECONDS = {"upscale_delay_s": 1.0, "downscale_delay_s": 3.0, "look_back_period_s
 def build(args: dict[str, Any]) -> serve.Application:
     """As `windvane.serve_apps.gateway.build`."""
     settings = Settings.model_validate(args["settings"])
-    options = options_of(load_spec(SqlStore(settings.store_url), args["model"]).serving)
+    with closing(SqlStore(settings.store_url)) as store:
+        options = options_of(load_spec(store, args["model"]).serving)
     options["autoscaling_config"] = options["autoscaling_config"].model_copy(update=SECONDS)
     deployment: Any = Gateway
     return deployment.options(**options).bind(args["model"], args["settings"], args["spec_digest"])

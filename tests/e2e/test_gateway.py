@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,12 +93,14 @@ class Served:
 
     def publish(self, split: Split) -> None:
         """As the rollout controller does: the store first."""
-        shelf = Shelf(SqlStore(self.settings.store_url), SPLIT, Split)
-        shelf.save(split.model, split, shelf.load(split.model)[1])
+        with closing(SqlStore(self.settings.store_url)) as store:
+            shelf = Shelf(store, SPLIT, Split)
+            shelf.save(split.model, split, shelf.load(split.model)[1])
         self.operator.publish(split)
 
     def next_revision(self) -> int:
-        split, _ = Shelf(SqlStore(self.settings.store_url), SPLIT, Split).load("trips")
+        with closing(SqlStore(self.settings.store_url)) as store:
+            split, _ = Shelf(store, SPLIT, Split).load("trips")
         return split.revision + 1 if split else 1
 
     def everywhere(self, revision: int) -> bool:
@@ -132,11 +135,11 @@ def fill(settings: Settings, folder: Path) -> None:
     for number in (1, 2):
         registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
         assert registry.register(registration, make_bundle(folder, number)).number == number
-    store = SqlStore(settings.store_url)
     first_policies(settings, datetime.now(UTC))
-    store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
-    Shelf(store, SPLIT, Split).save("trips", champion(), 0)
-    ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
+    with closing(SqlStore(settings.store_url)) as store:
+        store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
+        Shelf(store, SPLIT, Split).save("trips", champion(), 0)
+        ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")
@@ -247,9 +250,14 @@ def test_shadows_are_logged_after_the_reply(served: Served) -> None:
     wait_for("the shadow's score", scored, 10.0)
 
 
-def test_a_revoked_key_is_refused_within_a_second_though_nobody_tells(served: Served) -> None:
+@pytest.fixture
+def book(served: Served) -> Iterator[KeyBook]:
+    with closing(SqlStore(served.settings.store_url)) as store:
+        yield KeyBook(store)
+
+
+def test_a_revoked_key_is_refused_within_a_second_though_nobody_tells(served: Served, book: KeyBook) -> None:
     """No control runs here, and the Switchboard is stopped: the store is all there is."""
-    book = KeyBook(SqlStore(served.settings.store_url))
     key, secret = book.create(KeyOrder("ann", ("client",)), "test", datetime.now(UTC))
     shown = {"authorization": f"Bearer {secret}"}
     [process] = served.processes("ray::Switchboard")

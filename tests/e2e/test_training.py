@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,5 +86,6 @@ def test_many_files_and_two_workers_make_one_version(environment: dict[str, str]
     )
     assert high > 0.8
     assert low < 0.2
-    events = SqlStore(settings.store_url).events("churn")
+    with closing(SqlStore(settings.store_url)) as store:
+        events = store.events("churn")
     assert [(event.kind, event.version) for event in events] == [("registered", 1)]

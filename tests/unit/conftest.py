@@ -8,9 +8,14 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shutil
+import sqlite3
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Generator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -20,6 +25,10 @@ if TYPE_CHECKING:
 
 # More threads have nothing to do in trees as small as ours, and they wait by spinning.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests sync thousands of times, which costs nothing in memory. What a sync is for, `simulated_disk` shows.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 settings.register_profile("unhurried", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("unhurried")
 
@@ -39,10 +48,25 @@ later = _Later()
 sys.meta_path.insert(0, later)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported stays: the collector finds nothing in it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Examples in docstrings are those of the code: a test module has none, and is searched once."""
+    return [found for found in (yield) if type(found) is pytest.Module]
+
+
 def pytest_collection_finish() -> None:
     """Whatever was imported stays: the collector need not walk it again and again, which took a third of the time."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not later]
-    gc.collect()
     gc.freeze()
 
 
@@ -53,6 +77,34 @@ def _no_ray() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ray.init", refuse)
+        yield
+
+
+class _Connection(sqlite3.Connection):
+    """Warns where it is dropped unclosed, as every connection does since Python 3.13."""
+
+    is_open = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.is_open = True
+
+    def close(self) -> None:
+        super().close()
+        self.is_open = False
+
+    def __del__(self) -> None:
+        if self.is_open:
+            warnings.warn(f"unclosed database in {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_closed() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.version_info < (3, 13):
+            connect = partial(sqlite3.connect, factory=_Connection)
+            patch.setattr(sqlite3, "connect", connect)
+            patch.setattr(sqlite3.dbapi2, "connect", connect)
         yield
 
 

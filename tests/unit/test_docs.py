@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^#+ (.*)$", text, re.M)}
 
 
+@cache
+def our_files() -> list[str]:
+    return [each.relative_to(ROOT).as_posix() for name in (*PACKAGES, "tests") for each in (ROOT / name).rglob("*.py")]
+
+
 @pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
 def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
@@ -36,7 +42,7 @@ def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
 def test_every_file_that_a_page_names_is_there(document: Path) -> None:
-    files = [each.relative_to(ROOT).as_posix() for name in (*PACKAGES, "tests") for each in (ROOT / name).rglob("*.py")]
+    files = our_files()
     for path in re.findall(r"(?<![\w<>_/.])([a-z_][\w/]*\.py)\b", document.read_text(encoding="utf-8")):
         ending = f"/{path.removeprefix('windvane/')}"
         is_there = path in ELSEWHERE or any(f"/{each}".endswith(ending) for each in files)

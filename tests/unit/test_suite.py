@@ -51,6 +51,10 @@ def test_no_test_imports_another_or_names_what_is_private() -> None:
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
+def test_no_test_has_an_example_in_a_docstring_for_there_none_is_run() -> None:
+    assert [file for file in FILES if ">" * 3 + " " in file.read_text()] == []
+
+
 @pytest.mark.parametrize(
     "text",
     [

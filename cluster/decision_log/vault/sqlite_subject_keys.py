@@ -9,6 +9,7 @@ blocks) is not reached from here; there a key is still wrapped by the master key
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -199,13 +200,14 @@ class SqliteSubjectKeys:
 
 
 class _ThreadConnection:
-    """A thread's connection, closed with its thread or its owner: since 3.13 Python warns where one is only dropped."""
+    """A thread's connection, closed with its thread or its owner: since 3.13 Python warns where one is only dropped.
+
+    Not by `__del__`: of what the collector finds at once, it may call the connection's own finalizer first.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-
-    def __del__(self) -> None:
-        self.connection.close()
+        weakref.finalize(self, connection.close).atexit = False  # another thread may be using it then
 
 
 def _connect(path: Path) -> sqlite3.Connection:

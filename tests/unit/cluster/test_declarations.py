@@ -1,5 +1,6 @@
 """The declaration that serves is the stored one, parsed when it changes."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,11 @@ def test_the_deployed_declaration_comes_from_the_store() -> None:
 
 
 def test_models_deployed_before_are_found_with_the_digest_of_their_declaration(tmp_path: Path) -> None:
-    store = SqlStore(f"sqlite:///{tmp_path}/windvane.db")
-    assert deployed_models(store) == []
-    store.put(DECLARATION, "trips", b'{"name":"trips"}', 0)
-    store.put("split", "trips", b"{}", 0)
-    assert deployed_models(store) == [("trips", spec_digest(b'{"name":"trips"}'))]
+    with closing(SqlStore(f"sqlite:///{tmp_path}/windvane.db")) as store:
+        assert deployed_models(store) == []
+        store.put(DECLARATION, "trips", b'{"name":"trips"}', 0)
+        store.put("split", "trips", b"{}", 0)
+        assert deployed_models(store) == [("trips", spec_digest(b'{"name":"trips"}'))]
 
 
 class Parsing:

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from windvane.cluster.errors import Invalid, Unavailable
@@ -33,9 +35,8 @@ sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 def test_first_use_by_many_processes_at_once_makes_the_tables_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new/w.db"
     subprocess.run([sys.executable, "-c", FOUR_AT_ONCE, url], check=True)
-    store = SqlStore(url)
-    assert [saved.key for saved in store.list("k")] == ["0", "1", "2", "3"]
-    store.close()
+    with closing(SqlStore(url)) as store:
+        assert [saved.key for saved in store.list("k")] == ["0", "1", "2", "3"]
 
 
 @pytest.mark.parametrize("url", ["var/windvane.db", "oracel://x/y", ""])
@@ -48,6 +49,14 @@ def test_a_store_that_is_no_database_is_unavailable_and_says_where(tmp_path: Pat
     (tmp_path / "w.db").write_text("this is no database, though it is long enough to be looked at " * 20)
     with pytest.raises(Unavailable, match=r"w\.db does not answer: file is not a database"):
         SqlStore(f"sqlite:///{tmp_path}/w.db")
+
+
+def test_a_store_that_is_refused_leaves_no_file_open(tmp_path: Path) -> None:
+    (tmp_path / "w.db").write_text("no database " * 100)
+    with pytest.raises(Unavailable) as refused:
+        SqlStore(f"sqlite:///{tmp_path}/w.db")
+    opened = [each.path for each in psutil.Process().open_files()]
+    assert str(tmp_path / "w.db") not in opened, refused  # whose traceback holds what was made until then
 
 
 def test_a_password_in_the_url_is_never_told() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -133,8 +134,6 @@ def test_a_shelf_keeps_typed_records(store: Store) -> None:
 
 
 def test_of_many_writers_at_once_exactly_one_wins_each_revision(tmp_path: Path) -> None:
-    stores = [SqlStore(f"sqlite:///{tmp_path}/w.db") for _ in range(4)]
-
     def count_up(store: SqlStore) -> int:
         lost = 0
         for _ in range(10):
@@ -149,11 +148,11 @@ def test_of_many_writers_at_once_exactly_one_wins_each_revision(tmp_path: Path) 
             store.append(happened("counted"))
         return lost
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(count_up, stores))
-    saved = stores[0].get("counter", "n")
-    assert saved is not None
-    assert (saved.body, saved.revision) == (b"40", 40)
-    assert [event.number for event in stores[0].events()] == list(range(1, 41))
-    for store in stores:
-        store.close()
+    with ExitStack() as opened:
+        stores = [opened.enter_context(closing(SqlStore(f"sqlite:///{tmp_path}/w.db"))) for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(count_up, stores))
+        saved = stores[0].get("counter", "n")
+        assert saved is not None
+        assert (saved.body, saved.revision) == (b"40", 40)
+        assert [event.number for event in stores[0].events()] == list(range(1, 41))

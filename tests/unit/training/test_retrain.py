@@ -1,6 +1,7 @@
 """The whole job on fakes: what it registers, as what, and whom it tells."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -273,7 +274,7 @@ def test_a_job_whose_error_has_a_sentence_ends_in_it(
 ) -> None:
     monkeypatch.setenv("WINDVANE_HOME", str(tmp_path))
     monkeypatch.setattr(job, "load_model", lambda *_: loans(write_rows(tmp_path / "rows.csv", 4)))
-    monkeypatch.setattr(job, "open_storage", lambda _: place.storage)
+    monkeypatch.setattr(job, "job_storage", lambda _: nullcontext(place.storage))
     assert job.main(["--model", "loans"]) == 1
     assert "FAILED: Model loans: 40 labelled rows, " in capsys.readouterr().out
 

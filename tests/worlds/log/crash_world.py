@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -180,18 +180,14 @@ class Story:
 
     def documents(self) -> None:
         """The store."""
-        with self.attempt():
-            store = SqlStore(_url(self.home))
-            try:
-                for number in range(3):
-                    with self.attempt():
-                        store.put("model", f"m{number}", b"{}", 0)
-                        self.promised.documents[f"m{number}"] = b"{}"
-                    with self.attempt():
-                        event = Event(datetime.now(UTC), "deployed", LOG, number, "…")
-                        self.promised.events = store.append(event)
-            finally:
-                store.close()
+        with self.attempt(), closing(SqlStore(_url(self.home))) as store:
+            for number in range(3):
+                with self.attempt():
+                    store.put("model", f"m{number}", b"{}", 0)
+                    self.promised.documents[f"m{number}"] = b"{}"
+                with self.attempt():
+                    event = Event(datetime.now(UTC), "deployed", LOG, number, "…")
+                    self.promised.events = store.append(event)
 
     def rotation(self) -> None:
         """A fresh master key."""
@@ -245,11 +241,10 @@ def missing(home: Path, promised: Promised) -> list[str]:
     acts = [record.detail for record in Tail(place.logs / TRAIL).read() if isinstance(record, Act)]
     found += [act for act in promised.acts if act not in acts]
     if promised.documents or promised.events:
-        store = SqlStore(_url(home))
-        documents = {saved.key: saved.body for saved in store.list("model")}
-        found += [name for name, body in promised.documents.items() if documents.get(name) != body]
-        found += [] if len(store.events()) >= promised.events else ["events"]
-        store.close()
+        with closing(SqlStore(_url(home))) as store:
+            documents = {saved.key: saved.body for saved in store.list("model")}
+            found += [name for name, body in promised.documents.items() if documents.get(name) != body]
+            found += [] if len(store.events()) >= promised.events else ["events"]
     if promised.signed:
         lines = place.checkpoints_file.read_bytes().count(b"\n") if place.checkpoints_file.exists() else 0
         found += [] if lines >= promised.signed else ["checkpoints"]

@@ -124,8 +124,8 @@ class Moment:
             names.update(change)
         tree: Tree = {}
         for name, file in sorted(names.items()):  # a folder before what is in it
-            parent = str(Path(name).parent)
-            if file == "" or (parent != "." and tree.get(parent) != FOLDER):
+            folder = name.rpartition("/")[0]
+            if file == "" or (folder and tree.get(folder) != FOLDER):
                 continue
             if file is None:
                 tree[name] = FOLDER

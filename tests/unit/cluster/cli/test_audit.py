@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,8 +106,8 @@ def test_without_a_signature_nothing_can_be_verified(tmp_path: Path) -> None:
 
 def test_checkpoints_that_are_gone_are_missed_by_what_the_store_remembers(home: Home) -> None:
     home.place.checkpoints_file.unlink()
-    store = SqlStore(load_settings({"WINDVANE_HOME": str(home.path)}).store_url)
-    Auditor(home.place.logs, home.place.checkpoints(StoreWitness(store))).tick(3.0)
+    with closing(SqlStore(load_settings({"WINDVANE_HOME": str(home.path)}).store_url)) as store:
+        Auditor(home.place.logs, home.place.checkpoints(StoreWitness(store))).tick(3.0)
     assert home("verify").exit_code == 0
     home.place.checkpoints_file.write_bytes(b"")
     result = home("verify")

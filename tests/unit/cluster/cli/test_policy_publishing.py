@@ -1,5 +1,6 @@
 """`windvane policy publish`, `approve`, `withdraw`, `status`, `install`, `explain`; control is in this process."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
@@ -58,13 +59,14 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     made = Shell(tmp_path)
     monkeypatch.setattr(addresses, "demand_dashboard", lambda _: "http://127.0.0.1:8265")
     monkeypatch.setattr(
         operate, "ControlApi", lambda url, home: ControlApi(url, home, httpx.MockTransport(made.answer))
     )
-    return made
+    yield made
+    made.store.close()
 
 
 @pytest.fixture

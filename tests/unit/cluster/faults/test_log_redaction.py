@@ -123,10 +123,10 @@ def test_what_is_no_exception_is_logged_as_ever(caplog: pytest.LogCaptureFixture
 
 def test_every_worker_of_our_head_begins_with_it() -> None:
     program = (
-        "import windvane.serve_apps.worker, logging\n"
-        f"try:\n    {{}}[{SUBJECT!r}]\nexcept KeyError:\n    logging.exception('so')"
+        "import windvane.serve_apps.worker, logging, sys\n"
+        "try:\n    {}[sys.argv[1]]\nexcept KeyError:\n    logging.exception('so')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program, SUBJECT], capture_output=True, text=True, check=True)
     assert "builtins.KeyError" in done.stderr
     assert SUBJECT not in done.stderr
 

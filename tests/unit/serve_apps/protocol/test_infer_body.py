@@ -11,6 +11,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tests.worlds.gateway.tensors import numbers, tensors
 from windvane.cluster.errors import Invalid, Malformed
 from windvane.serve_apps.protocol.infer_body import InferBody, read_infer
+from windvane.serve_apps.protocol.strict_json import DEEPEST
 from windvane.serve_apps.protocol.tensors import BYTES, Tensor, to_bytes
 
 FLAT = {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2.5, 3, 4]}
@@ -212,11 +213,20 @@ def test_an_input_that_is_not_what_it_declares_is_refused(change: dict[str, Any]
         (b'{"inputs": [], "parameters": {"a": 1, "\\u0061": 2}}', "The key 'a' stands twice"),
         (b'{"inputs": [], "parameters": {"a:": [{"b": ":"}], "a:": 2}}', "The key 'a:' stands twice"),
         (b'{"inputs": [], "id": "' + b'\\u003a", "parameters": {"a": 1, "a": 2}}', "The key 'a' stands twice"),
-        (b'{"inputs": [], "parameters": ' + b'{"a":' * 5000 + b"1" + b"}" * 5001, "nests too deep"),
     ],
 )
 def test_a_body_that_is_no_request_is_refused(body: bytes, sentence: str) -> None:
     assert sentence in refusal(body)
+
+
+@pytest.mark.parametrize("levels", [DEEPEST, 900, 1500, 5000, 50_000])
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_parameters_that_nest_too_deep_are_refused_however_deep_python_reads(
+    levels: int, opens: bytes, closes: bytes
+) -> None:
+    nested = opens * levels + b"1" + closes * levels
+    assert "nests too deep" in refusal(b'{"inputs": [], "parameters": {"a": ' + nested + b"}}")
+    assert "nests too deep" in refusal(b'{"inputs": [], "parameters": {"a": ' + nested + b', "b": NaN}}')
 
 
 @pytest.mark.parametrize("key", ["name", "datatype", "shape", "data"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windvane.cluster.errors import Malformed
-from windvane.serve_apps.protocol.strict_json import parse
+from windvane.serve_apps.protocol.strict_json import DEEPEST, parse
 
 DOCUMENTS = st.recursive(
     st.none()
@@ -59,6 +59,18 @@ def test_whatever_comes_is_read_or_refused_with_a_sentence(body: bytes) -> None:
 def test_what_is_not_strict_json_is_refused(body: bytes, sentence: str) -> None:
     with pytest.raises(Malformed, match=sentence):
         parse(body)
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 900, 1500, 5000])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_how_deep_a_document_may_nest_is_ours_to_say_and_not_pythons(levels: int, opens: str, closes: str) -> None:
+    def nested(levels: int) -> bytes:
+        return f"{opens * levels}1{closes * levels}".encode()
+
+    with pytest.raises(Malformed, match="nests too deep"):
+        parse(nested(levels))
+    assert parse(nested(DEEPEST)) == json.loads(nested(DEEPEST))
+    assert parse(b'["' + b"[" * levels + b'"]') == ["[" * levels]
 
 
 def test_numbers_beyond_float64_are_infinite_so_that_the_caller_can_point_at_them() -> None:

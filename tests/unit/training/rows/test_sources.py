@@ -4,6 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -102,6 +103,10 @@ def test_a_sql_query_gives_its_rows(tmp_path: Path) -> None:
     database.close()
     spec = loans(f"sqlite:///{tmp_path}/loans.db", query="select * from loans order by customer")
     assert read(spec).column("income").to_pylist() == [None, 2.0]
+    with pytest.raises(Invalid, match="no such table") as refused:
+        read(loans(f"sqlite:///{tmp_path}/loans.db", query="select * from lones"))
+    opened = [each.path for each in psutil.Process().open_files()]
+    assert str(tmp_path / "loans.db") not in opened, refused
 
 
 def test_a_failing_query_shows_what_the_database_said_but_no_password() -> None:

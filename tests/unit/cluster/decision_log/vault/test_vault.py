@@ -1,6 +1,7 @@
 """The vault: personal fields can be read with their subject's key, and by nobody once it is destroyed."""
 
 import errno
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -278,6 +279,17 @@ def test_a_sync_that_fails_is_said_and_one_that_finds_all_moved_is_not(
     keys.close()  # the last connection: SQLite moves everything, and takes its log away
     keys.sync()
     assert home.keys().get(b"s", b"i") == SubjectKey(b"s", b"i", b"w")
+
+
+def test_keys_that_are_dropped_in_a_cycle_close_their_connection(tmp_path: Path) -> None:
+    """Python 3.13 warns of one that is only dropped, and warnings are errors here."""
+    cycle: list[object] = [SqliteSubjectKeys(tmp_path / "vault.db")]
+    cycle.append(cycle)
+    log = tmp_path / "vault.db-wal"
+    assert log.exists()
+    del cycle
+    gc.collect()
+    assert not log.exists(), "SQLite takes its log away with the last connection"
 
 
 def test_keys_that_could_not_be_synced_are_due_until_they_are(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
