@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.bundle import CARD
@@ -153,9 +154,15 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
             tags=tags,
         )
         version = at.registry.register(registration, bundle, report)
+        # The number was given before where the registry was restored from a backup and this machine's cache was not.
+        rmtree(_cache(at) / spec.name / str(version.number), ignore_errors=True)
         _hand_over(version, made.ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)
     progress.say(", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.seconds.items()))
     return version
+
+
+def _cache(at: Workplace) -> Path:
+    return at.home / "cache" / "versions"
 
 
 def _rows(order: Order, spec: ModelSpec, at: Workplace) -> tuple[Examples, Examples]:
@@ -173,7 +180,7 @@ def _rows(order: Order, spec: ModelSpec, at: Workplace) -> tuple[Examples, Examp
 def _open(order: Order, at: Workplace) -> tuple[Version | None, StoredChampion | None]:
     """The version that answers this request already, and the champion; then imports what later stages need."""
     known = _registered_before(order, at)
-    champion = None if known else open_champion(at.registry, order.model, at.home / "cache" / "versions")
+    champion = None if known else open_champion(at.registry, order.model, _cache(at))
     export.warm_up()
     at.pictures.warm_up()
     return known, champion
