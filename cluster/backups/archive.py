@@ -10,7 +10,7 @@ from windvane.cluster.decision_log import disk
 from windvane.cluster.errors import Invalid, Unavailable
 from windvane.configs.access import FIRST_KEY
 
-MADE_AGAIN = frozenset({"run", "cache", "scratch"})
+MADE_AGAIN = frozenset({"run", "cache", "scratch", "lost+found"})  # the last by whoever makes a file system
 SECRETS = frozenset({"keys", FIRST_KEY, "ray_token"})  # the keys open what the rest holds; so they lie elsewhere
 
 
@@ -45,7 +45,8 @@ def unpack(source: Path, into: Path) -> None:
         with tarfile.open(source) as tar:
             tar.extractall(into, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise Invalid(f"{source} is no whole archive of a home: {error}") from error
+        why = str(error).partition("\n")[0].rstrip(":")  # a line for every compression follows
+        raise Invalid(f"{source} is no whole archive of a home: {why}") from error
     except (OSError, shutil.Error) as error:
         raise Unavailable(f"{source} cannot be unpacked into {into}: {error}") from error
 

@@ -36,8 +36,13 @@ def back_up(settings: Settings, folder: Path, keys_folder: Path, now: datetime) 
     with one_at_a_time(home, lambda _: None):
         demand_idle(settings)
         pack(home, lambda name: name in SECRETS, made.keys)
-        pack(home, lambda name: name not in SECRETS | MADE_AGAIN, made.archive)
+        pack(home, lambda name: name not in SECRETS | MADE_AGAIN and not is_set_aside(home, name), made.archive)
     return made
+
+
+def is_set_aside(home: Path, name: str) -> bool:
+    """Whether a restore put that aside in a home that it could not rename, being where a disk is mounted."""
+    return name.startswith(f".{home.name}.")
 
 
 def elsewhere(settings: Settings) -> tuple[str, ...]:

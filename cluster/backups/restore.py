@@ -10,8 +10,8 @@ from shutil import rmtree
 from urllib.parse import unquote
 
 from windvane.cluster.audit_paths import AuditPaths
-from windvane.cluster.backups.archive import sync_all, unpack
-from windvane.cluster.backups.backup import file_of
+from windvane.cluster.backups.archive import MADE_AGAIN, sync_all, unpack
+from windvane.cluster.backups.backup import file_of, is_set_aside
 from windvane.cluster.backups.carry_over import CarriedOver, carry_over
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.checkpoint import whole_lines
@@ -53,7 +53,8 @@ def restore(
         demand_idle(settings)
         if home.stat().st_uid != os.geteuid():
             raise Forbidden(f"{home} belongs to another user, who could not read what is restored: be that user")
-        staged = home.with_name(f".{home.name}.restoring")
+        beside = home if os.path.ismount(home) else home.parent  # where a disk is mounted, nothing can be renamed
+        staged = beside / f".{home.name}.restoring"
         try:
             rmtree(staged, ignore_errors=True)
             disk.make_folder(staged)
@@ -62,13 +63,14 @@ def restore(
         try:
             for part in (source, *(() if keys is None else (keys,))):
                 unpack(part, staged)
-            there = any(home.iterdir())
+            there = any(name not in MADE_AGAIN and not is_set_aside(home, name) for name in os.listdir(home))
             asked = former or (home if there else None)
             restored = AuditPaths(_moved(settings, home, staged))
             _demand_fit(settings, home, staged)
             carried = _carry(settings, home, asked, staged, restored, source, by)
             sync_all(staged)
-            aside = _swap(home, staged, home.with_name(f"{home.name}.before-{stamp}") if there else None)
+            aside = beside / f"{'.' if beside == home else ''}{home.name}.before-{stamp}" if there else None
+            (_swap_contents if beside == home else _swap)(home, staged, aside)
         except BaseException:
             rmtree(staged, ignore_errors=True)
             raise
@@ -157,7 +159,7 @@ def _moved(settings: Settings, home: Path, folder: Path) -> Settings:
     )
 
 
-def _swap(home: Path, staged: Path, aside: Path | None) -> Path | None:
+def _swap(home: Path, staged: Path, aside: Path | None) -> None:
     try:
         if aside is not None:
             disk.rename(home, aside)
@@ -170,7 +172,22 @@ def _swap(home: Path, staged: Path, aside: Path | None) -> Path | None:
         raise Unavailable(
             f"{home} cannot be replaced: {error}; move it aside yourself, and name it --former"
         ) from error
-    return aside
+
+
+def _swap_contents(home: Path, staged: Path, aside: Path | None) -> None:
+    """Not at once: killed half way, it is run again with what was set aside named --former."""
+    try:
+        if aside is not None:
+            disk.make_one_folder(aside)
+            for name in os.listdir(home):
+                if name != "lost+found" and not is_set_aside(home, name):
+                    disk.rename(home / name, aside / name)
+        for name in os.listdir(staged):
+            disk.rename(staged / name, home / name)
+        staged.rmdir()
+        disk.sync_folder(home)
+    except OSError as error:
+        raise Unavailable(f"{home} is replaced in part: {error}; restore again with --former {aside}") from error
 
 
 def _set_copy_aside(paths: AuditPaths, stamp: str) -> tuple[Path | None, int, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """A restore gives back what a backup holds, and nothing that was taken away since."""
 
+import os
 import shutil
 import tarfile
 from datetime import timedelta
@@ -295,3 +296,71 @@ def test_a_home_that_cannot_be_replaced_stays(home: Home, monkeypatch: pytest.Mo
     with pytest.raises(Unavailable, match="cannot be replaced: Device or resource busy; move it aside yourself"):
         put_back(home, made)
     assert unchanged(home)
+
+
+@pytest.fixture
+def mounted(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home that is where a disk is mounted: it has no other name and no neighbour on its file system."""
+    rename = disk.rename
+
+    def as_mounted(source: Path, target: Path) -> None:
+        if home.path in (source, target):
+            raise OSError("Device or resource busy")
+        rename(source, target)
+
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == home.path)
+    monkeypatch.setattr(disk, "rename", as_mounted)
+    (home.path / "lost+found").mkdir()
+    return home
+
+
+def test_a_home_on_a_disk_of_its_own_is_replaced_within(mounted: Home) -> None:
+    erased = mounted.decide("d1", "anna")
+    made = backed_up(mounted)
+    mounted.decide("d2", "ben")
+    mounted.erase("anna", at=77.0)
+    done = put_back(mounted, made)
+    assert done.former == mounted.path / ".home.before-20260302T000000Z"
+    assert (done.former / "log").is_dir()
+    assert mounted.decisions() == ["d1"]
+    with pytest.raises(NotFound):
+        mounted.reveal("d1", erased)
+    assert sorted(path.name for path in mounted.path.iterdir() if path.name.startswith(".")) == [done.former.name]
+    assert (mounted.path / "lost+found").is_dir()
+    again = back_up(mounted.settings, mounted.path.with_name("backups"), mounted.path.with_name("keys"), LATER)
+    with tarfile.open(again.archive) as tar:
+        assert not [name for name in tar.getnames() if "before" in name or "lost" in name]
+
+
+def test_an_empty_disk_takes_a_restore_and_has_no_home_of_before(mounted: Home) -> None:
+    mounted.decide("d1", "anna")
+    made = backed_up(mounted)
+    for path in mounted.path.iterdir():
+        if path.name != "lost+found":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert put_back(mounted, made).former is None
+    assert mounted.decisions() == ["d1"]
+
+
+def test_a_disk_that_is_replaced_in_part_is_restored_again_from_what_was_set_aside(
+    mounted: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erased = mounted.decide("d1", "anna")
+    made = backed_up(mounted)
+    mounted.erase("anna", at=77.0)
+    with monkeypatch.context() as patch:
+        rename, left = disk.rename, iter(range(9))  # nine names are set aside, and then it stops
+
+        def stops(source: Path, target: Path) -> None:
+            if mounted.path in (source.parent, target.parent) and next(left, None) is None:
+                raise OSError("Input/output error")
+            rename(source, target)
+
+        patch.setattr(disk, "rename", stops)
+        with pytest.raises(Unavailable, match="replaced in part: Input/output error; restore again with --former"):
+            put_back(mounted, made)
+    former = mounted.path / ".home.before-20260302T000000Z"
+    restore(mounted.settings, made.archive, made.keys, LATER + timedelta(days=1), "ada", former)
+    with pytest.raises(NotFound):
+        mounted.reveal("d1", erased)
+    assert mounted.verify().faults == ()
