@@ -15,7 +15,7 @@ from windvane.cluster.decision_log.vault.rotation import rotate
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.decision_log.write.trail import Trail
-from windvane.cluster.errors import Conflict
+from windvane.cluster.errors import Conflict, Unavailable
 from windvane.cluster.store import Shelf, Store
 from windvane.configs.settings import Settings
 
@@ -49,7 +49,8 @@ class AuditPaths:
         self.copy = Path(settings.checkpoint_copy) if settings.checkpoint_copy else None
 
     def checkpoints(self, witness: Witness | None = None) -> Checkpoints:
-        """For whoever signs; makes the key at first use."""
+        """For whoever signs; makes the key at first use, and raises Unavailable where one that signed is missing."""
+        self._demand_signing_key()
         key = signing_key(self._settings.signing_key_file)
         return Checkpoints(self.checkpoints_file, key, self.copy, self._former(), witness)
 
@@ -63,8 +64,18 @@ class AuditPaths:
         return [self.public_key(), *self._former()]
 
     def vault(self) -> Vault:
-        """The subjects' keys; makes the master key at first use."""
-        return Vault(SqliteSubjectKeys(self.vault_file), FileKms(self._settings.master_key_file))
+        """The subjects' keys; makes the master key at first use, and raises Unavailable where that is missing."""
+        self._demand_master_key()
+        kms = FileKms(self._settings.master_key_file)  # before the vault: where one stands, its key was made
+        return Vault(SqliteSubjectKeys(self.vault_file), kms)
+
+    def demand_keys(self) -> None:
+        """Raise Unavailable where a key is missing that was made before, as after half a restore.
+
+        A fresh one in its place would open nothing, and sign what nobody can tell from a forgery.
+        """
+        self._demand_signing_key()
+        self._demand_master_key()
 
     def rotate_master_key(self) -> int:
         """See `rotation.rotate`."""
@@ -78,6 +89,19 @@ class AuditPaths:
     def signed_until(self) -> float:
         """Time of the last checkpoint, Unix seconds."""
         return last_signed(self.checkpoints_file)
+
+    def _demand_signing_key(self) -> None:
+        key, signed = self._settings.signing_key_file, self.checkpoints_file
+        if not key.exists() and not self._settings.former_keys and signed.is_file() and signed.stat().st_size:
+            raise Unavailable(
+                f"{key} is missing, with which the checkpoints in {signed} were signed: restore it; or name its public "
+                "half in WINDVANE_FORMER_KEYS, and a fresh one signs from now on"
+            )
+
+    def _demand_master_key(self) -> None:
+        key = self._settings.master_key_file
+        if not key.exists() and self.vault_file.exists():
+            raise Unavailable(f"{key} is missing, which opens the subjects' keys in {self.vault_file}: restore it")
 
     def _former(self) -> list[Ed25519PublicKey]:
         return [public_key(Path(path)) for path in self._settings.former_keys]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.first_key import ensure_first_key
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.declarations import deployed_models
@@ -39,6 +40,7 @@ def up(settings: Settings, progress: Progress) -> Addresses:
     in vain is ended again.
     """
     demand(examine(settings, machine.look(settings), running=True))
+    AuditPaths(settings).demand_keys()
     with one_at_a_time(Path(settings.home), progress):
         dashboard = dashboard_url(settings)
         if dashboard is not None:

@@ -33,6 +33,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from windvane.cluster.decision_log import disk
 from windvane.cluster.errors import Invalid, Unavailable
+from windvane.cluster.sqlite_fault import sentence_of
 from windvane.cluster.store import Event, Saved, conflict
 
 BUSY_SECONDS = 30.0
@@ -159,8 +160,8 @@ class SqlStore:
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            reason = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-            raise Unavailable(f"the store at {self._engine.url!r} does not answer: {reason}") from error
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise Unavailable(sentence_of(f"the store at {self._engine.url!r}", reason)) from error
 
     def _make_tables(self) -> None:
         """Make what is missing; on PostgreSQL two first users may collide, and the loser looks again."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 
 from windvane.cluster.bundle import CARD
 from windvane.cluster.decision_log.read.query import Query
@@ -144,6 +145,8 @@ def _make(order: Order, spec: ModelSpec, at: Workplace, progress: Progress, fold
             tags=tags,
         )
         version = at.storage.registry.register(registration, bundle, report)
+        # The number was given before where the registry was restored from a backup and this machine's cache was not.
+        rmtree(at.storage.version_cache / spec.name / str(version.number), ignore_errors=True)
         _hand_over(version, made.ruling.why, float(learnt.times[-1]) if spec.data.time else None, order, at)
     progress.say(", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.seconds.items()))
     return version

@@ -20,6 +20,7 @@ VERBS = {
     **dict.fromkeys(("validate", "init", "train", "retrain", "deploy", "undeploy", "versions", "report"), "models"),
     **dict.fromkeys(("decide", "outcomes", "decisions", "lineage"), "decisions"),
     "explain": "explanations",
+    **dict.fromkeys(("backup", "restore"), "backups"),
     "audit": "audit",
     "privacy": "privacy",
     "rollout": "rollouts",

@@ -6,8 +6,6 @@ from pathlib import Path
 import click
 
 from windvane.cluster.cli.operate import api
-from windvane.cluster.errors import Conflict
-from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_settings
 
 
@@ -50,10 +48,10 @@ def rotate_key() -> None:
     """Put a fresh master key in place of the present one, which opens nothing any more; Windvane has to be down."""
     from windvane.cluster.audit_paths import AuditPaths
     from windvane.cluster.cli.read_audit import tell_of
+    from windvane.cluster.idle import demand_idle
 
     settings = load_settings()
-    if addresses.dashboard_url(settings) is not None:
-        raise Conflict("Windvane is running with the present key: `windvane down` first")
+    demand_idle(settings)  # whoever runs goes by the present key
     paths = AuditPaths(settings)
     tell_of(paths, "master_key_changed", "ordered that every subject's key is wrapped with a fresh master key")
     count = paths.rotate_master_key()

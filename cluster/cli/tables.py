@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 GAP = 2  # blanks between columns
+MOMENTS = ("recorded_at", "event_time")  # columns of Unix seconds, of which six digits tell no day
 
 
 def lines(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[str]:
@@ -14,9 +15,11 @@ def lines(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) ->
     ['action  n', 'keep    1', 'warn    20']
     >>> lines(["action", "n"], [["keep", 1], ["warn", 20]], width=8)
     ['action  keep', 'n       1', '', 'action  warn', 'n       20']
+    >>> lines(["recorded_at", "n"], [[1796122011.5, 1]], width=80)
+    ['recorded_at          n', '2026-12-01 10:46:51  1']
     """
     heads = [shown(name) for name in names]
-    told = [[shown(value) for value in row] for row in rows]
+    told = [[_shown_under(name, value) for name, value in zip(names, row, strict=True)] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *told, strict=True)]
     if sum(widths) + GAP * (len(widths) - 1) <= width:
         return [(" " * GAP).join(map(str.ljust, row, widths)).rstrip() for row in (heads, *told)]
@@ -41,6 +44,12 @@ def shown(value: object) -> str:
         return "; ".join(map(shown, value)) or "-"
     text = str(value)
     return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _shown_under(name: str, value: object) -> str:
+    if name in MOMENTS and isinstance(value, float):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
+    return shown(value)
 
 
 def decision(row: dict[str, Any]) -> list[object]:

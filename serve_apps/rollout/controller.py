@@ -196,7 +196,9 @@ class RolloutController:
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
-                ours = decided
+                # Once the split is back, a tick completes the record. What keeps it running may be on record or not:
+                # it is decided again, which changes nothing where it is.
+                ours = decided if decided.phase in RETURNED else None
         raise AssertionError("unreachable")
 
     def _prove(self, held: StoredRollout, now: datetime) -> StoredRollout:

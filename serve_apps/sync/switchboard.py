@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from windvane.cluster.decoders import json_decoder
+from windvane.cluster.errors import Conflict
 from windvane.serve_apps.sync.split_subscriber import decode_split, encode_split
 from windvane.serve_apps.sync.topics import FORGET_SECONDS, Position, Topics, split_topic
 from windvane.serve_apps.traffic.loaded_versions import LoadedReport
@@ -21,6 +22,8 @@ class ReplicaReport:
     loaded: tuple[int, ...]
     seen_at: float  # Unix seconds
     trouble: str = ""  # why a newer split is not in force there yet
+    known: int = 0  # revision of the newest split that it heard of
+    routing: str = ""  # what that one routes where; empty when the replica does not say
 
 
 class Switchboard:
@@ -44,14 +47,18 @@ class Switchboard:
     async def publish(self, split_json: str) -> int:
         """Make a split the newest and return the revision that is, here or at a replica; an older one changes nothing.
 
-        Raises Conflict when its revision already stands for another split, and Invalid.
+        Raises Conflict when its revision already stands for another split, here or at a replica, and Invalid.
         """
         split = decode_split(split_json)
         topic = split_topic(split.model)
         self._topics.post(topic, encode_split(split), split.revision)
-        # A replica outlives this process: it may go by a split that the store had before it was restored from a backup.
-        reports = await self.in_force(split.model)
-        return max([self._topics.revision(topic), *(report.in_force for report in reports.values())])
+        # A replica outlives this process: it may go by a split that the store had before it was restored from a backup,
+        # under a later revision, or under this one.
+        reports = (await self.in_force(split.model)).values()
+        for report in reports:
+            if report.known == split.revision and report.routing not in ("", split.routing()):
+                raise Conflict(f"Revision {split.revision} of {topic} is another split at replica {report.replica}")
+        return max([self._topics.revision(topic), *(max(report.in_force, report.known) for report in reports)])
 
     async def read(
         self, model: str, reader: str, topics: tuple[str, ...], place_json: str, report_json: str | None = None
@@ -66,7 +73,7 @@ class Switchboard:
     async def report(self, model: str, replica: str, report_json: str) -> None:
         """Note where a replica stands, between two reads."""
         said = json_decoder(LoadedReport).decode(report_json)
-        report = ReplicaReport(replica, said.revision, said.loaded, self._now(), said.trouble)
+        report = ReplicaReport(replica, said.revision, said.loaded, self._now(), said.trouble, said.known, said.routing)
         self._reports.setdefault(model, {})[replica] = report
 
     async def leave(self, model: str, reader: str) -> None:

@@ -39,6 +39,8 @@ class LoadedReport:
     revision: int  # in force; 0 when none is
     loaded: tuple[int, ...]
     trouble: str = ""
+    known: int = 0  # the newest split heard of, in force or not: an older one, or another of its revision, is ignored
+    routing: str = ""  # that split's `routing`
 
 
 class LoadedVersions:
@@ -68,7 +70,8 @@ class LoadedVersions:
     def report(self) -> LoadedReport:
         """Report this replica's state."""
         revision = self.in_force.split.revision if self.in_force else 0
-        return LoadedReport(revision, tuple(sorted(self._loaded)), self._trouble)
+        routing = self._newest.routing() if self._newest else ""
+        return LoadedReport(revision, tuple(sorted(self._loaded)), self._trouble, self.known_revision, routing)
 
     def take(self, split: Split) -> None:
         """Put the split in force now when nothing has to be loaded, else as soon as it is; an older one is ignored."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
 
+import msgspec
+
 BUCKETS = 1 << 32
 SPLIT = "split"  # kind in the store; the key is the model
 
@@ -34,6 +36,18 @@ class Split:
     def versions(self) -> frozenset[int]:
         """Every version a replica must hold to serve this split."""
         return frozenset(arm.version for arm in self.arms) | frozenset(self.shadows) | frozenset(self.warm)
+
+    def routing(self) -> str:
+        """Digest of what it routes where, whatever its revision, phase and reason; alike in every release.
+
+        >>> one = Split("trips", 1, "s", (Arm("champion", 1, 1.0),))
+        >>> one.routing() == Split("trips", 2, "s", one.arms, phase="done").routing()
+        True
+        >>> one.routing() == Split("trips", 1, "s", (Arm("champion", 2, 1.0),)).routing()
+        False
+        """
+        arms = [(arm.name, arm.version, arm.weight) for arm in self.arms]
+        return blake2b(msgspec.json.encode((self.salt, arms, self.shadows, self.warm)), digest_size=8).hexdigest()
 
 
 def bucket(salt: str, unit: str) -> int:

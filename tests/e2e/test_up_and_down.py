@@ -1,7 +1,9 @@
 """Starting and stopping where a stranger would: odd homes, taken ports, a repository with packages named as ours."""
 
+import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,9 +21,9 @@ import psutil
 import pytest
 
 from benchmarks.world import OFFSETS, free_port
-from tests.e2e.conftest import Place, wait_for
+from tests.e2e.conftest import Place, as_json, wait_for
 from tests.e2e.untrained import register
-from tests.e2e.world import CHANGE, START, rows, write_csv
+from tests.e2e.world import CHANGE, START, instance, rows, write_csv
 from tests.worlds.bundles import make_bundle
 from windvane.cluster.host.run_folder import shortest
 from windvane.cluster.host.secret_files import bearer
@@ -170,6 +172,30 @@ def test_our_training_runs_in_a_repository_with_a_training_of_its_own(stranger: 
     assert "churn version 2 is registered" in said
     acts = stranger.says("decisions", "control", "--sql", "select distinct who from acts")
     assert "somebody-else" not in acts
+
+
+def test_a_backup_is_put_back_and_serves_again(stranger: Stranger, tmp_path: Path) -> None:
+    """Half of the home is lost; what is taken over of the rest: tests/unit/cluster/backups/test_restore.py."""
+    settings, places = stranger.settings, (tmp_path / "backups", tmp_path / "keys")
+    backup = ("backup", str(places[0]), "--keys", str(places[1]))
+    stranger.says("deploy", "churn")
+    asked = json.dumps(instance(rows(1, START, CHANGE, 7)[0]))
+    decision = as_json(stranger.says("decide", "churn", asked))
+    stranger.says("down")
+    stranger.says(*backup)
+    shutil.rmtree(Path(settings.home) / "mlflow")
+    (Path(settings.home) / "windvane.db").unlink()
+    archives = [str(next(place.iterdir())) for place in places]
+    said = stranger.says("restore", archives[0], "--keys", archives[1])
+    assert "By hand: the former store does not say which keys were revoked" in said
+    assert "nothing was changed" in said
+    stranger.says("up")
+    told = as_json(stranger.says("explain", decision["decision_id"], "--json"))
+    assert (told["decision_id"], told["version"]) == (decision["decision_id"], 1)
+    ready = f"http://127.0.0.1:{settings.port}/v2/models/churn/ready"
+    shown = bearer(settings.key_file)
+    wait_for("the model", lambda: httpx.get(ready, headers=shown, trust_env=False, timeout=30.0).is_success)
+    assert as_json(stranger.says("decide", "churn", asked))["prediction"] == decision["prediction"]
 
 
 @pytest.mark.timeout(900)

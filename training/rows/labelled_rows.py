@@ -86,7 +86,7 @@ def _whole(logged: pa.Table, spec: ModelSpec) -> tuple[pa.Table, str | None]:
         if feature.missing or feature.name not in logged.column_names:
             continue
         there = pc.is_valid(logged.column(feature.name))
-        if not pc.all(there).as_py():
+        if not pc.all(there, min_count=0).as_py():  # of no rows at all, none lacks anything
             lacking.append(feature.name)
             logged = logged.filter(there)
     if not lacking:

@@ -18,6 +18,7 @@ from pathlib import Path
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.subject_keys import Erasure, SubjectKey
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.sqlite_fault import sentence_of
 
 BUSY_SECONDS = 30.0
 _ASKED_AT_ONCE = 500
@@ -196,7 +197,7 @@ class SqliteSubjectKeys:
                     connection.rollback()
                 raise
         except sqlite3.Error as error:
-            raise Unavailable(f"the vault in {self._path} does not answer: {error}") from error
+            raise Unavailable(sentence_of(f"the vault in {self._path}", error)) from error
 
 
 class _ThreadConnection:

@@ -47,7 +47,7 @@ def test_a_url_that_means_nothing_is_refused_with_an_example(url: str) -> None:
 
 def test_a_store_that_is_no_database_is_unavailable_and_says_where(tmp_path: Path) -> None:
     (tmp_path / "w.db").write_text("this is no database, though it is long enough to be looked at " * 20)
-    with pytest.raises(Unavailable, match=r"w\.db does not answer: file is not a database"):
+    with pytest.raises(Unavailable, match=r"w\.db is damaged: file is not a database"):
         SqlStore(f"sqlite:///{tmp_path}/w.db")
 
 

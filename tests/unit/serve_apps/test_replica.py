@@ -324,7 +324,8 @@ def test_a_version_that_is_let_go_leaves_nothing_behind(place: Place, monkeypatc
 
     async def scenario(replica: Replica) -> None:
         await place.lines.switchboard.publish(encode_split(champion(revision=9)))
-        await settled(lambda: LoadedReport(9, (1,)) in place.lines.reports)
+        routing = champion(revision=9).routing()
+        await settled(lambda: LoadedReport(9, (1,), "", 9, routing) in place.lines.reports)
         assert [set(profiles) for profiles in kept] == [{1}]
 
     place.play(scenario)

@@ -128,6 +128,18 @@ def silent() -> Progress:
     return Progress(lambda: 0.0, lambda _: None)
 
 
+def test_a_bundle_of_a_lost_version_of_the_same_number_is_not_served_in_its_place(
+    place: Workplace, tmp_path: Path
+) -> None:
+    """The registry was restored from a backup, and what this machine had fetched of it was not."""
+    spec = loans(write_rows(tmp_path / "rows.csv", 80))
+    lost, other = (tmp_path / "cache" / "versions" / "loans" / number for number in ("1", "7"))
+    for folder in (lost, other):
+        folder.mkdir(parents=True)
+    assert retrain(Order("loans", "first"), spec, place, silent()).number == 1
+    assert (lost.exists(), other.exists()) == (False, True)
+
+
 def test_the_first_version_becomes_champion_with_a_bundle_that_opens(place: Workplace, tmp_path: Path) -> None:
     spec = loans(write_rows(tmp_path / "rows.csv", 80))
     version = retrain(Order("loans", "first"), spec, place, silent())

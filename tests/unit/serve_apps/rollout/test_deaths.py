@@ -9,7 +9,7 @@ import pytest
 
 from tests.worlds.rollout.world import MODEL, Killed, Killer, Report, World, deployed
 from windvane.cluster.errors import Conflict
-from windvane.serve_apps.rollout.rollout_record import RETURNED, Rollout
+from windvane.serve_apps.rollout.rollout_record import RETURNED, ROLLOUT, Rollout
 
 
 def promoted(made: World) -> None:
@@ -177,6 +177,39 @@ def test_two_controllers_at_once_never_revive_what_one_took_back(monkeypatch: py
     assert made.weight(candidate) == 0.0
     assert made.tick() is not None
     assert made.rollout().phase == "aborted"
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind"),
+    [("pause", "paused"), ("resume", "resumed"), ("approve", "approved"), ("reject", "rejected")],
+)
+def test_an_operators_word_in_the_shadow_is_not_lost_to_a_tick_that_writes_in_between(verb: str, kind: str) -> None:
+    """It was acknowledged, and the record stood as before: the tick's record was taken for what the word had made."""
+    made = deployed(plan=GATED)
+    candidate = made.retrained(by="ada")
+    made.until("shadow")
+    if verb == "resume":
+        made.controller.pause(MODEL, made.now)
+    put, writes = made.store.put, list[str]()
+
+    def overtaken(kind: str, key: str, body: bytes, expected_revision: int) -> int:
+        if not writes:
+            writes.append(kind)
+            made.tick(60)
+        return put(kind, key, body, expected_revision)
+
+    setattr(made.store, "put", overtaken)  # noqa: B010  the world replaces it in the same way
+    acts: dict[str, Callable[[], Rollout]] = {
+        "pause": lambda: made.controller.pause(MODEL, made.now),
+        "resume": lambda: made.controller.resume(MODEL, made.now),
+        "approve": lambda: made.controller.approve(MODEL, candidate, made.now, "fine", "bob"),
+        "reject": lambda: made.controller.reject(MODEL, candidate, made.now, "biased", "bob"),
+    }
+    answered = acts[verb]()
+    assert writes == [ROLLOUT]
+    assert made.told().count(kind) == 1
+    assert (answered.paused, made.rollout().paused) == (verb == "pause",) * 2
+    assert made.rollout().phase == ("aborted" if verb == "reject" else "shadow")
 
 
 def test_a_replica_that_joins_late_does_not_stop_a_phase_in_force() -> None:

@@ -22,7 +22,7 @@ def test_a_stored_split_is_taken_then_whatever_is_newer() -> None:
         subscriber = SplitSubscriber(champion, loaded_versions)
         await subscriber.reload()
         await loaded_versions.settled()
-        assert loaded_versions.report() == LoadedReport(1, (1,))
+        assert loaded_versions.report() == LoadedReport(1, (1,), "", 1, champion().routing())
         await subscriber.take((encode_split(canary()),))
         assert loaded_versions.known_revision == 2
         await subscriber.take((encode_split(champion()),))

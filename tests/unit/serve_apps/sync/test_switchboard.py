@@ -93,6 +93,44 @@ def test_who_publishes_hears_of_a_replica_that_goes_by_a_newer_split() -> None:
     asyncio.run(scenario())
 
 
+def test_and_of_one_that_has_another_split_under_the_same_revision() -> None:
+    """The store went on after it was restored, up to the revision that replicas had from before."""
+
+    async def scenario() -> None:
+        switchboard = make()
+        lost = canary(revision=3)
+        await switchboard.report("trips", "a", encode(LoadedReport(3, (1, 2), "", 3, lost.routing())))
+        with pytest.raises(Conflict, match="Revision 3 of split:trips is another split at replica a"):
+            await switchboard.publish(encode_split(champion(revision=3)))
+        overtaking = champion(revision=4)
+        assert await switchboard.publish(encode_split(overtaking)) == 4
+        await switchboard.report("trips", "a", encode(LoadedReport(4, (1,), "", 4, overtaking.routing())))
+        assert await switchboard.publish(encode_split(overtaking)) == 4
+
+    asyncio.run(scenario())
+
+
+def test_and_of_one_that_waits_for_a_newer_split_to_be_loaded() -> None:
+    """It would ignore all up to that one, and never has it in force where its version is gone with the store."""
+
+    async def scenario() -> None:
+        switchboard = make()
+        waits = LoadedReport(3, (1,), "version 2 cannot be fetched", 9, canary(revision=9).routing())
+        await switchboard.report("trips", "a", encode(waits))
+        assert await switchboard.publish(encode_split(champion(revision=3))) == 9
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_of_a_release_that_does_not_say_what_it_routes_is_taken_at_its_revision() -> None:
+    async def scenario() -> None:
+        switchboard = make()
+        await switchboard.report("trips", "a", '{"revision": 3, "loaded": [1]}')
+        assert await switchboard.publish(encode_split(champion(revision=3))) == 3
+
+    asyncio.run(scenario())
+
+
 def test_replicas_are_reported_as_they_said_last_until_they_leave_or_fall_silent() -> None:
     async def scenario() -> None:
         clock = Clock()

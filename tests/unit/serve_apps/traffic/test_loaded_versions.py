@@ -53,11 +53,12 @@ def in_force(loaded_versions: LoadedVersions, revision: int) -> Callable[[], boo
 def test_a_split_is_in_force_once_everything_it_names_is_loaded() -> None:
     async def scenario(loaded_versions: LoadedVersions, library: Library) -> None:
         assert loaded_versions.report() == LoadedReport(0, ())
-        loaded_versions.take(canary(shadows=(3,), warm=(4,)))
+        split = canary(shadows=(3,), warm=(4,))
+        loaded_versions.take(split)
         assert loaded_versions.in_force is None
         await settled(in_force(loaded_versions, 2))
         assert sorted(library.loads) == [1, 2, 3, 4]
-        assert loaded_versions.report() == LoadedReport(2, (1, 2, 3, 4))
+        assert loaded_versions.report() == LoadedReport(2, (1, 2, 3, 4), "", 2, split.routing())
         assert loaded_versions.in_force is not None
         assert dict(loaded_versions.in_force.versions) == {1: "v1", 2: "v2", 3: "v3", 4: "v4"}
 
@@ -72,10 +73,11 @@ def test_the_old_split_answers_while_the_new_one_loads_and_its_versions_leave_af
         loaded_versions.take(champion(revision=2, version=2))
         await settled(lambda: 2 in library.loads)
         assert in_force(loaded_versions, 1)()
-        assert loaded_versions.known_revision == 2
+        known = champion(revision=2, version=2)
+        assert loaded_versions.report() == LoadedReport(1, (1,), "", 2, known.routing())
         library.held_back[2].set()
         await settled(in_force(loaded_versions, 2))
-        assert loaded_versions.report() == LoadedReport(2, (2,))
+        assert loaded_versions.report() == LoadedReport(2, (2,), "", 2, known.routing())
 
     play(scenario)
 
@@ -120,7 +122,7 @@ def test_a_version_that_cannot_be_loaded_is_reported_and_tried_again() -> None:
         loaded_versions.take(canary())
         await settled(in_force(loaded_versions, 2))
         assert "version 2 cannot be fetched" in troubles
-        assert loaded_versions.report() == LoadedReport(2, (1, 2))
+        assert loaded_versions.report() == LoadedReport(2, (1, 2), "", 2, canary().routing())
         assert library.loads == [1, 2, 2, 2]
 
     play(scenario, changed=lambda loaded_versions: troubles.append(loaded_versions.report().trouble))

@@ -283,3 +283,10 @@ def test_decisions_from_before_a_feature_was_declared_are_left_out_and_told(tmp_
     assert len(examples) == 5
     assert examples.left_out is not None
     assert examples.left_out.startswith("2 of 3 decisions on the log have no income, which may not be missing")
+
+
+def test_of_a_log_without_a_decision_none_is_left_out(tmp_path: Path) -> None:
+    """Every first training warned: 0 of 0 decisions on the log have no income."""
+    spec = loans(tmp_path)
+    strict = spec.model_copy(update={"features": (spec.features[0].model_copy(update={"missing": False}),)})
+    assert gather(strict, log=Log()).left_out is None

@@ -1,0 +1,1 @@
+"""How is everything that a Windvane keeps put aside, and put back without giving back what was taken away?"""
