@@ -166,5 +166,12 @@ def as_json(text: str) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a Windvane without control come first: it ends when the other begins."""
-    items.sort(key=lambda item: "place" in getattr(item, "fixturenames", ()))
+    """Each Ray cluster's tests stand together, since it ends before the next begins: that of control comes last."""
+    items.sort(key=_cluster)
+
+
+def _cluster(item: pytest.Item) -> int:
+    """Rank of the cluster that a test runs on: none or its own, the one without control, those it starts, `place`."""
+    ranks = {"place": 3, "alone": 1, "machine": 2}
+    fixtures = getattr(item, "fixturenames", ())
+    return next((rank for fixture, rank in ranks.items() if fixture in fixtures), 0)
