@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.traffic import DECLARATION, MODEL, Traffic, declare
-from tests.e2e.world import CHANGE, START, days, instance, rows
+from tests.e2e.world import CHANGE, START, days, instance, rows, stream
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def deployed(place: Place) -> Place:
 @pytest.mark.timeout(600)
 def test_a_changed_world_ends_with_a_promoted_version(deployed: Place) -> None:
     place = deployed
-    replayed = rows(400_000, CHANGE - days(5), CHANGE + days(2000), seed=2)
+    replayed = stream(400_000, CHANGE - days(5), CHANGE + days(2000), seed=2)
     with Traffic(place, MODEL, replayed) as traffic:
         wait_for("a promotion or a failed job", lambda: place.events(MODEL, "promoted", "job_failed"), 300.0)
         assert place.events(MODEL, "job_failed") == []
