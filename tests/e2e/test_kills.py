@@ -30,7 +30,7 @@ def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     register(place, spec, *(make_bundle(folder, seed, spec, learnt(seen, spec.features)) for seed in (1, 2)))
     place.windvane("deploy", MODEL)
     yield place
-    place.windvane("undeploy", MODEL)
+    place.leave(MODEL)
 
 
 @pytest.mark.parametrize("victim", ["ServeReplica:churn-kill", "ServeReplica:control", "Switchboard"])

@@ -1,5 +1,6 @@
 """The whole loop on a small world: it changes, the model loses, a new version is trained, proven and promoted."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +12,14 @@ from tests.e2e.world import CHANGE, START, days, instance, rows, stream
 
 
 @pytest.fixture(scope="module")
-def deployed(place: Place) -> Place:
+def deployed(place: Place) -> Iterator[Place]:
     """Version 1, trained before the change, answering."""
     declare(place, MODEL, DECLARATION, rows(4000, START, CHANGE - days(5), seed=1))
     place.windvane("validate", MODEL)
     assert "registered" in place.windvane("train", MODEL).lower()
     place.windvane("deploy", MODEL)
-    return place
+    yield place
+    place.leave(MODEL)
 
 
 @pytest.mark.timeout(600)
