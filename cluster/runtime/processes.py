@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import psutil
 
 from windvane.cluster.errors import Conflict
 
+POLL_SECONDS = 0.02
 BEHIND = 10  # niceness: a tenth of a busy core's time is left for it, and the rest for who is at 0
 
 
@@ -99,13 +101,32 @@ def end_all(processes: Iterable[psutil.Process], patience_seconds: float = 10.0)
                 process.terminate()
             except psutil.NoSuchProcess:
                 continue
-        _, left = psutil.wait_procs([*left, *asked], timeout=patience_seconds / 2)
+        left = _waited_for([*left, *asked], patience_seconds / 2)
     for process in left:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(left, timeout=patience_seconds)
+    _waited_for(left, patience_seconds)
+
+
+def _waited_for(processes: list[psutil.Process], patience_seconds: float) -> list[psutil.Process]:
+    """Wait for their end, and return those that still run after the patience.
+
+    What has ended and is yet to be reaped counts as ended: of orphans that is a matter of the container's first
+    process, which may do it every other second or never.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while (processes := [each for each in processes if _runs(each)]) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return processes
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _started(process: psutil.Process) -> float:

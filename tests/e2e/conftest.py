@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from windvane.configs.access import FIRST_KEY
 from windvane.configs.load import load_settings
 
 PORT, GRPC_PORT, DASHBOARD_PORT = 18000, 19000, 18265
+MOST_ROLLOUTS = 5  # that a loop begins, one after the other, while its model is taken out of service
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Place:
     models: Path
     environment: dict[str, str]
     http: httpx.Client = field(repr=False)
+    _at_once: ThreadPoolExecutor = field(default_factory=ThreadPoolExecutor, repr=False)
+    _leaving: "list[Future[None]]" = field(default_factory=list, repr=False)
 
     @property
     def key(self) -> dict[str, str]:
@@ -47,6 +51,25 @@ class Place:
         if check:
             assert done.returncode == 0, f"windvane {' '.join(arguments)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout + done.stderr
+
+    def leave(self, *models: str) -> None:
+        """Take models out of service while fixtures of the next tests are made: replicas drain for seconds."""
+        self._leaving += [self._at_once.submit(self._take_out, model) for model in models]
+
+    def wait_left(self) -> None:
+        """Return when those models are gone."""
+        while self._leaving:
+            self._leaving.pop().result()
+
+    def _take_out(self, model: str) -> None:
+        """Aborts what is under way first: a loop may have started another rollout."""
+        said = ""
+        for _ in range(MOST_ROLLOUTS):
+            said = self.windvane("undeploy", model, check=False)
+            if f"{model} is out of service" in said:
+                return
+            self.windvane("rollout", "abort", model, check=False)
+        raise AssertionError(said)
 
     def status(self, model: str) -> dict[str, Any]:
         """The model's entry in the status."""
@@ -139,6 +162,7 @@ def place(machine: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
             found.windvane("up")
             http.headers.update(found.key)
             yield found
+            found.wait_left()
         finally:
             found.windvane("down", check=False)
             assert not {PORT, GRPC_PORT} & listening(), "`windvane down` left a port open"
@@ -165,6 +189,21 @@ def as_json(text: str) -> Any:
     return json.loads(text[text.index("{") :])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Before a test begins, what earlier ones deployed is gone."""
+    place = getattr(item, "funcargs", {}).get("place")
+    if place is not None:
+        place.wait_left()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a Windvane without control come first: it ends when the other begins."""
-    items.sort(key=lambda item: "place" in getattr(item, "fixturenames", ()))
+    """Each Ray cluster's tests stand together, since it ends before the next begins: that of control comes last."""
+    items.sort(key=_cluster)
+
+
+def _cluster(item: pytest.Item) -> int:
+    """Rank of the cluster that a test runs on: none or its own, the one without control, those it starts, `place`."""
+    ranks = {"place": 3, "alone": 1, "machine": 2}
+    fixtures = getattr(item, "fixturenames", ())
+    return next((rank for fixture, rank in ranks.items() if fixture in fixtures), 0)

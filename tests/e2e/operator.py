@@ -29,7 +29,6 @@ def main(settings_json: str, address: str, dashboard_url: str) -> None:
         "publish": lambda split: switchboard.publish(decode_split(split)),
         "in_force": switchboard.in_force,
         "deploy": lambda model: applications.deploy_model(model, "first"),
-        "dashboard": lambda _: applications.answers(),
         "running": lambda model: applications.wait_running(model, 180.0, lambda _: None),
         "remove": applications.remove,
     }

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +17,11 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.world import World
 from tests.e2e.conftest import wait_for
 from tests.worlds.bundles import SPEC, make_bundle
 from tests.worlds.gateway.world import DECIDE, OUTCOMES, asked, canary, champion
 from windvane.cluster.callers.api_key import KeyOrder
-from windvane.cluster.callers.first_key import ensure_first_key
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision, Outcome, Record, Shadow
@@ -30,7 +29,6 @@ from windvane.cluster.errors import Unavailable
 from windvane.cluster.host.run_folder import run_folder
 from windvane.cluster.host.secret_files import bearer
 from windvane.cluster.mlflow_registry import MlflowRegistry
-from windvane.cluster.policies.first_policies import first_policies
 from windvane.cluster.registry import Registration
 from windvane.cluster.runtime import head_record, ray_head
 from windvane.cluster.sql_store import SqlStore
@@ -39,7 +37,6 @@ from windvane.configs.settings import Settings
 from windvane.serve_apps.sync.split_subscriber import encode_split
 from windvane.serve_apps.traffic.router import SPLIT, Split
 
-PORT, DASHBOARD_PORT = 28400, 28765  # Ray's workers take 10002 to 19999, replicas 30000 and up; 1500 above is a proxy
 READY = "/v2/models/trips/ready"
 DURABLE = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"max_replicas": 1})})
 
@@ -135,44 +132,24 @@ def fill(settings: Settings, folder: Path) -> None:
     for number in (1, 2):
         registration = Registration("trips", "ops@example.org", "first", "champion", None, None, {}, {}, {})
         assert registry.register(registration, make_bundle(folder, number)).number == number
-    first_policies(settings, datetime.now(UTC))
     with closing(SqlStore(settings.store_url)) as store:
         store.put(DECLARATION, "trips", DURABLE.model_dump_json().encode(), 0)
         Shelf(store, SPLIT, Split).save("trips", champion(), 0)
-        ensure_first_key(Path(settings.home), KeyBook(store), datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    root = tmp_path_factory.mktemp("gateway")
-    home = root / "home"
-    settings = Settings(
-        home=str(home),
-        port=PORT,
-        dashboard_port=DASHBOARD_PORT,
-        store_url=f"sqlite:///{home}/windvane.db",
-        mlflow_uri=f"sqlite:///{home}/mlflow.db",
-        models_dir=str(root),
-    )
-    home.mkdir()
-    with ThreadPoolExecutor() as meanwhile:  # MLflow takes seconds to make its database, and Ray to start
-        filled = meanwhile.submit(fill, settings, root)
-        head = ray_head.start(settings)
-    try:
-        filled.result()
-        http = httpx.Client(
-            base_url=f"http://127.0.0.1:{PORT}", headers=bearer(settings.key_file), timeout=30.0, trust_env=False
-        )
-        with Operator(settings, head) as operator, http:
-            wait_for("the dashboard", lambda: operator.ask("dashboard", ""))
-            operator.publish(champion())
-            operator.ask("deploy", "trips")
-            operator.ask("running", "trips")
-            here = Served(settings, operator, http)
-            wait_for("the gateway", here.ready)
-            yield here
-    finally:
-        ray_head.end(home, head)
+def served(alone: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    settings = alone.settings
+    fill(settings, tmp_path_factory.mktemp("gateway"))
+    http = httpx.Client(base_url=alone.url, headers=alone.headers, timeout=30.0, trust_env=False)
+    with Operator(settings, alone.head) as operator, http:
+        operator.publish(champion())
+        operator.ask("deploy", "trips")
+        operator.ask("running", "trips")
+        here = Served(settings, operator, http)
+        wait_for("the gateway", here.ready)
+        yield here
+        operator.ask("remove", "trips")  # mostly gone before, by the last test
 
 
 def test_a_decision_is_answered_over_http_and_found_in_the_log(served: Served) -> None:
@@ -210,7 +187,7 @@ def test_one_bad_instance_does_not_refuse_the_others_and_head_is_answered(served
 
 def test_a_body_that_never_comes_whole_is_no_decision(served: Served) -> None:
     before = len(served.log())
-    with socket.create_connection(("127.0.0.1", PORT), timeout=10.0) as line:
+    with socket.create_connection(("127.0.0.1", served.settings.port), timeout=10.0) as line:
         shown = served.http.headers["authorization"]
         head = f"POST {DECIDE} HTTP/1.1\r\nHost: x\r\nAuthorization: {shown}\r\nContent-Length: 100\r\n\r\n"
         line.sendall(head.encode() + b"{}")
@@ -304,7 +281,7 @@ def test_kill_9_of_a_replica_loses_no_acknowledged_decision(served: Served) -> N
     stop = threading.Event()
 
     def traffic() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=5.0, trust_env=False) as http:
+        with httpx.Client(base_url=served.http.base_url, timeout=5.0, trust_env=False) as http:
             http.headers.update(bearer(served.settings.key_file))
             while not stop.is_set():
                 try:

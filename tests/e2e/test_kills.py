@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.traffic import DECLARATION, Traffic, declare
 from tests.e2e.untrained import register
-from tests.e2e.world import CHANGE, START, days, learnt, rows
+from tests.e2e.world import CHANGE, START, days, learnt, rows, stream
 from tests.worlds.bundles import make_bundle
 from windvane.cluster.decision_log.read.query import Query
 from windvane.configs.load import load_model, load_settings, validate_file
@@ -30,7 +30,7 @@ def deployed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     register(place, spec, *(make_bundle(folder, seed, spec, learnt(seen, spec.features)) for seed in (1, 2)))
     place.windvane("deploy", MODEL)
     yield place
-    place.windvane("undeploy", MODEL)
+    place.leave(MODEL)
 
 
 @pytest.mark.parametrize("victim", ["ServeReplica:churn-kill", "ServeReplica:control", "Switchboard"])
@@ -39,7 +39,7 @@ def test_a_kill_in_the_middle_of_a_rollout_loses_nothing(deployed: Place, victim
     champion = place.status(MODEL)["champion"]
     candidate = 3 - champion
     since = len(_ended(place, "promoted", "rolled_back"))
-    with Traffic(place, MODEL, rows(200_000, START, CHANGE - days(1), seed=12)) as traffic:
+    with Traffic(place, MODEL, stream(200_000, START, CHANGE - days(1), seed=12)) as traffic:
         wait_for("traffic", lambda: traffic.acknowledged)
         reason = f"killing {victim}"
         place.windvane("rollout", "start", MODEL, "--version", str(candidate), "--reason", reason, "--override-gate")

@@ -1,5 +1,6 @@
 """The whole loop on a small world: it changes, the model loses, a new version is trained, proven and promoted."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -7,23 +8,24 @@ import pytest
 
 from tests.e2e.conftest import Place, wait_for
 from tests.e2e.traffic import DECLARATION, MODEL, Traffic, declare
-from tests.e2e.world import CHANGE, START, days, instance, rows
+from tests.e2e.world import CHANGE, START, days, instance, rows, stream
 
 
 @pytest.fixture(scope="module")
-def deployed(place: Place) -> Place:
+def deployed(place: Place) -> Iterator[Place]:
     """Version 1, trained before the change, answering."""
     declare(place, MODEL, DECLARATION, rows(4000, START, CHANGE - days(5), seed=1))
     place.windvane("validate", MODEL)
     assert "registered" in place.windvane("train", MODEL).lower()
     place.windvane("deploy", MODEL)
-    return place
+    yield place
+    place.leave(MODEL)
 
 
 @pytest.mark.timeout(600)
 def test_a_changed_world_ends_with_a_promoted_version(deployed: Place) -> None:
     place = deployed
-    replayed = rows(400_000, CHANGE - days(5), CHANGE + days(2000), seed=2)
+    replayed = stream(400_000, CHANGE - days(5), CHANGE + days(2000), seed=2)
     with Traffic(place, MODEL, replayed) as traffic:
         wait_for("a promotion or a failed job", lambda: place.events(MODEL, "promoted", "job_failed"), 300.0)
         assert place.events(MODEL, "job_failed") == []

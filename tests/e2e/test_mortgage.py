@@ -1,6 +1,7 @@
 """The mortgage example as its owner runs it: trained, deployed, asked, and answered for afterwards."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ PATIENT = {"x-request-timeout-seconds": "30"}
 
 
 @pytest.fixture(scope="module")
-def decided(place: Place) -> list[dict[str, Any]]:
+def decided(place: Place) -> Iterator[list[dict[str, Any]]]:
     """Every application, decided by version 1 for a purpose that needs nobody's consent."""
     declared = Path(load_settings({}).models_dir) / f"{MODEL}.yaml"
     (place.models / declared.name).write_text(declared.read_text())
@@ -42,7 +43,8 @@ def decided(place: Place) -> list[dict[str, Any]]:
             decision | {"sent": instance}
             for instance, decision in zip(instances, reply.json()["decisions"], strict=True)
         ]
-    return found
+    yield found
+    place.leave(MODEL)
 
 
 @pytest.fixture(scope="module")

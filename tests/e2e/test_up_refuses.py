@@ -55,6 +55,7 @@ def test_a_replica_that_requests_would_reach_through_serve_alone_is_not_deployed
     machine.close()
     real = haproxy.environment
     monkeypatch.delenv(CALLBACK, raising=False)
+    monkeypatch.setenv("RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT", "1")  # all three would end alike
     monkeypatch.setattr(
         haproxy,
         "environment",

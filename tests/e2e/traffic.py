@@ -1,6 +1,8 @@
 """A model of customers that churn, and traffic to it whose outcomes follow."""
 
 import threading
+from collections.abc import Iterator
+from itertools import islice
 
 from tests.e2e.conftest import Place
 from tests.e2e.world import REGIONS, Row, instance, write_csv
@@ -42,7 +44,7 @@ rollout:
 class Traffic:
     """Sends decisions and their outcomes until it is stopped; remembers what was acknowledged."""
 
-    def __init__(self, place: Place, model: str, replayed: list[Row], size: int = 25) -> None:
+    def __init__(self, place: Place, model: str, replayed: Iterator[Row], size: int = 25) -> None:
         self._place = place
         self._model = model
         self._rows = replayed
@@ -62,10 +64,9 @@ class Traffic:
 
     def _run(self) -> None:
         place, path = self._place, f"/v2/models/{self._model}"
-        for start in range(0, len(self._rows), self._size):
+        while batch := list(islice(self._rows, self._size)):
             if self._stop.wait(0.02):
                 return
-            batch = self._rows[start : start + self._size]
             body = {"instances": [instance(row) for row in batch]}
             try:
                 reply = place.http.post(f"{path}/decide", json=body)

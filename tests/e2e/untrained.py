@@ -63,8 +63,8 @@ def all_untrained(place: Place, *wanted: Untrained) -> Iterator[None]:
         list(all_at_once.map(lambda name: place.windvane("deploy", name), names))
         for name in names:
             wait_for(name, partial(is_ready, place, name))
-        yield
-        list(all_at_once.map(lambda name: place.windvane("undeploy", name), names))
+    yield
+    place.leave(*names)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A small world whose rules change on a day: labelled rows before and after, for models nobody knows."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,8 +30,12 @@ class Row:
 
 def rows(count: int, since: datetime, until: datetime, seed: int) -> list[Row]:
     """Rows spread evenly over the span, in order; from CHANGE on `amount` means the opposite."""
+    return list(stream(count, since, until, seed))
+
+
+def stream(count: int, since: datetime, until: datetime, seed: int) -> Iterator[Row]:
+    """The same rows, each made when it is asked for: traffic seldom comes to its end."""
     random = np.random.default_rng(seed)
-    found = []
     for index in range(count):
         at = since + (until - since) * (index / count)
         amount = float(np.round(random.normal(100.0, 30.0), 2))
@@ -48,8 +52,7 @@ def rows(count: int, since: datetime, until: datetime, seed: int) -> list[Row]:
             "region": region,
             "member": member,
         }
-        found.append(Row(f"customer-{int(random.integers(0, 400))}", at, features, label))
-    return found
+        yield Row(f"customer-{int(random.integers(0, 400))}", at, features, label)
 
 
 def learnt(found: list[Row], features: Sequence[Feature]) -> Labelled:
