@@ -49,10 +49,9 @@ from windvane.serve_apps.endpoints.authentication import CLIENTS, Authentication
 from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
-from windvane.serve_apps.pipeline.decider import Decider
+from windvane.serve_apps.pipeline.decider import Decider, ServedModel
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
-from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.protocol.decide import Decide
 from windvane.serve_apps.traffic.loaded_versions import LoadedVersions

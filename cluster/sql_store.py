@@ -33,7 +33,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from windvane.cluster.decision_log import disk
 from windvane.cluster.errors import Invalid, Unavailable
-from windvane.cluster.sqlite_fault import sentence_of
+from windvane.cluster.faults.sqlite_fault import sentence_of
 from windvane.cluster.store import Event, Saved, conflict
 
 BUSY_SECONDS = 30.0

@@ -41,8 +41,7 @@ from windvane.monitoring.ray_monitor import RayMonitors, end_monitors, start_mon
 from windvane.serve_apps import serve_hooks
 from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
-from windvane.serve_apps.admin.admins import Admins
-from windvane.serve_apps.admin.app import make_app
+from windvane.serve_apps.admin.app import Admins, make_app
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.review_watch import ReviewWatch
@@ -50,9 +49,9 @@ from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes, server_metadata, unready
 from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.model_admin import ModelAdmin
-from windvane.serve_apps.admin.model_history import ModelHistory
 from windvane.serve_apps.admin.records.archive import Archive
 from windvane.serve_apps.admin.records.audit_loop import AuditLoop
+from windvane.serve_apps.admin.records.model_history import ModelHistory
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth, demand_guards

@@ -46,7 +46,7 @@ class Gateway:
     async def __serve_build_asgi_app__(self) -> Any:
         """The endpoint; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
         from windvane.cluster.callers.declared import declared
-        from windvane.cluster.mlflow_storage import open_storage
+        from windvane.cluster.storage.open_storage import open_storage
         from windvane.serve_apps.replica import Replica
         from windvane.serve_apps.sync.ray_replica_lines import ray_lines
 

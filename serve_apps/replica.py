@@ -19,7 +19,7 @@ from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.consent import ConsentRecords
 from windvane.cluster.policies.mandate import keep_mandate, mandate_of
 from windvane.cluster.policies.policy_library import PolicyLibrary
-from windvane.cluster.storage import Storage
+from windvane.cluster.storage.storage import Storage
 from windvane.cluster.store import Shelf
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.counts import Tally
@@ -31,10 +31,9 @@ from windvane.serve_apps.endpoints.http_app import HttpApp
 from windvane.serve_apps.endpoints.oip_grpc import OipGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog, Refused
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
-from windvane.serve_apps.pipeline.decider import Decider
+from windvane.serve_apps.pipeline.decider import Decider, ServedModel
 from windvane.serve_apps.pipeline.policy_check import PolicyCheck
 from windvane.serve_apps.pipeline.protected_log import ProtectedLog
-from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Shadows
 from windvane.serve_apps.sync.consents import Consents
 from windvane.serve_apps.sync.erasures import Erasures

@@ -16,11 +16,11 @@ from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.faults.log_redaction import redact_logs
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.host.unix_user import have_a_home
-from windvane.cluster.mlflow_storage import job_storage
 from windvane.cluster.model_card import page, write_card
 from windvane.cluster.registry import Registration, Version
 from windvane.cluster.runtime.processes import step_back
-from windvane.cluster.storage import Storage
+from windvane.cluster.storage.open_storage import job_storage
+from windvane.cluster.storage.storage import Storage
 from windvane.cluster.store import Event, Store
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec

@@ -11,7 +11,7 @@ from windvane.cluster.callers.declared import declared
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.writer import Writer
 from windvane.cluster.declarations import load_spec
-from windvane.cluster.mlflow_storage import open_storage
+from windvane.cluster.storage.open_storage import open_storage
 from windvane.configs.settings import Settings
 from windvane.serve_apps.gateway import MOST_ONGOING_REQUESTS
 from windvane.serve_apps.replica import Replica

@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 from windvane.cluster.backups.archive import MADE_AGAIN, SECRETS, pack
+from windvane.cluster.backups.idle import demand_idle
 from windvane.cluster.errors import Invalid, NotFound
 from windvane.cluster.host.one_at_a_time import one_at_a_time
-from windvane.cluster.idle import demand_idle
 from windvane.configs.settings import Settings
 
 

@@ -13,6 +13,7 @@ from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.backups.archive import MADE_AGAIN, sync_all, unpack
 from windvane.cluster.backups.backup import file_of, is_set_aside
 from windvane.cluster.backups.carry_over import CarriedOver, carry_over
+from windvane.cluster.backups.idle import demand_idle
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.audit.checkpoint import whole_lines
 from windvane.cluster.decision_log.record import Value
@@ -22,7 +23,6 @@ from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjec
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.errors import Forbidden, Invalid, NotFound, Unavailable
 from windvane.cluster.host.one_at_a_time import one_at_a_time
-from windvane.cluster.idle import demand_idle
 from windvane.cluster.sql_store import SqlStore
 from windvane.configs.settings import Settings
 

@@ -12,11 +12,10 @@ import msgspec
 from windvane.cluster.audit_paths import AuditPaths, StoreWitness
 from windvane.cluster.cli.read_audit import tell_of
 from windvane.cluster.decision_log.audit.checkpoint import Witnessed
-from windvane.cluster.decision_log.audit.verify import VerifyReport
+from windvane.cluster.decision_log.audit.verify import VerifyReport, Witnesses
 from windvane.cluster.decision_log.audit.verify import verify as verify_logs
 from windvane.cluster.decision_log.vault.key_file import public_key
 from windvane.cluster.errors import WindvaneError
-from windvane.cluster.sql_store import SqlStore
 from windvane.configs.load import load_settings
 
 _LATE_SECONDS = 600.0  # for a first checkpoint; control signs one a minute
@@ -44,15 +43,14 @@ def verify(since: datetime | None, until: datetime | None, keys: tuple[Path, ...
     paths = AuditPaths(settings)
     known = [public_key(path) for path in keys] or paths.public_keys()
     started = time.perf_counter()
-    witnessed = _witnessed(settings.store_url)
+    witnesses = Witnesses(paths.copy, _witnessed(settings.store_url))
     report = verify_logs(
         paths.logs,
         paths.checkpoints_file,
         known,
         since=since.replace(tzinfo=UTC).timestamp() if since else 0.0,
         until=until.replace(tzinfo=UTC).timestamp() if until else float("inf"),
-        copy=paths.copy,
-        witnessed=witnessed,
+        witnesses=witnesses,
     )
     _show(report, time.perf_counter() - started)
     if report.faults or _is_late(report):
@@ -75,6 +73,8 @@ def prove(decision_id: str) -> None:
 
 def _witnessed(store_url: str) -> Witnessed | None:
     """The last checkpoint that the store remembers; where it cannot be asked that is told: auditors have copies."""
+    from windvane.cluster.sql_store import SqlStore
+
     try:
         with closing(SqlStore(store_url)) as store:
             return StoreWitness(store).last()

@@ -47,8 +47,8 @@ def erase(subject: str, reason: str, yes: bool) -> None:
 def rotate_key() -> None:
     """Put a fresh master key in place of the present one, which opens nothing any more; Windvane has to be down."""
     from windvane.cluster.audit_paths import AuditPaths
+    from windvane.cluster.backups.idle import demand_idle
     from windvane.cluster.cli.read_audit import tell_of
-    from windvane.cluster.idle import demand_idle
 
     settings = load_settings()
     demand_idle(settings)  # whoever runs goes by the present key

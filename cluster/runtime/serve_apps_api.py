@@ -10,7 +10,7 @@ from windvane.cluster.errors import Conflict, NotFound, Unavailable, WindvaneErr
 from windvane.cluster.runtime.dashboard import Dashboard, last_lines
 from windvane.cluster.runtime.grpc_frontend import SERVICER, rays_port
 from windvane.cluster.runtime.grpc_health import ADD_SERVICER
-from windvane.cluster.store_lock import PATIENCE_SECONDS, store_lock
+from windvane.cluster.storage.store_lock import PATIENCE_SECONDS, store_lock
 from windvane.configs.schema import Settings
 from windvane.configs.settings import namespace_of
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -16,15 +17,19 @@ from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import Invalid, Malformed, NotFound, Problem, WindvaneError
 from windvane.configs.access import ROLES
 from windvane.serve_apps.admin import replies
-from windvane.serve_apps.admin.admins import Admins
 from windvane.serve_apps.admin.faults import Faults
-from windvane.serve_apps.admin.governance.routes import add_governance_routes
+from windvane.serve_apps.admin.governance.routes import Governance, add_governance_routes
+from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.key_routes import add_key_routes
+from windvane.serve_apps.admin.model_admin import ModelAdmin
 from windvane.serve_apps.admin.model_routes import add_model_routes
 from windvane.serve_apps.admin.openapi.docs_page import page
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.probes import Probes, methods_at, options
+from windvane.serve_apps.admin.records.model_history import ModelHistory
+from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.routes import add_records_routes
+from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.rollout_routes import add_rollout_routes
 from windvane.serve_apps.admin.route_auth import RouteAuth, caller_of, needs, open_to_all
 from windvane.serve_apps.protocol import strict_json
@@ -36,6 +41,19 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Admins:
+    """One for each thing that people ask of control; without `records` there are no routes about them."""
+
+    declarations: Declarations
+    models: ModelAdmin
+    history: ModelHistory
+    rollouts: RolloutAdmin
+    keys: KeyAdmin
+    governance: Governance
+    records: RecordsAdmin | None = None
 
 
 def make_app(

@@ -12,7 +12,7 @@ from windvane.configs.schema import ModelSpec
 from windvane.serve_apps.admin import replies
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
 from windvane.serve_apps.admin.model_admin import ModelAdmin
-from windvane.serve_apps.admin.model_history import ModelHistory
+from windvane.serve_apps.admin.records.model_history import ModelHistory
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.rollout_routes import OWNERS, Number, Reason
 from windvane.serve_apps.admin.route_auth import READERS, caller_of, needs

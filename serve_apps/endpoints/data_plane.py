@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.serve_apps.endpoints.authentication import Authentication
 from windvane.serve_apps.endpoints.request_counts import RequestCounts
-from windvane.serve_apps.pipeline.decider import Decider
-from windvane.serve_apps.pipeline.served_model import ServedModel
+from windvane.serve_apps.pipeline.decider import Decider, ServedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from windvane.cluster.callers.caller import ANYBODY
 from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.cluster.encoding import Rows
 from windvane.cluster.errors import NotFound, Unavailable, WindvaneError
 from windvane.cluster.policies.policy import Principal
+from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.arm_key import ArmKey
 from windvane.serve_apps.pipeline.actions import Actions
 from windvane.serve_apps.pipeline.admission import Admission
@@ -17,19 +19,27 @@ from windvane.serve_apps.pipeline.denials import Denials
 from windvane.serve_apps.pipeline.explaining import Explaining, Explanations
 from windvane.serve_apps.pipeline.idempotency import Idempotency
 from windvane.serve_apps.pipeline.pending import Pending, Row, Scored, block, parts
-from windvane.serve_apps.pipeline.policy_check import PolicyContext
+from windvane.serve_apps.pipeline.policy_check import PolicyCheck, PolicyContext
 from windvane.serve_apps.pipeline.ports import Counts, Log
 from windvane.serve_apps.pipeline.records import DecisionRecorder
 from windvane.serve_apps.pipeline.request_queue import RequestQueue
-from windvane.serve_apps.pipeline.served_model import ServedModel
 from windvane.serve_apps.pipeline.shadows import Answered, Shadows
 from windvane.serve_apps.protocol.question import Answer, Question
-from windvane.serve_apps.traffic.loaded_versions import InForce
+from windvane.serve_apps.traffic.loaded_versions import InForce, LoadedVersions
 from windvane.serve_apps.versions.reasons.adverse_action import UNEXPLAINED
 
 OVERRIDE, FALLBACK = "override", "fallback"  # arms that no split names
 CHOOSE_VERSION = "choose_version"  # as policies name it
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One model as this replica serves it: its declaration, what is loaded of it, what policy lets be done with it."""
+
+    spec: ModelSpec
+    loaded_versions: LoadedVersions
+    policy_check: PolicyCheck
 
 
 class Decider:

@@ -13,7 +13,7 @@ from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.api_key import ApiKey, KeyOrder
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.auditor import Auditor
-from windvane.cluster.decision_log.audit.verify import VerifyReport, verify
+from windvane.cluster.decision_log.audit.verify import VerifyReport, Witnesses, verify
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.decision_log.vault.file_kms import FileKms
@@ -110,7 +110,9 @@ class Home:
 
     def verify(self) -> VerifyReport:
         paths = self.paths
-        return verify(paths.logs, paths.checkpoints_file, paths.public_keys(), copy=paths.copy, processes=1)
+        return verify(
+            paths.logs, paths.checkpoints_file, paths.public_keys(), witnesses=Witnesses(paths.copy), processes=1
+        )
 
 
 def _protect(vault: Vault, subject: str, name: str) -> Protected:

@@ -53,6 +53,17 @@ class VerifyReport:
     oldest: float = float("inf")  # Unix seconds at which the first of the segments was opened; 0 where one does not say
 
 
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What tells of the checkpoints beside their file: their second place, and the newest that the store remembers."""
+
+    copy: Path | None = None
+    newest: Witnessed | None = None
+
+
+NO_WITNESSES = Witnesses()
+
+
 def verify(
     logs: Path,
     checkpoints: Path,
@@ -60,19 +71,18 @@ def verify(
     *,
     since: float = 0.0,
     until: float = float("inf"),
-    copy: Path | None = None,
-    witnessed: Witnessed | None = None,
+    witnesses: Witnesses = NO_WITNESSES,
     processes: int | None = None,
 ) -> VerifyReport:
     """Every log under `logs` against its own chain, its seals and all checkpoints; [since, until) in Unix seconds.
 
     Segments are looked at that were opened before `until`, and not before the last that was opened before `since`.
-    `keys` are the ones that may have signed; `copy` is the second place of the checkpoints, `witnessed` the last one
-    that the store remembers. Without `processes` there are as many as it pays to start.
+    `keys` are the ones that may have signed. Without `processes` there are as many as it pays to start.
     """
     notices: list[str] = []
-    standing, faults = follow_all(_lines(checkpoints, notices), keys, witnessed)
-    faults += [] if copy is None else _against_copy(_lines(checkpoints, []), _lines(copy, notices))
+    standing, faults = follow_all(_lines(checkpoints, notices), keys, witnesses.newest)
+    if witnesses.copy is not None:
+        faults += _against_copy(_lines(checkpoints, []), _lines(witnesses.copy, notices))
     records, segments = 0, 0
     here: set[tuple[str, str]] = set()
     chosen = [

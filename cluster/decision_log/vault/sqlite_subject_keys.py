@@ -18,7 +18,7 @@ from pathlib import Path
 from windvane.cluster.decision_log import disk
 from windvane.cluster.decision_log.vault.subject_keys import Erasure, SubjectKey
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.sqlite_fault import sentence_of
+from windvane.cluster.faults.sqlite_fault import sentence_of
 
 BUSY_SECONDS = 30.0
 _ASKED_AT_ONCE = 500
@@ -214,9 +214,13 @@ class _ThreadConnection:
 def _connect(path: Path) -> sqlite3.Connection:
     # One thread uses it; the one that drops its owner may be another.
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # whatever SQLite was compiled with
-    connection.execute("PRAGMA secure_delete = ON")  # deleted bytes are overwritten with zeros
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # whatever SQLite was compiled with
+        connection.execute("PRAGMA secure_delete = ON")  # deleted bytes are overwritten with zeros
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

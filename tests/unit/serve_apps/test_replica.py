@@ -35,7 +35,7 @@ from windvane.cluster.errors import NotFound, Unavailable
 from windvane.cluster.policies.cedar_rules import compile_policies
 from windvane.cluster.policies.policy_library import PolicyLibrary
 from windvane.cluster.registry import Registration
-from windvane.cluster.storage import Storage
+from windvane.cluster.storage.storage import Storage
 from windvane.cluster.store import Shelf
 from windvane.monitoring.counts.counts import Merged, Tally
 from windvane.monitoring.counts.profile import Profile

@@ -19,7 +19,7 @@ from windvane.cluster.bundle import Bundle
 from windvane.cluster.errors import Invalid, WindvaneError
 from windvane.cluster.model_card import read_card
 from windvane.cluster.registry import Registration, Version
-from windvane.cluster.storage import Storage
+from windvane.cluster.storage.storage import Storage
 from windvane.configs.schema import ModelSpec
 from windvane.monitoring.counts.profile import Profile
 from windvane.monitoring.loop.requests import Wanted, open_request, shelf

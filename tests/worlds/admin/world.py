@@ -28,15 +28,14 @@ from windvane.cluster.runtime.waiting import Wait
 from windvane.cluster.store import Store
 from windvane.monitoring.counts.snapshot import Snapshot
 from windvane.serve_apps.admin.admin_policy import AdminPolicy
-from windvane.serve_apps.admin.admins import Admins
-from windvane.serve_apps.admin.app import make_app
+from windvane.serve_apps.admin.app import Admins, make_app
 from windvane.serve_apps.admin.governance.consents import ConsentAdmin
 from windvane.serve_apps.admin.governance.policies import PolicyAdmin
 from windvane.serve_apps.admin.governance.routes import Governance
 from windvane.serve_apps.admin.inference_server import add_server_routes
 from windvane.serve_apps.admin.key_admin import KeyAdmin
 from windvane.serve_apps.admin.model_admin import ModelAdmin
-from windvane.serve_apps.admin.model_history import ModelHistory
+from windvane.serve_apps.admin.records.model_history import ModelHistory
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.records.replies import Retold
 from windvane.serve_apps.admin.rollout_admin import RolloutAdmin

@@ -16,7 +16,7 @@ from windvane.cluster.decision_log.audit.chain_heads import ChainHeads
 from windvane.cluster.decision_log.audit.checkpoint import Witnessed
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
-from windvane.cluster.decision_log.audit.verify import VerifyReport, verify
+from windvane.cluster.decision_log.audit.verify import VerifyReport, Witnesses, verify
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.record import Record
 from windvane.cluster.decision_log.write.limits import WriterLimits
@@ -64,7 +64,7 @@ class World:
 
     def verify(self, since: float = 0.0, until: float = math.inf, witnessed: Witnessed | None = None) -> VerifyReport:
         keys, span = [KEY.public_key()], {"since": since, "until": until}
-        return verify(self.logs, self.file, keys, **span, copy=self.copy, witnessed=witnessed, processes=1)
+        return verify(self.logs, self.file, keys, **span, witnesses=Witnesses(self.copy, witnessed), processes=1)
 
     def live(self, name: str) -> Path:
         return live_path(self.root, name)

@@ -17,7 +17,7 @@ from windvane.cluster.decision_log.audit.auditor import Auditor
 from windvane.cluster.decision_log.audit.checkpoints import Checkpoints
 from windvane.cluster.decision_log.audit.fault import Fault
 from windvane.cluster.decision_log.audit.retention import delete
-from windvane.cluster.decision_log.audit.verify import VerifyReport, verify
+from windvane.cluster.decision_log.audit.verify import VerifyReport, Witnesses, verify
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Act, Decision
@@ -209,7 +209,7 @@ def checked(home: Path) -> VerifyReport:
     """Audit report of the home, as it stands."""
     place = place_of(home)
     key = signing_key(home / "keys" / "signing.pem").public_key()
-    return verify(place.logs, place.checkpoints_file, [key], copy=place.copy, processes=1)
+    return verify(place.logs, place.checkpoints_file, [key], witnesses=Witnesses(place.copy), processes=1)
 
 
 def recover(home: Path, *, seals: bool = True) -> list[Fault]:

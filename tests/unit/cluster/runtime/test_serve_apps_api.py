@@ -16,7 +16,7 @@ from windvane.cluster.runtime import serve_apps_api
 from windvane.cluster.runtime.grpc_frontend import SERVICER
 from windvane.cluster.runtime.grpc_health import ADD_SERVICER
 from windvane.cluster.runtime.serve_apps_api import LOCK, ServeApplications
-from windvane.cluster.store_lock import store_lock
+from windvane.cluster.storage.store_lock import store_lock
 from windvane.configs.load import load_settings
 
 THEIRS = {"name": "chat", "route_prefix": "/chat", "import_path": "llm.app:build", "args": {"size": 7}}

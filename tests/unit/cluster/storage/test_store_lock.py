@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from windvane.cluster.errors import Unavailable
-from windvane.cluster.store_lock import store_lock
+from windvane.cluster.storage.store_lock import store_lock
 
 HOLDER = """
 import sys
-from windvane.cluster.store_lock import store_lock
+from windvane.cluster.storage.store_lock import store_lock
 with store_lock(sys.argv[1], "deploy"):
     print("held", flush=True)
     sys.stdin.read()

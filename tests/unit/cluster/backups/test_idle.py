@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.worlds.log.decision_log import Segment, skip_syncs, written
+from windvane.cluster.backups.idle import demand_idle
 from windvane.cluster.errors import Conflict
-from windvane.cluster.idle import demand_idle
 from windvane.cluster.runtime import addresses
 from windvane.configs.load import load_settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.sql_store import SqlStore
-from windvane.cluster.storage import Storage
+from windvane.cluster.storage.storage import Storage
 from windvane.configs.settings import Settings
 
 

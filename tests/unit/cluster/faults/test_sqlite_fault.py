@@ -8,8 +8,8 @@ import pytest
 
 from windvane.cluster.decision_log.vault.sqlite_subject_keys import SqliteSubjectKeys
 from windvane.cluster.errors import Unavailable
+from windvane.cluster.faults.sqlite_fault import sentence_of
 from windvane.cluster.sql_store import SqlStore
-from windvane.cluster.sqlite_fault import sentence_of
 
 
 def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:

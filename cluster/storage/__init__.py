@@ -1,0 +1,1 @@
+"""What outlives every process, and how does a process open it?"""
