@@ -54,6 +54,7 @@ class SegmentProof:
 
 
 _FLOAT64 = 0xCB  # stands before a float64 in msgpack, as https://github.com/msgpack/msgpack/blob/master/spec.md has it
+_EMPTY, _NONE = msgspec.msgpack.encode({}), msgspec.msgpack.encode(None)
 _open_context = msgspec.msgpack.Decoder(dict[str, Value]).decode
 _open_features = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
 _open_grounds = msgspec.msgpack.Decoder(Grounds | None).decode
@@ -61,7 +62,7 @@ _open_grounds = msgspec.msgpack.Decoder(Grounds | None).decode
 
 def context_text(context: bytes | msgspec.Raw) -> str:
     """Context sent along, as JSON; raises msgspec.DecodeError when it is something else."""
-    return "{}" if len(context) == 1 else msgspec.json.encode(_open_context(context)).decode()
+    return "{}" if bytes(context) == _EMPTY else msgspec.json.encode(_open_context(context)).decode()
 
 
 def _context(decision: Unopened) -> str:
@@ -70,7 +71,7 @@ def _context(decision: Unopened) -> str:
 
 def _grounds(decision: Unopened) -> str | None:
     grounds = decision.grounds
-    return None if len(grounds) == 1 else msgspec.json.encode(_open_grounds(grounds)).decode()
+    return None if bytes(grounds) == _NONE else msgspec.json.encode(_open_grounds(grounds)).decode()
 
 
 _TRACE: dict[str, Any] = {

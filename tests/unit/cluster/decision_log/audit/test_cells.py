@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.worlds.log.decision_log import COLUMNS, decision, outcome, shadow
 from windvane.cluster.decision_log.audit.cells import BATCH, changed_cells
 from windvane.cluster.decision_log.read.columns import DATASETS, Dataset, Table, rows_of, table
-from windvane.cluster.decision_log.record import DENIED, DENY, Outcome, Record
+from windvane.cluster.decision_log.record import DENIED, DENY, Decision, Outcome, Record
 from windvane.cluster.decision_log.write.segment import Header
 
 HEADER = Header("flight-delay", "w", 1.0, COLUMNS)
@@ -115,6 +115,18 @@ def test_a_record_that_became_another_is_named_and_nothing_beside_it(
         assert named == [(row, "record")]
     else:
         assert named or repr(now) == repr(records[row])
+
+
+@pytest.mark.parametrize("field", ["context", "grounds"])
+@pytest.mark.parametrize("other", [False, None, {}, 7, ""])
+def test_a_part_that_became_another_of_one_byte_is_named(field: str, other: object) -> None:
+    """Whatever had one byte was taken for nothing: null for false, an empty map for a number."""
+    found, payloads = stored("decisions", msgspec.structs.replace(decision("d1"), context={}))
+    fields = msgspec.msgpack.decode(payloads[0])
+    place = 1 + Decision.__struct_fields__.index(field)
+    before, fields[place] = fields[place], other
+    payloads[0] = msgspec.msgpack.encode(fields)
+    assert changed("decisions", found, payloads) == ([] if repr(before) == repr(other) else [(0, "record")])
 
 
 @pytest.mark.parametrize("change", [lambda values: values[:-1], lambda values: [*values, 0.5]])
