@@ -1,7 +1,7 @@
 """Shared code of tests stands in worlds and conftests: no test module needs another, and none names what is private."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +12,17 @@ OURS = {"benchmarks", "tests", "windvane"}
 PATCHES = {"setattr", "delattr", "getattr", "hasattr"}  # take a name as text, which ruff's SLF001 does not see
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def named(tree: ast.Module) -> Iterator[str]:
+def named(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """The last part of every attribute that is patched or read by its name."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             function = node.func
             called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
@@ -37,12 +37,12 @@ def is_private(name: str) -> bool:
 
 def faults(tree: ast.Module) -> list[str]:
     """Imports of a test module or of something private, and private names that are patched or read as text."""
-    found = []
-    for name in imported(tree):
+    found, nodes = [], list(ast.walk(tree))
+    for name in imported(nodes):
         parts = name.split(".")
         if any(part.startswith("test_") for part in parts) or (parts[0] in OURS and any(map(is_private, parts))):
             found.append(name)
-    return found + [name for name in named(tree) if is_private(name)]
+    return found + [name for name in named(nodes) if is_private(name)]
 
 
 def test_no_test_imports_another_or_names_what_is_private() -> None:
