@@ -19,6 +19,7 @@ from windvane.cluster.audit_paths import AuditPaths
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.read.logs import models_of
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import WindvaneError
@@ -120,7 +121,7 @@ class Control:
         self._refusal_log = RefusalLog()
         self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
         self._key_admin.look()
-        self._admin_audit = AdminAudit(self._trail)
+        self._admin_audit = AdminAudit(self._trail, self._knows)
         self._unknown_model_grpc = UnknownModelGrpc(
             self._authenticator,
             self._refusal_log,
@@ -227,6 +228,10 @@ class Control:
 
     def __del__(self) -> None:
         self._stopping.set()
+
+    def _knows(self, model: str) -> bool:
+        """Whether a model of that name is deployed or has a log; any other name may be anybody's."""
+        return model in models_of(self._log) or self._declarations.find(model) is not None
 
     def _loop(
         self,
