@@ -23,6 +23,7 @@ from windvane.cluster.decision_log.read.logs import models_of
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import WindvaneError
+from windvane.cluster.host.private_files import keep_private
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.policies.cedar_policy import taken
 from windvane.cluster.policies.cedar_rules import compile_policies
@@ -94,6 +95,7 @@ class Control:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         serve_hooks.attach()
+        keep_private()  # on a cluster that is there already, nobody else has set it
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)

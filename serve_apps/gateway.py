@@ -14,6 +14,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
 from windvane.cluster.declarations import load_spec
+from windvane.cluster.host.private_files import keep_private
 from windvane.cluster.runtime import haproxy, haproxy_queue
 from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.cluster.sql_store import SqlStore
@@ -53,6 +54,7 @@ class Gateway:
         from windvane.serve_apps.sync.ray_switchboard import RayTopicLine
 
         serve_hooks.attach()
+        keep_private()  # on a cluster that is there already, nobody else has set it
         settings = self._settings
         store = SqlStore(settings.store_url)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"
