@@ -16,6 +16,7 @@ from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.host import machine
 from windvane.cluster.host.one_at_a_time import one_at_a_time
 from windvane.cluster.host.preconditions import Check, examine, of_ray
+from windvane.cluster.host.private_files import make_private, privately
 from windvane.cluster.host.run_folder import shortest
 from windvane.cluster.host.scratch import scratch_root, sweep
 from windvane.cluster.policies.first_policies import first_policies
@@ -41,7 +42,9 @@ def up(settings: Settings, progress: Progress) -> Addresses:
     """
     demand(examine(settings, machine.look(settings), running=True))
     AuditPaths(settings).demand_keys()
-    with one_at_a_time(Path(settings.home), progress):
+    with privately(), one_at_a_time(Path(settings.home), progress):
+        if closed := make_private(Path(settings.home)):
+            progress(f"took from other users of this machine {closed} files and folders of {settings.home}")
         dashboard = dashboard_url(settings)
         if dashboard is not None:
             _begin(settings, progress)
@@ -103,7 +106,7 @@ def down(settings: Settings, progress: Progress) -> str:
     """Take our applications down, and the Ray head if we started it; returns what was ended."""
     if not Path(settings.home).is_dir():
         return "Nothing was running."
-    with one_at_a_time(Path(settings.home), progress):
+    with privately(), one_at_a_time(Path(settings.home), progress):
         try:
             return _end(settings, progress)
         finally:

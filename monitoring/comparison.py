@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -10,7 +11,7 @@ from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.errors import NotFound
 from windvane.configs.schema import ModelSpec
 
-REFERENCE = "reference.parquet"  # raw feature columns of rows it was trained on, beside the bundle's sealed files
+REFERENCE = "reference.parquet"  # raw values that it was trained on, each column sorted by itself: of nobody a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,11 @@ def compare(spec: ModelSpec, version: int, bundle: Path, log: Query, rows: int) 
         raise NotFound(f"The log of {spec.name} has no decision yet: send some and ask again")
     names = [feature.name for feature in spec.features]
     if (bundle / REFERENCE).exists():
-        sample = pq.read_table(bundle / REFERENCE, columns=names).slice(0, rows)
-        return Comparison(sample, current, f"a sample of the rows version {version} was trained on")
+        kept = pq.read_table(bundle / REFERENCE, columns=names)
+        places = np.unique(np.linspace(0, kept.num_rows - 1, min(kept.num_rows, rows)).round().astype(np.int64))
+        return Comparison(
+            kept.take(pa.array(places)), current, f"a sample of the rows version {version} was trained on"
+        )
     first = _decisions(spec, log, f"version = {int(version)}", "ASC", rows)
     if first.num_rows == 0:
         raise NotFound(f"Version {version} of {spec.name} has neither {REFERENCE} nor decisions to compare with")

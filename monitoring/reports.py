@@ -13,6 +13,7 @@ import pyarrow as pa
 from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.errors import NotFound
 from windvane.cluster.faults.boundary import sentence
+from windvane.cluster.host.private_files import privately
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.configs.load import load_model, load_settings
 from windvane.configs.schema import ModelSpec
@@ -70,11 +71,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load_settings()
         spec = load_model(asked.model, settings)
-        registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
-        champion = registry.champion(spec.name)
-        if champion is None:
-            raise NotFound(f"{spec.name} has no champion yet: `windvane train {spec.name}`")
-        bundle = registry.fetch(spec.name, champion, Path(settings.home) / "cache" / "versions")
+        with privately():  # what lies in the home; the report is the user's own
+            registry = MlflowRegistry(settings.mlflow_uri, settings.artifacts)
+            champion = registry.champion(spec.name)
+            if champion is None:
+                raise NotFound(f"{spec.name} has no champion yet: `windvane train {spec.name}`")
+            bundle = registry.fetch(spec.name, champion, Path(settings.home) / "cache" / "versions")
         log = Query(Path(settings.home) / "log" / spec.name, spec.features)
         comparison = compare(spec, champion, bundle, log, asked.rows)
         path = write_report(spec, comparison, asked.out)

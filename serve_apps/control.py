@@ -19,9 +19,11 @@ from windvane.cluster.audit_paths import AuditPaths, StoreWitness
 from windvane.cluster.callers.declared import declared
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.decision_log.audit.auditor import Auditor
+from windvane.cluster.decision_log.read.logs import models_of
 from windvane.cluster.decision_log.read.sealer import Sealer
 from windvane.cluster.declarations import Declarations
 from windvane.cluster.errors import WindvaneError
+from windvane.cluster.host.private_files import keep_private
 from windvane.cluster.mlflow_registry import MlflowRegistry
 from windvane.cluster.policies.cedar_policy import taken
 from windvane.cluster.policies.cedar_rules import compile_policies
@@ -95,6 +97,7 @@ class Control:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         serve_hooks.attach()
+        keep_private()  # on a cluster that is there already, nobody else has set it
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)
@@ -123,7 +126,7 @@ class Control:
         self._refusal_log = RefusalLog()
         self._key_admin = KeyAdmin(KeyBook(store), switchboard.publish_keys, self._authenticator)
         self._key_admin.look()
-        self._admin_audit = AdminAudit(self._trail)
+        self._admin_audit = AdminAudit(self._trail, self._knows)
         self._unknown_model_grpc = UnknownModelGrpc(
             self._authenticator,
             self._refusal_log,
@@ -238,6 +241,10 @@ class Control:
 
     def __del__(self) -> None:
         self._stopping.set()
+
+    def _knows(self, model: str) -> bool:
+        """Whether a model of that name is deployed or has a log; any other name may be anybody's."""
+        return model in models_of(self._log) or self._declarations.find(model) is not None
 
     def _loop(
         self,

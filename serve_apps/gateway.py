@@ -14,6 +14,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
 from windvane.cluster.declarations import load_spec
+from windvane.cluster.host.private_files import keep_private
 from windvane.cluster.runtime import haproxy, haproxy_queue
 from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.cluster.sql_store import SqlStore
@@ -51,6 +52,7 @@ class Gateway:
         from windvane.serve_apps.sync.ray_replica_lines import ray_lines
 
         serve_hooks.attach()
+        keep_private()  # on a cluster that is there already, nobody else has set it
         settings = self._settings
         storage = open_storage(settings)
         name = f"{serve.get_replica_context().replica_tag}-{uuid4().hex[:8]}"

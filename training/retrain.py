@@ -14,6 +14,7 @@ from windvane.cluster.decision_log.read.query import Query
 from windvane.cluster.decision_log.read.revealed import RevealedLog
 from windvane.cluster.faults.boundary import sentence
 from windvane.cluster.faults.log_redaction import redact_logs
+from windvane.cluster.host.private_files import keep_private
 from windvane.cluster.host.scratch import scratch, scratch_root
 from windvane.cluster.host.unix_user import have_a_home
 from windvane.cluster.model_card import page, write_card
@@ -242,6 +243,7 @@ def _write(line: str) -> None:
 def command() -> None:
     """Run `windvane-retrain` and `python -m windvane.training.retrain`."""
     redact_logs()
+    keep_private()  # whoever submitted this, to whichever cluster
     have_a_home()
     step_back()
     sys.exit(main())

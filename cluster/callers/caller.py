@@ -48,8 +48,9 @@ def demand_all_models(caller: Caller) -> None:
 
 
 def demand_model(caller: Caller, model: str) -> None:
-    """Raise Forbidden unless the model is within the caller's scope; does not tell which models there are."""
+    """Raise Forbidden unless the model is within the caller's scope; does not tell which models there are.
+
+    Nor does it repeat the name: it goes on record, and what stands in the place of a model's may be a person's.
+    """
     if not caller.may_use(model):
-        raise Forbidden(
-            f"{caller.name[:80]!a} may not use {model[:80]!a}: ask an admin for a key that names this model"
-        )
+        raise Forbidden(f"{caller.name[:80]!a} may not use this model: ask an admin for a key that names it")

@@ -5,12 +5,14 @@ needs: pandas, DuckDB, SQLAlchemy, Cedar take seconds, so the function that need
 """
 
 import sys
+from contextlib import nullcontext
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
 from windvane.cluster.errors import Invalid, WindvaneError
+from windvane.cluster.host.private_files import privately
 from windvane.cluster.host.unix_user import have_a_home
 from windvane.configs.complaint import BadDeclaration
 
@@ -28,6 +30,8 @@ VERBS = {
     "policy": "policies",
     "keys": "keys",
 }
+# What these write is for whomever the user's umask lets read it; the others may write to the home.
+USERS_OWN = frozenset({"init", "report", "backtest"})
 
 
 class Commands(click.Group):
@@ -54,7 +58,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with nullcontext() if ctx.invoked_subcommand in USERS_OWN else privately():
+                return super().invoke(ctx)
         except WindvaneError as error:
             click.secho(f"Error: {error.line}", fg="red", err=True)
             for problem in getattr(error, "problems", ()) if isinstance(error, Invalid) else ():

@@ -1,6 +1,5 @@
 """For compliance and platform engineers: hold policies to schema and cases, bring them into force, judge again."""
 
-import re
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -148,6 +147,7 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
         raise click.UsageError("give --policies or --version, not both")
     from windvane.cluster.audit_paths import AuditPaths
     from windvane.cluster.cli.read_audit import tell_of
+    from windvane.cluster.decision_log.read.lookup import DECISION_ID
     from windvane.cluster.decision_log.read.query import Query
     from windvane.cluster.policies.cedar_policy import CedarPolicy
     from windvane.cluster.policies.cedar_rules import compile_policies
@@ -157,8 +157,10 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
     from windvane.cluster.sql_store import SqlStore
 
     settings = load_settings()
-    detail = f"asked why policy judged decision {decision_id[:60]} so"
-    tell_of(AuditPaths(settings), "read", detail, model, decision_id=decision_id[:60])
+    if not DECISION_ID.fullmatch(decision_id):  # and it goes on no record: it may be anybody's name
+        raise Invalid(f"{decision_id[:60]!a} is no decision id, such as 01890a5d-ac96-774b-bcce-b302099a8057")
+    detail = f"asked why policy judged decision {decision_id} so"
+    tell_of(AuditPaths(settings), "read", detail, model, decision_id=decision_id)
     found = recorded(
         _row(Query(Path(settings.home) / "log" / model, load_model(model, settings).features), decision_id)
     )
@@ -179,8 +181,6 @@ def explain(ctx: click.Context, model: str, decision_id: str, folder: Path | Non
 
 
 def _row(query: "Query", decision_id: str) -> dict[str, Any]:
-    if not re.fullmatch(r"[0-9a-f-]{36}", decision_id):
-        raise Invalid(f"{decision_id[:60]!a} is no decision id, such as 01890a5d-ac96-774b-bcce-b302099a8057")
     rows = query.sql(f"SELECT * FROM asked WHERE decision_id = '{decision_id}' LIMIT 1").to_pylist()  # noqa: S608  hex
     if not rows:
         raise NotFound(f"No decision {decision_id} is in the log")

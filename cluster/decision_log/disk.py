@@ -67,10 +67,10 @@ def sync_folder(path: Path) -> None:
 
 def make_one_folder(path: Path) -> None:
     """Create the folder in one that is there; one already made is as good."""
-    path.mkdir(exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
-def write_file(path: Path, content: bytes | memoryview, mode: int = 0o640) -> None:
+def write_file(path: Path, content: bytes | memoryview, mode: int = 0o600) -> None:
     """Make the file hold this and nothing else, and sync it; its name is not synced."""
     descriptor = open_file(path, os.O_WRONLY | os.O_TRUNC, mode)
     try:
@@ -80,7 +80,7 @@ def write_file(path: Path, content: bytes | memoryview, mode: int = 0o640) -> No
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o640) -> None:
+def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """`write_file` at once or not at all, with its name: a kill leaves the former content."""
     draft = path.with_name(f".{path.name}.new")
     write_file(draft, content, mode)

@@ -23,7 +23,7 @@ def one_at_a_time(
     """
     deadline = time.monotonic() + patience_seconds
     while True:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = os.open(home, os.O_RDONLY)
         try:
             if _is_locked(held) and _still_is(home, held):

@@ -126,7 +126,8 @@ class CedarPolicy:
             requires = tuple(sorted({rule.requires for rule in rules if rule.requires}))
             return PolicyDecision(True, ids, "", self.version, requires=requires)
         if not rules:
-            about = "" if request.model is None else f" on {request.model}"
+            # On record; what stands in the place of a model's name may be a person's.
+            about = "" if request.model is None else " on this model"
             return PolicyDecision(
                 False, (), f"No policy allows {request.caller.name} to {request.action}{about}.", self.version
             )

@@ -11,10 +11,11 @@ from cedarpy.pst import Template
 
 from windvane.cluster.errors import Invalid, Problem
 from windvane.cluster.policies.cedar_entities import misfits
+from windvane.cluster.policies.cedar_limits import rule_beyond_limits, schema_beyond_limits
 from windvane.cluster.policies.policy import APPROVAL, EXPLANATION
 from windvane.cluster.policies.policy_set import PolicySet, Rule
 
-_WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;|[^\s"/;]+|/', re.DOTALL)
+_WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*|;|[^\s"/;]+|/', re.DOTALL)
 _KNOWN = frozenset({"id", "owner", "review_by", "reason", "otherwise", "requires"})
 _REQUIRABLE = (EXPLANATION, APPROVAL)  # what nobody provides would be silently left out
 
@@ -41,6 +42,9 @@ def compile_policies(written: PolicySet) -> Compiled:
     for file, text in written.rules():
         for line, statement in statements(text):
             place = f"{file}:{line}"
+            if (too_much := rule_beyond_limits(statement)) is not None:
+                problems.append(Problem(place, too_much))
+                continue
             try:
                 template = _single(statement)
             except ValueError as error:
@@ -140,6 +144,9 @@ def _schema(written: PolicySet, problems: list[Problem]) -> cedarpy.Schema | Non
         problems.append(Problem("the policy set", f"needs exactly one .cedarschema to be held to; there is {found}"))
         return None
     name, text = schemas[0]
+    if (too_much := schema_beyond_limits(text)) is not None:
+        problems.append(Problem(name, too_much))
+        return None
     try:
         schema, wrong = _fitted(text)
     except ValueError as error:

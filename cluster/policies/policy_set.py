@@ -1,6 +1,7 @@
 """A policy set as written: its files, the hash that names it, and what each rule says of itself. Pure."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -9,6 +10,7 @@ from pathlib import Path
 from windvane.cluster.errors import Invalid, Problem
 
 RULES, SCHEMA = ".cedar", ".cedarschema"
+VERSION = re.compile("[0-9a-f]{8,64}")  # a set's hash, or how it begins
 _MOST_BYTES = 1_048_576  # of one file
 
 

@@ -34,8 +34,8 @@ class AdminPolicy:
         require(verdict)
         return verdict
 
-    def allows(self, caller: Principal, action: str, model: str) -> bool:
-        """Whether the caller may do this to the model; raises Unavailable as `demand` does."""
+    def allows(self, caller: Principal, action: str, model: str | None) -> bool:
+        """Whether the caller may do this to the model, or to Windvane itself; raises Unavailable as `demand` does."""
         return self._judge(caller, action, model, {}).allowed
 
     def demand_open(self) -> None:

@@ -16,6 +16,7 @@ from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol.unforeseen import told
 
 Reply = TypeVar("Reply")
+ROUTE = "gRPC of a model that is not here"  # on record; what it was called may be a person's name
 logger = logging.getLogger(__name__)
 
 
@@ -57,11 +58,11 @@ class UnknownModelGrpc:
                 sentence = f"No model {model[:64]!a} is deployed here: run windvane deploy"
             raise NotFound(sentence)
         except WindvaneError as error:
-            noted = self._refusal_log.note(error, f"gRPC {model}", caller)
+            noted = self._refusal_log.note(error, ROUTE, caller)
             if noted and self._admin_audit is not None:
-                await self._admin_audit.refused_at(f"gRPC {model}", model, "" if caller is None else caller.name, error)
+                await self._admin_audit.refused_at(ROUTE, model, "" if caller is None else caller.name, error)
             refuse(error, context)
         except Exception as error:
-            logger.exception("A gRPC request about %a was not answered", model[:64])
+            logger.exception("A gRPC request about a model that is not here was not answered")
             refuse(told(error), context)
         return empty

@@ -86,10 +86,10 @@ class HttpApp:
         except ClientGone:
             return None
         except WindvaneError as error:
-            self._authentication.refused(error, f"{scope['method']} {scope['path']}", caller)
+            self._authentication.refused(error, self._recorded(scope), caller)
             return self._refusal(error, scope)
         except Exception as error:
-            logger.exception("%s %s was not answered", scope["method"], scope["path"])
+            logger.exception("%s was not answered", self._recorded(scope))
             return self._refusal(told(error), scope)
 
     def shed(self, error: WindvaneError) -> None:
@@ -123,6 +123,12 @@ class HttpApp:
                 return Route(partial(_options, allowed), ROLES)
             raise MethodNotAllowed(f"{method} is not answered here; use {allowed}", allowed)
         return route
+
+    def _recorded(self, scope: Scope) -> str:
+        """Method and path as logs and records have them: a path that is none of ours may name anybody."""
+        path = scope["path"]
+        known = path if path in self._routes else self._inference.version_template(path)
+        return f"{scope['method']} {known or 'an unknown path'}"
 
     def _refusal(self, error: WindvaneError, scope: Scope) -> Response:
         """Problem details from our own endpoints, the protocol's `error` from its own; counted unless it only looks."""

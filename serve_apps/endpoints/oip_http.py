@@ -79,6 +79,12 @@ class OipHttp:
             for verb, (method, _, _) in self._of_a_version.items()
         }
 
+    def version_template(self, path: str) -> str | None:
+        """The one of `version_templates` that the path is of, if any."""
+        version, _, verb = path.removeprefix(self._versions).partition("/")
+        known = path.startswith(self._versions) and verb in self._of_a_version
+        return f"{self._versions}{{version}}{path.removeprefix(self._versions + version)}" if known else None
+
     def version_routes(self, path: str) -> Methods | None:
         """The routes of a path such as `/v2/models/trips/versions/3/infer`; None for any other."""
         if not path.startswith(self._versions):

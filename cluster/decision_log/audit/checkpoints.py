@@ -129,7 +129,7 @@ class Checkpoints:
     def _locked(self) -> Iterator[int]:
         try:
             disk.make_folder(self._path.parent)
-            descriptor = disk.open_file(self._path, os.O_RDWR | os.O_APPEND, 0o640)
+            descriptor = disk.open_file(self._path, os.O_RDWR | os.O_APPEND, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 yield descriptor

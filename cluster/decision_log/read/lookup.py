@@ -22,7 +22,7 @@ from windvane.cluster.decision_log.write.segment import (
 )
 from windvane.cluster.errors import NotFound
 
-_ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+DECISION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DECISION = msgspec.msgpack.Decoder(Decision)
 _TYPES = {str(kind): name for name, kind in FEATURE_TYPES.items()}
 
@@ -42,7 +42,7 @@ class Kept:
 
 def find(root: Path, decision_id: str) -> Kept:
     """The decision of the log under `root`, the first where it was logged twice; raises NotFound."""
-    if _ID.match(decision_id):
+    if DECISION_ID.fullmatch(decision_id):
         # Live files first: what is sealed in between is found in its sealed file.
         found = [*_live(root, decision_id), *_sealed(root, decision_id)]
         if found:

@@ -43,7 +43,7 @@ class Selection:
         parameters: dict[str, Any] = dict(held.values())
         conditions = list(held)
         if self.after is not None:
-            parameters |= _place(self.after)
+            parameters["last_at"], parameters["last_id"] = place_of(self.after)
             conditions.append("(recorded_at, decision_id) > ($last_at, $last_id)")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         parameters["limit"] = self.limit
@@ -60,11 +60,12 @@ def mark(row: Mapping[str, Any]) -> str:
     return f"{row['recorded_at']!r}/{row['decision_id']}"
 
 
-def _place(after: str) -> dict[str, Any]:
+def place_of(after: str) -> tuple[float, str]:
+    """When the row that `mark` marked was recorded, and its decision's id; raises Invalid for a mark that is none."""
     at, slash, decision_id = after.partition("/")
     try:
         if not slash:
             raise ValueError("it has no `/`")
-        return {"last_at": float(at), "last_id": decision_id}
+        return float(at), decision_id
     except ValueError as error:
         raise Invalid(f"{after[:60]!a} marks no place: send what the page before gave as `next`") from error

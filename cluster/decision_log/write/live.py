@@ -94,7 +94,7 @@ class LiveSegment:
 def _open_locked(draft: Path) -> int:
     """A new file that is ours: a sealer may sweep it away between its making and its lock, and then another is made."""
     while True:
-        descriptor = disk.open_file(draft, os.O_WRONLY | os.O_EXCL, 0o640)
+        descriptor = disk.open_file(draft, os.O_WRONLY | os.O_EXCL, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return descriptor

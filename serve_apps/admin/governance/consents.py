@@ -41,27 +41,27 @@ class ConsentAdmin:
 
     def export(self, subject: str) -> Any:
         """Everything the subject said, as JSON takes it; None for nothing."""
-        return _said(self._records.of(subject))["purposes"] or None
+        return _said(self._records.of(subject), None)["purposes"] or None
 
     def erase(self, subject: str) -> None:
         """Forget what the subject said, here and on every replica."""
         self._post(CONSENTS, encode_change(self._records.forget(subject)), PATIENCE_SECONDS)
 
     def of(self, subject: str, caller: Principal) -> ConsentStatus:
-        """The subject's consents."""
-        self._admin_policy.demand(caller, RECORD_CONSENT)
-        return _said(self._records.of(subject))
+        """The subject's consents to purposes of the caller's models; raises Denied where it has to do with none."""
+        return _said(self._records.of(subject), self._purposes_of(caller))
 
     def record(self, subject: str, purposes: Mapping[str, bool], model: str | None, caller: Principal) -> ConsentStatus:
         """Note the subject's word on these purposes; returns once every replica goes by it.
 
-        With `model` a caller for single models may do so, for purposes of that model. Raises Denied, Invalid, and
-        Unavailable when it is noted and not known to be in force everywhere: saying it again does no harm.
+        With `model` a caller for single models may do so, for purposes of that model, and is answered about those of
+        its own models. Raises Denied, Invalid, and Unavailable when it is noted and not known to be in force
+        everywhere: saying it again does no harm.
         """
         self._admin_policy.demand(caller, RECORD_CONSENT, model)
+        shown = self._purposes_of(caller, *([] if model is None else [model]))
         if model is not None:
-            mandate = self._mandate_of(model)
-            declared: frozenset[str] = frozenset() if mandate is None else mandate.purposes
+            declared = self._declared(model)
             strange = sorted(set(purposes) - declared)
             if strange:
                 known = ", ".join(sorted(declared)) or "none"
@@ -72,13 +72,28 @@ class ConsentAdmin:
         change = self._records.record(subject, purposes, caller.name, self._clock())
         if not self._post(CONSENTS, encode_change(change), PATIENCE_SECONDS):
             raise Unavailable("It is noted, and not every replica is known to go by it yet: send it again")
-        return _said(self._records.of(subject))
+        return _said(self._records.of(subject), shown)
+
+    def _purposes_of(self, caller: Principal, *also: str) -> frozenset[str] | None:
+        """The purposes whose consents the caller may know, those of models in `also` too; None is every one."""
+        if self._admin_policy.allows(caller, RECORD_CONSENT, None):
+            return None
+        scope = caller.models or frozenset()
+        models = [*also, *(each for each in scope if self._admin_policy.allows(caller, RECORD_CONSENT, each))]
+        if not models:
+            self._admin_policy.demand(caller, RECORD_CONSENT)
+        return frozenset[str]().union(*map(self._declared, models))
+
+    def _declared(self, model: str) -> frozenset[str]:
+        mandate = self._mandate_of(model)
+        return frozenset() if mandate is None else mandate.purposes
 
 
-def _said(consent: Consent) -> ConsentStatus:
+def _said(consent: Consent, shown: frozenset[str] | None) -> ConsentStatus:
     return {
         "purposes": {
             purpose: {"given": said.given, "at": said.at.isoformat(), "by": said.by}
             for purpose, said in sorted(consent.purposes.items())
+            if shown is None or purpose in shown
         }
     }

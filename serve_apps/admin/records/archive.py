@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from windvane.cluster.bundle import Bundle
+from windvane.cluster.decision_log.read.lookup import DECISION_ID
+from windvane.cluster.decision_log.record import Value
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.decision_log.write.trail import Trail
 from windvane.cluster.errors import NotFound
@@ -25,7 +27,8 @@ class Archive:
 
     def explain(self, model: str, decision_id: str, by: str) -> Retold:
         """Explain that decision; raises NotFound."""
-        self._trail.tell("read", by, "asked why a decision is what it is", model, {"decision_id": decision_id})
+        facts: dict[str, Value] = {"decision_id": decision_id} if DECISION_ID.fullmatch(decision_id) else {}
+        self._trail.tell("read", by, "asked why a decision is what it is", model, facts)
         return self._re_explanation.explain(model, decision_id)
 
     def card(self, model: str, number: int) -> Card:

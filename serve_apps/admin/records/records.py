@@ -9,14 +9,16 @@ from typing import Any, Literal, Protocol
 from windvane.cluster.decision_log.read import tabular
 from windvane.cluster.decision_log.read.columns import Table
 from windvane.cluster.decision_log.read.logs import find_decision, models_of, query_of
+from windvane.cluster.decision_log.read.lookup import DECISION_ID
 from windvane.cluster.decision_log.read.query import Query
-from windvane.cluster.decision_log.read.selection import Selection, mark
+from windvane.cluster.decision_log.read.selection import Selection, mark, place_of
 from windvane.cluster.decision_log.record import Value
 from windvane.cluster.decision_log.vault.vault import Vault
 from windvane.cluster.decision_log.write.trail import TRAIL, Trail
 from windvane.cluster.registry import Registry
 from windvane.cluster.store import Store
 from windvane.monitoring.loop.requests import shelf
+from windvane.serve_apps.admin.admin_audit import without
 from windvane.serve_apps.admin.records.lineage import lineage
 from windvane.serve_apps.admin.records.replies import DecisionsPage, Erased, Lineage, SubjectHeld, SubjectLog
 
@@ -100,7 +102,7 @@ class RecordsAdmin:
         """Everything that is held about the subject, readable."""
         vault = self._vault()
         hashed = vault.hash(subject)
-        self._trail.tell("exported", by, reason, facts={"subject": hashed})
+        self._trail.tell("exported", by, without(subject, reason, "the subject"), facts={"subject": hashed})
         models: dict[str, SubjectLog] = {}
         for model in models_of(self._logs):
             query = query_of(self._logs, model)
@@ -124,7 +126,7 @@ class RecordsAdmin:
         """
         vault = self._vault()
         hashed = vault.hash(subject)
-        self._trail.tell("erasure_ordered", by, reason, facts={"subject": hashed})
+        self._trail.tell("erasure_ordered", by, without(subject, reason, "the subject"), facts={"subject": hashed})
         with self._lock:
             for holder in self._holders:
                 holder.erase(subject)
@@ -152,8 +154,8 @@ class RecordsAdmin:
             "version": wanted.version,
             "action": wanted.action,
             "verdict": wanted.verdict,
-            "decision_id": wanted.decision_id,
-            "after": wanted.after,
+            "decision_id": wanted.decision_id if DECISION_ID.fullmatch(wanted.decision_id or "") else None,
+            "after": None if wanted.after is None else place_of(wanted.after)[0],
             "limit": wanted.limit,
             "format": form,
             "personal": personal,

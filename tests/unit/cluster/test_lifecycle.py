@@ -1,5 +1,6 @@
 """Settings and records alone decide what is up after `up` and ended by `down`."""
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -107,6 +108,27 @@ def test_a_ray_that_lacks_what_is_used_of_it_is_not_started(
         up(settings_of(tmp_path / "home"), lambda _: None)
     assert heads.acts == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_up_takes_an_old_home_from_other_users_and_makes_a_new_one_for_nobody_else(
+    tmp_path: Path, heads: Heads
+) -> None:
+    before = os.umask(0o022)
+    try:
+        old, said = tmp_path / "old", list[str]()
+        (old / "mlflow").mkdir(parents=True)
+        (old / "mlflow" / "run").touch()
+        for home in (old, tmp_path / "new"):
+            up(settings_of(home), said.append)
+    finally:
+        os.umask(before)
+    assert [line for line in said if "other users" in line] == [
+        f"took from other users of this machine 3 files and folders of {old}"
+    ]
+    for home in (old, tmp_path / "new"):
+        open_to_others = [path for path in (home, *home.rglob("*")) if path.lstat().st_mode & 0o077]
+        assert [path for path in open_to_others if not path.is_symlink()] == []
+        assert (home / "windvane.db").is_file()
 
 
 def test_up_says_at_once_why_haproxy_was_not_started(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_model_outside_the_scope_is_refused_whether_it_exists_or_not() -> None
     caller = Caller("ann", frozenset({"client"}), frozenset({"churn"}), "k")
     demand_model(caller, "churn")
     demand_model(replace(caller, models=None), "fraud")
-    with pytest.raises(Forbidden, match="'ann' may not use 'fraud'"):
+    with pytest.raises(Forbidden, match="'ann' may not use this model"):
         demand_model(caller, "fraud")
     with pytest.raises(Forbidden):
         demand_model(replace(caller, models=frozenset()), "churn")

@@ -49,6 +49,14 @@ def test_check_names_every_problem_by_file_and_line(folder: Path) -> None:
     assert "act.cedar:23: attribute `risk`" in windvane("check", "--policies", str(folder)).stderr
 
 
+def test_check_names_a_rule_that_would_end_cedars_parser(folder: Path) -> None:
+    """The command ended with 139 and no word."""
+    edit(folder / "act.cedar", "context.risk_ppm >= 0", f"{'(' * 800}context.risk_ppm >= 0{')' * 800}")
+    result = windvane("check", "--policies", str(folder))
+    assert result.exit_code == 1
+    assert "act.cedar:23: has 801 brackets within each other, and 40 is the most" in result.stderr
+
+
 def test_check_warns_of_overdue_reviews(folder: Path) -> None:
     edit(folder / "admin.cedar", '@review_by("2027-10-01")', '@review_by("2020-01-01")')
     result = windvane("check", "--policies", str(folder))

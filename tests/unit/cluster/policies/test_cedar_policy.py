@@ -144,7 +144,7 @@ def test_a_name_is_never_read_as_cedar() -> None:
 
 def test_no_rule_that_allows_is_a_denial_that_says_so(policy: CedarPolicy) -> None:
     verdict = policy.judge(asks("promote"))
-    assert (verdict.policies, verdict.reason) == ((), "No policy allows shop to promote on credit.")
+    assert (verdict.policies, verdict.reason) == ((), "No policy allows shop to promote on this model.")
 
 
 def test_a_blocking_rule_wins_over_a_referring_one_and_gives_the_reason(policy: CedarPolicy) -> None:

@@ -90,7 +90,7 @@ def test_a_key_for_single_models_sees_no_other(world: AdminWorld) -> None:
         reply = api.get(f"/v2/models/{name}/ready", headers={"x-api-key": others})
         assert (reply.status_code, reply.json()) == (
             403,
-            {"error": f"'ann' may not use '{name}': ask an admin for a key that names this model"},
+            {"error": "'ann' may not use this model: ask an admin for a key that names it"},
         )
         assert api.post(f"/v2/models/{name}/decide", headers=JSON).status_code == 401
 

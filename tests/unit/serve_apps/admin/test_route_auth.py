@@ -101,8 +101,8 @@ def test_without_a_key_nothing_but_what_is_open_is_answered(world: World) -> Non
     assert world.api.get("/models/trips").status_code == 401
     assert world.api.post("/models/trips", json={}).status_code == 401
     assert [line.split(":")[0] for line in world.said] == [
-        "401 for nobody known at 'GET /models/trips'",
-        "401 for nobody known at 'POST /models/trips'",
+        "401 for nobody known at 'GET /models/{model}'",
+        "401 for nobody known at 'POST /models/{model}'",
     ]
 
 
@@ -128,9 +128,9 @@ def test_anothers_model_is_refused_in_the_same_words_whether_it_exists_or_not(wo
     assert world.api.get("/models/trips", headers=key).status_code == 200
     for model in "churn", "nobodys":
         reply = world.api.get(f"/models/{model}", headers=key)
-        assert (reply.status_code, reply.text.replace(model, "M")) == (
+        assert (reply.status_code, reply.text) == (
             403,
-            "'ann' may not use 'M': ask an admin for a key that names this model",
+            "'ann' may not use this model: ask an admin for a key that names it",
         )
 
 
@@ -142,7 +142,7 @@ def test_what_is_about_all_models_is_not_for_who_has_to_do_with_one(world: World
 
 def test_what_a_route_itself_refuses_is_on_record_too(world: World) -> None:
     assert world.api.get("/models/trips/deeper", headers=world.key("owner")).status_code == 403
-    assert "at 'GET /models/trips/deeper': This needs the role admin" in world.said[-1]
+    assert "at 'GET /models/{model}/deeper': This needs the role admin" in world.said[-1]
 
 
 @pytest.mark.parametrize("header", ["x-role", "x-roles", "x-forwarded-user", "x-windvane-role", "role"])

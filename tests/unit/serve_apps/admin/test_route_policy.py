@@ -96,7 +96,7 @@ class Office:
         route_auth = RouteAuth(
             knowing(key(OFFICER, "compliance", name="eve")),
             RefusalLog(lambda _: None),
-            AdminAudit(cast(Trail, self.told)),
+            AdminAudit(cast(Trail, self.told), lambda model: model == MODEL),
         )
         records, keys = cast(RecordsAdmin, Untouched()), cast(KeyAdmin, Untouched())
         self.app = make_app(self.world.admins(keys, governance(self.store), records), route_auth)

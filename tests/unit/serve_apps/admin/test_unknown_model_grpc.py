@@ -37,8 +37,12 @@ def answered(
     [
         ({}, Code.UNAUTHENTICATED, "Send your key"),
         ({"x_api_key": "wv_nobodys"}, Code.UNAUTHENTICATED, "This key is not known here"),
-        ({"x_api_key": OTHERS}, Code.PERMISSION_DENIED, "'eve' may not use 'trips'"),
-        ({"x_api_key": OTHERS, "x-windvane-application": "boats"}, Code.PERMISSION_DENIED, "'eve' may not use 'boats'"),
+        ({"x_api_key": OTHERS}, Code.PERMISSION_DENIED, "'eve' may not use this model"),
+        (
+            {"x_api_key": OTHERS, "x-windvane-application": "boats"},
+            Code.PERMISSION_DENIED,
+            "'eve' may not use this model",
+        ),
         (BOSS, Code.NOT_FOUND, "No model 'trips' is deployed here"),
         (BOSS | {"x-windvane-application": "boats"}, Code.NOT_FOUND, "No application 'boats' is deployed here"),
     ],

@@ -49,7 +49,7 @@ def test_a_key_for_this_model_or_for_all_is_let_in(world: World) -> None:
 
 
 def test_a_key_for_another_model_is_refused(world: World) -> None:
-    with pytest.raises(Forbidden, match="'ann' may not use 'trips'"):
+    with pytest.raises(Forbidden, match="'ann' may not use this model"):
         world.admit(world.key(("churn",)))
 
 

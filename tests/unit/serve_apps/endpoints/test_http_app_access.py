@@ -45,7 +45,28 @@ def test_without_a_key_nothing_is_answered_or_told(closed: World, method: str, p
 @pytest.mark.parametrize(("method", "path"), EVERYTHING)
 def test_a_key_for_other_models_is_refused_whatever_its_roles(closed: World, method: str, path: str) -> None:
     reply = closed.ask(path, BODY, method, x_api_key=OTHERS)
-    assert (reply.status, b"'eve' may not use 'trips'" in reply.body) == (403, True)
+    assert (reply.status, b"'eve' may not use this model" in reply.body) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        (READY, READY),
+        (f"{MODEL}/", f"{MODEL}/"),
+        (f"{MODEL}/versions/1/ready", f"{MODEL}/versions/{{version}}/ready"),
+        (f"{MODEL}/versions/Jane", f"{MODEL}/versions/{{version}}"),
+        (f"{MODEL}/versions/Jane/", f"{MODEL}/versions/{{version}}/"),
+        (f"{MODEL}/Jane", "an unknown path"),
+        (f"{MODEL}/versions/1/Jane", "an unknown path"),
+        ("/v2/models/Jane/ready", "an unknown path"),
+    ],
+)
+def test_a_name_in_a_mistaken_path_is_on_no_record(closed: World, path: str, route: str) -> None:
+    """A record outlives every erasure."""
+    before = len(closed.refusal_log)
+    closed.ask(path, None, "GET")
+    [line] = closed.refusal_log[before:]
+    assert line.startswith(f"401 for nobody known at 'GET {route}': ")
 
 
 def test_roles_open_what_names_them(closed: World) -> None:

@@ -35,11 +35,11 @@ def world() -> World:
 
 def test_a_line_says_who_where_and_why(world: World) -> None:
     world.away.note(Unauthorized("Send your key"), ROUTE, None)
-    world.away.note(Forbidden("'ann' may not use 'trips'"), ROUTE, ANN)
+    world.away.note(Forbidden("'ann' may not use this model"), ROUTE, ANN)
     world.away.note(TooFast("wait 1 seconds", 1.0), ROUTE, Caller("bob\n2026", frozenset(), None, None))
     assert world.lines == [
         "401 for nobody known at 'POST /v2/models/trips/decide': Send your key",
-        "403 for 'ann' (3f9a0c51b2de) at 'POST /v2/models/trips/decide': 'ann' may not use 'trips'",
+        "403 for 'ann' (3f9a0c51b2de) at 'POST /v2/models/trips/decide': 'ann' may not use this model",
         r"429 for 'bob\n2026' (without a key) at 'POST /v2/models/trips/decide': wait 1 seconds",
     ]
 
@@ -76,10 +76,10 @@ def test_what_is_told_is_put_on_the_decision_log_too() -> None:
     recorded: list[Refused] = []
     away = RefusalLog(lambda _: None, lambda: 0.0, recorded.append)
     for _ in range(MOST_LINES + 5):
-        away.note(Forbidden("'ann' may not use 'trips'"), ROUTE, ANN)
+        away.note(Forbidden("'ann' may not use this model"), ROUTE, ANN)
     assert len(recorded) == MOST_LINES  # a crowd fills no log
     facts: dict[str, Value] = {"order": ROUTE, "status": 403, "key_id": "3f9a0c51b2de"}
-    act = Act(7.0, "refused", "ann", "trips", None, "'ann' may not use 'trips'", facts)
+    act = Act(7.0, "refused", "ann", "trips", None, "'ann' may not use this model", facts)
     assert recorded[0].act("trips", 7.0) == act
 
 

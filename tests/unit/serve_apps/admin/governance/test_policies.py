@@ -194,8 +194,38 @@ def test_who_has_to_do_with_one_model_records_consent_to_its_purposes_only(offic
     with pytest.raises(Invalid, match="declares other purposes: planning, research"):
         office.consents.record("ann-1", {"marketing": True}, "trips", FOR_TRIPS)
     assert office.consents.record("ann-1", {"research": True}, "trips", FOR_TRIPS)["purposes"].keys() == {"research"}
+
+
+def test_who_has_to_do_with_one_model_learns_of_no_consent_to_purposes_of_others(office: Office) -> None:
+    """The reply of PUT told what the subject had said to every other tenant, when, and who recorded it."""
+    office.consents.record("ann-1", {"oncology-trial": True, "planning": False}, None, CLIENT)
+    said = office.consents.record("ann-1", {"research": True}, "trips", FOR_TRIPS)
+    assert said["purposes"].keys() == {"planning", "research"}
+    assert office.consents.of("ann-1", FOR_TRIPS) == said
+    assert office.consents.of("ann-1", OFFICER)["purposes"].keys() == {"oncology-trial", "planning", "research"}
+
+
+@pytest.mark.parametrize(
+    ("models", "purposes"), [({"bus", "trips"}, {"planning", "research"}), ({"bus"}, set()), ({"no-such"}, set())]
+)
+def test_a_scope_sees_consents_to_what_its_deployed_models_declare(
+    office: Office, models: set[str], purposes: set[str]
+) -> None:
+    office.consents.record("ann-1", {"oncology-trial": True, "planning": False, "research": True}, None, CLIENT)
+    caller = CallerFacts("front-desk", frozenset({"client"}), frozenset(models))
+    assert office.consents.of("ann-1", caller)["purposes"].keys() == purposes
+
+
+@pytest.mark.parametrize("caller", [CallerFacts("new", frozenset({"client"}), frozenset()), OWNER])
+def test_who_may_record_no_consent_reads_none(office: Office, caller: CallerFacts) -> None:
     with pytest.raises(Denied):
-        office.consents.of("ann-1", FOR_TRIPS)
+        office.consents.of("ann-1", caller)
+
+
+def test_a_policy_may_let_a_caller_of_all_models_record_consent_to_one(office: Office) -> None:
+    narrow = rule('forbid (principal, action == Action::"record_consent", resource is System)', "by-model")
+    office.library.install(PolicySet({**PACKAGED.files, "more.cedar": narrow}), "x", "y", NOW)
+    assert office.consents.record("ann-1", {"research": True}, "trips", CLIENT)["purposes"].keys() == {"research"}
 
 
 def test_an_operator_records_nobodys_consent(office: Office) -> None:

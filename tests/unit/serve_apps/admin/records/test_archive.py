@@ -17,6 +17,8 @@ from windvane.cluster.errors import NotFound
 from windvane.cluster.model_card import write_card
 from windvane.serve_apps.admin.records.archive import Archive
 
+DECISION = "01890a5d-ac96-774b-bcce-b302099a8057"
+
 
 def test_a_card_is_sealed_with_its_version_and_read_back(tmp_path: Path) -> None:
     registry = MemoryRegistry(root=tmp_path / "registry")
@@ -49,7 +51,11 @@ def test_who_asks_why_is_on_the_log_before_anything_is_looked_for(
         trail,
     )
     with pytest.raises(NotFound, match="has no decision"):
-        archive.explain("trips", "d1", "ann")
-    [act] = Tail(tmp_path / "log" / TRAIL).read()
+        archive.explain("trips", DECISION, "ann")
+    with pytest.raises(NotFound, match="has no decision"):
+        archive.explain("trips", "Jane Doe", "ann")
+    act, mistaken = Tail(tmp_path / "log" / TRAIL).read()
     assert isinstance(act, Act)
-    assert (act.kind, act.who, act.model, act.facts) == ("read", "ann", "trips", {"decision_id": "d1"})
+    assert (act.kind, act.who, act.model, act.facts) == ("read", "ann", "trips", {"decision_id": DECISION})
+    assert isinstance(mistaken, Act)
+    assert (mistaken.kind, mistaken.facts) == ("read", {})  # what is no decision id may be a person's name

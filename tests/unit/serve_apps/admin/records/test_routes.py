@@ -15,7 +15,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 
 from tests.worlds.admin.world import AdminWorld, ControlClient
-from tests.worlds.callers.keys import BOSS, knowing
+from tests.worlds.callers.keys import BOSS, key, knowing
 from tests.worlds.gateway.conformity import Conformity
 from tests.worlds.gateway.grpc_context import FakeContext
 from tests.worlds.gateway.world import Reply
@@ -35,10 +35,11 @@ from windvane.serve_apps.admin.admin_audit import AdminAudit
 from windvane.serve_apps.admin.openapi.document import document
 from windvane.serve_apps.admin.records.records import RecordsAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth
-from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
+from windvane.serve_apps.admin.unknown_model_grpc import ROUTE, UnknownModelGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 
 LOG = "flight-delay"
+NARROW = "wv_" + "n" * 43  # a key for another model
 PEOPLE = tuple(feature.model_copy(update={"personal": feature.name == "temp"}) for feature in FEATURES)
 NOW = 1_800_000_000.0
 
@@ -88,7 +89,10 @@ class Office:
         )
         self.consents.name_of = records_admin.name_of
         world = AdminWorld()
-        route_auth = RouteAuth(knowing(), RefusalLog(lambda _: None), AdminAudit(self.trail))
+        self.said: list[str] = []
+        knows = knowing(key(NARROW, "operator", name="eve", models=("loans",)))
+        audit = AdminAudit(self.trail, lambda model: model == LOG)
+        route_auth = RouteAuth(knows, RefusalLog(self.said.append), audit)
         self.client = ControlClient(world, {}, route_auth=route_auth, records=records_admin)
         self.conformity = Conformity(document([], self.client.app.openapi()))
 
@@ -269,11 +273,69 @@ def test_a_reason_that_is_no_text_is_refused_and_on_the_log_as_it_was_sent(offic
     assert [(act.kind, act.detail) for act in office.acts()] == [("ordered", "\\ud800")]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/v2/models/Jane%20Doe/ready", "an unknown path"),
+        ("GET", f"/v2/models/{LOG}/Jane%20Doe", "an unknown path"),
+        ("GET", "/api/models/Jane%20Doe/versions", "/api/models/{model}/versions"),
+        ("GET", f"/api/models/{LOG}/decisions/Jane%20Doe/explanation", "/{decision_id}/explanation"),
+        ("POST", f"/api/models/{LOG}/rollout/Jane%20Doe", "/api/models/{model}/rollout/{verb}"),
+        ("PUT", "/api/subjects/Jane%20Doe/consent", "/api/subjects/{subject:path}/consent"),
+        ("POST", "/api/keys/Jane%20Doe/revoke", "/{key_id}/revoke"),
+        ("POST", "/api/policies/Jane%20Doe/approve", "/{version}/approve"),
+        ("GET", "/api/decisions/Jane%20Doe/lineage", "/{decision_id}/lineage"),
+    ],
+)
+def test_a_name_in_a_mistaken_path_is_on_no_record(
+    office: Office, caplog: pytest.LogCaptureFixture, method: str, path: str, route: str
+) -> None:
+    """A record outlives every erasure; a key, too, that is not good for a model was refused by the model's name."""
+    for headers in {}, {"x-api-key": NARROW}:
+        assert office.client.request(method, path, json={"reason": "x"}, headers=headers).status_code in (401, 403)
+    acts = office.acts()
+    assert [act.kind for act in acts] == ["refused", "refused"]
+    assert all(str(act.facts["order"]).endswith(route) for act in acts)
+    assert "Jane" not in f"{acts}{office.said}{caplog.text}"
+
+
+def test_an_order_about_a_model_nobody_knows_is_recorded_without_its_name_unless_it_makes_it(office: Office) -> None:
+    for path in ("/api/models/jane-doe/retrain", f"/api/models/{LOG}/retrain"):
+        office.client.post(path, json={"reason": "because"}, headers=BOSS)
+    for named in ("jane-doe", "other"):
+        office.client.put("/api/models/jane-doe", json={"name": named}, headers=BOSS)
+    assert [act.model for act in office.acts() if act.kind == "ordered"] == ["", LOG, "jane-doe", ""]
+
+
+@pytest.mark.parametrize("verb", ["export", "erase"])
+def test_the_subject_is_not_named_by_the_reason_that_is_recorded(office: Office, verb: str) -> None:
+    asked = {"subject": "Ana", "reason": "ANA asked; Anabel did not"}
+    assert office.ask(f"/api/privacy/{verb}", asked).status == 200
+    reasons = [act.detail for act in office.acts() if act.kind != "erased"]
+    assert reasons == ["the subject asked; Anabel did not"] * 2
+
+
+def test_a_filter_that_is_no_decision_id_is_on_no_record(office: Office) -> None:
+    mark = "12.5/01890a5d-ac96-774b-bcce-b302099a8057"
+    for wanted in ("decision_id=Jane", "after=1.5/Jane", f"after={mark}", f"decision_id={mark.partition('/')[2]}"):
+        assert office.ask(f"/api/decisions?model={LOG}&{wanted}").status == 200
+    assert [(act.facts.get("decision_id"), act.facts.get("after")) for act in office.acts()] == [
+        (None, None),
+        (None, 1.5),
+        (None, 12.5),
+        (mark.partition("/")[2], None),
+    ]
+
+
 def test_who_is_refused_over_grpc_is_on_the_log(office: Office) -> None:
     unknown_model = UnknownModelGrpc(
-        knowing(), RefusalLog(lambda _: None), True, lambda _: None, AdminAudit(office.trail)
+        knowing(),
+        RefusalLog(lambda _: None),
+        True,
+        lambda _: None,
+        AdminAudit(office.trail, lambda name: name == "loans"),
     )
     asyncio.run(unknown_model.answer("loans", messages.ModelInferResponse(), FakeContext()))
     [act] = office.acts()
-    assert (act.kind, act.who, act.model, act.facts) == ("refused", "", "loans", {"order": "gRPC loans"})
+    assert (act.kind, act.who, act.model, act.facts) == ("refused", "", "loans", {"order": ROUTE})
     assert "Send your key" in act.detail
