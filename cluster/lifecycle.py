@@ -9,13 +9,14 @@ from pathlib import Path
 import httpx
 
 from windvane.cluster.audit_paths import AuditPaths
+from windvane.cluster.callers import declared
 from windvane.cluster.callers.first_key import ensure_first_key
 from windvane.cluster.callers.key_book import KeyBook
 from windvane.cluster.declarations import deployed_models
 from windvane.cluster.errors import Unavailable, WindvaneError
 from windvane.cluster.host import machine
 from windvane.cluster.host.one_at_a_time import one_at_a_time
-from windvane.cluster.host.preconditions import Check, examine, of_ray
+from windvane.cluster.host.preconditions import Check, examine, of_issuer, of_ray
 from windvane.cluster.host.private_files import make_private, privately
 from windvane.cluster.host.run_folder import shortest
 from windvane.cluster.host.scratch import scratch_root, sweep
@@ -40,7 +41,7 @@ def up(settings: Settings, progress: Progress) -> Addresses:
     Raises Unavailable with everything that stands in the way before anything is made or started, and what is started
     in vain is ended again.
     """
-    demand(examine(settings, machine.look(settings), running=True))
+    demand((*examine(settings, machine.look(settings), running=True), of_issuer(declared.trouble(settings))))
     AuditPaths(settings).demand_keys()
     with privately(), one_at_a_time(Path(settings.home), progress):
         if closed := make_private(Path(settings.home)):

@@ -59,6 +59,7 @@ from windvane.serve_apps.admin.rollout_admin import RolloutAdmin
 from windvane.serve_apps.admin.route_auth import RouteAuth, demand_guards
 from windvane.serve_apps.admin.unknown_model_grpc import UnknownModelGrpc
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
+from windvane.serve_apps.grpc_limits import limit_messages
 from windvane.serve_apps.protocol import oip_grpc
 from windvane.serve_apps.rollout.controller import RolloutController
 from windvane.serve_apps.rollout.prefetch import Prefetching
@@ -98,6 +99,7 @@ class Control:
     def __init__(self, settings: dict[str, Any]) -> None:
         serve_hooks.attach()
         keep_private()  # on a cluster that is there already, nobody else has set it
+        limit_messages()
         step_back()
         self._settings = Settings.model_validate(settings)
         home = Path(self._settings.home)

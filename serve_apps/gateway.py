@@ -48,6 +48,7 @@ class Gateway:
         """The endpoint; its lifespan loads versions before Serve sends traffic, and drains before Serve ends it."""
         from windvane.cluster.callers.declared import declared
         from windvane.cluster.storage.open_storage import open_storage
+        from windvane.serve_apps.grpc_limits import limit_messages
         from windvane.serve_apps.replica import Replica
         from windvane.serve_apps.sync.ray_replica_lines import ray_lines
 
@@ -65,6 +66,7 @@ class Gateway:
             settings.is_local,
         )
         self._replica = replica
+        limit_messages(replica.spec.serving.max_body_bytes)
         haproxy_queue.declare(
             haproxy.config_path(Path(settings.home) / "run").parent, self._model, queue_of(replica.spec)
         )
@@ -121,6 +123,7 @@ def queue_of(spec: ModelSpec) -> Queue:
     return Queue(
         most_inside=max(LEAST_INSIDE, aimed_at + aimed_at // 4 + 1),
         longest_wait_ms=max(1, int(QUEUED_SHARE * spec.slo.latency_p99_ms)),
+        most_body_bytes=spec.serving.max_body_bytes,
     )
 
 

@@ -15,7 +15,8 @@ UNWATCHED = (b"x-request-disconnect-disabled", b"?1")  # nobody but the endpoint
 SERVE = "ray.serve"  # Serve's own logger
 OURS = "windvane"
 
-_REPLICA, _HTTP = "serve/_private/replica.py", "serve/_private/http_util.py"
+_REPLICA, _HTTP, _GRPC = (f"serve/_private/{name}.py" for name in ("replica", "http_util", "grpc_util"))
+_OPTIONS = "DEFAULT_GRPC_SERVER_OPTIONS"
 USES = (
     # `serve.ingress()` without an app: Gateway and Control build theirs in the replica, with its store and loops.
     Use("serve/api.py", 436, '"__serve_build_asgi_app__"', "no application could be built"),
@@ -38,6 +39,9 @@ USES = (
     Use(_REPLICA, 3888, "getattr(self._callable, method_name)", "nothing would answer over gRPC"),
     Use(_REPLICA, 2531, "result.SerializeToString()", "gRPC's health service would not answer"),
     Use(_REPLICA, 4664, 'hasattr(self._callable, "__del__")', "the loops of a control that is replaced would go on"),
+    # What a replica's gRPC server reads before anybody is asked for a key: `grpc_limits.py`.
+    Use(CONSTANTS, 602, f"{_OPTIONS} = [", "large messages would be read"),
+    Use(_GRPC, 53, f"options={_OPTIONS} + (extra_options or []),", "large messages would be read, and compressed ones"),
     # Loggers: `attach`.
     Use(CONSTANTS, 20, f'SERVE_LOGGER_NAME = "{SERVE}"', "our warnings would be in no file"),
     Use("serve/_private/logging_utils.py", 416, "logging.handlers.MemoryHandler(", "our warnings would come late"),

@@ -110,13 +110,14 @@ def up() -> None:
 @click.command()
 def doctor() -> None:
     """Look at everything that `up` needs of this machine; exits with 1 when something stands in the way."""
+    from windvane.cluster.callers import declared
     from windvane.cluster.host import machine
-    from windvane.cluster.host.preconditions import examine, of_ray
+    from windvane.cluster.host.preconditions import examine, of_issuer, of_ray
     from windvane.cluster.runtime import ray_source
 
     settings = load_settings()
     running = addresses.dashboard_url(settings) is not None
-    checks = examine(settings, machine.look(settings), running)
+    checks = (*examine(settings, machine.look(settings), running), of_issuer(declared.trouble(settings)))
     if settings.ray_address is None:
         checks = (*checks, of_ray(ray_source.trouble()))
     for check in checks:

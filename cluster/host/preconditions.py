@@ -47,6 +47,13 @@ def of_ray(trouble: str) -> Check:
     return Check("ray", "stop" if trouble else "ok", trouble or "has what is used of it beyond its promise")
 
 
+def of_issuer(trouble: str) -> Check:
+    """The check of WINDVANE_TOKEN_ISSUER's file, of which `windvane.cluster.callers.declared` has the sentences."""
+    return Check(
+        "tokens", "stop" if trouble else "ok", trouble or "whose tokens are taken is declared, or nobody's are"
+    )
+
+
 def _home(settings: Settings, machine: Machine) -> Check:
     if machine.home_obstacle:
         sentence = f"{machine.home_obstacle}: choose another folder with WINDVANE_HOME, or make that one writable."

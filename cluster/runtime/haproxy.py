@@ -27,7 +27,7 @@ def environment(run: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "30",  # Ray's hour would let who stalls in a large body hold its place
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "30",  # Ray's hour would let who stalls hold a connection
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # replicas count requests too, for a tenth of a log line's parsing
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "windvane.serve_apps.endpoints.ingress:middlewares",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(grpc_frontend.program(folder)),

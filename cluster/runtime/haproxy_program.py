@@ -15,14 +15,16 @@ from pathlib import Path
 from windvane.cluster.errors import Unavailable
 from windvane.cluster.runtime import haproxy_queue
 from windvane.cluster.runtime.haproxy_closed import closed
+from windvane.cluster.runtime.haproxy_limits import limited
 from windvane.cluster.runtime.ray_source import changed
 
 REFUSAL = "refusal"  # a file: why HAProxy was not started
-CONTROL_IS_THERE = "WINDVANE_GRPC_CONTROL"  # a variable, set for HAProxy once Ray's configuration knows control
+# Variables that are set for HAProxy: one once Ray's configuration knows control, and what a message may have.
+CONTROL_IS_THERE, MOST_GRPC_BYTES = "WINDVANE_GRPC_CONTROL", "WINDVANE_GRPC_MOST_BYTES"
 
 
 def complete(arguments: Sequence[str], folder: Path) -> str:
-    """Put the queues that `folder` declares into the configuration that the arguments name, and return that, closed.
+    """Put limits, and the queues of `folder`, into the configuration that the arguments name, and return that, closed.
 
     Raises Unavailable where it is not as we know it.
     """
@@ -30,7 +32,7 @@ def complete(arguments: Sequence[str], folder: Path) -> str:
     if len(named) != 1:
         raise changed(f"HAProxy is not started: Ray names {len(named)} configurations for it with -f, not one")
     configuration = Path(named[0])
-    whole = closed(haproxy_queue.bounded(configuration.read_text(), haproxy_queue.declared(folder)))
+    whole = limited(closed(haproxy_queue.bounded(configuration.read_text(), haproxy_queue.declared(folder))))
     _write(configuration, whole)
     return whole
 
@@ -56,6 +58,7 @@ def main(program: str, folder: Path, control: str, arguments: Sequence[str]) -> 
     (folder / REFUSAL).unlink(missing_ok=True)
     if f"backend grpc-{control}" in whole.split("\n"):
         os.environ[CONTROL_IS_THERE] = "1"
+    os.environ[MOST_GRPC_BYTES] = str(haproxy_queue.largest_message(whole, haproxy_queue.declared(folder)))
     os.execv(program, [program, *arguments, "-f", str(folder / "grpc.cfg")])  # noqa: S606  no shell is the point
 
 

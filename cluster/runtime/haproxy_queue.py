@@ -17,6 +17,8 @@ from windvane.cluster.runtime.ray_source import changed
 
 ARRIVED = "x-windvane-arrived"  # microseconds since 1970 when HAProxy got the request
 BACKEND = "backend http-"
+LARGEST_BODY = 2_097_152  # bytes, of a model that declares nothing else
+SPARE_BYTES = 65_536  # by which a message may be too large and is still read, so that the model itself says so
 SLOWEST_BODY = "10s"  # for what fits HAProxy's buffer (16 KiB): a caller that stalls must not hold a place meanwhile
 REFUSAL = {
     "type": "urn:windvane:problem:unavailable",
@@ -32,10 +34,11 @@ _SERVERS = re.compile(r"^[ \t]*default-server .*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Limits of a model: requests in one of its replicas at a time, and how long others may wait for a place."""
+    """Limits of a model: requests in a replica at a time, how long others may wait for a place, and a body's size."""
 
     most_inside: int
     longest_wait_ms: int
+    most_body_bytes: int = LARGEST_BODY
 
 
 def declare(folder: Path, application: str, queue: Queue) -> None:
@@ -69,6 +72,17 @@ def bounded(configuration: str, queues: Mapping[str, Queue]) -> str:
         server a 127.0.0.1:1
     """
     return "".join(_with_queue(section, queues) for section in _SECTION.split(configuration))
+
+
+def largest_message(configuration: str, queues: Mapping[str, Queue]) -> int:
+    """Bytes of the largest message that any model which the configuration routes to may be sent, and some.
+
+    >>> largest_message("backend http-trips", {"trips": Queue(1, 1, 3_000_000), "gone": Queue(1, 1, 4_000_000)})
+    3065536
+    """
+    routed = set(configuration.split("\n"))
+    sizes = [queue.most_body_bytes for name, queue in queues.items() if f"{BACKEND}{name}" in routed]
+    return max([LARGEST_BODY, *sizes]) + SPARE_BYTES
 
 
 def _with_queue(section: str, queues: Mapping[str, Queue]) -> str:

@@ -20,7 +20,7 @@ from windvane.cluster.runtime.serve_apps_api import CONTROL
 from windvane.configs.schema import Settings
 from windvane.configs.settings import USERS_FOLDER
 
-MOST_GRPC_BYTES = 64 * 2**20  # Ray's own 2 GiB would be read before a model's limit is looked at
+MOST_GRPC_BYTES = 4 * 2**20  # of Serve's own proxy, to or from; replicas have their model's limit instead
 LEAST_CPUS_TO_COUNT_ON = 2  # on a single core, too, a search runs two trials in turn
 
 

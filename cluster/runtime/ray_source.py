@@ -73,13 +73,15 @@ USES = (
     # How Ray starts HAProxy: `haproxy_program` stands in its place, and `haproxy.ours` finds it by its command line.
     Use(MANAGER, 1098, 'args = [haproxy_bin, "-db", "-f", self.config_file_path]', "its file would not be found"),
     Use(MANAGER, 1793, "return os.path.join(d, self._node_id, f)", "HAProxy would not be told from others'"),
-    # What Ray writes for HAProxy: `haproxy_closed`, `haproxy_queue` and `grpc_frontend` look for it.
+    # What Ray writes for HAProxy: `haproxy_closed`, `haproxy_limits`, `haproxy_queue` and `grpc_frontend` look for it.
     Use(MANAGER, 604, 'default_server_directive = "default-server " + ', "replicas would have no queue"),
     Use(MANAGER, 2071, 'f"{target_group.protocol.value.lower()}-{target_group.app_name}"', "no backend would be found"),
     Use(TEMPLATE, 250, "backend {{ backend.name or 'unknown' }}\n", "no backend would be found"),
     Use(TEMPLATE, 283, "    {{ hc.default_server_directive }}\n", "replicas would have no queue"),
     Use(TEMPLATE, 136, "frontend prometheus\n    bind :{{ ", "HAProxy's metrics would be open to everybody"),
     Use(TEMPLATE, 176, "    http-request return status {{ route_info.status }} content-type", "routes would be told"),
+    Use(TEMPLATE, 100, "%}timeout client {{ config.timeout_client_s }}s{%", "headers could take as long as they like"),
+    Use(TEMPLATE, 141, "frontend http_frontend\n", "one address could take all connections"),
     Use(TEMPLATE, 336, "frontend grpc_frontend\n", "Ray's own gRPC frontend would be open to everybody"),
     Use(TEMPLATE, 353, "    use_backend grpc_fallback_backend if is_list_applications\n", "applications would be told"),
     Use(TEMPLATE, 439, "listen stats\n  bind *:{{ ", "HAProxy's statistics would be open to everybody"),

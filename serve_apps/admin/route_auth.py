@@ -12,6 +12,7 @@ from windvane.cluster.callers.credential import credentials_in
 from windvane.cluster.errors import Malformed, WindvaneError
 from windvane.configs.access import ROLES, Role
 from windvane.serve_apps.admin.admin_audit import AdminAudit, asked_of
+from windvane.serve_apps.endpoints.deadline import SINCE
 from windvane.serve_apps.endpoints.http_request import ClientGone, Receive, read_body
 from windvane.serve_apps.endpoints.refusal_log import RefusalLog
 from windvane.serve_apps.protocol import strict_json
@@ -137,9 +138,11 @@ def demand_guards(app: FastAPI) -> None:
 
 
 async def _whole(request: Request) -> bytes:
-    """The body; raises TooLarge before it is read whole."""
+    """The body; raises TooLarge before it is read whole, RequestTimeout when it is too slow."""
+    headers = dict(request.headers.raw)
+    headers.pop(SINCE, None)  # anybody's word: HAProxy stamps a model's requests only
     try:
-        return await read_body(dict(request.headers.raw), request.receive, MOST_BYTES)
+        return await read_body(headers, request.receive, MOST_BYTES)
     except ClientGone as error:
         raise Malformed("The body did not come whole") from error  # nobody reads this: its sender hung up
 

@@ -12,7 +12,16 @@ from windvane.serve_apps.endpoints.authentication import CLIENTS, chooses
 from windvane.serve_apps.endpoints.data_plane import DataPlane
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
 from windvane.serve_apps.endpoints.disconnects import Disconnects
-from windvane.serve_apps.endpoints.http_request import ClientGone, Headers, Receive, Scope, Send, demand_json, read_body
+from windvane.serve_apps.endpoints.http_request import (
+    LONGEST_COUNT,
+    ClientGone,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    demand_json,
+    read_body,
+)
 from windvane.serve_apps.endpoints.oip_http import JSON, Methods, OipHttp, Route
 from windvane.serve_apps.pipeline.ports import Log
 from windvane.serve_apps.protocol.decide import Decide
@@ -173,10 +182,11 @@ class HttpApp:
         if not chooses(caller):
             raise Forbidden(f"{VERSION_HEADER.decode()} is for the owners of {self._spec.name}: leave it out")
         text = headers[VERSION_HEADER].decode("latin-1").strip()
-        if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < LARGEST_VERSION):
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_COUNT else 0
+        if not 0 < number < LARGEST_VERSION:
             detail = f"must be the number of a version, such as 3, not {text[:40]!a}"
             raise Invalid(f"{VERSION_HEADER.decode()} {detail}", (Problem("", f"header {detail}", "type", "header"),))
-        return int(text)
+        return number
 
 
 async def _options(allowed: str, _headers: Headers, _receive: Receive, _caller: Caller) -> Response:

@@ -19,15 +19,16 @@ from windvane.cluster.clock import SYSTEM_CLOCK, Clock
 from windvane.cluster.errors import Invalid, Malformed, Unavailable, WindvaneError
 from windvane.cluster.runtime.ray_source import changed
 from windvane.serve_apps.endpoints.deadline import SINCE, deadline_of, waited
-from windvane.serve_apps.endpoints.http_request import Headers, Receive, Scope, Send
+from windvane.serve_apps.endpoints.http_request import CLOSE, Headers, Receive, Scope, Send, may_be_unfinished
 from windvane.serve_apps.pipeline.admission import Admission
 from windvane.serve_apps.protocol.infer_reply import refusal_at
-from windvane.serve_apps.protocol.problem import Response
+from windvane.serve_apps.protocol.problem import RequestTimeout, Response
 from windvane.serve_apps.serve_hooks import UNWATCHED
 
 WORK = ("/decide", "/infer")  # what costs work ends with one of them
 HANDED_OVER = (*WORK, "/outcomes")
 REQUEST_ID = b"x-request-id"
+OK = 200
 ILLEGIBLE = "A header is not text in UTF-8: send its value in ASCII"
 
 
@@ -113,7 +114,7 @@ class Ingress:
             predicted = admission.enter(self._budget(headers, admission) if admission.is_busy else None)
         except Unavailable as error:
             replica.http_app.shed(error)
-            await _reply(refusal_at(error, path), headers, send)
+            await _reply(refusal_at(error, path), scope, headers, send)
             return
         took = 0.0
         try:
@@ -134,7 +135,7 @@ class Ingress:
     async def _hand_over(
         self, replica: LocalReplica, path: str, headers: Headers, scope: Scope, receive: Receive, send: Send
     ) -> bool:
-        """Whether there was somebody to answer; by way of Serve where the app lives on another loop than uvicorn."""
+        """Whether somebody was there and answered; by way of Serve where the app lives on another loop than uvicorn."""
         if replica.loop is not asyncio.get_running_loop():
             scope["headers"].append(UNWATCHED)  # the app sees to clients that hang up, for less
             await self._through_serve(path, scope, receive, send)
@@ -144,31 +145,46 @@ class Ingress:
         try:
             response = await replica.http_app.answer(scope, headers, receive)
             if response is not None:
-                await _reply(response, headers, send)
+                await _reply(response, scope, headers, send)
         finally:
             replica.ongoing -= 1
-        return response is not None
+        return response is not None and response.status != RequestTimeout.status  # how long a sender took says nothing
 
     async def _through_serve(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve's own way; a header that Serve itself cannot read is refused, where Serve has no answer."""
         started = False
+        unfinished = scope["type"] == "http" and may_be_unfinished(scope)
+
+        async def heard() -> MutableMapping[str, Any]:
+            nonlocal unfinished
+            message = await receive()
+            unfinished = message.get("more_body", False)
+            return message
 
         async def told(message: MutableMapping[str, Any]) -> None:
             nonlocal started
             started = True
+            if unfinished and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), CLOSE]}
             await send(message)
 
         try:
-            await self._app(scope, receive, told)  # type: ignore[misc]
+            await self._app(scope, heard if unfinished else receive, told)  # type: ignore[misc]
         except UnicodeDecodeError:
             if started:
                 raise
-            await _reply(refusal_at(Malformed(ILLEGIBLE), path), {}, send)
+            await _reply(refusal_at(Malformed(ILLEGIBLE), path), scope, {}, send)
 
 
-async def _reply(response: Response, headers: Headers, send: Send) -> None:
-    """Send it, and the request's id or a fresh one with it, as Serve does."""
+async def _reply(response: Response, scope: Scope, headers: Headers, send: Send) -> None:
+    """Send it, and the request's id or a fresh one with it, as Serve does.
+
+    Decisions and outcomes are answered 200 once they were read. Whatever else is answered while more of the request may
+    come ends the connection: HAProxy would count the request as one in the replica until its sender is done.
+    """
     request_id = headers.get(REQUEST_ID) or b"%032x" % getrandbits(128)
     sent = [*response.headers, (b"content-length", b"%d" % len(response.body)), (REQUEST_ID, request_id)]
+    if response.status != OK and may_be_unfinished(scope):
+        sent.append(CLOSE)
     await send({"type": "http.response.start", "status": response.status, "headers": sent})
     await send({"type": "http.response.body", "body": response.body})

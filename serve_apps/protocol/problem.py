@@ -50,6 +50,13 @@ class MethodNotAllowed(WindvaneError):
         self.allowed = allowed
 
 
+class RequestTimeout(WindvaneError):
+    """The body took too long to arrive."""
+
+    status = 408
+    title = "Request timeout"
+
+
 class UnsupportedMediaType(WindvaneError):
     """The body is announced as something other than plain JSON."""
 

@@ -13,11 +13,12 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as stubs
 from tritonclient.utils import InferenceServerException
 
-from tests.e2e.conftest import GRPC_PORT, Place, Shown, wait_for
+from tests.e2e.conftest import GRPC_PORT, PORT, Place, Shown, wait_for
 from tests.e2e.untrained import Untrained, all_untrained
 from tests.worlds.bundles import SPEC
 from windvane.cluster.decision_log.read.tail import Tail
 from windvane.cluster.decision_log.record import Decision
+from windvane.cluster.host.ports import replica_grpc_ports
 
 TRIPS, RIDES = "oip-trips", "oip-rides"
 ROW = [3.5, 1200.0, 1.0, 1.0, 1.0]
@@ -171,13 +172,32 @@ def test_an_application_that_is_not_there_is_named(client: triton.InferenceServe
         client.infer(RIDES, one_tensor(), headers={"application": "nobody"})
 
 
-def test_what_is_sent_compressed_names_the_application(client: triton.InferenceServerClient) -> None:
-    """HAProxy cannot read the model's name out of it, and the reply says what to do."""
-    rows = one_tensor(16)
-    with pytest.raises(InferenceServerException, match="send the message uncompressed or the metadata application"):
-        client.infer(TRIPS, rows, compression_algorithm="gzip")
-    answer = client.infer(TRIPS, rows, compression_algorithm="gzip", headers={"application": TRIPS})
-    assert answer.as_numpy("prediction").shape == (16,)
+def test_what_is_sent_compressed_is_told_to_come_as_it_is(client: triton.InferenceServerClient) -> None:
+    for headers in ({}, {"application": TRIPS}):
+        with pytest.raises(InferenceServerException, match="Compressed messages are not taken: send it uncompressed"):
+            client.infer(TRIPS, one_tensor(16), compression_algorithm="gzip", headers=headers)
+
+
+def test_replicas_own_ports_read_no_large_message_and_no_compressed_one(deployed: Place) -> None:
+    """They are open on every interface, and go round HAProxy."""
+    del deployed
+    listening = {
+        connection.laddr[1]
+        for connection in psutil.net_connections("tcp")
+        if connection.laddr and connection.status == psutil.CONN_LISTEN
+    }
+    found = listening.intersection(replica_grpc_ports(PORT))
+    assert len(found) >= 3  # control's, and one of each model
+    for port in found:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            for size, compression, code in (
+                (3_000_000, grpc.Compression.NoCompression, grpc.StatusCode.RESOURCE_EXHAUSTED),
+                (3_000, grpc.Compression.Gzip, grpc.StatusCode.UNIMPLEMENTED),
+            ):
+                with pytest.raises(grpc.RpcError) as refused:
+                    infer(bytes(size), timeout=30.0, compression=compression)
+                assert refused.value.code() is code
 
 
 def test_calls_at_once_are_all_answered(client: triton.InferenceServerClient) -> None:

@@ -16,7 +16,7 @@ from windvane.cluster.errors import (
     WindvaneError,
 )
 from windvane.serve_apps.admin.openapi.refusals import refused, refused_inference
-from windvane.serve_apps.protocol.problem import UnsupportedMediaType
+from windvane.serve_apps.protocol.problem import RequestTimeout, UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
 
@@ -47,7 +47,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Json:
     if "{decision_id}" in path:  # what its record lacks, or does not fit together with
         errors += [Conflict, Invalid]
     if changes:
-        errors += [Conflict, TooLarge, UnsupportedMediaType, Invalid]
+        errors += [Conflict, RequestTimeout, TooLarge, UnsupportedMediaType, Invalid]
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         errors.append(Invalid)
     if operation["security"]:

@@ -30,11 +30,11 @@ from windvane.serve_apps.admin.openapi.questions import (
 from windvane.serve_apps.admin.openapi.refusals import GIVEN_UP, refused, refused_inference
 from windvane.serve_apps.admin.route_auth import needs
 from windvane.serve_apps.endpoints.authentication import CLIENTS
-from windvane.serve_apps.protocol.problem import UnsupportedMediaType
+from windvane.serve_apps.protocol.problem import RequestTimeout, UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
 
-OF_A_BODY = (Malformed, TooLarge, UnsupportedMediaType, Invalid)
+OF_A_BODY = (Malformed, RequestTimeout, TooLarge, UnsupportedMediaType, Invalid)
 # until a deployed model's Gateway runs, control says that there is none; the issuer's keys may be away
 ALWAYS = (NotFound, WindvaneError, Unauthorized, Forbidden, TooFast, Unavailable)
 OF_A_DECISION = (*OF_A_BODY, *ALWAYS, Conflict, Overloaded, Expired)

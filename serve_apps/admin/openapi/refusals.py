@@ -18,7 +18,7 @@ from windvane.cluster.errors import (
     WindvaneError,
 )
 from windvane.serve_apps.protocol.infer_reply import UNREADABLE
-from windvane.serve_apps.protocol.problem import MEDIA_TYPE, MethodNotAllowed, UnsupportedMediaType
+from windvane.serve_apps.protocol.problem import MEDIA_TYPE, MethodNotAllowed, RequestTimeout, UnsupportedMediaType
 
 Json: TypeAlias = dict[str, Any]
 
@@ -28,6 +28,7 @@ ERRORS: tuple[type[WindvaneError], ...] = (
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    RequestTimeout,
     Conflict,
     TooLarge,
     UnsupportedMediaType,
@@ -44,7 +45,7 @@ MEANINGS: dict[type[WindvaneError], str] = {  # where the docstring speaks to th
     Invalid: "What was sent is understood and wrong; every place is named at once.",
     Unavailable: "Not now; the same request may succeed after the time that Retry-After says.",
 }
-GIVEN_UP = {"408": {"$ref": "#/components/responses/GivenUp"}}  # by Ray Serve, where a request goes through it
+GIVEN_UP = {"408": {"$ref": "#/components/responses/GivenUp"}}  # by Ray Serve, too, where a request goes through it
 
 PROBLEM: Json = {
     "type": "object",
@@ -98,8 +99,13 @@ def responses() -> Json:
         f"Inference{error.__name__}": _response(error, "application/json", "InferenceError") for error in ERRORS
     }
     given_up = {
-        "description": "The time that the caller allowed was over before the model could say so; on attached clusters.",
-        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "description": "The body took too long to arrive; or, as plain text and on attached clusters, the time that "
+        "the caller allowed was over before the model could say so.",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}},
+            MEDIA_TYPE.decode(): {"schema": {"$ref": "#/components/schemas/Problem"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/InferenceError"}},
+        },
     }
     return as_problem | as_inference | {"GivenUp": given_up}
 

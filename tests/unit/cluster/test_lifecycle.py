@@ -99,6 +99,18 @@ def test_what_stands_in_the_way_is_said_before_anything_is_made_or_started(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_issuer_that_cannot_be_read_is_told_before_anything_is_made_or_started(tmp_path: Path, heads: Heads) -> None:
+    """`up` said that the deployment Control could not be updated, and left Ray running."""
+    issuer = tmp_path / "issuer.yaml"
+    issuer.write_text("issuer: https://login.example.org/\naudience: windvane\nkeys: http://login.example.org/keys\n")
+    with pytest.raises(Unavailable) as told:
+        up(settings_of(tmp_path / "home", WINDVANE_TOKEN_ISSUER=str(issuer)), lambda _: None)
+    assert f"{issuer}:3: keys: " in str(told.value)
+    assert f"{issuer}:1: roles: is required and missing" in str(told.value)
+    assert heads.acts == []
+    assert list(tmp_path.iterdir()) == [issuer]
+
+
 def test_a_ray_that_lacks_what_is_used_of_it_is_not_started(
     tmp_path: Path, heads: Heads, monkeypatch: pytest.MonkeyPatch
 ) -> None:

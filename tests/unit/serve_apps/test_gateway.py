@@ -28,7 +28,7 @@ def test_so_many_go_in_that_autoscaling_sees_a_crowd(aimed_at: int) -> None:
 
 
 def test_nobody_waits_longer_for_a_place_than_leaves_time_for_an_answer() -> None:
-    assert queue_of(spec(50.0)) == Queue(most_inside=32, longest_wait_ms=12)
+    assert queue_of(spec(50.0)) == Queue(most_inside=32, longest_wait_ms=12, most_body_bytes=65_536)
     assert queue_of(spec(0.5)).longest_wait_ms == 1  # HAProxy knows no less
 
 

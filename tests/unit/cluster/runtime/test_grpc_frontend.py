@@ -1,15 +1,25 @@
 """Our frontend in Ray's HAProxy: what is written, and that the real one takes it beside Ray's part."""
 
 import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
-from tests.worlds.rays_haproxy import APPLICATIONS, DEPLOYED, lay
+from tests.worlds import running_haproxy
+from tests.worlds.rays_haproxy import APPLICATIONS, DEPLOYED, golden, lay
 from windvane.cluster.runtime import grpc_frontend, haproxy, haproxy_program, haproxy_queue
 from windvane.cluster.runtime.haproxy_queue import Queue
 from windvane.configs.load import load_settings
+from windvane.configs.schema import Serving
 from windvane.configs.settings import Settings
+
+MOST_BYTES = 3_000_000
 
 
 def settings(**variables: str) -> Settings:
@@ -65,3 +75,97 @@ def test_two_windvanes_of_one_user_share_no_port_of_their_replicas(tmp_path: Pat
         ports += range(first, last + 1)
     assert len(set(ports)) == 500
     assert max(ports) < 65_536
+
+
+class Echo(grpc.GenericRpcHandler):
+    """Answers every call with the number of bytes that were sent."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def service(self, _: object) -> Any:
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    def _answer(self, message: bytes, _: object) -> bytes:
+        if message:  # HAProxy looks after its servers by empty ones
+            self.seen.append(len(message))
+        return b"%d" % len(message)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A gRPC server behind the frontend; `infer` sends it a message through there."""
+
+    seen: list[int]
+    infer: Callable[..., bytes]
+    live: Callable[..., bytes]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    """The model `trips` with a limit of 3 MB."""
+    echo = Echo()
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
+    server.add_generic_rpc_handlers((echo,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sending = [("grpc.max_send_message_length", -1)]
+    with (
+        running_haproxy.before(replica_grpc=port, queue=Queue(80, 20, MOST_BYTES)) as ports,
+        grpc.insecure_channel(f"127.0.0.1:{ports.grpc}", options=sending) as channel,
+    ):
+        grpc.channel_ready_future(channel).result(30)
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        live = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+        yield Model(echo.seen, partial(infer, timeout=30), partial(live, timeout=30))
+    server.stop(None)
+
+
+def message(size: int) -> bytes:
+    """A message of that many bytes about `trips`."""
+    return b"\x0a\x05trips" + b"\0" * (size - 7)
+
+
+@pytest.mark.parametrize("size", [7, 300, 16_384, MOST_BYTES, MOST_BYTES + haproxy_queue.SPARE_BYTES])
+def test_a_message_that_a_model_may_be_sent_reaches_it(model: Model, size: int) -> None:
+    """One of a little more, too: the model says in its own words what it may have."""
+    assert model.infer(message(size)) == b"%d" % size
+
+
+@pytest.mark.parametrize("metadata", [(), (("application", "trips"),), (("application", "control"),)])
+@pytest.mark.parametrize("more", [1, 60_000_000])
+def test_a_larger_one_reaches_nobody(model: Model, metadata: tuple[tuple[str, str], ...], more: int) -> None:
+    """64 MiB were read, unpacked and parsed before anybody was asked for a key."""
+    before = list(model.seen)
+    large = message(MOST_BYTES + haproxy_queue.SPARE_BYTES + more)
+    with pytest.raises(grpc.RpcError) as refused:
+        model.infer(large, metadata=metadata)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details() == "The message is larger than any model here takes: send fewer rows at once"
+    assert model.seen == before
+
+
+@pytest.mark.parametrize("metadata", [(), (("application", "trips"),)])
+def test_a_compressed_one_reaches_nobody(model: Model, metadata: tuple[tuple[str, str], ...]) -> None:
+    """A thousandth of what it unpacks to is all that its sender pays."""
+    before = list(model.seen)
+    for ask in (model.infer, model.live):
+        for size in (3_000, 3_000_000):
+            with pytest.raises(grpc.RpcError) as refused:
+                ask(message(size), metadata=metadata, compression=grpc.Compression.Gzip)
+            assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+            assert refused.value.details() == "Compressed messages are not taken: send it uncompressed"
+    assert model.seen == before
+
+
+def test_the_largest_message_follows_the_models_that_are_routed_to() -> None:
+    rays = golden(DEPLOYED)
+    queues = {"trips": Queue(1, 1, 5_000_000), "gone": Queue(1, 1, 9_000_000)}
+    assert haproxy_queue.largest_message(rays, queues) == 5_000_000 + haproxy_queue.SPARE_BYTES
+    usual = haproxy_queue.LARGEST_BODY + haproxy_queue.SPARE_BYTES
+    assert haproxy_queue.largest_message(rays, {"trips": Queue(1, 1, 1_000)}) == usual  # for what control answers
+    assert haproxy_queue.largest_message(rays, {}) == usual
+
+
+def test_a_model_that_declares_nothing_else_has_the_usual_size() -> None:
+    assert Serving().max_body_bytes == haproxy_queue.LARGEST_BODY

@@ -203,7 +203,7 @@ def test_only_owners_may_ask_for_a_version(endpoint: World) -> None:
     reply = endpoint.ask(DECIDE, asked(), x_windvane_version="7", authorization=owner)
     assert reply.status == 404
     assert "loaded are 1, 2" in reply.json["detail"]
-    for version in ("two", "-1", "0", "", "1" * 5000, "²"):
+    for version in ("two", "-1", "0", "", "1" * 5000, "²", "0" * 11 + "1" + "9" * 5000, "0" * 11 + "1" + "9" * 10):
         assert endpoint.ask(DECIDE, asked(), x_windvane_version=version, authorization=owner).status == 422
 
 
