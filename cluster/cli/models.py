@@ -14,8 +14,9 @@ import click
 from windvane.cluster.cli.operate import INTERRUPTED, api, outlasting, progress_line, run_module
 from windvane.cluster.cli.waits import Waits
 from windvane.cluster.errors import Conflict, NotFound, Unavailable, WindvaneError
+from windvane.cluster.faults import job_failure
 from windvane.cluster.jobs import TRAINING, JobRequest, Jobs, JobStatus
-from windvane.cluster.runtime import addresses, job_failure
+from windvane.cluster.runtime import addresses
 from windvane.cluster.runtime.ray_jobs import RayJobs
 from windvane.cluster.runtime.serve_apps_api import ServeApplications
 from windvane.configs.complaint import BadDeclaration

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from windvane.cluster.faults import job_failure
 from windvane.cluster.jobs import JobStatus
-from windvane.cluster.runtime import job_failure
 from windvane.configs.schema import Retrain
 from windvane.monitoring.loop.requests import RetrainRequest
 from windvane.monitoring.notices import Notice

@@ -2,7 +2,7 @@
 
 import pytest
 
-from windvane.cluster.runtime.job_failure import LONGEST, reason
+from windvane.cluster.faults.job_failure import LONGEST, reason
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 3, in <module>\n    read()\n'
 ENDED = "Job entrypoint command failed with exit code {}, last available logs (truncated to 20,000 chars):\n"
