@@ -113,6 +113,7 @@ class MlflowRegistry:
                 part.mkdir()
                 fetched = Path(client.download_artifacts(version.run_id, "bundle", str(part)))
                 for place in (*fetched.rglob("*"), fetched):
+                    place.chmod(0o700 if place.is_dir() else 0o600)  # a copy has the mode of what is copied
                     disk.sync_file(place)  # else a power cut leaves files that are not whole under the name
                 os.rename(fetched, folder)
                 disk.sync_folder(parent)

@@ -244,10 +244,11 @@ def test_another_tenants_decision_is_read_by_nobody_who_has_its_id(endpoints: Pl
         stranger.get(f"/api/decisions/{theirs}/lineage", headers=key),
         stranger.post("/api/privacy/export", json=about, headers=key),
         stranger.post("/api/privacy/erase", json=about, headers=key),
-        stranger.get("/api/subjects/N725MQ/consent", headers=key),
         stranger.put("/api/subjects/N725MQ/consent", json={"purposes": {"research": True}}, headers=key),
     ):
         assert reply.status_code == 403, f"{reply.request.url}: {reply.status_code} {reply.text}"
+    said = stranger.get("/api/subjects/N725MQ/consent", headers=key)
+    assert (said.status_code, said.json()["purposes"]) == (200, {})  # its own models declare none
     mine = stranger.get(f"/api/models/{OTHERS}/decisions/{theirs}/explanation", headers=key)
     assert mine.status_code == 404
     page = stranger.get(f"/api/decisions?model={OTHERS}&decision_id={theirs}", headers=key)
@@ -548,6 +549,14 @@ def test_the_first_key_lies_where_its_owner_alone_can_read_it(endpoints: Place) 
     assert file.stat().st_mode & 0o777 == 0o600
     secret = file.read_text().strip()
     assert files_with(endpoints.home, secret) == [file]
+
+
+def test_what_replicas_and_control_write_is_for_nobody_else(endpoints: Place) -> None:
+    """Ray starts them, with the umask that `up` has set."""
+    assert endpoints.http.post(DECIDE, json=asked()).status_code == 200
+    made = [path for name in ("log", "audit", "cache", "vault") for path in (endpoints.home / name).rglob("*")]
+    assert any(path.is_file() and "versions" in path.parts for path in made)  # fetched from MLflow
+    assert [path for path in [endpoints.home / "windvane.db", *made] if path.stat().st_mode & 0o077] == []
 
 
 def test_every_kind_of_refusal_is_on_record_without_the_credential(endpoints: Place, stranger: httpx.Client) -> None:
