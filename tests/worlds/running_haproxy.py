@@ -1,11 +1,12 @@
 """The real HAProxy with the configuration that a Windvane's runs with, before servers of a test's own."""
 
 import os
+import random
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,13 @@ def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
+    """Below those that the kernel gives to outgoing connections: one of these took a port before HAProxy had it."""
+    found: list[int] = []
     with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
+        for port in random.SystemRandom().sample(range(10_000, 32_000), 200):
+            with suppress(OSError):
+                stack.enter_context(socket.create_server(("", port)))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise AssertionError(f"of 200 ports {len(found)} were free, not {count}")
